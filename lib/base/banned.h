@@ -1,0 +1,17 @@
+/* banned.h - forced into every file: calls that must not compile here, and what to use instead */
+#ifndef BASE_BANNED_H
+#define BASE_BANNED_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok strtok_r gets /* buf */
+#pragma GCC poison atoi atol atoll strtol strtoll strtoul strtoull /* num */
+#pragma GCC poison gmtime localtime asctime ctime /* clock */
+#undef alloca
+#pragma GCC poison alloca
+
+#endif

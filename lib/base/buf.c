@@ -1,0 +1,142 @@
+#include "base/buf.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+
+char buf_none[1] = "";
+
+void buf_free(struct buf *b)
+{
+    if (b->room > 0)
+        free(b->p);
+    b->p = buf_none;
+    b->n = b->room = 0;
+    b->full = false;
+}
+
+void buf_clear(struct buf *b)
+{
+    b->n = 0;
+    b->full = false;
+    if (b->room > 0)
+        b->p[0] = 0;
+}
+
+void buf_cut(struct buf *b, size_t n)
+{
+    if (n < b->n) {
+        b->n = n;
+        b->p[n] = 0;
+    }
+}
+
+void buf_skip(struct buf *b, size_t n)
+{
+    if (n >= b->n) {
+        buf_cut(b, 0);
+    } else if (n > 0) {
+        memmove(b->p, b->p + n, b->n - n + 1);
+        b->n -= n;
+    }
+}
+
+void buf_swap(struct buf *a, struct buf *b)
+{
+    struct buf t = *a;
+    *a = *b;
+    *b = t;
+}
+
+char *buf_room(struct buf *b, size_t n)
+{
+    if (n > b->max - b->n) {
+        b->full = true;
+        return NULL;
+    }
+    if (b->room < b->n + n + 1) {
+        size_t want = b->room < 32 ? 64 : b->room * 2;
+        if (want < b->n + n + 1)
+            want = b->n + n + 1;
+        if (b->max < want - 1)
+            want = b->max + 1;
+        b->p = mem_resize(b->room > 0 ? b->p : NULL, want);
+        b->room = want;
+        b->p[b->n] = 0;
+    }
+    return b->p + b->n;
+}
+
+void buf_grown(struct buf *b, size_t n)
+{
+    b->n += n;
+    b->p[b->n] = 0;
+}
+
+void buf_add(struct buf *b, struct str s)
+{
+    if (s.n == 0)
+        return;
+    char *to = buf_room(b, s.n);
+    if (to != NULL) {
+        memcpy(to, s.p, s.n);
+        buf_grown(b, s.n);
+    }
+}
+
+void buf_addz(struct buf *b, const char *s)
+{
+    buf_add(b, (struct str){s, strlen(s)});
+}
+
+void buf_addc(struct buf *b, char c)
+{
+    buf_add(b, (struct str){&c, 1});
+}
+
+void buf_addv(struct buf *b, const char *fmt, va_list ap)
+{
+    va_list again;
+    char small[256];
+
+    va_copy(again, ap);
+    int n = vsnprintf(small, sizeof small, fmt, ap);
+    if (n >= 0 && (size_t)n < sizeof small) {
+        buf_add(b, (struct str){small, (size_t)n});
+    } else if (n >= 0 && buf_room(b, (size_t)n) != NULL) {
+        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+        buf_grown(b, (size_t)n);
+    }
+    va_end(again);
+}
+
+void buf_addf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    buf_addv(b, fmt, ap);
+    va_end(ap);
+}
+
+void buf_set(struct buf *b, struct str s)
+{
+    buf_clear(b);
+    buf_add(b, s);
+}
+
+void buf_setz(struct buf *b, const char *s)
+{
+    buf_set(b, (struct str){s, strlen(s)});
+}
+
+struct str buf_str(const struct buf *b)
+{
+    return (struct str){b->p, b->n};
+}
+
+char *buf_take(struct buf *b)
+{
+    char *p = b->room > 0 ? b->p : mem_dup("", 0);
+    *b = BUF(b->max);
+    return p;
+}

@@ -1,0 +1,54 @@
+/* buf.h - borrowed slices, and growable bytes under a ceiling */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes that somebody else owns; no zero byte at the end. */
+struct str {
+    const char *p;
+    size_t n;
+};
+#define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
+
+/*
+ * Bytes that the buffer owns. Always: p is not null, p[n] is 0, n <= max.
+ * No memory left ends the process, so appending returns nothing. What does
+ * not fit under max is left out whole and sets full, which stays set until
+ * buf_clear: test it once, after the last append.
+ */
+struct buf {
+    char *p;
+    size_t n;
+    size_t room; /* bytes allocated; 0 while nothing is owned */
+    size_t max;
+    bool full;
+};
+#define BUF(ceiling) ((struct buf){buf_none, 0, 0, (ceiling), false})
+extern char buf_none[1];
+
+void buf_free(struct buf *b); /* b may be used again */
+void buf_clear(struct buf *b); /* keeps the memory */
+void buf_cut(struct buf *b, size_t n); /* keep the first n bytes */
+void buf_skip(struct buf *b, size_t n); /* drop the first n bytes */
+void buf_swap(struct buf *a, struct buf *b);
+
+/* Room for n more bytes at p + n, to be filled by the caller, who then adds to n with buf_grown.
+ * Null if that would pass max (full is then set). */
+char *buf_room(struct buf *b, size_t n);
+void buf_grown(struct buf *b, size_t n);
+
+void buf_add(struct buf *b, struct str s);
+void buf_addz(struct buf *b, const char *s);
+void buf_addc(struct buf *b, char c);
+void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_addv(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+void buf_setz(struct buf *b, const char *s); /* clear, then add */
+void buf_set(struct buf *b, struct str s);
+
+struct str buf_str(const struct buf *b); /* valid until b changes */
+char *buf_take(struct buf *b); /* the caller frees it; b is empty again */
+
+#endif

@@ -1,0 +1,14 @@
+/* mem.h - the allocator's front: never returns null; no memory left ends the process with a log
+ * line */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+void *mem_new(size_t size); /* zeroed; free(3) it */
+void *mem_array(size_t count, size_t size); /* zeroed; overflow-checked */
+void *mem_resize(void *p, size_t size); /* as realloc; new bytes are not zeroed */
+char *mem_dup(const char *p, size_t n); /* a copy with a zero byte behind it */
+char *mem_dupz(const char *s);
+
+#endif

@@ -1,0 +1,40 @@
+/* msg.h - the log: syslog datagram, file or standard error; the ways a process ends itself */
+#ifndef BASE_MSG_H
+#define BASE_MSG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+/*
+ * One event, one line, in the form "NAME[PID]: text". Values from outside are
+ * cleaned here: control characters become '?', a line is cut at 2,000 bytes.
+ * Lines go out at once, or, between msg_hold and msg_flush, together; warnings
+ * and worse flush what is held. Nothing here blocks on the receiver.
+ */
+void msg_open(const char *name); /* as the log shows it: "postfix/smtpd" */
+int msg_to_file(const char *path); /* append there, opened now (before the jail); -1 and errno */
+void msg_to_fd(int fd); /* as msg_to_file with an open descriptor, not owned */
+void msg_to_stderr(bool on); /* in addition; the only place until msg_to_file or msg_to_syslog */
+void msg_to_syslog(void); /* connect to /dev/log now, before the jail */
+int msg_fd(void); /* the descriptor in use, or -1: the jail must keep it */
+
+void msg_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void msg_warn(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2))); /* the same text at most once in 10 s */
+void msg_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void msg_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn)); /* exit 1 */
+void msg_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn)); /* abort */
+
+/* Off unless the topic is on. */
+void msg_debug_topics(const char *topics); /* "tls dns", commas or spaces; "all" */
+bool msg_debugging(const char *topic);
+void msg_debug(const char *topic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void msg_hold(void); /* batch from now on */
+void msg_flush(void); /* write what is held; the loop calls it at the end of a turn */
+
+/* For tests: every line goes here instead, without name and pid. Null: back to normal. */
+typedef void msg_sink(const char *level, const char *text);
+void msg_capture(msg_sink *sink);
+
+#endif

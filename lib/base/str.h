@@ -1,0 +1,41 @@
+/* str.h - working with borrowed slices: compare, find, split, trim */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include "base/buf.h"
+
+struct str strz(const char *s); /* null gives the empty slice */
+
+bool str_eq(struct str a, struct str b);
+bool str_eqz(struct str a, const char *b);
+bool str_ieq(struct str a, struct str b); /* ASCII letters without case */
+bool str_ieqz(struct str a, const char *b);
+int str_cmp(struct str a, struct str b);
+bool str_starts(struct str s, struct str with);
+bool str_istarts(struct str s, struct str with);
+bool str_ends(struct str s, struct str with);
+bool str_iends(struct str s, struct str with);
+
+/* Position, or -1. */
+ptrdiff_t str_find(struct str s, char c);
+ptrdiff_t str_rfind(struct str s, char c);
+ptrdiff_t str_search(struct str s, struct str part);
+ptrdiff_t str_isearch(struct str s, struct str part);
+
+/* Parts. Positions beyond the end are cut to it. */
+struct str str_from(struct str s, size_t start);
+struct str str_upto(struct str s, size_t end);
+struct str str_part(struct str s, size_t start, size_t n);
+struct str str_trim(struct str s); /* blanks, tabs, CR and LF at both ends */
+struct str str_rtrim(struct str s);
+
+/* Cuts the next field off *rest; false when nothing is left. str_word skips empty fields. */
+bool str_split(struct str *rest, char at, struct str *field); /* "a,,b" gives a, "", b */
+bool str_word(struct str *rest, const char *separators, struct str *word);
+/* As str_word, but a {group} is one word (with its braces); Postfix's list syntax. */
+bool str_word_braces(struct str *rest, const char *separators, struct str *word);
+
+void str_lower(char *p, size_t n); /* ASCII, in place */
+bool str_is_printable(struct str s); /* 0x20..0x7e only */
+
+#endif
