@@ -1,0 +1,77 @@
+/* proto.h - every internal protocol: its attributes, and who may ask */
+#ifndef IPC_PROTO_H
+#define IPC_PROTO_H
+
+/* Every request has "request"; every answer "status" (ok, retry, fail) and, if not ok, "why_code"
+ * and "why_text". */
+#define A_REQUEST    "request"
+#define A_STATUS     "status"
+#define A_WHY_CODE   "why_code"
+#define A_WHY_TEXT   "why_text"
+#define STATUS_OK    "ok"
+#define STATUS_RETRY "retry"
+#define STATUS_FAIL  "fail"
+
+#define A_QUEUE_ID   "queue_id"
+#define A_QUEUE_NAME "queue_name"
+#define A_FLAGS      "flags"
+#define A_SENDER     "sender"
+#define A_RECIPIENT  "recipient"
+#define A_SIZE       "size"
+
+/*
+ * public/cleanup (smtpd, pickup, bounce, local): queue/submit.h is the client.
+ *   ask     request=submit flags=N; then queue file records up to REC_END on the same stream
+ *   answer  status queue_id why_code why_text
+ */
+#define REQUEST_SUBMIT "submit"
+
+/*
+ * public/qmgr (cleanup): a message has arrived; nobody waits for the answer, none is sent. The
+ * recipients' offsets let qmgr schedule it without reading the file back. Anybody who may write to
+ * the socket can instead send one byte (ipc/trigger.h) and close: 'I' scan incoming, 'D' scan
+ * deferred, 'F' ignore the retry times, 'W' wake-up. ask     request=arrived queue_id, then what
+ * delivery.h needs of a message: sender size data_offset arrival_us encoding dsn_envid dsn_ret
+ * client_* sasl_* ..., and per recipient, in this order: rcpt_at rcpt_orig rcpt_dsn_orcpt
+ * rcpt_dsn_notify recipient
+ */
+#define REQUEST_ARRIVED "arrived"
+
+/*
+ * private/<transport> (qmgr): queue/delivery.h is both ends.
+ *   ask     request=deliver, the attributes of struct delivery
+ *   answer  status, fates, site, why_code, why_text
+ */
+#define REQUEST_DELIVER "deliver"
+
+/*
+ * private/bounce, private/defer, private/trace (agents, qmgr, cleanup): queue/outcome.h is the
+ * client. append  queue_id recipient original dsn_orcpt dsn_notify dsn_code action reason relay mta
+ * reply offset: one record, durable when answered flush   queue_id queue_name sender encoding
+ * dsn_envid dsn_ret: make the report from the log and send it warn    the same, as a delayed-mail
+ * warning one     append and flush for one recipient, without a log (cleanup) delete  queue_id:
+ * forget the log
+ */
+#define REQUEST_APPEND "append"
+#define REQUEST_FLUSH  "flush"
+#define REQUEST_WARN   "warn"
+#define REQUEST_ONE    "one"
+#define REQUEST_DELETE "delete"
+
+/*
+ * private/auth (smtpd, pop3d, imapd fronts): Dovecot's authentication protocol,
+ * lib/auth/auth_wire.h.
+ *
+ * private/auth-token (broker only): redeem a login token. It works once, for login_token_lifetime
+ * seconds, and only for the service it was made for. ask     request=redeem token service answer
+ * status user uid gid home mail (location) and further fields of lib/auth/user.h
+ *
+ * private/mailbox (fronts only), the broker:
+ *   ask     request=open service=imap|pop3 token tag tls=0|1 client local, pending (bytes read
+ * ahead), and one descriptor: the client's socket (plain) or one end of a socket pair the front
+ * relays (TLS) answer  status, why_code, why_text; on ok the session process owns the descriptor
+ */
+#define REQUEST_REDEEM "redeem"
+#define REQUEST_OPEN   "open"
+
+#endif

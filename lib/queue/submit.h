@@ -1,0 +1,39 @@
+/* submit.h - hand a message to cleanup: for smtpd, pickup, bounce and local */
+#ifndef QUEUE_SUBMIT_H
+#define QUEUE_SUBMIT_H
+
+#include "base/why.h"
+#include "queue/qrec.h"
+
+/*
+ * One message over one kept-alive channel to public/cleanup: the attributes of proto.h "submit",
+ * then queue file records (envelope, REC_MESG, content, REC_XTRA, REC_END), then one answer with
+ * the queue id. Nothing is waited for before the end; a failed write sticks. The caller's process
+ * may have many submissions under way: each takes a channel from a pool.
+ */
+struct submit;
+
+enum submit_flag { /* as Postfix's cleanup_user flags; sent as a number */
+                   SUBMIT_BOUNCE = 1, /* send a bounce when the message cannot be taken (pickup,
+                                         bounce): else say so in the answer */
+                   SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
+                   SUBMIT_HOLD = 4, /* into the hold queue */
+                   SUBMIT_BCC_OK = 16, /* always_bcc and friends */
+                   SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
+                   SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
+};
+
+struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */
+void submit_put(struct submit *s, enum rec type, struct str body);
+void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* One line of content of any length, without its end: REC_CONT pieces of line_length_limit, then
+ * REC_NORM. */
+void submit_line(struct submit *s, struct str line);
+void submit_raw(struct submit *s, struct str records); /* already encoded with qrec_put */
+/* (waits) Ends the message. 0: queue_id is set and the message is on stable storage; -1: why says
+ * what an SMTP reply would (4.x or 5.x). With anything but 0 nothing is in the queue. */
+int submit_commit(struct submit **s, struct buf *queue_id, struct why *why);
+void submit_abort(struct submit **s); /* cleanup forgets it */
+
+#endif
