@@ -1,0 +1,19 @@
+/* encode.h - bytes as text: base64, hex, percent, xtext */
+#ifndef BASE_ENCODE_H
+#define BASE_ENCODE_H
+
+#include "base/buf.h"
+
+/* All append to out. Decoders return false on anything that is not well formed, with out as it was.
+ */
+void encode_base64(struct buf *out, struct str s); /* RFC 4648 4, with padding */
+bool decode_base64(struct buf *out, struct str s); /* strict: padding needed, nothing else inside */
+void encode_hex(struct buf *out, struct str s); /* lower case */
+bool decode_hex(struct buf *out, struct str s);
+void encode_percent(struct buf *out, struct str s,
+                    const char *special); /* those, controls, '%' and 8 bit */
+bool decode_percent(struct buf *out, struct str s);
+void encode_xtext(struct buf *out, struct str s); /* RFC 3461 4 */
+bool decode_xtext(struct buf *out, struct str s);
+
+#endif

@@ -1,0 +1,58 @@
+#include "base/random.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "base/msg.h"
+
+static struct {
+    unsigned char bytes[512];
+    size_t left;
+} pool;
+
+static void fill(void *p, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = getrandom((char *)p + done, n - done, 0);
+        if (got > 0)
+            done += (size_t)got;
+        else if (errno != EINTR)
+            msg_fatal("getrandom: no random bytes");
+    }
+}
+
+void random_bytes(void *p, size_t n)
+{
+    if (n > sizeof pool.bytes / 4) {
+        fill(p, n);
+        return;
+    }
+    if (pool.left < n) {
+        fill(pool.bytes, sizeof pool.bytes);
+        pool.left = sizeof pool.bytes;
+    }
+    pool.left -= n;
+    memcpy(p, pool.bytes + pool.left, n);
+    explicit_bzero(pool.bytes + pool.left, n);
+}
+
+uint32_t random_below(uint32_t bound)
+{
+    uint32_t unfair = UINT32_MAX - UINT32_MAX % bound, n;
+    do
+        random_bytes(&n, sizeof n);
+    while (n >= unfair);
+    return n % bound;
+}
+
+void random_token(struct buf *out, size_t n)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    while (n-- > 0)
+        buf_addc(out, letters[random_below(sizeof letters - 1)]);
+}
+
+void random_after_fork(void)
+{
+    pool.left = 0;
+}

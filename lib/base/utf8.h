@@ -1,0 +1,17 @@
+/* utf8.h - validity, decoding, truncation. RFC 3629 */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+bool utf8_valid(struct str s); /* no overlong forms, no surrogates, at most U+10FFFF */
+/* One code point from the start of s: its length in bytes, or 0 if s is empty or not valid there.
+ */
+size_t utf8_decode(struct str s, uint32_t *code);
+void utf8_add(struct buf *out, uint32_t code); /* what is no code point becomes U+FFFD */
+struct str utf8_upto(struct str s, size_t n); /* at most n bytes, no sequence cut in two */
+bool utf8_is_ascii(struct str s);
+
+#endif
