@@ -1,0 +1,41 @@
+/* user.h - who somebody is once he is logged in: ids, home, where his mail is */
+#ifndef AUTH_USER_H
+#define AUTH_USER_H
+
+#include <sys/types.h>
+
+#include "base/why.h"
+
+struct arena;
+
+struct user {
+    const char *name; /* after auth_username_format; never empty */
+    uid_t uid;
+    gid_t gid;
+    const char *home; /* absolute, or "" */
+    const char *mail; /* "maildir:/absolute/path", expanded; never empty after user_complete */
+    const char *quota_rule; /* as Dovecot's: "*:storage=1G"; "" for none */
+};
+#define USER_NOBODY ((uid_t)-1)
+
+/*
+ * Fills what the user database left open from mail_uid, mail_gid and mail_location, and expands
+ * %u %n %d %h %% and a leading ~/ in home and mail. Refused (5.7.0, with a text for the log): no
+ * uid or gid, or outside of first_valid_uid..last_valid_uid and the same for gid; a mail location
+ * that is not maildir:; a relative path; a name, home or path with "..", NUL or control characters.
+ * As a plain user (not root) the uid and gid are those of the process whatever the database says.
+ */
+int user_complete(struct user *u, struct arena *mem, struct why *why);
+
+/* The directory of the mail: what stands after "maildir:", up to a ':'. */
+struct str user_maildir(const struct user *u);
+
+/* Expands %u %n %d %h %% and their modifiers L and U (%Lu: lower case), as Dovecot. -1: unknown %x.
+ */
+int user_expand(const char *format, const char *name, const char *home, struct buf *out,
+                struct why *why);
+/* The name as the databases know it: characters checked against auth_username_chars,
+ * auth_default_realm added when there is no domain, auth_username_format applied. -1: 5.7.8. */
+int user_normalise(struct str given, struct buf *name, struct why *why);
+
+#endif

@@ -1,0 +1,35 @@
+/* handover.h - a logged-in connection on its way from the front to its session */
+#ifndef LOGIN_HANDOVER_H
+#define LOGIN_HANDOVER_H
+
+#include "auth/user.h"
+#include "ipc/attrs.h"
+
+/*
+ * front --REQUEST_OPEN--> mailbox broker --REQUEST_SERVE--> the user's session process
+ *
+ * The front names no user: it passes the token that authd gave it. The broker redeems it, adds the
+ * user, and passes the message on, with the descriptor, to the process that serves this user, or to
+ * the program of the service (imap, pop3) which forks a new one. The descriptor is the client's
+ * socket, or one end of a socket pair whose other end the front relays inside TLS.
+ */
+struct handover {
+    const char *service; /* "imap" or "pop3" */
+    const char *tag; /* of the IMAP command that logged in: the session answers it; "" in POP3 */
+    struct str pending; /* bytes of the client that the front has read ahead; never null */
+    const char *client_address, *client_port; /* text */
+    const char *server_address, *server_port;
+    const char *session; /* a short unique id, for the log */
+    bool tls;
+    bool secured;
+};
+enum { HANDOVER_PENDING_MAX = 64 * 1024 }; /* more is not read ahead by a front */
+enum { HANDOVER_MAX = HANDOVER_PENDING_MAX * 4 / 3 + 8 * 1024 }; /* ceiling of the message */
+
+/* Both directions of the one encoding; slices point into the message. False: malformed. */
+void handover_put(struct attrs *a, const struct handover *h);
+bool handover_get(struct attrs *a, struct handover *h, struct arena *mem);
+void handover_put_user(struct attrs *a, const struct user *u);
+bool handover_get_user(struct attrs *a, struct user *u, struct arena *mem);
+
+#endif

@@ -1,0 +1,34 @@
+/* session.h - the process that serves one user's mailbox, after login: main of imap and pop3 */
+#ifndef LOGIN_SESSION_H
+#define LOGIN_SESSION_H
+
+#include "login/handover.h"
+
+struct stream;
+
+/*
+ * The program is started by master as root and stays what forks: it loads the configuration, the
+ * filter of the session and nothing else, reads no byte of any client, and waits for the broker.
+ * For each new user it forks; the child becomes the user, makes his mail directory if need be,
+ * confines itself to it (Landlock), calls start once, and connection for each connection of
+ * this user, each in a task with its own stream and arena. When the last connection has ended it
+ * waits mail_session_linger for another one, then ends.
+ *
+ * What the client sent ahead is already in the stream. connection answers the login command itself:
+ * "<tag> OK ..." or "+OK ..."; if the mailbox cannot be opened, the negative answer with its
+ * reason. The stream is flushed and closed when connection returns.
+ */
+struct session_program {
+    const char *name; /* "imap", "pop3": as the service is named in master.cf and in handovers */
+    int (*start)(const struct user *u,
+                 struct why *why); /* may be null; -1: connections are refused */
+    void (*connection)(struct stream *client, const struct handover *h, struct arena *mem);
+    void (*refuse)(struct stream *client, const struct handover *h,
+                   const struct why *why); /* tell the client why it cannot go on */
+};
+
+int session_main(const struct session_program *p, int argc, char **argv);
+const struct user *session_user(void);
+bool session_draining(void); /* say goodbye at the next chance: reload or stop */
+
+#endif
