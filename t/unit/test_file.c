@@ -1,0 +1,109 @@
+/*
+ * Files, locks, unique names, the log.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/ident.h"
+#include "base/lock.h"
+#include "base/msg.h"
+#include "base/str.h"
+
+#include "test.h"
+
+static char *folder(void)
+{
+    static char name[] = "/tmp/pombal-unit-XXXXXX";
+    snprintf(name, sizeof name, "/tmp/pombal-unit-XXXXXX");
+    return mkdtemp(name);
+}
+
+TEST(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside)
+{
+    char *dir = folder();
+    struct buf path = BUF(200), got = BUF(100);
+    struct why why = WHY;
+
+    buf_addf(&path, "%s/a/b", dir);
+    assert_int_equal(file_make_dirs(path.p, 0700, &why), 0);
+    buf_addz(&path, "/f");
+    assert_int_equal(file_replace(path.p, STR("one"), 0600, &why), 0);
+    assert_int_equal(file_replace(path.p, STR("two"), 0600, &why), 0);
+    assert_int_equal(file_read(path.p, &got, &why), 0);
+    assert_string_equal(got.p, "two");
+    struct buf small = BUF(2);
+    assert_int_equal(file_read(path.p, &small, &why), -1);
+    assert_non_null(strstr(why_text(&why), "larger than 2 bytes"));
+    assert_int_equal(file_remove_all(dir), 0);
+    assert_int_equal(access(dir, F_OK), -1);
+    buf_free(&small), buf_free(&got), buf_free(&path), why_free(&why);
+}
+
+TEST(a_lock_that_is_held_says_again)
+{
+    char *dir = folder();
+    struct buf path = BUF(200);
+    buf_addf(&path, "%s/f", dir);
+    int a = open(path.p, O_RDWR | O_CREAT, 0600), b = open(path.p, O_RDWR);
+
+    assert_int_equal(lock_try_fcntl(a, true), 0);
+    assert_int_equal(lock_try_fcntl(b, true), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(lock_release_fcntl(a), 0);
+    assert_int_equal(lock_try_flock(a, true), 0);
+    assert_int_equal(lock_try_flock(b, false), -1);
+    assert_int_equal(lock_try_dot(path.p, 100), 0);
+    assert_int_equal(lock_try_dot(path.p, 100), -1);
+    assert_int_equal(errno, EAGAIN);
+    lock_release_dot(path.p);
+    assert_int_equal(lock_try_dot(path.p, 100), 0);
+    lock_release_dot(path.p);
+    close(a), close(b);
+    file_remove_all(dir);
+    buf_free(&path);
+}
+
+TEST(maildir_names_differ_and_hold_no_slash)
+{
+    struct buf a = BUF(200), b = BUF(200);
+    ident_maildir(&a, "ho/st");
+    ident_maildir(&b, "ho/st");
+    assert_string_not_equal(a.p, b.p);
+    assert_null(strchr(a.p, '/'));
+    buf_free(&a), buf_free(&b);
+}
+
+static char last[3000];
+static int lines;
+
+static void catch (const char *level, const char *text)
+{
+    snprintf(last, sizeof last, "%s: %s", level, text);
+    lines++;
+}
+
+TEST(log_lines_are_clean_bounded_and_warnings_do_not_repeat)
+{
+    msg_capture(catch);
+    msg_info("a\r\nb %s", "\x1b[31m");
+    assert_string_equal(last, "info: a??b ?[31m");
+    msg_info("%05000d", 1);
+    assert_int_equal(strlen(last), strlen("info: ") + 2000);
+    lines = 0;
+    msg_warn("full disk %d", 1);
+    msg_warn("full disk %d", 1);
+    msg_warn("full disk %d", 2);
+    assert_int_equal(lines, 2);
+    msg_debug("tls", "not asked for");
+    assert_int_equal(lines, 2);
+    msg_debug_topics("dns, tls");
+    msg_debug("tls", "asked for");
+    assert_string_equal(last, "info: asked for");
+    msg_capture(NULL);
+}
+
+RUN_TESTS(T(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside),
+          T(a_lock_that_is_held_says_again), T(maildir_names_differ_and_hold_no_slash),
+          T(log_lines_are_clean_bounded_and_warnings_do_not_repeat))
