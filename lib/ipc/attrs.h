@@ -38,8 +38,27 @@ const char *attrs_each(struct attrs *a, const char *name, size_t *cursor); /* nu
 int attrs_take_fd(struct attrs *a); /* -1: none left */
 bool attrs_ok(const struct attrs *a);
 
-int attrs_send(struct stream *s, const struct attrs *a, struct why *why); /* (waits) */
-int attrs_recv(struct stream *s, struct attrs *a, struct why *why); /* (waits) */
+/*
+ * A stream over a UNIX socket that can carry descriptors: channels and the requests of a service
+ * are such streams. On any other stream attributes work too, without descriptors. Owns fd.
+ */
+struct stream *attrs_stream(int fd);
+
+/*
+ * (waits) Both clean up nothing but what they say: attrs_send flushes, and the descriptors of a are
+ * copied, not taken. attrs_recv clears a first; it reads nothing past the message, so other bytes
+ * may follow on the same stream. 0, or -1 and why (4.3.0; text "connection closed" if the stream
+ * ended before the first byte).
+ */
+int attrs_send(struct stream *s, const struct attrs *a, struct why *why);
+int attrs_recv(struct stream *s, struct attrs *a, struct why *why);
+
+/* Status of an answer, as why has it: STATUS_OK if why is null or empty, else retry or fail. */
+void attrs_put_why(struct attrs *answer, const struct why *why);
+int attrs_get_why(struct attrs *answer, struct why *why); /* 0 for ok, -1 and why otherwise */
+
+/* For the fuzz target and tests: one message from memory. Bytes used, 0: incomplete, -1: bad. */
+ptrdiff_t attrs_scan(struct str bytes, size_t ceiling);
 void attrs_clear(struct attrs *a); /* ready for the next one; closes what was not taken */
 void attrs_free(struct attrs *a);
 

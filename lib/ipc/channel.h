@@ -1,15 +1,55 @@
-/* channel.h - asking another daemon: one kept-alive connection, one request at a time */
+/* channel.h - asking another daemon: kept-alive connections, one request at a time on each */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
 
 #include "ipc/attrs.h"
 
+struct stream;
+
+/*
+ * A channel is the way to one service, shared by all tasks of a process. Each call in flight has
+ * its own connection: an idle one if there is one, else a new one, up to the channel's limit; a
+ * call that finds the limit reached waits its turn. Idle connections are closed after
+ * conf.ipc_idle, and used ones after conf.ipc_ttl. So a process keeps one static
+ * struct channel per service it asks.
+ *
+ * A connection that died while it was idle (the service restarted) is replaced and the request sent
+ * again, but only when it is certain that the service had not read it.
+ *
+ * When the service cannot be reached the call waits for it until the deadline (master may be
+ * starting it), and fails with 4.3.0.
+ */
 struct channel;
 
-struct channel *channel_new(const char *class_slash_service); /* "private/rewrite" */
-/* (waits) Connects when needed; tries once more if an idle connection had died. */
+/* "private/bounce": a path below the queue directory. limit: connections at a time, 0 for
+ * conf.ipc_connections. */
+struct channel *channel_new(const char *class_slash_service, int limit);
+void channel_free(struct channel **c);
+
+/*
+ * (waits) Sends ask, receives answer. deadline 0: conf.ipc_timeout from now. 0 when the answer's
+ * status is ok; -1 and why when it is not, or when there was none (4.3.0). answer is complete in
+ * both cases, and cleared in the last.
+ */
 int channel_call(struct channel *c, const struct attrs *ask, struct attrs *answer, int64_t deadline,
                  struct why *why);
-void channel_free(struct channel **c);
+/* (waits) Sends and expects no answer (proto.h says for which requests). */
+int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, struct why *why);
+
+/*
+ * A call in steps, when more than attributes travel (queue file records after the request). begin
+ * takes a connection and sends ask; the caller then writes to channel_stream; end flushes, receives
+ * the answer and gives the connection back. abort instead of end closes the connection, so the
+ * other side sees an early end.
+ */
+struct call;
+struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,
+                           struct why *why); /* (waits) null: why */
+struct stream *channel_stream(struct call *k);
+int channel_end(struct call **k, struct attrs *answer, struct why *why); /* (waits) */
+void channel_abort(struct call **k);
+
+/* (waits) One connection of one's own, not pooled: attrs_stream to "private/auth". */
+struct stream *channel_connect(const char *class_slash_service, int64_t deadline, struct why *why);
 
 #endif

@@ -21,6 +21,7 @@ struct stream *stream_new(int fd); /* owns fd */
 void stream_free(struct stream **s); /* flushes, closes, *s = null */
 enum stream_state stream_state(const struct stream *s);
 const char *stream_error(const struct stream *s); /* "timed out", "connection reset" */
+int stream_fd(const struct stream *s); /* to ask the kernel about; never to read or write */
 
 void stream_set_idle(struct stream *s, int64_t ms); /* limit of each wait */
 void stream_set_deadline(struct stream *s, int64_t at); /* limit of all waits; 0: none */
@@ -30,6 +31,10 @@ enum line { LINE_CRLF, LINE_LF, LINE_TOO_LONG, LINE_NONE };
 enum line stream_line(struct stream *s, struct buf *line); /* without its end */
 size_t stream_read(struct stream *s, void *p, size_t n); /* short only at the end */
 size_t stream_ahead(const struct stream *s); /* bytes read but not asked for yet */
+/* What has been read ahead, waiting for a first byte if nothing has; empty at the end. Valid until
+ * the next read; stream_skip drops the first n bytes of it. */
+struct str stream_peek(struct stream *s);
+void stream_skip(struct stream *s, size_t n);
 
 /* Writing: buffered; (waits) when the buffer is full, and in flush. */
 void stream_put(struct stream *s, struct str bytes);
@@ -47,5 +52,7 @@ struct stream_layer {
     void (*free)(void *self);
 };
 bool stream_push(struct stream *s, const struct stream_layer *layer, void *self);
+/* The self that was pushed with that layer, or null. */
+void *stream_layer_self(const struct stream *s, const struct stream_layer *layer);
 
 #endif

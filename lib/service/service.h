@@ -2,57 +2,94 @@
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
 
+#include <stdbool.h>
+
 #include "ipc/attrs.h"
 
 struct arena;
 struct peer; /* net/peer.h: address, name, local end */
+struct stream;
+
+/*
+ * HOW TO WRITE A DAEMON
+ *
+ *   static struct { struct channel *cleanup; } state;        the one file-static of the program
+ *
+ *   static void open_tables(void)      as the starting user, before the jail; msg_fatal on errors
+ *   static void paths(void)            jail_read("..."), jail_write("..."), jail_port(25)
+ *   static void session(struct stream *client, const struct peer *peer, struct arena *mem) { ... }
+ *
+ *   int main(int argc, char **argv)
+ *   {
+ *       static const struct service smtpd = {
+ *           .name = "smtpd", .rights = RIGHT_DNS | RIGHT_READ,
+ *           .open = open_tables, .paths = paths, .session = session};
+ *       return service_main(&smtpd, argc, argv);
+ *   }
+ *
+ * A working one is in t/unit/test_service.c. By hand, without master:
+ *   smtpd -c DIR -n smtp -l 127.0.0.1:2525     or -l private/smtp (a path holds a slash)
+ */
 
 /* What the jail leaves open. Each program's main file sets these in one line, and that line
- * repeats its row of the process table of the design (section 2). */
+ * repeats its row of the process table of the design (section 2). Connections to UNIX sockets below
+ * the queue directory are always possible, memory and time too; jail_seccomp.c has the table. */
 enum service_right {
-    RIGHT_NET = 1, /* outside connections: connect(2) over inet */
-    RIGHT_DNS = 2, /* datagrams to the resolvers */
-    RIGHT_EXEC = 4, /* fork and execute */
+    RIGHT_NET = 1, /* outside connections: connect(2) over inet to any port */
+    RIGHT_DNS = 2, /* sockets to the resolvers; also TCP, to the ports given to jail_port() */
+    RIGHT_EXEC = 4, /* run commands as somebody else, through service/runner.h only */
     RIGHT_SETUID = 8, /* stays root, with only the capabilities to become somebody else */
-    RIGHT_READ = 16, /* open(2) for reading below service.read_paths */
-    RIGHT_WRITE = 32, /* create, rename, unlink below service.write_paths */
+    RIGHT_READ = 16, /* open(2) for reading below jail_read() paths */
+    RIGHT_WRITE = 32, /* create, rename, unlink below jail_write() paths; task_fsync */
+    RIGHT_FORK = 64, /* fork, without exec: the mailbox broker's sessions */
 };
 
 /*
- * One of session and request must be set; wake may be set beside request. A client is a task
- * and has its arena, which is freed when the function returns; so is the stream.
+ * One of session, request, stream_request and datagram must be set; wake may be set beside them or
+ * alone. A client is a task and has its arena, which is freed when the function returns; so is the
+ * stream.
  */
 struct service {
     const char *name;
     unsigned rights; /* all else is closed by the jail */
-    bool alone; /* at most one process of it */
-    void (*open)(
-        void); /* before the jail, maybe as root: tables, keys, certificates, directories */
+    bool alone; /* at most one process of it, which takes all clients (maxproc 1 in master.cf) */
+    void (*open)(void); /* before the jail, maybe as root, in the queue directory: tables, keys,
+                           certificates, directories */
+    void (*paths)(void); /* calls jail_read/jail_write/jail_port (service/jail.h) */
     void (*start)(void); /* in the jail, in a task, before the first client */
     void (*session)(struct stream *client, const struct peer *peer, struct arena *mem);
-    void (*request)(struct attrs *ask,
-                    struct attrs *answer); /* a task per channel, one at a time in it */
-    void (*stream_request)(
-        struct stream *client, struct attrs *ask, struct attrs *answer,
-        struct arena *mem); /* as request, when more than attributes follow on the stream */
-    void (*wake)(
-        char reason); /* one byte on the service's socket or fifo, or master's wake-up timer */
+    /* A task per channel, one request at a time in it. What is left in answer is sent, status "ok"
+     * put in front of it unless attrs_put_why was called. mem is emptied after each request. */
+    void (*request)(struct attrs *ask, struct attrs *answer, struct arena *mem);
+    /* As request, when more than attributes follow the request on the stream. */
+    void (*stream_request)(struct stream *client, struct attrs *ask, struct attrs *answer,
+                           struct arena *mem);
+    void (*wake)(char reason); /* one byte on the service's socket or fifo, or master's wake-up;
+                                  in a task of its own, one at a time */
+    void (*datagram)(struct str bytes); /* unix-dgram services */
     void (*drain)(void); /* reload or stop: no more clients will come */
-    void (*paths)(
-        void); /* calls jail_read/jail_write (service/jail.h) for RIGHT_READ, RIGHT_WRITE */
+    size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
 };
 
 /*
- * Started by master (or by hand with -c DIR for a test): options -c DIR, -n NAME (as master.cf
- * names the service), -o name=value, -t TYPE, -u (no chroot), -v. Loads main.cf, opens the log,
- * calls open, enters the jail, starts the loop; returns the exit status. service_name() is the name
- * in master.cf, so that one program can serve as smtp, relay, lmtp or as bounce, defer, trace.
+ * Started by master, or by hand with -c DIR for a test. Options: -c DIR, -n NAME (as master.cf
+ * names the service), -o name=value, -t TYPE (inet unix fifo pass unix-dgram), -u (no chroot),
+ * -z (no jail: for strace and gdb), -v (debug topics: all), -l ADDRESS (listen there, as often as
+ * wanted); -s, -m and -k are master's. Loads main.cf, opens the log, goes to the queue directory,
+ * calls open, enters the jail, starts the loop; returns the exit status.
  */
 int service_main(const struct service *s, int argc, char **argv);
+/* The name in master.cf, so that one program can serve as smtp, relay, lmtp or as bounce, defer,
+ * trace. */
 const char *service_name(void);
+/* The arguments after the options: pipe's flags= and argv=, for example. */
+int service_args(char ***argv);
+/* The most clients of this process at a time. */
+int service_limit(void);
 /* A table, certificate or the like that is open has changed on disk: finish the sessions, then let
  * master start a new process. Called by whoever notices. */
 void service_refresh(const char *what_changed);
+/* Reload or stop: a long session may look at this between two commands and say good-bye. */
 bool service_draining(void);
 
 #endif

@@ -1,0 +1,28 @@
+/* become.h - acting as a recipient: for one file operation, or for the rest of the process */
+#ifndef SERVICE_BECOME_H
+#define SERVICE_BECOME_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/why.h"
+
+/*
+ * Between begin and end, every open, mkdir, rename, unlink of this thread is done with the rights
+ * of uid and gid (and no further group), and new files belong to them. Other tasks would act as the
+ * user as well, so nothing may wait in between: open the file, end, then write and task_fsync. Root
+ * (uid 0, or gid 0) is refused. A process that does not run as root stays what it is.
+ *   0, or -1 and why (4.3.0).
+ */
+int become_begin(uid_t uid, gid_t gid, struct why *why);
+void become_end(void);
+
+/*
+ * For good: in a child forked for this user, before it reads one byte of his. Groups (gid only),
+ * gid, uid, no capability left, and Landlock on the directories of the list (what lies outside
+ * cannot be opened at all, also when many users share one uid). Ends in -1 and why if any step
+ * fails; the child must then exit.
+ */
+int become_forever(uid_t uid, gid_t gid, const char *const *dirs, size_t ndirs, struct why *why);
+
+#endif

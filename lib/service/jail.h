@@ -1,0 +1,38 @@
+/* jail.h - what a process gives up before it reads a byte from anyone */
+#ifndef SERVICE_JAIL_H
+#define SERVICE_JAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * In order: uid and gid of the mail owner (or, with RIGHT_SETUID, root with only the capabilities
+ * of the table in jail.c), chroot, PR_SET_NO_NEW_PRIVS, Landlock, seccomp. Started by a plain user:
+ * no uid change and no chroot, all else the same. A kernel without Landlock or a part of it: that
+ * part is left out (master logs it once).
+ */
+struct jail {
+    const char *name; /* for the log */
+    unsigned rights; /* enum service_right */
+    const char *user; /* of the passwd file: conf.mail_owner */
+    const char *root; /* chroot there, or null */
+};
+
+/* Before jail_enter, from service.paths. Paths are absolute or below the present directory, as seen
+ * before the chroot. What does not exist is left out. A read path may be a file or a directory. */
+void jail_read(const char *path);
+void jail_write(const char *path); /* a directory: create, write, rename, remove below it */
+void jail_port(int port); /* TCP connections to this port, beside those the rights give */
+/* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is
+ * noticed. */
+void jail_read_tables(const char *list);
+
+void jail_enter(const struct jail *j); /* ends the process when it fails */
+
+/* The same for a child that becomes a user (service/become.h): only dir stays reachable, for
+ * reading and writing. The seccomp filter is inherited. 0, or -1 and errno. */
+int jail_confine_to(const char *const *dirs, size_t ndirs);
+
+int jail_landlock_version(void); /* 0: the kernel has none */
+
+#endif

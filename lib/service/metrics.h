@@ -1,0 +1,48 @@
+/* metrics.h - counters in a page that pombal status and exporters read without asking anybody */
+#ifndef SERVICE_METRICS_H
+#define SERVICE_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * master keeps the file data_directory/metrics: a page per process. It hands each new process its
+ * page; the process counts there with plain stores. A process without master counts in memory of
+ * its own. The reader trusts nothing in a page but its size.
+ */
+enum { METRICS_PAGE = 4096, METRICS_COUNTERS = 60, METRICS_NAME = 48 };
+
+struct metrics_counter {
+    char name[METRICS_NAME]; /* "messages_delivered"; lower case and underlines */
+    uint64_t value;
+};
+
+struct metrics_page {
+    uint32_t version; /* METRICS_VERSION; 0: free */
+    int32_t pid;
+    int64_t started; /* wall seconds */
+    char service[64]; /* as in master.cf */
+    char program[32];
+    uint32_t sessions; /* now */
+    uint32_t limit; /* at a time */
+    uint32_t draining; /* 1: no new ones */
+    uint32_t ncounters;
+    uint64_t served; /* sessions and requests since the start */
+    uint64_t longest_gap_us; /* between two turns of the loop: over 100 ms is a bug */
+    struct metrics_counter counters[METRICS_COUNTERS];
+};
+enum { METRICS_VERSION = 1 };
+
+/* Where to count; found once, at start: uint64_t *delivered = metrics_counter("delivered");
+ * ++*delivered; Never null: when the page is full, counters share an unnamed one. */
+uint64_t *metrics_counter(const char *name);
+
+/* For service.c: use page number slot of the open file fd (both -1: private memory). */
+void metrics_open(int fd, int slot, const char *service, const char *program);
+struct metrics_page *metrics_mine(void);
+
+/* For readers: a copy with all text ended and all counts in bounds; false if the page is free. */
+bool metrics_copy(const struct metrics_page *from, struct metrics_page *to);
+
+#endif

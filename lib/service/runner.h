@@ -1,0 +1,36 @@
+/* runner.h - running a command as somebody else, from a process that itself may not */
+#ifndef SERVICE_RUNNER_H
+#define SERVICE_RUNNER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/why.h"
+
+/*
+ * A jailed process cannot fork and execute: its filter and no_new_privs would bind the command too
+ * (which may be the set-gid postdrop, or need anything). So a service with RIGHT_EXEC forks a small
+ * helper before it enters the jail. The helper reads no mail, only requests of its parent, refuses
+ * uid 0 and gid 0 when it is root, and ends all its commands when the parent ends.
+ */
+struct run {
+    uid_t uid;
+    gid_t gid;
+    const char *const *argv; /* argv[0] is a path, or a name searched in PATH of env */
+    const char *const *env; /* "name=value", the whole environment; null-terminated like argv */
+    const char *dir; /* working directory; null: "/" */
+    int in; /* becomes standard input; -1: /dev/null. Not taken over. */
+    int out; /* standard output and error; -1: /dev/null */
+    int64_t deadline; /* task_now() milliseconds; then the process group is killed */
+};
+
+enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero bytes */
+
+/*
+ * (waits) Until the command has ended. 0 and its status as waitpid gives it; -1 and why when it
+ * could not be run (4.3.5) or was killed at the deadline (4.3.0 "Command time limit exceeded").
+ * The caller feeds and drains in and out from other tasks, or uses files.
+ */
+int runner_run(const struct run *r, int *status, struct why *why);
+
+#endif
