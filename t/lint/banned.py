@@ -1,0 +1,32 @@
+#!/usr/bin/python3
+"""Calls that block, or that have one home each."""
+import os, re, sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOMES = {
+    r"\b(getpwnam|getpwuid|getgrnam|getgrgid|getpwent)(_r)?\s*\(": [
+        "lib/dict/dict_system.c", "lib/service/", "master/", "tools/"],
+    r"\b(getaddrinfo|gethostbyname|getnameinfo)\s*\(": [],
+    r"\b(syslog|setjmp|longjmp|system|popen)\s*\(": [],
+    r"\b(sleep|usleep|nanosleep)\s*\(": ["tools/"],
+    r"\b(fsync|fdatasync|syncfs)\s*\(": ["lib/task/", "lib/base/file.c", "tools/", "lib/dict/"],
+}
+
+
+def faults():
+    for top in "lib master smtpd qmgr local smtp pop3d imapd tools".split():
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            for name in sorted(n for n in names if n.endswith(".c")):
+                path = os.path.relpath(os.path.join(folder, name), ROOT)
+                text = open(os.path.join(ROOT, path), errors="replace").read()
+                text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), text, flags=re.S)
+                text = re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
+                for number, line in enumerate(text.split("\n"), 1):
+                    for pattern, homes in HOMES.items():
+                        if re.search(pattern, line) and not any(path.startswith(h) for h in homes):
+                            yield "%s:%d: %s" % (path, number, line.strip())
+
+
+found = list(faults())
+print("\n".join(found) if found else "banned: no blocking call outside its home")
+sys.exit(bool(found))

@@ -1,0 +1,31 @@
+#!/usr/bin/python3
+"""params.def: in order, no name twice or in known.def too; lists those that no program uses yet."""
+import os, re, sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def names(path):
+    return re.findall(r"^[A-Z]+\(\s*(?:[A-Z]+\s*,\s*)?([a-z_0-9]+)", open(path).read(), flags=re.M)
+
+
+def program_text():
+    for top in "lib master smtpd qmgr local smtp pop3d imapd tools".split():
+        for folder, _, files in os.walk(os.path.join(ROOT, top)):
+            for f in files:
+                if f.endswith((".c", ".h")):
+                    yield open(os.path.join(folder, f), errors="replace").read()
+
+
+params = names(ROOT + "/lib/conf/params.def")
+known = names(ROOT + "/lib/conf/known.def") if os.path.exists(ROOT + "/lib/conf/known.def") else []
+bad = ["params.def: %s stands after %s" % (b, a) for a, b in zip(params, params[1:]) if a > b]
+twice = {n for n in params if params.count(n) > 1} | (set(params) & set(known))
+bad += ["params.def: %s is declared twice" % n for n in sorted(twice)]
+text = "\n".join(program_text())
+used = set(re.findall(r"\bconf\.([a-z_0-9]+)", text)) | set(re.findall(r'"([a-z_0-9]+)"', text))
+unused = [n for n in params if n not in used]
+print("params: %d declared, %d known without effect, %d without a user: %s"
+      % (len(params), len(known), len(unused), " ".join(unused)))
+print("\n".join(bad) if bad else "params: in order")
+sys.exit(bool(bad))
