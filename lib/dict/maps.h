@@ -1,0 +1,27 @@
+/* maps.h - a list of tables, as a parameter names it: the first that knows the key answers */
+#ifndef DICT_MAPS_H
+#define DICT_MAPS_H
+
+#include "dict/dict.h"
+
+/*
+ * "hash:/a, pcre:/b {inline:{x=y}}": separated by commas and blanks, {groups} kept together. The
+ * same table named in several lists is opened once. A table that cannot be opened is logged and
+ * fails each lookup that reaches it; maps_open itself never fails.
+ */
+struct maps;
+struct maps *maps_open(const char *parameter, const char *specs, unsigned flags);
+bool maps_empty(const struct maps *m); /* no table at all; a null m is empty too */
+const char *maps_parameter(const struct maps *m);
+size_t maps_count(const struct maps *m);
+struct dict *maps_at(struct maps *m, size_t i);
+
+/* Both stop at the first DICT_FAILED: why then begins with the parameter's and the table's name. An
+ * empty value counts as not found, with a warning. */
+enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, struct why *why)
+    __attribute__((warn_unused_result));
+enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)
+    __attribute__((warn_unused_result)); /* fixed-key tables only */
+void maps_close(struct maps **m);
+
+#endif

@@ -1,0 +1,33 @@
+/* classes.h - the address classes: local, virtual alias, virtual mailbox, relay, default */
+#ifndef ROUTE_CLASSES_H
+#define ROUTE_CLASSES_H
+
+#include "dict/dict.h"
+#include "dict/maps.h"
+
+enum class { CLASS_LOCAL, CLASS_VIRTUAL_ALIAS, CLASS_VIRTUAL_MAILBOX, CLASS_RELAY, CLASS_DEFAULT };
+
+/* Opens mydestination, virtual_alias_domains, virtual_mailbox_domains, relay_domains,
+ * inet_interfaces and proxy_interfaces. Before the jail, once per process; more calls do nothing.
+ */
+void classes_open(void);
+
+/* The class of a domain, without brackets or dot at its end; "[10.0.0.1]" is one too. Warns if two
+ * lists claim the domain (helpful_warnings). DICT_FAILED: a list could not be asked. */
+enum dict_answer class_of(const char *domain, enum class *c, struct why *why)
+    __attribute__((warn_unused_result));
+
+/* Is mail for this domain delivered here by $local_transport: mydestination, or [address] of
+ * ours. */
+enum dict_answer domain_is_local(const char *domain, struct why *why)
+    __attribute__((warn_unused_result));
+/* The same, and $myorigin: the addr_local_fn of all address lookups. */
+enum dict_answer domain_has_users(const char *domain, struct why *why)
+    __attribute__((warn_unused_result));
+
+/* addr_find with recipient_delimiter and domain_has_users: what canonical, virtual, relocated and
+ * the recipient tables all use. ext may be null. */
+enum dict_answer route_find(struct maps *m, const char *address, struct buf *value, struct buf *ext,
+                            struct why *why) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,22 @@
+/* recipient.h - does this address exist here? */
+#ifndef ROUTE_RECIPIENT_H
+#define ROUTE_RECIPIENT_H
+
+#include "route/resolve.h"
+
+/* Opens what resolve_open does, and canonical_maps, recipient_canonical_maps, virtual_alias_maps,
+ * local_recipient_maps, virtual_mailbox_maps and relay_recipient_maps. Before the jail; once per
+ * process. */
+void recipient_open(void);
+
+/*
+ * Asks the table of the address' class. DICT_FOUND: listed, or its class has no table, or is
+ * somebody else's. DICT_NONE: unknown; why is "5.1.1 User unknown in local recipient table" or the
+ * like (the table's name only with show_user_unknown_table_name), *reply the SMTP code of the
+ * unknown_*_reject_code parameter. DICT_FAILED: why is 4.x. r is the address resolved, by the
+ * caller before.
+ */
+enum dict_answer recipient_find(const struct route *r, int *reply, struct why *why)
+    __attribute__((warn_unused_result));
+
+#endif

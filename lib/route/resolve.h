@@ -1,0 +1,32 @@
+/* resolve.h - from an address to who delivers it: transport, next hop, recipient */
+#ifndef ROUTE_RESOLVE_H
+#define ROUTE_RESOLVE_H
+
+#include "route/classes.h"
+
+struct route {
+    struct buf transport; /* a service of master.cf: "local", "smtp", "error" */
+    struct buf nexthop; /* what that transport wants: a domain, [host]:port, the text of an error */
+    struct buf recipient; /* user@domain, the local domains stripped of routing */
+    enum class class;
+    bool bad_address; /* not a valid address: bounce with 5.1.3 "bad address syntax" */
+    bool routed; /* the local part has @, % or ! left in it: not relayed for strangers */
+};
+#define ROUTE ((struct route){BUF(65536), BUF(65536), BUF(65536), CLASS_DEFAULT, false, false})
+
+enum resolve_for { RESOLVE_MAIL, RESOLVE_VERIFY /* address_verify_* parameters */ };
+
+/* Opens the classes, transport_maps, relocated_maps and the sender_dependent_* tables. Before the
+ * jail; once per process. */
+void resolve_open(void);
+
+/*
+ * sender picks the sender_dependent_* entries. 0: r is filled in (transport may be "error" or
+ * "retry", and bad_address must be looked at); -1: a table could not be asked, defer with why.
+ * Tables of remote types wait.
+ */
+int resolve_address(enum resolve_for what, const char *sender, const char *address, struct route *r,
+                    struct why *why);
+void route_free(struct route *r);
+
+#endif
