@@ -6,53 +6,97 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "task/task.h"
 
 /*
- * The first failure in either direction sticks: from then on reads find
- * nothing and writes go nowhere. So a session runs straight down, and its
- * loop looks at stream_state() once a command. A read that has to wait
- * flushes the output first: pipelined commands are answered in one packet.
+ * The first failure in either direction sticks: stream_state() tells it, reads
+ * find nothing from then on, and after a failed write no more is written. After
+ * the end of input, a time-out or a cancellation while reading the output still works, so
+ * that a session can say good-bye. A session runs straight down, and its loop
+ * looks at stream_state() once a command. A read that has to wait flushes the
+ * output first: pipelined commands are answered in one packet.
+ *
+ * Buffers are made when needed and given back, with the unused part of the
+ * task's stack, when a read has waited for a second: an idle connection holds
+ * neither. Any descriptor will do: socket, pipe, terminal, file.
  */
 struct stream;
 
 enum stream_state { STREAM_OK, STREAM_EOF, STREAM_TIMEOUT, STREAM_CANCELLED, STREAM_ERROR };
 
 struct stream *stream_new(int fd); /* owns fd */
-void stream_free(struct stream **s); /* flushes, closes, *s = null */
+void stream_free(struct stream **s); /* (waits) flushes, closes, *s = null; null is accepted */
+void stream_abort(struct stream **s); /* closes without flushing */
+int stream_release(struct stream **s); /* (waits) flushes; the descriptor is the caller's again */
+int stream_fd(const struct stream *s); /* still owned by the stream */
 enum stream_state stream_state(const struct stream *s);
-const char *stream_error(const struct stream *s); /* "timed out", "connection reset" */
-int stream_fd(const struct stream *s); /* to ask the kernel about; never to read or write */
+const char *stream_error(const struct stream *s); /* "timed out", "connection reset by peer" */
+void stream_fail(struct stream *s, const char *error); /* as if a read and a write had failed */
 
-void stream_set_idle(struct stream *s, int64_t ms); /* limit of each wait */
+void stream_set_idle(struct stream *s, int64_t ms); /* limit of each wait; 0: none */
 void stream_set_deadline(struct stream *s, int64_t at); /* limit of all waits; 0: none */
 
-/* Reading (waits). A bare LF is told apart, since it must not end DATA. */
+/*
+ * Reading (waits). A bare LF is told apart, since it must not end DATA. line->max is the longest
+ * line that is taken; of a longer one (without its end) the start is kept, the rest is skipped up
+ * to its LF. LINE_NONE: the end; line has what came without an end.
+ */
 enum line { LINE_CRLF, LINE_LF, LINE_TOO_LONG, LINE_NONE };
 enum line stream_line(struct stream *s, struct buf *line); /* without its end */
 size_t stream_read(struct stream *s, void *p, size_t n); /* short only at the end */
-size_t stream_ahead(const struct stream *s); /* bytes read but not asked for yet */
-/* What has been read ahead, waiting for a first byte if nothing has; empty at the end. Valid until
- * the next read; stream_skip drops the first n bytes of it. */
+/* Borrow what is there, at least one byte, or nothing at the end; valid until the next read.
+ * stream_skip takes n bytes of it (n up to stream_ahead()). */
 struct str stream_peek(struct stream *s);
+/* As stream_peek but at least n bytes, n up to 65,536; fewer only at the end. */
+struct str stream_peek_n(struct stream *s, size_t n);
 void stream_skip(struct stream *s, size_t n);
+size_t stream_ahead(const struct stream *s); /* bytes read but not asked for yet */
+struct str stream_ahead_str(const struct stream *s); /* those; does not wait */
+size_t stream_discard(struct stream *s); /* forget them (before STARTTLS); how many */
+/* Flushes, then waits until a read would find something (or the end, or a failure): WAIT_READY, or
+ * until task_wake: WAIT_WOKEN. The idle limit does not apply, and a time-out does not stick. */
+enum wait stream_wait(struct stream *s, int64_t deadline);
 
 /* Writing: buffered; (waits) when the buffer is full, and in flush. */
 void stream_put(struct stream *s, struct str bytes);
+void stream_putz(struct stream *s, const char *text);
+void stream_putc(struct stream *s, char c);
 void stream_putf(struct stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool stream_flush(struct stream *s);
+bool stream_put_file(struct stream *s, int fd, off_t at, size_t n); /* false: the file is shorter */
+bool stream_flush(struct stream *s); /* false: some write has failed, now or earlier */
+size_t stream_pending(const struct stream *s); /* bytes not flushed yet */
+
+/*
+ * Descriptors over UNIX sockets. A put descriptor (taken over) rides with the next byte that is
+ * put; what is pending is flushed first. The receiver must allow them; at most 8 wait to be taken,
+ * more are closed. They have arrived when the first byte put after them has been read.
+ */
+void stream_put_fd(struct stream *s, int fd);
+void stream_allow_fds(struct stream *s); /* before the first read */
+int stream_take_fd(struct stream *s); /* the caller's; -1: none */
 
 /*
  * Slide a layer (TLS, DEFLATE) under the buffers. False if input was already
- * read ahead: what came before the layer is never taken as inside it.
+ * read ahead: what came before the layer is never taken as inside it. A layer
+ * reaches what is below it through the stream_io that stream_top gave before
+ * the push. The layer's free is called with the stream's.
  */
 struct stream_layer {
-    ssize_t (*read)(void *self, void *p, size_t n); /* as read(2) */
+    ssize_t (*read)(void *self, void *p, size_t n); /* as read(2): 0 end, -1 and errno */
     ssize_t (*write)(void *self, const void *p, size_t n);
     short (*waits_for)(void *self); /* POLLIN or POLLOUT, after EAGAIN */
+    void (*close)(void *self); /* says good-bye if it can without waiting; may be null */
     void (*free)(void *self);
+};
+struct stream_io {
+    const struct stream_layer *layer;
+    void *self;
 };
 bool stream_push(struct stream *s, const struct stream_layer *layer, void *self);
 /* The self that was pushed with that layer, or null. */
 void *stream_layer_self(const struct stream *s, const struct stream_layer *layer);
+struct stream_io stream_top(const struct stream *s);
+/* (waits) for what the top layer waits for, within the stream's limits; for handshakes. */
+enum wait stream_wait_layer(struct stream *s);
 
 #endif

@@ -2,31 +2,98 @@
 #ifndef TASK_TASK_H
 #define TASK_TASK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
  * Tasks switch only inside the calls marked (waits). Between two of them a
  * task has the process to itself, so no locks; across one of them anything
  * shared may have changed, so no function-static buffers and no pointers
- * into shared tables. Times are task_now() milliseconds.
+ * into shared tables. Times are task_now() milliseconds; a deadline of 0
+ * means none, one that has passed means: look, but do not wait.
+ *
+ * A task has a stack of task_settings.stack_size bytes with a guard page
+ * below. Its memory is given back page by page when it is idle (task_trim).
  */
 struct task;
 typedef void task_fn(void *arg);
 
-enum wait { WAIT_READY, WAIT_TIMEOUT, WAIT_CANCELLED };
+enum wait { WAIT_READY, WAIT_TIMEOUT, WAIT_CANCELLED, WAIT_WOKEN };
 
+/* Before the first task; what is 0 keeps its default. Never needed in tests. */
+struct task_settings {
+    size_t stack_size; /* usable bytes of a stack: 64 KiB */
+    unsigned idle_stacks; /* kept for the next task: 32 */
+    unsigned sync_threads; /* at most, started when needed: 16 */
+};
+void task_setup(const struct task_settings *settings);
+
+/* The new task runs at the next turn, not now. The name is copied (23 bytes). May be called before
+ * task_loop and in callbacks. */
 struct task *task_start(const char *name, task_fn *fn, void *arg);
-void task_cancel(struct task *t); /* its present and later waits say WAIT_CANCELLED */
-struct task *task_self(void);
-int64_t task_now(void);
+/* Its present and later waits say WAIT_CANCELLED, except task_fsync, which always completes. The
+ * task must not have ended: who keeps the pointer must know. */
+void task_cancel(struct task *t);
+void task_cancel_all(void); /* all but the caller: shutdown */
+bool task_is_cancelled(void); /* the running one */
+struct task *task_self(void); /* null outside of a task: in callbacks, before task_loop */
+const char *task_name(const struct task *t);
+size_t task_count(void); /* that have started and not ended */
+int64_t task_now(void); /* monotonic, taken once a turn */
 
-enum wait task_wait_fd(int fd, short poll_events, int64_t deadline); /* (waits) */
-enum wait task_sleep(int64_t until); /* (waits) */
-enum wait task_park(int64_t deadline); /* (waits) until task_wake */
-void task_wake(struct task *t);
-void task_yield(void); /* (waits) after long computing */
-int task_fsync(int fd); /* (waits) 0, or -1 and errno; syncs are grouped */
+/*
+ * (waits) until the descriptor is readable (POLLIN) or writable (POLLOUT), also in case of an
+ * error or hang-up, which the next read or write then tells. At most one task may wait for each
+ * direction of a descriptor. Files that cannot be waited for are always ready. The loop keeps the
+ * descriptor registered, so one that was waited for must be closed with task_close.
+ */
+enum wait task_wait_fd(int fd, short poll_events, int64_t deadline);
+/* (waits) As task_wait_fd, or until task_wake (then WAIT_WOKEN): for IDLE, relays, queues. */
+enum wait task_wait_either(int fd, short poll_events, int64_t deadline);
+/* (waits) As task_wait_fd, one system call cheaper, when the last read or write said EAGAIN or, on
+ * a stream socket, moved fewer bytes than asked for: the loop is edge-triggered. */
+enum wait task_wait_again(int fd, short poll_events, int64_t deadline);
+void task_close(int fd); /* close(2) and forget; -1 is ignored; keeps errno */
 
-void task_loop(void); /* returns when the last task has ended */
+enum wait task_sleep(int64_t until); /* (waits) WAIT_TIMEOUT when it has passed */
+/* (waits) until task_wake: WAIT_READY. A wake-up that came before the call counts, once: so
+ * callers look at what they wait for in a loop. */
+enum wait task_park(int64_t deadline);
+void task_wake(struct task *t); /* harmless if it runs or waits for something else */
+void task_yield(void); /* (waits) after long computing: others first */
+
+/* (waits) 0, or -1 and errno. The task is parked while a sync thread works, so syncs that arrive
+ * together share one journal commit; on tmpfs, where it costs nothing, it is done at once. */
+int task_fsync(int fd);
+int task_fdatasync(int fd);
+
+/* Give the unused part of the running task's stack back to the system. The stream does it for
+ * sessions that have been idle for a second. */
+void task_trim(void);
+
+/* Runs until the last task has ended. */
+void task_loop(void);
+
+/*
+ * Callbacks run in the loop, between tasks: they may wake and start tasks, but not wait.
+ * task_watch: level-triggered; events 0 ends it (do so before the descriptor is closed).
+ * task_on_signal blocks the signal and takes it through a signalfd; null: as it was by default.
+ * task_on_turn: at the end of each turn of the loop, before it sleeps (log lines, counters).
+ */
+typedef void task_watch_fn(void *arg, int fd, short events);
+void task_watch(int fd, short poll_events, task_watch_fn *fn, void *arg);
+void task_on_signal(int signo, void (*fn)(int signo));
+void task_on_turn(void (*fn)(void));
+
+/* In the child after fork(2) by a task: that task goes on as the only one, with a new loop. The
+ * stacks of the others are dropped; what they held open stays open: close it. Signals have their
+ * default action again. Without a following exec, this must be the first call. */
+void task_forked(void);
+/* In the child before exec(3): unblocks what task_on_signal blocked. Async-signal-safe. */
+void task_signals_default(void);
+
+/* For the metrics page: the longest time one turn took, in milliseconds, since the last call. */
+int64_t task_longest_turn(void);
 
 #endif

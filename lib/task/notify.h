@@ -1,0 +1,30 @@
+/* notify.h - changes in directories (inotify) as a wait */
+#ifndef TASK_NOTIFY_H
+#define TASK_NOTIFY_H
+
+#include "base/buf.h"
+#include "task/task.h"
+
+/*
+ * One notify holds many watches. Events that come together are told once per watch and name, in
+ * order. When the kernel's queue overflowed, watch is NOTIFY_LOST: look at everything again.
+ */
+struct notify;
+enum { NOTIFY_LOST = -1 };
+
+struct notify_event {
+    int watch; /* as notify_add said, or NOTIFY_LOST */
+    unsigned mask; /* IN_... of sys/inotify.h */
+    struct str name; /* in the watched directory, or empty; valid until the next notify_wait */
+};
+
+struct notify *notify_new(void); /* null and errno: no inotify to be had (limits) */
+void notify_free(struct notify **n);
+int notify_add(struct notify *n, const char *path, unsigned mask); /* -1 and errno */
+void notify_drop(struct notify *n, int watch);
+int notify_fd(const struct notify *n); /* for task_watch: readable when there are events */
+/* (waits) WAIT_READY and an event; WAIT_WOKEN after task_wake. A deadline that has passed: only
+ * what is there. */
+enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t deadline);
+
+#endif
