@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "ipc/attrs.h"
+#include "mail/dsn.h"
 #include "queue/qfile.h"
 
 struct rcpt {
@@ -16,8 +17,6 @@ struct rcpt {
     unsigned dsn_notify; /* DSN_NEVER ... bits, 0: not given */
 };
 
-enum dsn_notify { DSN_NEVER = 1, DSN_SUCCESS = 2, DSN_FAILURE = 4, DSN_DELAY = 8 };
-enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
 enum delivery_flag { DELIVERY_TRACE_ONLY = 1, DELIVERY_REPORT = 2 }; /* sendmail -bv, -v */
 
 /* One message, one transport, one next hop, some recipients. Strings live in the arena. */

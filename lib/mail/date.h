@@ -1,0 +1,23 @@
+/* date.h - dates of mail: RFC 5322 3.3 and RFC 3501 date-time, made and read */
+#ifndef MAIL_DATE_H
+#define MAIL_DATE_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Times are seconds since 1970 UTC; offsets are minutes east of UTC, printed as they are. */
+void date_format(int64_t wall, int offset, struct buf *out); /* "Fri, 21 Nov 1997 09:55:06 -0600" */
+void date_format_local(int64_t wall, struct buf *out); /* in local time, with "(CET)": as Postfix */
+/* Lenient as RFC 5322 4.3 asks: weekday and seconds optional, two-digit years, named zones,
+ * comments. */
+bool date_parse(struct str text, int64_t *wall, int *offset);
+
+void date_imap_format(int64_t wall, int offset, struct buf *out); /* "17-Jul-1996 02:44:25 -0700" */
+bool date_imap_parse(struct str text, int64_t *wall, int *offset); /* without the quotes */
+bool date_imap_day(struct str text, int64_t *midnight); /* "1-Feb-1994" of SEARCH, at 00:00 UTC */
+
+/* Days since 1970-01-01 of a date of the Gregorian calendar; month 1..12. */
+int64_t date_days(int64_t year, int month, int day);
+
+#endif

@@ -1,0 +1,96 @@
+#include "mail/esmtp_cmd.h"
+
+#include "base/num.h"
+#include "base/str.h"
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+void esmtp_cmd_split(struct str line, struct esmtp_cmd *cmd)
+{
+    size_t n = 0;
+
+    line = str_trim(line);
+    while (n < line.n && !is_blank(line.p[n]))
+        n++;
+    cmd->verb = str_upto(line, n);
+    cmd->args = str_trim(str_from(line, n));
+}
+
+bool esmtp_cmd_keyword(struct str *args, const char *keyword)
+{
+    struct str s = str_trim(*args);
+    size_t n = strlen(keyword);
+
+    if (!str_istarts(s, strz(keyword)))
+        return false;
+    s = str_trim(str_from(s, n));
+    if (s.n == 0 || s.p[0] != ':')
+        return false;
+    *args = str_trim(str_from(s, 1));
+    return true;
+}
+
+static bool is_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!alnum && (c != '-' || i == 0))
+            return false;
+    }
+    return s.n > 0;
+}
+
+static bool is_value(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 127)
+            return false;
+    return s.n > 0;
+}
+
+int esmtp_param_next(struct str *rest, struct esmtp_param *param)
+{
+    struct str word;
+
+    if (!str_word(rest, " \t", &word))
+        return 0;
+    ptrdiff_t eq = str_find(word, '=');
+    param->name = eq < 0 ? word : str_upto(word, (size_t)eq);
+    param->value = eq < 0 ? (struct str){NULL, 0} : str_from(word, (size_t)eq + 1);
+    return is_name(param->name) && (eq < 0 || is_value(param->value)) ? 1 : -1;
+}
+
+bool xtext_decode(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c == '+') {
+            uint64_t value;
+            if (text.n - i < 3 || !num_parse_hex(str_part(text, i + 1, 2), &value))
+                return false;
+            i += 2;
+            c = (unsigned char)value;
+        } else if (c <= ' ' || c == '=' || c == 127) {
+            return false;
+        }
+        if (c < ' ' || c == 127)
+            return false;
+        buf_addc(out, (char)c);
+    }
+    return !out->full;
+}
+
+void xtext_encode(struct str raw, struct buf *out)
+{
+    for (size_t i = 0; i < raw.n; i++) {
+        unsigned char c = (unsigned char)raw.p[i];
+        if (c <= ' ' || c >= 127 || c == '+' || c == '=')
+            buf_addf(out, "+%02X", c);
+        else
+            buf_addc(out, (char)c);
+    }
+}

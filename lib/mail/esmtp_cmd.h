@@ -1,0 +1,29 @@
+/* esmtp_cmd.h - an SMTP command line: verb, arguments, the parameters of MAIL and RCPT */
+#ifndef MAIL_ESMTP_CMD_H
+#define MAIL_ESMTP_CMD_H
+
+#include "base/buf.h"
+
+/* All slices point into the line. RFC 5321 4.1.1 */
+struct esmtp_cmd {
+    struct str verb; /* "" for an empty line */
+    struct str args; /* without blanks at the ends */
+};
+void esmtp_cmd_split(struct str line, struct esmtp_cmd *cmd);
+
+/* Takes "FROM:" or "TO:" off the front of *args, blanks around the colon included. */
+bool esmtp_cmd_keyword(struct str *args, const char *keyword);
+
+/* NAME or NAME=value; RFC 5321 4.1.2 esmtp-param. */
+struct esmtp_param {
+    struct str name;
+    struct str value; /* p is null without "=" */
+};
+/* The next parameter off *rest: 1, 0 at the end, -1 if it is malformed. */
+int esmtp_param_next(struct str *rest, struct esmtp_param *param);
+
+/* xtext of RFC 3461 4: "+2B". False: not xtext, or a control character was coded. */
+bool xtext_decode(struct str text, struct buf *out);
+void xtext_encode(struct str raw, struct buf *out);
+
+#endif

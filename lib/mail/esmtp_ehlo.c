@@ -1,0 +1,94 @@
+#include "mail/esmtp_ehlo.h"
+
+#include "base/num.h"
+#include "base/str.h"
+
+static const struct {
+    const char *name;
+    enum esmtp_ext ext;
+} extensions[] = {
+    {"PIPELINING", ESMTP_PIPELINING}, /* RFC 2920 */
+    {"SIZE", ESMTP_SIZE}, /* RFC 1870 */
+    {"VRFY", ESMTP_VRFY},
+    {"ETRN", ESMTP_ETRN}, /* RFC 1985 */
+    {"STARTTLS", ESMTP_STARTTLS}, /* RFC 3207 */
+    {"AUTH", ESMTP_AUTH}, /* RFC 4954 */
+    {"ENHANCEDSTATUSCODES", ESMTP_ENHANCEDSTATUSCODES}, /* RFC 2034 */
+    {"8BITMIME", ESMTP_8BITMIME}, /* RFC 6152 */
+    {"DSN", ESMTP_DSN}, /* RFC 3461 */
+    {"SMTPUTF8", ESMTP_SMTPUTF8}, /* RFC 6531 */
+    {"CHUNKING", ESMTP_CHUNKING}, /* RFC 3030 */
+    {"XCLIENT", ESMTP_XCLIENT},
+    {"XFORWARD", ESMTP_XFORWARD},
+    {"REQUIRETLS", ESMTP_REQUIRETLS}, /* RFC 8689 */
+};
+
+unsigned esmtp_ext_by_name(struct str name)
+{
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
+        if (str_ieqz(name, extensions[i].name))
+            return extensions[i].ext;
+    return 0;
+}
+
+unsigned esmtp_ext_mask(struct str list)
+{
+    unsigned mask = 0;
+    struct str word;
+
+    while (str_word(&list, ", \t\r\n", &word))
+        mask |= esmtp_ext_by_name(word);
+    return mask;
+}
+
+static void add_mechanisms(struct esmtp_ehlo *e, struct str list)
+{
+    struct str word;
+
+    while (str_word(&list, " \t=", &word)) {
+        size_t from = e->auth.n;
+        if (from > 0)
+            buf_addc(&e->auth, ' ');
+        buf_add(&e->auth, word);
+        for (size_t i = from; i < e->auth.n; i++)
+            if (e->auth.p[i] >= 'a' && e->auth.p[i] <= 'z')
+                e->auth.p[i] = (char)(e->auth.p[i] - 'a' + 'A');
+    }
+}
+
+void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line)
+{
+    struct str word;
+
+    /* "AUTH=LOGIN" is how servers before RFC 2554 said it, and some still do */
+    if (!str_word(&line, " \t=", &word))
+        return;
+    unsigned ext = esmtp_ext_by_name(word);
+    e->ext |= ext;
+    if (ext == ESMTP_SIZE)
+        num_parse_u64(str_trim(line), 0, INT64_MAX, &e->size);
+    else if (ext == ESMTP_AUTH)
+        add_mechanisms(e, line);
+}
+
+bool esmtp_ehlo_has_auth(const struct esmtp_ehlo *e, const char *mechanism)
+{
+    struct str rest = buf_str(&e->auth), word;
+
+    while (str_word(&rest, " ", &word))
+        if (str_ieqz(word, mechanism))
+            return true;
+    return false;
+}
+
+void esmtp_ehlo_clear(struct esmtp_ehlo *e)
+{
+    e->ext = 0;
+    e->size = 0;
+    buf_clear(&e->auth);
+}
+
+void esmtp_ehlo_free(struct esmtp_ehlo *e)
+{
+    buf_free(&e->auth);
+}

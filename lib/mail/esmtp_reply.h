@@ -1,0 +1,34 @@
+/* esmtp_reply.h - replies of one or more lines, with enhanced codes, made and read. RFC 5321 4.2,
+ * RFC 2034 */
+#ifndef MAIL_ESMTP_REPLY_H
+#define MAIL_ESMTP_REPLY_H
+
+#include "base/buf.h"
+
+/*
+ * Reading. Begin with ESMTP_REPLY(ceiling), feed line after line (without its end) until the
+ * answer is not ESMTP_MORE. text holds the lines joined by "\n", without codes. What passes the
+ * ceiling is left out. ESMTP_BAD: not a reply (RFC 5321 4.2.1), or the code changed within it.
+ */
+struct esmtp_reply {
+    int code; /* 200..599 */
+    char dsn[10]; /* of the first line that has one; "" if none; its class agrees with the code */
+    struct buf text;
+    size_t lines;
+};
+#define ESMTP_REPLY(ceiling) ((struct esmtp_reply){0, "", BUF(ceiling), 0})
+enum esmtp_more { ESMTP_MORE, ESMTP_DONE, ESMTP_BAD };
+enum esmtp_more esmtp_reply_line(struct esmtp_reply *r, struct str line);
+void esmtp_reply_clear(struct esmtp_reply *r); /* for the next one */
+void esmtp_reply_free(struct esmtp_reply *r);
+
+/*
+ * Making. text may hold several lines, parted by "\n"; dsn may be "" and is repeated on each line.
+ * Control characters become '?', lines are cut at the 512 of RFC 5321 4.5.3.1.5.
+ */
+void esmtp_reply_format(int code, const char *dsn, struct str text, struct buf *out);
+
+/* The whole reply as one line for the log: "550 5.1.1 text". */
+void esmtp_reply_print(const struct esmtp_reply *r, struct buf *out);
+
+#endif
