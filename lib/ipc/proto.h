@@ -28,35 +28,33 @@
 
 /*
  * public/qmgr (cleanup): a message has arrived; nobody waits for the answer, none is sent. The
- * recipients' offsets let qmgr schedule it without reading the file back. Anybody who may write to
- * the socket can instead send one byte (ipc/trigger.h) and close: 'I' scan incoming, 'D' scan
- * deferred, 'F' ignore the retry times, 'W' wake-up. ask     request=arrived queue_id, then what
- * delivery.h needs of a message: sender size data_offset arrival_us encoding dsn_envid dsn_ret
- * client_* sasl_* ..., and per recipient, in this order: rcpt_at rcpt_orig rcpt_dsn_orcpt
- * rcpt_dsn_notify recipient
+ * recipients' offsets let qmgr schedule it without reading the file back; queue/delivery.h is both
+ * ends (delivery_announce). Anybody who may write to the socket can instead send one byte
+ * (ipc/trigger.h) and close: 'I' scan incoming, 'D' scan deferred, 'F' ignore the retry times,
+ * 'W' wake-up.
+ *   ask     request=arrived, the attributes of struct delivery
  */
 #define REQUEST_ARRIVED "arrived"
 
 /*
  * private/<transport> (qmgr): queue/delivery.h is both ends.
  *   ask     request=deliver, the attributes of struct delivery
- *   answer  status, fates, site, why_code, why_text
+ *   answer  status fates site why_code why_text
  */
 #define REQUEST_DELIVER "deliver"
 
 /*
- * private/bounce, private/defer, private/trace (agents, qmgr, cleanup): queue/outcome.h is the
- * client. append  queue_id recipient original dsn_orcpt dsn_notify dsn_code action reason relay mta
- * reply offset: one record, durable when answered flush   queue_id queue_name sender encoding
- * dsn_envid dsn_ret: make the report from the log and send it warn    the same, as a delayed-mail
- * warning one     append and flush for one recipient, without a log (cleanup) delete  queue_id:
- * forget the log
+ * private/bounce, private/defer, private/trace (agents, qmgr, cleanup): queue/bounce_log.h is the
+ * client. The service's name says which log is meant.
+ *   append  queue_id and the attributes of struct bounce_record: one record, durable when answered
+ *   flush   the attributes of struct delivery: send a report made from the log, forget the log
+ *   warn    the same, as a delayed-mail warning; the log stays
+ *   one     a report of one record that is in no log: struct delivery and struct bounce_record
  */
 #define REQUEST_APPEND "append"
 #define REQUEST_FLUSH  "flush"
 #define REQUEST_WARN   "warn"
 #define REQUEST_ONE    "one"
-#define REQUEST_DELETE "delete"
 
 /*
  * private/auth (smtpd, pop3d, imapd fronts): Dovecot's authentication protocol,

@@ -1,4 +1,4 @@
-/* delivery.h - the delivery request between qmgr and an agent, both ends */
+/* delivery.h - a message on its way: what qmgr tells an agent, what cleanup tells qmgr */
 #ifndef QUEUE_DELIVERY_H
 #define QUEUE_DELIVERY_H
 
@@ -12,48 +12,90 @@
 struct rcpt {
     off_t at; /* of its record in the queue file; 0: not to be marked */
     const char *address; /* after rewriting and resolving */
-    const char *original; /* X-Original-To, as it arrived; "" if the same or unknown */
+    const char *original; /* X-Original-To, as it arrived; "" if unknown */
     const char *dsn_orcpt; /* "rfc822;user+2Bext@dom" or "" */
     unsigned dsn_notify; /* DSN_NEVER ... bits, 0: not given */
 };
 
-enum delivery_flag { DELIVERY_TRACE_ONLY = 1, DELIVERY_REPORT = 2 }; /* sendmail -bv, -v */
+/* sendmail -bv: do everything but deliver, and -v: report what happened. trace_flags= of the queue
+ * file has Postfix's numbers; these bits are ours. */
+enum delivery_flag { DELIVERY_TRACE_ONLY = 1, DELIVERY_REPORT = 2 };
 
-/* One message, one transport, one next hop, some recipients. Strings live in the arena. */
+/* One message, one transport, one next hop, some recipients. Strings live in the arena and are
+ * never null. */
 struct delivery {
     enum queue queue; /* Q_ACTIVE */
     const char *queue_id;
     const char *nexthop;
     const char *sender; /* "" for bounces */
-    const char *encoding; /* "7bit" or "8bit" */
+    const char *encoding; /* "7bit", "8bit" or "" */
     const char *dsn_envid;
     enum dsn_ret dsn_ret;
     unsigned flags;
+    bool smtputf8; /* the sender asked for it */
     int64_t content_size; /* as in REC_SIZE */
     int64_t data_offset; /* where the content records begin */
     int64_t arrival_us; /* wall clock, for delay= and delays= */
+    int64_t created; /* wall clock seconds: age of the queue file, for back-off and expiry */
     int64_t active_us; /* when qmgr took it into the active queue */
-    const char *client_name, *client_addr, *client_port, *client_proto,
-        *client_helo; /* "" if local */
+    /* As the log and the next server are to see them (log_* of the queue file); "" if local. */
+    const char *client_name, *client_addr, *client_port, *client_proto, *client_helo;
     const char *sasl_method, *sasl_username, *sasl_sender, *rewrite_context, *log_ident;
+    const char *filter; /* "transport:nexthop" for all recipients, or "" (qmgr only) */
+    const char *redirect; /* one recipient instead of all, or "" (qmgr only) */
+    int64_t warn_at; /* wall clock seconds: delayed-mail warning due; 0: none (qmgr only) */
+    off_t warn_record; /* its REC_WARN */
     struct rcpt *rcpts;
     size_t nrcpts;
 };
 
+#define DELIVERY_MAX (4 << 20) /* bytes of one request */
+
+/* The attributes of d, after the request's name. */
 void delivery_encode(const struct delivery *d, struct attrs *ask);
-int delivery_decode(struct attrs *ask, struct arena *mem, struct delivery *d, struct why *why);
+/* At most max_rcpts recipients; 5.x.x "malformed" otherwise. Strings are copied into mem. */
+int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, struct delivery *d,
+                    struct why *why);
+
+/* Tells qmgr of a new message (public/qmgr, REQUEST_ARRIVED). Nothing is lost when it cannot: qmgr
+ * finds the file by itself, later. (waits) at most until the socket takes it. */
+void delivery_announce(const struct delivery *d);
 
 /*
- * What became of each recipient, one letter in the order of rcpts: 'd' done (delivered or bounced,
- * marked in the queue file), 'l' later (a line stands in the defer log). status "ok" when all are
- * 'd'. A destination that could not be spoken to at all adds why_code/why_text with site=1: qmgr
- * then counts it against the destination.
+ * Reads the envelope of a queue file into d: the attributes, and the recipients that still need
+ * delivery, at most max_rcpts. What a delivered one leaves is only counted. *next is where to go on
+ * reading recipients (0: that was all); pass it as from in the next call, which adds to nothing: d
+ * then has only the next recipients. from 0 begins at the start.
  */
+struct envelope {
+    struct delivery d;
+    struct qsize size;
+    size_t done; /* recipients that are done */
+    off_t next;
+    bool truncated; /* no REC_END */
+};
+int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
+                  struct envelope *e, struct why *why);
+
+/*
+ * What became of each recipient, one letter in the order of rcpts. A recipient that nobody said
+ * anything of is FATE_LATER. A destination that could not be spoken to at all sets site_failed with
+ * the why: qmgr then counts it against the destination.
+ */
+enum fate {
+    FATE_DONE = 'd', /* delivered, marked in the queue file */
+    FATE_BOUNCED = 'b', /* in the bounce log, marked */
+    FATE_TRACED = 't', /* delivered, marked, and a notice of it is in the trace log */
+    FATE_LATER = 'l', /* in the defer log */
+};
 struct delivery_result {
     struct buf fates;
     bool site_failed;
     struct why why;
 };
+void delivery_result_start(struct delivery_result *r, size_t nrcpts);
+void delivery_result_free(struct delivery_result *r);
+void delivery_site_failed(struct delivery_result *r, const struct why *why);
 void delivery_answer(struct attrs *answer, const struct delivery_result *r);
 int delivery_read_answer(struct attrs *answer, struct delivery_result *r, size_t nrcpts);
 

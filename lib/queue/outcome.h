@@ -8,25 +8,45 @@
 /*
  * Every agent ends each recipient with exactly one of these calls. Each writes Postfix's log line
  *   ID: to=<a>, orig_to=<b>, relay=R, delay=D, delays=a/b/c/d, dsn=C, status=sent|bounced|deferred
- * (text) and does what must be durable before it returns 0: sent marks the recipient done in the
+ * (text) and does what must be durable before it returns: sent marks the recipient done in the
  * queue file; bounced appends to the bounce log (private/bounce) and marks; deferred appends to the
- * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. relay
- * is "none", "local", "virtual" or "host[addr]:port". conn_us is when the connection attempt began,
- * data_us when the transfer began (0: never): the parts of delays=. fates gets 'd' or 'l'. DSN
- * success notices (NOTIFY=SUCCESS) go to the trace log.
+ * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. The
+ * DSN wishes of the recipient are obeyed (RFC 3461): NOTIFY=NEVER makes no bounce record,
+ * NOTIFY=SUCCESS makes a trace record.
+ *
+ * relay is "none", "local", "virtual" or "host[addr]:port". Times are clock_wall_us(): begin_us
+ * when the agent got the request; conn_us when connecting began and data_us when the connection was
+ * ready (0: no such phase, or never reached): the parts of delays=.
  */
 struct outcome {
     const struct delivery *d;
-    struct qfile *file; /* open for marking */
+    struct qfile
+        *file; /* open with QFILE_DELIVER, for marking; null if no recipient has an offset */
     const char *relay;
-    const char *mta; /* "dns; host" for Remote-MTA, or "" */
+    unsigned conn_use; /* deliveries over this connection so far; above 1 it is logged */
+    const char *mta; /* "dns; host" for Remote-MTA, or "" (null is as "") */
     const char *reply; /* "smtp; 550 ..." for Diagnostic-Code, or "" */
     int64_t begin_us, conn_us, data_us;
     struct delivery_result *result;
 };
 
 void outcome_sent(struct outcome *o, size_t rcpt, const char *dsn, const char *text); /* (waits) */
-void outcome_failed(struct outcome *o, size_t rcpt,
-                    const struct why *why); /* (waits) bounced or deferred, by why */
+/* (waits) bounced or deferred, by the first digit of why. */
+void outcome_failed(struct outcome *o, size_t rcpt, const struct why *why);
+
+/*
+ * As above for an address that is not (only) o->d->rcpts[i], for instance one that an alias led to:
+ * logs and appends, marks nothing. The caller joins the fates (any later: later; else any bounced:
+ * bounced; else any traced: traced; else done) and ends the recipient with outcome_finish, once.
+ */
+enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                           const char *text); /* (waits) */
+enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
+                             const struct why *why); /* (waits) */
+enum fate outcome_join(enum fate a, enum fate b);
+void outcome_finish(struct outcome *o, size_t rcpt, enum fate fate);
+
+/* Seconds as Postfix writes them: "0.03", "1.2", "17". Appends. */
+void outcome_put_delay(struct buf *out, int64_t us);
 
 #endif

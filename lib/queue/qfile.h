@@ -1,54 +1,57 @@
-/* qfile.h - queue files, and the directories they move through */
+/* qfile.h - one queue file: write it, read it, mark its recipients */
 #ifndef QUEUE_QFILE_H
 #define QUEUE_QFILE_H
 
 #include <sys/types.h>
 
-#include "base/why.h"
+#include "queue/qdir.h"
 #include "queue/qrec.h"
-
-/*
- *  maildrop --pickup--> incoming --qmgr--> active --> gone
- *                          |                |  ^
- *                          v     put off    v  |  due again
- *                         hold            deferred        corrupt: not readable
- *
- * A message is in exactly one of these; a move is one rename(2). Paths are relative to
- * queue_directory, which is the working directory of every daemon.
- */
-enum queue { Q_MAILDROP, Q_INCOMING, Q_ACTIVE, Q_DEFERRED, Q_HOLD, Q_CORRUPT };
-const char *queue_name(enum queue q); /* "incoming" */
-bool queue_by_name(const char *name, enum queue *q);
 
 struct qfile;
 
-/* Writing. A failed put sticks and commit reports it. Until commit returns 0
- * the message does not exist; from then on it survives a power cut. */
+/*
+ * Writing. All is kept in memory up to 64 KiB and then written in blocks of that size. A failed
+ * write sticks and commit reports it. The file has a temporary name ("incoming/1.2345") that no one
+ * looks at; commit writes, makes it complete, gives it its name and syncs. Until commit returns 0
+ * the message does not exist; from then on it survives a power cut. Disk full is 4.3.1.
+ */
 struct qfile *qfile_create(enum queue q, struct why *why);
-const char *qfile_id(const struct qfile *f);
+const char *qfile_id(const struct qfile *f); /* known from the start, for the log */
+off_t qfile_tell(const struct qfile *f); /* where the next record goes, or is read from */
 off_t qfile_put(struct qfile *f, enum rec type, struct str body); /* where it went */
-void qfile_put_raw(struct qfile *f,
-                   struct str records); /* already encoded, checked by the caller */
-int qfile_patch(struct qfile *f, off_t at, enum rec type,
-                struct str body); /* same length as before */
-int qfile_commit(struct qfile **f, struct why *why); /* (waits) */
+off_t qfile_putf(struct qfile *f, enum rec type, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Records that are already encoded, checked by the caller. */
+void qfile_put_raw(struct qfile *f, struct str records);
+/* Overwrites a record; the body must be as long as before. */
+int qfile_patch(struct qfile *f, off_t at, enum rec type, struct str body);
+void qfile_patch_size(struct qfile *f, const struct qsize *size); /* of the REC_SIZE at 0 */
+void qfile_set_queue(struct qfile *f, enum queue q); /* where commit puts it: incoming or hold */
+bool qfile_failed(const struct qfile *f); /* a write has failed: no use to go on */
+int qfile_commit(struct qfile **f, struct why *why); /* (waits) -1: nothing is left of it */
 void qfile_abort(struct qfile **f);
 
-/* Reading and marking. To have it open is to hold its lock. */
-struct qfile *qfile_open(enum queue q, const char *id, struct why *why);
-enum rec qfile_next(struct qfile *f,
-                    struct buf *body); /* follows pointer records; REC_BAD: move it to corrupt */
-off_t qfile_tell(const struct qfile *f);
+/*
+ * Reading. Small files are read at once. QFILE_DELIVER is for agents: a shared lock (flock), so
+ * that several deliver one message; QFILE_OWN an exclusive one: nobody delivers it now. A lock is
+ * not waited for: -1 with "4.3.0 ... in use". These are Postfix's own rules, so both suites'
+ * programs respect each other.
+ */
+enum qfile_mode { QFILE_READ, QFILE_DELIVER, QFILE_OWN };
+struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, struct why *why);
+struct qfile *qfile_open_path(const char *path, struct why *why); /* for reading, by any name */
+/* The next record; *body is good until the next call. Follows pointer records. REC_BAD sticks: the
+ * caller moves the file to corrupt. */
+enum rec qfile_next(struct qfile *f, struct str *body);
+enum rec qfile_next_raw(struct qfile *f, struct str *body); /* pointer records as any other */
 int qfile_seek(struct qfile *f, off_t at, struct why *why);
+off_t qfile_at(const struct qfile *f); /* where the record that was last returned begins */
+const struct stat *qfile_stat(const struct qfile *f); /* as it was when opened */
+/* The recipient record there becomes REC_DONE; harmless if it is that already. Not synced: after a
+ * power cut it may be delivered twice, never not at all. */
 int qfile_mark_done(struct qfile *f, off_t rcpt, struct why *why);
+/* Makes the record there void (REC_KILL), for a warning time that has passed. */
+int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why);
 void qfile_close(struct qfile **f);
-
-/* Directories. */
-int queue_move(const char *id, enum queue from, enum queue to, struct why *why);
-int queue_remove(enum queue q, const char *id, struct why *why);
-struct queue_scan;
-struct queue_scan *queue_scan_new(enum queue q);
-const char *queue_scan_next(struct queue_scan *s); /* an id, or null */
-void queue_scan_free(struct queue_scan **s);
 
 #endif

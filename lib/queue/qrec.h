@@ -4,41 +4,84 @@
 
 #include "base/buf.h"
 
-/* Postfix's types. The length has the low group first; a set high bit says that more follows. */
+/*
+ * Postfix's types, as its postcat names them. The length has the low group first; a set high bit
+ * says that more follows. A file is: REC_SIZE, envelope records, REC_MESG, content (REC_NORM,
+ * REC_CONT), REC_XTRA, a few records found in the content, REC_END. What DSN needs of a recipient
+ * (dsn_orig_rcpt=, notify_flags=) are REC_ATTR in front of its REC_ORCP and REC_RCPT.
+ */
 enum rec {
-    REC_EOF = -1,
-    REC_BAD = -2,
-    REC_SIZE = 'C', /* content size, data offset, recipients, flags, content length: fixed width,
-                       filled in at commit */
-    REC_TIME = 'T', /* arrival: seconds and microseconds */
-    REC_CTIME = 'c', /* creation */
-    REC_FULL = 'F', /* sender's full name */
-    REC_INSP = 'I', /* inspector */
-    REC_FILT = 'L' + 256, /* placeholder, see REC_FILTER */
-    REC_FROM = 'S',
-    REC_RCPT = 'R', /* becomes REC_DONE in place */
-    REC_DONE = 'D',
-    REC_DRCP = '/', /* deleted recipient */
+    REC_EOF = -1, /* the file ends here: without a REC_END it is not mail */
+    REC_BAD = -2, /* not a record, or a read error */
+    REC_SIZE = 'C', /* struct qsize: fixed width, filled in at commit */
+    REC_TIME = 'T', /* arrival: "seconds microseconds" */
+    REC_CTIME = 'c', /* creation of the queue file; newer files say create_time= */
+    REC_FULL = 'F', /* the sender's full name, from sendmail */
+    REC_INSP = 'I', /* inspector; not used any more */
+    REC_FILT = 'L', /* in the envelope: content filter "transport:nexthop" */
+    REC_FROM = 'S', /* sender; empty for bounces */
+    REC_DONE = 'D', /* a recipient that needs nothing more; was REC_RCPT */
+    REC_DRCP = '/', /* recipient taken back by a milter */
+    REC_RCPT = 'R',
     REC_ORCP = 'O', /* original recipient, before the REC_RCPT */
-    REC_DSN_ORCPT = 'o',
-    REC_DSN_ENVID = 'e',
-    REC_DSN_RET = 'r',
-    REC_DSN_NOTIFY = 'n',
-    REC_WARN = 'W', /* when to send a delayed-mail warning */
+    REC_WARN = 'W', /* when to send a delayed-mail warning: "%15ld" */
     REC_ATTR = 'A', /* name=value */
-    REC_RDIR = '>', /* redirect */
-    REC_KILL = 'K', /* killed by the administrator */
-    REC_VERP = 'V',
-    REC_FILTER = 'f' + 512, /* the owner of qrec.h corrects this list against the real postcat */
+    REC_KILL = 'K', /* any record that was made void in place */
+    REC_RDIR = '>', /* redirect all recipients to this one */
+    REC_FLGS = 'f', /* cleanup flags */
+    REC_VERP = 'V', /* VERP delimiters */
     REC_MESG = 'M', /* content follows */
-    REC_NORM = 'N', /* a line */
-    REC_CONT = 'L', /* a piece of a line that goes on */
-    REC_PADDING = 'w',
-    REC_PTR = 'p', /* pointer, for edits in place */
-    REC_XTRA = 'X', /* found in the content */
-    REC_RRTO = 't',
-    REC_ERTO = 'x' + 512,
+    REC_CONT = 'L', /* in the content: a piece of a line that goes on */
+    REC_NORM = 'N', /* in the content: a line, or the end of one */
+    REC_DTXT = 'w', /* padding */
+    REC_XTRA = 'X', /* end of content; what was found in it follows */
+    REC_RRTO = 'r', /* return receipt */
+    REC_ERTO = 'e', /* errors to */
+    REC_PRIO = 'P', /* priority */
+    REC_PTR = 'p', /* go on reading elsewhere: "%15ld", for edits in place */
+    REC_MILT = 'm', /* milter count */
+    REC_DSN_RET = '<', /* older files and maildrop; newer ones have ret_flags= and so on */
+    REC_DSN_ENVID = 'i',
+    REC_DSN_ORCPT = 'o',
+    REC_DSN_NOTIFY = 'n',
     REC_END = 'E', /* a file without it is not mail */
 };
+
+#define REC_MAX (1 << 20) /* bytes in one record */
+
+const char *qrec_name(int type); /* "message_size"; "unknown_record_type" for what is none */
+
+/* Appends one record. The body must be at most REC_MAX long. */
+void qrec_put(struct buf *out, int type, struct str body);
+void qrec_putf(struct buf *out, int type, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A line of content of any length: REC_CONT pieces of max bytes, then REC_NORM. */
+void qrec_put_line(struct buf *out, struct str line, size_t max);
+
+/*
+ * Takes the record at the start of bytes: its type, *body inside bytes, *size of the whole.
+ * REC_EOF: bytes is empty. REC_BAD: no record. QREC_MORE: bytes ends inside it; *size says how many
+ * bytes are known to be needed (at least one more than there are).
+ */
+#define QREC_MORE (-3)
+int qrec_take(struct str bytes, struct str *body, size_t *size);
+
+/* The body of REC_SIZE: six numbers, each 15 wide. Old files have fewer; the rest is 0 then. */
+struct qsize {
+    int64_t size; /* bytes of the content records; what is logged as size= */
+    int64_t data_offset; /* where the content records begin */
+    int64_t rcpts; /* recipients, in all states */
+    int64_t flags; /* bit 0: other records stand between recipients; from bit 1: all DSN NOTIFY */
+    int64_t content; /* bytes of content records, without edits */
+    int64_t sendopts; /* bit 0: SMTPUTF8 was asked for */
+};
+#define QSIZE_WIDTH 95
+void qsize_format(const struct qsize *q, struct buf *out); /* clears out first */
+bool qsize_parse(struct str body, struct qsize *q);
+
+/* REC_TIME: microseconds since 1970. The fraction is missing in old files. */
+bool qrec_parse_time(struct str body, int64_t *wall_us);
+/* REC_ATTR: "name=value". False without "=" or without a name. */
+bool qrec_parse_attr(struct str body, struct str *name, struct str *value);
 
 #endif

@@ -13,14 +13,16 @@
  */
 struct submit;
 
-enum submit_flag { /* as Postfix's cleanup_user flags; sent as a number */
-                   SUBMIT_BOUNCE = 1, /* send a bounce when the message cannot be taken (pickup,
-                                         bounce): else say so in the answer */
-                   SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
-                   SUBMIT_HOLD = 4, /* into the hold queue */
-                   SUBMIT_BCC_OK = 16, /* always_bcc and friends */
-                   SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
-                   SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
+/* Sent as a number. */
+enum submit_flag {
+    SUBMIT_BOUNCE = 1, /* send a bounce when the message cannot be taken (pickup): else say so in
+                          the answer */
+    SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
+    SUBMIT_HOLD = 4, /* into the hold queue */
+    SUBMIT_DISCARD = 8, /* take it and throw it away */
+    SUBMIT_BCC_OK = 16, /* always_bcc and friends */
+    SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
+    SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
 struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */

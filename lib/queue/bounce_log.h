@@ -1,0 +1,48 @@
+/* bounce_log.h - the logs in bounce/, defer/ and trace/: one file per message, Postfix's format */
+#ifndef QUEUE_BOUNCE_LOG_H
+#define QUEUE_BOUNCE_LOG_H
+
+#include "base/arena.h"
+#include "queue/delivery.h"
+
+/*
+ * A record is an empty line, a line for people ("<rcpt>: reason"), lines "name=value" and an empty
+ * line. Unknown names are passed over. Strings are never null.
+ */
+struct bounce_record {
+    const char *recipient;
+    const char *original; /* original_recipient= */
+    const char *dsn_orcpt;
+    unsigned dsn_notify;
+    off_t at; /* offset= of its REC_RCPT; 0: none */
+    const char *status; /* "5.1.1" */
+    const char *action; /* failed, delayed, delivered, relayed, expanded, deliverable ... */
+    const char *diag_type, *diag_text; /* "smtp" and "550 no such user", or "" */
+    const char *mta_type, *mta_name; /* "dns" and the host that said so, or "" */
+    const char *reason; /* one line for people */
+};
+
+void bounce_record_format(const struct bounce_record *r, struct buf *out); /* appends */
+/* Takes the next record off *rest. False at the end. What is damaged is skipped. */
+bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_record *r);
+
+/* The whole log of a message, at most max records; an empty list if there is none. */
+struct bounce_log {
+    struct bounce_record *at;
+    size_t n;
+};
+int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
+                    struct bounce_log *log, struct why *why);
+
+/* The services, for those who ask: private/bounce, private/defer, private/trace (ipc/proto.h). All
+ * (wait); the pool of channels is per process. */
+int bounce_append(enum queue q, const char *id, const struct bounce_record *r, struct why *why);
+/* request: REQUEST_FLUSH (report and forget the log), REQUEST_WARN (report, keep the log). */
+int bounce_report(enum queue q, const char *request, const struct delivery *d, struct why *why);
+/* One recipient, without a log: for mail that cleanup or pickup could not take. */
+int bounce_one(const struct delivery *d, const struct bounce_record *r, struct why *why);
+void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a);
+int bounce_record_of_attrs(struct attrs *a, struct arena *mem, struct bounce_record *r,
+                           struct why *why);
+
+#endif
