@@ -1,0 +1,326 @@
+"""A private suite for a test: configuration by ./quickstart, free ports, ended by pid, logs shown on failure.
+
+    def test_x(suite):                    # shared by the tests of a file; make_suite for one of your own
+        suite.smtp().sendmail(...)
+        suite.wait_log(r"status=sent")
+"""
+import email, glob, imaplib, os, poplib, random, re, shutil, signal, smtplib, socket, ssl, subprocess, tempfile, time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("POMBAL_BUILD", TOP + "/build/dev")
+BIN = BUILD + "/bin"
+IS_ROOT = os.getuid() == 0
+OFFSETS = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+# Slow machines and sanitizers: how long a test waits for what must come.
+PATIENCE = 60
+
+
+def free_base():
+    """a port base at which all seven ports of an instance are free"""
+    while True:
+        base = random.randrange(20, 60) * 1000 + random.choice([0, 1, 2, 3]) + random.randrange(4, 100)
+        try:
+            for offset in OFFSETS.values():
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", base + offset))
+            return base
+        except OSError:
+            continue
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, seconds=PATIENCE, every=0.02):
+    """the first true result of what(); AssertionError after so long"""
+    end = time.monotonic() + seconds
+    while True:
+        result = what()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError("waited %d s in vain for %s" % (seconds, getattr(what, "__name__", what)))
+        time.sleep(every)
+
+
+class Instance:
+    """main: lines for main.cf; master: lines for master.cf; a service named again replaces the old one"""
+
+    def __init__(self, main="", master="", domain="example.test", password="secret", start=True):
+        self.dir = tempfile.mkdtemp(prefix="pombal-e2e-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.domain, self.password = domain, password
+        self.etc, self.queue = self.dir + "/etc", self.dir + "/queue"
+        self.log_path = self.dir + "/log/maillog"
+        self.base = free_base()
+        subprocess.run([TOP + "/quickstart", "--dir", self.dir, "--port-base", str(self.base), "--domain", domain,
+                        "--password", password, "--no-start"], check=True, stdout=subprocess.DEVNULL,
+                       env=dict(os.environ, POMBAL_BIN=BIN))
+        # Tests do not ask the machine's name servers, and wait for nothing.
+        self.add_main("smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n"
+                      "smtpd_error_sleep_time = 0\nauth_failure_delay = 0\n" + main)
+        self.add_master(master)
+        if start:
+            self.start()
+
+    # ---- configuration
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.dir, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def add_main(self, text):
+        """later lines win; an old line of the same name is removed, so that nothing is said twice"""
+        path = self.etc + "/main.cf"
+        old = open(path).read()
+        for name in re.findall(r"^([a-z0-9_]+) *=", text, flags=re.M):
+            old = re.sub(r"^%s *=.*\n(?:[ \t]+.*\n)*" % re.escape(name), "", old, flags=re.M)
+        open(path, "w").write(old + text.rstrip("\n") + "\n")
+
+    def add_master(self, text):
+        path = self.etc + "/master.cf"
+        old = open(path).read()
+        for name, kind in re.findall(r"^(\S+)\s+(inet|unix|fifo|pass|unix-dgram)\s", text, flags=re.M):
+            old = re.sub(r"^%s\s+%s\s.*\n(?:[ \t]+.*\n)*" % (re.escape(name), kind), "", old, flags=re.M)
+        open(path, "w").write(old + text.rstrip("\n") + "\n")
+
+    def add_user(self, name, password=None, domain=None):
+        """one more mailbox, readable by the running instance after a reload"""
+        domain = domain or self.domain
+        first = open(self.etc + "/passwd").readline().rstrip("\n").split(":")
+        home = "%s/mail/%s/%s" % (self.dir, domain, name)
+        os.makedirs(home, exist_ok=True)
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(home + "/" + sub, exist_ok=True)
+        if IS_ROOT:
+            for folder in [os.path.dirname(home), home] + [home + "/" + s for s in ("cur", "new", "tmp")]:
+                os.chown(folder, int(first[2]), int(first[3]))
+        with open(self.etc + "/passwd", "a") as f:
+            f.write("%s@%s:{PLAIN}%s:%s:%s::%s::\n" % (name, domain, password or self.password, first[2], first[3], home))
+        with open(self.etc + "/mailboxes", "a") as f:
+            f.write("%s@%s %s/%s/\n" % (name, domain, domain, name))
+        return home
+
+    # ---- life
+    def tool(self, name, *args, input=None, check=True, env=None):
+        """runs a tool of the suite on this instance; the completed process, text"""
+        r = subprocess.run([BIN + "/" + name] + list(args), input=input, capture_output=True, text=True, timeout=PATIENCE,
+                           env=dict(os.environ, MAIL_CONFIG=self.etc, **(env or {})))
+        if check and r.returncode:
+            raise AssertionError("%s %s: exit %d\n%s%s" % (name, " ".join(args), r.returncode, r.stdout, r.stderr))
+        return r
+
+    def master_pid(self):
+        try:
+            pid = int(open(self.queue + "/pid/master.pid").read())
+            os.kill(pid, 0)
+            return pid
+        except (OSError, ValueError):
+            return None
+
+    def pids(self, program=None):
+        """processes of this instance: the descendants of its master, by name"""
+        master, found = self.master_pid(), []
+        parents = {}
+        for stat in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                text = open(stat).read()
+            except OSError:
+                continue
+            name = text[text.index("(") + 1:text.rindex(")")]
+            parents[int(text.split()[0])] = (int(text[text.rindex(")") + 2:].split()[1]), name)
+        for pid, (parent, name) in parents.items():
+            up = parent
+            while up in parents and up != master:
+                up = parents[up][0]
+            if up == master and master and (program is None or name == program[:15]):
+                found.append(pid)
+        return sorted(found)
+
+    def start(self):
+        self.tool("pombal", "start")
+        for name in ("smtp", "imap", "pop3"):
+            wait_for(lambda: self.listens(name))
+
+    def listens(self, name):
+        try:
+            socket.create_connection(("127.0.0.1", self.port(name)), 5).close()
+            return True
+        except OSError:
+            return False
+
+    def reload(self):
+        self.tool("pombal", "reload")
+
+    def stop(self):
+        if self.master_pid():
+            self.tool("pombal", "stop", check=False)
+            try:
+                wait_for(lambda: not self.master_pid(), 20)
+            except AssertionError:
+                for pid in self.pids() + [self.master_pid()]:
+                    if pid:
+                        os.kill(pid, signal.SIGKILL)
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    # ---- looking
+    def log(self):
+        try:
+            return open(self.log_path, errors="replace").read()
+        except OSError:
+            return ""
+
+    def wait_log(self, pattern, count=1, seconds=PATIENCE):
+        """the matches of pattern in the log, when there are at least count"""
+        def logged():
+            found = list(re.finditer(pattern, self.log(), flags=re.M))
+            return found if len(found) >= count else None
+        logged.__name__ = "log line " + pattern
+        return wait_for(logged, seconds)
+
+    def maildir(self, user, folder=""):
+        return "%s/mail/%s/%s%s" % (self.dir, self.domain, user, "/." + folder if folder else "")
+
+    def messages(self, user, folder=""):
+        """the messages in a Maildir, as email objects, oldest first"""
+        found = []
+        for sub in ("new", "cur"):
+            for path in glob.glob("%s/%s/*" % (self.maildir(user, folder), sub)):
+                try:
+                    found.append((os.stat(path).st_mtime_ns, open(path, "rb").read()))
+                except OSError:
+                    pass  # moved by a session meanwhile: the next look finds it
+        return [email.message_from_bytes(text) for _, text in sorted(found)]
+
+    def wait_mail(self, user, count=1, folder="", match=None, seconds=PATIENCE):
+        """the messages of user, when at least count (whose subject matches) are there"""
+        def arrived():
+            found = [m for m in self.messages(user, folder) if match is None or re.search(match, m["Subject"] or "")]
+            return found if len(found) >= count else None
+        arrived.__name__ = "mail for " + user
+        return wait_for(arrived, seconds)
+
+    def queue_files(self, name=None):
+        names = [name] if name else ["maildrop", "incoming", "active", "deferred", "hold"]
+        return [os.path.join(d, f) for n in names for d, _, files in os.walk(os.path.join(self.queue, n)) for f in files]
+
+    def wait_queue_empty(self, seconds=PATIENCE):
+        def empty_queue():
+            return not self.queue_files()
+        return wait_for(empty_queue, seconds)
+
+    # ---- clients
+    def port(self, name):
+        return self.base + OFFSETS[name]
+
+    def tls_context(self):
+        return ssl.create_default_context(cafile=self.dir + "/ca.pem")
+
+    def smtp(self, name="smtp"):
+        if name == "submissions":
+            return smtplib.SMTP_SSL("127.0.0.1", self.port(name), timeout=PATIENCE, context=self.tls_context())
+        return smtplib.SMTP("127.0.0.1", self.port(name), timeout=PATIENCE)
+
+    def imap(self, user="alice", tls=False, login=True):
+        if tls:
+            c = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls_context(), timeout=PATIENCE)
+        else:
+            c = imaplib.IMAP4("127.0.0.1", self.port("imap"), timeout=PATIENCE)
+        if login:
+            c.login(user, self.password)
+        return c
+
+    def pop3(self, user="alice", tls=False, login=True):
+        if tls:
+            c = poplib.POP3_SSL("127.0.0.1", self.port("pop3s"), context=self.tls_context(), timeout=PATIENCE)
+        else:
+            c = poplib.POP3("127.0.0.1", self.port("pop3"), timeout=PATIENCE)
+        if login:
+            c.user(user)
+            c.pass_(self.password)
+        return c
+
+    def send(self, to, subject="hello", body="text\n", sender="sender@elsewhere.test", headers=""):
+        """one message over SMTP; to: an address or a list"""
+        to = [to] if isinstance(to, str) else to
+        to = [a if "@" in a else "%s@%s" % (a, self.domain) for a in to]
+        text = "From: %s\r\nTo: %s\r\nSubject: %s\r\n%s\r\n%s" % (
+            sender, ", ".join(to), subject, headers, body.replace("\n", "\r\n"))
+        with self.smtp() as s:
+            return s.sendmail(sender, to, text.encode())
+
+
+class Raw:
+    """a rude client: sends bytes as they are, reads lines with a limit on the wait"""
+
+    def __init__(self, port, host="127.0.0.1", tls=None):
+        self.sock = socket.create_connection((host, port), PATIENCE)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
+        self.pending = b""
+
+    def send(self, data):
+        self.sock.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def line(self):
+        """the next line without its end; None at the end of the connection"""
+        while b"\n" not in self.pending:
+            try:
+                more = self.sock.recv(65536)
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return None
+            self.pending += more
+        line, self.pending = self.pending.split(b"\n", 1)
+        return line.rstrip(b"\r").decode("latin-1")
+
+    def read(self, n):
+        while len(self.pending) < n:
+            more = self.sock.recv(65536)
+            if not more:
+                break
+            self.pending += more
+        data, self.pending = self.pending[:n], self.pending[n:]
+        return data
+
+    def reply(self):
+        """an SMTP reply, all its lines joined with \\n"""
+        lines = []
+        while True:
+            line = self.line()
+            if line is None:
+                return "\n".join(lines) or None
+            lines.append(line)
+            if line[3:4] != "-":
+                return "\n".join(lines)
+
+    def ask(self, command):
+        self.send(command + "\r\n" if isinstance(command, str) else command + b"\r\n")
+        return self.reply()
+
+    def until(self, tag):
+        """IMAP: lines up to the tagged one, with literals left in"""
+        lines = []
+        while True:
+            line = self.line()
+            if line is None:
+                return lines
+            m = re.search(r"\{(\d+)\}$", line)
+            if m:
+                line += "\r\n" + self.read(int(m.group(1))).decode("latin-1")
+            lines.append(line)
+            if line.startswith(tag + " "):
+                return lines
+
+    def close(self):
+        self.sock.close()
