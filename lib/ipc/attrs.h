@@ -16,11 +16,13 @@ struct stream;
  * malformed values return "" or low and mark the message as bad, so a
  * receiver gets all it needs and asks attrs_ok() once.
  */
+enum { ATTRS_FDS = 4 };
 struct attrs {
     struct buf wire;
-    int fds[4];
+    int fds[ATTRS_FDS];
     int nfds; /* owned */
     const char *bad; /* the first name at fault, or null */
+    size_t hint; /* behind what was found last: most receivers ask in order */
 };
 #define ATTRS(ceiling) ((struct attrs){BUF(ceiling), {-1, -1, -1, -1}, 0, 0})
 
@@ -35,6 +37,8 @@ const char *attrs_get(struct attrs *a, const char *name);
 const char *attrs_opt(struct attrs *a, const char *name, const char *if_absent);
 int64_t attrs_getn(struct attrs *a, const char *name, int64_t low, int64_t high);
 const char *attrs_each(struct attrs *a, const char *name, size_t *cursor); /* null at the end */
+/* Any name, in order; null at the end. */
+const char *attrs_next(struct attrs *a, const char **name, size_t *cursor);
 int attrs_take_fd(struct attrs *a); /* -1: none left */
 bool attrs_ok(const struct attrs *a);
 
@@ -57,8 +61,8 @@ int attrs_recv(struct stream *s, struct attrs *a, struct why *why);
 void attrs_put_why(struct attrs *answer, const struct why *why);
 int attrs_get_why(struct attrs *answer, struct why *why); /* 0 for ok, -1 and why otherwise */
 
-/* For the fuzz target and tests: one message from memory. Bytes used, 0: incomplete, -1: bad. */
-ptrdiff_t attrs_scan(struct str bytes, size_t ceiling);
+/* One message from memory into a: bytes used; 0: incomplete; -1: over the ceiling. */
+ptrdiff_t attrs_scan(struct str bytes, struct attrs *a);
 void attrs_clear(struct attrs *a); /* ready for the next one; closes what was not taken */
 void attrs_free(struct attrs *a);
 

@@ -24,6 +24,7 @@ struct channel;
 /* "private/bounce": a path below the queue directory. limit: connections at a time, 0 for
  * conf.ipc_connections. */
 struct channel *channel_new(const char *class_slash_service, int limit);
+void channel_close_idle(struct channel *c); /* before the process ends */
 void channel_free(struct channel **c);
 
 /*

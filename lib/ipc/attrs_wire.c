@@ -1,0 +1,106 @@
+/*
+ * Attributes on a stream, with descriptors.
+ */
+#include <fcntl.h>
+
+#include "base/str.h"
+#include "ipc/attrs.h"
+#include "net/stream.h"
+
+struct stream *attrs_stream(int fd)
+{
+    struct stream *s = stream_new(fd);
+    stream_allow_fds(s);
+    return s;
+}
+
+static int failed(const struct stream *s, const char *doing, struct why *why)
+{
+    return why_set(why, "4.3.0", "%s: %s", doing, stream_error(s));
+}
+
+int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
+{
+    if (a->bad != NULL)
+        return why_set(why, "4.3.0", "malformed value of attribute %s", a->bad);
+    if (a->wire.full)
+        return why_set(why, "4.3.0", "request over %zu bytes", a->wire.max);
+    for (int i = 0; i < a->nfds; i++) {
+        int copy = fcntl(a->fds[i], F_DUPFD_CLOEXEC, 0);
+        if (copy < 0)
+            return why_errno(why, "4.3.0", "pass a descriptor");
+        stream_put_fd(s, copy);
+    }
+    stream_put(s, buf_str(&a->wire));
+    stream_put(s, (struct str){"", 1});
+    return stream_flush(s) ? 0 : failed(s, "send", why);
+}
+
+/* Where a message stands between two chunks. */
+struct scan {
+    bool in_value, inside; /* inside: the present name or value has a byte */
+    bool done;
+};
+
+/* How many bytes of the chunk belong to the message. */
+static size_t scan_chunk(struct scan *at, struct str chunk)
+{
+    size_t used = 0;
+
+    while (used < chunk.n && !at->done) {
+        const char *zero = memchr(chunk.p + used, 0, chunk.n - used);
+        if (zero == NULL) {
+            at->inside = true;
+            return chunk.n;
+        }
+        at->inside = at->inside || zero > chunk.p + used;
+        at->done = !at->in_value && !at->inside; /* an empty name */
+        at->in_value = !at->in_value;
+        at->inside = false;
+        used = (size_t)(zero - chunk.p) + 1;
+    }
+    return used;
+}
+
+static void take_fds(struct stream *s, struct attrs *a)
+{
+    int fd;
+
+    while ((fd = stream_take_fd(s)) >= 0)
+        attrs_put_fd(a, fd);
+}
+
+int attrs_recv(struct stream *s, struct attrs *a, struct why *why)
+{
+    struct scan at = {0};
+    struct str ahead;
+
+    attrs_clear(a);
+    while (!at.done && (ahead = stream_peek(s)).n > 0) {
+        size_t used = scan_chunk(&at, ahead);
+        buf_add(&a->wire, str_upto(ahead, used));
+        stream_skip(s, used);
+        if (a->wire.full)
+            return why_set(why, "4.3.0", "message over %zu bytes", a->wire.max);
+    }
+    take_fds(s, a);
+    if (at.done) {
+        buf_cut(&a->wire, a->wire.n - 1);
+        return 0;
+    }
+    if (stream_state(s) != STREAM_EOF)
+        return failed(s, "receive", why);
+    return why_set(why, "4.3.0", "%s", a->wire.n == 0 ? "connection closed" : "message cut short");
+}
+
+ptrdiff_t attrs_scan(struct str bytes, struct attrs *a)
+{
+    struct scan at = {0};
+    size_t used = scan_chunk(&at, bytes);
+
+    attrs_clear(a);
+    if (!at.done)
+        return 0;
+    buf_add(&a->wire, str_upto(bytes, used - 1));
+    return a->wire.full ? -1 : (ptrdiff_t)used;
+}

@@ -1,0 +1,54 @@
+#include "ipc/trigger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int open_socket(const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof to.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+/* A fifo refuses to be connected to; only then is it looked at. */
+static int open_any(const char *path)
+{
+    struct stat st;
+    int fd = open_socket(path);
+
+    if (fd >= 0 || errno != ECONNREFUSED)
+        return fd;
+    if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+        return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    errno = ECONNREFUSED;
+    return -1;
+}
+
+int trigger_send(const char *path, char reason, struct why *why)
+{
+    int fd = open_any(path);
+
+    if (fd < 0)
+        return why_errno(why, "4.3.0", "trigger %s", path);
+    ssize_t n = write(fd, &reason, 1);
+    if (n != 1)
+        why_errno(why, "4.3.0", "trigger %s", path);
+    close(fd);
+    return n == 1 ? 0 : -1;
+}
