@@ -7,60 +7,136 @@
 
 #include "base/why.h"
 
-struct store; /* store/store.h: one user's folders: list, create, rename, remove, quota */
+struct store; /* store/store.h: one user's folders */
+struct task;
 struct uidset;
 
+/* RFC 3501 2.3.2. MSG_RECENT is in no record: mailbox_recent tells it. */
 enum msg_flag { MSG_SEEN = 1, MSG_ANSWERED = 2, MSG_FLAGGED = 4, MSG_DELETED = 8, MSG_DRAFT = 16 };
+enum { MSG_FLAGS = 31, MAILBOX_KEYWORDS = 64 };
 
 struct msg {
     uint32_t uid;
-    uint32_t flags;
+    uint32_t flags; /* enum msg_flag; other bits are the store's own */
     uint64_t keywords; /* bit i: the folder's i-th keyword */
-    uint64_t modseq;
-    int64_t received; /* seconds */
-    uint64_t size; /* with CRLF line ends */
+    uint64_t modseq; /* RFC 7162: position of the last change in the folder's journal */
+    int64_t received; /* seconds since 1970 */
+    uint64_t size; /* with CRLF line ends; 0: not known yet, mailbox_size finds it */
 };
 
-/* Adding: delivery, APPEND, COPY. A failed write sticks and commit reports it. */
+/*
+ * Adding: delivery, APPEND. The bytes come in pieces, with LF or CR LF line ends, and are kept with
+ * LF. A failed write sticks and commit reports it. From as (null: a new message of now) only flags
+ * and received (0: now) are taken. Until commit returns 0 the message does not exist; from then
+ * on it survives a power cut: the file is synced before it gets its name, then the record of the
+ * journal. Commit frees m in any case.
+ */
 struct mail_in;
 struct mail_in *mail_in_new(struct store *s, const char *folder, const struct msg *as,
                             struct why *why);
 void mail_in_put(struct mail_in *m, struct str bytes);
-int mail_in_commit(struct mail_in **m, uint32_t *uid, struct why *why); /* (waits) synced */
+void mail_in_keyword(struct mail_in *m, struct str name); /* defined in the folder if need be */
+/* (waits) uid and uidvalidity may be null. */
+int mail_in_commit(struct mail_in **m, uint32_t *uid, uint32_t *uidvalidity, struct why *why);
 void mail_in_abort(struct mail_in **m);
 
 /*
- * A view of a folder. It stands still: the count, the numbers (1 to count)
- * and the flags change only in mailbox_pull, one event of the journal at a
- * time, and each event is one untagged response of IMAP. Expunges wait
- * while may_expunge is false, as RFC 3501 7.4.1 wants it during FETCH,
- * STORE and SEARCH.
+ * A view of a folder. It stands still: the count and the numbers (1 to count) change only in
+ * mailbox_pull, one event of the journal at a time, and each event is one untagged response of
+ * IMAP. (The flags that mailbox_msg shows are always the newest: views of a process share them.)
+ * Expunges wait while may_expunge is false, as RFC 3501 7.4.1 wants it during FETCH, STORE and
+ * SEARCH; a message that is expunged but still in the view keeps its state, but has no bytes.
+ * Several expunges are told from the highest number down. MAIL_FAILED is final: the folder was
+ * removed or had to be numbered anew; close the view.
  */
 struct mailbox;
+/* (waits) Reads the journal, takes over or rebuilds if there is none, merges what others did to the
+ * Maildir. A folder that does not exist: "5.2.0". */
 struct mailbox *mailbox_open(struct store *s, const char *folder, bool read_only, struct why *why);
-void mailbox_close(struct mailbox **b);
+void mailbox_close(struct mailbox **b); /* (waits) file names follow the flags; null is accepted */
+bool mailbox_read_only(const struct mailbox *b);
 uint32_t mailbox_count(const struct mailbox *b);
 uint32_t mailbox_uidvalidity(const struct mailbox *b);
 uint32_t mailbox_uidnext(const struct mailbox *b);
+uint64_t mailbox_modseq(const struct mailbox *b); /* HIGHESTMODSEQ */
+
+/* 1..count; valid until the next call that (waits) or pulls. */
 const struct msg *mailbox_msg(const struct mailbox *b, uint32_t number);
+bool mailbox_recent(const struct mailbox *b, uint32_t number); /* first told to this view */
+uint32_t mailbox_recent_count(const struct mailbox *b);
+uint32_t mailbox_first_unseen(const struct mailbox *b); /* a number, or 0 */
+uint32_t mailbox_number(const struct mailbox *b, uint32_t uid); /* 0: not in the view */
+uint32_t mailbox_number_from(const struct mailbox *b,
+                             uint32_t uid); /* the first with uid or above; count + 1: none */
+
+/* Keywords: 0 to 63, in the order in which they were defined in the folder; they are never
+ * renumbered. Names compare without case and keep the case of the first use. */
+uint32_t mailbox_keyword_count(const struct mailbox *b);
+struct str mailbox_keyword(const struct mailbox *b, uint32_t i);
+int mailbox_keyword_find(const struct mailbox *b, struct str name); /* -1: not defined */
+/* (waits) The bit of a keyword, which is defined if need be. -1: "5.2.2" when there are 64. */
+int mailbox_keyword_add(struct mailbox *b, struct str name, uint64_t *bit, struct why *why);
 
 enum mail_event { MAIL_NONE, MAIL_ADDED, MAIL_FLAGS, MAIL_EXPUNGED, MAIL_KEYWORD, MAIL_FAILED };
+/* (waits) number: of the message; for MAIL_EXPUNGED the number it had, for MAIL_KEYWORD the
+ * keyword. Flags that the view itself changed silently are not told to it. Looks at the disk at
+ * most once per mailbox_check; call until MAIL_NONE. */
 enum mail_event mailbox_pull(struct mailbox *b, bool may_expunge, uint32_t *number,
                              struct why *why);
-int mailbox_news_fd(const struct mailbox *b); /* readable: pull may find something */
+/* (waits) Looks for what other processes did: journal and directories. Before the pulls of a
+ * command. */
+int mailbox_check(struct mailbox *b, struct why *why);
+/* who is woken with task_wake whenever check and pull may find something: for IDLE
+ * (task_wait_either). Null ends it. Without inotify: every 30 seconds. */
+void mailbox_watch(struct mailbox *b, struct task *who);
 
 enum flag_op { FLAGS_SET, FLAGS_ADD, FLAGS_DROP };
-int mailbox_flag(struct mailbox *b, const struct uidset *which, enum flag_op op, uint32_t flags,
-                 uint64_t keywords, struct why *why);
-int mailbox_expunge(struct mailbox *b, const struct uidset *which, struct why *why);
+struct flag_change {
+    enum flag_op op;
+    uint32_t flags;
+    uint64_t keywords;
+    bool silent; /* do not tell this view */
+};
+/* All take sets of uids; those that are not in the folder are passed over. (waits) */
+int mailbox_flag(struct mailbox *b, const struct uidset *which, const struct flag_change *change,
+                 struct why *why);
+/* Removes those of which that have MSG_DELETED now, or all of which if any_flags. (waits) */
+int mailbox_expunge(struct mailbox *b, const struct uidset *which, bool any_flags, struct why *why);
+/*
+ * (waits) All or nothing. from: those that were copied, in ascending order; made: the new uids in
+ * the same order (RFC 4315 COPYUID); they are appended. "5.1.1": no such folder (TRYCREATE).
+ */
+struct copied {
+    struct uidset *from, *made;
+    uint32_t uidvalidity;
+};
 int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, bool move,
-                 struct uidset *made, struct why *why);
+                 struct copied *out, struct why *why);
 
-/* The bytes: a descriptor open for reading, owned by the view. */
+/* The bytes as they are on disk (line ends are LF, or what another program wrote): a descriptor
+ * open for reading, owned by the view, valid until the next call of this function. "4.2.0" and
+ * "no longer available" if the message was expunged. (waits) */
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why);
+/* (waits) Size with CRLF; reads the message if nobody has counted it yet. */
+int mailbox_size(struct mailbox *b, uint32_t number, uint64_t *size, struct why *why);
 
-/* From the cache file: ENVELOPE or BODYSTRUCTURE as IMAP text; n is 0 if not there yet. */
-enum cached { CACHED_ENVELOPE, CACHED_STRUCTURE };
-struct str mailbox_cached(struct mailbox *b, uint32_t number, enum cached what);
+/*
+ * From the cache file, or made by reading the message and kept for the next time. (waits)
+ * The text is valid until the next call that (waits).
+ * CACHED_ENVELOPE: "(...)" of RFC 3501 7.4.2. CACHED_STRUCTURE: BODYSTRUCTURE's "(...)";
+ * mail/imap_text.h makes BODY from it. CACHED_FIELDS: the header fields that clients list, each as
+ * it stands in the message with CRLF line ends, in their order: mailbox_field_cached says which.
+ */
+enum cached { CACHED_ENVELOPE, CACHED_STRUCTURE, CACHED_FIELDS };
+int mailbox_cached(struct mailbox *b, uint32_t number, enum cached what, struct str *text,
+                   struct why *why);
+bool mailbox_field_cached(struct str name);
+
+/* Exclusive use against other sessions that ask for it too (pop3_lock_session), until close.
+ * "4.2.0": somebody else has it. */
+int mailbox_lock_session(struct mailbox *b, struct why *why);
+
+/* Dovecot's and Courier's name of the message: the file name up to the first colon. */
+struct str mailbox_guid(const struct mailbox *b, uint32_t number);
 
 #endif

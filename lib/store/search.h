@@ -1,0 +1,56 @@
+/* search.h - which messages of a view match: IMAP SEARCH. RFC 3501 6.4.4 */
+#ifndef STORE_SEARCH_H
+#define STORE_SEARCH_H
+
+#include "store/mailbox.h"
+#include "store/uidset.h"
+
+/*
+ * The criteria are a tree that the caller builds in an arena; imapd parses it from the command. A
+ * day is counted in days since 1970-01-01 (date_days of mail/date.h), without regard to time zones
+ * as RFC 3501 wants it: internal dates in local time, Date: fields as they are written.
+ */
+enum search_what {
+    SEARCH_ALL,
+    SEARCH_AND, /* all children (none: true) */
+    SEARCH_OR, /* any child */
+    SEARCH_NOT, /* no child matches: one child */
+    SEARCH_NUMBERS, /* numbers of the view in set */
+    SEARCH_UIDS, /* uids in set */
+    SEARCH_FLAGS, /* all bits of flags are set */
+    SEARCH_KEYWORD, /* the keyword called text */
+    SEARCH_RECENT,
+    SEARCH_BEFORE, /* internal date < day */
+    SEARCH_ON,
+    SEARCH_SINCE, /* >= day */
+    SEARCH_SENTBEFORE,
+    SEARCH_SENTON,
+    SEARCH_SENTSINCE,
+    SEARCH_LARGER, /* size > number */
+    SEARCH_SMALLER,
+    SEARCH_MODSEQ, /* modseq >= number */
+    SEARCH_OLDER, /* received before the last number seconds (RFC 5032) */
+    SEARCH_YOUNGER,
+    SEARCH_HEADER, /* field name holds text; empty text: the field is there */
+    SEARCH_BODY, /* a text part holds text */
+    SEARCH_TEXT, /* header or body */
+};
+struct search_key {
+    enum search_what what;
+    struct search_key *child, *next; /* next: the next child of the same parent */
+    struct uidset set;
+    uint32_t flags;
+    uint64_t number;
+    int64_t day;
+    struct str name; /* of the field, for SEARCH_HEADER: From, To, Cc, Bcc and Subject too */
+    struct str text; /* UTF-8; matched as a substring without regard to case */
+};
+
+/* (waits) Adds the numbers of the view (not uids) that match. A message that cannot be read any
+ * more does not match. */
+int search_run(struct mailbox *b, const struct search_key *key, struct uidset *numbers,
+               struct why *why);
+/* UTF-8 from text in charset; false: not known (BADCHARSET) or not valid in it. */
+bool search_charset(struct str charset, struct str text, struct buf *utf8);
+
+#endif
