@@ -193,7 +193,7 @@ bool date_imap_parse(struct str text, int64_t *wall, int *offset)
     int y, m, d, hms[3], zone;
 
     if (!str_word(&text, " ", &day) || !str_word(&text, " ", &time) || !imap_day(day, &y, &m, &d) ||
-        time.n != 8 || !clock_time(time, hms) || !zone_digits(text, &zone))
+        time.n != 8 || !clock_time(time, hms) || !zone_digits(str_trim(text), &zone))
         return false;
     *wall = to_wall(y, m, d, hms, zone);
     if (offset != NULL)

@@ -1,0 +1,102 @@
+#include "base/str.h"
+#include "mail/addr_list.h"
+
+#include "test.h"
+
+/* name|route|local|domain;... with "name{" and "}" for groups */
+static void describe(const char *text, struct buf *out)
+{
+    struct arena *mem = arena_new(NULL);
+    struct addr_list list;
+
+    addr_list_parse(mem, strz(text), 1000, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        struct addr *a = &list.at[i];
+        if (a->kind == ADDR_GROUP)
+            buf_addf(out, "%.*s{", (int)a->name.n, a->name.p);
+        else if (a->kind == ADDR_GROUP_END)
+            buf_addz(out, "}");
+        else
+            buf_addf(out, "%.*s|%.*s|%.*s|%.*s[%.*s];", (int)a->name.n, a->name.p, (int)a->route.n,
+                     a->route.p, (int)a->local.n, a->local.p, (int)a->domain.n, a->domain.p,
+                     (int)a->spec.n, a->spec.p);
+    }
+    arena_free(&mem);
+}
+
+TEST(lists_of_the_standard_and_of_the_world)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"John Doe <jdoe@machine.example>",
+         "John Doe||jdoe|machine.example[jdoe@machine.example];"},
+        {"\"Joe Q. Public\" <john.q.public@example.com>",
+         "Joe Q. Public||john.q.public|example.com[john.q.public@example.com];"},
+        {"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
+         "Mary Smith||mary|x.test[mary@x.test];||jdoe|example.org[jdoe@example.org];Who?||one|y."
+         "test[one@y.test];"},
+        {"A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
+         "A Group{Ed Jones||c|a.test[c@a.test];||joe|where.test[joe@where.test];John||jdoe|one."
+         "test[jdoe@one.test];}"},
+        {"Undisclosed recipients:;", "Undisclosed recipients{}"},
+        {"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
+         "Pete||pete|silly.test[pete(his account)@silly.test];"},
+        {"jdoe@test   . example", "||jdoe|test.example[jdoe@test   . example];"},
+        {"Joe Q. Public <john.q.public@example.com>",
+         "Joe Q. Public||john.q.public|example.com[john.q.public@example.com];"},
+        {"Mary Smith <@node.test:mary@example.net>, , jdoe@test",
+         "Mary Smith|@node.test|mary|example.net[mary@example.net];||jdoe|test[jdoe@test];"},
+        {"user@host (Full Name)", "Full Name||user|host[user@host];"},
+        {"alice", "||alice|[alice];"},
+        {"<>", "|||[];"},
+        {"\"a b\"@c", "||a b|c[\"a b\"@c];"},
+        {"u@[1.2.3.4]", "||u|[1.2.3.4][u@[1.2.3.4]];"},
+        {"<a@b> <c@d>", "||a|b[a@b];||c|d[c@d];"},
+        {"John Doe jdoe@x", "John Doe||jdoe|x[jdoe@x];"},
+        {"=?utf-8?q?Jos=C3=A9?= <j@x>", "=?utf-8?q?Jos=C3=A9?=||j|x[j@x];"},
+        {"", ""},
+        {"(only a comment)", ""},
+        {"a: b@c, d@e", "a{||b|c[b@c];||d|e[d@e];}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = BUF(10000);
+        describe(cases[i].text, &out);
+        assert_string_equal(out.p, cases[i].want);
+        buf_free(&out);
+    }
+}
+
+TEST(printing_can_be_read_again)
+{
+    static const char *const cases[] = {"John Doe <jdoe@machine.example>",
+                                        "\"Joe Q. Public\" <j@example.com>, jdoe@test",
+                                        "A Group: c@a.test, joe@where.test;, x@y",
+                                        "\"a b\"@c",
+                                        "<>",
+                                        "Nobody: ;"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena *mem = arena_new(NULL);
+        struct addr_list list;
+        struct buf out = BUF(1000);
+        addr_list_parse(mem, strz(cases[i]), 1000, &list);
+        addr_list_print(&list, &out);
+        assert_string_equal(out.p, cases[i]);
+        buf_free(&out);
+        arena_free(&mem);
+    }
+}
+
+TEST(tokens_are_bounded)
+{
+    struct arena *mem = arena_new(NULL);
+    struct addr_list list;
+    addr_list_parse(mem, STR("a@b, c@d, e@f"), 5, &list);
+    assert_true(list.cut);
+    addr_list_parse(mem, STR("a@b"), 3, &list);
+    assert_false(list.cut);
+    arena_free(&mem);
+}
+
+RUN_TESTS(T(lists_of_the_standard_and_of_the_world), T(printing_can_be_read_again),
+          T(tokens_are_bounded))

@@ -1,0 +1,88 @@
+#include "base/str.h"
+#include "mail/date.h"
+
+#include "test.h"
+
+TEST(dates_of_mail_are_read)
+{
+    static const struct {
+        const char *text;
+        int64_t wall;
+        int offset;
+    } cases[] = {
+        {"Fri, 21 Nov 1997 09:55:06 -0600", 880127706, -360},
+        {"Tue, 1 Jul 2003 10:52:37 +0200", 1057049557, 120},
+        {"Thu,\r\n 13\r\n Feb\r\n 1969\r\n 23:32\r\n -0330 (Newfoundland Time)", -27723480, -210},
+        {"21 Nov 97 09:55:06 GMT", 880106106, 0},
+        {"Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", 0, 1},
+        {"Mon, 1 January 2024 00:00:00 EST", 1704085200, -300},
+        {"1 Jan 1970 00:00 Z", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t wall = 0;
+        int offset = 0;
+        if (cases[i].offset == 1)
+            continue;
+        assert_true(date_parse(strz(cases[i].text), &wall, &offset));
+        assert_int_equal(wall, cases[i].wall);
+        assert_int_equal(offset, cases[i].offset);
+    }
+}
+
+TEST(what_is_no_date_is_refused)
+{
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "Fri, 32 Nov 1997 09:55:06",
+                                      "1 Foo 1997 01:01",
+                                      "1 Nov 1997",
+                                      "1 Nov 1997 25:00",
+                                      "Fri, Nov 1 1997 00:00:00",
+                                      "((((",
+                                      "1 Nov 19971 00:00"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int64_t wall;
+        if (date_parse(strz(bad[i]), &wall, NULL))
+            fail_msg("taken: %s", bad[i]);
+    }
+}
+
+TEST(what_is_made_is_read_back)
+{
+    for (int64_t t = -2000000000; t < 8000000000; t += 86400 * 137 + 12345) {
+        struct buf out = BUF(200);
+        int64_t wall;
+        int offset;
+        date_format(t, -210, &out);
+        assert_true(date_parse(buf_str(&out), &wall, &offset));
+        assert_int_equal(wall, t);
+        assert_int_equal(offset, -210);
+        buf_clear(&out);
+        date_imap_format(t, 90, &out);
+        assert_true(date_imap_parse(buf_str(&out), &wall, &offset));
+        assert_int_equal(wall, t);
+        buf_free(&out);
+    }
+}
+
+TEST(dates_of_imap)
+{
+    int64_t wall;
+    int offset;
+    struct buf out = BUF(100);
+    assert_true(date_imap_parse(STR("17-Jul-1996 02:44:25 -0700"), &wall, &offset));
+    assert_int_equal(wall, 837596665);
+    date_imap_format(wall, offset, &out);
+    assert_string_equal(out.p, "17-Jul-1996 02:44:25 -0700");
+    assert_true(date_imap_parse(STR(" 1-Feb-1994 00:00:00 +0000"), &wall, &offset));
+    assert_true(date_imap_day(STR("1-Feb-1994"), &wall));
+    assert_int_equal(wall, 760060800);
+    static const char *const bad[] = {"17-Jul-96 02:44:25 -0700", "17-Jul-1996 2:44:25 -0700",
+                                      "17-Jul-1996 02:44:25", "", "17-July-1996 02:44:25 -0700"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(date_imap_parse(strz(bad[i]), &wall, &offset));
+    buf_free(&out);
+}
+
+RUN_TESTS(T(dates_of_mail_are_read), T(what_is_no_date_is_refused), T(what_is_made_is_read_back),
+          T(dates_of_imap))

@@ -1,0 +1,70 @@
+#include "base/str.h"
+#include "mail/esmtp_cmd.h"
+
+#include "test.h"
+
+TEST(verb_and_arguments_are_parted)
+{
+    static const struct {
+        const char *line, *verb, *args;
+    } cases[] = {{"MAIL FROM:<a@b>", "MAIL", "FROM:<a@b>"},
+                 {"  quit  ", "quit", ""},
+                 {"NOOP\tx  y ", "NOOP", "x  y"},
+                 {"", "", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct esmtp_cmd cmd;
+        esmtp_cmd_split(strz(cases[i].line), &cmd);
+        assert_true(str_eqz(cmd.verb, cases[i].verb));
+        assert_true(str_eqz(cmd.args, cases[i].args));
+    }
+}
+
+TEST(blanks_around_the_colon_are_accepted)
+{
+    static const char *const good[] = {"FROM:<x>", "from: <x>", "From :<x>"};
+    for (size_t i = 0; i < 3; i++) {
+        struct str args = strz(good[i]);
+        assert_true(esmtp_cmd_keyword(&args, "FROM"));
+        assert_true(str_eqz(args, "<x>"));
+    }
+    struct str bad = STR("FROMAGE:<x>");
+    assert_false(esmtp_cmd_keyword(&bad, "FROM"));
+}
+
+TEST(parameters_are_listed)
+{
+    struct str rest = STR(" SIZE=1000  SMTPUTF8 AUTH=<> x-y=a=b");
+    struct esmtp_param p;
+    assert_int_equal(esmtp_param_next(&rest, &p), 1);
+    assert_true(str_eqz(p.name, "SIZE") && str_eqz(p.value, "1000"));
+    assert_int_equal(esmtp_param_next(&rest, &p), 1);
+    assert_true(str_eqz(p.name, "SMTPUTF8") && p.value.p == NULL);
+    assert_int_equal(esmtp_param_next(&rest, &p), 1);
+    assert_int_equal(esmtp_param_next(&rest, &p), 1);
+    assert_true(str_eqz(p.value, "a=b"));
+    assert_int_equal(esmtp_param_next(&rest, &p), 0);
+    static const char *const bad[] = {"=x", "SIZE=", "-a=1", "S\x01=1", "a_b=1"};
+    for (size_t i = 0; i < 5; i++) {
+        rest = strz(bad[i]);
+        assert_int_equal(esmtp_param_next(&rest, &p), -1);
+    }
+}
+
+TEST(xtext_goes_both_ways)
+{
+    struct buf out = BUF(100), back = BUF(100);
+    xtext_encode(STR("a b+c=d@e\xc3"), &out);
+    assert_string_equal(out.p, "a+20b+2Bc+3Dd@e+C3");
+    assert_true(xtext_decode(buf_str(&out), &back));
+    assert_string_equal(back.p, "a b+c=d@e\xc3");
+    static const char *const bad[] = {"a+2", "a+zz", "a b", "a=b", "a+0Ab", "a+00"};
+    for (size_t i = 0; i < 6; i++) {
+        buf_clear(&back);
+        assert_false(xtext_decode(strz(bad[i]), &back));
+    }
+    buf_free(&out);
+    buf_free(&back);
+}
+
+RUN_TESTS(T(verb_and_arguments_are_parted), T(blanks_around_the_colon_are_accepted),
+          T(parameters_are_listed), T(xtext_goes_both_ways))

@@ -1,0 +1,29 @@
+#include "base/str.h"
+#include "mail/esmtp_ehlo.h"
+
+#include "test.h"
+
+TEST(extensions_of_a_server_are_collected)
+{
+    struct esmtp_ehlo e = ESMTP_EHLO;
+    static const char *const lines[] = {"PIPELINING", "size 10240000", "AUTH plain LOGIN",
+                                        "AUTH=LOGIN", "8BITMIME",      "X-ODD thing",
+                                        "",           "SIZE x"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        esmtp_ehlo_line(&e, strz(lines[i]));
+    assert_int_equal(e.ext, ESMTP_PIPELINING | ESMTP_SIZE | ESMTP_AUTH | ESMTP_8BITMIME);
+    assert_int_equal(e.size, 10240000);
+    assert_true(esmtp_ehlo_has_auth(&e, "PLAIN"));
+    assert_false(esmtp_ehlo_has_auth(&e, "CRAM-MD5"));
+    esmtp_ehlo_clear(&e);
+    assert_int_equal(e.ext, 0);
+    esmtp_ehlo_free(&e);
+}
+
+TEST(a_list_of_keywords_is_a_mask)
+{
+    assert_int_equal(esmtp_ext_mask(STR("silent-discard, dsn etrn")), ESMTP_DSN | ESMTP_ETRN);
+    assert_int_equal(esmtp_ext_by_name(STR("starttls")), ESMTP_STARTTLS);
+}
+
+RUN_TESTS(T(extensions_of_a_server_are_collected), T(a_list_of_keywords_is_a_mask))

@@ -1,0 +1,68 @@
+#include "base/str.h"
+#include "mail/esmtp_reply.h"
+
+#include "test.h"
+
+TEST(a_reply_of_several_lines_is_joined)
+{
+    struct esmtp_reply r = ESMTP_REPLY(1000);
+    assert_int_equal(esmtp_reply_line(&r, STR("250-foo.com greets bar.com\r\n")), ESMTP_MORE);
+    assert_int_equal(esmtp_reply_line(&r, STR("250-8BITMIME")), ESMTP_MORE);
+    assert_int_equal(esmtp_reply_line(&r, STR("250 HELP")), ESMTP_DONE);
+    assert_int_equal(r.code, 250);
+    assert_string_equal(r.text.p, "foo.com greets bar.com\n8BITMIME\nHELP");
+    esmtp_reply_free(&r);
+}
+
+TEST(enhanced_codes_are_found_only_when_their_class_fits)
+{
+    static const struct {
+        const char *line;
+        int code;
+        const char *dsn, *text;
+    } cases[] = {{"550 5.1.1 no such user", 550, "5.1.1", "no such user"},
+                 {"550 4.1.1 odd", 550, "", "4.1.1 odd"},
+                 {"250 2.0.0", 250, "2.0.0", ""},
+                 {"250", 250, "", ""},
+                 {"554 5.7 no", 554, "", "5.7 no"},
+                 {"421 4.3.2222 no", 421, "", "4.3.2222 no"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct esmtp_reply r = ESMTP_REPLY(1000);
+        assert_int_equal(esmtp_reply_line(&r, strz(cases[i].line)), ESMTP_DONE);
+        assert_int_equal(r.code, cases[i].code);
+        assert_string_equal(r.dsn, cases[i].dsn);
+        assert_string_equal(r.text.p, cases[i].text);
+        esmtp_reply_free(&r);
+    }
+}
+
+TEST(what_is_not_a_reply_is_refused)
+{
+    static const char *const bad[] = {"", "25", "abc x", "150 x", "600 x", "250x", "2 50"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct esmtp_reply r = ESMTP_REPLY(1000);
+        assert_int_equal(esmtp_reply_line(&r, strz(bad[i])), ESMTP_BAD);
+        esmtp_reply_free(&r);
+    }
+    struct esmtp_reply r = ESMTP_REPLY(1000);
+    esmtp_reply_line(&r, STR("250-a"));
+    assert_int_equal(esmtp_reply_line(&r, STR("550 b")), ESMTP_BAD);
+    esmtp_reply_free(&r);
+}
+
+TEST(what_is_made_can_be_read)
+{
+    struct buf out = BUF(4000);
+    esmtp_reply_format(554, "5.7.1", STR("one\ntwo\x01"), &out);
+    assert_string_equal(out.p, "554-5.7.1 one\r\n554 5.7.1 two?\r\n");
+    buf_clear(&out);
+    char longline[2000];
+    memset(longline, 'x', sizeof longline);
+    esmtp_reply_format(250, "", (struct str){longline, sizeof longline}, &out);
+    assert_int_equal(out.n, 512);
+    buf_free(&out);
+}
+
+RUN_TESTS(T(a_reply_of_several_lines_is_joined),
+          T(enhanced_codes_are_found_only_when_their_class_fits), T(what_is_not_a_reply_is_refused),
+          T(what_is_made_can_be_read))
