@@ -1,0 +1,186 @@
+"""The whole way of a message: in over SMTP or sendmail, home to a Maildir, read over IMAP and POP3."""
+import os, re, subprocess
+
+import pytest
+
+import pombal
+
+SUITE_MAIN = ""
+
+
+def test_smtp_to_maildir_to_imap_and_pop3(suite):
+    suite.send("alice", subject="whole way", body="line one\n.dot\n\nlast\n")
+    message = suite.wait_mail("alice", match="whole way")[0]
+    assert message.get_payload() == "line one\n.dot\n\nlast\n"
+    assert message["Delivered-To"] == "alice@example.test"
+    assert message["Return-Path"] == "<sender@elsewhere.test>"
+    imap = suite.imap("alice")
+    assert imap.select("INBOX")[0] == "OK"
+    number = imap.search(None, "SUBJECT", '"whole way"')[1][0].split()[-1]
+    text = imap.fetch(number, "(BODY.PEEK[TEXT])")[1][0][1]
+    assert text == b"line one\r\n.dot\r\n\r\nlast\r\n"
+    imap.logout()
+    pop = suite.pop3("alice")
+    count = pop.stat()[0]
+    assert b"Subject: whole way" in b"\n".join(b"\n".join(pop.retr(n)[1]) for n in range(1, count + 1))
+    pop.quit()
+
+
+def test_log_lines_are_postfix_s(suite):
+    suite.send("bob", subject="log lines", headers="Message-ID: <log-1@elsewhere.test>\r\n")
+    suite.wait_mail("bob", match="log lines")
+    queue_id = suite.wait_log(r"postfix/cleanup\[\d+\]: (\w+): message-id=<log-1@elsewhere\.test>")[0].group(1)
+    stamp = r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ "
+    suite.wait_log(stamp + r"postfix/smtpd\[\d+\]: connect from \S+\[127\.0\.0\.1\]$")
+    suite.wait_log(stamp + r"postfix/smtpd\[\d+\]: %s: client=\S+\[127\.0\.0\.1\]$" % queue_id)
+    suite.wait_log(stamp + r"postfix/qmgr\[\d+\]: %s: from=<sender@elsewhere\.test>, size=\d+, nrcpt=1 \(queue active\)$" % queue_id)
+    suite.wait_log(stamp + r"postfix/\w+\[\d+\]: %s: to=<bob@example\.test>, relay=\w+, delay=[\d.]+, "
+                   r"delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, dsn=2\.0\.0, status=sent \(" % queue_id)
+    suite.wait_log(stamp + r"postfix/qmgr\[\d+\]: %s: removed$" % queue_id)
+    suite.wait_log(stamp + r"postfix/smtpd\[\d+\]: disconnect from \S+\[127\.0\.0\.1\] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5$")
+    suite.wait_queue_empty()
+
+
+def test_an_alias_reaches_every_member_once(suite):
+    suite.send("team", subject="to the team")
+    suite.wait_mail("alice", match="to the team")
+    suite.wait_mail("bob", match="to the team")
+    suite.wait_queue_empty()
+    assert len([m for m in suite.messages("alice") if m["Subject"] == "to the team"]) == 1
+
+
+def test_sendmail_takes_recipients_from_the_header_and_drops_bcc(suite):
+    suite.tool("sendmail", "-t", "-f", "bob@example.test",
+               input="To: alice@example.test\nBcc: bob@example.test\nSubject: by sendmail\n\nhello\n")
+    for user in ("alice", "bob"):
+        message = suite.wait_mail(user, match="by sendmail")[0]
+        assert message["Bcc"] is None
+        assert message["Message-Id"] and message["Date"] and message["From"]
+
+
+def test_unknown_recipient_is_refused_at_rcpt(suite):
+    raw = pombal.Raw(suite.port("smtp"))
+    assert raw.reply().startswith("220 mail.example.test ESMTP")
+    assert raw.ask("EHLO x").startswith("250-mail.example.test")
+    assert raw.ask("MAIL FROM:<a@elsewhere.test>") == "250 2.1.0 Ok"
+    assert raw.ask("RCPT TO:<nobody-here@example.test>").startswith(
+        "550 5.1.1 <nobody-here@example.test>: Recipient address rejected: User unknown in local recipient table")
+    raw.ask("QUIT")
+    suite.wait_log(r"NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 550 5\.1\.1 <nobody-here@example\.test>: Recipient address rejected")
+
+
+def test_nobody_relays_without_permission(make_suite):
+    suite = make_suite(main="mynetworks = 192.0.2.1/32\n")
+    raw = pombal.Raw(suite.port("smtp"))
+    raw.reply()
+    raw.ask("EHLO x")
+    raw.ask("MAIL FROM:<a@elsewhere.test>")
+    assert raw.ask("RCPT TO:<b@third.test>").startswith("454 4.7.1 <b@third.test>: Relay access denied")
+    assert raw.ask("RCPT TO:<alice@example.test>") == "250 2.1.5 Ok"
+    raw.close()
+    with suite.smtp("submission") as s:
+        s.starttls(context=suite.tls_context())
+        s.login("alice@example.test", suite.password)
+        assert s.rcpt is not None
+        s.ehlo()
+        assert s.docmd("MAIL FROM:<alice@example.test>")[0] == 250
+        assert s.docmd("RCPT TO:<b@third.test>")[0] == 250
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_submission_with_tls_and_every_mechanism(suite, mechanism):
+    with suite.smtp("submissions") as s:
+        s.ehlo()
+        assert mechanism in s.esmtp_features["auth"].split()
+        s.user, s.password = "alice@example.test", suite.password
+        how = {"PLAIN": s.auth_plain, "LOGIN": s.auth_login, "CRAM-MD5": s.auth_cram_md5}[mechanism]
+        assert s.auth(mechanism, how)[0] == 235
+        s.sendmail("alice@example.test", ["bob@example.test"], "Subject: signed in with %s\r\n\r\nx\r\n" % mechanism)
+    suite.wait_mail("bob", match="signed in with " + mechanism)
+    suite.wait_log(r"client=\S+, sasl_method=%s, sasl_username=alice@example\.test" % mechanism)
+
+
+def test_wrong_password_is_refused_and_logged(suite):
+    with suite.smtp("submissions") as s:
+        s.ehlo()
+        assert s.docmd("AUTH PLAIN", "AGFsaWNlQGV4YW1wbGUudGVzdAB3cm9uZw==")[0] == 535
+    suite.wait_log(r"warning: \S+\[127\.0\.0\.1\]: SASL PLAIN authentication failed")
+    assert "wrong" not in suite.log()
+
+
+def test_recipient_delimiter_reaches_the_user(suite):
+    suite.send("alice+lists@example.test", subject="extended")
+    suite.wait_mail("alice", match="extended")
+
+
+def test_what_is_for_nobody_bounces_to_the_sender(make_suite):
+    suite = make_suite(main="local_recipient_maps =\n")
+    suite.send("ghost", subject="to a ghost", sender="bob@example.test")
+    report = suite.wait_mail("bob", match="Undelivered Mail Returned to Sender")[0]
+    assert report.get_content_type() == "multipart/report"
+    status = report.get_payload()[1]
+    assert status.get_content_type() == "message/delivery-status"
+    assert "Final-Recipient: rfc822; ghost@example.test" in str(status)
+    assert re.search(r"Status: 5\.1\.1", str(status)) and "Action: failed" in str(status)
+    assert "to a ghost" in str(report.get_payload()[2])
+    assert report["Return-Path"] == "<>"
+    suite.wait_log(r"to=<ghost@example\.test>,.* dsn=5\.1\.1, status=bounced")
+    suite.wait_queue_empty()
+
+
+def test_swaks_and_curl_send(suite):
+    subprocess.run(["swaks", "--server", "127.0.0.1:%d" % suite.port("submission"), "-tls", "--tls-ca-path", suite.dir + "/ca.pem",
+                    "--auth", "PLAIN", "--auth-user", "alice@example.test", "--auth-password", suite.password,
+                    "--from", "alice@example.test", "--to", "bob@example.test", "--header", "Subject: by swaks"],
+                   check=True, stdout=subprocess.DEVNULL, timeout=60)
+    suite.wait_mail("bob", match="by swaks")
+    subprocess.run(["curl", "-sS", "--url", "smtps://localhost:%d" % suite.port("submissions"), "--cacert", suite.dir + "/ca.pem",
+                    "--user", "bob@example.test:" + suite.password, "--mail-from", "bob@example.test",
+                    "--mail-rcpt", "alice@example.test", "-T", "-"], input=b"Subject: by curl\r\n\r\nhello\r\n", check=True, timeout=60)
+    suite.wait_mail("alice", match="by curl")
+
+
+def test_curl_and_fetchmail_read(suite):
+    suite.send("bob", subject="for other readers")
+    suite.wait_mail("bob", match="for other readers")
+    for url in ("imaps://localhost:%d/INBOX;MAILINDEX=1" % suite.port("imaps"), "pop3s://localhost:%d/1" % suite.port("pop3s"),
+                "imap://127.0.0.1:%d/INBOX;MAILINDEX=1" % suite.port("imap")):
+        out = subprocess.run(["curl", "-sS", "--cacert", suite.dir + "/ca.pem", "--user", "bob:" + suite.password, "--url", url],
+                             capture_output=True, timeout=60)
+        assert out.returncode == 0, out.stderr
+        assert b"Subject:" in out.stdout
+    rc = suite.write("fetchmailrc", "poll localhost protocol IMAP port %d user \"bob\" password \"%s\" ssl sslcertfile \"%s/ca.pem\" "
+                     "keep fetchall mda \"cat >> %s/fetched\"\n" % (suite.port("imaps"), suite.password, suite.dir, suite.dir), 0o600)
+    subprocess.run(["fetchmail", "-f", rc, "-i", suite.dir + "/ids", "--pidfile", suite.dir + "/fetchmail.pid", "-s"], timeout=60,
+                   env=dict(os.environ, FETCHMAILHOME=suite.dir, HOME=suite.dir), check=True)
+    assert "for other readers" in open(suite.dir + "/fetched").read()
+
+
+def test_a_thousand_recipients_and_a_large_message(suite):
+    big = "".join("%06d %s\n" % (i, "x" * 70) for i in range(40000))
+    suite.send("alice", subject="three megabytes", body=big)
+    assert suite.wait_mail("alice", match="three megabytes")[0].get_payload() == big
+    suite.wait_queue_empty()
+
+
+def test_plus_mail_in_the_queue_is_listed_and_flushed(make_suite):
+    port = pombal.free_port()
+    suite = make_suite(main="relay_domains = later.test\ntransport_maps = inline:{ later.test=smtp:[127.0.0.1]:%d }\n" % port)
+    suite.send("x@later.test", subject="waits")
+    suite.wait_log(r"to=<x@later\.test>, relay=none, .*status=deferred \(connect to 127\.0\.0\.1\[127\.0\.0\.1\]:%d: Connection refused\)" % port)
+    listing = pombal.wait_for(lambda: (lambda out: out if "Connection refused" in out else None)(suite.tool("mailq").stdout))
+    assert re.search(r"^-+Queue ID-+ --Size-- ----Arrival Time---- -Sender/Recipient-+$", listing, flags=re.M)
+    assert "sender@elsewhere.test" in listing and "x@later.test" in listing
+    queue_id = re.search(r"^([0-9A-Za-z]+) +\d+ ", listing, flags=re.M).group(1)
+    assert "waits" in suite.tool("postcat", "-q", queue_id).stdout
+    assert '"queue_name": "deferred"' in suite.tool("postqueue", "-j").stdout
+    sink = subprocess.Popen(["smtp-sink", "127.0.0.1:%d" % port, "10"] if os.getuid() else
+                            ["smtp-sink", "-u", "nobody", "127.0.0.1:%d" % port, "10"])
+    try:
+        suite.tool("postqueue", "-f")
+        suite.wait_log(queue_id + r": to=<x@later\.test>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:%d, .*status=sent" % port)
+        suite.wait_queue_empty()
+        assert "Mail queue is empty" in suite.tool("mailq").stdout
+    finally:
+        sink.terminate()
+        sink.wait()

@@ -1,0 +1,97 @@
+"""The first command of the README, as a newcomer and as a script types it."""
+import os, shutil, subprocess, tempfile
+
+import pytest
+
+import pombal
+
+
+@pytest.fixture
+def place():
+    directory = tempfile.mkdtemp(prefix="pombal-e2e-", dir="/tmp")
+    os.chmod(directory, 0o755)
+    yield directory + "/q"
+    if os.path.exists(directory + "/q/etc/main.cf"):
+        quickstart("stop", "--dir", directory + "/q")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def quickstart(*args):
+    return subprocess.run([pombal.TOP + "/quickstart"] + list(args), capture_output=True, text=True, timeout=170,
+                          env=dict(os.environ, POMBAL_BIN=pombal.BIN))
+
+
+def test_shows_mail_read_and_says_what_runs_the_second_time(place):
+    base = pombal.free_base()
+    first = quickstart("--dir", place, "--port-base", str(base), "--password", "pw")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "The first pigeon has come home." in first.stdout
+    assert "Subject: hello over SMTP" in first.stdout
+    assert "+OK" in first.stdout and "a OK" in first.stdout
+    for text in (str(base + 993), "alice@example.test", place + "/ca.pem", place + "/log/maillog", "quickstart stop"):
+        assert text in first.stdout
+    again = quickstart("--dir", place)
+    assert again.returncode == 0 and "running already" in again.stdout and str(base + 993) in again.stdout
+    stopped = quickstart("stop", "--dir", place)
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert "Nothing is running" in quickstart("stop", "--dir", place).stdout
+
+
+def test_options_for_scripts_give_the_promised_layout(place):
+    base = pombal.free_base()
+    r = quickstart("--dir", place, "--port-base", str(base), "--domain", "other.test", "--password", "pw", "--no-demo")
+    assert r.returncode == 0, r.stdout + r.stderr
+    for path in ("ca.pem", "etc/main.cf", "etc/master.cf", "etc/aliases", "etc/passwd", "queue", "mail", "log/maillog"):
+        assert os.path.exists(place + "/" + path)
+    assert "alice@other.test:{PLAIN}pw:" in open(place + "/etc/passwd").read()
+    for offset in pombal.OFFSETS.values():
+        raw = pombal.Raw(base + offset)
+        if offset not in (465, 995, 993):
+            assert raw.line()
+        raw.close()
+
+
+@pytest.mark.parametrize("args,words", [
+    (["--port-base", "x"], "a number from 1000 to 64000"),
+    (["--domain", "a b"], "a domain name"),
+    (["--frobnicate"], 'what is "--frobnicate"?'),
+    (["--password", "a:b"], "no colons"),
+])
+def test_a_wrong_option_is_named(place, args, words):
+    r = quickstart("--dir", place, *args)
+    assert r.returncode == 1 and words in r.stderr
+
+
+def test_a_taken_port_is_named(place):
+    import socket
+    base = pombal.free_base()
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", base + 143))
+        s.listen()
+        r = quickstart("--dir", place, "--port-base", str(base), "--no-demo")
+        assert r.returncode == 1 and "port %d" % (base + 143) in r.stderr
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to become somebody else")
+def test_works_as_a_plain_user():
+    directory = tempfile.mkdtemp(prefix="pombal-e2e-", dir="/tmp")
+    os.chmod(directory, 0o755)
+    bin_copy = directory + "/bin"
+    shutil.copytree(pombal.BIN, bin_copy)  # the clone may be where nobody may look
+    for name in ("quickstart", "conf", "t/packages"):
+        source = pombal.TOP + "/" + name
+        os.makedirs(os.path.dirname(directory + "/top/" + name), exist_ok=True)
+        (shutil.copytree if os.path.isdir(source) else shutil.copy)(source, directory + "/top/" + name)
+    os.makedirs(directory + "/work")
+    os.chown(directory + "/work", 65534, 65534)
+    base = pombal.free_base()
+    run = lambda *args: subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", directory + "/top/quickstart", *args, "--dir", directory + "/work/q"],
+        capture_output=True, text=True, timeout=170, cwd="/", env=dict(os.environ, POMBAL_BIN=bin_copy, HOME=directory + "/work"))
+    try:
+        r = run("--port-base", str(base))
+        assert r.returncode == 0, r.stdout + r.stderr
+        assert "The first pigeon has come home." in r.stdout
+    finally:
+        print(run("stop").stdout)
+        shutil.rmtree(directory, ignore_errors=True)
