@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/why.h"
+#include "auth/sasl.h"
 
 /*
  * One connection to the authentication socket, shared by all tasks of the process: requests of many
@@ -14,17 +14,6 @@
  * base64; they are checked here, so what a client sent may be handed in as it is.
  */
 struct auth_client;
-
-/* What a mechanism is, as bits: for smtpd_sasl_security_options and the like. */
-enum auth_trait {
-    AUTH_PLAINTEXT = 1, /* shows the password to whoever reads the connection */
-    AUTH_DICTIONARY = 2, /* lets an eavesdropper try passwords */
-    AUTH_ACTIVE = 4, /* open to active attack */
-    AUTH_ANONYMOUS = 8,
-    AUTH_FORWARD_SECRECY = 16,
-    AUTH_MUTUAL = 32,
-    AUTH_PRIVATE = 64, /* not to be offered: APOP */
-};
 
 /* path: of the socket, relative to the queue directory ("private/auth") or absolute. */
 struct auth_client *auth_client_new(const char *path);

@@ -1,0 +1,37 @@
+/* password.h - stored passwords: "{SCHEME}data" as Dovecot and crypt(3) have them */
+#ifndef AUTH_PASSWORD_H
+#define AUTH_PASSWORD_H
+
+#include "base/why.h"
+
+/*
+ * Schemes: CRYPT and the names of its kinds (DES-CRYPT MD5-CRYPT SHA256-CRYPT SHA512-CRYPT BLF-CRYPT;
+ * whatever crypt(3) of this system knows, so yescrypt too, and ARGON2I/ARGON2ID if it does), PLAIN
+ * CLEAR CLEARTEXT, SHA SHA1 SHA256 SHA512, SSHA SSHA256 SSHA512, SMD5 PLAIN-MD5 LDAP-MD5 DIGEST-MD5,
+ * CRAM-MD5 HMAC-MD5, PBKDF2. "{SCHEME.b64}", ".base64" and ".hex" say how the data is written. Without a
+ * scheme in braces it is of default_scheme, except that "$1$..." and the like are always CRYPT.
+ */
+enum password_answer {
+    PASSWORD_MATCH,
+    PASSWORD_MISMATCH,
+    PASSWORD_UNKNOWN, /* scheme or hash not understood: nobody gets in, the administrator is told */
+};
+
+/* Compares in time that does not depend on where they differ. May take as long as the hash wants:
+ * see password_is_slow. user: for DIGEST-MD5. */
+enum password_answer password_check(struct str user, struct str plain, struct str stored,
+                                    const char *default_scheme, struct why *why);
+/* True if the check takes longer than a daemon's loop may stand still. */
+bool password_is_slow(struct str stored, const char *default_scheme);
+
+/* The password itself, if it is stored so; for mechanisms that need it. Points into stored. */
+bool password_plain(struct str stored, const char *default_scheme, struct str *plain);
+/* HMAC-MD5 of text with the password, from {PLAIN} or from {CRAM-MD5}: 16 bytes. */
+bool password_cram_md5(struct str stored, const char *default_scheme, struct str text,
+                       unsigned char *mac);
+
+/* Appends "{SCHEME}data" for a new password, with a fresh salt. -1: unknown scheme. */
+int password_make(const char *scheme, struct str user, struct str plain, struct buf *out,
+                  struct why *why);
+
+#endif

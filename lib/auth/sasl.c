@@ -1,0 +1,171 @@
+/*
+ * The table of mechanisms, and what all of them share.
+ */
+#include "auth/sasl.h"
+
+#include "auth/sasl_mechs.h"
+#include "base/str.h"
+
+static const struct sasl_mech mechs[] = {
+    {.name = "PLAIN",
+     .traits = AUTH_PLAINTEXT,
+     .client_first = true,
+     .server = sasl_plain_server,
+     .client = sasl_plain_client,
+     .strength = 2},
+    {.name = "LOGIN",
+     .traits = AUTH_PLAINTEXT,
+     .server = sasl_login_server,
+     .client = sasl_login_client,
+     .strength = 1},
+    {.name = "CRAM-MD5",
+     .traits = AUTH_DICTIONARY | AUTH_ACTIVE,
+     .server = sasl_cram_server,
+     .secret = sasl_cram_secret,
+     .client = sasl_cram_client,
+     .strength = 3},
+    {.name = "APOP",
+     .traits = AUTH_PRIVATE | AUTH_DICTIONARY | AUTH_ACTIVE,
+     .client_first = true,
+     .server = sasl_apop_server,
+     .secret = sasl_apop_secret},
+};
+
+static const struct {
+    const char *name; /* on the wire of the authentication protocol */
+    const char *option; /* in smtpd_sasl_security_options */
+    unsigned trait;
+    bool required;
+} traits[] = {
+    {"plaintext", "noplaintext", AUTH_PLAINTEXT, false},
+    {"dictionary", "nodictionary", AUTH_DICTIONARY, false},
+    {"active", "noactive", AUTH_ACTIVE, false},
+    {"anonymous", "noanonymous", AUTH_ANONYMOUS, false},
+    {"forward-secrecy", "forward_secrecy", AUTH_FORWARD_SECRECY, true},
+    {"mutual-auth", "mutual_auth", AUTH_MUTUAL, true},
+    {"private", NULL, AUTH_PRIVATE, false},
+};
+enum { NTRAITS = sizeof traits / sizeof traits[0], NMECHS = sizeof mechs / sizeof mechs[0] };
+
+const struct sasl_mech *sasl_find(struct str name)
+{
+    for (size_t i = 0; i < NMECHS; i++)
+        if (str_ieqz(name, mechs[i].name))
+            return &mechs[i];
+    return NULL;
+}
+
+const struct sasl_mech *sasl_each(size_t n)
+{
+    return n < NMECHS ? &mechs[n] : NULL;
+}
+
+void sasl_server_begin(struct sasl_server *s, const struct sasl_mech *mech, const char *host)
+{
+    *s = (struct sasl_server){.mech = mech,
+                              .host = host,
+                              .user = BUF(SASL_FIELD_MAX),
+                              .authz = BUF(SASL_FIELD_MAX),
+                              .password = BUF(SASL_FIELD_MAX),
+                              .challenge = BUF(SASL_FIELD_MAX),
+                              .digest = BUF(SASL_FIELD_MAX)};
+}
+
+enum sasl_step sasl_server_step(struct sasl_server *s, bool has_in, struct str in, struct buf *out)
+{
+    buf_clear(out);
+    if (!has_in) {
+        in = STR("");
+        if (s->mech->client_first && s->turn == 0) {
+            /* RFC 4954 4, RFC 9051 6.2.2: an empty challenge asks for the initial response. */
+            s->turn = -1;
+            return SASL_MORE;
+        }
+    }
+    if (s->turn < 0)
+        s->turn = 0;
+    enum sasl_step step = s->mech->server(s, in, out);
+    if (s->user.full || s->authz.full || s->password.full || s->challenge.full || s->digest.full)
+        return SASL_BAD;
+    return step;
+}
+
+enum sasl_step sasl_server_secret(struct sasl_server *s, struct str stored,
+                                  const char *default_scheme)
+{
+    return s->mech->secret(s, stored, default_scheme);
+}
+
+static void wipe(struct buf *b)
+{
+    if (b->room > 0)
+        explicit_bzero(b->p, b->room);
+    buf_free(b);
+}
+
+void sasl_server_end(struct sasl_server *s)
+{
+    wipe(&s->user);
+    wipe(&s->authz);
+    wipe(&s->password);
+    wipe(&s->challenge);
+    wipe(&s->digest);
+}
+
+const struct sasl_mech *sasl_client_pick(struct str offered, unsigned forbid)
+{
+    const struct sasl_mech *best = NULL;
+
+    for (struct str word; str_word(&offered, " ,\t", &word);) {
+        const struct sasl_mech *m = sasl_find(word);
+        if (m == NULL || m->strength == 0 || (m->traits & forbid) != 0)
+            continue;
+        if (best == NULL || m->strength > best->strength)
+            best = m;
+    }
+    return best;
+}
+
+void sasl_client_begin(struct sasl_client *c, const struct sasl_mech *mech, struct str user,
+                       struct str password)
+{
+    *c = (struct sasl_client){.mech = mech, .user = user, .password = password};
+}
+
+enum sasl_step sasl_client_step(struct sasl_client *c, struct str challenge, struct buf *out)
+{
+    buf_clear(out);
+    return c->mech->client(c, challenge, out);
+}
+
+int sasl_options(struct str words, unsigned *forbid, unsigned *require, struct why *why)
+{
+    *forbid = *require = 0;
+    for (struct str word; str_word(&words, " ,\t\r\n", &word);) {
+        size_t i = 0;
+        while (i < NTRAITS && (traits[i].option == NULL || !str_ieqz(word, traits[i].option)))
+            i++;
+        if (i == NTRAITS)
+            return why_set(why, "4.3.5", "unknown SASL security option \"%.*s\"", (int)word.n,
+                           word.p);
+        *(traits[i].required ? require : forbid) |= traits[i].trait;
+    }
+    return 0;
+}
+
+unsigned sasl_trait(struct str name)
+{
+    for (size_t i = 0; i < NTRAITS; i++)
+        if (str_eqz(name, traits[i].name))
+            return traits[i].trait;
+    return 0;
+}
+
+void sasl_put_traits(struct buf *out, unsigned set, char separator)
+{
+    for (size_t i = 0; i < NTRAITS; i++)
+        if (set & traits[i].trait) {
+            buf_addc(out, separator);
+            buf_addz(out, traits[i].name);
+        }
+}
