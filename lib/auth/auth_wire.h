@@ -12,15 +12,15 @@
  *
  *   server, at once  VERSION major minor; MECH name trait...; SPID pid; CUID n; COOKIE hex; DONE
  *   client           VERSION major minor; CPID pid
- *   client           AUTH id mech service=... [secured] [rip= rport= lip= lport=] [tls=..] [resp=base64]
- *   server           CONT id base64 | OK id user=... | FAIL id [user=] [temp] [code=] [reason=]
- *   client           CONT id base64 | CANCEL id
+ *   client           AUTH id mech service=... [secured] [rip= rport= lip= lport=] [tls=..]
+ * [resp=base64] server           CONT id base64 | OK id user=... | FAIL id [user=] [temp] [code=]
+ * [reason=] client           CONT id base64 | CANCEL id
  *
- * resp= is the last of its line. Ours: for service imap and pop3, OK carries token=..., which the mailbox
- * broker redeems on a connection of its own, where it says REQUEST after VERSION and no CPID:
- *   broker           REQUEST id token service=imap
- *   server           USER id name uid= gid= home= mail= [quota_rule=] | NOTFOUND id | FAIL id [temp]
- * Unknown commands and arguments are skipped, so that either end may be newer.
+ * resp= is the last of its line. Ours: for service imap and pop3, OK carries token=..., which the
+ * mailbox broker redeems on a connection of its own, where it says REQUEST after VERSION and no
+ * CPID: broker           REQUEST id token service=imap server           USER id name uid= gid=
+ * home= mail= [quota_rule=] | NOTFOUND id | FAIL id [temp] Unknown commands and arguments are
+ * skipped, so that either end may be newer.
  */
 enum auth_verb {
     AUTH_V_UNKNOWN,

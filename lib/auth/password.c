@@ -8,6 +8,7 @@
 #include "auth/password_hash.h"
 #include "base/digest.h"
 #include "base/encode.h"
+#include "base/mem.h"
 #include "base/random.h"
 #include "base/str.h"
 
@@ -115,8 +116,7 @@ static enum password_answer check_digest(const struct scheme *s, struct str user
     return match(digest_equal((struct str){(char *)made, size}, str_upto(data, size)));
 }
 
-static bool make_digest(const struct scheme *s, struct str user, struct str plain,
-                        struct buf *data)
+static bool make_digest(const struct scheme *s, struct str user, struct str plain, struct buf *data)
 {
     unsigned char made[DIGEST_MAX], salt[8];
     size_t nsalt = s->salted ? sizeof salt : 0;
@@ -191,8 +191,7 @@ static enum password_answer check_pbkdf2(const struct scheme *s, struct str user
     return pbkdf2_check(plain, data, &same) ? match(same) : PASSWORD_UNKNOWN;
 }
 
-static bool make_pbkdf2(const struct scheme *s, struct str user, struct str plain,
-                        struct buf *data)
+static bool make_pbkdf2(const struct scheme *s, struct str user, struct str plain, struct buf *data)
 {
     (void)s;
     (void)user;
@@ -278,7 +277,8 @@ static struct stored take_apart(struct str text, const char *default_scheme)
         s.scheme = NULL;
     } else if (dot < 0 && s.form != FORM_TEXT && !s.scheme->salted) {
         /* Both ways of writing a digest of known size are in use under the plain name. */
-        size_t size = s.scheme->check == check_cram ? HMAC_MD5_STATE : digest_size(s.scheme->digest);
+        size_t size =
+            s.scheme->check == check_cram ? HMAC_MD5_STATE : digest_size(s.scheme->digest);
         s.form = s.data.n == size * 2 ? FORM_HEX : FORM_BASE64;
     }
     return s;

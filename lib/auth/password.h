@@ -5,11 +5,12 @@
 #include "base/why.h"
 
 /*
- * Schemes: CRYPT and the names of its kinds (DES-CRYPT MD5-CRYPT SHA256-CRYPT SHA512-CRYPT BLF-CRYPT;
- * whatever crypt(3) of this system knows, so yescrypt too, and ARGON2I/ARGON2ID if it does), PLAIN
- * CLEAR CLEARTEXT, SHA SHA1 SHA256 SHA512, SSHA SSHA256 SSHA512, SMD5 PLAIN-MD5 LDAP-MD5 DIGEST-MD5,
- * CRAM-MD5 HMAC-MD5, PBKDF2. "{SCHEME.b64}", ".base64" and ".hex" say how the data is written. Without a
- * scheme in braces it is of default_scheme, except that "$1$..." and the like are always CRYPT.
+ * Schemes: CRYPT and the names of its kinds (DES-CRYPT MD5-CRYPT SHA256-CRYPT SHA512-CRYPT
+ * BLF-CRYPT; whatever crypt(3) of this system knows, so yescrypt too, and ARGON2I/ARGON2ID if it
+ * does), PLAIN CLEAR CLEARTEXT, SHA SHA1 SHA256 SHA512, SSHA SSHA256 SSHA512, SMD5 PLAIN-MD5
+ * LDAP-MD5 DIGEST-MD5, CRAM-MD5 HMAC-MD5, PBKDF2. "{SCHEME.b64}", ".base64" and ".hex" say how the
+ * data is written. Without a scheme in braces it is of default_scheme, except that "$1$..." and the
+ * like are always CRYPT.
  */
 enum password_answer {
     PASSWORD_MATCH,

@@ -91,8 +91,8 @@ bool pbkdf2_check(struct str plain, struct str stored, bool *same)
     stored = str_from(stored, 1);
     if (!str_split(&stored, '$', &version) || !str_eqz(version, "1") ||
         !str_split(&stored, '$', &salt) || !str_split(&stored, '$', &rounds_text) ||
-        !num_parse_u32(rounds_text, 1, PBKDF2_ROUNDS_MAX, &rounds) ||
-        stored.n != 2 * PBKDF2_SIZE || !decode_hex(&want, stored) || plain.n > 4096)
+        !num_parse_u32(rounds_text, 1, PBKDF2_ROUNDS_MAX, &rounds) || stored.n != 2 * PBKDF2_SIZE ||
+        !decode_hex(&want, stored) || plain.n > 4096)
         return false;
     bool ok = PKCS5_PBKDF2_HMAC_SHA1(plain.p, (int)plain.n, (const unsigned char *)salt.p,
                                      (int)salt.n, (int)rounds, PBKDF2_SIZE, made) == 1;

@@ -42,8 +42,7 @@ enum sasl_step sasl_cram_secret(struct sasl_server *s, struct str stored,
 {
     unsigned char want[DIGEST_MAX];
 
-    if (s->turn != 2 ||
-        !password_cram_md5(stored, default_scheme, buf_str(&s->challenge), want))
+    if (s->turn != 2 || !password_cram_md5(stored, default_scheme, buf_str(&s->challenge), want))
         return SASL_BAD;
     bool same = digest_equal(buf_str(&s->digest), (struct str){(char *)want, MD5_SIZE});
     explicit_bzero(want, sizeof want);

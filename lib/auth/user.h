@@ -18,14 +18,23 @@ struct user {
 };
 #define USER_NOBODY ((uid_t)-1)
 
+/* What the parameters say about all users. Names of users and groups are looked up in the system,
+ * so it is made before the jail. -1: a name is not known. */
+struct user_rules {
+    uid_t uid; /* of users for whom the database names none (mail_uid); USER_NOBODY: refuse */
+    gid_t gid;
+    bool ignore_ids; /* not root: everybody is who we are */
+};
+int user_rules_load(struct user_rules *r, struct why *why);
+
 /*
- * Fills what the user database left open from mail_uid, mail_gid and mail_location, and expands
- * %u %n %d %h %% and a leading ~/ in home and mail. Refused (5.7.0, with a text for the log): no
+ * Fills what the user database left open from the rules and mail_location, and expands
+ * %u %n %d %h %% and a leading ~/ in mail. Refused (5.7.0, with a text for the log): no
  * uid or gid, or outside of first_valid_uid..last_valid_uid and the same for gid; a mail location
  * that is not maildir:; a relative path; a name, home or path with "..", NUL or control characters.
- * As a plain user (not root) the uid and gid are those of the process whatever the database says.
  */
-int user_complete(struct user *u, struct arena *mem, struct why *why);
+int user_complete(struct user *u, const struct user_rules *rules, struct arena *mem,
+                  struct why *why);
 
 /* The directory of the mail: what stands after "maildir:", up to a ':'. */
 struct str user_maildir(const struct user *u);
