@@ -46,8 +46,8 @@ void queue_path(struct buf *path, enum queue q, const char *id);
 /* Makes the hash directories of an id. */
 int queue_make_dirs(enum queue q, const char *id, struct why *why);
 
-/* -1 with errno ENOENT kept in *why's text if there is no such file. A move makes hash directories
- * when they are missing. */
+/* errno tells why after -1: ENOENT if there is no such file. A move makes hash directories when
+ * they are missing. */
 int queue_move(const char *id, enum queue from, enum queue to, struct why *why);
 int queue_remove(enum queue q, const char *id, struct why *why);
 bool queue_stat(enum queue q, const char *id, struct stat *st); /* false: not there */

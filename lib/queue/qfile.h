@@ -35,7 +35,7 @@ void qfile_abort(struct qfile **f);
  * Reading. Small files are read at once. QFILE_DELIVER is for agents: a shared lock (flock), so
  * that several deliver one message; QFILE_OWN an exclusive one: nobody delivers it now. A lock is
  * not waited for: -1 with "4.3.0 ... in use". These are Postfix's own rules, so both suites'
- * programs respect each other.
+ * programs respect each other. After a failed open errno tells more: ENOENT, EAGAIN (in use).
  */
 enum qfile_mode { QFILE_READ, QFILE_DELIVER, QFILE_OWN };
 struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, struct why *why);

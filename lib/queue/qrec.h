@@ -51,6 +51,8 @@ enum rec {
 
 const char *qrec_name(int type); /* "message_size"; "unknown_record_type" for what is none */
 
+/* The type and length bytes of a record of n bytes; how many they are. */
+size_t qrec_head(char head[8], int type, size_t n);
 /* Appends one record. The body must be at most REC_MAX long. */
 void qrec_put(struct buf *out, int type, struct str body);
 void qrec_putf(struct buf *out, int type, const char *fmt, ...)

@@ -1,0 +1,263 @@
+/*
+ * Logs of what could not be delivered (yet), as Postfix writes them, and the services that keep
+ * them.
+ */
+#include "queue/bounce_log.h"
+
+#include <errno.h>
+
+#include "base/file.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+#include "queue/qid.h"
+
+enum field {
+    F_RECIPIENT,
+    F_ORIGINAL,
+    F_OFFSET,
+    F_ORCPT,
+    F_NOTIFY,
+    F_STATUS,
+    F_ACTION,
+    F_DIAG_TYPE,
+    F_DIAG_TEXT,
+    F_MTA_TYPE,
+    F_MTA_NAME,
+    F_REASON,
+    FIELDS
+};
+
+/* The names in the file and on the wire; at: of the text in the record, or 0 for numbers. */
+static const struct {
+    const char *name;
+    size_t at;
+} fields[FIELDS] = {
+    [F_RECIPIENT] = {"recipient", offsetof(struct bounce_record, recipient)},
+    [F_ORIGINAL] = {"original_recipient", offsetof(struct bounce_record, original)},
+    [F_OFFSET] = {"offset", 0},
+    [F_ORCPT] = {"dsn_orig_rcpt", offsetof(struct bounce_record, dsn_orcpt)},
+    [F_NOTIFY] = {"notify_flags", 0},
+    [F_STATUS] = {"status", offsetof(struct bounce_record, status)},
+    [F_ACTION] = {"action", offsetof(struct bounce_record, action)},
+    [F_DIAG_TYPE] = {"diag_type", offsetof(struct bounce_record, diag_type)},
+    [F_DIAG_TEXT] = {"diag_text", offsetof(struct bounce_record, diag_text)},
+    [F_MTA_TYPE] = {"mta_type", offsetof(struct bounce_record, mta_type)},
+    [F_MTA_NAME] = {"mta_mname", offsetof(struct bounce_record, mta_name)},
+    [F_REASON] = {"reason", offsetof(struct bounce_record, reason)},
+};
+
+/* The first member is a text at offset 0: so numbers are known by their field, not by at. */
+static bool is_number(int field)
+{
+    return field == F_OFFSET || field == F_NOTIFY;
+}
+
+static const char **text_of(struct bounce_record *r, int field)
+{
+    return (const char **)(void *)((char *)r + fields[field].at);
+}
+
+static const char *text_in(const struct bounce_record *r, int field)
+{
+    const char *text = *text_of((struct bounce_record *)(uintptr_t)r, field);
+    return text != NULL ? text : "";
+}
+
+static void set_field(struct bounce_record *r, int field, struct str value, struct arena *mem)
+{
+    int64_t n;
+
+    if (field == F_OFFSET) {
+        if (num_parse(value, 0, INT64_MAX / 2, &n))
+            r->at = n;
+    } else if (field == F_NOTIFY) {
+        if (num_parse(value, 0, 15, &n))
+            r->dsn_notify = (unsigned)n;
+    } else {
+        *text_of(r, field) = arena_strz(mem, value);
+    }
+}
+
+static void clear(struct bounce_record *r)
+{
+    *r = (struct bounce_record){0};
+    for (int i = 0; i < FIELDS; i++)
+        if (!is_number(i))
+            *text_of(r, i) = "";
+}
+
+/* A line of the log is one line, whatever a server said. */
+static void put_clean(struct buf *out, const char *text)
+{
+    size_t from = out->n;
+
+    buf_addz(out, text);
+    for (size_t i = from; i < out->n; i++)
+        if ((unsigned char)out->p[i] < ' ' || out->p[i] == 0x7f)
+            out->p[i] = '?';
+}
+
+void bounce_record_format(const struct bounce_record *r, struct buf *out)
+{
+    buf_addz(out, "\n<");
+    put_clean(out, text_in(r, F_RECIPIENT));
+    buf_addz(out, ">: ");
+    put_clean(out, text_in(r, F_REASON));
+    buf_addc(out, '\n');
+    for (int i = 0; i < FIELDS; i++) {
+        if (i == F_OFFSET && r->at > 0)
+            buf_addf(out, "offset=%lld\n", (long long)r->at);
+        if (i == F_NOTIFY && r->dsn_notify != 0)
+            buf_addf(out, "notify_flags=%u\n", r->dsn_notify);
+        if (is_number(i) || *text_in(r, i) == 0)
+            continue;
+        if (i == F_ORIGINAL && str_ieq(strz(r->original), strz(r->recipient)))
+            continue;
+        buf_addf(out, "%s=", fields[i].name);
+        put_clean(out, text_in(r, i));
+        buf_addc(out, '\n');
+    }
+    buf_addc(out, '\n');
+}
+
+static void take_line(struct bounce_record *r, struct str line, struct arena *mem)
+{
+    ptrdiff_t at = str_find(line, '=');
+
+    if (at <= 0)
+        return;
+    for (int i = 0; i < FIELDS; i++)
+        if (str_eqz(str_upto(line, (size_t)at), fields[i].name))
+            set_field(r, i, str_from(line, (size_t)at + 1), mem);
+}
+
+bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_record *r)
+{
+    struct str line;
+
+    clear(r);
+    while (str_split(rest, '\n', &line)) {
+        if (line.n > 0 && line.p[0] != '<')
+            take_line(r, line, mem);
+        /* An empty line ends what has begun; without a recipient it was none. */
+        if (line.n == 0 && *r->recipient != 0)
+            return true;
+        if (line.n == 0)
+            clear(r);
+    }
+    return *r->recipient != 0;
+}
+
+int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
+                    struct bounce_log *log, struct why *why)
+{
+    struct buf path = BUF(512), text = BUF(64 << 20);
+    struct bounce_record r;
+    struct stat st;
+    size_t room = 0;
+
+    *log = (struct bounce_log){0};
+    if (!queue_stat(q, id, &st))
+        return 0;
+    queue_path(&path, q, id);
+    int result = file_read(path.p, &text, why);
+    buf_free(&path);
+    struct str rest = buf_str(&text);
+    while (result == 0 && log->n < max && bounce_record_next(&rest, mem, &r)) {
+        if (log->n == room) {
+            room = room == 0 ? 4 : room * 2;
+            struct bounce_record *more = arena_array(mem, room, sizeof *more);
+            if (log->n > 0)
+                memcpy(more, log->at, log->n * sizeof *more);
+            log->at = more;
+        }
+        log->at[log->n++] = r;
+    }
+    buf_free(&text);
+    return result;
+}
+
+void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (!is_number(i) && *text_in(r, i) != 0)
+            attrs_putz(a, fields[i].name, text_in(r, i));
+    attrs_putn(a, fields[F_OFFSET].name, r->at);
+    attrs_putn(a, fields[F_NOTIFY].name, r->dsn_notify);
+}
+
+int bounce_record_of_attrs(struct attrs *a, struct arena *mem, struct bounce_record *r,
+                           struct why *why)
+{
+    clear(r);
+    for (int i = 0; i < FIELDS; i++)
+        set_field(r, i, strz(attrs_opt(a, fields[i].name, "")), mem);
+    if (*r->recipient == 0 || *r->status == 0)
+        return why_set(why, "5.3.0", "malformed request: no recipient or status");
+    return 0;
+}
+
+/* One channel per service and process, shared by all tasks. */
+static struct channel *services[3];
+
+static struct channel *service_of(enum queue q)
+{
+    int i = q == Q_BOUNCE ? 0 : q == Q_DEFER ? 1 : 2;
+    const char *name = q == Q_BOUNCE  ? conf.bounce_service_name
+                       : q == Q_DEFER ? conf.defer_service_name
+                                      : conf.trace_service_name;
+
+    if (services[i] == NULL) {
+        struct buf path = BUF(256);
+        buf_addf(&path, "private/%s", name);
+        services[i] = channel_new(path.p, 0);
+        buf_free(&path);
+    }
+    return services[i];
+}
+
+static int ask_service(enum queue q, struct attrs *ask, struct why *why)
+{
+    struct attrs answer = ATTRS(4096);
+    int result = channel_call(service_of(q), ask, &answer, 0, why);
+
+    attrs_free(&answer);
+    attrs_free(ask);
+    return result;
+}
+
+int bounce_append(enum queue q, const char *id, const struct bounce_record *r, struct why *why)
+{
+    struct attrs ask = ATTRS(65536);
+
+    attrs_putz(&ask, A_REQUEST, REQUEST_APPEND);
+    attrs_putz(&ask, A_QUEUE_ID, id);
+    bounce_record_to_attrs(r, &ask);
+    return ask_service(q, &ask, why);
+}
+
+int bounce_report(enum queue q, const char *request, const struct delivery *d, struct why *why)
+{
+    struct attrs ask = ATTRS(65536);
+    struct delivery message = *d;
+
+    message.nrcpts = 0; /* they are in the log */
+    attrs_putz(&ask, A_REQUEST, request);
+    delivery_encode(&message, &ask);
+    return ask_service(q, &ask, why);
+}
+
+int bounce_one(const struct delivery *d, const struct bounce_record *r, struct why *why)
+{
+    struct attrs ask = ATTRS(131072);
+    struct delivery message = *d;
+
+    message.nrcpts = 0;
+    attrs_putz(&ask, A_REQUEST, REQUEST_ONE);
+    bounce_record_to_attrs(r, &ask);
+    delivery_encode(&message, &ask);
+    return ask_service(Q_BOUNCE, &ask, why);
+}

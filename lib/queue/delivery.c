@@ -1,0 +1,303 @@
+/*
+ * A message on its way: as attributes, and the letters that say what became of it.
+ */
+#include "queue/delivery.h"
+
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+#include "ipc/trigger.h"
+#include "task/task.h"
+
+#define A_FATES       "fates"
+#define A_SITE        "site"
+#define A_RCPT_AT     "rcpt_at"
+#define A_RCPT        "rcpt"
+#define A_RCPT_ORIG   "rcpt_orig"
+#define A_RCPT_ORCPT  "rcpt_orcpt"
+#define A_RCPT_NOTIFY "rcpt_notify"
+
+/* Above this many recipients cleanup does not tell qmgr all of them: it reads the file. */
+enum { ANNOUNCE_MAX = 500 };
+
+static const struct {
+    const char *name;
+    size_t at;
+} texts[] = {
+    {A_QUEUE_ID, offsetof(struct delivery, queue_id)},
+    {"nexthop", offsetof(struct delivery, nexthop)},
+    {A_SENDER, offsetof(struct delivery, sender)},
+    {"encoding", offsetof(struct delivery, encoding)},
+    {"envelope_id", offsetof(struct delivery, dsn_envid)},
+    {"client_name", offsetof(struct delivery, client_name)},
+    {"client_address", offsetof(struct delivery, client_addr)},
+    {"client_port", offsetof(struct delivery, client_port)},
+    {"protocol_name", offsetof(struct delivery, client_proto)},
+    {"helo_name", offsetof(struct delivery, client_helo)},
+    {"sasl_method", offsetof(struct delivery, sasl_method)},
+    {"sasl_username", offsetof(struct delivery, sasl_username)},
+    {"sasl_sender", offsetof(struct delivery, sasl_sender)},
+    {"rewrite_context", offsetof(struct delivery, rewrite_context)},
+    {"log_ident", offsetof(struct delivery, log_ident)},
+    {"filter", offsetof(struct delivery, filter)},
+    {"redirect", offsetof(struct delivery, redirect)},
+};
+
+enum number {
+    N_FLAGS,
+    N_RET,
+    N_UTF8,
+    N_SIZE,
+    N_DATA,
+    N_ARRIVAL,
+    N_CREATED,
+    N_ACTIVE,
+    N_WARN,
+    N_WARN_AT
+};
+static const char *const numbers[] = {
+    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",    [N_UTF8] = "smtputf8",
+    [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset", [N_ARRIVAL] = "arrival_us",
+    [N_CREATED] = "created",     [N_ACTIVE] = "active_us", [N_WARN] = "warn_at",
+    [N_WARN_AT] = "warn_record",
+};
+
+static const char **text_of(struct delivery *d, size_t i)
+{
+    return (const char **)(void *)((char *)d + texts[i].at);
+}
+
+static void put_text(struct attrs *ask, const char *name, const char *value)
+{
+    if (value != NULL && *value != 0)
+        attrs_putz(ask, name, value);
+}
+
+static void put_number(struct attrs *ask, const char *name, int64_t value)
+{
+    if (value != 0)
+        attrs_putn(ask, name, value);
+}
+
+void delivery_encode(const struct delivery *d, struct attrs *ask)
+{
+    attrs_putz(ask, A_QUEUE_NAME, queue_name(d->queue));
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        put_text(ask, texts[i].name, *text_of((struct delivery *)(uintptr_t)d, i));
+    put_number(ask, numbers[N_FLAGS], d->flags);
+    put_number(ask, numbers[N_RET], d->dsn_ret);
+    put_number(ask, numbers[N_UTF8], d->smtputf8);
+    put_number(ask, numbers[N_SIZE], d->content_size);
+    put_number(ask, numbers[N_DATA], d->data_offset);
+    put_number(ask, numbers[N_ARRIVAL], d->arrival_us);
+    put_number(ask, numbers[N_CREATED], d->created);
+    put_number(ask, numbers[N_ACTIVE], d->active_us);
+    put_number(ask, numbers[N_WARN], d->warn_at);
+    put_number(ask, numbers[N_WARN_AT], d->warn_record);
+    for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
+        attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */
+        put_text(ask, A_RCPT, r->address);
+        put_text(ask, A_RCPT_ORIG, r->original);
+        put_text(ask, A_RCPT_ORCPT, r->dsn_orcpt);
+        put_number(ask, A_RCPT_NOTIFY, r->dsn_notify);
+    }
+}
+
+static bool set_number(struct delivery *d, enum number which, int64_t n)
+{
+    switch (which) {
+    case N_FLAGS:
+        d->flags = (unsigned)(n & 0xffff);
+        break;
+    case N_RET:
+        if (n > DSN_RET_HDRS)
+            return false;
+        d->dsn_ret = (enum dsn_ret)n;
+        break;
+    case N_UTF8:
+        d->smtputf8 = n != 0;
+        break;
+    case N_SIZE:
+        d->content_size = n;
+        break;
+    case N_DATA:
+        d->data_offset = n;
+        break;
+    case N_ARRIVAL:
+        d->arrival_us = n;
+        break;
+    case N_CREATED:
+        d->created = n;
+        break;
+    case N_ACTIVE:
+        d->active_us = n;
+        break;
+    case N_WARN:
+        d->warn_at = n;
+        break;
+    case N_WARN_AT:
+        d->warn_record = n;
+        break;
+    }
+    return true;
+}
+
+/* One attribute of the message. False: known and malformed. */
+static bool take_attribute(struct delivery *d, const char *name, const char *value,
+                           struct arena *mem)
+{
+    int64_t n;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(name, texts[i].name) == 0) {
+            *text_of(d, i) = arena_strz(mem, strz(value));
+            return true;
+        }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(name, numbers[i]) == 0)
+            return num_parse(strz(value), 0, INT64_MAX / 2, &n) && set_number(d, (enum number)i, n);
+    if (strcmp(name, A_QUEUE_NAME) == 0)
+        return queue_by_name(value, &d->queue);
+    return true;
+}
+
+static bool take_rcpt(struct rcpt *r, const char *name, const char *value, struct arena *mem)
+{
+    int64_t n;
+
+    if (strcmp(name, A_RCPT_AT) == 0) {
+        *r = (struct rcpt){.address = "", .original = "", .dsn_orcpt = ""};
+        if (!num_parse(strz(value), 0, INT64_MAX / 2, &n))
+            return false;
+        r->at = n;
+    } else if (strcmp(name, A_RCPT) == 0) {
+        r->address = arena_strz(mem, strz(value));
+    } else if (strcmp(name, A_RCPT_ORIG) == 0) {
+        r->original = arena_strz(mem, strz(value));
+    } else if (strcmp(name, A_RCPT_ORCPT) == 0) {
+        r->dsn_orcpt = arena_strz(mem, strz(value));
+    } else if (strcmp(name, A_RCPT_NOTIFY) == 0) {
+        if (!num_parse(strz(value), 0, 15, &n))
+            return false;
+        r->dsn_notify = (unsigned)n;
+    }
+    return true;
+}
+
+static size_t count(struct attrs *ask, const char *wanted)
+{
+    size_t n = 0, cursor = 0;
+
+    while (attrs_each(ask, wanted, &cursor) != NULL)
+        n++;
+    return n;
+}
+
+static void clear(struct delivery *d)
+{
+    *d = (struct delivery){.queue = Q_ACTIVE};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *text_of(d, i) = "";
+}
+
+int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, struct delivery *d,
+                    struct why *why)
+{
+    size_t cursor = 0, n = count(ask, A_RCPT_AT);
+    const char *name, *value;
+    struct rcpt *r = NULL;
+
+    clear(d);
+    if (n > max_rcpts)
+        return why_set(why, "5.3.0", "too many recipients in a request");
+    d->rcpts = arena_array(mem, n > 0 ? n : 1, sizeof *d->rcpts);
+    while ((value = attrs_next(ask, &name, &cursor)) != NULL) {
+        if (strcmp(name, A_RCPT_AT) == 0)
+            r = &d->rcpts[d->nrcpts++];
+        bool good =
+            r != NULL ? take_rcpt(r, name, value, mem) : take_attribute(d, name, value, mem);
+        if (!good)
+            return why_set(why, "5.3.0", "malformed request: %s", name);
+    }
+    if (*d->queue_id == 0)
+        return why_set(why, "5.3.0", "malformed request: no queue id");
+    return 0;
+}
+
+/* One channel per process, shared by all its tasks. */
+static struct channel *qmgr;
+
+void delivery_announce(const struct delivery *d)
+{
+    struct attrs ask = ATTRS(DELIVERY_MAX);
+    struct buf path = BUF(256);
+    struct why why = WHY;
+
+    buf_addf(&path, "public/%s", conf.queue_service_name);
+    if (qmgr == NULL)
+        qmgr = channel_new(path.p, 0);
+    attrs_putz(&ask, A_REQUEST, REQUEST_ARRIVED);
+    delivery_encode(d, &ask);
+    /* A failure loses nothing: qmgr finds the file when it scans. */
+    if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask))
+        trigger_send(path.p, 'I', &why);
+    else
+        channel_tell(qmgr, &ask, task_now() + 1000, &why);
+    attrs_free(&ask);
+    buf_free(&path);
+    why_free(&why);
+}
+
+void delivery_result_start(struct delivery_result *r, size_t nrcpts)
+{
+    *r = (struct delivery_result){.fates = BUF(nrcpts), .why = WHY};
+    for (size_t i = 0; i < nrcpts; i++)
+        buf_addc(&r->fates, FATE_LATER);
+}
+
+void delivery_result_free(struct delivery_result *r)
+{
+    buf_free(&r->fates);
+    why_free(&r->why);
+}
+
+void delivery_site_failed(struct delivery_result *r, const struct why *why)
+{
+    r->site_failed = true;
+    why_copy(&r->why, why);
+}
+
+/* The status is that of the request, not of the recipients: their fates are an answer as good as
+ * any. So it is always ok, and the why of a dead site has its own attributes. */
+void delivery_answer(struct attrs *answer, const struct delivery_result *r)
+{
+    attrs_putz(answer, A_STATUS, STATUS_OK);
+    attrs_put(answer, A_FATES, buf_str(&r->fates));
+    if (!r->site_failed)
+        return;
+    attrs_putn(answer, A_SITE, 1);
+    attrs_putz(answer, A_WHY_CODE, r->why.code);
+    attrs_put(answer, A_WHY_TEXT, buf_str(&r->why.text));
+}
+
+int delivery_read_answer(struct attrs *answer, struct delivery_result *r, size_t nrcpts)
+{
+    struct str fates = strz(attrs_opt(answer, A_FATES, ""));
+
+    delivery_result_start(r, nrcpts);
+    if (fates.n != nrcpts)
+        return -1;
+    for (size_t i = 0; i < nrcpts; i++)
+        if (strchr("dbtl", fates.p[i]) == NULL)
+            return -1;
+    buf_set(&r->fates, fates);
+    if (strcmp(attrs_opt(answer, A_SITE, "0"), "1") == 0) {
+        const char *code = attrs_opt(answer, A_WHY_CODE, "4.3.0");
+        r->site_failed = true;
+        why_set(&r->why, strlen(code) < sizeof r->why.code ? code : "4.3.0", "%s",
+                attrs_opt(answer, A_WHY_TEXT, "unknown"));
+    }
+    return 0;
+}

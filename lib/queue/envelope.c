@@ -1,0 +1,268 @@
+/*
+ * Reading the envelope of a queue file.
+ */
+#include "base/num.h"
+#include "base/str.h"
+#include "queue/delivery.h"
+
+/* Postfix's bits of trace_flags= : sendmail -bv (for the user, or for the suite), and -v. */
+enum { TRACE_MTA_VERIFY = 1 << 8, TRACE_USER_VERIFY = 1 << 9, TRACE_RECORD = 1 << 10 };
+
+/* Later ones win: log_client_name= is what came with XFORWARD, client_name= who connected. */
+static const struct {
+    const char *name;
+    size_t at;
+} texts[] = {
+    {"encoding", offsetof(struct delivery, encoding)},
+    {"envelope_id", offsetof(struct delivery, dsn_envid)},
+    {"log_client_name", offsetof(struct delivery, client_name)},
+    {"log_client_address", offsetof(struct delivery, client_addr)},
+    {"log_client_port", offsetof(struct delivery, client_port)},
+    {"log_protocol_name", offsetof(struct delivery, client_proto)},
+    {"log_helo_name", offsetof(struct delivery, client_helo)},
+    {"sasl_method", offsetof(struct delivery, sasl_method)},
+    {"sasl_username", offsetof(struct delivery, sasl_username)},
+    {"sasl_sender", offsetof(struct delivery, sasl_sender)},
+    {"rewrite_context", offsetof(struct delivery, rewrite_context)},
+    {"log_ident", offsetof(struct delivery, log_ident)},
+};
+
+/* What stands in front of a recipient and belongs to it. */
+struct reader {
+    struct envelope *e;
+    struct arena *mem;
+    struct rcpt next;
+    size_t room; /* of e->d.rcpts */
+    size_t max;
+    bool only_rcpts; /* the message's own records were read before */
+};
+
+static void forget_rcpt(struct reader *r)
+{
+    r->next = (struct rcpt){.original = "", .dsn_orcpt = ""};
+}
+
+static const char *keep(struct reader *r, struct str s)
+{
+    return arena_strz(r->mem, s);
+}
+
+static void take_flags(struct delivery *d, struct str value)
+{
+    int64_t n;
+
+    if (!num_parse(value, 0, INT32_MAX, &n))
+        return;
+    if (n & (TRACE_MTA_VERIFY | TRACE_USER_VERIFY))
+        d->flags |= DELIVERY_TRACE_ONLY;
+    if (n & TRACE_RECORD)
+        d->flags |= DELIVERY_REPORT;
+}
+
+static void take_notify(struct reader *r, struct str value)
+{
+    int64_t n;
+
+    if (num_parse(value, 0, 15, &n))
+        r->next.dsn_notify = (unsigned)n;
+}
+
+static void take_ret(struct delivery *d, struct str value)
+{
+    int64_t n;
+
+    if (num_parse(value, 0, DSN_RET_HDRS, &n))
+        d->dsn_ret = (enum dsn_ret)n;
+}
+
+static void take_attribute(struct reader *r, struct str name, struct str value)
+{
+    struct delivery *d = &r->e->d;
+    int64_t n;
+
+    if (str_eqz(name, "dsn_orig_rcpt")) {
+        r->next.dsn_orcpt = keep(r, value);
+        return;
+    }
+    if (str_eqz(name, "notify_flags")) {
+        take_notify(r, value);
+        return;
+    }
+    if (r->only_rcpts)
+        return;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (str_eqz(name, texts[i].name)) {
+            *(const char **)(void *)((char *)d + texts[i].at) = keep(r, value);
+            return;
+        }
+    if (str_eqz(name, "ret_flags"))
+        take_ret(d, value);
+    else if (str_eqz(name, "trace_flags"))
+        take_flags(d, value);
+    else if (str_eqz(name, "create_time") && num_parse(value, 0, INT64_MAX / 1000000, &n))
+        d->created = n;
+}
+
+static void add_rcpt(struct reader *r, struct str address, off_t at)
+{
+    struct delivery *d = &r->e->d;
+
+    if (d->nrcpts == r->room) {
+        size_t room = r->room < 4 ? 4 : r->room * 2;
+        struct rcpt *more = arena_array(r->mem, room, sizeof *more);
+        if (d->nrcpts > 0)
+            memcpy(more, d->rcpts, d->nrcpts * sizeof *more);
+        d->rcpts = more;
+        r->room = room;
+    }
+    r->next.at = at;
+    r->next.address = keep(r, address);
+    d->rcpts[d->nrcpts++] = r->next;
+    forget_rcpt(r);
+}
+
+static void take_message_record(struct reader *r, int type, struct str body, off_t at)
+{
+    struct delivery *d = &r->e->d;
+    struct str word = str_trim(body);
+    int64_t n;
+
+    switch (type) {
+    case REC_TIME:
+        qrec_parse_time(body, &d->arrival_us);
+        break;
+    case REC_CTIME:
+        if (num_parse(word, 0, INT64_MAX / 1000000, &n))
+            d->created = n;
+        break;
+    case REC_FROM:
+        d->sender = keep(r, body);
+        break;
+    case REC_FILT:
+        d->filter = keep(r, body);
+        break;
+    case REC_RDIR:
+        d->redirect = keep(r, body);
+        break;
+    case REC_DSN_ENVID:
+        d->dsn_envid = keep(r, body);
+        break;
+    case REC_DSN_RET:
+        take_ret(d, body);
+        break;
+    case REC_WARN:
+        if (num_parse(word, 0, INT64_MAX / 1000000, &d->warn_at))
+            d->warn_record = at;
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_record(struct reader *r, int type, struct str body, off_t at)
+{
+    struct str name, value;
+
+    switch (type) {
+    case REC_ATTR:
+        if (qrec_parse_attr(body, &name, &value))
+            take_attribute(r, name, value);
+        break;
+    case REC_DSN_ORCPT:
+        r->next.dsn_orcpt = keep(r, body);
+        break;
+    case REC_DSN_NOTIFY:
+        take_notify(r, body);
+        break;
+    case REC_ORCP:
+        r->next.original = keep(r, body);
+        break;
+    case REC_DONE:
+        r->e->done++;
+        forget_rcpt(r);
+        break;
+    case REC_DRCP:
+        forget_rcpt(r);
+        break;
+    case REC_RCPT:
+        add_rcpt(r, body, at);
+        break;
+    default:
+        if (!r->only_rcpts)
+            take_message_record(r, type, body, at);
+    }
+}
+
+static void start(struct envelope *e)
+{
+    *e = (struct envelope){.d = {.queue_id = "",
+                                 .nexthop = "",
+                                 .sender = "",
+                                 .encoding = "",
+                                 .dsn_envid = "",
+                                 .client_name = "",
+                                 .client_addr = "",
+                                 .client_port = "",
+                                 .client_proto = "",
+                                 .client_helo = "",
+                                 .sasl_method = "",
+                                 .sasl_username = "",
+                                 .sasl_sender = "",
+                                 .log_ident = "",
+                                 .rewrite_context = "",
+                                 .filter = "",
+                                 .redirect = ""}};
+}
+
+/* The first record says how long the content is, so that it can be passed over. */
+static int read_size(struct qfile *f, struct envelope *e, struct why *why)
+{
+    struct str body;
+
+    if (qfile_next(f, &body) != REC_SIZE || !qsize_parse(body, &e->size))
+        return why_set(why, "5.3.0", "queue file has no size record");
+    e->d.content_size = e->size.content;
+    e->d.data_offset = e->size.data_offset;
+    e->d.smtputf8 = (e->size.sendopts & 1) != 0;
+    return 0;
+}
+
+int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
+                  struct envelope *e, struct why *why)
+{
+    struct reader r = {.e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0};
+    struct str body;
+    enum rec type;
+
+    forget_rcpt(&r);
+    if (from == 0) {
+        start(e);
+        if (read_size(f, e, why) < 0)
+            return -1;
+    } else if (qfile_seek(f, from, why) < 0) {
+        return -1;
+    }
+    e->d.rcpts = NULL;
+    e->d.nrcpts = 0;
+    e->next = 0;
+    while ((type = qfile_next(f, &body)) != REC_END && type != REC_EOF) {
+        if (type == REC_BAD)
+            return why_set(why, "5.3.0", "queue file is damaged");
+        if (type == REC_MESG) {
+            if (qfile_tell(f) != e->size.data_offset)
+                return why_set(why, "5.3.0", "queue file has its content in the wrong place");
+            if (qfile_seek(f, e->size.data_offset + e->size.size, why) < 0)
+                return -1;
+            continue;
+        }
+        take_record(&r, type, body, qfile_at(f));
+        if (e->d.nrcpts == r.max) {
+            e->next = qfile_tell(f);
+            break;
+        }
+    }
+    e->truncated = type == REC_EOF;
+    if (e->d.created == 0)
+        e->d.created = e->d.arrival_us / 1000000;
+    return 0;
+}

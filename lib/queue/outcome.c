@@ -1,0 +1,213 @@
+/*
+ * The end of a recipient: logged, recorded for reports, marked.
+ */
+#include "queue/outcome.h"
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "queue/bounce_log.h"
+
+/*
+ * Small delays keep two digits that mean something, at most delay_logging_resolution_limit behind
+ * the point; zeros at the end are left out.
+ */
+void outcome_put_delay(struct buf *out, int64_t us)
+{
+    int digits = (int)conf.delay_logging_resolution_limit;
+    int64_t unit = 1000000;
+    char text[32];
+
+    if (us < 0)
+        us = 0;
+    if (us >= 100 * unit || digits <= 0) {
+        buf_addf(out, "%lld", (long long)(us / unit));
+        return;
+    }
+    /* 12.34 is 12, 1.234 is 1.2, 0.123 is 0.12, 0.0123 is 0.01. */
+    int places = us >= 10 * unit ? 0 : us >= unit ? 1 : 2;
+    for (int64_t u = unit / 10; u > 0 && us < u; u /= 10)
+        places++;
+    if (places > digits)
+        places = digits;
+    int64_t step = unit;
+    for (int i = 0; i < places; i++)
+        step /= 10;
+    us = (us + step / 2) / step * step;
+    int n =
+        snprintf(text, sizeof text, "%lld.%06lld", (long long)(us / unit), (long long)(us % unit));
+    struct str s = {text, (size_t)n};
+    while (s.n > 0 && s.p[s.n - 1] == '0')
+        s.n--;
+    if (s.n > 0 && s.p[s.n - 1] == '.')
+        s.n--;
+    buf_add(out, s);
+}
+
+/* a: before the queue manager, b: in it, c: connecting, d: the transfer. */
+static void put_delays(const struct outcome *o, struct buf *out)
+{
+    const struct delivery *d = o->d;
+    int64_t now = clock_wall_us();
+    int64_t ready = o->conn_us == 0 ? o->begin_us : o->data_us > 0 ? o->data_us : now;
+
+    buf_addz(out, "delay=");
+    outcome_put_delay(out, now - d->arrival_us);
+    buf_addz(out, ", delays=");
+    outcome_put_delay(out, (d->active_us > 0 ? d->active_us : o->begin_us) - d->arrival_us);
+    buf_addc(out, '/');
+    outcome_put_delay(out, d->active_us > 0 ? o->begin_us - d->active_us : 0);
+    buf_addc(out, '/');
+    outcome_put_delay(out, ready - o->begin_us);
+    buf_addc(out, '/');
+    outcome_put_delay(out, now - ready);
+}
+
+static void log_line(const struct outcome *o, const struct rcpt *r, const char *dsn,
+                     const char *status, const char *text)
+{
+    struct buf line = BUF(8192);
+
+    buf_addf(&line, "%s: to=<%s>, ", o->d->queue_id, r->address);
+    if (*r->original != 0 && !str_ieq(strz(r->original), strz(r->address)))
+        buf_addf(&line, "orig_to=<%s>, ", r->original);
+    buf_addf(&line, "relay=%s, ", o->relay);
+    if (o->conn_use > 1)
+        buf_addf(&line, "conn_use=%u, ", o->conn_use);
+    put_delays(o, &line);
+    msg_info("%s, dsn=%s, status=%s (%s)", line.p, dsn, status, text);
+    buf_free(&line);
+}
+
+/* "dns; host" in two, both ended by a zero byte in copy. */
+static void split_type(const char *both, struct buf *copy, const char **type, const char **value)
+{
+    *type = *value = "";
+    if (both == NULL || *both == 0)
+        return;
+    buf_setz(copy, both);
+    char *at = strchr(copy->p, ';');
+    if (at == NULL)
+        return;
+    *at++ = 0;
+    while (*at == ' ')
+        at++;
+    *type = copy->p;
+    *value = at;
+}
+
+static int append(const struct outcome *o, enum queue log, const struct rcpt *r, const char *status,
+                  const char *action, const char *reason)
+{
+    struct buf mta = BUF(1024), reply = BUF(4096);
+    struct why why = WHY;
+    struct bounce_record record = {
+        .recipient = r->address,
+        .original = r->original,
+        .dsn_orcpt = r->dsn_orcpt,
+        .dsn_notify = r->dsn_notify,
+        .at = r->at,
+        .status = status,
+        .action = action,
+        .reason = reason,
+    };
+
+    split_type(o->mta, &mta, &record.mta_type, &record.mta_name);
+    split_type(o->reply, &reply, &record.diag_type, &record.diag_text);
+    int result = bounce_append(log, o->d->queue_id, &record, &why);
+    if (result < 0)
+        msg_warn("%s: %s service failure: %s", o->d->queue_id, queue_name(log), why_text(&why));
+    buf_free(&mta);
+    buf_free(&reply);
+    why_free(&why);
+    return result;
+}
+
+enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                           const char *text)
+{
+    const char *action = o->action != NULL ? o->action : "delivered";
+
+    if (o->d->flags & DELIVERY_TRACE_ONLY) {
+        log_line(o, rcpt, dsn, "deliverable", text);
+        return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? FATE_LATER : FATE_TRACED;
+    }
+    log_line(o, rcpt, dsn, "sent", text);
+    bool wanted = (rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0;
+    if (*action == 0)
+        action = "relayed";
+    if (!wanted && !(o->d->flags & DELIVERY_REPORT))
+        return FATE_DONE;
+    return append(o, Q_TRACE, rcpt, dsn, action, text) < 0 ? FATE_DONE : FATE_TRACED;
+}
+
+static enum fate put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                         const char *text)
+{
+    log_line(o, rcpt, dsn, "deferred", text);
+    append(o, Q_DEFER, rcpt, dsn, "delayed", text);
+    if (o->d->flags & DELIVERY_REPORT)
+        append(o, Q_TRACE, rcpt, dsn, "delayed", text);
+    return FATE_LATER;
+}
+
+enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt, const struct why *why)
+{
+    bool later = why_later(why) || why->code[0] == 0;
+    const char *text = why_text(why);
+    char code[sizeof why->code];
+
+    snprintf(code, sizeof code, "%s", why->code[0] != 0 ? why->code : "4.3.0");
+    if (o->d->flags & DELIVERY_TRACE_ONLY) {
+        log_line(o, rcpt, code, "undeliverable", text);
+        return append(o, Q_TRACE, rcpt, code, "undeliverable", text) < 0 ? FATE_LATER : FATE_TRACED;
+    }
+    if (!later && conf.soft_bounce) {
+        code[0] = '4';
+        later = true;
+    }
+    if (later)
+        return put_off(o, rcpt, code, text);
+    if (append(o, Q_BOUNCE, rcpt, code, "failed", text) < 0) {
+        code[0] = '4';
+        return put_off(o, rcpt, code, "bounce failed");
+    }
+    log_line(o, rcpt, code, "bounced", text);
+    if (o->d->flags & DELIVERY_REPORT)
+        append(o, Q_TRACE, rcpt, code, "failed", text);
+    return FATE_BOUNCED;
+}
+
+enum fate outcome_join(enum fate a, enum fate b)
+{
+    static const char order[] = {FATE_LATER, FATE_BOUNCED, FATE_TRACED, FATE_DONE};
+
+    for (size_t i = 0; i < sizeof order; i++)
+        if ((char)a == order[i] || (char)b == order[i])
+            return (enum fate)order[i];
+    return FATE_LATER;
+}
+
+void outcome_finish(struct outcome *o, size_t rcpt, enum fate fate)
+{
+    const struct rcpt *r = &o->d->rcpts[rcpt];
+    struct why why = WHY;
+
+    /* Not marked means delivered once more after a restart: not lost, so the mail goes on. */
+    if (fate != FATE_LATER && r->at > 0 && o->file != NULL &&
+        qfile_mark_done(o->file, r->at, &why) < 0)
+        msg_warn("%s: cannot mark <%s> as done: %s", o->d->queue_id, r->address, why_text(&why));
+    o->result->fates.p[rcpt] = (char)fate;
+    why_free(&why);
+}
+
+void outcome_sent(struct outcome *o, size_t rcpt, const char *dsn, const char *text)
+{
+    outcome_finish(o, rcpt, outcome_say_sent(o, &o->d->rcpts[rcpt], dsn, text));
+}
+
+void outcome_failed(struct outcome *o, size_t rcpt, const struct why *why)
+{
+    outcome_finish(o, rcpt, outcome_say_failed(o, &o->d->rcpts[rcpt], why));
+}

@@ -1,0 +1,226 @@
+/*
+ * The directories of the queue: one rename is a move.
+ */
+#include "queue/qdir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "queue/qid.h"
+
+static const char *const queue_names[Q_COUNT] = {
+    [Q_MAILDROP] = "maildrop", [Q_INCOMING] = "incoming", [Q_ACTIVE] = "active",
+    [Q_DEFERRED] = "deferred", [Q_HOLD] = "hold",         [Q_CORRUPT] = "corrupt",
+    [Q_SAVED] = "saved",       [Q_DEFER] = "defer",       [Q_BOUNCE] = "bounce",
+    [Q_TRACE] = "trace",       [Q_FLUSH] = "flush",
+};
+
+const char *queue_name(enum queue q)
+{
+    return queue_names[q];
+}
+
+bool queue_by_name(const char *name, enum queue *q)
+{
+    for (int i = 0; i < Q_COUNT; i++)
+        if (strcmp(name, queue_names[i]) == 0) {
+            *q = (enum queue)i;
+            return true;
+        }
+    return false;
+}
+
+static unsigned hash_depth(enum queue q)
+{
+    struct str list = strz(conf.hash_queue_names), word;
+
+    while (str_word(&list, ", \t\r\n", &word))
+        if (str_eqz(word, queue_names[q]))
+            return (unsigned)conf.hash_queue_depth;
+    return 0;
+}
+
+static void dir_path(struct buf *path, enum queue q, const char *id)
+{
+    unsigned depth = hash_depth(q);
+
+    buf_setz(path, queue_names[q]);
+    buf_addc(path, '/');
+    if (depth > 0)
+        qid_hash(strz(id), depth, path);
+}
+
+void queue_path(struct buf *path, enum queue q, const char *id)
+{
+    dir_path(path, q, id);
+    buf_addz(path, id);
+}
+
+int queue_make_dirs(enum queue q, const char *id, struct why *why)
+{
+    struct buf path = BUF(512);
+    int result = 0;
+
+    dir_path(&path, q, id);
+    for (size_t i = 0; i < path.n && result == 0; i++) {
+        if (path.p[i] != '/')
+            continue;
+        path.p[i] = 0;
+        if (mkdir(path.p, 0700) < 0 && errno != EEXIST)
+            result = why_errno(why, "4.3.0", "create directory %s", path.p);
+        path.p[i] = '/';
+    }
+    buf_free(&path);
+    return result;
+}
+
+int queue_move(const char *id, enum queue from, enum queue to, struct why *why)
+{
+    struct buf old = BUF(512), new = BUF(512);
+    int result, saved;
+
+    queue_path(&old, from, id);
+    queue_path(&new, to, id);
+    result = rename(old.p, new.p);
+    if (result < 0 && errno == ENOENT && hash_depth(to) > 0 && queue_make_dirs(to, id, why) == 0)
+        result = rename(old.p, new.p);
+    saved = errno;
+    if (result < 0)
+        why_errno(why, "4.3.0", "rename %s to %s", old.p, new.p);
+    buf_free(&old);
+    buf_free(&new);
+    errno = saved;
+    return result;
+}
+
+int queue_remove(enum queue q, const char *id, struct why *why)
+{
+    struct buf path = BUF(512);
+    int result, saved;
+
+    queue_path(&path, q, id);
+    result = unlink(path.p);
+    saved = errno;
+    if (result < 0)
+        why_errno(why, "4.3.0", "remove %s", path.p);
+    buf_free(&path);
+    errno = saved;
+    return result;
+}
+
+bool queue_stat(enum queue q, const char *id, struct stat *st)
+{
+    struct buf path = BUF(512);
+    struct stat own;
+    bool found;
+
+    queue_path(&path, q, id);
+    found = lstat(path.p, st != NULL ? st : &own) == 0;
+    buf_free(&path);
+    return found;
+}
+
+enum queue queue_locate(const char *id, const enum queue *list, struct stat *st)
+{
+    while (*list != Q_COUNT && !queue_stat(*list, id, st))
+        list++;
+    return *list;
+}
+
+/* Hash directories have names of one character; more than eight levels are not ours. */
+enum { SCAN_DEPTH = 8 };
+
+struct queue_scan {
+    DIR *dir[SCAN_DEPTH + 1];
+    size_t length[SCAN_DEPTH + 1]; /* of path, up to and with the slash */
+    int depth; /* of the innermost open one; -1: at the end */
+    struct buf path;
+    bool all;
+};
+
+struct queue_scan *queue_scan_new(enum queue q)
+{
+    struct queue_scan *s = mem_new(sizeof *s);
+
+    s->path = BUF(1024);
+    buf_addf(&s->path, "%s/", queue_names[q]);
+    s->length[0] = s->path.n;
+    s->dir[0] = opendir(s->path.p);
+    s->depth = s->dir[0] != NULL ? 0 : -1;
+    return s;
+}
+
+void queue_scan_all(struct queue_scan *s, bool all)
+{
+    s->all = all;
+}
+
+static void enter(struct queue_scan *s)
+{
+    if (s->depth == SCAN_DEPTH)
+        return;
+    buf_addc(&s->path, '/');
+    DIR *d = opendir(s->path.p);
+    if (d == NULL)
+        return;
+    s->depth++;
+    s->dir[s->depth] = d;
+    s->length[s->depth] = s->path.n;
+}
+
+const char *queue_scan_next(struct queue_scan *s)
+{
+    while (s->depth >= 0) {
+        const struct dirent *e = readdir(s->dir[s->depth]);
+        if (e == NULL) {
+            closedir(s->dir[s->depth--]);
+            continue;
+        }
+        struct str name = strz(e->d_name);
+        buf_cut(&s->path, s->length[s->depth]);
+        buf_add(&s->path, name);
+        if (name.p[0] == '.')
+            continue;
+        if (name.n == 1)
+            enter(s);
+        else if (s->all || qid_valid(name))
+            return s->path.p + s->length[s->depth];
+    }
+    return NULL;
+}
+
+const char *queue_scan_path(const struct queue_scan *s)
+{
+    return s->path.p;
+}
+
+void queue_scan_free(struct queue_scan **s)
+{
+    if (*s == NULL)
+        return;
+    for (; (*s)->depth >= 0; (*s)->depth--)
+        closedir((*s)->dir[(*s)->depth]);
+    buf_free(&(*s)->path);
+    free(*s);
+    *s = NULL;
+}
+
+int queue_check_space(int64_t size, struct why *why)
+{
+    struct statvfs fs;
+
+    if (statvfs(".", &fs) < 0)
+        return why_errno(why, "4.3.0", "look at the file system of the queue");
+    /* In blocks, so that no file system is too large to count. */
+    uint64_t block = fs.f_frsize > 0 ? fs.f_frsize : 1;
+    uint64_t need = ((uint64_t)conf.queue_minfree + (uint64_t)(size > 0 ? size : 0)) / block;
+    if (fs.f_bavail <= need || (fs.f_files > 0 && fs.f_favail == 0))
+        return why_set(why, "4.3.1", "Insufficient system storage");
+    return 0;
+}

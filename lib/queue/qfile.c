@@ -1,0 +1,455 @@
+/*
+ * Queue files: written in one go, read in large pieces, marked in place.
+ */
+#include "queue/qfile.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "queue/qid.h"
+#include "task/task.h"
+
+enum { BLOCK = 64 * 1024, JUMPS_MAX = 100000 };
+
+struct qfile {
+    int fd;
+    bool writing;
+    enum queue queue;
+    char id[QID_MAX + 1];
+    char *temporary; /* path while it is written */
+    struct stat st;
+    struct buf window; /* writing: what is not written yet; reading: what was read */
+    off_t base; /* of the window in the file */
+    off_t pos; /* reading: of the next record */
+    off_t at; /* reading: of the last one */
+    int jumps; /* pointer records followed */
+    int error; /* errno of the write that failed */
+    bool bad; /* REC_BAD was seen */
+};
+
+static struct qfile *new_file(int fd)
+{
+    struct qfile *f = mem_new(sizeof *f);
+
+    f->fd = fd;
+    f->window = BUF(REC_MAX + BLOCK + 16);
+    return f;
+}
+
+static void free_file(struct qfile **f)
+{
+    if ((*f)->fd >= 0)
+        close((*f)->fd);
+    buf_free(&(*f)->window);
+    free((*f)->temporary);
+    free(*f);
+    *f = NULL;
+}
+
+static int full_or_broken(int error, const char *what, struct why *why)
+{
+    if (error == ENOSPC || error == EDQUOT)
+        return why_set(why, "4.3.1", "Insufficient system storage");
+    errno = error;
+    return why_errno(why, "4.3.0", "%s queue file", what);
+}
+
+/* Nobody looks at a name with a dot. */
+static int create_temporary(enum queue q, struct buf *path)
+{
+    int fd;
+
+    do {
+        buf_clear(path);
+        buf_addf(path, "%s/%lld.%d", queue_name(q), (long long)(clock_wall_us() % 1000000000),
+                 (int)getpid());
+        fd = open(path->p, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, QUEUE_MODE_READY);
+    } while (fd < 0 && errno == EEXIST);
+    return fd;
+}
+
+struct qfile *qfile_create(enum queue q, struct why *why)
+{
+    struct buf path = BUF(256), id = BUF(QID_MAX);
+    int fd = create_temporary(q, &path);
+
+    if (fd < 0) {
+        full_or_broken(errno, "create", why);
+        buf_free(&path);
+        return NULL;
+    }
+    struct qfile *f = new_file(fd);
+    f->writing = true;
+    f->queue = q;
+    f->temporary = buf_take(&path);
+    if (fstat(fd, &f->st) < 0)
+        f->error = errno;
+    if (conf.enable_long_queue_ids)
+        qid_long(&id, clock_wall_us(), f->st.st_ino);
+    else
+        qid_short(&id, clock_wall_us(), f->st.st_ino);
+    snprintf(f->id, sizeof f->id, "%s", id.p);
+    buf_free(&id);
+    return f;
+}
+
+const char *qfile_id(const struct qfile *f)
+{
+    return f->id;
+}
+
+off_t qfile_tell(const struct qfile *f)
+{
+    return f->writing ? f->base + (off_t)f->window.n : f->pos;
+}
+
+static int write_at(int fd, const char *p, size_t n, off_t at)
+{
+    while (n > 0) {
+        ssize_t done = pwrite(fd, p, n, at);
+        if (done < 0 && errno != EINTR)
+            return -1;
+        if (done <= 0)
+            continue;
+        p += done;
+        n -= (size_t)done;
+        at += done;
+    }
+    return 0;
+}
+
+static void write_window(struct qfile *f)
+{
+    if (f->error == 0 && write_at(f->fd, f->window.p, f->window.n, f->base) < 0)
+        f->error = errno;
+    f->base += (off_t)f->window.n;
+    buf_clear(&f->window);
+}
+
+off_t qfile_put(struct qfile *f, enum rec type, struct str body)
+{
+    off_t at = qfile_tell(f);
+
+    assert(f->writing);
+    qrec_put(&f->window, type, body);
+    if (f->window.n >= BLOCK)
+        write_window(f);
+    return at;
+}
+
+off_t qfile_putf(struct qfile *f, enum rec type, const char *fmt, ...)
+{
+    struct buf body = BUF(REC_MAX);
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&body, fmt, ap);
+    va_end(ap);
+    off_t at = qfile_put(f, type, buf_str(&body));
+    buf_free(&body);
+    return at;
+}
+
+void qfile_put_raw(struct qfile *f, struct str records)
+{
+    assert(f->writing);
+    while (records.n > 0) {
+        buf_add(&f->window, str_upto(records, BLOCK));
+        records = str_from(records, BLOCK);
+        if (f->window.n >= BLOCK)
+            write_window(f);
+    }
+}
+
+int qfile_patch(struct qfile *f, off_t at, enum rec type, struct str body)
+{
+    struct buf record = BUF(REC_MAX + 8);
+
+    qrec_put(&record, type, body);
+    off_t end = at + (off_t)record.n;
+    assert(f->writing && at >= 0 && end <= qfile_tell(f));
+    if (at < f->base && end > f->base)
+        write_window(f);
+    if (at >= f->base)
+        memcpy(f->window.p + (at - f->base), record.p, record.n);
+    else if (f->error == 0 && write_at(f->fd, record.p, record.n, at) < 0)
+        f->error = errno;
+    buf_free(&record);
+    return f->error == 0 ? 0 : -1;
+}
+
+void qfile_patch_size(struct qfile *f, const struct qsize *size)
+{
+    struct buf body = BUF(QSIZE_WIDTH + 32);
+
+    qsize_format(size, &body);
+    assert(body.n == QSIZE_WIDTH);
+    qfile_patch(f, 0, REC_SIZE, buf_str(&body));
+    buf_free(&body);
+}
+
+void qfile_set_queue(struct qfile *f, enum queue q)
+{
+    f->queue = q;
+}
+
+bool qfile_failed(const struct qfile *f)
+{
+    return f->error != 0;
+}
+
+void qfile_abort(struct qfile **f)
+{
+    if (*f == NULL)
+        return;
+    unlink((*f)->temporary);
+    free_file(f);
+}
+
+/*
+ * The sync comes after the rename and covers both: a file system that keeps a journal writes the
+ * new name with the inode. fsync, not fdatasync, because the name is no data.
+ */
+int qfile_commit(struct qfile **file, struct why *why)
+{
+    struct qfile *f = *file;
+    struct buf path = BUF(512);
+
+    write_window(f);
+    if (f->error != 0) {
+        full_or_broken(f->error, "write", why);
+        qfile_abort(file);
+        return -1;
+    }
+    queue_path(&path, f->queue, f->id);
+    int result = rename(f->temporary, path.p);
+    if (result < 0 && errno == ENOENT && queue_make_dirs(f->queue, f->id, why) == 0)
+        result = rename(f->temporary, path.p);
+    if (result == 0)
+        result = task_fsync(f->fd);
+    if (result < 0) {
+        full_or_broken(errno, "commit", why);
+        unlink(path.p);
+        unlink(f->temporary);
+    }
+    free_file(file);
+    buf_free(&path);
+    return result;
+}
+
+struct qfile *qfile_open_path(const char *path, struct why *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int saved = errno;
+
+    if (fd < 0) {
+        why_errno(why, "4.3.0", "open %s", path);
+        errno = saved;
+        return NULL;
+    }
+    struct qfile *f = new_file(fd);
+    if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode)) {
+        why_set(why, "4.3.0", "%s is no regular file", path);
+        free_file(&f);
+        errno = EINVAL;
+    }
+    return f;
+}
+
+static struct qfile *open_to_deliver(const char *path, enum qfile_mode mode, struct why *why)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int saved = errno;
+
+    if (fd < 0) {
+        why_errno(why, "4.3.0", "open %s", path);
+        errno = saved;
+        return NULL;
+    }
+    struct qfile *f = new_file(fd);
+    if (lock_try_flock(fd, mode == QFILE_OWN) < 0) {
+        why_set(why, "4.3.0", "%s is in use", path);
+        free_file(&f);
+        errno = EAGAIN;
+        return NULL;
+    }
+    if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode)) {
+        why_set(why, "4.3.0", "%s is no regular file", path);
+        free_file(&f);
+        errno = EINVAL;
+    }
+    return f;
+}
+
+struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, struct why *why)
+{
+    struct buf path = BUF(512);
+    struct qfile *f;
+
+    queue_path(&path, q, id);
+    if (mode == QFILE_READ)
+        f = qfile_open_path(path.p, why);
+    else
+        f = open_to_deliver(path.p, mode, why);
+    int saved = errno;
+    if (f != NULL) {
+        f->queue = q;
+        snprintf(f->id, sizeof f->id, "%s", id);
+    }
+    buf_free(&path);
+    errno = saved;
+    return f;
+}
+
+/* Makes the window begin at pos and hold at least want bytes, unless the file ends before. */
+static int load(struct qfile *f, size_t want)
+{
+    size_t size = want > BLOCK ? want : BLOCK;
+
+    buf_clear(&f->window);
+    f->base = f->pos;
+    /* A small file takes no more memory than it has bytes; one more tells its end. */
+    if (f->st.st_size >= f->pos && (uint64_t)(f->st.st_size - f->pos) < size)
+        size = (size_t)(f->st.st_size - f->pos);
+    if (size == 0)
+        return 0;
+    char *p = buf_room(&f->window, size);
+    if (p == NULL)
+        return -1;
+    while (f->window.n < size) {
+        ssize_t n = pread(f->fd, f->window.p + f->window.n, size - f->window.n,
+                          f->base + (off_t)f->window.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        buf_grown(&f->window, (size_t)n);
+    }
+    return 0;
+}
+
+static struct str ahead(const struct qfile *f)
+{
+    if (f->pos < f->base || f->pos > f->base + (off_t)f->window.n)
+        return (struct str){f->window.p, 0};
+    return str_from(buf_str(&f->window), (size_t)(f->pos - f->base));
+}
+
+enum rec qfile_next_raw(struct qfile *f, struct str *body)
+{
+    size_t size;
+    int type;
+
+    if (f->bad)
+        return REC_BAD;
+    type = qrec_take(ahead(f), body, &size);
+    if (type == REC_EOF || type == QREC_MORE) {
+        size_t had = ahead(f).n;
+        if (load(f, size) < 0 || (type == QREC_MORE && ahead(f).n <= had))
+            type = REC_BAD;
+        else
+            type = qrec_take(ahead(f), body, &size);
+        /* The length itself was cut off by the end of the window: now it is known. */
+        if (type == QREC_MORE && ahead(f).n < size && load(f, size) == 0)
+            type = qrec_take(ahead(f), body, &size);
+    }
+    if (type == QREC_MORE || type == REC_BAD) {
+        f->bad = true;
+        return REC_BAD;
+    }
+    f->at = f->pos;
+    if (type != REC_EOF)
+        f->pos += (off_t)size;
+    return (enum rec)type;
+}
+
+/* A pointer to 0 says: go on here. */
+static bool follow(struct qfile *f, struct str body)
+{
+    int64_t to;
+
+    if (!num_parse(str_trim(body), 0, INT64_MAX, &to) || ++f->jumps > JUMPS_MAX)
+        return false;
+    if (to > 0)
+        f->pos = to;
+    return true;
+}
+
+enum rec qfile_next(struct qfile *f, struct str *body)
+{
+    enum rec type;
+
+    while ((type = qfile_next_raw(f, body)) == REC_PTR || type == REC_DTXT)
+        if (type == REC_PTR && !follow(f, *body)) {
+            f->bad = true;
+            return REC_BAD;
+        }
+    return type;
+}
+
+int qfile_seek(struct qfile *f, off_t at, struct why *why)
+{
+    if (at < 0 || at > f->st.st_size)
+        return why_set(why, "4.3.0", "queue file is shorter than it should be");
+    f->pos = at;
+    f->bad = false;
+    return 0;
+}
+
+off_t qfile_at(const struct qfile *f)
+{
+    return f->at;
+}
+
+const struct stat *qfile_stat(const struct qfile *f)
+{
+    return &f->st;
+}
+
+/* Offsets have travelled through other processes: never write into what is something else. */
+static int retype(struct qfile *f, off_t at, enum rec from, enum rec to, struct why *why)
+{
+    char type = 0;
+
+    if (at >= f->base && at < f->base + (off_t)f->window.n)
+        type = f->window.p[at - f->base];
+    else if (at < 0 || pread(f->fd, &type, 1, at) != 1)
+        return why_set(why, "4.3.0", "no record at %lld of the queue file", (long long)at);
+    if (type == (char)to)
+        return 0;
+    if (type != (char)from)
+        return why_set(why, "4.3.0", "wrong record at %lld of the queue file", (long long)at);
+    type = (char)to;
+    if (write_at(f->fd, &type, 1, at) < 0)
+        return why_errno(why, "4.3.0", "write queue file");
+    if (at >= f->base && at < f->base + (off_t)f->window.n)
+        f->window.p[at - f->base] = type;
+    return 0;
+}
+
+int qfile_mark_done(struct qfile *f, off_t rcpt, struct why *why)
+{
+    return retype(f, rcpt, REC_RCPT, REC_DONE, why);
+}
+
+int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why)
+{
+    return retype(f, at, expected, REC_KILL, why);
+}
+
+void qfile_close(struct qfile **f)
+{
+    if (*f != NULL)
+        free_file(f);
+}

@@ -1,0 +1,99 @@
+/*
+ * Handing a message to cleanup over a kept-alive channel.
+ */
+#include "queue/submit.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+#include "net/stream.h"
+
+struct submit {
+    struct call *call;
+    struct stream *stream;
+};
+
+/* One channel per process, shared by all its tasks. */
+static struct channel *cleanup;
+
+struct submit *submit_begin(unsigned flags, struct why *why)
+{
+    struct attrs ask = ATTRS(1024);
+
+    if (cleanup == NULL) {
+        struct buf path = BUF(256);
+        buf_addf(&path, "public/%s", conf.cleanup_service_name);
+        cleanup = channel_new(path.p, 0);
+        buf_free(&path);
+    }
+    attrs_putz(&ask, A_REQUEST, REQUEST_SUBMIT);
+    attrs_putn(&ask, A_FLAGS, flags);
+    struct call *call = channel_begin(cleanup, &ask, 0, why);
+    attrs_free(&ask);
+    if (call == NULL)
+        return NULL;
+    struct submit *s = mem_new(sizeof *s);
+    s->call = call;
+    s->stream = channel_stream(call);
+    return s;
+}
+
+void submit_put(struct submit *s, enum rec type, struct str body)
+{
+    char head[8];
+
+    stream_put(s->stream, (struct str){head, qrec_head(head, type, body.n)});
+    stream_put(s->stream, body);
+}
+
+void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
+{
+    struct buf body = BUF(REC_MAX);
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&body, fmt, ap);
+    va_end(ap);
+    submit_put(s, type, buf_str(&body));
+    buf_free(&body);
+}
+
+void submit_line(struct submit *s, struct str line)
+{
+    size_t max = (size_t)conf.line_length_limit;
+
+    while (line.n > max) {
+        submit_put(s, REC_CONT, str_upto(line, max));
+        line = str_from(line, max);
+    }
+    submit_put(s, REC_NORM, line);
+}
+
+void submit_raw(struct submit *s, struct str records)
+{
+    stream_put(s->stream, records);
+}
+
+int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)
+{
+    struct attrs answer = ATTRS(4096);
+    int result = channel_end(&(*s)->call, &answer, why);
+
+    if (result == 0 && queue_id != NULL)
+        buf_setz(queue_id, attrs_opt(&answer, A_QUEUE_ID, ""));
+    attrs_free(&answer);
+    free(*s);
+    *s = NULL;
+    return result;
+}
+
+void submit_abort(struct submit **s)
+{
+    if (*s == NULL)
+        return;
+    channel_abort(&(*s)->call);
+    free(*s);
+    *s = NULL;
+}
