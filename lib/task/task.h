@@ -13,6 +13,9 @@
  * into shared tables. Times are task_now() milliseconds; a deadline of 0
  * means none, one that has passed means: look, but do not wait.
  *
+ * Outside of a task, when no loop runs, waits for descriptors and time simply
+ * block the process, so that tools can use streams without a loop.
+ *
  * A task has a stack of task_settings.stack_size bytes with a guard page
  * below. Its memory is given back page by page when it is idle (task_trim).
  */
@@ -72,7 +75,7 @@ int task_fdatasync(int fd);
  * sessions that have been idle for a second. */
 void task_trim(void);
 
-/* Runs until the last task has ended. */
+/* Runs until the last task has ended. Ignores SIGPIPE from then on. */
 void task_loop(void);
 
 /*
@@ -90,7 +93,7 @@ void task_on_turn(void (*fn)(void));
  * stacks of the others are dropped; what they held open stays open: close it. Signals have their
  * default action again. Without a following exec, this must be the first call. */
 void task_forked(void);
-/* In the child before exec(3): unblocks what task_on_signal blocked. Async-signal-safe. */
+/* In the child before exec(3): unblocks all signals, SIGPIPE ends it again. Async-signal-safe. */
 void task_signals_default(void);
 
 /* For the metrics page: the longest time one turn took, in milliseconds, since the last call. */

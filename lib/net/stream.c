@@ -1,0 +1,596 @@
+#include "net/stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "net/stream_fd.h"
+
+enum {
+    IN_FIRST = 4096, /* room for reading, at first and at most */
+    IN_MOST = 64 * 1024,
+    OUT_FIRST = 2048, /* the same for writing: this much is sent at once */
+    OUT_MOST = 32 * 1024,
+    IDLE_MS = 1000, /* a read that waits longer gives its memory back */
+    FILLS_PER_TURN = 32, /* a fast sender must not keep the process for itself */
+    FORMAT_MOST = 1024 * 1024,
+};
+
+struct stream {
+    struct stream_io top; /* the layer that the buffers talk to */
+    struct stream_fd fd;
+    enum stream_state state;
+    bool out_failed;
+    bool drained; /* the last read got less than it had room for: the socket is empty */
+    unsigned fills; /* reads since the last wait */
+    const char *error;
+    int64_t idle_ms, deadline;
+    char *in, *out;
+    size_t in_at, in_end, in_room, out_n, out_room;
+    struct layers {
+        struct stream_io io[3];
+        unsigned n;
+    } layers;
+};
+
+struct stream *stream_new(int fd)
+{
+    struct stream *s = mem_new(sizeof *s);
+
+    stream_fd_init(&s->fd, fd);
+    s->top = (struct stream_io){&stream_fd_layer, &s->fd};
+    s->drained = true; /* the first wait tells if something is there already */
+    return s;
+}
+
+static void drop_buffers(struct stream *s)
+{
+    if (s->in_at == s->in_end) {
+        free(s->in);
+        s->in = NULL;
+        s->in_at = s->in_end = s->in_room = 0;
+    }
+    if (s->out_n == 0) {
+        free(s->out);
+        s->out = NULL;
+        s->out_room = 0;
+    }
+}
+
+static void close_layers(struct stream *s, bool politely)
+{
+    for (unsigned i = s->layers.n; i-- > 0;) {
+        const struct stream_io *io = &s->layers.io[i];
+        if (politely && io->layer->close != NULL)
+            io->layer->close(io->self);
+        io->layer->free(io->self);
+    }
+    s->layers.n = 0;
+}
+
+static int dismantle(struct stream **s, bool politely)
+{
+    struct stream *dead = *s;
+    int fd = dead->fd.fd;
+
+    *s = NULL;
+    close_layers(dead, politely && !dead->out_failed);
+    stream_fd_drop_fds(&dead->fd);
+    free(dead->in);
+    free(dead->out);
+    free(dead);
+    return fd;
+}
+
+void stream_free(struct stream **s)
+{
+    if (*s == NULL)
+        return;
+    stream_flush(*s);
+    task_close(dismantle(s, true));
+}
+
+void stream_abort(struct stream **s)
+{
+    if (*s != NULL)
+        task_close(dismantle(s, false));
+}
+
+int stream_release(struct stream **s)
+{
+    stream_flush(*s);
+    return dismantle(s, true);
+}
+
+int stream_fd(const struct stream *s)
+{
+    return s->fd.fd;
+}
+
+enum stream_state stream_state(const struct stream *s)
+{
+    return s->state;
+}
+
+const char *stream_error(const struct stream *s)
+{
+    static const char *const texts[] = {"no error", "lost connection", "timed out", "cancelled",
+                                        "failed"};
+    return s->error != NULL ? s->error : texts[s->state];
+}
+
+static const char *error_text(int error)
+{
+    const char *text = strerrordesc_np(error);
+
+    return text != NULL ? text : "unknown error";
+}
+
+static void set_state(struct stream *s, enum stream_state state, const char *error)
+{
+    if (s->state == STREAM_OK || (s->state != STREAM_ERROR && state == STREAM_ERROR)) {
+        s->state = state;
+        s->error = error;
+    }
+}
+
+void stream_fail(struct stream *s, const char *error)
+{
+    set_state(s, STREAM_ERROR, error);
+    s->out_failed = true;
+    s->out_n = 0;
+}
+
+void stream_set_idle(struct stream *s, int64_t ms)
+{
+    s->idle_ms = ms;
+}
+
+void stream_set_deadline(struct stream *s, int64_t at)
+{
+    s->deadline = at;
+}
+
+/* Until when one wait may last that begins now; 0: for ever. */
+static int64_t limit(const struct stream *s)
+{
+    int64_t at = s->idle_ms > 0 ? task_now() + s->idle_ms : 0;
+
+    return s->deadline != 0 && (at == 0 || s->deadline < at) ? s->deadline : at;
+}
+
+static enum stream_state state_after(enum wait w)
+{
+    return w == WAIT_TIMEOUT ? STREAM_TIMEOUT : STREAM_CANCELLED;
+}
+
+/* The end of a failed or finished read. */
+static void read_ended(struct stream *s, ssize_t n)
+{
+    if (n == 0 || errno == ECONNRESET || errno == EPIPE || errno == ETIMEDOUT)
+        set_state(s, STREAM_EOF, n == 0 ? NULL : error_text(errno));
+    else
+        set_state(s, STREAM_ERROR, error_text(errno));
+}
+
+/* A layer may have to write in order to read, and the other way round. */
+static short waits_for(const struct stream *s, short direction)
+{
+    return s->layers.n == 0 ? direction : s->top.layer->waits_for(s->top.self);
+}
+
+/* Whoever has been idle for a second holds no memory from then on. */
+static enum wait wait_input(struct stream *s)
+{
+    int64_t until = limit(s), soon = task_now() + IDLE_MS;
+    short events = waits_for(s, POLLIN);
+    enum wait w;
+
+    s->fills = 0;
+    if (until != 0 && until <= soon)
+        return task_wait_again(s->fd.fd, events, until);
+    w = task_wait_again(s->fd.fd, events, soon);
+    if (w != WAIT_TIMEOUT)
+        return w;
+    drop_buffers(s);
+    task_trim();
+    return task_wait_again(s->fd.fd, events, until);
+}
+
+/* Makes room behind what is there. */
+static void make_room(struct stream *s)
+{
+    size_t have = s->in_end - s->in_at;
+
+    if (s->in_at > 0) {
+        if (have > 0)
+            memmove(s->in, s->in + s->in_at, have);
+        s->in_at = 0;
+        s->in_end = have;
+    }
+    if (s->in == NULL) {
+        s->in_room = IN_FIRST;
+        s->in = mem_resize(NULL, IN_FIRST);
+    } else if (have == s->in_room) {
+        s->in_room *= 2;
+        s->in = mem_resize(s->in, s->in_room);
+    }
+}
+
+/* One read that does not wait: 1 got something, 0 nothing there, -1 the end. */
+static int try_fill(struct stream *s)
+{
+    ssize_t n;
+
+    make_room(s);
+    do
+        n = s->top.layer->read(s->top.self, s->in + s->in_end, s->in_room - s->in_end);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        s->drained = s->fd.short_reads_drain && (size_t)n < s->in_room - s->in_end;
+        s->in_end += (size_t)n;
+        if (s->in_end == s->in_room && s->in_room < IN_MOST) { /* a large transfer */
+            s->in_room *= 2;
+            s->in = mem_resize(s->in, s->in_room);
+        }
+        return 1;
+    }
+    if (n < 0 && errno == EAGAIN)
+        return 0;
+    read_ended(s, n);
+    return -1;
+}
+
+/* At least one byte more, or false at the end. (waits) When the last read emptied the socket the
+ * next one would only say so: wait at once. */
+static bool fill(struct stream *s)
+{
+    if (s->state != STREAM_OK)
+        return false;
+    if (++s->fills > FILLS_PER_TURN) {
+        s->fills = 0;
+        task_yield();
+    }
+    if (s->drained && s->layers.n == 0 && s->out_n > 0)
+        stream_flush(s);
+    for (bool look = !s->drained || s->layers.n > 0;; look = true) {
+        int got = look ? try_fill(s) : 0;
+        if (got != 0)
+            return got > 0;
+        if (s->out_n > 0)
+            stream_flush(s);
+        if (s->state != STREAM_OK)
+            return false;
+        enum wait w = wait_input(s);
+        if (w != WAIT_READY) {
+            set_state(s, state_after(w), NULL);
+            return false;
+        }
+    }
+}
+
+enum line stream_line(struct stream *s, struct buf *line)
+{
+    bool too_long = false, cr = false;
+
+    buf_clear(line);
+    for (;;) {
+        if (s->in_at == s->in_end && !fill(s))
+            return LINE_NONE;
+        const char *p = s->in + s->in_at;
+        size_t n = s->in_end - s->in_at;
+        const char *lf = memchr(p, '\n', n);
+        size_t take = lf != NULL ? (size_t)(lf - p) : n;
+        /* A CR at the end of what is there may belong to the line's end. */
+        size_t text = take;
+        bool last_cr = take > 0 && p[take - 1] == '\r';
+        if (last_cr)
+            text--;
+        if (cr && take > 0)
+            too_long = too_long || line->n == line->max;
+        if (cr && take > 0 && !too_long)
+            buf_addc(line, '\r');
+        if (text > line->max - line->n) {
+            too_long = true;
+            text = line->max - line->n;
+        }
+        if (!too_long || text > 0)
+            buf_add(line, (struct str){p, text});
+        cr = last_cr || (cr && take == 0);
+        s->in_at += take + (lf != NULL);
+        if (lf != NULL)
+            return too_long ? LINE_TOO_LONG : cr ? LINE_CRLF : LINE_LF;
+    }
+}
+
+size_t stream_read(struct stream *s, void *p, size_t n)
+{
+    size_t got = 0;
+
+    while (got < n) {
+        if (s->in_at == s->in_end && !fill(s))
+            break;
+        size_t have = s->in_end - s->in_at;
+        size_t part = n - got < have ? n - got : have;
+        memcpy((char *)p + got, s->in + s->in_at, part);
+        s->in_at += part;
+        got += part;
+    }
+    return got;
+}
+
+struct str stream_ahead_str(const struct stream *s)
+{
+    return (struct str){s->in != NULL ? s->in + s->in_at : "", s->in_end - s->in_at};
+}
+
+struct str stream_peek(struct stream *s)
+{
+    if (s->in_at == s->in_end)
+        fill(s);
+    return stream_ahead_str(s);
+}
+
+struct str stream_peek_n(struct stream *s, size_t n)
+{
+    while (s->in_end - s->in_at < n && n <= IN_MOST && fill(s))
+        ;
+    return stream_ahead_str(s);
+}
+
+void stream_skip(struct stream *s, size_t n)
+{
+    if (n > s->in_end - s->in_at)
+        msg_panic("stream_skip beyond what was read");
+    s->in_at += n;
+}
+
+size_t stream_ahead(const struct stream *s)
+{
+    return s->in_end - s->in_at;
+}
+
+size_t stream_discard(struct stream *s)
+{
+    size_t n = stream_ahead(s);
+
+    s->in_at = s->in_end;
+    return n;
+}
+
+enum wait stream_wait(struct stream *s, int64_t deadline)
+{
+    int64_t soon = task_now() + IDLE_MS;
+
+    stream_flush(s);
+    for (;;) {
+        bool first = deadline == 0 || deadline > soon;
+        if (s->in_at != s->in_end || s->state != STREAM_OK || try_fill(s) != 0)
+            return WAIT_READY;
+        short events = waits_for(s, POLLIN);
+        enum wait w = task_wait_either(s->fd.fd, events, first ? soon : deadline);
+        if (w == WAIT_TIMEOUT && first) {
+            drop_buffers(s);
+            task_trim();
+            w = task_wait_either(s->fd.fd, events, deadline);
+        }
+        if (w != WAIT_READY)
+            return w;
+    }
+}
+
+enum wait stream_wait_layer(struct stream *s)
+{
+    enum wait w = task_wait_again(s->fd.fd, s->top.layer->waits_for(s->top.self), limit(s));
+
+    if (w != WAIT_READY)
+        set_state(s, state_after(w), NULL);
+    return w;
+}
+
+static void wait_output(struct stream *s)
+{
+    enum wait w = task_wait_again(s->fd.fd, waits_for(s, POLLOUT), limit(s));
+
+    if (w == WAIT_READY)
+        return;
+    set_state(s, state_after(w), NULL);
+    s->out_failed = true;
+}
+
+/* Writes it all, or fails. (waits) */
+static bool write_out(struct stream *s, const char *p, size_t n)
+{
+    while (n > 0 && !s->out_failed) {
+        ssize_t done = s->top.layer->write(s->top.self, p, n);
+        if (done >= 0) {
+            p += done;
+            n -= (size_t)done;
+        } else if (errno == EAGAIN) {
+            wait_output(s);
+        } else if (errno != EINTR) {
+            bool gone = errno == EPIPE || errno == ECONNRESET;
+            set_state(s, gone ? STREAM_EOF : STREAM_ERROR, error_text(errno));
+            s->out_failed = true;
+        }
+    }
+    return !s->out_failed;
+}
+
+bool stream_flush(struct stream *s)
+{
+    size_t n = s->out_n;
+
+    s->out_n = 0;
+    if (n > 0)
+        write_out(s, s->out, n);
+    if (n == OUT_MOST)
+        s->fills++;
+    return !s->out_failed;
+}
+
+/* Room for n more bytes, n up to OUT_MOST; null when output has failed. */
+static char *out_space(struct stream *s, size_t n)
+{
+    if (s->out_failed)
+        return NULL;
+    if (s->out_n + n > OUT_MOST && !stream_flush(s))
+        return NULL;
+    if (s->out_n + n > s->out_room) {
+        size_t room = s->out_room == 0 ? OUT_FIRST : s->out_room;
+        while (room < s->out_n + n)
+            room *= 2;
+        s->out = mem_resize(s->out, room);
+        s->out_room = room;
+    }
+    return s->out + s->out_n;
+}
+
+void stream_put(struct stream *s, struct str bytes)
+{
+    /* What is large goes out from where it is, with what was pending filled up before. */
+    if (bytes.n > OUT_MOST - s->out_n && s->out_n > 0) {
+        size_t part = OUT_MOST - s->out_n;
+        char *to = out_space(s, part);
+        if (to == NULL)
+            return;
+        memcpy(to, bytes.p, part);
+        s->out_n += part;
+        stream_flush(s);
+        bytes = str_from(bytes, part);
+    }
+    if (bytes.n >= OUT_MOST) {
+        size_t whole = bytes.n / OUT_MOST * OUT_MOST;
+        if (!write_out(s, bytes.p, whole))
+            return;
+        bytes = str_from(bytes, whole);
+    }
+    char *to = bytes.n > 0 ? out_space(s, bytes.n) : NULL;
+    if (to == NULL)
+        return;
+    memcpy(to, bytes.p, bytes.n);
+    s->out_n += bytes.n;
+}
+
+void stream_putz(struct stream *s, const char *text)
+{
+    stream_put(s, strz(text));
+}
+
+void stream_putc(struct stream *s, char c)
+{
+    stream_put(s, (struct str){&c, 1});
+}
+
+void stream_putf(struct stream *s, const char *fmt, ...)
+{
+    enum { SHORT = 512 };
+    va_list ap, again;
+    char *to = out_space(s, SHORT);
+
+    if (to == NULL)
+        return;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(to, SHORT, fmt, ap);
+    if (n >= 0 && n < SHORT) {
+        s->out_n += (size_t)n;
+    } else {
+        struct buf text = BUF(FORMAT_MOST);
+        buf_addv(&text, fmt, again);
+        if (text.full)
+            stream_fail(s, "text too long");
+        stream_put(s, buf_str(&text));
+        buf_free(&text);
+    }
+    va_end(again);
+    va_end(ap);
+}
+
+static bool copy_file(struct stream *s, int fd, off_t at, size_t n)
+{
+    enum { PIECE = 32 * 1024 };
+    char *piece = mem_new(PIECE);
+    ssize_t got = 1;
+
+    while (n > 0 && !s->out_failed) {
+        got = pread(fd, piece, n < PIECE ? n : PIECE, at);
+        if (got <= 0)
+            break;
+        stream_put(s, (struct str){piece, (size_t)got});
+        at += got;
+        n -= (size_t)got;
+    }
+    free(piece);
+    return n == 0 || s->out_failed;
+}
+
+bool stream_put_file(struct stream *s, int fd, off_t at, size_t n)
+{
+    enum { WORTH = 16 * 1024 }; /* below, copying is cheaper than another packet */
+
+    if (n < WORTH || s->layers.n > 0)
+        return copy_file(s, fd, at, n);
+    stream_flush(s);
+    while (n > 0 && !s->out_failed) {
+        ssize_t done = sendfile(s->fd.fd, fd, &at, n);
+        if (done > 0)
+            n -= (size_t)done;
+        else if (done == 0)
+            return false;
+        else if (errno != EAGAIN)
+            return copy_file(s, fd, at, n); /* not for this kind of file; or it fails again */
+        else
+            wait_output(s);
+    }
+    return true;
+}
+
+size_t stream_pending(const struct stream *s)
+{
+    return s->out_n;
+}
+
+void stream_put_fd(struct stream *s, int fd)
+{
+    stream_flush(s);
+    stream_fd_put(&s->fd, fd);
+}
+
+void stream_allow_fds(struct stream *s)
+{
+    s->fd.takes_fds = true;
+    s->fd.short_reads_drain = false;
+    s->drained = false;
+}
+
+int stream_take_fd(struct stream *s)
+{
+    return stream_fd_take(&s->fd);
+}
+
+bool stream_push(struct stream *s, const struct stream_layer *layer, void *self)
+{
+    if (stream_ahead(s) > 0 || s->layers.n == sizeof s->layers.io / sizeof s->layers.io[0])
+        return false;
+    stream_flush(s);
+    s->top = s->layers.io[s->layers.n++] = (struct stream_io){layer, self};
+    return true;
+}
+
+struct stream_io stream_top(const struct stream *s)
+{
+    return s->top;
+}
+
+void *stream_layer_self(const struct stream *s, const struct stream_layer *layer)
+{
+    for (unsigned i = s->layers.n; i-- > 0;)
+        if (s->layers.io[i].layer == layer)
+            return s->layers.io[i].self;
+    return NULL;
+}

@@ -1,0 +1,28 @@
+/* stream_fd.h - the lowest layer of a stream: the descriptor itself, and descriptors that ride on
+ * it
+ */
+#ifndef NET_STREAM_FD_H
+#define NET_STREAM_FD_H
+
+#include "net/stream.h"
+
+enum { STREAM_FDS = 8 };
+
+struct stream_fd {
+    int fd;
+    bool plain; /* not a socket */
+    bool wants_out; /* the last EAGAIN was of a write */
+    bool takes_fds;
+    bool short_reads_drain; /* a short read means that nothing is left */
+    unsigned nput, ntaken;
+    int *put, *taken; /* to be sent, and received; null: none */
+};
+
+extern const struct stream_layer stream_fd_layer; /* self is a struct stream_fd */
+
+void stream_fd_init(struct stream_fd *f, int fd);
+void stream_fd_put(struct stream_fd *f, int fd);
+int stream_fd_take(struct stream_fd *f);
+void stream_fd_drop_fds(struct stream_fd *f);
+
+#endif

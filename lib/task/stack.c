@@ -1,0 +1,85 @@
+#include "task/stack.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "task/annotate.h"
+#include "task/switch.h"
+
+enum { PAGE = 4096, KEPT_MAX = 1024 };
+
+/* Sanitizers put several times as much on the stack. */
+enum { WIDER = ANNOTATE_ASAN ? 4 : 1 };
+
+static struct {
+    size_t size;
+    unsigned keep;
+    unsigned n;
+    char *idle[KEPT_MAX]; /* low ends, most recently used last */
+} pool = {.size = 64 * 1024 * WIDER, .keep = 32};
+
+void stack_setup(size_t size, unsigned keep_idle)
+{
+    size = (size + PAGE - 1) / PAGE * PAGE * WIDER;
+    if (size != pool.size)
+        while (pool.n > 0)
+            munmap(pool.idle[--pool.n] - PAGE, pool.size + PAGE);
+    pool.size = size;
+    pool.keep = keep_idle < KEPT_MAX ? keep_idle : KEPT_MAX;
+}
+
+static char *map_stack(void)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE;
+    char *p = mmap(NULL, pool.size + PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+    if (p == MAP_FAILED || mprotect(p, PAGE, PROT_NONE) < 0)
+        msg_fatal("no memory for the stack of a task (see vm.max_map_count)");
+    return p + PAGE;
+}
+
+void stack_new(struct stack *s, void (*entry)(void))
+{
+    *s = (struct stack){.size = pool.size};
+    s->low = pool.n > 0 ? pool.idle[--pool.n] : map_stack();
+    s->registration = annotate_stack_new(s->low, s->size);
+    s->sp = task_first_frame(s->low + s->size, entry);
+}
+
+void stack_drop(struct stack *s)
+{
+    annotate_stack_drop(s->low, s->size, s->registration);
+    if (s->size == pool.size && pool.n < pool.keep)
+        pool.idle[pool.n++] = s->low;
+    else
+        munmap(s->low - PAGE, s->size + PAGE);
+    s->low = NULL;
+}
+
+void stack_trim(const struct stack *s)
+{
+    char here;
+    char *from = s->low, *to = s->low + ((size_t)(annotate_address(&here) - s->low) / PAGE) * PAGE;
+
+    /* The page below this one will be used again by the next call. */
+    if (to - from > PAGE)
+        madvise(from, (size_t)(to - from - PAGE), MADV_DONTNEED);
+}
+
+void stack_switch(struct stack *from, struct stack *to, bool last)
+{
+    annotate_leave(last ? NULL : &from->fake, to->low, to->size);
+    task_switch_stack(&from->sp, to->sp);
+    annotate_arrive(from->fake, NULL, NULL);
+}
+
+void stack_begin(struct stack *from)
+{
+    const void *low = from->low;
+
+    annotate_arrive(NULL, &low, &from->size);
+    if (from->low == NULL) /* the process's own: its bounds are known only now */
+        from->low = (char *)(uintptr_t)low;
+}

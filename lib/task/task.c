@@ -1,0 +1,265 @@
+#include "task/task.h"
+
+#include <signal.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "task/loop.h"
+
+struct loop loop = {
+    .ready = {&loop.ready, &loop.ready},
+    .all = {&loop.all, &loop.all},
+    .settings = {.stack_size = 64 * 1024, .idle_stacks = 32, .sync_threads = 16},
+};
+
+void task_setup(const struct task_settings *settings)
+{
+    if (settings->stack_size > 0)
+        loop.settings.stack_size = settings->stack_size;
+    if (settings->idle_stacks > 0)
+        loop.settings.idle_stacks = settings->idle_stacks;
+    if (settings->sync_threads > 0)
+        loop.settings.sync_threads = settings->sync_threads;
+    stack_setup(loop.settings.stack_size, loop.settings.idle_stacks);
+}
+
+/* The first and last function on every stack. */
+static void body(void)
+{
+    struct task *t = loop.self;
+
+    stack_begin(&loop.own);
+    t->fn(t->arg);
+    poller_forget(t);
+    list_drop(&t->all);
+    loop.count--;
+    loop.ended = t;
+    loop.self = NULL;
+    stack_switch(&t->stack, &loop.own, true);
+    msg_panic("task %s: ran on after its end", t->name);
+}
+
+struct task *task_start(const char *name, task_fn *fn, void *arg)
+{
+    struct task *t = mem_new(sizeof *t);
+
+    t->fn = fn;
+    t->arg = arg;
+    snprintf(t->name, sizeof t->name, "%s", name);
+    list_init(&t->turn);
+    stack_new(&t->stack, body);
+    list_add(&loop.all, &t->all);
+    list_add(&loop.ready, &t->turn);
+    loop.count++;
+    return t;
+}
+
+enum wait task_block(int64_t deadline, bool wakeable)
+{
+    struct task *t = loop.self;
+
+    if (t == NULL)
+        msg_panic("a wait outside of a task");
+    t->waiting = true;
+    t->wakeable = wakeable;
+    poller_timer(t, deadline);
+    loop.self = NULL;
+    stack_switch(&t->stack, &loop.own, false);
+    return t->result;
+}
+
+void task_resume(struct task *t, enum wait result)
+{
+    if (!t->waiting)
+        return;
+    t->waiting = false;
+    t->deadline = 0;
+    t->result = result;
+    list_add(&loop.ready, &t->turn);
+}
+
+static void run(struct task *t)
+{
+    list_drop(&t->turn);
+    loop.self = t;
+    stack_switch(&loop.own, &t->stack, false);
+    if (loop.ended != NULL) {
+        stack_drop(&loop.ended->stack);
+        free(loop.ended);
+        loop.ended = NULL;
+    }
+}
+
+/* Those that are ready now; what they make ready comes later, so that nobody starves the clients.
+ */
+static void run_ready(void)
+{
+    struct list now;
+
+    if (list_empty(&loop.ready))
+        return;
+    list_init(&now);
+    list_add(&loop.ready, &now); /* a mark: the end of this round */
+    while (loop.ready.next != &now)
+        run(LIST_OF(loop.ready.next, struct task, turn));
+    list_drop(&now);
+}
+
+static void end_turn(void)
+{
+    int64_t took = clock_ms() - loop.now;
+
+    if (took > loop.longest)
+        loop.longest = took;
+    for (size_t i = 0; i < loop.nhooks; i++)
+        loop.hooks[i]();
+}
+
+void task_loop(void)
+{
+    enum { ROUNDS = 4 }; /* tasks wake each other: look at the world only so often meanwhile */
+
+    signal(SIGPIPE, SIG_IGN);
+    loop.now = clock_ms();
+    loop.running = true;
+    while (loop.count > 0) {
+        for (int round = 0; round < ROUNDS && !list_empty(&loop.ready); round++)
+            run_ready();
+        end_turn();
+        if (loop.count > 0)
+            poller_turn(list_empty(&loop.ready));
+    }
+    loop.running = false;
+}
+
+struct task *task_self(void)
+{
+    return loop.self;
+}
+
+const char *task_name(const struct task *t)
+{
+    return t->name;
+}
+
+size_t task_count(void)
+{
+    return loop.count;
+}
+
+int64_t task_now(void)
+{
+    return loop.running ? loop.now : clock_ms();
+}
+
+int64_t task_longest_turn(void)
+{
+    int64_t longest = loop.longest;
+
+    loop.longest = 0;
+    return longest;
+}
+
+void task_on_turn(void (*fn)(void))
+{
+    for (size_t i = 0; i < loop.nhooks; i++)
+        if (loop.hooks[i] == fn)
+            return;
+    if (loop.nhooks == sizeof loop.hooks / sizeof loop.hooks[0])
+        msg_panic("too many turn hooks");
+    loop.hooks[loop.nhooks++] = fn;
+}
+
+void task_cancel(struct task *t)
+{
+    t->cancelled = true;
+    if (!t->sync)
+        task_resume(t, WAIT_CANCELLED);
+}
+
+void task_cancel_all(void)
+{
+    LIST_EACH (&loop.all, l) {
+        struct task *t = LIST_OF(l, struct task, all);
+        if (t != loop.self)
+            task_cancel(t);
+    }
+}
+
+bool task_is_cancelled(void)
+{
+    return loop.self != NULL && loop.self->cancelled;
+}
+
+enum wait task_park(int64_t deadline)
+{
+    struct task *t = loop.self;
+
+    if (t->woken) {
+        t->woken = false;
+        return WAIT_READY;
+    }
+    if (t->cancelled)
+        return WAIT_CANCELLED;
+    if (deadline != 0 && deadline <= loop.now)
+        return WAIT_TIMEOUT;
+    enum wait w = task_block(deadline, true);
+    return w == WAIT_WOKEN ? WAIT_READY : w;
+}
+
+void task_wake(struct task *t)
+{
+    if (t->waiting && t->wakeable)
+        task_resume(t, WAIT_WOKEN);
+    else
+        t->woken = true;
+}
+
+enum wait task_sleep(int64_t until)
+{
+    if (loop.self == NULL)
+        return task_wait_fd(-1, 0, until);
+    if (loop.self->cancelled)
+        return WAIT_CANCELLED;
+    if (until <= loop.now)
+        return WAIT_TIMEOUT;
+    return task_block(until, false);
+}
+
+void task_yield(void)
+{
+    struct task *t = loop.self;
+
+    if (t == NULL)
+        return;
+    t->waiting = true;
+    task_resume(t, WAIT_READY);
+    loop.self = NULL;
+    stack_switch(&t->stack, &loop.own, false);
+}
+
+void task_trim(void)
+{
+    if (loop.self != NULL)
+        stack_trim(&loop.self->stack);
+}
+
+void task_forked(void)
+{
+    poller_forked();
+    sync_forked();
+    signals_forked();
+    LIST_EACH (&loop.all, l) {
+        struct task *t = LIST_OF(l, struct task, all);
+        if (t == loop.self)
+            continue;
+        list_drop(&t->all);
+        list_drop(&t->turn);
+        poller_forget(t);
+        stack_drop(&t->stack);
+        free(t);
+    }
+    loop.count = loop.self != NULL ? 1 : 0;
+    loop.longest = 0;
+}

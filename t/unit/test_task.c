@@ -1,0 +1,516 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "task/task.h"
+
+#include "test.h"
+
+static struct buf trace = {buf_none, 0, 0, 10000, false};
+
+static void run(task_fn *fn, void *arg)
+{
+    task_start("first", fn, arg);
+    task_loop();
+}
+
+static void say(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        buf_addz(&trace, arg);
+        task_yield();
+    }
+}
+
+TEST(tasks_take_turns)
+{
+    char a[] = "a", b[] = "b";
+
+    buf_clear(&trace);
+    task_start("a", say, a);
+    task_start("b", say, b);
+    assert_int_equal(task_count(), 2);
+    task_loop();
+    assert_string_equal(trace.p, "ababab");
+    assert_int_equal(task_count(), 0);
+}
+
+static void sleeper(void *arg)
+{
+    int64_t *ms = arg, began = clock_ms();
+
+    assert_int_equal(task_sleep(task_now() + *ms), WAIT_TIMEOUT);
+    assert_true(clock_ms() - began >= *ms);
+    buf_addf(&trace, "%d ", (int)*ms);
+}
+
+TEST(sleepers_wake_in_order_of_time)
+{
+    int64_t ms[] = {30, 10, 20};
+
+    buf_clear(&trace);
+    for (size_t i = 0; i < 3; i++)
+        task_start("sleeper", sleeper, &ms[i]);
+    task_loop();
+    assert_string_equal(trace.p, "10 20 30 ");
+}
+
+struct pair {
+    int fd[2];
+    enum wait result;
+    struct task *task;
+};
+
+static void wait_byte(void *arg)
+{
+    struct pair *p = arg;
+    char c;
+
+    for (int i = 0; i < 3; i++) {
+        while (recv(p->fd[0], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+            assert_int_equal(task_wait_again(p->fd[0], POLLIN, task_now() + 5000), WAIT_READY);
+        buf_addc(&trace, c);
+    }
+    task_close(p->fd[0]);
+}
+
+static void send_bytes(void *arg)
+{
+    struct pair *p = arg;
+
+    for (const char *c = "xyz"; *c; c++) {
+        assert_int_equal(send(p->fd[1], c, 1, 0), 1);
+        task_yield();
+    }
+    task_close(p->fd[1]);
+}
+
+TEST(readers_wake_when_bytes_come)
+{
+    struct pair p;
+
+    buf_clear(&trace);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+    task_start("reader", wait_byte, &p);
+    task_start("writer", send_bytes, &p);
+    task_loop();
+    assert_string_equal(trace.p, "xyz");
+}
+
+static void level(void *arg)
+{
+    struct pair *p = arg;
+
+    assert_int_equal(send(p->fd[1], "ab", 2, 0), 2);
+    for (int i = 0; i < 3; i++) /* nothing is read: it stays readable */
+        assert_int_equal(task_wait_fd(p->fd[0], POLLIN, task_now() + 1000), WAIT_READY);
+    char c[2];
+    assert_int_equal(recv(p->fd[0], c, 2, 0), 2);
+    assert_int_equal(task_wait_fd(p->fd[0], POLLIN, task_now() + 10), WAIT_TIMEOUT);
+    assert_int_equal(task_wait_fd(p->fd[0], POLLIN, task_now() - 10), WAIT_TIMEOUT);
+    assert_int_equal(task_wait_fd(p->fd[0], POLLOUT, task_now() + 10), WAIT_READY);
+    task_close(p->fd[1]);
+    assert_int_equal(task_wait_fd(p->fd[0], POLLIN, 0), WAIT_READY);
+    task_close(p->fd[0]);
+}
+
+TEST(wait_fd_is_level_triggered_and_has_a_deadline)
+{
+    struct pair p;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+    run(level, &p);
+}
+
+static void wait_long(void *arg)
+{
+    struct pair *p = arg;
+
+    p->task = task_self();
+    p->result = task_wait_either(p->fd[0], POLLIN, 0);
+    assert_int_equal(task_is_cancelled(), p->result == WAIT_CANCELLED);
+    if (p->result == WAIT_CANCELLED) {
+        assert_int_equal(task_park(0), WAIT_CANCELLED);
+        assert_int_equal(task_sleep(task_now() + 100000), WAIT_CANCELLED);
+    }
+}
+
+static void wake_it(void *arg)
+{
+    struct pair *p = arg;
+
+    task_yield();
+    task_wake(p->task);
+}
+
+static void cancel_it(void *arg)
+{
+    (void)arg;
+    task_yield();
+    task_cancel_all();
+}
+
+TEST(wait_either_ends_by_wake_and_by_cancel)
+{
+    struct pair p;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+    task_start("waiter", wait_long, &p);
+    task_start("waker", wake_it, &p);
+    task_loop();
+    assert_int_equal(p.result, WAIT_WOKEN);
+    task_start("waiter", wait_long, &p);
+    task_start("canceller", cancel_it, &p);
+    task_loop();
+    assert_int_equal(p.result, WAIT_CANCELLED);
+    task_close(p.fd[0]);
+    task_close(p.fd[1]);
+}
+
+static void park(void *arg)
+{
+    (void)arg;
+    task_wake(task_self()); /* before the call: counts once */
+    assert_int_equal(task_park(task_now() + 1000), WAIT_READY);
+    assert_int_equal(task_park(task_now() + 5), WAIT_TIMEOUT);
+}
+
+TEST(wake_before_park_counts_once)
+{
+    run(park, NULL);
+}
+
+static void reuse_number(void *arg)
+{
+    struct pair p, q;
+
+    (void)arg;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+    assert_int_equal(task_wait_fd(p.fd[0], POLLIN, task_now() + 1), WAIT_TIMEOUT);
+    int copy = dup(p.fd[0]); /* keeps the file open, as a descriptor passed elsewhere would */
+    task_close(p.fd[0]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, q.fd), 0);
+    assert_int_equal(q.fd[0], p.fd[0]);
+    assert_int_equal(send(p.fd[1], "x", 1, 0), 1);
+    assert_int_equal(task_wait_again(q.fd[0], POLLIN, task_now() + 20), WAIT_TIMEOUT);
+    close(copy);
+    task_close(p.fd[1]);
+    task_close(q.fd[0]);
+    task_close(q.fd[1]);
+}
+
+TEST(closed_descriptors_are_forgotten)
+{
+    run(reuse_number, NULL);
+}
+
+static void half_close(void *arg)
+{
+    struct pair p;
+    char c[10];
+
+    (void)arg;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+    assert_int_equal(task_wait_fd(p.fd[0], POLLIN, task_now() + 1), WAIT_TIMEOUT);
+    assert_int_equal(send(p.fd[1], "x", 1, 0), 1);
+    assert_int_equal(shutdown(p.fd[1], SHUT_WR), 0);
+    assert_int_equal(task_wait_again(p.fd[0], POLLIN, 0), WAIT_READY);
+    assert_int_equal(recv(p.fd[0], c, sizeof c, 0), 1); /* short: but the end is there as well */
+    assert_int_equal(task_wait_again(p.fd[0], POLLIN, 0), WAIT_READY);
+    assert_int_equal(recv(p.fd[0], c, sizeof c, 0), 0);
+    task_close(p.fd[0]);
+    task_close(p.fd[1]);
+}
+
+TEST(end_of_input_is_not_missed_after_a_short_read)
+{
+    run(half_close, NULL);
+}
+
+static void fill_pipe(void *arg)
+{
+    struct pair *p = arg;
+    char block[4096] = {0};
+    size_t n = 0;
+
+    while (n < 1000000) {
+        ssize_t done = write(p->fd[1], block, sizeof block);
+        if (done > 0)
+            n += (size_t)done;
+        else
+            assert_int_equal(task_wait_again(p->fd[1], POLLOUT, task_now() + 5000), WAIT_READY);
+    }
+    task_close(p->fd[1]);
+}
+
+static void empty_pipe(void *arg)
+{
+    struct pair *p = arg;
+    char block[1000];
+    size_t total = 0;
+    ssize_t n;
+
+    while ((n = read(p->fd[0], block, sizeof block)) != 0)
+        if (n > 0)
+            total += (size_t)n;
+        else
+            assert_int_equal(task_wait_again(p->fd[0], POLLIN, task_now() + 5000), WAIT_READY);
+    assert_true(total >= 1000000);
+    task_close(p->fd[0]);
+}
+
+TEST(writers_wake_when_there_is_room)
+{
+    struct pair p;
+
+    assert_int_equal(pipe2(p.fd, O_NONBLOCK), 0);
+    task_start("writer", fill_pipe, &p);
+    task_start("reader", empty_pipe, &p);
+    task_loop();
+}
+
+static void sync_one(void *arg)
+{
+    char path[] = "/var/tmp/test_task.XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(task_fdatasync(fd), 0);
+    assert_int_equal(task_fsync(fd), 0);
+    close(fd);
+    unlink(path);
+    assert_int_equal(task_fsync(fd), -1);
+    assert_int_equal(errno, EBADF);
+    (*(int *)arg)++;
+}
+
+TEST(syncs_park_the_task_and_complete)
+{
+    int done = 0;
+
+    for (int i = 0; i < 40; i++)
+        task_start("sync", sync_one, &done);
+    task_loop();
+    assert_int_equal(done, 40);
+}
+
+static void sync_cancelled(void *arg)
+{
+    task_cancel(task_self());
+    sync_one(arg);
+}
+
+TEST(sync_of_a_cancelled_task_completes)
+{
+    int done = 0;
+
+    run(sync_cancelled, &done);
+    assert_int_equal(done, 1);
+}
+
+static struct task *signalled;
+
+static void on_signal(int signo)
+{
+    assert_int_equal(signo, SIGUSR1);
+    task_wake(signalled);
+}
+
+static void wait_signal(void *arg)
+{
+    (void)arg;
+    signalled = task_self();
+    task_on_signal(SIGUSR1, on_signal);
+    kill(getpid(), SIGUSR1);
+    assert_int_equal(task_park(task_now() + 5000), WAIT_READY);
+    task_on_signal(SIGUSR1, NULL);
+}
+
+TEST(signals_come_as_callbacks)
+{
+    run(wait_signal, NULL);
+}
+
+static int turns;
+
+static void count_turn(void)
+{
+    turns++;
+}
+
+static void slow(void *arg)
+{
+    int64_t until = clock_ms() + 30;
+
+    (void)arg;
+    task_yield();
+    task_longest_turn();
+    while (clock_ms() < until)
+        ;
+}
+
+TEST(turns_are_counted_and_timed)
+{
+    task_on_turn(count_turn);
+    run(slow, NULL);
+    assert_true(turns >= 1);
+    assert_in_range(task_longest_turn(), 20, 1000);
+    assert_int_equal(task_longest_turn(), 0);
+}
+
+static void fork_one(void *arg)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)arg;
+    if (pid == 0) {
+        task_forked();
+        if (task_count() != 1 || task_sleep(task_now() + 5) != WAIT_TIMEOUT)
+            _exit(1);
+        int fds[2];
+        if (pipe2(fds, O_NONBLOCK) < 0 || write(fds[1], "x", 1) != 1 ||
+            task_wait_fd(fds[0], POLLIN, task_now() + 1000) != WAIT_READY)
+            _exit(2);
+        int done = 0;
+        sync_one(&done);
+        _exit(0);
+    }
+    assert_int_equal(task_sleep(task_now() + 20), WAIT_TIMEOUT); /* the parent's loop goes on */
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    task_cancel_all();
+}
+
+static void bystander(void *arg)
+{
+    (void)arg;
+    assert_int_equal(task_park(0), WAIT_CANCELLED);
+}
+
+TEST(forked_task_has_a_loop_of_its_own)
+{
+    task_start("bystander", bystander, NULL);
+    run(fork_one, NULL);
+}
+
+static int dig(volatile char *above, int depth)
+{
+    volatile char frame[1024];
+
+    frame[0] = above[0];
+    return depth == 0 ? frame[0] : dig(frame, depth - 1) + frame[0];
+}
+
+static void overflow(void *arg)
+{
+    volatile char start[1] = {1};
+
+    (void)arg;
+    _exit(dig(start, 1000000) > 0 ? 0 : 1);
+}
+
+TEST(stack_overflow_hits_the_guard_page)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        close(STDERR_FILENO);
+        task_start("deep", overflow, NULL);
+        task_loop();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) || (WIFEXITED(status) && WEXITSTATUS(status) != 0));
+}
+
+static void child(void *arg)
+{
+    volatile char big[20000];
+
+    memset((void *)(uintptr_t)big, 1, sizeof big);
+    task_trim();
+    assert_int_equal(big[sizeof big - 1], 1);
+    assert_int_equal(task_sleep(task_now() + 1), WAIT_TIMEOUT);
+    task_trim();
+    (*(int *)arg)++;
+}
+
+TEST(many_tasks_use_stacks_again)
+{
+    int n = 0;
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 500; i++)
+            task_start("child", child, &n);
+        task_loop();
+    }
+    assert_int_equal(n, 1500);
+    buf_free(&trace);
+}
+
+static void watched(void *arg, int fd, short events)
+{
+    char c;
+
+    assert_int_equal(events & POLLIN, POLLIN);
+    assert_int_equal(read(fd, &c, 1), 1);
+    task_wake(arg);
+}
+
+static void watcher(void *arg)
+{
+    int fds[2];
+
+    (void)arg;
+    assert_int_equal(pipe(fds), 0);
+    task_watch(fds[0], POLLIN, watched, task_self());
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(write(fds[1], "x", 1), 1);
+        assert_int_equal(task_park(task_now() + 5000), WAIT_READY);
+    }
+    task_watch(fds[0], 0, NULL, NULL);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(task_park(task_now() + 5), WAIT_TIMEOUT);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST(watch_calls_back_until_it_is_ended)
+{
+    run(watcher, NULL);
+}
+
+TEST(waits_outside_of_a_task_block_the_process)
+{
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(task_wait_fd(fds[0], POLLIN, task_now() + 10), WAIT_TIMEOUT);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(task_wait_fd(fds[0], POLLIN, 0), WAIT_READY);
+    assert_int_equal(task_sleep(task_now() + 5), WAIT_TIMEOUT);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+RUN_TESTS(T(tasks_take_turns), T(sleepers_wake_in_order_of_time), T(readers_wake_when_bytes_come),
+          T(wait_fd_is_level_triggered_and_has_a_deadline),
+          T(wait_either_ends_by_wake_and_by_cancel), T(wake_before_park_counts_once),
+          T(closed_descriptors_are_forgotten), T(end_of_input_is_not_missed_after_a_short_read),
+          T(writers_wake_when_there_is_room), T(syncs_park_the_task_and_complete),
+          T(sync_of_a_cancelled_task_completes), T(signals_come_as_callbacks),
+          T(turns_are_counted_and_timed), T(forked_task_has_a_loop_of_its_own),
+          T(stack_overflow_hits_the_guard_page), T(watch_calls_back_until_it_is_ended),
+          T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again))
