@@ -65,7 +65,7 @@ static bool take_domain(struct str *s, bool utf8, struct buf *out)
     if (end < 0)
         return false;
     for (ptrdiff_t i = 1; i < end; i++)
-        if (s->p[i] <= ' ' || s->p[i] == 127 || strchr("[\\<>", s->p[i]) != NULL)
+        if (s->p[i] <= ' ' || s->p[i] == 127 || strchr("[\\<>@\",", s->p[i]) != NULL)
             return false;
     buf_add(out, str_upto(*s, (size_t)end + 1));
     *s = str_from(*s, (size_t)end + 1);

@@ -1,0 +1,219 @@
+/*
+ * NAME
+ *   cleanup - takes new mail into the queue
+ *
+ * SYNOPSIS
+ *   cleanup [options of all daemons]
+ *
+ * DESCRIPTION
+ *   cleanup gets a message from smtpd, pickup, bounce or local (queue/submit.h): envelope, content,
+ *   and what was found in the content. It completes the header (Message-Id, Date, From, a To for
+ *   undisclosed recipients), removes Bcc and its like, counts Received fields, brings addresses
+ * into their canonical form, expands virtual aliases, adds the copies of the bcc parameters,
+ * filters duplicate recipients, and writes one new file in the incoming queue (or the hold queue).
+ * When the file is on stable storage it tells qmgr of it and answers with the queue id. Until then
+ *   there is no message.
+ *
+ *   Body records are checked and copied as blocks; nothing but the header is parsed.
+ *
+ * SECURITY
+ *   cleanup creates files in the queue and talks to qmgr and bounce. It needs no network, runs no
+ *   commands, and every record and attribute of its clients is bounded.
+ *
+ * STANDARDS
+ *   RFC 5321 (4.4 trace, 6.3 loops), RFC 5322 (message format)
+ *
+ * SEE ALSO
+ *   qmgr(8), smtpd(8), pickup(8), canonical(5), virtual(5)
+ */
+#include "cleanup.h"
+
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/proto.h"
+#include "net/stream.h"
+#include "route/classes.h"
+#include "service/jail.h"
+#include "service/service.h"
+
+/* More than any record that a client of ours sends; what stream_peek_n can give. */
+enum { RECORD_LIMIT = 60000 };
+
+void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
+{
+    struct buf text = BUF(1000);
+    va_list ap;
+
+    if (cleanup_failed(c))
+        return;
+    va_start(ap, fmt);
+    buf_addv(&text, fmt, ap);
+    va_end(ap);
+    why_set(&c->why, code, "%s", text.p);
+    buf_free(&text);
+}
+
+bool cleanup_failed(const struct cleanup *c)
+{
+    return c->why.code[0] != 0;
+}
+
+off_t cleanup_put(struct cleanup *c, enum rec type, struct str body)
+{
+    return cleanup_failed(c) ? 0 : qfile_put(c->file, type, body);
+}
+
+static void broken(struct cleanup *c, const char *what)
+{
+    cleanup_fail(c, "4.3.0", "internal protocol error: %s", what);
+    c->phase = CLEANUP_BROKEN;
+}
+
+static void take_record(struct cleanup *c, int type, struct str body)
+{
+    switch (c->phase) {
+    case CLEANUP_ENVELOPE:
+        cleanup_envelope(c, (enum rec)type, body);
+        break;
+    case CLEANUP_HEADER:
+    case CLEANUP_BODY:
+        if (type == REC_XTRA) {
+            cleanup_end_headers(c);
+            if (!cleanup_failed(c))
+                c->size.size = c->size.content = qfile_tell(c->file) - c->size.data_offset;
+            cleanup_put(c, REC_XTRA, STR(""));
+            c->phase = CLEANUP_EXTRACTED;
+        } else if (type == REC_NORM || type == REC_CONT) {
+            cleanup_header_record(c, (enum rec)type, body);
+        } else {
+            broken(c, "unexpected record in the content");
+        }
+        break;
+    default:
+        cleanup_extracted(c, (enum rec)type, body);
+    }
+}
+
+/* Takes the records that are there; the bytes used. *need: how many the next one wants. */
+static size_t take_records(struct cleanup *c, struct str bytes, size_t *need)
+{
+    size_t used = 0;
+
+    *need = 0;
+    while (c->phase < CLEANUP_ENDED && used < bytes.n) {
+        if (c->phase == CLEANUP_BODY)
+            used += cleanup_body_records(c, str_from(bytes, used));
+        struct str body;
+        size_t size;
+        int type = qrec_take(str_from(bytes, used), &body, &size);
+        if (type == REC_EOF)
+            break;
+        if (type == QREC_MORE && size <= RECORD_LIMIT) {
+            *need = size;
+            break;
+        }
+        if (type < 0 || size > RECORD_LIMIT) {
+            broken(c, "malformed record");
+            break;
+        }
+        take_record(c, type, body);
+        used += size;
+    }
+    return used;
+}
+
+/* False: the client has gone before its end. */
+static bool read_message(struct cleanup *c, struct stream *s)
+{
+    size_t need = 1;
+
+    while (c->phase < CLEANUP_ENDED) {
+        struct str bytes = stream_peek_n(s, need > 0 ? need : 1);
+        if (bytes.n == 0 || bytes.n < need)
+            return false;
+        stream_skip(s, take_records(c, bytes, &need));
+    }
+    return c->phase == CLEANUP_ENDED;
+}
+
+static void start_message(struct cleanup *c, struct attrs *ask, struct arena *mem)
+{
+    *c = (struct cleanup){.mem = mem, .why = WHY};
+    c->dsn.original = BUF(1024);
+    c->dsn.orcpt = BUF(1024);
+    c->field = BUF((size_t)conf.header_size_limit);
+    c->line = BUF((size_t)conf.header_size_limit);
+    c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff);
+    c->seen = hash_new();
+    c->d = (struct delivery){.sender = "", .nexthop = "", .encoding = "", .dsn_envid = ""};
+    c->d.client_name = c->d.client_addr = c->d.client_port = c->d.client_proto = "";
+    c->d.client_helo = c->d.sasl_method = c->d.sasl_username = c->d.sasl_sender = "";
+    c->d.rewrite_context = c->d.log_ident = c->d.filter = c->d.redirect = "";
+    if (!attrs_ok(ask) || strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT) != 0)
+        broken(c, "not a submission");
+    c->file = qfile_create((c->flags & SUBMIT_HOLD) != 0 ? Q_HOLD : Q_INCOMING, &c->why);
+}
+
+static void end_message(struct cleanup *c)
+{
+    if (c->file != NULL)
+        qfile_abort(&c->file);
+    buf_free(&c->dsn.original);
+    buf_free(&c->dsn.orcpt);
+    buf_free(&c->field);
+    buf_free(&c->line);
+    hash_free(&c->seen, NULL);
+    VEC_FREE(&c->rcpts);
+    why_free(&c->why);
+}
+
+static void submission(struct stream *client, struct attrs *ask, struct attrs *answer,
+                       struct arena *mem)
+{
+    struct cleanup c;
+
+    start_message(&c, ask, mem);
+    if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
+        /* nothing that follows can be understood; our client's end of the channel breaks */
+        cleanup_fail(&c, "4.3.0", "the client has gone");
+        attrs_put_why(answer, &c.why);
+        stream_fail(client, "protocol error");
+    } else if (cleanup_finish(&c) < 0) {
+        attrs_put_why(answer, &c.why);
+    } else {
+        attrs_putz(answer, A_QUEUE_ID, c.d.queue_id);
+    }
+    end_message(&c);
+}
+
+static void open_all(void)
+{
+    classes_open();
+    cleanup_open_maps();
+    cleanup_open_headers();
+    cleanup_open_body();
+}
+
+static void paths(void)
+{
+    jail_write("incoming");
+    jail_write("hold");
+    jail_read_tables(conf.virtual_alias_maps);
+    jail_read_tables(conf.canonical_maps);
+    jail_read_tables(conf.sender_canonical_maps);
+    jail_read_tables(conf.recipient_canonical_maps);
+    jail_read_tables(conf.sender_bcc_maps);
+    jail_read_tables(conf.recipient_bcc_maps);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service cleanup = {
+        .name = "cleanup",
+        .rights = RIGHT_READ | RIGHT_WRITE,
+        .open = open_all,
+        .paths = paths,
+        .stream_request = submission,
+    };
+    return service_main(&cleanup, argc, argv);
+}

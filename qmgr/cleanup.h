@@ -1,0 +1,107 @@
+/* cleanup.h - the message that is being made: what the parts of cleanup share */
+#ifndef QMGR_CLEANUP_H
+#define QMGR_CLEANUP_H
+
+#include "base/hash.h"
+#include "base/vec.h"
+#include "queue/delivery.h"
+#include "queue/submit.h"
+#include "route/rewrite.h"
+
+enum cleanup_phase {
+    CLEANUP_ENVELOPE,
+    CLEANUP_HEADER,
+    CLEANUP_BODY,
+    CLEANUP_EXTRACTED, /* behind REC_XTRA */
+    CLEANUP_ENDED,
+    CLEANUP_BROKEN, /* the client speaks no records: nothing more is read */
+};
+
+/* What stands in front of a recipient's record and belongs to it. */
+struct cleanup_dsn {
+    struct buf original, orcpt;
+    unsigned notify;
+};
+
+/*
+ * One message, from the client's first record to the answer. The first failure sticks in why: from
+ * then on records are only read, so that the client comes to its end and gets the answer.
+ */
+struct cleanup {
+    struct arena *mem;
+    unsigned flags; /* enum submit_flag */
+    enum cleanup_phase phase;
+    struct qfile *file;
+    struct why why;
+    struct delivery d; /* what qmgr will be told */
+    VEC(struct rcpt) rcpts;
+    struct hash *seen; /* recipients, for the duplicate filter */
+    struct cleanup_dsn dsn;
+    struct qsize size;
+    size_t attributes;
+    bool has_sender;
+    const char *full_name, *received_before, *received_after;
+    enum rewrite rewrite;
+    off_t encoding_at; /* of "encoding=7bit", to be changed when 8-bit content is met */
+    bool eight_bit;
+
+    /* cleanup_header.c */
+    struct buf field; /* the header field that is being collected, lines parted by LF */
+    struct buf line; /* the pieces of the present line */
+    unsigned headers_seen; /* bits of cleanup_header.c */
+    bool resent;
+    int64_t hops;
+    int64_t content; /* bytes of content so far, with a line end each */
+};
+
+/* cleanup.c */
+void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+bool cleanup_failed(const struct cleanup *c);
+off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */
+
+/* cleanup_envelope.c */
+void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);
+void cleanup_extracted(struct cleanup *c, enum rec type, struct str body);
+/* One more recipient with c->dsn: rewritten, mapped, expanded, and without duplicates. */
+void cleanup_add_rcpt(struct cleanup *c, struct str address);
+
+/* cleanup_map.c */
+void cleanup_open_maps(void);
+enum cleanup_class {
+    MAP_ENVELOPE_SENDER = 1,
+    MAP_ENVELOPE_RCPT = 2,
+    MAP_HEADER_SENDER = 4,
+    MAP_HEADER_RCPT = 8,
+};
+/* Canonical maps and masquerading, as the class says, in place (internal form). -1: a table could
+ * not be asked; c has failed. */
+int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf *address);
+/* Virtual aliases: the addresses that this one stands for, at least one, in c->mem. */
+struct cleanup_addresses {
+    const char **at;
+    size_t n;
+};
+int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out);
+/* The copies that somebody wants of mail from or to this address: "" if none. */
+enum cleanup_bcc { BCC_SENDER, BCC_RCPT };
+int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address,
+                     struct buf *bcc);
+
+/* cleanup_header.c */
+void cleanup_open_headers(void);
+void cleanup_begin_headers(struct cleanup *c); /* the trace field of the client's */
+void cleanup_header_record(struct cleanup *c, enum rec type, struct str body);
+void cleanup_end_headers(struct cleanup *c); /* also when no body follows */
+
+/* cleanup_body.c */
+void cleanup_open_body(void);
+/* Takes as many whole content records from the start of bytes as there are; the bytes used. */
+size_t cleanup_body_records(struct cleanup *c, struct str bytes);
+/* One line, or a piece of one, of the header: checked and changed as body lines are. */
+void cleanup_put_line(struct cleanup *c, struct str line);
+
+/* cleanup_finish.c */
+int cleanup_finish(struct cleanup *c); /* (waits) commit, tell qmgr; -1: c->why */
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * The body: records are checked and copied in runs; a record that must be changed breaks the run.
+ */
+#include "base/str.h"
+#include "conf/conf.h"
+
+#include "cleanup.h"
+
+/* What to do with a byte; most have 0. */
+enum { BYTE_STRAY = 1, BYTE_STRIP = 2, BYTE_REJECT = 4, BYTE_8BIT = 8 };
+
+static struct {
+    unsigned char what[256];
+    bool only_plain; /* nothing is stripped or refused */
+} body;
+
+/* One character of message_strip_characters: C escapes. */
+static unsigned char unescape(struct str *s)
+{
+    static const char from[] = "abfnrtv\\", to[] = "\a\b\f\n\r\t\v\\";
+    unsigned char c = (unsigned char)s->p[0];
+
+    *s = str_from(*s, 1);
+    if (c != '\\' || s->n == 0)
+        return c;
+    c = (unsigned char)s->p[0];
+    if (c >= '0' && c <= '7') {
+        unsigned value = 0;
+        for (int i = 0; i < 3 && s->n > 0 && s->p[0] >= '0' && s->p[0] <= '7'; i++) {
+            value = value * 8 + (unsigned)(s->p[0] - '0');
+            *s = str_from(*s, 1);
+        }
+        return (unsigned char)value;
+    }
+    const char *at = strchr(from, c);
+    *s = str_from(*s, 1);
+    return at != NULL && c != 0 ? (unsigned char)to[at - from] : c;
+}
+
+static void mark(const char *characters, unsigned char with)
+{
+    struct str s = strz(characters);
+
+    while (s.n > 0)
+        body.what[unescape(&s)] |= with;
+}
+
+void cleanup_open_body(void)
+{
+    for (int i = 128; i < 256; i++)
+        body.what[i] = BYTE_8BIT;
+    if (conf.cleanup_replace_stray_cr_lf)
+        body.what['\r'] = body.what['\n'] = BYTE_STRAY;
+    mark(conf.message_strip_characters, BYTE_STRIP);
+    mark(conf.message_reject_characters, BYTE_REJECT);
+    body.only_plain =
+        conf.message_strip_characters[0] == 0 && conf.message_reject_characters[0] == 0;
+}
+
+/* All that is in the bytes, or-ed. Without special characters only CR, LF and 8 bit matter, and the
+ * compiler makes vectors of that. */
+static unsigned survey(struct str s)
+{
+    unsigned found = 0;
+
+    if (!body.only_plain) {
+        for (size_t i = 0; i < s.n; i++)
+            found |= body.what[(unsigned char)s.p[i]];
+        return found;
+    }
+    unsigned char high = 0, stray = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        high |= c;
+        stray |= (unsigned char)(c == '\r') | (unsigned char)(c == '\n');
+    }
+    return ((high & 0x80) != 0 ? BYTE_8BIT : 0) | (stray != 0 ? body.what['\r'] : 0);
+}
+
+/* A record that holds something special, changed as it must be. */
+static void put_changed(struct cleanup *c, enum rec type, struct str text, unsigned found)
+{
+    struct buf clean = BUF(REC_MAX);
+
+    if ((found & BYTE_REJECT) != 0) {
+        cleanup_fail(c, "5.7.1", "disallowed character");
+        return;
+    }
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned what = body.what[(unsigned char)text.p[i]];
+        if ((what & BYTE_STRIP) == 0)
+            buf_addc(&clean, (what & BYTE_STRAY) != 0 ? ' ' : text.p[i]);
+    }
+    cleanup_put(c, type, buf_str(&clean));
+    buf_free(&clean);
+}
+
+static void note(struct cleanup *c, struct str text, unsigned found)
+{
+    c->eight_bit = c->eight_bit || (found & BYTE_8BIT) != 0;
+    c->content += (int64_t)text.n + 1;
+    if (conf.message_size_limit > 0 && c->content > conf.message_size_limit)
+        cleanup_fail(c, "5.3.4", "message file too big");
+}
+
+static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
+{
+    if (to > from && !cleanup_failed(c))
+        qfile_put_raw(c->file, str_part(bytes, from, to - from));
+}
+
+size_t cleanup_body_records(struct cleanup *c, struct str bytes)
+{
+    size_t run = 0, at = 0, size;
+    struct str text;
+
+    while (at < bytes.n) {
+        int type = qrec_take(str_from(bytes, at), &text, &size);
+        if (type != REC_NORM && type != REC_CONT)
+            break;
+        unsigned found = survey(text);
+        note(c, text, found);
+        if ((found & ~(unsigned)BYTE_8BIT) != 0) {
+            put_run(c, bytes, run, at);
+            put_changed(c, (enum rec)type, text, found);
+            run = at + size;
+        }
+        at += size;
+    }
+    put_run(c, bytes, run, at);
+    return at;
+}
+
+void cleanup_put_line(struct cleanup *c, struct str line)
+{
+    size_t most = (size_t)conf.line_length_limit;
+
+    for (;;) {
+        struct str piece = str_upto(line, most);
+        enum rec type = piece.n < line.n ? REC_CONT : REC_NORM;
+        unsigned found = survey(piece);
+        note(c, piece, found);
+        if ((found & ~(unsigned)BYTE_8BIT) != 0)
+            put_changed(c, type, piece, found);
+        else
+            cleanup_put(c, type, piece);
+        if (type == REC_NORM)
+            break;
+        line = str_from(line, most);
+    }
+}

@@ -1,0 +1,326 @@
+/*
+ * Envelope records: who sends, who gets it, and what is known of where it came from.
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "mail/esmtp_cmd.h"
+#include "mail/path.h"
+
+#include "cleanup.h"
+
+static void put_attr(struct cleanup *c, const char *name, struct str value)
+{
+    struct buf text = BUF(8192);
+
+    buf_addf(&text, "%s=", name);
+    buf_add(&text, value);
+    cleanup_put(c, REC_ATTR, buf_str(&text));
+    buf_free(&text);
+}
+
+/* The records that begin every file. The size is filled in at the end. */
+static void begin_file(struct cleanup *c, int64_t arrival_us)
+{
+    struct buf text = BUF(200);
+
+    c->d.arrival_us = arrival_us;
+    c->d.created = clock_wall();
+    c->d.queue_id = qfile_id(c->file);
+    qsize_format(&c->size, &text);
+    cleanup_put(c, REC_SIZE, buf_str(&text));
+    buf_clear(&text);
+    buf_addf(&text, "%" PRId64 " %" PRId64, arrival_us / 1000000, arrival_us % 1000000);
+    cleanup_put(c, REC_TIME, buf_str(&text));
+    buf_clear(&text);
+    buf_addf(&text, "%" PRId64, c->d.created);
+    put_attr(c, "create_time", buf_str(&text));
+    put_attr(c, "log_ident", strz(c->d.queue_id));
+    c->d.log_ident = c->d.queue_id;
+    buf_free(&text);
+}
+
+static void put_warning_time(struct cleanup *c)
+{
+    char text[32];
+
+    if (conf.delay_warning_time <= 0)
+        return;
+    c->d.warn_at = c->d.arrival_us / 1000000 + conf.delay_warning_time;
+    snprintf(text, sizeof text, "%15" PRId64, c->d.warn_at);
+    c->d.warn_record = cleanup_put(c, REC_WARN, strz(text));
+}
+
+static void add_bcc(struct cleanup *c, const char *address)
+{
+    if (address[0] == 0)
+        return;
+    buf_setz(&c->dsn.original, address);
+    buf_clear(&c->dsn.orcpt);
+    c->dsn.notify = DSN_NEVER; /* the sender must not learn of it */
+    cleanup_add_rcpt(c, strz(address));
+}
+
+static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address)
+{
+    struct buf bcc = BUF(4096);
+
+    if ((c->flags & SUBMIT_BCC_OK) != 0 && cleanup_find_bcc(c, which, address, &bcc) == 0)
+        add_bcc(c, bcc.p);
+    buf_free(&bcc);
+}
+
+static void take_sender(struct cleanup *c, struct str address)
+{
+    struct buf sender = BUF(4096);
+
+    if (c->has_sender) {
+        cleanup_fail(c, "4.3.0", "internal protocol error: two senders");
+        return;
+    }
+    c->has_sender = true;
+    put_warning_time(c);
+    rewrite_address(REWRITE_LOCAL, arena_strz(c->mem, address), &sender);
+    if (sender.n > 0 && (c->flags & SUBMIT_MAP_OK) != 0)
+        cleanup_map_address(c, MAP_ENVELOPE_SENDER, &sender);
+    c->d.sender = arena_strz(c->mem, buf_str(&sender));
+    cleanup_put(c, REC_FROM, buf_str(&sender));
+    buf_free(&sender);
+    if (c->d.sender[0] != 0)
+        add_found_bcc(c, BCC_SENDER, c->d.sender);
+}
+
+/* Postfix's key: with enable_original_recipient the same mailbox gets a copy for each address that
+ * led to it, so that Delivered-To and the log tell. */
+static bool is_duplicate(struct cleanup *c, const char *address, const char *original)
+{
+    struct buf key = BUF(8192);
+
+    if (hash_count(c->seen) >= (size_t)conf.duplicate_filter_limit &&
+        conf.duplicate_filter_limit > 0)
+        return false;
+    buf_addf(&key, "%s\n%u\n%s\n%s", c->dsn.orcpt.p, c->dsn.notify,
+             conf.enable_original_recipient ? original : "", address);
+    str_lower(key.p, key.n);
+    bool seen = hash_put(c->seen, buf_str(&key), c) != NULL;
+    buf_free(&key);
+    return seen;
+}
+
+static void put_rcpt(struct cleanup *c, const char *address, const char *original)
+{
+    if (is_duplicate(c, address, original) || cleanup_failed(c))
+        return;
+    if (c->dsn.orcpt.n > 0)
+        put_attr(c, "dsn_orig_rcpt", buf_str(&c->dsn.orcpt));
+    if (c->dsn.notify != 0) {
+        char text[16];
+        snprintf(text, sizeof text, "%u", c->dsn.notify);
+        put_attr(c, "notify_flags", strz(text));
+    }
+    cleanup_put(c, REC_ORCP, strz(original));
+    struct rcpt *r = VEC_ADD(&c->rcpts);
+    r->at = cleanup_put(c, REC_RCPT, strz(address));
+    r->address = address;
+    r->original = original;
+    r->dsn_orcpt = arena_strz(c->mem, buf_str(&c->dsn.orcpt));
+    r->dsn_notify = c->dsn.notify;
+    c->size.rcpts++;
+    c->size.flags |= (int64_t)c->dsn.notify << 1;
+}
+
+void cleanup_add_rcpt(struct cleanup *c, struct str address)
+{
+    struct buf rcpt = BUF(4096);
+    struct cleanup_addresses all;
+
+    rewrite_address(REWRITE_LOCAL,
+                    address.n > 0 ? arena_strz(c->mem, address) : conf.empty_address_recipient,
+                    &rcpt);
+    if (c->dsn.original.n == 0)
+        buf_add(&c->dsn.original, address.n > 0 ? address : buf_str(&rcpt));
+    if (c->dsn.orcpt.n == 0) { /* RFC 3461 4.2: what the first MTA was told */
+        struct buf external = BUF(4096);
+        path_quote(buf_str(&c->dsn.original), &external);
+        buf_addz(&c->dsn.orcpt, "rfc822;");
+        xtext_encode(buf_str(&external), &c->dsn.orcpt);
+        buf_free(&external);
+    }
+    const char *original = arena_strz(c->mem, buf_str(&c->dsn.original));
+    if ((c->flags & SUBMIT_MAP_OK) != 0)
+        cleanup_map_address(c, MAP_ENVELOPE_RCPT, &rcpt);
+    const char *mapped = arena_strz(c->mem, buf_str(&rcpt));
+    buf_free(&rcpt);
+    if ((c->flags & SUBMIT_MAP_OK) == 0)
+        put_rcpt(c, mapped, original);
+    else if (cleanup_expand(c, mapped, &all) == 0)
+        for (size_t i = 0; i < all.n; i++)
+            put_rcpt(c, all.at[i], original);
+}
+
+static void take_rcpt(struct cleanup *c, struct str address)
+{
+    if (!c->has_sender) {
+        cleanup_fail(c, "4.3.0", "internal protocol error: recipient before sender");
+        return;
+    }
+    cleanup_add_rcpt(c, address);
+    struct buf plain = BUF(4096);
+    rewrite_address(REWRITE_LOCAL, arena_strz(c->mem, address), &plain);
+    buf_clear(&c->dsn.original);
+    buf_clear(&c->dsn.orcpt);
+    c->dsn.notify = 0;
+    add_found_bcc(c, BCC_RCPT, plain.p);
+    buf_free(&plain);
+    buf_clear(&c->dsn.original);
+    buf_clear(&c->dsn.orcpt);
+    c->dsn.notify = 0;
+}
+
+/* Attributes that cleanup keeps for qmgr's sake; they are written to the file too. */
+static bool keep_attr(struct cleanup *c, struct str name, struct str value)
+{
+    struct delivery *d = &c->d;
+    const struct {
+        const char *name;
+        const char **to;
+    } kept[] = {
+        {"log_client_name", &d->client_name},     {"log_client_address", &d->client_addr},
+        {"log_client_port", &d->client_port},     {"log_protocol_name", &d->client_proto},
+        {"log_helo_name", &d->client_helo},       {"sasl_method", &d->sasl_method},
+        {"sasl_username", &d->sasl_username},     {"sasl_sender", &d->sasl_sender},
+        {"rewrite_context", &d->rewrite_context}, {"envelope_id", &d->dsn_envid},
+    };
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (str_eqz(name, kept[i].name)) {
+            *kept[i].to = arena_strz(c->mem, value);
+            return true;
+        }
+    return false;
+}
+
+/* Attributes that are for cleanup alone or need a look; true: not to be written now. */
+static bool special_attr(struct cleanup *c, struct str name, struct str value)
+{
+    uint32_t n;
+
+    if (str_eqz(name, "received_before"))
+        c->received_before = arena_strz(c->mem, value);
+    else if (str_eqz(name, "received_after"))
+        c->received_after = arena_strz(c->mem, value);
+    else if (str_eqz(name, "dsn_orig_rcpt"))
+        buf_set(&c->dsn.orcpt, value);
+    else if (str_eqz(name, "notify_flags"))
+        c->dsn.notify = num_parse_u32(value, 0, 15, &n) ? n : 0;
+    else if (str_eqz(name, "encoding"))
+        c->eight_bit = c->eight_bit || str_ieqz(value, "8bit");
+    else
+        return str_eqz(name, "create_time") || str_eqz(name, "log_ident");
+    return true;
+}
+
+static void take_attr(struct cleanup *c, struct str record)
+{
+    struct str name, value;
+    uint32_t n;
+
+    if (!qrec_parse_attr(record, &name, &value)) {
+        cleanup_fail(c, "4.3.0", "internal protocol error: malformed attribute");
+        return;
+    }
+    if (special_attr(c, name, value))
+        return;
+    if (++c->attributes > (size_t)conf.queue_file_attribute_count_limit) {
+        cleanup_fail(c, "4.3.0", "too many attributes");
+        return;
+    }
+    if (str_eqz(name, "ret_flags") && num_parse_u32(value, 0, 3, &n))
+        c->d.dsn_ret = n == 1 ? DSN_RET_FULL : n == 2 ? DSN_RET_HDRS : DSN_RET_NONE;
+    else if (str_eqz(name, "trace_flags") && num_parse_u32(value, 0, 0xffff, &n))
+        /* Postfix: 1 is sendmail -bv, 2 is -v (DEL_REQ_FLAG_USR_VRFY is 1 << 8, RECORD 1 << 9) */
+        c->d.flags |=
+            ((n & 256) != 0 ? DELIVERY_TRACE_ONLY : 0) | ((n & 512) != 0 ? DELIVERY_REPORT : 0);
+    keep_attr(c, name, value);
+    cleanup_put(c, REC_ATTR, record);
+}
+
+static void begin_content(struct cleanup *c)
+{
+    if (!c->has_sender) {
+        cleanup_fail(c, "4.3.0", "internal protocol error: no sender");
+    } else {
+        if ((c->flags & SUBMIT_BCC_OK) != 0)
+            add_bcc(c, conf.always_bcc);
+        if (c->rcpts.n == 0)
+            cleanup_fail(c, "5.1.0", "no recipients specified");
+    }
+    c->encoding_at = cleanup_failed(c) ? 0 : qfile_tell(c->file);
+    put_attr(c, "encoding", c->eight_bit ? STR("8bit") : STR("7bit"));
+    cleanup_put(c, REC_MESG, STR(""));
+    c->size.data_offset = cleanup_failed(c) ? 0 : qfile_tell(c->file);
+    c->d.data_offset = c->size.data_offset;
+    c->phase = CLEANUP_HEADER;
+    if (!rewrite_by_name(c->d.rewrite_context, &c->rewrite))
+        c->rewrite = REWRITE_REMOTE;
+    cleanup_begin_headers(c);
+}
+
+void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
+{
+    int64_t arrival;
+
+    if (c->d.queue_id == NULL && c->file != NULL) {
+        bool given = type == REC_TIME && qrec_parse_time(body, &arrival);
+        begin_file(c, given ? arrival : clock_wall_us());
+    }
+    switch (type) {
+    case REC_TIME:
+    case REC_SIZE:
+        break;
+    case REC_FULL:
+        c->full_name = arena_strz(c->mem, body);
+        cleanup_put(c, type, body);
+        break;
+    case REC_FROM:
+        take_sender(c, body);
+        break;
+    case REC_ORCP:
+        buf_set(&c->dsn.original, body);
+        break;
+    case REC_RCPT:
+        take_rcpt(c, body);
+        break;
+    case REC_ATTR:
+        take_attr(c, body);
+        break;
+    case REC_FILT:
+        c->d.filter = arena_strz(c->mem, body);
+        cleanup_put(c, type, body);
+        break;
+    case REC_RDIR:
+        c->d.redirect = arena_strz(c->mem, body);
+        cleanup_put(c, type, body);
+        break;
+    case REC_VERP:
+        cleanup_put(c, type, body);
+        break;
+    case REC_MESG:
+        begin_content(c);
+        break;
+    default:
+        cleanup_fail(c, "4.3.0", "internal protocol error: unexpected record in the envelope");
+    }
+}
+
+void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
+{
+    if (type == REC_END)
+        c->phase = CLEANUP_ENDED;
+    else if (type == REC_RRTO || type == REC_ERTO)
+        cleanup_put(c, type, body);
+    else
+        cleanup_fail(c, "4.3.0", "internal protocol error: unexpected record after the content");
+}

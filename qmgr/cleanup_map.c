@@ -1,0 +1,285 @@
+/*
+ * What an address becomes: canonical maps, masquerading, virtual aliases, and the copies that the
+ * bcc maps ask for.
+ */
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "dict/addr_find.h"
+#include "mail/addr_list.h"
+#include "route/classes.h"
+
+#include "cleanup.h"
+
+static struct {
+    struct maps *sender_canonical, *rcpt_canonical, *canonical, *virtual, *sender_bcc, *rcpt_bcc;
+    unsigned sender_classes, rcpt_classes, canonical_classes, masquerade_classes;
+    bool canonical_extension, virtual_extension;
+} maps;
+
+static unsigned classes_of(const char *parameter, const char *text)
+{
+    static const struct {
+        const char *name;
+        enum cleanup_class class;
+    } names[] = {{"envelope_sender", MAP_ENVELOPE_SENDER},
+                 {"envelope_recipient", MAP_ENVELOPE_RCPT},
+                 {"header_sender", MAP_HEADER_SENDER},
+                 {"header_recipient", MAP_HEADER_RCPT}};
+    struct str rest = strz(text), word;
+    unsigned classes = 0;
+
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        size_t i = 0;
+        while (i < 4 && !str_ieqz(word, names[i].name))
+            i++;
+        if (i == 4)
+            msg_fatal("%s: unknown class \"%.*s\"", parameter, (int)word.n, word.p);
+        classes |= names[i].class;
+    }
+    return classes;
+}
+
+static bool has_word(const char *text, const char *word)
+{
+    struct str rest = strz(text), found;
+
+    while (str_word(&rest, ", \t\r\n", &found))
+        if (str_ieqz(found, word))
+            return true;
+    return false;
+}
+
+void cleanup_open_maps(void)
+{
+    maps.sender_canonical =
+        maps_open("sender_canonical_maps", conf.sender_canonical_maps, DICT_FOLD | DICT_MAY_FAIL);
+    maps.rcpt_canonical = maps_open("recipient_canonical_maps", conf.recipient_canonical_maps,
+                                    DICT_FOLD | DICT_MAY_FAIL);
+    maps.canonical = maps_open("canonical_maps", conf.canonical_maps, DICT_FOLD | DICT_MAY_FAIL);
+    maps.virtual = maps_open("virtual_alias_maps", conf.virtual_alias_maps,
+                             DICT_FOLD | DICT_MAY_FAIL);
+    maps.sender_bcc = maps_open("sender_bcc_maps", conf.sender_bcc_maps, DICT_FOLD | DICT_MAY_FAIL);
+    maps.rcpt_bcc =
+        maps_open("recipient_bcc_maps", conf.recipient_bcc_maps, DICT_FOLD | DICT_MAY_FAIL);
+    maps.sender_classes = classes_of("sender_canonical_classes", conf.sender_canonical_classes);
+    maps.rcpt_classes = classes_of("recipient_canonical_classes", conf.recipient_canonical_classes);
+    maps.canonical_classes = classes_of("canonical_classes", conf.canonical_classes);
+    maps.masquerade_classes = classes_of("masquerade_classes", conf.masquerade_classes);
+    maps.canonical_extension = has_word(conf.propagate_unmatched_extensions, "canonical");
+    maps.virtual_extension = has_word(conf.propagate_unmatched_extensions, "virtual");
+}
+
+static void failed(struct cleanup *c, const struct why *why)
+{
+    cleanup_fail(c, "4.3.0", "%s", why_text(why));
+    msg_warn("%s: %s", c->d.queue_id != NULL ? c->d.queue_id : "NOQUEUE", why_text(why));
+}
+
+/*
+ * The addresses that a table gives for this one, in canonical form: a value that is only "@domain"
+ * keeps the local part, and ext goes to each that has none of its own.
+ */
+static size_t results(struct cleanup *c, const char *address, struct str value, struct str ext,
+                      const char ***out)
+{
+    struct addr_list list;
+    struct buf one = BUF(16384), canonical = BUF(16384);
+    size_t n = 0;
+
+    addr_list_parse(c->mem, value, (size_t)conf.header_address_token_limit, &list);
+    *out = arena_array(c->mem, list.n + 1, sizeof **out);
+    for (const struct addr *a = list.at; a < list.at + list.n; a++) {
+        if (a->kind != ADDR_MAILBOX)
+            continue;
+        buf_clear(&one);
+        buf_clear(&canonical);
+        ptrdiff_t at = str_rfind(strz(address), '@');
+        if (a->local.n == 0 && a->domain.n > 0)
+            buf_add(&one, at < 0 ? strz(address) : str_upto(strz(address), (size_t)at));
+        else
+            buf_add(&one, a->local);
+        if (a->local.n > 0)
+            buf_add(&one, ext);
+        if (a->domain.n > 0) {
+            buf_addc(&one, '@');
+            buf_add(&one, a->domain);
+        }
+        rewrite_address(REWRITE_LOCAL, one.p, &canonical);
+        if (canonical.n > (size_t)conf.virtual_alias_address_length_limit)
+            cleanup_fail(c, "4.6.0", "address in table is too long");
+        else if (canonical.n > 0)
+            (*out)[n++] = arena_strz(c->mem, buf_str(&canonical));
+    }
+    buf_free(&one);
+    buf_free(&canonical);
+    return n;
+}
+
+/* One lookup: how many addresses it gives, 0 for none, -1 for a failed table. */
+static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const char *address,
+                         const char ***out)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT), ext = BUF(4096);
+    struct why why = WHY;
+    ptrdiff_t n = 0;
+
+    enum dict_answer answer = route_find(m, address, &value, &ext, &why);
+    if (answer == DICT_FAILED) {
+        failed(c, &why);
+        n = -1;
+    } else if (answer == DICT_FOUND) {
+        n = (ptrdiff_t)results(c, address, buf_str(&value), keep_ext ? buf_str(&ext) : STR(""),
+                               out);
+        if (n == 0)
+            msg_warn("%s: no address in the entry for %s", maps_parameter(m), address);
+    }
+    buf_free(&value);
+    buf_free(&ext);
+    why_free(&why);
+    return n;
+}
+
+/* A canonical map is followed until nothing changes any more. */
+static int map_once(struct cleanup *c, struct maps *m, struct buf *address)
+{
+    enum { NESTING = 10 };
+    const char **found;
+
+    for (int i = 0; i < NESTING; i++) {
+        ptrdiff_t n = look_up(c, m, maps.canonical_extension, address->p, &found);
+        if (n < 0)
+            return -1;
+        if (n == 0 || str_ieqz(buf_str(address), found[0]))
+            return 0;
+        if (n > 1)
+            msg_warn("%s: %s has several results, only the first is used", maps_parameter(m),
+                     address->p);
+        buf_setz(address, found[0]);
+    }
+    cleanup_fail(c, "4.6.0", "unreasonable %s map nesting for %s", maps_parameter(m), address->p);
+    return -1;
+}
+
+/* Masquerading: a host below one of masquerade_domains becomes that domain. "!host" is left as it
+ * is. */
+static void masquerade(struct buf *address)
+{
+    struct str rest = strz(conf.masquerade_domains), word;
+    ptrdiff_t at = str_rfind(buf_str(address), '@');
+
+    if (at < 0 || conf.masquerade_domains[0] == 0)
+        return;
+    struct str local = str_upto(buf_str(address), (size_t)at);
+    struct str domain = str_from(buf_str(address), (size_t)at + 1);
+    struct str exceptions = strz(conf.masquerade_exceptions);
+    while (str_word(&exceptions, ", \t\r\n", &word))
+        if (str_ieq(word, local))
+            return;
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        bool leave = word.p[0] == '!';
+        if (leave)
+            word = str_from(word, 1);
+        bool below =
+            word.n < domain.n && str_iends(domain, word) && domain.p[domain.n - word.n - 1] == '.';
+        if (!below && !str_ieq(domain, word))
+            continue;
+        if (!leave && below) {
+            buf_cut(address, (size_t)at + 1);
+            buf_add(address, word);
+        }
+        return;
+    }
+}
+
+int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf *address)
+{
+    const struct {
+        struct maps *m;
+        unsigned classes;
+    } steps[] = {{maps.sender_canonical, maps.sender_classes},
+                 {maps.rcpt_canonical, maps.rcpt_classes},
+                 {maps.canonical, maps.canonical_classes}};
+
+    if (address->n == 0)
+        return 0;
+    for (size_t i = 0; i < 3; i++)
+        if ((steps[i].classes & class) != 0 && !maps_empty(steps[i].m) &&
+            map_once(c, steps[i].m, address) < 0)
+            return -1;
+    if ((maps.masquerade_classes & class) != 0)
+        masquerade(address);
+    return 0;
+}
+
+struct expansion {
+    const char *address;
+    int64_t depth;
+};
+
+/*
+ * Breadth is bounded by virtual_alias_expansion_limit, depth by virtual_alias_recursion_limit. An
+ * address that was met before in this expansion is not followed again, so loops end; what only
+ * leads back to itself stays as it is.
+ */
+int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out)
+{
+    VEC(struct expansion) todo = {0};
+    VEC(const char *) done = {0};
+    struct hash *met = NULL;
+    int result = 0;
+
+    *VEC_ADD(&todo) = (struct expansion){address, 0};
+    for (size_t i = 0; i < todo.n && result == 0; i++) {
+        struct expansion now = todo.at[i];
+        const char **found;
+        ptrdiff_t n = maps_empty(maps.virtual)
+                          ? 0
+                          : look_up(c, maps.virtual, maps.virtual_extension, now.address, &found);
+        bool itself = n == 0;
+        if (n > 0 && met == NULL) {
+            met = hash_new();
+            hash_put(met, strz(now.address), c);
+        }
+        for (ptrdiff_t k = 0; k < n; k++) {
+            if (strcasecmp(found[k], now.address) == 0)
+                itself = true;
+            else if (hash_put(met, strz(found[k]), c) == NULL)
+                *VEC_ADD(&todo) = (struct expansion){found[k], now.depth + 1};
+        }
+        if (itself)
+            *VEC_ADD(&done) = now.address;
+        if (n < 0 || now.depth > conf.virtual_alias_recursion_limit ||
+            todo.n > (size_t)conf.virtual_alias_expansion_limit) {
+            cleanup_fail(c, "4.6.0", "unreasonable virtual_alias_maps map expansion for %s",
+                         address);
+            result = -1;
+        }
+    }
+    if (done.n == 0)
+        *VEC_ADD(&done) = address;
+    out->n = done.n;
+    out->at = arena_array(c->mem, done.n, sizeof *out->at);
+    memcpy(out->at, done.at, done.n * sizeof *out->at);
+    VEC_FREE(&todo);
+    VEC_FREE(&done);
+    hash_free(&met, NULL);
+    return result;
+}
+
+int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address,
+                     struct buf *bcc)
+{
+    struct maps *m = which == BCC_SENDER ? maps.sender_bcc : maps.rcpt_bcc;
+    struct why why = WHY;
+    int result = 0;
+
+    if (maps_empty(m))
+        return 0;
+    if (route_find(m, address, bcc, NULL, &why) == DICT_FAILED) {
+        failed(c, &why);
+        result = -1;
+    }
+    why_free(&why);
+    return result;
+}
