@@ -8,19 +8,24 @@
 #include "base/why.h"
 
 /*
- * params.def: P(type, name, default, low, high, help). Types and their C type here:
- *   STR   const char *  $name expanded          RAW   const char *  not expanded (expanded later by its user)
+ * The types of params.def and their C types here:
+ *   STR   const char *  $name expanded
+ *   RAW   const char *  as written: its user expands it later, with more names
  *   INT   int64_t       low..high (high 0: no bound)
- *   TIME  int64_t       seconds, suffix s m h d w; the help text's last letter in () is the default unit
- *   BOOL  bool          yes/no
- * So conf.smtpd_timeout is the value of smtpd_timeout, after main.cf, master.cf -o and the command line.
- * It never changes while a process lives: a reload starts new processes.
+ *   TIME  int64_t       seconds, written with s m h d w; without one in the unit of the default
+ *   BOOL  bool          yes or no
+ * So conf.smtpd_timeout is the value of smtpd_timeout, after main.cf, master.cf -o and the command
+ * line; conf._2bounce_notice_recipient that of 2bounce_notice_recipient. It never changes while a
+ * process lives: a reload starts new processes.
  */
 #define CONF_STR  const char *
 #define CONF_RAW  const char *
 #define CONF_INT  int64_t
 #define CONF_TIME int64_t
 #define CONF_BOOL bool
+/* Where main.cf is when neither -c nor MAIL_CONFIG says so. */
+#define CONF_DEFAULT_DIR "/etc/postfix"
+
 struct conf {
 #define P(type, name, def, low, high, help) CONF_##type name;
 #include "conf/params.def"
@@ -29,21 +34,41 @@ struct conf {
 extern struct conf conf;
 
 /*
- * Reads DIR/main.cf (dir null: MAIL_CONFIG or the default). overrides: "name=value" strings in order, from -o.
- * service: the name in master.cf, for $service_name and <service>_x parameters. -1: why names file, line,
- * parameter and what would be right. Warnings (unknown names in use, parameters without effect) go to the log.
+ * Reads DIR/main.cf (dir null: MAIL_CONFIG or the default). overrides: "name=value" strings in
+ * order, from -o, up to a null; may be null. service: the name in master.cf, for $service_name; may
+ * be null. -1: why names file, line, parameter and what would be right. A second call replaces all.
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
 const char *conf_dir(void); /* the configuration directory in use */
+void conf_unload(void); /* frees all; for tests */
 
-/* By name, for user-defined parameters, restriction classes and computed names: expanded; null if not set
- * anywhere. The text lives as long as the process. */
+/* The lmtp program is the smtp program: from here on every conf.smtp_x holds the value of lmtp_x,
+ * where there is one (smtp_helo_name: that of lmtp_lhlo_name, and so on). After conf_load. */
+void conf_use_lmtp(void);
+
+/* Logs each parameter that is set in main.cf and known to have no effect here. Master does, once.
+ */
+void conf_warn_ignored(void);
+
+/* Removes from the environment what import_environment does not name, and sets what it gives as
+ * name=value. After conf_load. */
+void conf_clean_environment(void);
+
+/* By name, for user-defined parameters, restriction classes and computed names: the value expanded,
+ * or the default; null if there is neither. A value that cannot be expanded ends the process. The
+ * text lives as long as the process. */
 const char *conf_find(const char *name);
-/* Expands $name in text from other sources (tables' arguments, master.cf). */
+bool conf_is_set(const char *name); /* in main.cf or with -o */
+/* Expands $name in text from other sources (arguments of tables, master.cf), appended to out. */
 int conf_expand(const char *text, struct buf *out, struct why *why);
+/* As conf_find, not expanded. Fits conf_expand_text. */
+const char *conf_find_raw(struct str name, void *unused);
 
-/* <prefix><suffix> if set in main.cf, else the default given: the per-transport parameters, for example
- * conf_int_of("relay", "_destination_concurrency_limit", conf.default_destination_concurrency_limit). */
+/* <prefix><suffix> if set in main.cf or a parameter with a default of its own, else the default
+ * given: the per-transport parameters, for example
+ * conf_int_of("relay", "_destination_concurrency_limit",
+ * conf.default_destination_concurrency_limit) A malformed value ends the process. A time without
+ * unit is in seconds. */
 int64_t conf_int_of(const char *prefix, const char *suffix, int64_t otherwise);
 int64_t conf_time_of(const char *prefix, const char *suffix, int64_t otherwise);
 const char *conf_str_of(const char *prefix, const char *suffix, const char *otherwise);

@@ -40,7 +40,7 @@ struct conf_option {
 };
 
 struct conf_service {
-    const char *name; /* "smtp", "127.0.0.1:10025", "public/x"? never: the class is is_private */
+    const char *name; /* "smtp", "127.0.0.1:10025" */
     enum conf_service_type type;
     bool is_private;
     bool unprivileged;
@@ -76,8 +76,8 @@ const char *conf_service_type_name(enum conf_service_type t);
 /* The last entry of that name and type, or null. */
 const struct conf_service *conf_master_find(const struct conf_master *m, const char *name,
                                             enum conf_service_type type);
-/* Does "name/type name.type type" patterns of master_service_disable (or of postconf -M) take in
- * this service? Patterns: "inet" (postconf: "*" and null match all), "smtp/inet". */
+/* Patterns as in master_service_disable and postconf -M: "smtp/inet" one service, "inet" all of
+ * that type; "*" stands for any name or type. */
 bool conf_service_matches(const struct conf_service *s, struct str pattern);
 bool conf_master_disabled(const struct conf_service *s);
 
