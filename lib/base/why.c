@@ -80,18 +80,24 @@ const char *why_text(const struct why *w)
 
 void why_copy(struct why *to, const struct why *from)
 {
+    if (to == NULL)
+        return;
     memcpy(to->code, from->code, sizeof to->code);
     buf_set(&to->text, buf_str(&from->text));
 }
 
 void why_clear(struct why *w)
 {
+    if (w == NULL)
+        return;
     w->code[0] = 0;
     buf_clear(&w->text);
 }
 
 void why_free(struct why *w)
 {
+    if (w == NULL)
+        return;
     w->code[0] = 0;
     buf_free(&w->text);
 }

@@ -286,12 +286,16 @@ static void call_close(struct call **k)
 
 /*
  * A UNIX socket that was closed with our request unread fails with EPIPE or ECONNRESET; one whose
- * owner read the request and ended then shows a plain end. So an error, and only an error, means
+ * owner read the request and ended then shows a plain end. So these errors, and only they, mean
  * that nobody has seen the request.
  */
 static bool was_unread(const struct call *k)
 {
-    return stream_state(k->conn->stream) == STREAM_ERROR;
+    const char *error = stream_error(k->conn->stream);
+
+    return stream_state(k->conn->stream) == STREAM_EOF &&
+           (strcmp(error, strerrordesc_np(EPIPE)) == 0 ||
+            strcmp(error, strerrordesc_np(ECONNRESET)) == 0);
 }
 
 static struct call *call_send(struct channel *c, const struct attrs *ask, int64_t deadline,

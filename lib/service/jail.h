@@ -16,6 +16,7 @@ struct jail {
     unsigned rights; /* enum service_right */
     const char *user; /* of the passwd file: conf.mail_owner */
     const char *root; /* chroot there, or null */
+    bool ends_with_parent; /* SIGTERM when master dies */
 };
 
 /* Before jail_enter, from service.paths. Paths are absolute or below the present directory, as seen

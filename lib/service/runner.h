@@ -27,10 +27,11 @@ struct run {
 enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero bytes */
 
 /*
- * (waits) Until the command has ended. 0 and its status as waitpid gives it; -1 and why when it
- * could not be run (4.3.5) or was killed at the deadline (4.3.0 "Command time limit exceeded").
- * The caller feeds and drains in and out from other tasks, or uses files.
+ * runner_run (waits) until the command has ended. 0 and its status as waitpid gives it; -1 and why
+ * when it could not be run (4.3.5) or was killed at the deadline (4.3.0 "Command time limit
+ * exceeded"). The caller feeds and drains in and out from other tasks, or uses files.
  */
+void runner_start(void); /* by service_main, before the jail */
 int runner_run(const struct run *r, int *status, struct why *why);
 
 #endif

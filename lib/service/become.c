@@ -1,0 +1,82 @@
+#include "service/become.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "service/jail.h"
+
+static bool runs_as_root(void)
+{
+    return geteuid() == 0;
+}
+
+static int refuse_root(uid_t uid, gid_t gid, struct why *why)
+{
+    if (uid == 0 || gid == 0)
+        return why_set(why, "4.3.0", "refusing to act with uid %u gid %u", uid, gid);
+    return 0;
+}
+
+/*
+ * The file system ids belong to the calling thread alone, and the kernel takes the capabilities
+ * that override file permissions from a thread whose fsuid leaves 0, and gives them back after.
+ */
+int become_begin(uid_t uid, gid_t gid, struct why *why)
+{
+    if (!runs_as_root())
+        return 0;
+    if (refuse_root(uid, gid, why) < 0)
+        return -1;
+    setfsgid(gid);
+    setfsuid(uid);
+    /* The calls return the former value, never an error: asking with an invalid one tells. */
+    if ((gid_t)setfsgid((gid_t)-1) == gid && (uid_t)setfsuid((uid_t)-1) == uid)
+        return 0;
+    become_end();
+    return why_set(why, "4.3.0", "cannot act with uid %u gid %u", uid, gid);
+}
+
+void become_end(void)
+{
+    if (!runs_as_root())
+        return;
+    setfsuid(geteuid());
+    setfsgid(getegid());
+}
+
+static int change_ids(uid_t uid, gid_t gid)
+{
+    if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+        return -1;
+    errno = EPERM; /* for the caller, should one of these succeed */
+    return setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setresgid((gid_t)-1, 0, (gid_t)-1) == 0 ? -1
+                                                                                              : 0;
+}
+
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    return (int)syscall(SYS_capset, &head, none);
+}
+
+int become_forever(uid_t uid, gid_t gid, const char *const *dirs, size_t ndirs, struct why *why)
+{
+    if (runs_as_root()) {
+        if (refuse_root(uid, gid, why) < 0)
+            return -1;
+        if (change_ids(uid, gid) < 0)
+            return why_errno(why, "4.3.0", "become uid %u gid %u", uid, gid);
+        if (drop_capabilities() < 0)
+            return why_errno(why, "4.3.0", "drop capabilities");
+    }
+    if (jail_confine_to(dirs, ndirs) < 0)
+        return why_errno(why, "4.3.0", "confine uid %u to %s", uid,
+                         ndirs > 0 ? dirs[0] : "nothing");
+    return 0;
+}

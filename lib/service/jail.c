@@ -1,0 +1,185 @@
+#include "service/jail.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "service/jail_parts.h"
+#include "service/service.h"
+
+/* What a process that stays root may still do. Everything else is gone, also for root. */
+static const struct {
+    unsigned rights; /* all of them */
+    int capability;
+} kept[] = {
+    /* become the recipient: setresuid, setfsuid, setgroups */
+    {RIGHT_SETUID, CAP_SETUID},
+    {RIGHT_SETUID, CAP_SETGID},
+    /* read and mark queue files, which belong to the mail owner */
+    {RIGHT_SETUID | RIGHT_WRITE, CAP_DAC_READ_SEARCH},
+    {RIGHT_SETUID | RIGHT_WRITE, CAP_DAC_OVERRIDE},
+    /* give a new mailbox to its user */
+    {RIGHT_SETUID | RIGHT_WRITE, CAP_CHOWN},
+};
+
+static struct {
+    struct jail_paths paths;
+} jail;
+
+static void add_path(const char *path, bool may_write)
+{
+    struct jail_path p;
+
+    if (jail_path_open(path, may_write, &p))
+        *VEC_ADD(&jail.paths.at) = p;
+    else if (errno != ENOENT)
+        msg_warn("jail: open %s: %m", path);
+}
+
+void jail_read(const char *path)
+{
+    add_path(path, false);
+}
+
+void jail_write(const char *path)
+{
+    add_path(path, true);
+}
+
+void jail_port(int port)
+{
+    *VEC_ADD(&jail.paths.ports) = port;
+}
+
+/* The files of "type:/dir/name" stand in /dir: name itself, name.db and the like. */
+static void read_table(struct str spec)
+{
+    struct buf dir = BUF(4096);
+    ptrdiff_t colon = str_find(spec, ':');
+    struct str path = colon < 0 ? spec : str_from(spec, (size_t)colon + 1);
+    ptrdiff_t slash = str_rfind(path, '/');
+
+    if (path.n > 0 && path.p[0] == '/') {
+        buf_add(&dir, str_upto(path, slash > 0 ? (size_t)slash : 1));
+        jail_read(dir.p);
+    }
+    buf_free(&dir);
+}
+
+void jail_read_tables(const char *list)
+{
+    struct str rest = strz(list), word;
+
+    while (str_word_braces(&rest, ", \t\r\n", &word))
+        read_table(word);
+}
+
+static uint64_t kept_capabilities(unsigned rights)
+{
+    uint64_t mask = 0;
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if ((rights & kept[i].rights) == kept[i].rights)
+            mask |= 1ULL << kept[i].capability;
+    return mask;
+}
+
+static int set_capabilities(uint64_t mask)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+        data[i].permitted = data[i].effective = (uint32_t)(mask >> (32 * i));
+    for (int cap = 0; cap <= 63; cap++)
+        if ((mask & 1ULL << cap) == 0)
+            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* beyond the kernel's last: EINVAL */
+    return (int)syscall(SYS_capset, &head, data);
+}
+
+static void enter_root(const char *root)
+{
+    if (chroot(root) < 0 || chdir("/") < 0)
+        msg_fatal("chroot %s: %m", root);
+}
+
+static void become_owner(const struct passwd *pw)
+{
+    if (setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+        setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+        msg_fatal("become user %s: %m", pw->pw_name);
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0)
+        msg_panic("user %s may become root again", pw->pw_name);
+}
+
+static void drop_root(const struct jail *j)
+{
+    bool stays = (j->rights & RIGHT_SETUID) != 0;
+    const struct passwd *pw = getpwnam(j->user);
+
+    if (pw == NULL)
+        msg_fatal("mail_owner: no such user: %s", j->user);
+    if (pw->pw_uid == 0)
+        msg_fatal("mail_owner: %s has uid 0", j->user);
+    if ((stays ? setgroups(0, NULL) : initgroups(pw->pw_name, pw->pw_gid)) < 0)
+        msg_fatal("groups of user %s: %m", j->user);
+    if (j->root != NULL)
+        enter_root(j->root);
+    /* The bounding set can be cut down only before the uid changes. */
+    uint64_t needed = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID;
+    if (set_capabilities(stays ? kept_capabilities(j->rights) : needed) < 0)
+        msg_fatal("capset: %m");
+    if (!stays) {
+        become_owner(pw);
+        set_capabilities(0);
+    }
+}
+
+void jail_enter(const struct jail *j)
+{
+    if (JAIL_SANITIZED)
+        jail_read("/proc/self"); /* the leak checker */
+    if (geteuid() == 0)
+        drop_root(j);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        msg_fatal("no_new_privs: %m");
+    if (j->ends_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
+        msg_fatal("parent death signal: %m");
+    if (jail_landlock(&jail.paths, (j->rights & RIGHT_NET) != 0) < 0)
+        msg_fatal("landlock: %m");
+    VEC_EACH (&jail.paths.at, p)
+        close(p->fd);
+    VEC_FREE(&jail.paths.at);
+    VEC_FREE(&jail.paths.ports);
+    jail_seccomp(j->rights);
+}
+
+int jail_confine_to(const char *const *dirs, size_t ndirs)
+{
+    struct jail_paths only = {0};
+    int result = 0;
+
+    for (size_t i = 0; i < ndirs && result == 0; i++) {
+        struct jail_path p;
+        if (jail_path_open(dirs[i], true, &p))
+            *VEC_ADD(&only.at) = p;
+        else
+            result = -1;
+    }
+    if (result == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        result = jail_landlock(&only, false);
+    int saved = errno;
+    VEC_EACH (&only.at, p)
+        close(p->fd);
+    VEC_FREE(&only.at);
+    errno = saved;
+    return result;
+}

@@ -1,0 +1,42 @@
+/* jail_parts.h - between jail.c, jail_landlock.c and jail_seccomp.c */
+#ifndef SERVICE_JAIL_PARTS_H
+#define SERVICE_JAIL_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/vec.h"
+
+/* One path that stays reachable, opened before the chroot. */
+struct jail_path {
+    int fd; /* O_PATH */
+    bool may_write, is_dir;
+};
+struct jail_paths {
+    VEC(struct jail_path) at;
+    VEC(int) ports;
+};
+
+bool jail_path_open(const char *path, bool may_write, struct jail_path *out); /* false: errno */
+/* Nothing but these paths and ports from now on. any_port: TCP is not restricted. 0, or -1 and
+ * errno; a kernel without Landlock: 0. */
+int jail_landlock(const struct jail_paths *paths, bool any_port);
+
+/* The allow-list of the rights. Ends the process when it fails. */
+void jail_seccomp(unsigned rights);
+
+/* A debug build needs more: leak detection reads /proc and stops threads by ptrace. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { JAIL_SANITIZED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+enum { JAIL_SANITIZED = 1 };
+#else
+enum { JAIL_SANITIZED = 0 };
+#endif
+#else
+enum { JAIL_SANITIZED = 0 };
+#endif
+bool jail_is_valgrind(void);
+
+#endif

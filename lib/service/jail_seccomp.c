@@ -1,0 +1,387 @@
+/*
+ * The system calls of each right, as an allow-list. A call that is not in it is logged by name and
+ * ends the process. The tables are the documentation: which right opens what, and why.
+ *
+ * Arguments are looked at where the call alone says too little: memory is never made executable,
+ * only UNIX sockets without RIGHT_NET or RIGHT_DNS, no thread but those that task_fsync needs, no
+ * file opened for writing without RIGHT_WRITE, no signal to another process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "service/jail_parts.h"
+#include "service/service.h"
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+
+enum {
+    ALWAYS = 0, /* every process */
+    FILES = RIGHT_READ | RIGHT_WRITE,
+    INET = RIGHT_NET | RIGHT_DNS,
+};
+
+/* Allowed when the process has any of the rights. */
+struct rule {
+    unsigned rights;
+    int call;
+};
+#define C(rights, name)                                                                            \
+    {                                                                                              \
+        rights, SCMP_SYS(name)                                                                     \
+    }
+
+static const struct rule plain[] = {
+    /* descriptors it has, or gets from its listening sockets and channels */
+    C(ALWAYS, read),
+    C(ALWAYS, write),
+    C(ALWAYS, readv),
+    C(ALWAYS, writev),
+    C(ALWAYS, pread64),
+    C(ALWAYS, pwrite64),
+    C(ALWAYS, lseek),
+    C(ALWAYS, close),
+    C(ALWAYS, close_range),
+    C(ALWAYS, dup),
+    C(ALWAYS, dup2),
+    C(ALWAYS, dup3),
+    C(ALWAYS, fcntl),
+    C(ALWAYS, pipe2),
+    C(ALWAYS, fstat),
+    C(ALWAYS, fstatfs),
+    C(ALWAYS, flock),
+    /* looking at names gives no content; changed tables are noticed so */
+    C(ALWAYS, stat),
+    C(ALWAYS, lstat),
+    C(ALWAYS, newfstatat),
+    C(ALWAYS, statx),
+    C(ALWAYS, getcwd),
+    /* sockets; which kinds may be made is below */
+    C(ALWAYS, accept),
+    C(ALWAYS, accept4),
+    C(ALWAYS, connect),
+    C(ALWAYS, sendto),
+    C(ALWAYS, recvfrom),
+    C(ALWAYS, sendmsg),
+    C(ALWAYS, recvmsg),
+    C(ALWAYS, sendmmsg),
+    C(ALWAYS, recvmmsg),
+    C(ALWAYS, shutdown),
+    C(ALWAYS, getsockname),
+    C(ALWAYS, getpeername),
+    C(ALWAYS, getsockopt),
+    C(ALWAYS, setsockopt),
+    C(ALWAYS, sendfile),
+    C(ALWAYS, splice),
+    C(INET, bind),
+    /* waiting */
+    C(ALWAYS, epoll_create1),
+    C(ALWAYS, epoll_ctl),
+    C(ALWAYS, epoll_wait),
+    C(ALWAYS, epoll_pwait),
+    C(ALWAYS, epoll_pwait2),
+    C(ALWAYS, poll),
+    C(ALWAYS, ppoll),
+    C(ALWAYS, select),
+    C(ALWAYS, pselect6),
+    C(ALWAYS, eventfd2),
+    C(ALWAYS, signalfd4),
+    C(ALWAYS, timerfd_create),
+    C(ALWAYS, timerfd_settime),
+    C(ALWAYS, nanosleep),
+    C(ALWAYS, clock_nanosleep),
+    C(ALWAYS, futex),
+    C(ALWAYS, sched_yield),
+    C(ALWAYS, restart_syscall),
+    /* memory; not executable, below */
+    C(ALWAYS, brk),
+    C(ALWAYS, munmap),
+    C(ALWAYS, mremap),
+    C(ALWAYS, madvise),
+    C(ALWAYS, mincore),
+    C(ALWAYS, membarrier),
+    /* time, randomness, itself */
+    C(ALWAYS, clock_gettime),
+    C(ALWAYS, clock_getres),
+    C(ALWAYS, gettimeofday),
+    C(ALWAYS, time),
+    C(ALWAYS, getrandom),
+    C(ALWAYS, getpid),
+    C(ALWAYS, gettid),
+    C(ALWAYS, getppid),
+    C(ALWAYS, getuid),
+    C(ALWAYS, geteuid),
+    C(ALWAYS, getgid),
+    C(ALWAYS, getegid),
+    C(ALWAYS, getgroups),
+    C(ALWAYS, uname),
+    C(ALWAYS, umask),
+    C(ALWAYS, getrusage),
+    C(ALWAYS, getrlimit),
+    C(ALWAYS, sysinfo),
+    C(ALWAYS, sched_getaffinity),
+    C(ALWAYS, times),
+    C(ALWAYS, exit),
+    C(ALWAYS, exit_group),
+    /* its signal handlers, its thread's bookkeeping */
+    C(ALWAYS, rt_sigaction),
+    C(ALWAYS, rt_sigprocmask),
+    C(ALWAYS, rt_sigreturn),
+    C(ALWAYS, rt_sigpending),
+    C(ALWAYS, sigaltstack),
+    C(ALWAYS, set_robust_list),
+    C(ALWAYS, rseq),
+    C(ALWAYS, set_tid_address),
+
+    /* names below the paths of the jail; Landlock holds the paths */
+    C(FILES, access),
+    C(FILES, faccessat),
+    C(FILES, faccessat2),
+    C(FILES, readlink),
+    C(FILES, readlinkat),
+    C(FILES, getdents64),
+    C(FILES, chdir),
+    C(FILES, fchdir),
+    C(FILES, inotify_init1),
+    C(FILES, inotify_add_watch),
+    C(FILES, inotify_rm_watch),
+    C(FILES, fadvise64),
+    C(FILES, statfs),
+    /* creating, changing, removing */
+    C(RIGHT_WRITE, mkdir),
+    C(RIGHT_WRITE, mkdirat),
+    C(RIGHT_WRITE, rmdir),
+    C(RIGHT_WRITE, unlink),
+    C(RIGHT_WRITE, unlinkat),
+    C(RIGHT_WRITE, rename),
+    C(RIGHT_WRITE, renameat),
+    C(RIGHT_WRITE, renameat2),
+    C(RIGHT_WRITE, link),
+    C(RIGHT_WRITE, linkat),
+    C(RIGHT_WRITE, chmod),
+    C(RIGHT_WRITE, fchmod),
+    C(RIGHT_WRITE, fchmodat),
+    C(RIGHT_WRITE, truncate),
+    C(RIGHT_WRITE, ftruncate),
+    C(RIGHT_WRITE, fallocate),
+    C(RIGHT_WRITE, fsync),
+    C(RIGHT_WRITE, fdatasync),
+    C(RIGHT_WRITE, msync),
+    C(RIGHT_WRITE, sync_file_range),
+    C(RIGHT_WRITE, utimensat),
+    C(RIGHT_WRITE, copy_file_range),
+    C(RIGHT_WRITE, pwritev),
+    C(RIGHT_WRITE, preadv),
+
+    /* becoming somebody else; what for is bounded by the capabilities that are left (jail.c) */
+    C(RIGHT_SETUID, setfsuid),
+    C(RIGHT_SETUID, setfsgid),
+    C(RIGHT_SETUID, setresuid),
+    C(RIGHT_SETUID, setresgid),
+    C(RIGHT_SETUID, setuid),
+    C(RIGHT_SETUID, setgid),
+    C(RIGHT_SETUID, setgroups),
+    C(RIGHT_SETUID, getresuid),
+    C(RIGHT_SETUID, getresgid),
+    C(RIGHT_SETUID, capset),
+    C(RIGHT_SETUID, capget),
+    C(RIGHT_SETUID, chown),
+    C(RIGHT_SETUID, fchown),
+    C(RIGHT_SETUID, fchownat),
+    C(RIGHT_SETUID, lchown),
+
+    /* children of the same program, which confine themselves further */
+    C(RIGHT_FORK, fork),
+    C(RIGHT_FORK, vfork),
+    C(RIGHT_FORK, clone),
+    C(RIGHT_FORK, wait4),
+    C(RIGHT_FORK, waitid),
+    C(RIGHT_FORK, kill),
+    C(RIGHT_FORK, tgkill),
+    C(RIGHT_FORK, prctl),
+    C(RIGHT_FORK, pidfd_open),
+    C(RIGHT_FORK, pidfd_send_signal),
+    C(RIGHT_FORK, setsid),
+    C(RIGHT_FORK, setpgid),
+    C(RIGHT_FORK, seccomp),
+    C(RIGHT_FORK, landlock_create_ruleset),
+    C(RIGHT_FORK, landlock_add_rule),
+    C(RIGHT_FORK, landlock_restrict_self),
+};
+
+/* What the leak checker at the end of a sanitized process and Valgrind's own machine call. */
+static const int of_debuggers[] = {
+    SCMP_SYS(clone),      SCMP_SYS(ptrace),     SCMP_SYS(wait4),
+    SCMP_SYS(prctl),      SCMP_SYS(openat),     SCMP_SYS(open),
+    SCMP_SYS(readlink),   SCMP_SYS(readlinkat), SCMP_SYS(access),
+    SCMP_SYS(getdents64), SCMP_SYS(getdents),   SCMP_SYS(process_vm_readv),
+    SCMP_SYS(tgkill),     SCMP_SYS(tkill),      SCMP_SYS(setrlimit),
+    SCMP_SYS(prlimit64),  SCMP_SYS(kill),       SCMP_SYS(fork),
+    SCMP_SYS(unlink),     SCMP_SYS(arch_prctl), SCMP_SYS(mmap),
+    SCMP_SYS(mprotect),   SCMP_SYS(pipe),       SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(gettid),     SCMP_SYS(ioctl),      SCMP_SYS(rt_tgsigqueueinfo),
+};
+
+/* Refused with an error, not with the end: libraries try these and have another way. */
+static const struct {
+    int call, error;
+} soft[] = {
+    {SCMP_SYS(clone3), ENOSYS}, /* its flags are behind a pointer: the C library then uses clone */
+    {SCMP_SYS(io_uring_setup), ENOSYS},
+    {SCMP_SYS(mlock), EPERM},
+    {SCMP_SYS(mbind), EPERM},
+};
+
+static scmp_filter_ctx filter;
+
+static void add(uint32_t action, int call, unsigned argc, const struct scmp_arg_cmp *args)
+{
+    int error = seccomp_rule_add_array(filter, action, call, argc, args);
+    /* EDOM, EEXIST: not a call of this machine, or allowed already without conditions */
+    if (error < 0 && error != -EDOM && error != -EEXIST && error != -EOPNOTSUPP)
+        msg_fatal("seccomp rule for call %d: %s", call, strerror(-error));
+}
+
+static void allow(int call)
+{
+    add(SCMP_ACT_ALLOW, call, 0, NULL);
+}
+
+static void allow_if(int call, struct scmp_arg_cmp a)
+{
+    add(SCMP_ACT_ALLOW, call, 1, &a);
+}
+
+static void allow_if2(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b)
+{
+    add(SCMP_ACT_ALLOW, call, 2, (struct scmp_arg_cmp[]){a, b});
+}
+
+static void add_memory(void)
+{
+    allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
+static void add_sockets(unsigned rights)
+{
+    allow_if(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    allow_if(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    if ((rights & INET) == 0)
+        return;
+    /* Streams too: long DNS answers. Landlock holds the ports. */
+    for (unsigned type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
+        struct scmp_arg_cmp kind = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type);
+        allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET), kind);
+        allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6), kind);
+    }
+}
+
+static void add_files(unsigned rights)
+{
+    if ((rights & RIGHT_WRITE) != 0) {
+        allow(SCMP_SYS(open));
+        allow(SCMP_SYS(openat));
+    } else if ((rights & RIGHT_READ) != 0) {
+        const uint64_t changes = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
+        allow_if(SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, changes, 0));
+        allow_if(SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, changes, 0));
+    }
+}
+
+/* Threads for task_fsync; a process's signals to itself; the names of its threads and memory. */
+static void add_self(unsigned rights)
+{
+    enum { NAME_MEMORY = 0x53564d41 }; /* PR_SET_VMA */
+
+    if ((rights & RIGHT_WRITE) != 0)
+        allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    if ((rights & RIGHT_FORK) == 0) {
+        allow_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        allow_if(SCMP_SYS(kill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, NAME_MEMORY));
+    }
+    /* Limits may be read, not set. */
+    allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+    allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+    allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO));
+    allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
+}
+
+/* The process is about to end, so this may do what a signal handler otherwise should not. No call
+ * of the memory allocator is ever refused, so the handler cannot have interrupted it. */
+static void refused(int signo, siginfo_t *info, void *context)
+{
+    char *name = seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
+
+    (void)context;
+    msg_error("system call %s (%d) is not allowed in this process: see jail_seccomp.c",
+              name != NULL ? name : "unknown", info->si_syscall);
+    msg_flush();
+    signal(signo, SIG_DFL);
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, signo);
+    sigprocmask(SIG_UNBLOCK, &only, NULL);
+    raise(signo);
+    _exit(1);
+}
+
+static void catch_refusals(void)
+{
+    struct sigaction act = {.sa_sigaction = refused, .sa_flags = SA_SIGINFO};
+
+    sigemptyset(&act.sa_mask);
+    if (sigaction(SIGSYS, &act, NULL) < 0)
+        msg_fatal("sigaction: %m");
+}
+
+bool jail_is_valgrind(void)
+{
+#ifdef RUNNING_ON_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
+}
+
+void jail_seccomp(unsigned rights)
+{
+    filter = seccomp_init(SCMP_ACT_TRAP);
+    if (filter == NULL)
+        msg_fatal("seccomp: no memory");
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0); /* done by jail_enter */
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no slower than an unjailed process */
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (plain[i].rights == ALWAYS || (plain[i].rights & rights) != 0)
+            allow(plain[i].call);
+    if (JAIL_SANITIZED || jail_is_valgrind())
+        for (size_t i = 0; i < sizeof of_debuggers / sizeof *of_debuggers; i++)
+            allow(of_debuggers[i]);
+    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
+        add(SCMP_ACT_ERRNO((uint32_t)soft[i].error), soft[i].call, 0, NULL);
+    add_memory();
+    add_sockets(rights);
+    add_files(rights);
+    add_self(rights);
+    catch_refusals();
+    int error = seccomp_load(filter);
+    if (error < 0)
+        msg_fatal("seccomp: %s", strerror(-error));
+    seccomp_release(filter);
+    filter = NULL;
+}

@@ -1,0 +1,284 @@
+/*
+ * The other side of runner.c: a process that forks commands and waits for them. It holds what is
+ * needed to become somebody else, and reads nothing but requests of its parent.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "service/runner_wire.h"
+
+struct command {
+    struct list link;
+    uint32_t id;
+    pid_t pid;
+};
+
+struct helper {
+    int sock, signals;
+    struct list commands;
+    char *message; /* RUNNER_MESSAGE bytes */
+};
+
+/* A request taken apart; the texts stand in helper.message. */
+struct order {
+    const struct runner_ask *ask;
+    char **argv, **env;
+    const char *dir;
+    int fds[2]; /* owned; -1: none */
+};
+
+static void answer(const struct helper *h, uint32_t id, int error, int status)
+{
+    struct runner_answer a = {id, error, status};
+    send(h->sock, &a, sizeof a, MSG_NOSIGNAL);
+}
+
+static char **take_texts(char **at, const char *end, uint32_t n)
+{
+    char **texts = mem_array((size_t)n + 1, sizeof *texts);
+
+    for (uint32_t i = 0; i < n; i++) {
+        char *zero = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+        if (zero == NULL) {
+            free(texts);
+            return NULL;
+        }
+        texts[i] = *at;
+        *at = zero + 1;
+    }
+    return texts;
+}
+
+static bool take_order(struct order *o, char *texts, const char *end)
+{
+    const struct runner_ask *ask = o->ask;
+    size_t room = (size_t)(end - texts);
+
+    if (ask->nargs == 0 || ask->nargs > room || ask->nenv > room)
+        return false;
+    o->argv = take_texts(&texts, end, ask->nargs);
+    o->env = o->argv != NULL ? take_texts(&texts, end, ask->nenv) : NULL;
+    char **dir = o->env != NULL ? take_texts(&texts, end, 1) : NULL;
+    o->dir = dir != NULL ? dir[0] : NULL;
+    free(dir);
+    return o->dir != NULL;
+}
+
+static void order_free(struct order *o)
+{
+    free(o->argv);
+    free(o->env);
+    for (int i = 0; i < 2; i++)
+        if (o->fds[i] >= 0)
+            close(o->fds[i]);
+}
+
+/* Not the group 0 either: files of root may be group-writable. */
+static int become(uid_t uid, gid_t gid)
+{
+    if (geteuid() != 0)
+        return 0;
+    if (uid == 0 || gid == 0) {
+        errno = EPERM;
+        return -1;
+    }
+    return setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0
+               ? -1
+               : 0;
+}
+
+static int set_stdio(const struct order *o)
+{
+    int in = o->fds[0] >= 0 ? o->fds[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int out = o->fds[1] >= 0 ? o->fds[1] : open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    return in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ? -1 : 0;
+}
+
+static void clear_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+/* The child: never returns. report tells the helper what failed; exec closes it. */
+static void __attribute__((noreturn)) run(const struct order *o, int report)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    static const int changed[] = {SIGPIPE, SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++)
+        signal(changed[i], SIG_DFL);
+    setsid();
+    if (set_stdio(o) == 0 && become(o->ask->uid, o->ask->gid) == 0 &&
+        (chdir(o->dir) == 0 || chdir("/") == 0)) {
+        clear_nonblocking(0);
+        clear_nonblocking(1);
+        umask(077);
+        environ = o->env;
+        execvp(o->argv[0], o->argv);
+    }
+    int error = errno;
+    ssize_t n = write(report, &error, sizeof error);
+    (void)n;
+    _exit(127);
+}
+
+static void start(struct helper *h, const struct order *o)
+{
+    int report[2], error = 0;
+
+    if (pipe2(report, O_CLOEXEC) < 0) {
+        answer(h, o->ask->id, errno, 0);
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        run(o, report[1]);
+    if (pid < 0)
+        error = errno;
+    close(report[1]);
+    if (pid > 0 && read(report[0], &error, sizeof error) != sizeof error)
+        error = 0;
+    close(report[0]);
+    if (error != 0) {
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
+        answer(h, o->ask->id, error, 0);
+        return;
+    }
+    struct command *c = mem_new(sizeof *c);
+    c->id = o->ask->id;
+    c->pid = pid;
+    list_add(&h->commands, &c->link);
+}
+
+static void kill_command(const struct helper *h, uint32_t id)
+{
+    LIST_EACH (&h->commands, l) {
+        struct command *c = LIST_OF(l, struct command, link);
+        if (c->id == id)
+            kill(-c->pid, SIGKILL);
+    }
+}
+
+static void reap(struct helper *h)
+{
+    struct signalfd_siginfo info;
+    ssize_t n = read(h->signals, &info, sizeof info);
+    int status;
+    pid_t pid;
+
+    (void)n;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        LIST_EACH (&h->commands, l) {
+            struct command *c = LIST_OF(l, struct command, link);
+            if (c->pid != pid)
+                continue;
+            answer(h, c->id, 0, status);
+            list_drop(&c->link);
+            free(c);
+        }
+}
+
+static void take_fds(struct msghdr *m, struct order *o)
+{
+    size_t n = 0;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c))
+        for (size_t i = 0; c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN(0)) / 4; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            while (n < 2 && (o->ask->has & 1u << n) == 0)
+                n++;
+            if (n < 2)
+                o->fds[n++] = fd;
+            else
+                close(fd);
+        }
+}
+
+/* False when the parent has gone. */
+static bool take_message(struct helper *h)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct iovec iov = {h->message, RUNNER_MESSAGE};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof control};
+    struct order o = {.ask = (const struct runner_ask *)(const void *)h->message, .fds = {-1, -1}};
+
+    ssize_t n = recvmsg(h->sock, &m, MSG_CMSG_CLOEXEC);
+    if (n < (ssize_t)sizeof *o.ask)
+        return n < 0 && errno == EINTR;
+    take_fds(&m, &o);
+    if (o.ask->what == RUNNER_KILL)
+        kill_command(h, o.ask->id);
+    else if (take_order(&o, h->message + sizeof *o.ask, h->message + n))
+        start(h, &o);
+    else
+        answer(h, o.ask->id, EINVAL, 0);
+    order_free(&o);
+    return true;
+}
+
+static int watch_children(void)
+{
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Listening sockets and tables are none of its business. */
+static void close_others(int keep)
+{
+    if (keep > 3)
+        close_range(3, (unsigned)keep - 1, 0);
+    close_range((unsigned)keep + 1, ~0u, 0);
+}
+
+void runner_helper(int sock)
+{
+    struct helper h = {.sock = sock, .message = mem_new(RUNNER_MESSAGE)};
+
+    close_others(sock);
+    signal(SIGTERM, SIG_IGN); /* of the process group: the parent decides */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    list_init(&h.commands);
+    h.signals = watch_children();
+    struct pollfd fds[2] = {{sock, POLLIN, 0}, {h.signals, POLLIN, 0}};
+    for (bool alive = true; alive;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (fds[1].revents != 0)
+            reap(&h);
+        if (fds[0].revents != 0)
+            alive = take_message(&h);
+    }
+    LIST_EACH (&h.commands, l)
+        kill(-LIST_OF(l, struct command, link)->pid, SIGKILL);
+    free(h.message);
+}

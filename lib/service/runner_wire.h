@@ -1,0 +1,34 @@
+/* runner_wire.h - what a jailed process and its helper say to each other; one datagram each */
+#ifndef SERVICE_RUNNER_WIRE_H
+#define SERVICE_RUNNER_WIRE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "service/runner.h"
+
+/* To the helper: this, then (for RUNNER_START) the texts argv, env and dir, each with its zero
+ * byte; standard input and output ride along. */
+enum runner_what { RUNNER_START, RUNNER_KILL };
+struct runner_ask {
+    uint32_t what;
+    uint32_t id; /* of this command, until its answer */
+    uid_t uid;
+    gid_t gid;
+    uint32_t has; /* bit 0: a descriptor for standard input comes along; bit 1: for output */
+    uint32_t nargs, nenv; /* texts of each; then one more: dir */
+};
+
+struct runner_answer {
+    uint32_t id;
+    int32_t error; /* errno of the first step that failed; 0: it ran */
+    int32_t status; /* as waitpid gives it */
+};
+
+enum { RUNNER_MESSAGE = sizeof(struct runner_ask) + RUN_TEXT_MAX };
+
+/* The helper's process; returns when the other end of the socket has closed and all commands have
+ * been ended. */
+void runner_helper(int sock);
+
+#endif

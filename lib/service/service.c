@@ -1,0 +1,199 @@
+#include "service/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "net/addr.h"
+#include "net/sock.h"
+#include "service/jail.h"
+#include "service/openlog.h"
+#include "service/runner.h"
+#include "service/service_process.h"
+#include "service/spawned.h"
+
+static struct process process;
+
+const char *service_name(void)
+{
+    return process.name;
+}
+
+int service_args(char ***argv)
+{
+    if (argv != NULL)
+        *argv = process.argv;
+    return process.argc;
+}
+
+int service_limit(void)
+{
+    return process.limit;
+}
+
+bool service_draining(void)
+{
+    return process.draining;
+}
+
+void service_refresh(const char *what_changed)
+{
+    struct buf text = BUF(300);
+
+    buf_addf(&text, "%s has changed -- restarting", what_changed);
+    drain_begin(&process, text.p);
+    buf_free(&text);
+}
+
+static void load_conf(struct process *p)
+{
+    struct why why = WHY;
+
+    if (conf_load(p->conf_dir, p->name, p->overrides.at, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    why_free(&why);
+}
+
+/* maxproc, shared out by master, or what the parameters say. A lone process takes whatever comes:
+ * its clients are other processes of the suite, whose number has a limit. */
+static void set_limits(struct process *p)
+{
+    enum { CLIENTS_OF_ALONE = 10000 };
+
+    if (p->service->alone)
+        p->limit = CLIENTS_OF_ALONE;
+    else if (p->limit == 0)
+        p->limit = (int)conf_int_of(p->name, "_sessions_per_process", conf.sessions_per_process);
+    if (!p->service->alone)
+        p->max_uses = conf.max_use * p->limit;
+}
+
+static void add_listener(struct process *p, int fd)
+{
+    *VEC_ADD(&p->listeners) = (struct listener){.fd = fd, .active = -1, .process = p};
+}
+
+static void listen_by_hand(struct process *p, const char *at)
+{
+    struct why why = WHY;
+    struct hostport hp;
+    struct addr addr;
+    int fd = -1;
+
+    if (strchr(at, '/') != NULL) {
+        fd = sock_listen_unix(at, SOMAXCONN, 0666, &why);
+    } else {
+        p->type = SERVICE_INET;
+        if (!hostport_parse(strz(at), &hp) || !addr_parse(hp.host, &addr) ||
+            !port_parse(hp.port, &addr.port))
+            msg_fatal("-l %s: ADDRESS:PORT or a path is wanted", at);
+        fd = sock_listen(&addr, SOMAXCONN, &why);
+    }
+    if (fd < 0)
+        msg_fatal("listen on %s: %s", at, why_text(&why));
+    why_free(&why);
+    add_listener(p, fd);
+}
+
+static void open_listeners(struct process *p)
+{
+    for (int i = 0; i < p->inherited; i++) {
+        int fd = SPAWN_LISTEN_FD + i;
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+            msg_fatal("listening socket %d: %m", fd);
+        add_listener(p, fd);
+    }
+    VEC_EACH (&p->listen_at, at)
+        listen_by_hand(p, *at);
+}
+
+static void open_metrics(struct process *p)
+{
+    bool shared = p->spawned && p->metrics_page >= 0;
+
+    metrics_open(shared ? SPAWN_METRICS_FD : -1, p->metrics_page, p->name, p->program);
+    if (p->spawned)
+        close(SPAWN_METRICS_FD);
+    p->page = metrics_mine();
+    p->page->limit = (uint32_t)p->limit;
+}
+
+static void enter_jail(struct process *p)
+{
+    struct jail jail = {
+        .name = p->program,
+        .rights = p->service->rights,
+        .user = conf.mail_owner,
+        .root = p->chroot ? conf.queue_directory : NULL,
+        .ends_with_parent = p->spawned,
+    };
+
+    if (p->unprivileged && (jail.rights & RIGHT_SETUID) != 0) {
+        msg_warn("master.cf: service %s: the unprivileged column says y, so this process cannot "
+                 "become its recipients",
+                 p->name);
+        jail.rights &= ~(unsigned)RIGHT_SETUID;
+    }
+    if (p->service->paths != NULL)
+        p->service->paths();
+    if (!p->free_of_jail)
+        jail_enter(&jail);
+}
+
+/* At the end of each turn of the loop. */
+static void end_turn(void)
+{
+    int64_t turn = task_longest_turn() * 1000;
+
+    if (turn > 0 && (uint64_t)turn > process.page->longest_gap_us)
+        process.page->longest_gap_us = (uint64_t)turn;
+    msg_flush();
+}
+
+static void start(void *arg)
+{
+    struct process *p = arg;
+
+    drain_start(p);
+    if (p->service->start != NULL)
+        p->service->start();
+    clients_start(p);
+}
+
+int service_main(const struct service *s, int argc, char **argv)
+{
+    struct process *p = &process;
+
+    p->service = s;
+    list_init(&p->clients);
+    service_options(p, argc, argv);
+    load_conf(p);
+    service_open_log(p->program, !p->spawned);
+    if (p->debug)
+        msg_debug_topics("all");
+    if (chdir(conf.queue_directory) < 0)
+        msg_fatal("queue_directory: chdir %s: %m", conf.queue_directory);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    tzset();
+    set_limits(p);
+    open_metrics(p);
+    if (s->open != NULL)
+        s->open();
+    open_listeners(p);
+    if ((s->rights & RIGHT_EXEC) != 0)
+        runner_start();
+    enter_jail(p);
+    msg_hold();
+    task_on_turn(end_turn);
+    task_start("start", start, p);
+    task_loop();
+    msg_flush();
+    return 0;
+}

@@ -1,0 +1,364 @@
+/*
+ * Accepting clients, and the life of each kind of client.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "ipc/proto.h"
+#include "net/peer.h"
+#include "net/sock.h"
+#include "net/stream.h"
+#include "service/service_process.h"
+#include "service/spawned.h"
+
+enum {
+    REQUEST_LIMIT = 64 * 1024, /* when the service names none */
+    ANSWER_LIMIT = 1024 * 1024,
+    PASS_WAIT_MS = 10000, /* for a descriptor that was announced by a connection */
+    TRIGGERS = 64, /* bytes of one trigger connection that are looked at */
+};
+
+struct client {
+    struct list link;
+    struct process *process;
+    struct task *task;
+    int fd; /* until the stream owns it */
+    struct peer peer;
+    bool idle; /* a channel between two requests: nothing is lost when it closes */
+};
+
+static bool is_full(const struct process *p)
+{
+    return p->nclients >= p->limit;
+}
+
+/* Several bytes of the same reason that come together are one. */
+static void run_wakes(void *arg)
+{
+    struct process *p = arg;
+
+    while (p->reasons != 0 && !task_is_cancelled()) {
+        int n = __builtin_ctz(p->reasons);
+        p->reasons &= ~(1u << n);
+        p->service->wake((char)('A' + n));
+    }
+    p->waker = NULL;
+}
+
+void clients_wake(struct process *p, char reason)
+{
+    if (p->service->wake == NULL || reason < 'A' || reason > 'Z')
+        return;
+    p->last_used = task_now();
+    p->reasons |= 1u << (reason - 'A');
+    if (p->waker == NULL)
+        p->waker = task_start("wake", run_wakes, p);
+}
+
+/* A trigger is a capital letter; a request begins with an attribute's name. */
+static bool is_trigger(struct process *p, struct stream *s)
+{
+    if (p->service->wake == NULL)
+        return false;
+    struct str first = stream_peek(s);
+    return first.n > 0 && first.p[0] >= 'A' && first.p[0] <= 'Z';
+}
+
+static void take_triggers(struct process *p, struct stream *s)
+{
+    struct str bytes;
+
+    stream_set_idle(s, PASS_WAIT_MS);
+    for (size_t taken = 0; taken < TRIGGERS && (bytes = stream_peek(s)).n > 0; taken += bytes.n) {
+        for (size_t i = 0; i < bytes.n; i++)
+            clients_wake(p, bytes.p[i]);
+        stream_skip(s, bytes.n);
+    }
+}
+
+/* One request of a channel; false when the channel is to be closed. */
+static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
+                          struct attrs *answer, struct arena *mem)
+{
+    const struct service *service = c->process->service;
+    struct why why = WHY;
+
+    if (attrs_recv(s, ask, &why) < 0) {
+        if (stream_state(s) != STREAM_EOF || ask->wire.n > 0)
+            msg_warn("request to %s: %s", c->process->name, why_text(&why));
+        why_free(&why);
+        return false;
+    }
+    attrs_clear(answer);
+    if (service->stream_request != NULL)
+        service->stream_request(s, ask, answer, mem);
+    else
+        service->request(ask, answer, mem);
+    if (attrs_opt(answer, A_STATUS, NULL) == NULL)
+        attrs_put_why(answer, NULL);
+    bool sent = attrs_send(s, answer, &why) == 0;
+    if (!sent && stream_state(s) == STREAM_OK)
+        msg_warn("answer of %s: %s", c->process->name, why_text(&why));
+    why_free(&why);
+    c->process->page->served++;
+    c->process->last_used = task_now();
+    arena_reset(mem);
+    return sent;
+}
+
+/* Between two requests, until one comes or the process drains. */
+static bool next_request(struct client *c, struct stream *s)
+{
+    if (stream_ahead(s) > 0)
+        return true;
+    c->idle = true;
+    enum wait ended = stream_wait(s, 0);
+    c->idle = false;
+    return ended == WAIT_READY;
+}
+
+static void serve_channel(struct client *c, struct arena *mem)
+{
+    struct process *p = c->process;
+    size_t limit = p->service->request_limit > 0 ? p->service->request_limit : REQUEST_LIMIT;
+    struct attrs ask = ATTRS(limit), answer = ATTRS(ANSWER_LIMIT);
+    struct stream *s = attrs_stream(c->fd);
+
+    if (next_request(c, s)) {
+        if (is_trigger(p, s))
+            take_triggers(p, s);
+        else if (p->service->request != NULL || p->service->stream_request != NULL)
+            while (serve_request(c, s, &ask, &answer, mem) && !p->draining && next_request(c, s))
+                ;
+    }
+    attrs_free(&ask);
+    attrs_free(&answer);
+    stream_free(&s);
+}
+
+static void serve_session(struct client *c, struct arena *mem)
+{
+    struct stream *s = stream_new(c->fd);
+
+    c->process->service->session(s, &c->peer, mem);
+    stream_free(&s);
+    c->process->page->served++;
+}
+
+/* A "pass" service gets the client's socket from the process that has spoken with it so far. */
+static bool take_passed(struct client *c)
+{
+    struct attrs hand = ATTRS(REQUEST_LIMIT);
+    struct stream *s = attrs_stream(c->fd);
+
+    stream_set_deadline(s, task_now() + PASS_WAIT_MS);
+    c->fd = attrs_recv(s, &hand, NULL) == 0 ? attrs_take_fd(&hand) : -1;
+    attrs_free(&hand);
+    stream_free(&s);
+    if (c->fd >= 0 && sock_set_nonblocking(c->fd) == 0 && peer_of(&c->peer, c->fd))
+        return true;
+    task_close(c->fd);
+    return false;
+}
+
+static void client_gone(struct client *c)
+{
+    struct process *p = c->process;
+
+    list_drop(&c->link);
+    free(c);
+    p->page->sessions = (uint32_t)--p->nclients;
+    p->last_used = task_now();
+    if (p->max_uses > 0 && p->uses >= p->max_uses)
+        drain_begin(p, NULL);
+    drain_check(p);
+    clients_accept_more(p);
+}
+
+static void client_task(void *arg)
+{
+    struct client *c = arg;
+    struct process *p = c->process;
+    struct arena *mem = arena_new(NULL);
+
+    c->task = task_self();
+    if (p->type == SERVICE_PASS && !take_passed(c))
+        ;
+    else if (p->service->session != NULL)
+        serve_session(c, mem);
+    else
+        serve_channel(c, mem);
+    arena_free(&mem);
+    client_gone(c);
+}
+
+static void client_new(struct process *p, int fd, const struct peer *peer)
+{
+    struct client *c = mem_new(sizeof *c);
+
+    c->process = p;
+    c->fd = fd;
+    c->peer = *peer;
+    list_add(&p->clients, &c->link);
+    p->page->sessions = (uint32_t)++p->nclients;
+    p->uses++;
+    p->last_used = task_now();
+    c->task = task_start(p->program, client_task, c);
+    if (is_full(p) && !p->told_full) {
+        p->told_full = true;
+        drain_tell(p, SPAWN_FULL);
+    }
+}
+
+/* Enough has gone that it is worth telling. */
+void clients_accept_more(struct process *p)
+{
+    int enough = p->limit - p->limit / 8 - 1;
+
+    if (p->told_full && p->nclients <= enough && !p->draining) {
+        p->told_full = false;
+        drain_tell(p, SPAWN_ROOM);
+    }
+    if (is_full(p) || p->paused)
+        return;
+    VEC_EACH (&p->listeners, l)
+        if (l->task != NULL)
+            task_wake(l->task);
+}
+
+static bool may_accept(const struct process *p)
+{
+    return !is_full(p) && !p->paused;
+}
+
+/* Errors that the next call may not have; the others end the process and master starts anew. */
+static bool passes(int error)
+{
+    return error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPROTO ||
+           error == ENETDOWN || error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+/* No descriptor or memory free: sessions must end first. */
+static void wait_for_room(const char *what)
+{
+    enum { PAUSE_MS = 1000 };
+    msg_warn("accept %s: %m", what);
+    task_sleep(task_now() + PAUSE_MS);
+}
+
+static void rest(struct listener *l)
+{
+    task_close(l->active);
+    l->active = -1;
+}
+
+static void take_part(struct listener *l)
+{
+    if (l->active < 0)
+        l->active = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    if (l->active < 0)
+        wait_for_room(l->process->name);
+}
+
+static void accept_one(struct listener *l)
+{
+    struct process *p = l->process;
+    struct peer peer;
+    int fd = sock_accept(l->active, &peer);
+
+    if (fd >= 0)
+        client_new(p, fd, &peer);
+    else if (errno == EAGAIN)
+        task_wait_again(l->active, POLLIN, 0);
+    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        wait_for_room(p->name);
+    else if (!passes(errno))
+        msg_fatal("accept: %m");
+}
+
+static void listener_gone(struct listener *l)
+{
+    rest(l);
+    task_close(l->fd);
+    l->fd = -1;
+    l->task = NULL;
+}
+
+static void accept_clients(void *arg)
+{
+    struct listener *l = arg;
+
+    while (!l->process->draining && !task_is_cancelled()) {
+        if (may_accept(l->process)) {
+            take_part(l);
+            if (l->active >= 0)
+                accept_one(l);
+        } else {
+            rest(l);
+            task_park(0);
+        }
+    }
+    listener_gone(l);
+}
+
+static void read_fifo(void *arg)
+{
+    struct listener *l = arg;
+    char bytes[TRIGGERS];
+
+    while (!l->process->draining && task_wait_fd(l->fd, POLLIN, 0) == WAIT_READY) {
+        ssize_t n = read(l->fd, bytes, sizeof bytes);
+        for (ssize_t i = 0; i < n; i++)
+            clients_wake(l->process, bytes[i]);
+    }
+    listener_gone(l);
+}
+
+static void read_datagrams(void *arg)
+{
+    enum { DATAGRAM = 64 * 1024 };
+    struct listener *l = arg;
+    char *bytes = mem_new(DATAGRAM);
+
+    while (!l->process->draining && task_wait_fd(l->fd, POLLIN, 0) == WAIT_READY) {
+        ssize_t n = recv(l->fd, bytes, DATAGRAM, MSG_DONTWAIT);
+        if (n > 0 && l->process->service->datagram != NULL)
+            l->process->service->datagram((struct str){bytes, (size_t)n});
+        l->process->last_used = task_now();
+    }
+    free(bytes);
+    listener_gone(l);
+}
+
+void clients_start(struct process *p)
+{
+    task_fn *fn = p->type == SERVICE_FIFO         ? read_fifo
+                  : p->type == SERVICE_UNIX_DGRAM ? read_datagrams
+                                                  : accept_clients;
+
+    p->last_used = task_now();
+    VEC_EACH (&p->listeners, l)
+        l->task = task_start("accept", fn, l);
+}
+
+void clients_stop_accepting(struct process *p)
+{
+    VEC_EACH (&p->listeners, l)
+        if (l->task != NULL)
+            task_cancel(l->task);
+}
+
+void clients_cancel(struct process *p, bool idle_only)
+{
+    LIST_EACH (&p->clients, l) {
+        struct client *c = LIST_OF(l, struct client, link);
+        if (c->idle || !idle_only)
+            task_cancel(c->task);
+    }
+}

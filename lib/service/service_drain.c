@@ -1,0 +1,160 @@
+/*
+ * How a process ends: after a reload, when it was idle or used for long, when a table changed, when
+ * master has gone. And what it says to master meanwhile.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "service/service_process.h"
+#include "service/spawned.h"
+
+enum {
+    STOP_MS = 4000, /* what sessions and tasks have to say good-bye; master waits a little longer */
+    POLL_MS = 20,
+};
+
+static struct {
+    struct process *process; /* for the signal callback */
+} drain;
+
+void drain_tell(struct process *p, char status)
+{
+    if (p->spawned && send(SPAWN_STATUS_FD, &status, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        msg_debug("service", "status to master: %m");
+}
+
+static void wait_for_tasks(size_t others, int64_t deadline)
+{
+    while (task_count() > others && task_now() < deadline)
+        task_sleep(task_now() + POLL_MS);
+}
+
+/* The last task: all sessions have gone, or must go. */
+static void end(void *arg)
+{
+    struct process *p = arg;
+    int64_t deadline = task_now() + STOP_MS;
+
+    if (p->stopping) {
+        clients_cancel(p, false);
+        while (p->nclients > 0 && task_now() < deadline)
+            task_sleep(task_now() + POLL_MS);
+    }
+    p->ender = NULL;
+    if (p->spawned)
+        task_watch(SPAWN_STATUS_FD, 0, NULL, NULL);
+    task_cancel_all();
+    wait_for_tasks(1, deadline);
+    if (task_count() > 1) {
+        msg_flush();
+        _exit(0); /* some task does not look at its waits */
+    }
+    task_on_signal(SIGHUP, NULL);
+    task_on_signal(SIGTERM, NULL);
+    task_on_signal(SIGINT, NULL);
+}
+
+void drain_check(struct process *p)
+{
+    bool done = p->stopping || (p->draining && p->drained && p->nclients == 0);
+
+    if (done && p->ender == NULL)
+        p->ender = task_start("end", end, p);
+}
+
+static void call_drain(void *arg)
+{
+    struct process *p = arg;
+
+    if (p->service->drain != NULL)
+        p->service->drain();
+    p->drained = true;
+    drain_check(p);
+}
+
+void drain_begin(struct process *p, const char *because)
+{
+    if (p->draining)
+        return;
+    if (because != NULL)
+        msg_info("%s", because);
+    p->draining = true;
+    p->page->draining = 1;
+    drain_tell(p, SPAWN_DRAINING);
+    clients_stop_accepting(p);
+    clients_cancel(p, true);
+    task_start("drain", call_drain, p);
+}
+
+static void on_signal(int signo)
+{
+    struct process *p = drain.process;
+
+    if (signo == SIGHUP) {
+        drain_begin(p, NULL);
+        return;
+    }
+    if (p->stopping)
+        return;
+    p->draining = p->stopping = true;
+    clients_stop_accepting(p);
+    drain_check(p);
+}
+
+static void from_master(void *arg, int fd, short events)
+{
+    struct process *p = arg;
+    char bytes[16];
+    ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+    (void)events;
+    for (ssize_t i = 0; i < n; i++) {
+        if (bytes[i] == SPAWN_PAUSE)
+            p->paused = true;
+        else if (bytes[i] == SPAWN_GO)
+            p->paused = false;
+    }
+    if (n > 0) {
+        clients_accept_more(p);
+    } else if (n == 0 || errno != EAGAIN) {
+        task_watch(fd, 0, NULL, NULL);
+        drain_begin(p, NULL);
+    }
+}
+
+/* A process that has had nothing to do for max_idle is not needed. */
+static void watch_idleness(void *arg)
+{
+    struct process *p = arg;
+
+    while (!p->draining) {
+        int64_t due = p->last_used + conf.max_idle * 1000;
+        if (task_now() >= due && p->nclients == 0 && p->waker == NULL)
+            drain_begin(p, NULL);
+        else if (task_sleep(task_now() < due ? due : task_now() + conf.max_idle * 1000) ==
+                 WAIT_CANCELLED)
+            break;
+    }
+    p->idler = NULL;
+}
+
+void drain_start(struct process *p)
+{
+    drain.process = p;
+    p->last_used = task_now();
+    task_on_signal(SIGHUP, on_signal);
+    task_on_signal(SIGTERM, on_signal);
+    task_on_signal(SIGINT, on_signal);
+    if (!p->spawned)
+        return;
+    task_watch(SPAWN_STATUS_FD, POLLIN, from_master, p);
+    if (p->service->alone)
+        drain_tell(p, SPAWN_ALONE);
+    else
+        p->idler = task_start("idle", watch_idleness, p);
+}

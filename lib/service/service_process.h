@@ -1,0 +1,65 @@
+/* service_process.h - a daemon's process, between the service_*.c */
+#ifndef SERVICE_SERVICE_PROCESS_H
+#define SERVICE_SERVICE_PROCESS_H
+
+#include "base/list.h"
+#include "base/vec.h"
+#include "conf/conf_master.h"
+#include "service/metrics.h"
+#include "service/service.h"
+#include "task/task.h"
+
+struct listener {
+    int fd; /* never waited for */
+    int active; /* a copy to wait for; closed while we may not accept, so that the kernel wakes
+                   only who may; -1: none */
+    struct process *process;
+    struct task *task; /* accepts; null once it has ended */
+};
+
+struct process {
+    const struct service *service;
+    const char *program; /* base name of argv[0]: "smtp", also when it runs as relay */
+    const char *name; /* in master.cf */
+    const char *conf_dir;
+    VEC(const char *) overrides; /* name=value, ends in null when loaded */
+    VEC(const char *) listen_at; /* -l */
+    enum conf_service_type type;
+    bool chroot, unprivileged, debug, free_of_jail;
+    bool spawned; /* by master */
+    int inherited; /* listening sockets from master */
+    int metrics_page;
+    int limit; /* clients at a time */
+    int argc;
+    char **argv; /* behind the options */
+
+    VEC(struct listener) listeners;
+    struct list clients; /* struct client */
+    int nclients;
+    int64_t uses, max_uses; /* clients so far, and how many are enough; 0: any number */
+    int64_t last_used; /* task_now() */
+    bool told_full, paused, draining, stopping;
+    struct task *waker; /* runs service.wake while reasons are pending; null if none */
+    uint32_t reasons; /* bit n: 'A' + n */
+    struct task *idler, *ender; /* wait for idleness; for the last client */
+    bool drained; /* service.drain has returned */
+    struct metrics_page *page;
+};
+
+/* service_options.c */
+void service_options(struct process *p, int argc, char **argv); /* exits after a usage error */
+
+/* service_clients.c: accepting, and the life of a client */
+void clients_start(struct process *p);
+void clients_accept_more(struct process *p); /* there is room again, or master said so */
+void clients_stop_accepting(struct process *p); /* and closes the listening sockets */
+void clients_cancel(struct process *p, bool idle_only);
+void clients_wake(struct process *p, char reason);
+
+/* service_drain.c: how a process ends, and what it says to master */
+void drain_start(struct process *p); /* signals, master's channel, idle timer */
+void drain_begin(struct process *p, const char *because);
+void drain_check(struct process *p); /* a client has gone */
+void drain_tell(struct process *p, char status);
+
+#endif

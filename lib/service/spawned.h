@@ -1,0 +1,31 @@
+/* spawned.h - what master and the processes it starts agree on */
+#ifndef SERVICE_SPAWNED_H
+#define SERVICE_SPAWNED_H
+
+/*
+ * Descriptors of a new process: the status channel (a socket pair with master), the metrics file
+ * (the page is option -k), then the listening sockets (their number is option -s). Beside the
+ * options of service.h master gives
+ *   -s COUNT   listening sockets
+ *   -k PAGE    of the metrics file
+ *   -m LIMIT   clients of this process at a time
+ *   -C         chroot to the queue directory
+ *   -U         the unprivileged column says y: RIGHT_SETUID is not granted
+ */
+enum { SPAWN_STATUS_FD = 3, SPAWN_METRICS_FD = 4, SPAWN_LISTEN_FD = 5 };
+
+/*
+ * Bytes on the status channel. A process accepts clients from its start on; one that is told to
+ * pause lets another one fill up first, and is told to go on when that one is full. The end of the
+ * channel means that master has gone: finish the sessions and end.
+ */
+enum spawn_status {
+    SPAWN_FULL = 'F', /* process: takes no more clients for now */
+    SPAWN_ROOM = 'R', /* process: takes clients again */
+    SPAWN_ALONE = 'A', /* process: never start a second one, not even while I drain */
+    SPAWN_DRAINING = 'D', /* process: takes no more clients for good */
+    SPAWN_PAUSE = 'P', /* master */
+    SPAWN_GO = 'G', /* master */
+};
+
+#endif

@@ -1,0 +1,280 @@
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+#include "ipc/trigger.h"
+#include "net/stream.h"
+#include "task/task.h"
+
+#include "test.h"
+
+/* A server in the same process: answers "echo" with its text; "die" closes without an answer. */
+static struct {
+    char path[64];
+    int listener;
+    int accepted, most, now; /* connections: ever, most at a time, now */
+    int requests;
+    bool close_after_each;
+} server;
+
+static void serve(void *arg)
+{
+    struct stream *s = attrs_stream((int)(intptr_t)arg);
+    struct attrs ask = ATTRS(1000), answer = ATTRS(1000);
+
+    server.accepted++;
+    if (++server.now > server.most)
+        server.most = server.now;
+    while (attrs_recv(s, &ask, NULL) == 0) {
+        server.requests++;
+        if (strcmp(attrs_get(&ask, A_REQUEST), "die") == 0)
+            break;
+        task_yield();
+        attrs_clear(&answer);
+        attrs_put_why(&answer, NULL);
+        attrs_putz(&answer, "text", attrs_get(&ask, "text"));
+        attrs_send(s, &answer, NULL);
+        if (server.close_after_each)
+            break;
+    }
+    server.now--;
+    attrs_free(&ask);
+    attrs_free(&answer);
+    stream_free(&s);
+}
+
+static void accept_all(void *arg)
+{
+    (void)arg;
+    while (task_wait_fd(server.listener, POLLIN, 0) == WAIT_READY) {
+        int fd = accept4(server.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            task_start("serve", serve, (void *)(intptr_t)fd);
+    }
+    task_close(server.listener);
+}
+
+static struct task *start_server(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+    memset(&server, 0, sizeof server);
+    snprintf(server.path, sizeof server.path, "/tmp/test_channel.%d", (int)getpid());
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", server.path);
+    unlink(server.path);
+    server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server.listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(server.listener, 20), 0);
+    return task_start("accept", accept_all, NULL);
+}
+
+static void stop_server(struct task *acceptor)
+{
+    task_cancel(acceptor);
+    unlink(server.path);
+}
+
+static int echo(struct channel *c, const char *request, const char *text)
+{
+    struct attrs ask = ATTRS(1000), answer = ATTRS(1000);
+
+    attrs_putz(&ask, A_REQUEST, request);
+    attrs_putz(&ask, "text", text);
+    int result = channel_call(c, &ask, &answer, task_now() + 5000, NULL);
+    if (result == 0)
+        assert_string_equal(attrs_get(&answer, "text"), text);
+    attrs_free(&ask);
+    attrs_free(&answer);
+    return result;
+}
+
+static void keep_alive(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 4);
+
+    (void)arg;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(echo(c, "echo", "hello"), 0);
+    assert_int_equal(server.accepted, 1);
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
+static void replace_dead(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 4);
+
+    (void)arg;
+    server.close_after_each = true;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(echo(c, "echo", "again"), 0);
+    assert_int_equal(server.accepted, 5);
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
+static void ask_once(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 4);
+
+    (void)arg;
+    assert_int_equal(echo(c, "echo", "x"), 0);
+    assert_int_equal(echo(c, "die", "x"), -1);
+    assert_int_equal(server.requests, 2); /* it was read: never sent again */
+    assert_int_equal(echo(c, "echo", "x"), 0);
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
+static int done;
+static void one_of_many(void *arg)
+{
+    assert_int_equal(echo(arg, "echo", "many"), 0);
+    done++;
+}
+
+static void limited(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 3);
+
+    (void)arg;
+    done = 0;
+    for (int i = 0; i < 50; i++)
+        task_start("one", one_of_many, c);
+    while (done < 50)
+        task_yield();
+    assert_int_equal(server.most, 3);
+    assert_int_equal(server.accepted, 3);
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
+static void nobody_there(void *arg)
+{
+    struct channel *c = channel_new("/tmp/test_channel.nobody", 1);
+    struct attrs ask = ATTRS(100), answer = ATTRS(100);
+    struct why why = WHY;
+    int64_t before = task_now();
+
+    (void)arg;
+    attrs_putz(&ask, A_REQUEST, "x");
+    assert_int_equal(channel_call(c, &ask, &answer, before + 150, &why), -1);
+    assert_true(why_later(&why));
+    assert_true(task_now() >= before + 150);
+    assert_true(task_now() < before + 5000);
+    attrs_free(&ask);
+    attrs_free(&answer);
+    why_free(&why);
+    channel_free(&c);
+}
+
+static void stepwise(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 1);
+    struct attrs ask = ATTRS(100), answer = ATTRS(100);
+
+    (void)arg;
+    attrs_putz(&ask, A_REQUEST, "echo");
+    attrs_putz(&ask, "text", "1");
+    struct call *k = channel_begin(c, &ask, 0, NULL);
+    assert_non_null(k);
+    assert_int_equal(channel_end(&k, &answer, NULL), 0);
+    assert_null(k);
+    k = channel_begin(c, &ask, 0, NULL);
+    channel_abort(&k); /* the place is free again, the connection is not used again */
+    assert_int_equal(echo(c, "echo", "2"), 0);
+    assert_int_equal(server.accepted, 2);
+    attrs_free(&ask);
+    attrs_free(&answer);
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
+static void idle_ones_are_closed(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 1);
+
+    (void)arg;
+    conf.ipc_idle = 0;
+    assert_int_equal(echo(c, "echo", "x"), 0);
+    int64_t limit = task_now() + 5000;
+    while (server.now > 0 && task_now() < limit)
+        task_sleep(task_now() + 5);
+    assert_int_equal(server.now, 0);
+    conf.ipc_idle = 5;
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
+static void trigger(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct why why = WHY;
+
+    (void)arg;
+    assert_int_equal(trigger_send(server.path, TRIGGER_WAKE, &why), 0);
+    assert_int_equal(trigger_send("/tmp/test_channel.nobody", TRIGGER_WAKE, &why), -1);
+    why_free(&why);
+    stop_server(acceptor);
+}
+
+static void run(task_fn *fn)
+{
+    conf.ipc_idle = 5;
+    conf.ipc_ttl = 1000;
+    conf.ipc_timeout = 10;
+    msg_to_stderr(false);
+    task_start("test", fn, NULL);
+    task_loop();
+}
+
+TEST(one_connection_serves_many_calls)
+{
+    run(keep_alive);
+}
+TEST(a_connection_that_died_is_replaced)
+{
+    run(replace_dead);
+}
+TEST(a_request_that_was_read_is_not_sent_twice)
+{
+    run(ask_once);
+}
+TEST(concurrency_is_the_number_of_connections)
+{
+    run(limited);
+}
+TEST(an_absent_service_is_waited_for_until_the_deadline)
+{
+    run(nobody_there);
+}
+TEST(a_call_can_be_made_in_steps)
+{
+    run(stepwise);
+}
+TEST(idle_connections_are_closed)
+{
+    run(idle_ones_are_closed);
+}
+TEST(a_trigger_is_one_byte)
+{
+    run(trigger);
+}
+
+RUN_TESTS(T(one_connection_serves_many_calls), T(a_connection_that_died_is_replaced),
+          T(a_request_that_was_read_is_not_sent_twice), T(concurrency_is_the_number_of_connections),
+          T(an_absent_service_is_waited_for_until_the_deadline), T(a_call_can_be_made_in_steps),
+          T(idle_connections_are_closed), T(a_trigger_is_one_byte))
