@@ -28,34 +28,28 @@ enum addr_part {
  * one that is always meant: $myorigin, $mydestination, $inet_interfaces, $proxy_interfaces. */
 typedef enum dict_answer addr_local_fn(const char *domain, struct why *why);
 
-struct addr_query {
-    unsigned parts;
-    const char *delimiters; /* recipient_delimiter: "", "+", "+-" */
-    addr_local_fn *is_local; /* null: no domain is */
-};
-
 /* ext, if not null, gets the extension with its delimiter ("+ext") when a part without it was
- * found, else "". */
-enum dict_answer addr_find(struct maps *m, const char *address, const struct addr_query *q,
-                           struct buf *value, struct buf *ext, struct why *why)
-    __attribute__((warn_unused_result));
+ * found, else "". is_local may be null: no domain is. */
+enum dict_answer addr_find(struct maps *m, const char *address, unsigned parts,
+                           addr_local_fn *is_local, struct buf *value, struct buf *ext,
+                           struct why *why) __attribute__((warn_unused_result));
 
-/* Splits "user+ext" at the first delimiter that is neither first nor last; the length of "user" or
- * the whole length. owner-x and x-request are not split at "-", nor postmaster, MAILER-DAEMON and
- * double-bounce at all (owner_request_special: see conf). */
-size_t addr_ext_at(struct str localpart, const char *delimiters, bool owner_request_special);
+/* The length of "user" in "user+ext": up to the first character of recipient_delimiter, or the
+ * whole length. Not split: what begins with a delimiter, postmaster, MAILER-DAEMON,
+ * $double_bounce_sender, and at "-" owner-list and list-request (owner_request_special). */
+size_t addr_user_length(struct str localpart);
 
 /* domain, then parents: "a.b.c" looks up a.b.c, then b.c and c (parents) or .b.c and .c. */
 enum dict_answer domain_find(struct maps *m, const char *domain, bool parents_match,
                              struct buf *value, struct why *why)
     __attribute__((warn_unused_result));
 
-/* A client's address in an access table: 10.1.2.3, 10.1.2, 10.1, 10; 2001:db8::1, 2001:db8:0:0:..
- * shrinking at colons as the text form has them. */
+/* A client's address in an access table: 10.1.2.3, 10.1.2, 10.1, 10; an IPv6 address shrinks at its
+ * colons. */
 enum dict_answer hostaddr_find(struct maps *m, const char *address, struct buf *value,
                                struct why *why) __attribute__((warn_unused_result));
 
 /* Does parent_domain_matches_subdomains name this parameter? */
-bool parents_match(const char *parameter);
+bool parent_matches(const char *parameter);
 
 #endif

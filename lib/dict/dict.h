@@ -33,6 +33,7 @@ enum dict_flag {
     DICT_REPLACE_DUPLICATE = 128, /* put: keep the last (postmap -r) */
     DICT_KEY_NUL = 256, /* write keys and values with their zero byte (postmap -N) */
     DICT_KEY_BARE = 512, /* or without (postmap -n); neither: as the type's default is */
+    DICT_CREATE = 1024, /* UPDATE: no such table yet is no error */
 };
 
 /* What a type can do. Callers ask this and never compare type names. */
@@ -55,14 +56,18 @@ struct dict {
     char *spec; /* "type:argument", for messages */
     unsigned flags;
     unsigned can; /* the type's, less what its parts cannot (unionmap, proxy) */
+    enum dict_mode mode;
+    unsigned refs; /* a table open for reading is shared by all who name it */
     struct dict_file file;
-    struct list open_tables; /* for dicts_changed */
+    struct list open_tables; /* for sharing and dicts_changed */
+    struct buf folded; /* the key in lower case, while a lookup begins */
 };
 
 /* One per kind, all listed in dict.c. Unsupported operations are null. */
 struct dict_type {
     const char *name;
     unsigned can;
+    const char *suffix; /* of its file: ".db"; "" if the argument is the file; null: no file */
     struct dict *(*open)(const char *arg, enum dict_mode mode, unsigned flags, struct why *why);
     enum dict_answer (*find)(struct dict *d, const char *key, struct buf *value, struct why *why);
     /* DICT_NONE: there was such a key and the flags say to keep it */

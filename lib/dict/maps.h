@@ -16,8 +16,8 @@ const char *maps_parameter(const struct maps *m);
 size_t maps_count(const struct maps *m);
 struct dict *maps_at(struct maps *m, size_t i);
 
-/* Both stop at the first DICT_FAILED: why then begins with the parameter's and the table's name. An
- * empty value counts as not found, with a warning. */
+/* Both stop at the first DICT_FAILED: the log then has the table and the reason, why only
+ * "Temporary lookup failure", for it may reach strangers. An empty value is such a failure too. */
 enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, struct why *why)
     __attribute__((warn_unused_result));
 enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)

@@ -1,0 +1,351 @@
+/*
+ * The list of table types; opening, sharing, folding, and noticing that a file has changed.
+ */
+#include "dict/dict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "dict/dict_types.h"
+
+static const struct dict_type *const types[] = {
+    &dict_btree,  &dict_cidr,     &dict_environ,  &dict_fail,    &dict_hash,
+    &dict_inline, &dict_pcre,     &dict_pipemap,  &dict_randmap, &dict_regexp,
+    &dict_static, &dict_texthash, &dict_unionmap, &dict_unix,
+};
+enum { TYPES = sizeof types / sizeof *types, KEY_LIMIT = 1024 * 1024 };
+
+static struct list open_tables = {&open_tables, &open_tables};
+
+const struct dict_type *dict_type_at(size_t i)
+{
+    return i < TYPES ? types[i] : NULL;
+}
+
+static const struct dict_type *type_by_name(struct str name)
+{
+    for (size_t i = 0; i < TYPES; i++)
+        if (str_eqz(name, types[i]->name))
+            return types[i];
+    return NULL;
+}
+
+struct dict *dict_new(const struct dict_type *type, size_t size)
+{
+    struct dict *d = mem_new(size);
+
+    d->type = type;
+    d->can = type->can;
+    d->file.fd = -1;
+    d->refs = 1;
+    d->folded = BUF(KEY_LIMIT);
+    list_init(&d->open_tables);
+    return d;
+}
+
+/* Files. */
+
+static void note(struct dict_file *f, const struct stat *st)
+{
+    f->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    f->ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+    f->size = st->st_size;
+}
+
+int dict_file_watch(struct dict *d, int fd, struct why *why)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        close(fd);
+        return why_errno(why, "4.3.0", "fstat");
+    }
+    d->file.fd = fd;
+    note(&d->file, &st);
+    return 0;
+}
+
+int dict_file_read(struct dict *d, const char *path, struct buf *text, struct why *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return why_errno(why, "4.3.0", "open %s", path);
+    if (dict_file_watch(d, fd, why) < 0)
+        return why_in(why, "open %s", path);
+    if (file_read_fd(fd, text) < 0)
+        return why_errno(why, "4.3.0", "read %s", path);
+    return text->full ? why_set(why, "4.3.5", "%s: file is too large", path) : 0;
+}
+
+/* A replaced file has lost its last name, an edited one has new times. */
+static bool file_changed(const struct dict_file *f)
+{
+    struct stat st;
+    struct dict_file now;
+
+    if (f->fd < 0)
+        return false;
+    if (fstat(f->fd, &st) < 0 || st.st_nlink == 0)
+        return true;
+    note(&now, &st);
+    return now.mtime_ns != f->mtime_ns || now.ctime_ns != f->ctime_ns || now.size != f->size;
+}
+
+/* A table that could not be opened: every lookup says why. */
+
+struct unavailable {
+    struct dict dict;
+    char *path; /* what may come to exist, or null */
+    struct why why;
+};
+
+static enum dict_answer unavailable_find(struct dict *d, const char *key __attribute__((unused)),
+                                         struct buf *value __attribute__((unused)), struct why *why)
+{
+    struct unavailable *u = (struct unavailable *)d;
+
+    msg_warn("%s is unavailable. %s", d->spec, why_text(&u->why));
+    if (why != NULL)
+        why_copy(why, &u->why);
+    return DICT_FAILED;
+}
+
+static void unavailable_close(struct dict *d)
+{
+    struct unavailable *u = (struct unavailable *)d;
+
+    free(u->path);
+    why_free(&u->why);
+}
+
+static const struct dict_type unavailable = {
+    .name = "unavailable",
+    .can = DICT_SURVIVES_JAIL,
+    .find = unavailable_find,
+    .close = unavailable_close,
+};
+
+static struct dict *open_unavailable(const struct dict_type *type, const char *arg,
+                                     const struct why *why)
+{
+    struct unavailable *u = (struct unavailable *)dict_new(&unavailable, sizeof *u);
+    struct buf path = BUF(8192);
+
+    msg_error("%s", why_text(why));
+    u->why = WHY;
+    why_copy(&u->why, why);
+    if (type != NULL && type->suffix != NULL && why_later(why)) {
+        buf_addf(&path, "%s%s", arg, type->suffix);
+        if (access(path.p, F_OK) < 0)
+            u->path = buf_take(&path);
+    }
+    buf_free(&path);
+    return &u->dict;
+}
+
+static bool changed(struct dict *d)
+{
+    if (d->type == &unavailable) {
+        struct unavailable *u = (struct unavailable *)d;
+        return u->path != NULL && access(u->path, F_OK) == 0;
+    }
+    return file_changed(&d->file);
+}
+
+const char *dicts_changed(void)
+{
+    LIST_EACH (&open_tables, l) {
+        struct dict *d = LIST_OF(l, struct dict, open_tables);
+        if (changed(d))
+            return d->spec;
+    }
+    return NULL;
+}
+
+/* Opening. */
+
+static struct dict *find_open(const char *spec, unsigned flags)
+{
+    LIST_EACH (&open_tables, l) {
+        struct dict *d = LIST_OF(l, struct dict, open_tables);
+        if (d->flags == flags && strcmp(d->spec, spec) == 0)
+            return d;
+    }
+    return NULL;
+}
+
+static int split_spec(const char *spec, const struct dict_type **type, const char **arg,
+                      struct why *why)
+{
+    const char *name = spec;
+
+    if (str_starts(strz(name), STR("proxy:")))
+        name += 6;
+    const char *colon = strchr(name, ':');
+    if (colon == NULL || colon == name || colon[1] == 0)
+        return why_set(why, "4.3.5",
+                       "open dictionary: expecting \"type:name\" form instead of \"%s\"", spec);
+    *arg = colon + 1;
+    *type = type_by_name((struct str){name, (size_t)(colon - name)});
+    if (*type == NULL)
+        return why_set(why, "4.3.5", "unsupported dictionary type: %.*s", (int)(colon - name),
+                       name);
+    return 0;
+}
+
+static struct dict *open_new(const char *spec, enum dict_mode mode, unsigned flags, struct why *why)
+{
+    const struct dict_type *type = NULL;
+    const char *arg = NULL;
+    struct why own = WHY;
+    struct dict *d = NULL;
+
+    if (split_spec(spec, &type, &arg, &own) == 0) {
+        if (mode == DICT_REBUILD && (type->can & DICT_WRITES) == 0)
+            why_set(&own, "4.3.5",
+                    "unsupported dictionary type: %s does not support bulk-mode creation.",
+                    type->name);
+        else if (mode != DICT_READ && (type->can & DICT_WRITES) == 0)
+            why_set(&own, "4.3.5", "%s map requires O_RDONLY access mode", spec);
+        else
+            d = type->open(arg, mode, flags, &own);
+    }
+    if (d == NULL && (flags & DICT_MAY_FAIL) != 0)
+        d = open_unavailable(type, arg, &own);
+    if (d == NULL && why != NULL)
+        why_copy(why, &own);
+    why_free(&own);
+    return d;
+}
+
+struct dict *dict_open(const char *spec, enum dict_mode mode, unsigned flags, struct why *why)
+{
+    struct dict *d = mode == DICT_READ ? find_open(spec, flags) : NULL;
+
+    if (d != NULL) {
+        d->refs++;
+        return d;
+    }
+    d = open_new(spec, mode, flags, why);
+    if (d == NULL)
+        return NULL;
+    d->spec = mem_dupz(spec);
+    d->mode = mode;
+    d->flags = flags;
+    if (mode == DICT_READ)
+        list_add(&open_tables, &d->open_tables);
+    return d;
+}
+
+void dict_close(struct dict **dict)
+{
+    struct dict *d = *dict;
+
+    *dict = NULL;
+    if (d == NULL || --d->refs > 0)
+        return;
+    list_drop(&d->open_tables);
+    if (d->type->close != NULL)
+        d->type->close(d);
+    if (d->file.fd >= 0)
+        close(d->file.fd);
+    buf_free(&d->folded);
+    free(d->spec);
+    free(d);
+}
+
+/* Lookup. */
+
+static const char *fold(struct dict *d, const char *key)
+{
+    if ((d->flags & DICT_FOLD) == 0 || (d->can & DICT_MATCHES) != 0)
+        return key;
+    buf_setz(&d->folded, key);
+    str_lower(d->folded.p, d->folded.n);
+    return d->folded.p;
+}
+
+static enum dict_answer cannot(const struct dict *d, const char *what, struct why *why)
+{
+    why_set(why, "4.3.5", "table %s: %s operation is not supported", d->spec, what);
+    return DICT_FAILED;
+}
+
+/* The value is a file's contents in base64, as postmap -F stored it. */
+static enum dict_answer file_value(struct dict *d, struct buf *value, struct why *why)
+{
+    struct buf plain = BUF(value->max);
+
+    if (!decode_base64(&plain, buf_str(value)) || plain.full) {
+        why_set(why, "4.3.5", "table %s: malformed BASE64 value: %.30s", d->spec, value->p);
+        buf_free(&plain);
+        return DICT_FAILED;
+    }
+    buf_set(value, buf_str(&plain));
+    buf_free(&plain);
+    return DICT_FOUND;
+}
+
+enum dict_answer dict_find(struct dict *d, const char *key, struct buf *value, struct why *why)
+{
+    buf_clear(value);
+    if (*key == 0) {
+        msg_warn("table %s: empty lookup key value is not allowed", d->spec);
+        return DICT_NONE;
+    }
+    if (d->type->find == NULL)
+        return cannot(d, "lookup", why);
+    if (strlen(key) > KEY_LIMIT)
+        return DICT_NONE;
+    enum dict_answer answer = d->type->find(d, fold(d, key), value, why);
+    if (answer == DICT_FOUND && value->full) {
+        why_set(why, "4.3.5", "table %s: value of \"%.100s\" is too long", d->spec, key);
+        return DICT_FAILED;
+    }
+    if (answer == DICT_FOUND && (d->flags & DICT_FILE_VALUES) != 0)
+        return file_value(d, value, why);
+    return answer;
+}
+
+enum dict_answer dict_find_part(struct dict *d, const char *key, struct buf *value, struct why *why)
+{
+    if ((d->can & DICT_MATCHES) == 0)
+        return dict_find(d, key, value, why);
+    buf_clear(value);
+    return DICT_NONE;
+}
+
+enum dict_answer dict_put(struct dict *d, const char *key, const char *value, struct why *why)
+{
+    return d->type->put == NULL ? cannot(d, "update", why)
+                                : d->type->put(d, fold(d, key), value, why);
+}
+
+enum dict_answer dict_drop(struct dict *d, const char *key, struct why *why)
+{
+    return d->type->drop == NULL ? cannot(d, "delete", why) : d->type->drop(d, fold(d, key), why);
+}
+
+enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, struct why *why)
+{
+    buf_clear(key);
+    buf_clear(value);
+    if (d->type->next == NULL)
+        return cannot(d, "sequence", why);
+    enum dict_answer answer = d->type->next(d, key, value, why);
+    return answer == DICT_FOUND && (d->flags & DICT_FILE_VALUES) != 0 ? file_value(d, value, why)
+                                                                      : answer;
+}
+
+int dict_commit(struct dict *d, struct why *why)
+{
+    return d->type->commit == NULL ? 0 : d->type->commit(d, why);
+}

@@ -1,0 +1,84 @@
+/*
+ * cidr:, rules of IP networks. RFC 4632 3.1, RFC 4291 2.3
+ */
+#include <ctype.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "dict/dict_types.h"
+#include "dict/rules.h"
+#include "net/addr.h"
+
+enum { TEXT_LIMIT = 64 * 1024 * 1024 };
+
+struct cidr {
+    struct dict dict;
+    struct rules *rules;
+};
+
+static void *compile(struct str *rest, size_t *groups, struct why *why)
+{
+    struct prefix prefix;
+    size_t n = 0;
+
+    while (n < rest->n && !isspace((unsigned char)rest->p[n]))
+        n++;
+    if (prefix_parse(str_upto(*rest, n), &prefix, why) < 0)
+        return NULL;
+    *rest = str_from(*rest, n);
+    *groups = 0;
+    struct prefix *p = mem_new(sizeof *p);
+    *p = prefix;
+    return p;
+}
+
+static enum rules_answer match(void *pattern, const void *subject,
+                               struct rules_hit *hit __attribute__((unused)),
+                               struct why *why __attribute__((unused)))
+{
+    return prefix_has(pattern, subject) ? RULES_YES : RULES_NO;
+}
+
+static const struct rules_kind kind = {"cidr", false, compile, match, free};
+
+static void cidr_close(struct dict *d)
+{
+    rules_free(&((struct cidr *)d)->rules);
+}
+
+static struct dict *cidr_open(const char *arg, enum dict_mode mode __attribute__((unused)),
+                              unsigned flags __attribute__((unused)), struct why *why)
+{
+    struct cidr *c = (struct cidr *)dict_new(&dict_cidr, sizeof *c);
+    struct buf text = BUF(TEXT_LIMIT);
+    struct dict *d = &c->dict;
+
+    if (dict_file_read(d, arg, &text, why) < 0)
+        dict_close(&d);
+    else
+        c->rules = rules_load(&kind, arg, buf_str(&text), false);
+    buf_free(&text);
+    return d;
+}
+
+/* What is no address is in no network, not even in a negated one. */
+static enum dict_answer cidr_find(struct dict *d, const char *key, struct buf *value,
+                                  struct why *why)
+{
+    struct addr addr;
+
+    if (!addr_parse(strz(key), &addr))
+        return DICT_NONE;
+    return rules_find(((struct cidr *)d)->rules, strz(key), &addr, value, why) == RULES_YES
+               ? DICT_FOUND
+               : DICT_NONE;
+}
+
+const struct dict_type dict_cidr = {
+    .name = "cidr",
+    .can = DICT_MATCHES | DICT_SURVIVES_JAIL,
+    .suffix = "",
+    .open = cidr_open,
+    .find = cidr_find,
+    .close = cidr_close,
+};

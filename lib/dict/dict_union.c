@@ -1,0 +1,172 @@
+/*
+ * unionmap: all results together; pipemap: each result is the next table's key; randmap: one of
+ * some values.
+ */
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "dict/dict_types.h"
+
+struct group {
+    struct dict dict;
+    VEC(struct dict *) tables;
+    VEC(char *) values; /* randmap */
+};
+
+static int bad_syntax(const struct dict_type *type, const char *arg, struct why *why)
+{
+    return why_set(why, "4.3.5", "bad syntax: \"%s:%s\"; need \"%s:{%s...}\"", type->name, arg,
+                   type->name, type == &dict_randmap ? "value" : "type:name");
+}
+
+/* A group can what all its members can. */
+static int add_table(struct group *g, struct str spec, unsigned flags, struct why *why)
+{
+    struct buf text = BUF(DICT_VALUE_LIMIT);
+    struct dict *d = NULL;
+
+    buf_add(&text, spec);
+    if (strchr(text.p, ':') != NULL)
+        d = dict_open(text.p, DICT_READ, flags & ~(unsigned)DICT_FILE_VALUES, why);
+    else
+        why_set(why, "4.3.5", "bad syntax: \"%s\"; need \"type:name\"", text.p);
+    buf_free(&text);
+    if (d == NULL)
+        return -1;
+    *VEC_ADD(&g->tables) = d;
+    g->dict.can =
+        g->tables.n == 1 ? d->can & ~(unsigned)(DICT_WALKS | DICT_WRITES) : g->dict.can & d->can;
+    return 0;
+}
+
+static void group_close(struct dict *d)
+{
+    struct group *g = (struct group *)d;
+
+    VEC_EACH (&g->tables, t)
+        dict_close(t);
+    VEC_EACH (&g->values, v)
+        free(*v);
+    VEC_FREE(&g->tables);
+    VEC_FREE(&g->values);
+}
+
+static struct dict *group_open(const struct dict_type *type, const char *arg, unsigned flags,
+                               struct why *why)
+{
+    struct group *g = (struct group *)dict_new(type, sizeof *g);
+    struct dict *d = &g->dict;
+    struct str rest = strz(arg), word;
+    int status = 0;
+
+    if (rest.n < 2 || rest.p[0] != '{' || rest.p[rest.n - 1] != '}')
+        status = bad_syntax(type, arg, why);
+    rest = str_part(rest, 1, rest.n < 2 ? 0 : rest.n - 2);
+    while (status == 0 && str_word_braces(&rest, ", \t\r\n", &word)) {
+        if (type != &dict_randmap) {
+            status = add_table(g, word, flags, why);
+            continue;
+        }
+        if (word.n >= 2 && word.p[0] == '{' && word.p[word.n - 1] == '}')
+            word = str_trim(str_part(word, 1, word.n - 2));
+        *VEC_ADD(&g->values) = mem_dup(word.p, word.n);
+    }
+    if (status == 0 && g->tables.n + g->values.n == 0)
+        status = bad_syntax(type, arg, why);
+    if (status < 0)
+        dict_close(&d);
+    return d;
+}
+
+static enum dict_answer union_find(struct dict *d, const char *key, struct buf *value,
+                                   struct why *why)
+{
+    struct group *g = (struct group *)d;
+    struct buf one = BUF(value->max);
+    enum dict_answer all = DICT_NONE;
+
+    VEC_EACH (&g->tables, t) {
+        enum dict_answer answer = dict_find(*t, key, &one, why);
+        if (answer == DICT_NONE)
+            continue;
+        if (all == DICT_FOUND && answer == DICT_FOUND)
+            buf_addc(value, ',');
+        if (answer == DICT_FOUND)
+            buf_add(value, buf_str(&one));
+        all = answer;
+        if (answer == DICT_FAILED)
+            break;
+    }
+    buf_free(&one);
+    return all;
+}
+
+static enum dict_answer pipe_find(struct dict *d, const char *key, struct buf *value,
+                                  struct why *why)
+{
+    struct group *g = (struct group *)d;
+    struct buf text = BUF(value->max);
+    enum dict_answer answer = DICT_FOUND;
+
+    buf_addz(&text, key);
+    VEC_EACH (&g->tables, t) {
+        answer = text.n == 0 ? DICT_NONE : dict_find(*t, text.p, value, why);
+        if (answer != DICT_FOUND)
+            break;
+        buf_set(&text, buf_str(value));
+    }
+    buf_free(&text);
+    if (answer != DICT_FOUND)
+        buf_clear(value);
+    return answer;
+}
+
+static enum dict_answer rand_find(struct dict *d, const char *key __attribute__((unused)),
+                                  struct buf *value, struct why *why __attribute__((unused)))
+{
+    struct group *g = (struct group *)d;
+
+    buf_addz(value, g->values.at[random_below((uint32_t)g->values.n)]);
+    return DICT_FOUND;
+}
+
+static struct dict *union_open(const char *arg, enum dict_mode mode __attribute__((unused)),
+                               unsigned flags, struct why *why)
+{
+    return group_open(&dict_unionmap, arg, flags, why);
+}
+
+static struct dict *pipe_open(const char *arg, enum dict_mode mode __attribute__((unused)),
+                              unsigned flags, struct why *why)
+{
+    return group_open(&dict_pipemap, arg, flags, why);
+}
+
+static struct dict *rand_open(const char *arg, enum dict_mode mode __attribute__((unused)),
+                              unsigned flags, struct why *why)
+{
+    return group_open(&dict_randmap, arg, flags, why);
+}
+
+const struct dict_type dict_unionmap = {
+    .name = "unionmap",
+    .can = DICT_SURVIVES_JAIL,
+    .open = union_open,
+    .find = union_find,
+    .close = group_close,
+};
+const struct dict_type dict_pipemap = {
+    .name = "pipemap",
+    .can = DICT_SURVIVES_JAIL,
+    .open = pipe_open,
+    .find = pipe_find,
+    .close = group_close,
+};
+const struct dict_type dict_randmap = {
+    .name = "randmap",
+    .can = DICT_SURVIVES_JAIL,
+    .open = rand_open,
+    .find = rand_find,
+    .close = group_close,
+};

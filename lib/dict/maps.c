@@ -1,0 +1,105 @@
+#include "dict/maps.h"
+
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+struct maps {
+    char *parameter;
+    VEC(struct dict *) tables;
+};
+
+enum { SPEC_LIMIT = 1024 * 1024 };
+
+struct maps *maps_open(const char *parameter, const char *specs, unsigned flags)
+{
+    struct maps *m = mem_new(sizeof *m);
+    struct str rest = strz(specs), word;
+    struct buf spec = BUF(SPEC_LIMIT);
+
+    m->parameter = mem_dupz(parameter);
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        buf_set(&spec, word);
+        *VEC_ADD(&m->tables) = dict_open(spec.p, DICT_READ, flags | DICT_MAY_FAIL, NULL);
+    }
+    buf_free(&spec);
+    return m;
+}
+
+bool maps_empty(const struct maps *m)
+{
+    return m == NULL || m->tables.n == 0;
+}
+
+const char *maps_parameter(const struct maps *m)
+{
+    return m->parameter;
+}
+
+size_t maps_count(const struct maps *m)
+{
+    return m == NULL ? 0 : m->tables.n;
+}
+
+struct dict *maps_at(struct maps *m, size_t i)
+{
+    return m->tables.at[i];
+}
+
+static enum dict_answer failed(const struct dict *d, const char *key, const struct why *reason,
+                               struct why *why)
+{
+    msg_warn("%s lookup error for \"%.100s\": %s", d->spec, key, why_text(reason));
+    why_set(why, "4.3.0", "Temporary lookup failure");
+    return DICT_FAILED;
+}
+
+static enum dict_answer find(struct maps *m, const char *key, bool part, struct buf *value,
+                             struct why *why)
+{
+    struct why reason = WHY;
+    enum dict_answer answer = DICT_NONE;
+
+    buf_clear(value);
+    if (m == NULL)
+        return DICT_NONE;
+    for (size_t i = 0; i < m->tables.n && answer == DICT_NONE; i++) {
+        struct dict *d = m->tables.at[i];
+        answer = part ? dict_find_part(d, key, value, &reason) : dict_find(d, key, value, &reason);
+        if (answer == DICT_FOUND && value->n == 0) {
+            msg_warn("%s lookup of %s returns an empty string result", m->parameter, key);
+            msg_warn("%s should return NO RESULT in case of NOT FOUND", m->parameter);
+            why_set(&reason, "4.3.5", "empty result");
+            answer = DICT_FAILED;
+        }
+        if (answer == DICT_FAILED)
+            failed(d, key, &reason, why);
+    }
+    why_free(&reason);
+    return answer;
+}
+
+enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, struct why *why)
+{
+    return find(m, key, false, value, why);
+}
+
+enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)
+{
+    return find(m, key, true, value, why);
+}
+
+void maps_close(struct maps **maps)
+{
+    struct maps *m = *maps;
+
+    *maps = NULL;
+    if (m == NULL)
+        return;
+    VEC_EACH (&m->tables, d)
+        dict_close(d);
+    VEC_FREE(&m->tables);
+    free(m->parameter);
+    free(m);
+}
