@@ -5,14 +5,14 @@
 
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "mail/mime.h"
 
 /*
  * Built while the message streams by. Offsets and sizes are counted in the bytes that came (LF or
  * CR LF); vsize is what they are with CR LF everywhere. A message within a message has one child,
  * the inner message; a multipart has its parts as children. A message that nests deeper, or has
  * more parts, than the limits is not taken apart further there. Header blocks are told apart
- * up to 1 MiB each; what is longer counts in the sizes, but its fields are not looked at.
+ * up to limits.header each; what is longer counts in the sizes, but its fields are not looked at.
  */
 struct mime_span {
     uint64_t at, size; /* in bytes */
@@ -20,17 +20,15 @@ struct mime_span {
     uint64_t lines; /* line ends */
 };
 
-enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };
-
-struct mime_param { /* decoded from RFC 2231 only where asked: raw here */
-    struct str name, value;
-    struct mime_param *next;
+/* Header fields as IMAP wants them; a field that is missing has p null. Values are raw (may be
+ * folded). Of several fields of one name the last one counts, but addresses are one list. */
+struct mime_values {
+    struct str value;
+    struct mime_values *next;
 };
-
-/* Header fields as IMAP wants them; a field that is missing has p null. Values of envelope fields
- * are raw (may be folded) but trimmed. */
 struct mime_envelope {
-    struct str date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id;
+    struct str date, subject, in_reply_to, message_id;
+    struct mime_values *from, *sender, *reply_to, *to, *cc, *bcc;
 };
 
 struct mime_part {
@@ -48,10 +46,7 @@ struct mime_part {
     size_t languages;
     struct str location;
     struct mime_envelope *envelope; /* if is_message */
-};
-
-struct mime_limits {
-    size_t depth, parts; /* 0: 100, 10,000 */
+    bool is_mime; /* has MIME-Version or Content-Type, or is part of a multipart */
 };
 
 struct mime_builder;
@@ -70,6 +65,5 @@ struct mime_part *mime_tree_parse(struct arena *mem, const struct mime_limits *l
  */
 const struct mime_part *mime_tree_find(const struct mime_part *root, const uint32_t *path,
                                        size_t depth);
-struct str mime_param_find(const struct mime_param *params, const char *name); /* p null: none */
 
 #endif
