@@ -164,6 +164,7 @@ static void end_message(struct cleanup *c)
     buf_free(&c->line);
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);
+    VEC_FREE(&c->prepend);
     why_free(&c->why);
 }
 

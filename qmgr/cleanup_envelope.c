@@ -211,6 +211,8 @@ static bool special_attr(struct cleanup *c, struct str name, struct str value)
         c->received_before = arena_strz(c->mem, value);
     else if (str_eqz(name, "received_after"))
         c->received_after = arena_strz(c->mem, value);
+    else if (str_eqz(name, "prepend") && c->prepend.n < (size_t)conf.smtpd_recipient_limit)
+        *VEC_ADD(&c->prepend) = arena_strz(c->mem, value);
     else if (str_eqz(name, "dsn_orig_rcpt"))
         buf_set(&c->dsn.orcpt, value);
     else if (str_eqz(name, "notify_flags"))

@@ -259,6 +259,9 @@ static void add_missing(struct cleanup *c)
 
 void cleanup_begin_headers(struct cleanup *c)
 {
+    VEC_EACH (&c->prepend, field)
+        if (!cleanup_failed(c))
+            put_field(c, strz(*field));
     if (c->received_before == NULL || c->received_after == NULL || cleanup_failed(c))
         return;
     put_fieldf(c, "Received: %s id %s%s", c->received_before, c->d.queue_id, c->received_after);

@@ -1,0 +1,79 @@
+/*
+ * NAME
+ *   smtpd - takes mail from the network
+ *
+ * SYNOPSIS
+ *   smtpd [options of all daemons]
+ *
+ * DESCRIPTION
+ *   smtpd speaks SMTP with a client: it is the service smtp, submission or submissions of
+ *   master.cf. It decides who may send what to whom (smtpd_*_restrictions, relaying is closed by
+ *   default), whether a recipient exists, and passes what it takes to cleanup. It says 250 after
+ * the content only when cleanup has the message on stable storage. One process serves many clients.
+ *
+ *   Only CR LF . CR LF ends the content, from any client; a bare CR or LF never does.
+ *
+ * SECURITY
+ *   smtpd talks to strangers. It reads no file but tables, cannot execute, opens no connection but
+ *   to name servers and to the services of the suite. Lines, recipients, sizes, errors, junk
+ *   commands, waiting times and sessions per client are bounded by parameters.
+ *
+ * STANDARDS
+ *   RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 1985 (ETRN), RFC 2034 (enhanced codes), RFC 2920
+ *   (pipelining), RFC 3207 (STARTTLS), RFC 3461 (DSN), RFC 3848 (with ESMTPSA), RFC 4954 (AUTH),
+ * RFC 6152 (8BITMIME), RFC 6409 (submission)
+ *
+ * SEE ALSO
+ *   cleanup(8), master(8), access(5)
+ */
+#include "smtpd.h"
+
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "net/dns.h"
+#include "route/recipient.h"
+#include "route/resolve.h"
+#include "service/jail.h"
+#include "service/service.h"
+
+#include "smtpd_check.h"
+
+static void open_all(void)
+{
+    struct why why = WHY;
+
+    if (dns_setup(NULL, &why) < 0)
+        msg_warn("name service: %s", why_text(&why));
+    why_free(&why);
+    classes_open();
+    resolve_open();
+    recipient_open();
+    smtpd_open_limits();
+    smtpd_open_checks();
+    smtpd_open_tls();
+    smtpd_open_auth();
+    smtpd_open_data();
+}
+
+static void paths(void)
+{
+    jail_read_tables(conf.local_recipient_maps);
+    jail_read_tables(conf.virtual_alias_maps);
+    jail_read_tables(conf.virtual_mailbox_maps);
+    jail_read_tables(conf.relay_recipient_maps);
+    jail_read_tables(conf.canonical_maps);
+    jail_read_tables(conf.transport_maps);
+    jail_port(53);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service smtpd = {
+        .name = "smtpd",
+        .rights = RIGHT_DNS | RIGHT_READ,
+        .open = open_all,
+        .paths = paths,
+        .session = smtpd_session,
+    };
+    return service_main(&smtpd, argc, argv);
+}

@@ -1,0 +1,341 @@
+/*
+ * Access tables: what is looked up, and what the answer does. access(5)
+ */
+#include "base/msg.h"
+#include "base/num.h"
+#include "conf/conf.h"
+#include "dict/addr_find.h"
+#include "mail/dsn.h"
+#include "mail/path.h"
+#include "queue/submit.h"
+
+#include "smtpd_check.h"
+
+/* ---- actions ---- */
+
+struct action {
+    struct check *k;
+    const char *subject, *class, *table;
+    struct str text; /* behind the word */
+};
+
+static void log_action(const struct action *a, const char *word)
+{
+    struct smtpd *s = a->k->s;
+    struct buf line = BUF(4096);
+
+    buf_addf(&line, "NOQUEUE: %s: %s from %s: <%s>: %s%s%.*s;", word, s->where, s->namaddr,
+             a->subject, a->class, a->text.n > 0 ? " " : "", (int)a->text.n, a->text.p);
+    if (s->mail != NULL)
+        buf_addf(&line, " from=<%s>", s->mail->sender);
+    if (a->k->rcpt != NULL)
+        buf_addf(&line, " to=<%s>", a->k->rcpt);
+    buf_addf(&line, " proto=%s helo=<%s>", smtpd_protocol(s), s->helo != NULL ? s->helo : "");
+    msg_info("%s", line.p);
+    buf_free(&line);
+}
+
+/* Takes an enhanced code off the text's front, if there is one. */
+static void take_dsn(struct str *text, char dsn[10], const char *otherwise)
+{
+    size_t n = dsn_prefix(*text, dsn);
+
+    if (n > 0)
+        *text = str_trim(str_from(*text, n));
+    else
+        snprintf(dsn, 10, "%s", otherwise);
+}
+
+static enum verdict say_no(struct action *a, int code, const char *dsn_default)
+{
+    char dsn[10];
+
+    take_dsn(&a->text, dsn, dsn_default);
+    return check_deny(a->k, code, dsn, "<%s>: %s rejected: %.*s", a->subject, a->class,
+                      a->text.n > 0 ? (int)a->text.n : 13,
+                      a->text.n > 0 ? a->text.p : "Access denied");
+}
+
+static enum verdict act_reject(struct action *a)
+{
+    return say_no(a, (int)conf.access_map_reject_code, "5.7.1");
+}
+
+static enum verdict act_defer(struct action *a)
+{
+    return say_no(a, (int)conf.access_map_defer_code, "4.7.1");
+}
+
+static void defer_text(struct action *a, char dsn[10], struct buf *text)
+{
+    take_dsn(&a->text, dsn, "4.7.1");
+    dsn[0] = '4';
+    buf_addf(text, "<%s>: %s rejected: ", a->subject, a->class);
+    buf_add(text, a->text.n > 0 ? a->text : STR("Service unavailable"));
+}
+
+static enum verdict act_defer_if_permit(struct action *a)
+{
+    struct buf text = BUF(1000);
+    char dsn[10];
+
+    defer_text(a, dsn, &text);
+    check_defer_if_permit(a->k, (int)conf.access_map_defer_code, dsn, text.p);
+    buf_free(&text);
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_defer_if_reject(struct action *a)
+{
+    struct buf text = BUF(1000);
+    char dsn[10];
+
+    defer_text(a, dsn, &text);
+    check_defer_if_reject(a->k, (int)conf.access_map_defer_code, dsn, text.p);
+    buf_free(&text);
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_permit(struct action *a)
+{
+    (void)a;
+    return VERDICT_PERMIT;
+}
+
+static enum verdict act_dunno(struct action *a)
+{
+    (void)a;
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_warn(struct action *a)
+{
+    log_action(a, "warn");
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_info(struct action *a)
+{
+    log_action(a, "info");
+    return VERDICT_DUNNO;
+}
+
+/* The actions on a message have none before MAIL. */
+static struct smtpd_mail *mail_of(struct action *a, const char *word)
+{
+    if (a->k->s->mail == NULL)
+        msg_warn("access table %s: %s has no effect before the MAIL command", a->table, word);
+    return a->k->s->mail;
+}
+
+static enum verdict act_hold(struct action *a)
+{
+    struct smtpd_mail *m = mail_of(a, "HOLD");
+
+    if (a->text.n == 0)
+        a->text = STR("triggers HOLD action");
+    log_action(a, "hold");
+    if (m != NULL)
+        m->submit_flags |= SUBMIT_HOLD;
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_discard(struct action *a)
+{
+    struct smtpd_mail *m = mail_of(a, "DISCARD");
+
+    if (a->text.n == 0)
+        a->text = STR("triggers DISCARD action");
+    log_action(a, "discard");
+    if (m != NULL)
+        m->submit_flags |= SUBMIT_DISCARD;
+    return VERDICT_PERMIT;
+}
+
+static enum verdict act_filter(struct action *a)
+{
+    struct smtpd_mail *m = mail_of(a, "FILTER");
+
+    if (str_find(a->text, ':') <= 0) {
+        msg_warn("access table %s: FILTER wants transport:destination", a->table);
+    } else if (m != NULL) {
+        m->filter = arena_strz(m->mem, a->text);
+        log_action(a, "filter");
+    }
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_redirect(struct action *a)
+{
+    struct smtpd_mail *m = mail_of(a, "REDIRECT");
+
+    if (str_find(a->text, '@') < 0) {
+        msg_warn("access table %s: REDIRECT wants user@domain", a->table);
+    } else if (m != NULL) {
+        m->redirect = arena_strz(m->mem, a->text);
+        log_action(a, "redirect");
+    }
+    return VERDICT_DUNNO;
+}
+
+static enum verdict act_prepend(struct action *a)
+{
+    struct smtpd_mail *m = mail_of(a, "PREPEND");
+
+    if (str_find(a->text, ':') <= 0) {
+        msg_warn("access table %s: PREPEND wants a header field", a->table);
+    } else if (m != NULL && m->prepend.n < (size_t)conf.smtpd_recipient_limit) {
+        *VEC_ADD(&m->prepend) = arena_strz(m->mem, a->text);
+        log_action(a, "prepend");
+    }
+    return VERDICT_DUNNO;
+}
+
+static const struct {
+    const char *word;
+    enum verdict (*act)(struct action *a);
+} actions[] = {
+    {"OK", act_permit},
+    {"RELAY", act_permit},
+    {"REJECT", act_reject},
+    {"DEFER", act_defer},
+    {"DEFER_IF_PERMIT", act_defer_if_permit},
+    {"DEFER_IF_REJECT", act_defer_if_reject},
+    {"DUNNO", act_dunno},
+    {"HOLD", act_hold},
+    {"DISCARD", act_discard},
+    {"FILTER", act_filter},
+    {"REDIRECT", act_redirect},
+    {"PREPEND", act_prepend},
+    {"WARN", act_warn},
+    {"INFO", act_info},
+};
+
+enum verdict access_action(struct check *k, const char *action, const char *subject,
+                           const char *class, const char *table)
+{
+    struct str rest = str_trim(strz(action)), word;
+    struct action a = {.k = k, .subject = subject, .class = class, .table = table};
+    uint32_t code;
+
+    if (!str_word(&rest, " \t", &word))
+        return VERDICT_DUNNO;
+    a.text = str_trim(rest);
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (str_ieqz(word, actions[i].word))
+            return actions[i].act(&a);
+    if (word.n == 3 && num_parse_u32(word, 400, 599, &code))
+        return say_no(&a, (int)code, code < 500 ? "4.7.1" : "5.7.1");
+    size_t digits = 0;
+    while (digits < word.n && word.p[digits] >= '0' && word.p[digits] <= '9')
+        digits++;
+    if (digits == word.n && a.text.n == 0) /* "all-numerical results are OK" */
+        return VERDICT_PERMIT;
+    return check_text(k, action);
+}
+
+/* ---- lookups ---- */
+
+static enum verdict apply(struct check *k, const struct restriction *r, enum dict_answer answer,
+                          const struct buf *value, const char *subject, const char *class,
+                          const struct why *why)
+{
+    struct buf external = BUF(4096);
+    enum verdict v = VERDICT_DUNNO;
+
+    path_quote(strz(subject), &external);
+    if (answer == DICT_FAILED)
+        v = check_failed(k, external.p, why);
+    else if (answer == DICT_FOUND)
+        v = access_action(k, value->p, external.p, class, r->arg);
+    buf_free(&external);
+    return v;
+}
+
+static enum verdict client_access(struct check *k, const struct restriction *r, const char *name)
+{
+    struct smtpd *s = k->s;
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    enum dict_answer answer = DICT_NONE;
+
+    if (strcmp(name, "unknown") != 0)
+        answer = domain_find(r->table, name, parents_match("smtpd_access_maps"), &value, &why);
+    if (answer == DICT_NONE)
+        answer = hostaddr_find(r->table, s->peer.addr_text, &value, &why);
+    if (answer == DICT_NONE && strcmp(name, "unknown") == 0)
+        answer = maps_find(r->table, name, &value, &why);
+    enum verdict v = apply(k, r, answer, &value, s->namaddr, "Client host", &why);
+    buf_free(&value);
+    why_free(&why);
+    return v;
+}
+
+enum verdict check_client_access(struct check *k, const struct restriction *r)
+{
+    return client_access(k, r, k->s->peer.name);
+}
+
+enum verdict check_reverse_client_access(struct check *k, const struct restriction *r)
+{
+    return client_access(k, r, k->s->peer.reverse_name);
+}
+
+enum verdict check_helo_access(struct check *k, const struct restriction *r)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+
+    if (k->s->helo == NULL)
+        return VERDICT_DUNNO;
+    enum dict_answer answer =
+        domain_find(r->table, k->s->helo, parents_match("smtpd_access_maps"), &value, &why);
+    enum verdict v = apply(k, r, answer, &value, k->s->helo, "Helo command", &why);
+    buf_free(&value);
+    why_free(&why);
+    return v;
+}
+
+static enum verdict mail_access(struct check *k, const struct restriction *r, const char *address,
+                                const char *class)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    struct addr_query q = {
+        .parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT |
+                 (parents_match("smtpd_access_maps") ? ADDR_PARENTS : ADDR_DOT_PARENTS),
+        .delimiters = conf.recipient_delimiter};
+    const char *key = address[0] != 0 ? address : conf.smtpd_null_access_lookup_key;
+    enum dict_answer answer = address[0] != 0 ? addr_find(r->table, key, &q, &value, NULL, &why)
+                                              : maps_find(r->table, key, &value, &why);
+    enum verdict v = apply(k, r, answer, &value, address, class, &why);
+    buf_free(&value);
+    why_free(&why);
+    return v;
+}
+
+enum verdict check_sender_access(struct check *k, const struct restriction *r)
+{
+    return k->s->mail == NULL ? VERDICT_DUNNO
+                              : mail_access(k, r, k->s->mail->sender, "Sender address");
+}
+
+enum verdict check_recipient_access(struct check *k, const struct restriction *r)
+{
+    return k->rcpt == NULL ? VERDICT_DUNNO : mail_access(k, r, k->rcpt, "Recipient address");
+}
+
+enum verdict check_sasl_access(struct check *k, const struct restriction *r)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    const char *user = k->s->sasl_username;
+
+    if (user == NULL)
+        return VERDICT_DUNNO;
+    enum dict_answer answer = maps_find(r->table, user, &value, &why);
+    enum verdict v = apply(k, r, answer, &value, user, "SASL login name", &why);
+    buf_free(&value);
+    why_free(&why);
+    return v;
+}

@@ -1,0 +1,199 @@
+/*
+ * AUTH, by way of authd. RFC 4954
+ */
+#include "auth/auth_client.h"
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "dict/match.h"
+#include "net/tls.h"
+#include "task/task.h"
+
+#include "smtpd.h"
+
+static struct {
+    struct auth_client *client;
+    struct match *exceptions;
+    unsigned forbid, forbid_tls; /* enum auth_trait */
+} auth;
+
+/* smtpd_sasl_security_options: what a mechanism must not be. */
+static unsigned traits(const char *parameter, const char *text)
+{
+    static const struct {
+        const char *name;
+        unsigned trait;
+    } names[] = {{"noplaintext", AUTH_PLAINTEXT},
+                 {"noactive", AUTH_ACTIVE},
+                 {"nodictionary", AUTH_DICTIONARY},
+                 {"noanonymous", AUTH_ANONYMOUS}};
+    struct str rest = strz(text), word;
+    unsigned found = 0;
+
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        size_t i = 0;
+        while (i < 4 && !str_ieqz(word, names[i].name))
+            i++;
+        if (i < 4)
+            found |= names[i].trait;
+        else
+            msg_warn("%s: \"%.*s\" is not supported", parameter, (int)word.n, word.p);
+    }
+    return found;
+}
+
+void smtpd_open_auth(void)
+{
+    if (!conf.smtpd_sasl_auth_enable)
+        return;
+    /* "cyrus" and its path are what Postfix has by default; there is no such library here */
+    bool dovecot = strcmp(conf.smtpd_sasl_type, "dovecot") == 0;
+    auth.client = auth_client_new(dovecot ? conf.smtpd_sasl_path : "private/auth");
+    auth.exceptions =
+        match_open("smtpd_sasl_exceptions_networks", conf.smtpd_sasl_exceptions_networks);
+    auth.forbid = traits("smtpd_sasl_security_options", conf.smtpd_sasl_security_options);
+    auth.forbid_tls =
+        traits("smtpd_sasl_tls_security_options", conf.smtpd_sasl_tls_security_options);
+}
+
+static unsigned forbidden(const struct smtpd *s)
+{
+    return s->tls != NULL ? auth.forbid_tls : auth.forbid;
+}
+
+bool smtpd_auth_offered(struct smtpd *s)
+{
+    struct why why = WHY;
+
+    if (!conf.smtpd_sasl_auth_enable || (conf.smtpd_tls_auth_only && s->tls == NULL))
+        return false;
+    bool excepted = match_host(auth.exceptions, s->peer.name, s->peer.addr_text, &why) != DICT_NONE;
+    why_free(&why);
+    return !excepted;
+}
+
+static int64_t deadline(void)
+{
+    return task_now() + conf.smtpd_timeout * 1000;
+}
+
+void smtpd_auth_mechs(struct smtpd *s, struct buf *names)
+{
+    struct why why = WHY;
+
+    if (auth_client_mechs(auth.client, forbidden(s), 0, names, deadline(), &why) < 0)
+        msg_warn("no mechanisms to offer: %s", why_text(&why));
+    why_free(&why);
+}
+
+static void log_failure(struct smtpd *s, struct str mech, const char *user, const char *reason)
+{
+    msg_warn("%s: SASL %.*s authentication failed: %s%s%s", s->namaddr, (int)mech.n, mech.p,
+             reason[0] ? reason : "(reason unavailable)", user[0] ? ", sasl_username=" : "", user);
+}
+
+static void denied(struct smtpd *s, struct auth_login *login, struct str mech)
+{
+    const char *reason = auth_login_reason(login);
+
+    log_failure(s, mech, auth_login_user(login), reason);
+    smtpd_reply(s, 535, "5.7.8", "Error: authentication failed: %s",
+                reason[0] ? reason : "authentication failure");
+}
+
+static void logged_in(struct smtpd *s, struct auth_login *login, struct str mech)
+{
+    char *name = arena_strz(s->mem, mech);
+
+    for (char *p = name; *p; p++)
+        if (*p >= 'a' && *p <= 'z')
+            *p = (char)(*p - 'a' + 'A');
+    s->sasl_method = name;
+    s->sasl_username = arena_strz(s->mem, strz(auth_login_user(login)));
+    smtpd_reply(s, 235, "2.7.0", "Authentication successful");
+}
+
+/* Challenge and response, until authd has made up its mind. False: the client gave up. */
+static bool converse(struct smtpd *s, struct auth_login *login, enum auth_answer *answer,
+                     struct why *why)
+{
+    struct buf response = BUF((size_t)conf.smtpd_sasl_response_limit);
+    bool going = true;
+
+    while (going && *answer == AUTH_MORE) {
+        smtpd_reply(s, 334, "", "%s", auth_login_challenge(login));
+        buf_clear(&response);
+        enum line line = stream_line(s->stream, &response);
+        if (line == LINE_TOO_LONG) { /* RFC 4954 4: 500 5.5.6 */
+            smtpd_reply(s, 500, "5.5.6", "Error: authentication exchange line is too long");
+            going = false;
+        } else if (line == LINE_NONE) {
+            going = false;
+        } else if (str_eqz(buf_str(&response), "*")) {
+            smtpd_reply(s, 501, "5.7.0", "Authentication aborted");
+            going = false;
+        } else {
+            *answer = auth_login_reply(login, buf_str(&response), deadline(), why);
+        }
+    }
+    buf_free(&response);
+    return going;
+}
+
+static void log_in(struct smtpd *s, struct str mech, struct str initial)
+{
+    char local_port[8];
+    char local[ADDR_TEXT];
+    struct auth_login *login;
+    struct why why = WHY;
+
+    snprintf(local_port, sizeof local_port, "%u", s->peer.local.port);
+    struct auth_ask ask = {.service = conf.smtpd_sasl_service,
+                           .mech = mech,
+                           .initial = initial,
+                           .client_address = s->peer.addr_text,
+                           .client_port = s->port,
+                           .server_address = addr_text(&s->peer.local, local),
+                           .server_port = local_port,
+                           .tls = s->tls != NULL,
+                           /* noplaintext and smtpd_tls_auth_only decide here, as in Postfix */
+                           .secured = true};
+    enum auth_answer answer = auth_login_start(auth.client, &ask, deadline(), &login, &why);
+    if (converse(s, login, &answer, &why)) {
+        if (answer == AUTH_OK)
+            logged_in(s, login, mech);
+        else if (answer == AUTH_DENIED)
+            denied(s, login, mech);
+        else {
+            log_failure(s, mech, "", why_text(&why));
+            smtpd_reply(s, 454, "4.7.0", "Temporary authentication failure: %s", why_text(&why));
+        }
+    }
+    auth_login_free(&login);
+    why_free(&why);
+}
+
+void smtpd_auth(struct smtpd *s, struct str args)
+{
+    struct str mech, initial = {NULL, 0};
+
+    if (!s->esmtp || !conf.smtpd_sasl_auth_enable || s->helo == NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
+    } else if (!smtpd_auth_offered(s) && s->tls == NULL && conf.smtpd_tls_auth_only) {
+        smtpd_reply(s, 538, "5.7.0", "Encryption required for requested authentication mechanism");
+    } else if (!smtpd_auth_offered(s)) {
+        smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
+    } else if (s->mail != NULL) { /* RFC 4954 4 */
+        smtpd_reply(s, 503, "5.5.1", "Error: MAIL transaction in progress");
+    } else if (s->sasl_username != NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: already authenticated");
+    } else if (!str_word(&args, " \t", &mech) ||
+               str_word(&args, " \t", &initial) + (args.n > 0) > 1) {
+        smtpd_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism");
+    } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, deadline())) {
+        log_failure(s, mech, "", "Invalid authentication mechanism");
+        smtpd_reply(s, 535, "5.7.8",
+                    "Error: authentication failed: Invalid authentication mechanism");
+    } else {
+        log_in(s, mech, initial);
+    }
+}

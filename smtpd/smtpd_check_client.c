@@ -1,0 +1,204 @@
+/*
+ * Restrictions that look at the client: its address, its name, what it calls itself, its login.
+ */
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "dict/match.h"
+#include "mail/domain.h"
+#include "net/dns.h"
+#include "net/tls.h"
+#include "task/task.h"
+
+#include "smtpd_check.h"
+
+static struct {
+    struct match *mynetworks;
+    VEC(struct restriction) local; /* local_header_rewrite_clients */
+} clients;
+
+void smtpd_open_clients(void)
+{
+    static const struct {
+        const char *name;
+        restriction_fn *fn;
+    } names[] = {{"permit_inet_interfaces", check_permit_inet_interfaces},
+                 {"permit_mynetworks", check_permit_mynetworks},
+                 {"permit_sasl_authenticated", check_permit_sasl},
+                 {"permit_tls_all_clientcerts", check_permit_tls_all_clientcerts}};
+    struct str rest = strz(conf.local_header_rewrite_clients), word, spec;
+
+    clients.mynetworks = match_open("mynetworks", conf.mynetworks);
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        struct restriction *r = VEC_ADD(&clients.local);
+        r->name = mem_dup(word.p, word.n);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (str_ieqz(word, names[i].name))
+                r->fn = names[i].fn;
+        bool table = str_ieqz(word, "check_address_map");
+        if (table && str_word_braces(&rest, ", \t\r\n", &spec)) {
+            r->arg = mem_dup(spec.p, spec.n);
+            r->table = maps_open("local_header_rewrite_clients", r->arg,
+                                 DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+        } else if (r->fn == NULL) {
+            msg_warn("local_header_rewrite_clients: \"%s\" is not supported", r->name);
+        }
+    }
+}
+
+static bool listed(struct match *m, struct smtpd *s, struct why *why, bool *failed)
+{
+    enum dict_answer answer = match_host(m, s->peer.name, s->peer.addr_text, why);
+    *failed = answer == DICT_FAILED;
+    return answer == DICT_FOUND;
+}
+
+bool smtpd_is_mine(struct smtpd *s)
+{
+    struct why why = WHY;
+    bool failed;
+    bool mine = listed(clients.mynetworks, s, &why, &failed);
+
+    if (failed)
+        msg_warn("%s", why_text(&why));
+    why_free(&why);
+    return mine;
+}
+
+static bool in_table(struct maps *m, const char *address)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    enum dict_answer answer = hostaddr_find(m, address, &value, &why);
+
+    if (answer == DICT_FAILED)
+        msg_warn("%s", why_text(&why));
+    buf_free(&value);
+    why_free(&why);
+    return answer == DICT_FOUND;
+}
+
+bool smtpd_is_local(struct smtpd *s)
+{
+    struct check k = {.s = s, .subject = s->namaddr, .class = "Client host"};
+
+    VEC_EACH (&clients.local, r) {
+        if (r->table != NULL) {
+            if (in_table(r->table, s->peer.addr_text))
+                return true;
+        } else if (r->fn != NULL && r->fn(&k, r) == VERDICT_PERMIT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum verdict check_permit_mynetworks(struct check *k, const struct restriction *r)
+{
+    struct why why = WHY;
+    bool failed;
+    bool mine = listed(clients.mynetworks, k->s, &why, &failed);
+
+    (void)r;
+    enum verdict v = failed ? check_failed(k, k->s->namaddr, &why)
+                     : mine ? VERDICT_PERMIT
+                            : VERDICT_DUNNO;
+    why_free(&why);
+    return v;
+}
+
+enum verdict check_permit_sasl(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return k->s->sasl_username != NULL ? VERDICT_PERMIT : VERDICT_DUNNO;
+}
+
+/* The client is this host itself: it came from the address that it came to, or by a local socket.
+ */
+enum verdict check_permit_inet_interfaces(struct check *k, const struct restriction *r)
+{
+    const struct peer *p = &k->s->peer;
+
+    (void)r;
+    return addr_is_loopback(&p->addr) || addr_same_host(&p->addr, &p->local) ? VERDICT_PERMIT
+                                                                             : VERDICT_DUNNO;
+}
+
+enum verdict check_permit_tls_all_clientcerts(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return k->s->tls != NULL && k->s->tls->trusted ? VERDICT_PERMIT : VERDICT_DUNNO;
+}
+
+enum verdict check_reject_unknown_client(struct check *k, const struct restriction *r)
+{
+    const struct peer *p = &k->s->peer;
+
+    (void)r;
+    if (p->name_status == PEER_NAME_OK)
+        return VERDICT_DUNNO;
+    return check_deny(
+        k, p->name_status == PEER_NAME_FAILED ? 450 : (int)conf.unknown_client_reject_code,
+        "4.7.25", "Client host rejected: cannot find your hostname, [%s]", p->addr_text);
+}
+
+enum verdict check_reject_unknown_reverse_client(struct check *k, const struct restriction *r)
+{
+    const struct peer *p = &k->s->peer;
+
+    (void)r;
+    if (p->reverse_status == PEER_NAME_OK)
+        return VERDICT_DUNNO;
+    return check_deny(
+        k, p->reverse_status == PEER_NAME_FAILED ? 450 : (int)conf.unknown_client_reject_code,
+        "4.7.25", "Client host rejected: cannot find your reverse hostname, [%s]", p->addr_text);
+}
+
+/* ---- HELO ---- */
+
+static enum verdict deny_helo(struct check *k, int code, const char *dsn, const char *text)
+{
+    return check_deny_subject(k, code, dsn, k->s->helo, "Helo command", text);
+}
+
+enum verdict check_reject_invalid_helo(struct check *k, const struct restriction *r)
+{
+    struct str helo = strz(k->s->helo);
+
+    (void)r;
+    if (helo.n == 0 || domain_valid(helo) || domain_is_literal(helo, NULL))
+        return VERDICT_DUNNO;
+    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "Invalid name");
+}
+
+enum verdict check_reject_non_fqdn_helo(struct check *k, const struct restriction *r)
+{
+    struct str helo = strz(k->s->helo);
+
+    (void)r;
+    if (helo.n == 0 || domain_is_fqdn(helo) || domain_is_literal(helo, NULL))
+        return VERDICT_DUNNO;
+    return deny_helo(k, (int)conf.non_fqdn_reject_code, "5.5.2", "need fully-qualified hostname");
+}
+
+enum verdict check_reject_unknown_helo(struct check *k, const struct restriction *r)
+{
+    struct smtpd *s = k->s;
+    struct dns_hosts hosts;
+    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
+    struct why why = WHY;
+    enum verdict v = VERDICT_DUNNO;
+
+    (void)r;
+    if (s->helo == NULL || domain_is_literal(strz(s->helo), NULL))
+        return VERDICT_DUNNO;
+    struct arena *mem = arena_new(s->mem);
+    int64_t deadline = task_now() + conf.smtpd_timeout * 1000;
+    enum dns_status status = dns_mail_hosts(s->helo, &how, NULL, mem, deadline, &hosts, &why);
+    if (status == DNS_FAILED)
+        check_defer_if_permit(k, 450, "4.7.1", "Helo command rejected: Host not found");
+    else if (status != DNS_OK)
+        v = deny_helo(k, (int)conf.unknown_hostname_reject_code, "4.7.1", "Host not found");
+    arena_free(&mem);
+    why_free(&why);
+    return v;
+}

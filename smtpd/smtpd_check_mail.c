@@ -1,0 +1,307 @@
+/*
+ * Restrictions that look at an address: is it complete, does its domain exist, does it exist here,
+ * may mail for it pass, whose is it.
+ */
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "mail/domain.h"
+#include "mail/path.h"
+#include "net/dns.h"
+#include "route/recipient.h"
+#include "route/rewrite.h"
+#include "task/task.h"
+
+#include "smtpd_check.h"
+
+static struct {
+    struct maps *logins; /* smtpd_sender_login_maps */
+} senders;
+
+void smtpd_open_senders(void)
+{
+    senders.logins = maps_open("smtpd_sender_login_maps", conf.smtpd_sender_login_maps,
+                               DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+}
+
+static const char sender_class[] = "Sender address", rcpt_class[] = "Recipient address";
+
+static enum verdict deny(struct check *k, int code, const char *dsn, const char *address,
+                         const char *class, const char *text)
+{
+    struct buf external = BUF(4096);
+
+    path_quote(strz(address), &external);
+    enum verdict v = check_deny_subject(k, code, dsn, external.p, class, text);
+    buf_free(&external);
+    return v;
+}
+
+/* Where mail for an address goes. VERDICT_DUNNO: r is filled in. */
+static enum verdict resolve(struct check *k, const char *address, struct route *r)
+{
+    struct why why = WHY;
+    struct buf full = BUF(4096);
+    enum verdict v = VERDICT_DUNNO;
+
+    rewrite_address(REWRITE_LOCAL, address, &full);
+    if (resolve_address(RESOLVE_MAIL, k->s->mail != NULL ? k->s->mail->sender : "", full.p, r,
+                        &why) < 0)
+        v = check_failed(k, address, &why);
+    buf_free(&full);
+    why_free(&why);
+    return v;
+}
+
+/* ---- relaying ---- */
+
+/* May mail for it pass whoever the client is? -1: not known, *v is the refusal. */
+static int is_ours(struct check *k, const char *address, enum verdict *v)
+{
+    struct route r = ROUTE;
+    int ours = -1;
+
+    *v = resolve(k, address, &r);
+    if (*v == VERDICT_DUNNO)
+        ours = r.class != CLASS_DEFAULT && (!r.routed || conf.allow_untrusted_routing);
+    route_free(&r);
+    return ours;
+}
+
+enum verdict check_permit_auth_destination(struct check *k, const struct restriction *r)
+{
+    enum verdict v;
+
+    (void)r;
+    if (k->rcpt == NULL)
+        return VERDICT_DUNNO;
+    int ours = is_ours(k, k->rcpt, &v);
+    return ours < 0 ? v : ours ? VERDICT_PERMIT : VERDICT_DUNNO;
+}
+
+static enum verdict unauth(struct check *k, int code, const char *dsn)
+{
+    struct buf external = BUF(4096);
+    enum verdict v;
+
+    if (k->rcpt == NULL)
+        return VERDICT_DUNNO;
+    int ours = is_ours(k, k->rcpt, &v);
+    if (ours == 0) {
+        path_quote(strz(k->rcpt), &external);
+        v = check_deny(k, code, dsn, "<%s>: Relay access denied", external.p);
+    }
+    buf_free(&external);
+    return v;
+}
+
+enum verdict check_reject_unauth_destination(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return unauth(k, (int)conf.relay_domains_reject_code, "5.7.1");
+}
+
+enum verdict check_defer_unauth_destination(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return unauth(k, 454, "4.7.1");
+}
+
+/* ---- existence ---- */
+
+static enum verdict unlisted(struct check *k, const char *address, const char *class,
+                             const char *dsn)
+{
+    struct route r = ROUTE;
+    struct why why = WHY;
+    int code = 550;
+    enum verdict v = resolve(k, address, &r);
+
+    if (v == VERDICT_DUNNO) {
+        enum dict_answer answer = recipient_find(&r, &code, &why);
+        if (answer == DICT_FAILED)
+            v = check_failed(k, address, &why);
+        else if (answer == DICT_NONE)
+            v = deny(k, code, dsn != NULL ? dsn : why.code, address, class, why_text(&why));
+    }
+    route_free(&r);
+    why_free(&why);
+    return v;
+}
+
+enum verdict check_reject_unlisted_recipient(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    if (k->rcpt == NULL)
+        return VERDICT_DUNNO;
+    k->s->rcpt_checked = true;
+    return unlisted(k, k->rcpt, rcpt_class, NULL);
+}
+
+enum verdict check_reject_unlisted_sender(struct check *k, const struct restriction *r)
+{
+    struct smtpd_mail *m = k->s->mail;
+
+    (void)r;
+    if (m == NULL || m->sender[0] == 0)
+        return VERDICT_DUNNO;
+    k->s->sender_checked = true;
+    return unlisted(k, m->sender, sender_class, "5.1.0");
+}
+
+/* ---- form ---- */
+
+static enum verdict non_fqdn(struct check *k, const char *address, const char *class)
+{
+    struct str domain = path_domain(strz(address));
+
+    if (address[0] == 0 || domain_is_fqdn(domain) || domain_is_literal(domain, NULL))
+        return VERDICT_DUNNO;
+    return deny(k, (int)conf.non_fqdn_reject_code, "5.5.2", address, class,
+                "need fully-qualified address");
+}
+
+enum verdict check_reject_non_fqdn_recipient(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return k->rcpt == NULL || strcasecmp(k->rcpt, "postmaster") == 0
+               ? VERDICT_DUNNO /* RFC 5321 4.5.1 */
+               : non_fqdn(k, k->rcpt, rcpt_class);
+}
+
+enum verdict check_reject_non_fqdn_sender(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return k->s->mail == NULL ? VERDICT_DUNNO : non_fqdn(k, k->s->mail->sender, sender_class);
+}
+
+/* ---- the domain in the DNS ---- */
+
+struct domain_check {
+    const char *address, *class;
+    const char *not_found; /* enhanced code */
+    int null_mx_code;
+    const char *null_mx;
+};
+
+static bool is_foreign(struct check *k, const char *address)
+{
+    struct route r = ROUTE;
+    struct why why = WHY;
+
+    int got = resolve_address(RESOLVE_MAIL, "", address, &r, &why);
+    bool foreign = got == 0 && r.class == CLASS_DEFAULT;
+    (void)k;
+    route_free(&r);
+    why_free(&why);
+    return foreign;
+}
+
+static enum verdict unknown_domain(struct check *k, const struct domain_check *d)
+{
+    struct smtpd *s = k->s;
+    struct str domain = path_domain(strz(d->address));
+    struct dns_hosts hosts;
+    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
+    struct why why = WHY;
+    enum verdict v = VERDICT_DUNNO;
+
+    if (domain.n == 0 || domain_is_literal(domain, NULL) || !is_foreign(k, d->address))
+        return VERDICT_DUNNO;
+    struct arena *mem = arena_new(s->mem);
+    int64_t deadline = task_now() + conf.smtpd_timeout * 1000;
+    enum dns_status status =
+        dns_mail_hosts(arena_strz(mem, domain), &how, NULL, mem, deadline, &hosts, &why);
+    if (status == DNS_FAILED) {
+        check_defer_if_permit(
+            k, 450, d->not_found,
+            arena_printf(mem, "<%s>: %s rejected: Domain not found", d->address, d->class));
+    } else if (status != DNS_OK && strcmp(why.code, "5.1.10") == 0) { /* RFC 7505 */
+        v = deny(k, d->null_mx_code, d->null_mx, d->address, d->class,
+                 arena_printf(mem, "Domain %.*s does not accept mail (nullMX)", (int)domain.n,
+                              domain.p));
+    } else if (status != DNS_OK) {
+        v = deny(k, (int)conf.unknown_address_reject_code, d->not_found, d->address, d->class,
+                 "Domain not found");
+    }
+    arena_free(&mem);
+    why_free(&why);
+    return v;
+}
+
+enum verdict check_reject_unknown_recipient_domain(struct check *k, const struct restriction *r)
+{
+    struct domain_check d = {k->rcpt, rcpt_class, "4.1.2", 556, "5.1.10"};
+
+    (void)r;
+    return k->rcpt == NULL ? VERDICT_DUNNO : unknown_domain(k, &d);
+}
+
+enum verdict check_reject_unknown_sender_domain(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    if (k->s->mail == NULL)
+        return VERDICT_DUNNO;
+    struct domain_check d = {k->s->mail->sender, sender_class, "4.1.8", 550, "5.7.27"};
+    return unknown_domain(k, &d);
+}
+
+/* ---- whose address ---- */
+
+enum mismatch { WRONG_LOGIN = 1, NO_LOGIN = 2, ONLY_LISTED = 4 };
+
+static enum verdict login_mismatch(struct check *k, unsigned which)
+{
+    struct smtpd *s = k->s;
+    struct buf owners = BUF(DICT_VALUE_LIMIT), text = BUF(1000);
+    struct why why = WHY;
+    struct str rest, word;
+    bool owned = false;
+    enum verdict v = VERDICT_DUNNO;
+
+    if (s->mail == NULL || s->mail->sender[0] == 0 || !conf.smtpd_sasl_auth_enable)
+        return VERDICT_DUNNO;
+    enum dict_answer answer = route_find(senders.logins, s->mail->sender, &owners, NULL, &why);
+    rest = buf_str(&owners);
+    while (answer == DICT_FOUND && s->sasl_username != NULL && str_word(&rest, ", \t", &word))
+        owned = owned || str_ieqz(word, s->sasl_username);
+    bool listed = answer == DICT_FOUND;
+    if (answer == DICT_FAILED) {
+        v = check_failed(k, s->mail->sender, &why);
+    } else if (s->sasl_username != NULL && !owned && (which & WRONG_LOGIN) != 0 &&
+               (listed || (which & ONLY_LISTED) == 0)) {
+        buf_addf(&text, "not owned by user %s", s->sasl_username);
+        v = deny(k, 553, "5.7.1", s->mail->sender, sender_class, text.p);
+    } else if (s->sasl_username == NULL && listed && (which & NO_LOGIN) != 0) {
+        v = deny(k, 553, "5.7.1", s->mail->sender, sender_class, "not logged in");
+    }
+    buf_free(&owners);
+    buf_free(&text);
+    why_free(&why);
+    return v;
+}
+
+enum verdict check_reject_sender_login_mismatch(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return login_mismatch(k, WRONG_LOGIN | NO_LOGIN);
+}
+
+enum verdict check_reject_authenticated_sender_login_mismatch(struct check *k,
+                                                              const struct restriction *r)
+{
+    (void)r;
+    return login_mismatch(k, WRONG_LOGIN);
+}
+
+enum verdict check_reject_unauthenticated_sender_login_mismatch(struct check *k,
+                                                                const struct restriction *r)
+{
+    (void)r;
+    return login_mismatch(k, NO_LOGIN);
+}
+
+enum verdict check_reject_known_sender_login_mismatch(struct check *k, const struct restriction *r)
+{
+    (void)r;
+    return login_mismatch(k, WRONG_LOGIN | NO_LOGIN | ONLY_LISTED);
+}

@@ -1,0 +1,317 @@
+/*
+ * The DATA command: content from the client to cleanup, as queue file records. RFC 5321 4.1.1.4
+ *
+ * A small message waits here until its end has come and goes to cleanup in one piece, envelope and
+ * all; a large one is passed on as it comes. The content is touched once: lines are found in the
+ * stream's buffer and copied behind their record heads.
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "dict/match.h"
+#include "mail/domain.h"
+#include "mail/esmtp_data.h"
+#include "mail/path.h"
+#include "mail/received.h"
+#include "net/tls.h"
+#include "queue/submit.h"
+#include "task/task.h"
+
+#include "smtpd.h"
+#include "smtpd_check.h"
+
+enum { PASS_ON = 48 * 1024, RECORDS_LIMIT = 128 * 1024, LINE_MOST = 32 * 1024 };
+
+static struct {
+    struct match *bare_lf_exceptions;
+} data;
+
+/* The message on its way. */
+struct transfer {
+    struct smtpd *s;
+    struct smtpd_mail *m;
+    struct buf records; /* not passed on yet */
+    struct submit *submit; /* null until something was */
+    struct why why;
+    bool too_big, broken;
+};
+
+void smtpd_open_data(void)
+{
+    data.bare_lf_exceptions = match_open("smtpd_forbid_bare_newline_exclusions",
+                                         conf.smtpd_forbid_bare_newline_exclusions);
+}
+
+static void attr(struct transfer *t, const char *name, const char *value)
+{
+    if (value != NULL)
+        qrec_putf(&t->records, REC_ATTR, "%s=%s", name, value);
+}
+
+/* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA). */
+static void put_trace(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+    struct buf before = BUF(4096), after = BUF(4096), rcpt = BUF(2048), protocol = BUF(20);
+    struct received r = {.helo = s->helo != NULL ? s->helo : s->peer.name,
+                         .client_name = s->peer.name,
+                         .client_addr = s->peer.addr_text,
+                         .host = conf.myhostname,
+                         .mail_name = conf.mail_name,
+                         .wall = clock_wall()};
+
+    buf_addf(&protocol, "%s%s%s", smtpd_protocol(s), s->esmtp && s->tls != NULL ? "S" : "",
+             s->esmtp && s->sasl_username != NULL ? "A" : "");
+    r.protocol = protocol.p;
+    if (conf.smtpd_tls_received_header && s->tls != NULL)
+        r.tls = s->tls->summary;
+    if (conf.smtpd_sasl_authenticated_header)
+        r.login = s->sasl_username;
+    if (t->m->rcpts.n == 1) { /* more would tell one of the other */
+        path_quote(strz(t->m->rcpts.at[0].address), &rcpt);
+        r.rcpt = rcpt.p;
+    }
+    received_before(&r, &before);
+    received_after(&r, &after);
+    attr(t, "received_before", before.p);
+    attr(t, "received_after", after.p);
+    buf_free(&before);
+    buf_free(&after);
+    buf_free(&rcpt);
+    buf_free(&protocol);
+}
+
+static void put_client(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+
+    attr(t, "log_client_name", s->peer.name);
+    attr(t, "log_client_address", s->peer.addr_text);
+    attr(t, "log_client_port", s->port);
+    attr(t, "log_message_origin", s->namaddr);
+    attr(t, "log_helo_name", s->helo);
+    attr(t, "log_protocol_name", smtpd_protocol(s));
+    attr(t, "client_name", s->peer.name);
+    attr(t, "reverse_client_name", s->peer.reverse_name);
+    attr(t, "client_address", s->peer.addr_text);
+    attr(t, "client_port", s->port);
+    attr(t, "helo_name", s->helo);
+    attr(t, "protocol_name", smtpd_protocol(s));
+    attr(t, "sasl_method", s->sasl_method);
+    attr(t, "sasl_username", s->sasl_username);
+    if (s->sasl_username != NULL)
+        attr(t, "sasl_sender", t->m->sasl_sender);
+}
+
+static void pass_on(struct transfer *t)
+{
+    if (t->why.code[0] == 0 && t->submit == NULL)
+        t->submit = submit_begin(SUBMIT_EXTERNAL | t->m->submit_flags, &t->why);
+    if (t->submit != NULL)
+        submit_raw(t->submit, buf_str(&t->records));
+    buf_clear(&t->records);
+}
+
+static void put_rcpt(struct transfer *t, const struct smtpd_rcpt *r)
+{
+    attr(t, "dsn_orig_rcpt", r->orcpt);
+    if (r->notify != 0)
+        qrec_putf(&t->records, REC_ATTR, "notify_flags=%u", r->notify);
+    qrec_put(&t->records, REC_ORCP, strz(r->address));
+    qrec_put(&t->records, REC_RCPT, strz(r->address));
+    if (t->records.n >= PASS_ON)
+        pass_on(t);
+}
+
+static void put_envelope(struct transfer *t)
+{
+    struct smtpd_mail *m = t->m;
+    int64_t now = clock_wall_us();
+
+    qrec_putf(&t->records, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
+    attr(t, "rewrite_context", smtpd_is_local(t->s) ? "local" : "remote");
+    put_trace(t);
+    if (m->filter != NULL)
+        qrec_put(&t->records, REC_FILT, strz(m->filter));
+    if (m->redirect != NULL)
+        qrec_put(&t->records, REC_RDIR, strz(m->redirect));
+    VEC_EACH (&m->prepend, line)
+        attr(t, "prepend", *line);
+    qrec_put(&t->records, REC_FROM, strz(m->sender));
+    put_client(t);
+    attr(t, "encoding", m->eight_bit ? "8bit" : "7bit");
+    attr(t, "envelope_id", m->envid);
+    if (m->ret != DSN_RET_NONE)
+        qrec_putf(&t->records, REC_ATTR, "ret_flags=%d", (int)m->ret);
+    VEC_EACH (&m->rcpts, r)
+        put_rcpt(t, r);
+    qrec_put(&t->records, REC_MESG, STR(""));
+}
+
+static void take_piece(struct transfer *t, enum esmtp_data what, struct str piece)
+{
+    struct smtpd_mail *m = t->m;
+
+    m->bytes += (int64_t)piece.n + (what == DATA_LINE ? 2 : 0);
+    if (conf.message_size_limit > 0 && m->bytes > conf.message_size_limit)
+        t->too_big = true;
+    if (t->too_big || t->broken || t->why.code[0] != 0)
+        return;
+    qrec_put(&t->records, what == DATA_LINE ? REC_NORM : REC_CONT, piece);
+    if (t->records.n >= PASS_ON)
+        pass_on(t);
+}
+
+/* smtpd_forbid_bare_newline = reject: the client is cut off at the first one. */
+static bool may_send_bare_lf(struct smtpd *s)
+{
+    struct why why = WHY;
+
+    if (strcmp(conf.smtpd_forbid_bare_newline, "reject") != 0)
+        return true;
+    bool may =
+        match_host(data.bare_lf_exceptions, s->peer.name, s->peer.addr_text, &why) == DICT_FOUND;
+    why_free(&why);
+    return may;
+}
+
+/* (waits) Up to the end of the content. False: the client has gone, or must go. */
+static bool receive(struct transfer *t)
+{
+    struct esmtp_data_in in = ESMTP_DATA_IN;
+    struct stream *stream = t->s->stream;
+    size_t want = 1;
+    size_t limit =
+        (size_t)(conf.line_length_limit < LINE_MOST ? conf.line_length_limit : LINE_MOST);
+
+    for (;;) {
+        struct str window = stream_peek_n(stream, want), piece;
+        size_t taken = 0, used;
+        enum esmtp_data what;
+        if (window.n < want)
+            return false;
+        do {
+            what = esmtp_data_in(&in, str_from(window, taken), limit, &piece, &used);
+            taken += used;
+            if (what == DATA_LINE || what == DATA_PIECE)
+                take_piece(t, what, piece);
+        } while (what == DATA_LINE || what == DATA_PIECE);
+        want = window.n - taken + 1;
+        stream_skip(stream, taken);
+        if (what == DATA_END)
+            return true;
+        if (in.bare_lf > 0 && !may_send_bare_lf(t->s)) {
+            t->broken = true;
+            return false;
+        }
+    }
+}
+
+static void refuse(struct smtpd *s, const struct why *why)
+{
+    int code = dsn_to_code(why->code);
+    bool plain = strcmp(why->code, "5.7.1") == 0; /* a text that an administrator wrote */
+
+    if (strcmp(why->code, "5.3.4") == 0)
+        code = 552;
+    else if (strcmp(why->code, "5.4.0") == 0)
+        code = 554;
+    else if (strcmp(why->code, "4.3.1") == 0)
+        code = 452;
+    smtpd_log_reject(s, "reject", NULL, code, why);
+    smtpd_reply(s, code, why->code, "%s%s", plain ? "" : "Error: ", why_text(why));
+}
+
+static void accept_mail(struct smtpd *s, const char *queue_id)
+{
+    struct buf line = BUF(4096);
+
+    buf_addf(&line, "%s: client=%s", queue_id, s->namaddr);
+    if (s->sasl_username != NULL) {
+        buf_addf(&line, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_username);
+        if (s->mail->sasl_sender != NULL)
+            buf_addf(&line, ", sasl_sender=%s", s->mail->sasl_sender);
+    }
+    msg_info("%s", line.p);
+    buf_free(&line);
+    smtpd_reply(s, 250, "2.0.0", "Ok: queued as %s", queue_id);
+    s->errors = s->junk = 0;
+}
+
+static void commit(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+    struct buf queue_id = BUF(100);
+
+    qrec_put(&t->records, REC_XTRA, STR(""));
+    qrec_put(&t->records, REC_END, STR(""));
+    pass_on(t);
+    if (t->submit == NULL || submit_commit(&t->submit, &queue_id, &t->why) < 0)
+        refuse(s, &t->why);
+    else
+        accept_mail(s, queue_id.p);
+    buf_free(&queue_id);
+}
+
+static void end_of_content(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+
+    if (t->too_big) {
+        why_set(&t->why, "5.3.4", "message file too big");
+        refuse(s, &t->why);
+    } else if (t->why.code[0] != 0) {
+        refuse(s, &t->why);
+    } else if (smtpd_check_end_of_data(s) < 0) {
+        smtpd_reply_denial(s);
+    } else {
+        commit(t);
+    }
+}
+
+/* The connection ended inside the content, or is to be ended. */
+static void cut_off(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+
+    if (t->broken) {
+        msg_info("bare <LF> in the content from %s", s->namaddr);
+        smtpd_reply(s, (int)conf.smtpd_forbid_bare_newline_reject_code, "5.5.2",
+                    "%s Error: bare <LF> received", conf.myhostname);
+        s->closing = true;
+    } else {
+        s->where = arena_printf(s->mem, "DATA (%" PRId64 " bytes)", t->m->bytes);
+    }
+}
+
+void smtpd_data(struct smtpd *s, struct str args)
+{
+    if (s->mail == NULL || s->mail->rcpts.n == 0) {
+        if (s->mail != NULL && s->esmtp) /* RFC 2920 3.1: the client had its refusals */
+            smtpd_reply(s, 554, "5.5.1", "Error: no valid recipients");
+        else
+            smtpd_reply(s, 503, "5.5.1", "Error: need RCPT command");
+        return;
+    }
+    if (args.n > 0) {
+        smtpd_reply(s, 501, "5.5.4", "Syntax: DATA");
+        return;
+    }
+    if (smtpd_check_data(s) < 0) {
+        smtpd_reply_denial(s);
+        return;
+    }
+    struct transfer t = {.s = s, .m = s->mail, .records = BUF(RECORDS_LIMIT), .why = WHY};
+    put_envelope(&t);
+    smtpd_reply(s, 354, "", "End data with <CR><LF>.<CR><LF>");
+    if (receive(&t))
+        end_of_content(&t);
+    else
+        cut_off(&t);
+    submit_abort(&t.submit);
+    buf_free(&t.records);
+    why_free(&t.why);
+    smtpd_drop_mail(s);
+}

@@ -1,0 +1,150 @@
+/*
+ * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
+ * 4954 (AUTH)
+ */
+#include "base/num.h"
+#include "conf/conf.h"
+#include "mail/esmtp_cmd.h"
+#include "mail/path.h"
+#include "queue/qdir.h"
+
+#include "smtpd.h"
+#include "smtpd_check.h"
+
+static bool bad(struct smtpd *s, int code, const char *text)
+{
+    smtpd_reply(s, code, "5.5.4", "%s", text);
+    return false;
+}
+
+static bool unsupported(struct smtpd *s, const struct esmtp_param *p)
+{
+    smtpd_reply(s, 555, "5.5.4", "Unsupported option: %.*s%s%.*s", (int)p->name.n, p->name.p,
+                p->value.p != NULL ? "=" : "", (int)p->value.n,
+                p->value.p != NULL ? p->value.p : "");
+    return false;
+}
+
+static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
+{
+    struct buf plain = BUF(200); /* RFC 3461 4.4: 100 characters */
+    bool good = value.n > 0 && value.n <= 100 && m->envid == NULL && xtext_decode(value, &plain);
+
+    buf_free(&plain);
+    if (!good)
+        return bad(s, 501, "Bad ENVID parameter syntax");
+    m->envid = arena_strz(m->mem, value);
+    return true;
+}
+
+/* RFC 4954 5: whom the client believes to be the author. Kept only from those who logged in. */
+static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
+{
+    struct buf plain = BUF(1000), address = BUF(1000);
+    bool null = str_eqz(value, "<>");
+    bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
+                         address.n > 0);
+
+    if (!conf.smtpd_sasl_auth_enable)
+        bad(s, 555, "Unsupported option: AUTH");
+    else if (!good)
+        bad(s, 501, "Bad AUTH parameter syntax");
+    else
+        m->sasl_sender = null ? "<>" : arena_strz(m->mem, buf_str(&address));
+    buf_free(&plain);
+    buf_free(&address);
+    return m->sasl_sender != NULL;
+}
+
+static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p)
+{
+    if (str_ieqz(p->name, "SIZE")) {
+        if (!num_parse(p->value, 0, INT64_MAX, &m->size))
+            return bad(s, 501, "Bad message size syntax");
+    } else if (str_ieqz(p->name, "BODY")) {
+        m->eight_bit = str_ieqz(p->value, "8BITMIME");
+        if (!m->eight_bit && !str_ieqz(p->value, "7BIT"))
+            return unsupported(s, p);
+    } else if (str_ieqz(p->name, "RET")) { /* RFC 3461 4.3: once */
+        if (m->ret != DSN_RET_NONE || !dsn_ret_parse(p->value, &m->ret))
+            return bad(s, 501, "Bad RET parameter syntax");
+    } else if (str_ieqz(p->name, "ENVID")) {
+        return take_envid(s, m, p->value);
+    } else if (str_ieqz(p->name, "AUTH")) {
+        return take_auth(s, m, p->value);
+    } else {
+        return unsupported(s, p);
+    }
+    return true;
+}
+
+static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m)
+{
+    struct buf sender = BUF(1024);
+    struct esmtp_param p;
+    unsigned flags = PATH_NULL | (conf.strict_rfc821_envelopes ? 0 : PATH_BARE);
+    int more;
+
+    if (!esmtp_cmd_keyword(&args, "FROM") || args.n == 0)
+        return bad(s, 501, "Syntax: MAIL FROM:<address>");
+    if (!path_parse(&args, flags, &sender)) {
+        smtpd_reply(s, 501, "5.1.7", "Bad sender address syntax");
+        buf_free(&sender);
+        return false;
+    }
+    m->sender = arena_strz(m->mem, buf_str(&sender));
+    buf_free(&sender);
+    while ((more = esmtp_param_next(&args, &p)) > 0)
+        if (!take_param(s, m, &p))
+            return false;
+    return more == 0 || unsupported(s, &p);
+}
+
+/* RFC 1870 6.1: refuse before the content comes */
+static bool has_room(struct smtpd *s)
+{
+    struct smtpd_denial *d = &s->denial;
+
+    d->code = 0;
+    if (conf.message_size_limit > 0 && s->mail->size > conf.message_size_limit) {
+        d->code = 552;
+        why_set(&d->why, "5.3.4", "Message size exceeds fixed limit");
+    } else if (queue_check_space(s->mail->size, NULL) < 0) {
+        d->code = 452;
+        why_set(&d->why, "4.3.1", "Insufficient system storage");
+    }
+    if (d->code == 0)
+        return true;
+    smtpd_log_reject(s, "reject", NULL, d->code, &d->why);
+    smtpd_reply_denial(s);
+    return false;
+}
+
+void smtpd_mail(struct smtpd *s, struct str args)
+{
+    if (conf.smtpd_helo_required && s->helo == NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: send HELO/EHLO first");
+        return;
+    }
+    if (s->mail != NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: nested MAIL command");
+        return;
+    }
+    struct arena *mem = arena_new(s->mem);
+    struct smtpd_mail *m = arena_alloc(mem, sizeof *m);
+    m->mem = mem;
+    if (!take_args(s, args, m)) {
+        arena_free(&mem);
+        return;
+    }
+    s->mail = m;
+    s->sender_checked = false;
+    if (!has_room(s)) {
+        smtpd_drop_mail(s);
+    } else if (!conf.smtpd_delay_reject && smtpd_check_mail(s) < 0) {
+        smtpd_reply_denial(s);
+        smtpd_drop_mail(s);
+    } else {
+        smtpd_reply(s, 250, "2.1.0", "Ok");
+    }
+}

@@ -1,0 +1,94 @@
+/*
+ * The RCPT command: one more recipient. RFC 5321 3.3, RFC 3461 4.1, 4.2 (DSN)
+ */
+#include "conf/conf.h"
+#include "mail/esmtp_cmd.h"
+#include "mail/path.h"
+
+#include "smtpd.h"
+#include "smtpd_check.h"
+
+static bool bad(struct smtpd *s, const char *text)
+{
+    smtpd_reply(s, 501, "5.5.4", "%s", text);
+    return false;
+}
+
+static bool unsupported(struct smtpd *s, const struct esmtp_param *p)
+{
+    smtpd_reply(s, 555, "5.5.4", "Unsupported option: %.*s%s%.*s", (int)p->name.n, p->name.p,
+                p->value.p != NULL ? "=" : "", (int)p->value.n,
+                p->value.p != NULL ? p->value.p : "");
+    return false;
+}
+
+static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtpd_rcpt *r)
+{
+    if (str_ieqz(p->name, "NOTIFY")) {
+        if (r->notify != 0 || !dsn_notify_parse(p->value, &r->notify))
+            return bad(s, "Error: Bad NOTIFY parameter syntax");
+    } else if (str_ieqz(p->name, "ORCPT")) {
+        struct buf plain = BUF(1000); /* RFC 3461 4.2: 500 characters */
+        bool good = r->orcpt == NULL && p->value.n <= 500 && dsn_orcpt_valid(p->value) &&
+                    xtext_decode(str_from(p->value, (size_t)str_find(p->value, ';') + 1), &plain);
+        buf_free(&plain);
+        if (!good)
+            return bad(s, "Error: Bad ORCPT parameter syntax");
+        r->orcpt = arena_strz(s->mail->mem, p->value);
+    } else {
+        return unsupported(s, p);
+    }
+    return true;
+}
+
+static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r)
+{
+    struct buf address = BUF(1024);
+    struct esmtp_param p;
+    int more;
+
+    if (!esmtp_cmd_keyword(&args, "TO") || args.n == 0)
+        return bad(s, "Syntax: RCPT TO:<address>");
+    bool good = path_parse(&args, conf.strict_rfc821_envelopes ? 0 : PATH_BARE, &address);
+    if (good)
+        r->address = arena_strz(s->mail->mem, buf_str(&address));
+    buf_free(&address);
+    if (!good) {
+        smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
+        return false;
+    }
+    while ((more = esmtp_param_next(&args, &p)) > 0)
+        if (!take_param(s, &p, r))
+            return false;
+    return more == 0 || unsupported(s, &p);
+}
+
+/* RFC 5321 4.5.3.1.10: the client sends the rest in another transaction, so a few of these are no
+ * errors. */
+static bool too_many(struct smtpd *s)
+{
+    if (s->mail->rcpts.n < (size_t)conf.smtpd_recipient_limit)
+        return false;
+    smtpd_reply(s, 452, "4.5.3", "Error: too many recipients");
+    if (s->mail->refused++ < conf.smtpd_recipient_overshoot_limit)
+        s->failed = false;
+    return true;
+}
+
+void smtpd_rcpt(struct smtpd *s, struct str args)
+{
+    struct smtpd_rcpt r = {0};
+
+    if (s->mail == NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: need MAIL command");
+        return;
+    }
+    if (too_many(s) || !take_args(s, args, &r))
+        return;
+    if (smtpd_check_rcpt(s, r.address) < 0) {
+        smtpd_reply_denial(s);
+        return;
+    }
+    *VEC_ADD(&s->mail->rcpts) = r;
+    smtpd_reply(s, 250, "2.1.5", "Ok");
+}

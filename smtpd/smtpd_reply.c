@@ -1,0 +1,90 @@
+/*
+ * Replies, the error count, and the log line of a refusal.
+ */
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "mail/esmtp_reply.h"
+#include "mail/path.h"
+#include "task/task.h"
+
+#include "smtpd.h"
+
+enum { REPLY_LIMIT = 16384 };
+
+void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str text)
+{
+    struct buf out = BUF(REPLY_LIMIT);
+    char soft[10];
+
+    if (conf.soft_bounce && code >= 500) {
+        code -= 100;
+        snprintf(soft, sizeof soft, "%s", dsn);
+        if (soft[0] == '5')
+            soft[0] = '4';
+        dsn = soft;
+    }
+    if (code >= 400) {
+        s->failed = true;
+        if (s->errors >= conf.smtpd_soft_error_limit && conf.smtpd_error_sleep_time > 0) {
+            stream_flush(s->stream);
+            task_sleep(task_now() + conf.smtpd_error_sleep_time * 1000);
+        }
+    }
+    esmtp_reply_format(code, dsn, text, &out);
+    stream_put(s->stream, buf_str(&out));
+    buf_free(&out);
+}
+
+void smtpd_reply(struct smtpd *s, int code, const char *dsn, const char *fmt, ...)
+{
+    struct buf text = BUF(REPLY_LIMIT);
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&text, fmt, ap);
+    va_end(ap);
+    for (size_t i = 0; i < text.n; i++) /* one line: values from outside make no second one */
+        if (text.p[i] == '\n')
+            text.p[i] = '?';
+    smtpd_reply_text(s, code, dsn, buf_str(&text));
+    buf_free(&text);
+}
+
+void smtpd_reply_denial(struct smtpd *s)
+{
+    smtpd_reply(s, s->denial.code, s->denial.why.code, "%s", why_text(&s->denial.why));
+    if (s->denial.code == 421 || s->denial.code == 521) /* RFC 5321 3.8, RFC 7504 */
+        s->closing = true;
+}
+
+void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
+{
+    smtpd_reply(s, 421, dsn, "%s %s", conf.myhostname, text);
+    s->closing = true;
+}
+
+void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
+                      const struct why *why)
+{
+    struct buf line = BUF(REPLY_LIMIT);
+
+    buf_addf(&line, "NOQUEUE: %s: %s from %s: %d %s%s%s;", action, s->where, s->namaddr, code,
+             why->code, why->code[0] ? " " : "", why_text(why));
+    if (s->mail != NULL) {
+        buf_addz(&line, " from=<");
+        path_quote(strz(s->mail->sender), &line);
+        buf_addc(&line, '>');
+    }
+    if (rcpt != NULL) {
+        buf_addz(&line, " to=<");
+        path_quote(strz(rcpt), &line);
+        buf_addc(&line, '>');
+    }
+    buf_addf(&line, " proto=%s", smtpd_protocol(s));
+    if (s->helo != NULL)
+        buf_addf(&line, " helo=<%s>", s->helo);
+    if (s->sasl_username != NULL)
+        buf_addf(&line, " sasl_username=<%s>", s->sasl_username);
+    msg_info("%s", line.p);
+    buf_free(&line);
+}

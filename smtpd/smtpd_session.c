@@ -1,0 +1,265 @@
+/*
+ * The session: greeting, the loop over commands, good-bye. RFC 5321 3.1, 4.1.4
+ */
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "mail/esmtp_cmd.h"
+#include "task/task.h"
+
+#include "smtpd.h"
+#include "smtpd_check.h"
+
+enum command_flag {
+    CMD_JUNK = 1, /* counts for smtpd_junk_command_limit */
+    CMD_BEFORE_TLS = 2, /* allowed although TLS is required and not yet there */
+    CMD_LAST = 4, /* nothing may be sent behind it before its reply (RFC 2920 3.1) */
+    CMD_WHEN_DENIED = 8, /* answered although the client has no access */
+};
+
+/* In the order of the counts in the log. */
+static const struct command {
+    const char *name;
+    smtpd_command *fn;
+    unsigned flags;
+} commands[SMTPD_COMMANDS] = {
+    {"HELO", smtpd_helo, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
+    {"EHLO", smtpd_ehlo, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
+    {"STARTTLS", smtpd_starttls, CMD_BEFORE_TLS | CMD_LAST},
+    {"AUTH", smtpd_auth, 0},
+    {"MAIL", smtpd_mail, 0},
+    {"RCPT", smtpd_rcpt, 0},
+    {"DATA", smtpd_data, CMD_LAST},
+    {"RSET", smtpd_rset, CMD_JUNK},
+    {"NOOP", smtpd_noop, CMD_JUNK | CMD_BEFORE_TLS},
+    {"VRFY", smtpd_vrfy, CMD_JUNK | CMD_LAST},
+    {"ETRN", smtpd_etrn, CMD_JUNK},
+    {"HELP", smtpd_help, CMD_JUNK | CMD_BEFORE_TLS},
+    {"QUIT", smtpd_quit, CMD_BEFORE_TLS | CMD_WHEN_DENIED},
+};
+enum { UNKNOWN = SMTPD_COMMANDS - 1 };
+
+const char *smtpd_protocol(const struct smtpd *s)
+{
+    return s->esmtp ? "ESMTP" : "SMTP";
+}
+
+void smtpd_drop_mail(struct smtpd *s)
+{
+    if (s->mail == NULL)
+        return;
+    struct arena *mem = s->mail->mem;
+    VEC_FREE(&s->mail->rcpts);
+    VEC_FREE(&s->mail->prepend);
+    s->mail = NULL;
+    arena_free(&mem);
+}
+
+static int find_command(struct str verb)
+{
+    for (int i = 0; i < UNKNOWN; i++)
+        if (commands[i].name != NULL && str_ieqz(verb, commands[i].name))
+            return i;
+    return UNKNOWN;
+}
+
+/* Commands that came where the client had to wait for a reply: RFC 2920 3.1. */
+static bool talks_early(struct smtpd *s, const struct command *c)
+{
+    if ((c->flags & CMD_LAST) == 0 || stream_ahead(s->stream) == 0)
+        return false;
+    struct str ahead = str_upto(stream_ahead_str(s->stream), 100);
+    if (!s->early_talk)
+        msg_info("improper command pipelining after %s from %s: %.*s", c->name, s->namaddr,
+                 (int)ahead.n, ahead.p);
+    s->early_talk = true;
+    if (!conf.smtpd_forbid_unauth_pipelining)
+        return false;
+    smtpd_reply(s, 554, "5.5.0", "Error: SMTP protocol synchronization");
+    s->closing = true;
+    return true;
+}
+
+/* Words of other protocols and of web browsers: smtpd_forbidden_commands. Patterns in that list
+ * other than the default one are not looked at. */
+static bool is_forbidden(struct str verb)
+{
+    struct str rest = strz(conf.smtpd_forbidden_commands), word;
+    char c = verb.p[0];
+    bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        if (str_ieq(word, verb))
+            return true;
+        if (str_istarts(word, STR("regexp:")) && str_search(word, STR("/^[^A-Z]/")) >= 0 && !letter)
+            return true;
+    }
+    return false;
+}
+
+static void unknown_command(struct smtpd *s, struct str verb)
+{
+    s->where = "UNKNOWN";
+    if (verb.n > 0 && is_forbidden(verb)) {
+        msg_warn("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
+        smtpd_reply(s, 221, "2.7.0", "Error: I can break rules, too. Goodbye.");
+        s->closing = s->failed = true;
+        return;
+    }
+    smtpd_reply(s, 500, "5.5.2",
+                verb.n > 0 ? "Error: command not recognized" : "Error: bad syntax");
+}
+
+static void run_command(struct smtpd *s)
+{
+    struct esmtp_cmd cmd;
+
+    esmtp_cmd_split(buf_str(&s->line), &cmd);
+    int i = find_command(cmd.verb);
+    const struct command *c = &commands[i];
+
+    s->failed = false;
+    s->all_count[i]++;
+    if (i == UNKNOWN) {
+        unknown_command(s, cmd.verb);
+    } else {
+        s->where = c->name;
+        if (talks_early(s, c))
+            ;
+        else if (smtpd_tls_required() && s->tls == NULL && (c->flags & CMD_BEFORE_TLS) == 0)
+            smtpd_reply(s, 530, "5.7.0", "Must issue a STARTTLS command first"); /* RFC 3207 4 */
+        else
+            c->fn(s, cmd.args);
+    }
+    if ((c->flags & CMD_JUNK) != 0 && s->junk++ > conf.smtpd_junk_command_limit)
+        s->failed = true;
+    s->ok_count[i] += !s->failed;
+    s->errors += s->failed;
+}
+
+static void read_command(struct smtpd *s)
+{
+    if (s->errors > conf.smtpd_hard_error_limit) {
+        msg_info("too many errors after %s from %s", s->where, s->namaddr);
+        smtpd_hang_up(s, "4.7.0", "Error: too many errors");
+        return;
+    }
+    stream_set_idle(s->stream, conf.smtpd_timeout * 1000);
+    buf_clear(&s->line);
+    switch (stream_line(s->stream, &s->line)) {
+    case LINE_LF:
+        if (strcmp(conf.smtpd_forbid_bare_newline, "reject") == 0 && !smtpd_is_mine(s)) {
+            smtpd_reply(s, (int)conf.smtpd_forbid_bare_newline_reject_code, "5.5.2",
+                        "%s Error: bare <LF> received", conf.myhostname);
+            s->closing = true;
+            break;
+        }
+        run_command(s);
+        break;
+    case LINE_CRLF:
+        run_command(s);
+        break;
+    case LINE_TOO_LONG: /* RFC 5321 4.5.3.1.4, 4.3.2 */
+        s->all_count[UNKNOWN]++;
+        s->errors++;
+        smtpd_reply(s, 500, "5.5.2", "Error: line too long");
+        break;
+    case LINE_NONE:
+        break;
+    }
+}
+
+static void greet(struct smtpd *s)
+{
+    if (!smtpd_limit_enter(s)) {
+        msg_warn("Connection concurrency limit exceeded: %d from %s for service smtp",
+                 (int)conf.smtpd_client_connection_count_limit, s->namaddr);
+        smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
+                    s->peer.addr_text);
+        s->closing = true;
+    } else if (!conf.smtpd_delay_reject && smtpd_check_client(s) < 0) {
+        smtpd_reply_denial(s);
+    } else {
+        smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);
+    }
+}
+
+/* Why the loop has ended, if not by QUIT. */
+static void log_end(struct smtpd *s)
+{
+    enum stream_state state = stream_state(s->stream);
+
+    if (s->closing || state == STREAM_OK)
+        return;
+    if (state == STREAM_TIMEOUT) {
+        smtpd_hang_up(s, "4.4.2", "Error: timeout exceeded"); /* RFC 5321 4.5.3.2 */
+        msg_info("timeout after %s from %s", s->where, s->namaddr);
+    } else if (state == STREAM_CANCELLED) {
+        smtpd_hang_up(s, "4.3.2", "Error: service shutting down"); /* RFC 5321 3.8 */
+    } else {
+        msg_info("lost connection after %s from %s", s->where, s->namaddr);
+    }
+}
+
+static void count_text(struct buf *out, const char *name, unsigned ok, unsigned all)
+{
+    buf_addf(out, " %s=%u", name, ok);
+    if (ok != all)
+        buf_addf(out, "/%u", all);
+}
+
+static void log_disconnect(struct smtpd *s)
+{
+    struct buf line = BUF(4096);
+    unsigned ok = 0, all = 0;
+
+    for (int i = 0; i < SMTPD_COMMANDS; i++) {
+        if (s->all_count[i] == 0)
+            continue;
+        char name[16] = "unknown";
+        if (i != UNKNOWN) {
+            snprintf(name, sizeof name, "%s", commands[i].name);
+            str_lower(name, strlen(name));
+        }
+        count_text(&line, name, s->ok_count[i], s->all_count[i]);
+        ok += s->ok_count[i];
+        all += s->all_count[i];
+    }
+    count_text(&line, "commands", ok, all);
+    msg_info("disconnect from %s%s", s->namaddr, line.p);
+    buf_free(&line);
+}
+
+static void begin(struct smtpd *s)
+{
+    if (conf.smtpd_peername_lookup)
+        peer_find_name(&s->peer, s->mem, task_now() + conf.smtpd_timeout * 1000);
+    s->namaddr = arena_printf(s->mem, "%s[%s]", s->peer.name, s->peer.addr_text);
+    if (s->peer.addr.family == AF_UNIX)
+        snprintf(s->port, sizeof s->port, "unknown");
+    else
+        snprintf(s->port, sizeof s->port, "%u", s->peer.addr.port);
+    msg_info("connect from %s", s->namaddr);
+}
+
+void smtpd_session(struct stream *client, const struct peer *peer, struct arena *mem)
+{
+    struct smtpd s = {.mem = mem, .stream = client, .peer = *peer, .where = "CONNECT"};
+
+    s.line = BUF((size_t)conf.line_length_limit);
+    s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
+    stream_set_idle(client, conf.smtpd_timeout * 1000);
+    begin(&s);
+    if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
+        greet(&s);
+    while (!s.closing && stream_state(client) == STREAM_OK)
+        read_command(&s);
+    log_end(&s);
+    stream_flush(client);
+    log_disconnect(&s);
+    smtpd_limit_leave(&s);
+    smtpd_drop_mail(&s);
+    buf_free(&s.line);
+    why_free(&s.denial.why);
+    why_free(&s.defer_if_permit.why);
+    why_free(&s.defer_if_reject.why);
+}

@@ -1,0 +1,126 @@
+/*
+ * STARTTLS, and TLS from the first byte. RFC 3207, RFC 8314
+ */
+#include "base/msg.h"
+#include "base/num.h"
+#include "conf/conf.h"
+#include "net/tls.h"
+#include "service/service.h"
+
+#include "smtpd.h"
+
+static struct {
+    struct tls_context *context; /* null: no TLS, or it could not be made */
+    bool offered, required;
+    int64_t loglevel;
+} tls;
+
+static void read_level(void)
+{
+    const char *level = conf.smtpd_tls_security_level;
+
+    tls.required = level[0] == 0 ? conf.smtpd_enforce_tls : strcmp(level, "encrypt") == 0;
+    tls.offered = tls.required ||
+                  (level[0] == 0 ? conf.smtpd_use_tls : strcmp(level, "none") != 0) ||
+                  conf.smtpd_tls_wrappermode;
+    if (level[0] != 0 && strcmp(level, "encrypt") != 0 && strcmp(level, "may") != 0 &&
+        strcmp(level, "none") != 0) {
+        msg_warn("smtpd_tls_security_level: unsupported level \"%s\", using \"encrypt\"", level);
+        tls.offered = tls.required = true;
+    }
+}
+
+void smtpd_open_tls(void)
+{
+    struct why why = WHY;
+
+    read_level();
+    if (!num_parse(strz(conf.smtpd_tls_loglevel), 0, 4, &tls.loglevel))
+        tls.loglevel = 0;
+    if (!tls.offered)
+        return;
+    struct tls_settings settings = {
+        .server = true,
+        .cert_file = conf.smtpd_tls_cert_file,
+        .key_file = conf.smtpd_tls_key_file,
+        .chain_files = conf.smtpd_tls_chain_files,
+        .ca_file = conf.smtpd_tls_CAfile,
+        .ca_path = conf.smtpd_tls_CApath,
+        .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
+        .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
+        .exclude_ciphers = conf.smtpd_tls_exclude_ciphers,
+        .ask_client_cert = conf.smtpd_tls_ask_ccert || conf.smtpd_tls_req_ccert,
+        .require_client_cert = conf.smtpd_tls_req_ccert && tls.required,
+        .session_life = conf.smtpd_tls_session_cache_timeout,
+        .fingerprint_digest = conf.smtpd_tls_fingerprint_digest,
+    };
+    if (conf.smtpd_tls_cert_file[0] == 0 && conf.smtpd_tls_chain_files[0] == 0)
+        why_set(&why, "4.7.0", "no certificate: see smtpd_tls_chain_files");
+    else
+        tls.context = tls_context_new(&settings, &why);
+    if (tls.context == NULL)
+        msg_warn("TLS is not available: %s", why_text(&why));
+    why_free(&why);
+}
+
+bool smtpd_tls_offered(const struct smtpd *s)
+{
+    (void)s;
+    return tls.offered && !conf.smtpd_tls_wrappermode;
+}
+
+bool smtpd_tls_required(void)
+{
+    return tls.required;
+}
+
+int smtpd_tls_begin(struct smtpd *s)
+{
+    struct why why = WHY;
+
+    if (tls.context == NULL) {
+        msg_warn("TLS is not available for %s", s->namaddr);
+        s->closing = true;
+        return -1;
+    }
+    stream_set_idle(s->stream, conf.smtpd_starttls_timeout * 1000);
+    if (tls_accept(s->stream, tls.context, &s->tls, &why) < 0) {
+        msg_info("SSL_accept error from %s: %s", s->namaddr, why_text(&why));
+        msg_info("lost connection after %s from %s", s->where, s->namaddr);
+        s->tls = NULL;
+        s->closing = true;
+    } else if (tls.loglevel > 0) {
+        msg_info("%s TLS connection established from %s: %s",
+                 s->tls->trusted    ? "Trusted"
+                 : s->tls->has_cert ? "Untrusted"
+                                    : "Anonymous",
+                 s->namaddr, s->tls->summary);
+    }
+    if (tls_context_stale(tls.context))
+        service_refresh("the TLS certificate");
+    why_free(&why);
+    return s->tls != NULL ? 0 : -1;
+}
+
+void smtpd_starttls(struct smtpd *s, struct str args)
+{
+    if (args.n > 0) {
+        smtpd_reply(s, 501, "5.5.4", "Syntax: STARTTLS");
+    } else if (s->tls != NULL) {
+        smtpd_reply(s, 554, "5.5.1", "Error: TLS already active");
+    } else if (!smtpd_tls_offered(s)) {
+        smtpd_reply(s, 502, "5.5.1", "Error: command not implemented");
+    } else if (tls.context == NULL) {
+        smtpd_reply(s, 454, "4.7.0", "TLS not available due to local problem");
+    } else {
+        smtpd_reply(s, 220, "2.0.0", "Ready to start TLS");
+        /* What came in plain text behind the command must not count as said inside TLS. */
+        stream_discard(s->stream);
+        if (!stream_flush(s->stream) || smtpd_tls_begin(s) < 0)
+            return;
+        smtpd_drop_mail(s); /* RFC 3207 4.2: all that was said before is forgotten */
+        s->helo = NULL;
+        s->esmtp = false;
+        s->sasl_method = s->sasl_username = NULL;
+    }
+}
