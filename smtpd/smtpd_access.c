@@ -260,7 +260,7 @@ static enum verdict client_access(struct check *k, const struct restriction *r, 
     enum dict_answer answer = DICT_NONE;
 
     if (strcmp(name, "unknown") != 0)
-        answer = domain_find(r->table, name, parents_match("smtpd_access_maps"), &value, &why);
+        answer = domain_find(r->table, name, parent_matches("smtpd_access_maps"), &value, &why);
     if (answer == DICT_NONE)
         answer = hostaddr_find(r->table, s->peer.addr_text, &value, &why);
     if (answer == DICT_NONE && strcmp(name, "unknown") == 0)
@@ -289,7 +289,7 @@ enum verdict check_helo_access(struct check *k, const struct restriction *r)
     if (k->s->helo == NULL)
         return VERDICT_DUNNO;
     enum dict_answer answer =
-        domain_find(r->table, k->s->helo, parents_match("smtpd_access_maps"), &value, &why);
+        domain_find(r->table, k->s->helo, parent_matches("smtpd_access_maps"), &value, &why);
     enum verdict v = apply(k, r, answer, &value, k->s->helo, "Helo command", &why);
     buf_free(&value);
     why_free(&why);
@@ -301,13 +301,14 @@ static enum verdict mail_access(struct check *k, const struct restriction *r, co
 {
     struct buf value = BUF(DICT_VALUE_LIMIT);
     struct why why = WHY;
-    struct addr_query q = {
-        .parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT |
-                 (parents_match("smtpd_access_maps") ? ADDR_PARENTS : ADDR_DOT_PARENTS),
-        .delimiters = conf.recipient_delimiter};
-    const char *key = address[0] != 0 ? address : conf.smtpd_null_access_lookup_key;
-    enum dict_answer answer = address[0] != 0 ? addr_find(r->table, key, &q, &value, NULL, &why)
-                                              : maps_find(r->table, key, &value, &why);
+    unsigned parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT;
+    enum dict_answer answer;
+
+    parts |= parent_matches("smtpd_access_maps") ? ADDR_PARENTS : ADDR_DOT_PARENTS;
+    if (address[0] != 0)
+        answer = addr_find(r->table, address, parts, NULL, &value, NULL, &why);
+    else
+        answer = maps_find(r->table, conf.smtpd_null_access_lookup_key, &value, &why);
     enum verdict v = apply(k, r, answer, &value, address, class, &why);
     buf_free(&value);
     why_free(&why);

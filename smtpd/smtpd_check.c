@@ -156,7 +156,8 @@ static bool closes_relay(const struct restrictions *list)
 {
     static const char *const closing[] = {"reject_unauth_destination", "defer_unauth_destination",
                                           "reject", "defer", "defer_if_permit"};
-    VEC_EACH (&list->at, r) {
+    for (size_t n = 0; n < list->at.n; n++) {
+        const struct restriction *r = &list->at.at[n];
         for (size_t i = 0; i < sizeof closing / sizeof *closing; i++)
             if (strcasecmp(r->name, closing[i]) == 0)
                 return true;
@@ -278,19 +279,24 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
     return v;
 }
 
+static void free_list(struct restrictions *list)
+{
+    VEC_EACH (&list->at, r) {
+        maps_close(&r->table);
+        if (r->arg != r->name)
+            free(r->arg);
+        free(r->name);
+    }
+    VEC_FREE(&list->at);
+}
+
 enum verdict check_text(struct check *k, const char *text)
 {
     struct restrictions list = {.parameter = "access table"};
 
     read_list(&list, "access table", text, NULL);
     enum verdict v = go_through(k, &list);
-    VEC_EACH (&list.at, r) {
-        maps_close(&r->table);
-        if (r->arg != r->name)
-            free((char *)(uintptr_t)r->arg);
-        free((char *)(uintptr_t)r->name);
-    }
-    VEC_FREE(&list.at);
+    free_list(&list);
     return v;
 }
 

@@ -40,9 +40,9 @@ struct check {
 struct restriction;
 typedef enum verdict restriction_fn(struct check *k, const struct restriction *r);
 struct restriction {
-    const char *name;
+    char *name;
     restriction_fn *fn;
-    const char *arg; /* null if it takes none */
+    char *arg; /* null if it takes none */
     struct maps *table; /* of check_*_access */
     struct restrictions *list; /* of a restriction class */
 };

@@ -3,6 +3,7 @@
  */
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "dict/addr_find.h"
 #include "dict/match.h"
 #include "mail/domain.h"
 #include "net/dns.h"
