@@ -1,0 +1,140 @@
+/*
+ * APPEND: a message from the client, streamed into the store as it comes. RFC 3501 6.3.11,
+ * RFC 4315 (APPENDUID).
+ */
+#include "base/str.h"
+#include "base/vec.h"
+#include "conf/conf.h"
+#include "mail/date.h"
+
+#include "imap.h"
+
+struct append {
+    const char *folder;
+    struct msg as;
+    VEC(struct str) keywords;
+    struct imap_literal literal;
+};
+
+static bool take_flags(struct imap *c, struct append *a)
+{
+    struct str name;
+
+    if (!imap_take(&c->args, '('))
+        return true;
+    while (imap_take_flag(&c->args, &name)) {
+        if (name.p[0] != '\\' && a->keywords.n < MAILBOX_KEYWORDS)
+            *VEC_ADD(&a->keywords) = name;
+        a->as.flags |= imap_flag(name);
+        imap_take_space(&c->args);
+    }
+    return imap_take(&c->args, ')') && imap_take_space(&c->args);
+}
+
+static bool take_date(struct imap *c, struct append *a)
+{
+    struct str text;
+    int offset;
+
+    if (!imap_take_string(&c->args, &text))
+        return true;
+    return date_imap_parse(text, &a->as.received, &offset) && imap_take_space(&c->args);
+}
+
+static bool take_arguments(struct imap *c, struct append *a)
+{
+    if (!imap_arg_folder(c, &a->folder))
+        return false;
+    if (imap_take_space(&c->args) && take_flags(c, a) && take_date(c, a) &&
+        imap_literal_at_end(c->args.rest, &a->literal) == LITERAL_FOUND && a->literal.at == 0)
+        return true;
+    imap_bad(c, "Error in IMAP command APPEND: Invalid arguments.");
+    if (imap_literal_at_end(c->args.rest, &a->literal) == LITERAL_FOUND)
+        imap_skip_literal(c, &a->literal);
+    return false;
+}
+
+/* The message, and the empty rest of the command's line. False: the client went away. */
+static bool receive(struct imap *c, struct append *a, struct mail_in *m)
+{
+    uint64_t left = a->literal.size;
+
+    if (a->literal.synchronising)
+        stream_putz(c->client, "+ OK\r\n");
+    while (left > 0) {
+        struct str there = stream_peek(c->client);
+        if (there.n == 0)
+            return false;
+        there = str_upto(there, left < there.n ? (size_t)left : there.n);
+        mail_in_put(m, there);
+        stream_skip(c->client, there.n);
+        left -= there.n;
+    }
+    struct buf line = BUF(1);
+    enum line end = stream_line(c->client, &line);
+    bool good = (end == LINE_CRLF || end == LINE_LF) && line.n == 0;
+    if (!good && end != LINE_NONE)
+        imap_bad(c, "Error in IMAP command APPEND: Garbage after the message.");
+    buf_free(&line);
+    return good;
+}
+
+/* What the client sends anyway is taken, but not kept. */
+static void refuse(struct imap *c, const struct append *a)
+{
+    struct buf line = BUF(1);
+
+    imap_skip_literal(c, &a->literal);
+    if (!a->literal.synchronising)
+        stream_line(c->client, &line);
+    buf_free(&line);
+}
+
+static void append(struct imap *c, struct append *a, struct why *why)
+{
+    uint32_t uid, uidvalidity;
+    struct mail_in *m = mail_in_new(c->store, a->folder, &a->as, why);
+
+    if (m == NULL) {
+        if (strcmp(why->code, "5.2.0") == 0)
+            why_set(why, "5.1.1", "Mailbox doesn't exist: %s", a->folder);
+        imap_no_why(c, why);
+        refuse(c, a);
+        return;
+    }
+    VEC_EACH (&a->keywords, name)
+        mail_in_keyword(m, *name);
+    if (!receive(c, a, m)) {
+        mail_in_abort(&m);
+        return;
+    }
+    if (mail_in_commit(&m, &uid, &uidvalidity, why) < 0) {
+        imap_no_why(c, why);
+        return;
+    }
+    imap_updates(c, true);
+    imap_ok(c, "[APPENDUID %u %u] Append completed.", uidvalidity, uid);
+}
+
+void cmd_append(struct imap *c)
+{
+    struct append a = {0};
+    struct why why = WHY;
+
+    if (!take_arguments(c, &a)) {
+        VEC_FREE(&a.keywords);
+        return;
+    }
+    if (a.literal.size > (uint64_t)conf.imap_append_limit) {
+        imap_no(c, "[TOOBIG] Message is larger than %lld bytes.",
+                (long long)conf.imap_append_limit);
+        refuse(c, &a);
+    } else if (a.literal.size == 0) {
+        imap_no(c, "Can't save a zero byte message.");
+        refuse(c, &a);
+    } else {
+        append(c, &a, &why);
+    }
+    VEC_FREE(&a.keywords);
+    why_free(&why);
+}

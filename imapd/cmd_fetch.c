@@ -1,0 +1,201 @@
+/*
+ * FETCH. RFC 3501 6.4.5, 7.4.2.
+ */
+#include "base/clock.h"
+#include "mail/date.h"
+#include "mail/imap_text.h"
+#include "store/uidset.h"
+
+#include "imap.h"
+#include "imap_fetch.h"
+
+enum { BATCH = 256 }; /* messages that are made \Seen with one record */
+
+static void put_date(struct imap *c, int64_t received)
+{
+    struct buf text = BUF(64);
+    struct tm tm;
+    int offset;
+
+    clock_local(received, &tm, &offset);
+    date_imap_format(received, offset, &text);
+    stream_putf(c->client, "INTERNALDATE \"%s\"", text.p);
+    buf_free(&text);
+}
+
+static bool put_cached(struct imap *c, uint32_t number, enum fetch_what what)
+{
+    struct str text;
+    struct buf body = BUF(1 << 24);
+    bool good =
+        mailbox_cached(c->box, number, what == FETCH_ENVELOPE ? CACHED_ENVELOPE : CACHED_STRUCTURE,
+                       &text, NULL) == 0;
+
+    if (good && what == FETCH_BODY) {
+        good = imap_text_body(text, &body);
+        text = buf_str(&body);
+    }
+    if (good) {
+        stream_putz(c->client, what == FETCH_ENVELOPE ? "ENVELOPE "
+                               : what == FETCH_BODY   ? "BODY "
+                                                      : "BODYSTRUCTURE ");
+        stream_put(c->client, text);
+    }
+    buf_free(&body);
+    return good;
+}
+
+static bool put_size(struct imap *c, uint32_t number)
+{
+    uint64_t size;
+
+    if (mailbox_size(c->box, number, &size, NULL) < 0)
+        return false;
+    stream_putf(c->client, "RFC822.SIZE %llu", (unsigned long long)size);
+    return true;
+}
+
+static void put_flags(struct imap *c, uint32_t number)
+{
+    const struct msg *m = mailbox_msg(c->box, number);
+
+    stream_putz(c->client, "FLAGS ");
+    imap_put_flags(c, m->flags, m->keywords, mailbox_recent(c->box, number));
+}
+
+static bool put_item(struct imap *c, uint32_t number, const struct fetch_item *item)
+{
+    switch (item->what) {
+    case FETCH_BODY:
+    case FETCH_BODYSTRUCTURE:
+    case FETCH_ENVELOPE:
+        return put_cached(c, number, item->what);
+    case FETCH_FLAGS:
+        put_flags(c, number);
+        return true;
+    case FETCH_INTERNALDATE:
+        put_date(c, mailbox_msg(c->box, number)->received);
+        return true;
+    case FETCH_SIZE:
+        return put_size(c, number);
+    case FETCH_UID:
+        stream_putf(c->client, "UID %u", mailbox_msg(c->box, number)->uid);
+        return true;
+    case FETCH_SECTION:
+        return fetch_put_section(c, number, item);
+    }
+    return false;
+}
+
+/* An item that cannot be had (the message was expunged meanwhile) is left out: RFC 2180 4.1.2. */
+static bool put_message(struct imap *c, uint32_t number, const struct fetch_items *items,
+                        bool made_seen)
+{
+    bool whole = true, gap = false;
+
+    stream_putf(c->client, "* %u FETCH (", number);
+    if (c->uid && !items->uid) {
+        stream_putf(c->client, "UID %u", mailbox_msg(c->box, number)->uid);
+        gap = true;
+    }
+    if (made_seen && !items->flags) {
+        stream_putz(c->client, gap ? " " : "");
+        put_flags(c, number);
+        gap = true;
+    }
+    for (const struct fetch_item *item = items->first; item != NULL; item = item->next) {
+        if (gap)
+            stream_putc(c->client, ' ');
+        gap = put_item(c, number, item);
+        whole = whole && gap;
+        if (!gap)
+            stream_putz(c->client, "FLAGS ()"); /* keeps the response well formed */
+        gap = true;
+    }
+    stream_putz(c->client, ")\r\n");
+    return whole;
+}
+
+/* BODY[...] without PEEK sets \Seen: for a batch at once, before the bodies are sent. */
+static int make_seen(struct imap *c, const uint32_t *uids, size_t n, struct uidset *made,
+                     struct why *why)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t number = mailbox_number(c->box, uids[i]);
+        if (number > 0 && !(mailbox_msg(c->box, number)->flags & MSG_SEEN))
+            uidset_add(made, uids[i], uids[i]);
+    }
+    struct flag_change change = {.op = FLAGS_ADD, .flags = MSG_SEEN, .silent = true};
+    return made->n == 0 ? 0 : mailbox_flag(c->box, made, &change, why);
+}
+
+static bool fetch_batch(struct imap *c, const uint32_t *uids, size_t n,
+                        const struct fetch_items *items, struct why *why)
+{
+    struct uidset made = UIDSET;
+    bool whole = true;
+
+    if (items->sets_seen && !mailbox_read_only(c->box) && make_seen(c, uids, n, &made, why) < 0)
+        return false;
+    for (size_t i = 0; i < n && stream_state(c->client) == STREAM_OK; i++) {
+        struct arena *command = c->mem;
+        uint32_t number = mailbox_number(c->box, uids[i]);
+        if (number == 0)
+            continue;
+        c->mem = arena_new(command);
+        if (!put_message(c, number, items, uidset_has(&made, uids[i])))
+            whole = false;
+        arena_free(&c->mem);
+        c->mem = command;
+    }
+    if (!whole)
+        why_set(why, "4.2.0", "Some messages could not be FETCHed");
+    uidset_free(&made);
+    return whole;
+}
+
+static bool fetch_all(struct imap *c, const struct uidset *which, const struct fetch_items *items,
+                      struct why *why)
+{
+    uint32_t batch[BATCH], count = mailbox_count(c->box);
+    size_t n = 0;
+    bool whole = true;
+
+    for (size_t i = 0; i < which->n; i++) {
+        uint32_t number = mailbox_number_from(c->box, which->at[i].low);
+        for (; number <= count; number++) {
+            uint32_t uid = mailbox_msg(c->box, number)->uid;
+            if (uid > which->at[i].high)
+                break;
+            batch[n++] = uid;
+            if (n == BATCH) {
+                whole = fetch_batch(c, batch, n, items, why) && whole;
+                n = 0;
+                task_yield();
+            }
+        }
+    }
+    return fetch_batch(c, batch, n, items, why) && whole;
+}
+
+void cmd_fetch(struct imap *c)
+{
+    struct uidset which = UIDSET;
+    struct fetch_items items;
+    struct why why = WHY;
+
+    if (imap_arg_set(c, &which)) {
+        if (!imap_take_space(&c->args) || !fetch_parse(&c->args, &items))
+            imap_bad(c, "Error in IMAP command FETCH: Invalid arguments.");
+        else if (imap_end(c)) {
+            bool whole = fetch_all(c, &which, &items, &why);
+            imap_updates(c, c->uid);
+            if (whole)
+                imap_ok(c, "Fetch completed.");
+            else
+                imap_no(c, "[EXPUNGEISSUED] %s.", why_text(&why));
+        }
+    }
+    uidset_free(&which);
+    why_free(&why);
+}

@@ -1,0 +1,126 @@
+/*
+ * CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 3501 6.3.3 to 6.3.7, 6.3.10.
+ */
+#include "base/str.h"
+
+#include "imap.h"
+
+static void done(struct imap *c, int result, struct why *why, const char *what)
+{
+    if (result < 0)
+        imap_no_why(c, why);
+    else
+        imap_ok(c, "%s completed.", what);
+    why_free(why);
+}
+
+void cmd_create(struct imap *c)
+{
+    const char *folder;
+    struct why why = WHY;
+
+    if (imap_arg_folder(c, &folder) && imap_end(c))
+        done(c, store_create(c->store, folder, &why), &why, "Create");
+}
+
+void cmd_delete(struct imap *c)
+{
+    const char *folder;
+    struct why why = WHY;
+
+    if (!imap_arg_folder(c, &folder) || !imap_end(c))
+        return;
+    if (str_ieqz(STR("INBOX"), folder))
+        imap_no(c, "[CANNOT] INBOX can't be deleted.");
+    else
+        done(c, store_remove(c->store, folder, &why), &why, "Delete");
+}
+
+void cmd_rename(struct imap *c)
+{
+    const char *from, *to;
+    struct why why = WHY;
+
+    if (imap_arg_folder(c, &from) && imap_arg_folder(c, &to) && imap_end(c))
+        done(c, store_rename(c->store, from, to, &why), &why, "Rename");
+}
+
+static void subscribe(struct imap *c, bool on)
+{
+    const char *folder;
+    struct why why = WHY;
+
+    if (!imap_arg_folder(c, &folder) || !imap_end(c))
+        return;
+    if (on && !store_name_ok(c->store, folder, &why))
+        done(c, -1, &why, "Subscribe");
+    else
+        done(c, store_subscribe(c->store, folder, on, &why), &why,
+             on ? "Subscribe" : "Unsubscribe");
+}
+
+void cmd_subscribe(struct imap *c)
+{
+    subscribe(c, true);
+}
+
+void cmd_unsubscribe(struct imap *c)
+{
+    subscribe(c, false);
+}
+
+static const char *const status_names[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY",
+                                           "UNSEEN"};
+enum { STATUS_ITEMS = sizeof status_names / sizeof *status_names };
+
+static unsigned take_items(struct imap *c)
+{
+    unsigned items = 0;
+
+    if (!imap_take_space(&c->args) || !imap_take(&c->args, '('))
+        return 0;
+    do {
+        size_t i = 0;
+        while (i < STATUS_ITEMS && !imap_take_word(&c->args, status_names[i]))
+            i++;
+        if (i == STATUS_ITEMS)
+            return 0;
+        items |= 1u << i;
+    } while (imap_take_space(&c->args));
+    return imap_take(&c->args, ')') ? items : 0;
+}
+
+void cmd_status(struct imap *c)
+{
+    const char *folder, *gap = "";
+    struct folder_status st;
+    struct why why = WHY;
+
+    if (!imap_arg_folder(c, &folder))
+        return;
+    unsigned items = take_items(c);
+    if (items == 0) {
+        imap_bad(c, "Error in IMAP command STATUS: Invalid status items.");
+        return;
+    }
+    if (!imap_end(c))
+        return;
+    if (store_status(c->store, folder, &st, &why) < 0) {
+        imap_no_why(c, &why);
+    } else {
+        const uint32_t values[] = {st.messages, st.recent, st.uidnext, st.uidvalidity, st.unseen};
+        stream_putz(c->client, "* STATUS ");
+        imap_put_folder(c, strz(folder));
+        stream_putz(c->client, " (");
+        for (size_t i = 0; i < STATUS_ITEMS; i++) {
+            if (items >> i & 1) {
+                stream_putf(c->client, "%s%s %u", gap, status_names[i], values[i]);
+                gap = " ";
+            }
+        }
+        stream_putz(c->client, ")\r\n");
+        imap_updates(c, true);
+        imap_ok(c, "Status completed.");
+    }
+    why_free(&why);
+}

@@ -1,0 +1,55 @@
+/*
+ * SEARCH. RFC 3501 6.4.4, 7.2.5.
+ */
+#include "conf/conf.h"
+
+#include "imap.h"
+#include "imap_criteria.h"
+
+static void put_result(struct imap *c, const struct uidset *numbers)
+{
+    size_t cursor = 0;
+    uint32_t number = 0;
+
+    stream_putz(c->client, "* SEARCH");
+    while (uidset_next(numbers, &cursor, &number))
+        stream_putf(c->client, " %u", c->uid ? mailbox_msg(c->box, number)->uid : number);
+    stream_putz(c->client, "\r\n");
+}
+
+static void search(struct imap *c, const struct search_key *key)
+{
+    struct uidset numbers = UIDSET;
+    struct why why = WHY;
+
+    if (search_run(c->box, key, &numbers, &why) < 0) {
+        imap_no_why(c, &why);
+    } else {
+        put_result(c, &numbers);
+        imap_updates(c, c->uid);
+        imap_ok(c, "Search completed.");
+    }
+    uidset_free(&numbers);
+    why_free(&why);
+}
+
+void cmd_search(struct imap *c)
+{
+    uint32_t count = mailbox_count(c->box);
+    struct criteria_context context = {.star_number = count,
+                                       .star_uid = count > 0 ? mailbox_msg(c->box, count)->uid : 0,
+                                       .set_limit = (size_t)conf.imap_set_limit};
+    struct search_key *key = NULL;
+    const char *error = "Missing search key.";
+    enum criteria result = CRITERIA_BAD;
+
+    if (imap_take_space(&c->args))
+        result = criteria_parse(&c->args, &context, &key, &error);
+    if (result == CRITERIA_OK)
+        search(c, key);
+    else if (result == CRITERIA_BADCHARSET)
+        imap_no(c, "[BADCHARSET (US-ASCII UTF-8)] %s.", error);
+    else
+        imap_bad(c, "Error in IMAP command SEARCH: %s", error);
+    criteria_free(key);
+}

@@ -1,0 +1,102 @@
+/* imap.h - one IMAP connection of a logged-in user, and what its commands share */
+#ifndef IMAP_H
+#define IMAP_H
+
+#include "base/arena.h"
+#include "login/session.h"
+#include "net/stream.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+
+#include "imap_parse.h"
+
+enum imap_state { IMAP_AUTHENTICATED = 1, IMAP_SELECTED = 2 }; /* bits of imap_command.states */
+
+struct imap {
+    struct stream *client;
+    struct arena *session; /* lives as long as the connection */
+    struct arena *mem; /* of the present command; emptied after it */
+    const struct handover *login;
+    struct store *store;
+    struct mailbox *box; /* null: none selected */
+    const struct imap_command *command;
+    bool uid; /* UID FETCH and so on */
+    struct str tag;
+    struct imap_args args;
+    bool answered; /* the tagged response has been sent */
+    bool logout;
+    unsigned bad; /* commands in a row that were not understood */
+    const char *ended; /* why the connection ended, for the log */
+};
+
+struct imap_command {
+    const char *name;
+    void (*run)(struct imap *c);
+    unsigned states;
+    bool numbers; /* its sequence numbers forbid EXPUNGE responses: RFC 3501 7.4.1 */
+    bool uid; /* has a UID form */
+};
+
+void imap_connection(struct stream *client, const struct handover *h, struct arena *mem);
+const struct imap_command *imap_command_find(struct str name);
+const char *imap_capabilities(void); /* after login */
+
+/* imap_read.c */
+enum imap_read { IMAP_READ_OK, IMAP_READ_REFUSED, IMAP_READ_END };
+/* (waits) One command with its literals into mem, except the message of APPEND. REFUSED: too long;
+ * it has been answered. */
+enum imap_read imap_read_command(struct imap *c, struct str *text);
+/* (waits) A literal that will not be used: skips the bytes that a non-synchronising one brings. */
+void imap_skip_literal(struct imap *c, const struct imap_literal *l);
+
+/* imap_out.c: the tagged response, once a command. text goes after "OK ", "NO ", "BAD ". */
+void imap_ok(struct imap *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void imap_no(struct imap *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void imap_bad(struct imap *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void imap_no_why(struct imap *c, const struct why *why); /* with the response code that fits */
+/* (waits) What others did: untagged responses of the selected folder. */
+void imap_updates(struct imap *c, bool may_expunge);
+void imap_put_flags(struct imap *c, uint32_t flags, uint64_t keywords, bool recent);
+void imap_put_flag_list(struct imap *c); /* "* FLAGS (...)" and PERMANENTFLAGS */
+void imap_put_string(struct imap *c, struct str s); /* quoted or literal */
+void imap_put_folder(struct imap *c, struct str name); /* a folder's name: atom or quoted */
+
+/* What a command names. On failure the command has been answered. */
+bool imap_end(struct imap *c); /* no more arguments: else BAD */
+bool imap_arg_folder(struct imap *c, const char **folder); /* as the store has it */
+/* A sequence set or, in UID commands, a uid set, made into uids that are in the view. */
+bool imap_arg_set(struct imap *c, struct uidset *uids);
+/* "(\Seen word)" or "\Seen word": flags and the folder's keywords, defined if need be. */
+bool imap_arg_flags(struct imap *c, uint32_t *flags, uint64_t *keywords);
+
+/* Commands, one file each: cmd_*.c */
+void cmd_append(struct imap *c);
+void cmd_capability(struct imap *c);
+void cmd_check(struct imap *c);
+void cmd_close(struct imap *c);
+void cmd_copy(struct imap *c);
+void cmd_create(struct imap *c);
+void cmd_delete(struct imap *c);
+void cmd_enable(struct imap *c);
+void cmd_examine(struct imap *c);
+void cmd_expunge(struct imap *c);
+void cmd_fetch(struct imap *c);
+void cmd_id(struct imap *c);
+void cmd_idle(struct imap *c);
+void cmd_list(struct imap *c);
+void cmd_logged_in(struct imap *c); /* LOGIN, AUTHENTICATE, STARTTLS: too late for them */
+void cmd_logout(struct imap *c);
+void cmd_lsub(struct imap *c);
+void cmd_move(struct imap *c);
+void cmd_namespace(struct imap *c);
+void cmd_noop(struct imap *c);
+void cmd_rename(struct imap *c);
+void cmd_search(struct imap *c);
+void cmd_select(struct imap *c);
+void cmd_status(struct imap *c);
+void cmd_store(struct imap *c);
+void cmd_subscribe(struct imap *c);
+void cmd_unselect(struct imap *c);
+void cmd_unsubscribe(struct imap *c);
+
+#endif

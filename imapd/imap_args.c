@@ -1,0 +1,107 @@
+/*
+ * Arguments that many commands have: folders, sets, flags.
+ */
+#include "base/str.h"
+#include "conf/conf.h"
+#include "store/uidset.h"
+
+#include "imap.h"
+
+bool imap_end(struct imap *c)
+{
+    if (imap_is_end(&c->args))
+        return true;
+    imap_bad(c, "Error in IMAP command %s: Unexpected arguments.", c->command->name);
+    return false;
+}
+
+bool imap_arg_folder(struct imap *c, const char **folder)
+{
+    struct str name;
+
+    if (!imap_take_space(&c->args) || !imap_take_astring(&c->args, &name)) {
+        imap_bad(c, "Error in IMAP command %s: Missing mailbox name.", c->command->name);
+        return false;
+    }
+    if (str_find(name, 0) >= 0) {
+        imap_no(c, "[CANNOT] Invalid mailbox name.");
+        return false;
+    }
+    *folder = arena_strz(c->mem, name);
+    return true;
+}
+
+/* Numbers of the view into uids. RFC 3501 9: a number above the count is an error. */
+static bool numbers_to_uids(struct imap *c, const struct uidset *numbers, struct uidset *uids)
+{
+    uint32_t count = mailbox_count(c->box);
+
+    if (numbers->n > 0 && numbers->at[numbers->n - 1].high > count)
+        return false;
+    for (size_t i = 0; i < numbers->n; i++)
+        for (uint32_t n = numbers->at[i].low; n <= numbers->at[i].high; n++) {
+            uint32_t uid = mailbox_msg(c->box, n)->uid;
+            uidset_add(uids, uid, uid);
+        }
+    return true;
+}
+
+bool imap_arg_set(struct imap *c, struct uidset *uids)
+{
+    struct uidset given = UIDSET;
+    struct str text;
+    uint32_t count = mailbox_count(c->box);
+    uint32_t star = c->uid && count > 0 ? mailbox_msg(c->box, count)->uid : count;
+    bool good = imap_take_space(&c->args) && imap_take_set(&c->args, &text) &&
+                uidset_parse(text, star, (size_t)conf.imap_set_limit, &given);
+
+    if (good && c->uid)
+        uidset_merge(uids, &given);
+    else if (good)
+        good = numbers_to_uids(c, &given, uids);
+    if (!good)
+        imap_bad(c, "Error in IMAP command %s: Invalid messageset", c->command->name);
+    uidset_free(&given);
+    return good;
+}
+
+static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t *keywords)
+{
+    struct why why = WHY;
+    uint64_t bit = 0;
+    bool good = true;
+
+    if (name.p[0] == '\\') {
+        *flags |= imap_flag(name);
+        good = imap_flag(name) != 0;
+        if (!good)
+            imap_bad(c, "Error in IMAP command %s: Invalid system flag %.*s", c->command->name,
+                     (int)(name.n < 100 ? name.n : 100), name.p);
+    } else if (mailbox_keyword_add(c->box, name, &bit, &why) < 0) {
+        imap_no_why(c, &why);
+        good = false;
+    }
+    *keywords |= bit;
+    why_free(&why);
+    return good;
+}
+
+bool imap_arg_flags(struct imap *c, uint32_t *flags, uint64_t *keywords)
+{
+    struct str name;
+    bool list = imap_take(&c->args, '(');
+
+    *flags = 0;
+    *keywords = 0;
+    while (imap_take_flag(&c->args, &name)) {
+        if (!add_flag(c, name, flags, keywords))
+            return false;
+        if (!imap_take_space(&c->args))
+            break;
+    }
+    if (list && !imap_take(&c->args, ')')) {
+        imap_bad(c, "Error in IMAP command %s: Invalid flag list", c->command->name);
+        return false;
+    }
+    return true;
+}

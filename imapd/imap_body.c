@@ -1,0 +1,288 @@
+/*
+ * BODY[section]<partial>: which bytes of the message, and sending them with CRLF line ends.
+ * RFC 3501 6.4.5, 7.4.2.
+ */
+#include <unistd.h>
+
+#include "base/str.h"
+#include "mail/crlf.h"
+#include "mail/header.h"
+#include "mail/mime_tree.h"
+
+#include "imap.h"
+#include "imap_fetch.h"
+
+enum { PIECE = 64 * 1024, HEADER_LIMIT = 16 * 1024 * 1024 };
+
+/* A part of the file, and what it will be on the wire. */
+struct span {
+    int fd;
+    uint64_t at, size; /* in the file */
+    uint64_t vsize; /* with CRLF */
+};
+
+static void put_name(struct imap *c, const struct fetch_item *item)
+{
+    static const char *const texts[] = {"",     "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT",
+                                        "TEXT", "MIME"};
+
+    if (item->name != NULL) {
+        stream_putz(c->client, item->name);
+        return;
+    }
+    stream_putz(c->client, "BODY[");
+    for (size_t i = 0; i < item->depth; i++)
+        stream_putf(c->client, "%s%u", i > 0 ? "." : "", item->path[i]);
+    if (item->depth > 0 && item->text != SECTION_ALL)
+        stream_putc(c->client, '.');
+    stream_putz(c->client, texts[item->text]);
+    for (size_t i = 0; i < item->nfields; i++) {
+        stream_putz(c->client, i == 0 ? " (" : " ");
+        imap_put_folder(c, item->fields[i]);
+    }
+    stream_putz(c->client, item->nfields > 0 ? ")]" : "]");
+    if (item->partial)
+        stream_putf(c->client, "<%u>", item->offset);
+}
+
+/* What the partial leaves of n bytes. */
+static void cut(const struct fetch_item *item, uint64_t n, uint64_t *skip, uint64_t *length)
+{
+    *skip = item->partial ? item->offset : 0;
+    if (*skip > n)
+        *skip = n;
+    *length = n - *skip;
+    if (item->partial && item->length < *length)
+        *length = item->length;
+}
+
+static void put_text(struct imap *c, const struct fetch_item *item, struct str text)
+{
+    uint64_t skip, length;
+
+    cut(item, text.n, &skip, &length);
+    put_name(c, item);
+    stream_putf(c->client, " {%llu}\r\n", (unsigned long long)length);
+    stream_put(c->client, str_part(text, (size_t)skip, (size_t)length));
+}
+
+/* Line ends are made CRLF on the way. A file that is shorter than it was ends the connection: the
+ * size has been announced. */
+static void put_converted(struct imap *c, const struct span *span, uint64_t skip, uint64_t length)
+{
+    char *piece = arena_alloc(c->mem, PIECE);
+    struct buf out = BUF(2 * PIECE);
+    bool cr = false;
+
+    for (uint64_t at = 0; length > 0 && at < span->size;) {
+        size_t want = span->size - at < PIECE ? (size_t)(span->size - at) : PIECE;
+        ssize_t got = pread(span->fd, piece, want, (off_t)(span->at + at));
+        if (got <= 0)
+            break;
+        at += (uint64_t)got;
+        buf_clear(&out);
+        crlf_add(&out, (struct str){piece, (size_t)got}, &cr);
+        struct str ready = buf_str(&out);
+        size_t over = skip < ready.n ? (size_t)skip : ready.n;
+        skip -= over;
+        ready = str_from(ready, over);
+        ready = str_upto(ready, length < ready.n ? (size_t)length : ready.n);
+        stream_put(c->client, ready);
+        length -= ready.n;
+    }
+    buf_free(&out);
+    if (length > 0)
+        stream_fail(c->client, "message is shorter than it was");
+}
+
+static void put_span(struct imap *c, const struct fetch_item *item, const struct span *span)
+{
+    uint64_t skip, length;
+
+    cut(item, span->vsize, &skip, &length);
+    put_name(c, item);
+    stream_putf(c->client, " {%llu}\r\n", (unsigned long long)length);
+    if (span->vsize != span->size)
+        put_converted(c, span, skip, length);
+    else if (length > 0 &&
+             !stream_put_file(c->client, span->fd, (off_t)(span->at + skip), (size_t)length))
+        stream_fail(c->client, "message is shorter than it was");
+}
+
+/* Reads the file from the start up to and with the empty line, or to its end. */
+static bool read_header(int fd, uint64_t size, struct buf *header)
+{
+    while (header->n < size) {
+        size_t want = size - header->n < 4096 ? (size_t)(size - header->n) : 4096;
+        char *to = buf_room(header, want);
+        ssize_t got = to == NULL ? -1 : pread(fd, to, want, (off_t)header->n);
+        if (got < 0)
+            return false;
+        if (got == 0)
+            break;
+        size_t from = header->n > 3 ? header->n - 3 : 0;
+        buf_grown(header, (size_t)got);
+        struct str fresh = str_from(buf_str(header), from);
+        ptrdiff_t lf = str_search(fresh, STR("\n\n")), crlf = str_search(fresh, STR("\n\r\n"));
+        if (lf >= 0 && (crlf < 0 || lf < crlf))
+            buf_cut(header, from + (size_t)lf + 2);
+        else if (crlf >= 0)
+            buf_cut(header, from + (size_t)crlf + 3);
+        else if (!(from == 0 && (str_starts(fresh, STR("\n")) || str_starts(fresh, STR("\r\n")))))
+            continue;
+        else
+            buf_cut(header, fresh.p[0] == '\n' ? 1 : 2); /* no header at all */
+        break;
+    }
+    return true;
+}
+
+static bool is_wanted(const struct fetch_item *item, struct str name)
+{
+    for (size_t i = 0; i < item->nfields; i++)
+        if (str_ieq(item->fields[i], name))
+            return item->text == SECTION_FIELDS;
+    return item->text == SECTION_FIELDS_NOT;
+}
+
+/* The fields that are wanted, as they stand, and the empty line. */
+static void filter_fields(const struct fetch_item *item, struct str header, struct buf *out)
+{
+    bool keep = false, cr = false;
+
+    while (header.n > 0) {
+        ptrdiff_t lf = str_find(header, '\n');
+        size_t n = lf < 0 ? header.n : (size_t)lf + 1;
+        struct str line = str_upto(header, n);
+        header = str_from(header, n);
+        if (str_trim(line).n == 0 && !header_continues(line))
+            break;
+        ptrdiff_t colon = str_find(line, ':');
+        if (!header_continues(line))
+            keep = colon > 0 && is_wanted(item, str_rtrim(str_upto(line, (size_t)colon)));
+        if (keep)
+            crlf_add(out, line, &cr);
+    }
+    buf_addz(out, "\r\n");
+}
+
+static bool all_cached(const struct fetch_item *item)
+{
+    for (size_t i = 0; i < item->nfields; i++)
+        if (!mailbox_field_cached(item->fields[i]))
+            return false;
+    return item->text == SECTION_FIELDS;
+}
+
+static bool put_fields(struct imap *c, uint32_t number, const struct fetch_item *item,
+                       struct str header)
+{
+    struct buf out = BUF(2 * HEADER_LIMIT + 2);
+
+    (void)number;
+    filter_fields(item, header, &out);
+    put_text(c, item, buf_str(&out));
+    buf_free(&out);
+    return true;
+}
+
+static bool put_top_header(struct imap *c, uint32_t number, const struct fetch_item *item)
+{
+    struct buf header = BUF(HEADER_LIMIT), out = BUF(2 * HEADER_LIMIT);
+    struct str cached;
+    int fd;
+    off_t size;
+    bool cr = false, good;
+
+    if (all_cached(item) && mailbox_cached(c->box, number, CACHED_FIELDS, &cached, NULL) == 0)
+        return put_fields(c, number, item, cached);
+    good = mailbox_bytes(c->box, number, &fd, &size, NULL) == 0 &&
+           read_header(fd, (uint64_t)size, &header);
+    if (good && item->text == SECTION_HEADER) {
+        crlf_add(&out, buf_str(&header), &cr);
+        put_text(c, item, buf_str(&out));
+    } else if (good) {
+        put_fields(c, number, item, buf_str(&header));
+    }
+    buf_free(&header);
+    buf_free(&out);
+    return good;
+}
+
+static struct mime_part *parse(struct imap *c, int fd, off_t size)
+{
+    char *piece = arena_alloc(c->mem, PIECE);
+    struct mime_builder *b = mime_builder_new(c->mem, NULL);
+
+    for (off_t at = 0; at < size;) {
+        ssize_t got = pread(fd, piece, PIECE, at);
+        if (got <= 0)
+            break;
+        mime_builder_put(b, (struct str){piece, (size_t)got});
+        at += got;
+    }
+    return mime_builder_end(b);
+}
+
+/* The message that HEADER and TEXT of a part speak of: the root, or what a message/rfc822 holds. */
+static const struct mime_part *message_of(const struct mime_part *part)
+{
+    if (part == NULL || part->parent == NULL)
+        return part;
+    return part->kind == MIME_MESSAGE ? part->child : NULL;
+}
+
+static bool put_nil(struct imap *c, const struct fetch_item *item)
+{
+    put_name(c, item);
+    stream_putz(c->client, " NIL");
+    return true;
+}
+
+static bool put_part(struct imap *c, uint32_t number, const struct fetch_item *item)
+{
+    int fd;
+    off_t size;
+
+    if (mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
+        return false;
+    const struct mime_part *part = mime_tree_find(parse(c, fd, size), item->path, item->depth);
+    if (item->text != SECTION_ALL && item->text != SECTION_MIME)
+        part = message_of(part);
+    if (part == NULL)
+        return put_nil(c, item);
+    bool header = item->text != SECTION_ALL && item->text != SECTION_TEXT;
+    const struct mime_span *s = header ? &part->header : &part->body;
+    struct span span = {fd, s->at, s->size, s->vsize};
+    if (item->text != SECTION_FIELDS && item->text != SECTION_FIELDS_NOT) {
+        put_span(c, item, &span);
+        return true;
+    }
+    size_t n = span.size < HEADER_LIMIT ? (size_t)span.size : HEADER_LIMIT;
+    char *text = arena_alloc(c->mem, n + 1);
+    ssize_t got = pread(fd, text, n, (off_t)span.at);
+    return got >= 0 && put_fields(c, number, item, (struct str){text, (size_t)got});
+}
+
+static bool put_whole(struct imap *c, uint32_t number, const struct fetch_item *item)
+{
+    int fd;
+    off_t size;
+    uint64_t vsize;
+
+    if (mailbox_size(c->box, number, &vsize, NULL) < 0 ||
+        mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
+        return false;
+    struct span span = {fd, 0, (uint64_t)size, vsize};
+    put_span(c, item, &span);
+    return true;
+}
+
+bool fetch_put_section(struct imap *c, uint32_t number, const struct fetch_item *item)
+{
+    if (item->depth > 0 || item->text == SECTION_TEXT)
+        return put_part(c, number, item);
+    if (item->text == SECTION_ALL)
+        return put_whole(c, number, item);
+    return put_top_header(c, number, item);
+}

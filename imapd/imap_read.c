@@ -1,0 +1,101 @@
+/*
+ * Reading a command: its lines and literals, under imap_max_line_length. RFC 3501 2.2.1, 7.5;
+ * RFC 7888 (LITERAL+).
+ */
+#include "base/str.h"
+#include "conf/conf.h"
+
+#include "imap.h"
+
+void imap_skip_literal(struct imap *c, const struct imap_literal *l)
+{
+    uint64_t left = l->synchronising ? 0 : l->size;
+
+    while (left > 0 && stream_state(c->client) == STREAM_OK) {
+        struct str there = stream_peek(c->client);
+        size_t n = there.n < left ? there.n : (size_t)left;
+        stream_skip(c->client, n);
+        left -= n;
+    }
+}
+
+/* "tag APPEND {": this literal is the folder's name; any other one of APPEND is the message. */
+static bool is_message_of_append(struct str text, const struct imap_literal *l)
+{
+    struct str rest = text, word;
+
+    if (!str_word(&rest, " ", &word) || !str_word(&rest, " ", &word) || !str_ieqz(word, "APPEND"))
+        return false;
+    return str_word(&rest, " ", &word) && word.p != text.p + l->at;
+}
+
+static void refuse(struct imap *c, struct str text, const struct imap_literal *l, const char *what)
+{
+    struct str rest = text, tag = STR("*");
+
+    str_word(&rest, " ", &tag);
+    if (!str_is_printable(tag) || tag.n > 100)
+        tag = STR("*");
+    stream_put(c->client, tag);
+    stream_putf(c->client, " BAD [TOOBIG] %s\r\n", what);
+    if (l != NULL) {
+        imap_skip_literal(c, l);
+        if (!l->synchronising) { /* the rest of the command follows it */
+            struct buf line = BUF(1);
+            stream_line(c->client, &line);
+            buf_free(&line);
+        }
+    }
+}
+
+static bool read_literal(struct imap *c, struct buf *text, const struct imap_literal *l)
+{
+    if (l->synchronising)
+        stream_putz(c->client, "+ OK\r\n");
+    buf_addz(text, "\r\n");
+    char *to = buf_room(text, (size_t)l->size);
+    if (to == NULL || stream_read(c->client, to, (size_t)l->size) != l->size)
+        return false;
+    buf_grown(text, (size_t)l->size);
+    return true;
+}
+
+static enum imap_read read_into(struct imap *c, struct buf *text)
+{
+    struct imap_literal l;
+
+    for (;;) {
+        struct buf line = BUF(text->max - text->n);
+        enum line kind = stream_line(c->client, &line);
+        size_t start = text->n;
+        buf_add(text, buf_str(&line));
+        buf_free(&line);
+        if (kind == LINE_NONE)
+            return IMAP_READ_END;
+        if (kind == LINE_TOO_LONG) {
+            refuse(c, buf_str(text), NULL, "Command line too long.");
+            return IMAP_READ_REFUSED;
+        }
+        enum imap_literal_kind found = imap_literal_at_end(str_from(buf_str(text), start), &l);
+        l.at += start;
+        if (found == LITERAL_NONE ||
+            (found == LITERAL_FOUND && is_message_of_append(buf_str(text), &l)))
+            return IMAP_READ_OK;
+        if (found == LITERAL_MALFORMED || l.size + 2 > text->max - text->n) {
+            refuse(c, buf_str(text), found == LITERAL_FOUND ? &l : NULL, "Literal too large.");
+            return IMAP_READ_REFUSED;
+        }
+        if (!read_literal(c, text, &l))
+            return IMAP_READ_END;
+    }
+}
+
+enum imap_read imap_read_command(struct imap *c, struct str *out)
+{
+    struct buf text = BUF((size_t)conf.imap_max_line_length);
+    enum imap_read result = read_into(c, &text);
+
+    *out = arena_str(c->mem, buf_str(&text));
+    buf_free(&text);
+    return result;
+}
