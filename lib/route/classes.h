@@ -16,6 +16,12 @@ void classes_open(void);
  * lists claim the domain (helpful_warnings). DICT_FAILED: a list could not be asked. */
 enum dict_answer class_of(const char *domain, enum class *c, struct why *why)
     __attribute__((warn_unused_result));
+/* The same for a domain that is known not to be local: DICT_FOUND or DICT_FAILED. */
+enum dict_answer class_of_foreign(const char *domain, enum class *c, struct why *why)
+    __attribute__((warn_unused_result));
+/* And for one that is local: DICT_FOUND, with the warning if it is due. */
+enum dict_answer class_of_local(const char *domain);
+void classes_close(void); /* for tests: the next classes_open reads main.cf's lists again */
 
 /* Is mail for this domain delivered here by $local_transport: mydestination, or [address] of
  * ours. */

@@ -8,6 +8,7 @@
  * local_recipient_maps, virtual_mailbox_maps and relay_recipient_maps. Before the jail; once per
  * process. */
 void recipient_open(void);
+void recipient_close(void); /* for tests; resolve_close too */
 
 /*
  * Asks the table of the address' class. DICT_FOUND: listed, or its class has no table, or is

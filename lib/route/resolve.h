@@ -19,6 +19,7 @@ enum resolve_for { RESOLVE_MAIL, RESOLVE_VERIFY /* address_verify_* parameters *
 /* Opens the classes, transport_maps, relocated_maps and the sender_dependent_* tables. Before the
  * jail; once per process. */
 void resolve_open(void);
+void resolve_close(void); /* for tests, the classes too */
 
 /*
  * sender picks the sender_dependent_* entries. 0: r is filled in (transport may be "error" or

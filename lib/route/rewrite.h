@@ -19,4 +19,7 @@ bool rewrite_active(enum rewrite r);
  */
 void rewrite_address(enum rewrite r, const char *address, struct buf *out);
 
+/* Can this local part stand without quotes? */
+bool localpart_is_plain(struct str localpart);
+
 #endif
