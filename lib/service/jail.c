@@ -15,6 +15,8 @@
 #include "service/jail_parts.h"
 #include "service/service.h"
 
+enum { DNS_PORT = 53 };
+
 /* What a process that stays root may still do. Everything else is gone, also for root. */
 static const struct {
     unsigned rights; /* all of them */
@@ -147,6 +149,8 @@ void jail_enter(const struct jail *j)
 {
     if (JAIL_SANITIZED)
         jail_read("/proc/self"); /* the leak checker */
+    if ((j->rights & RIGHT_DNS) != 0)
+        jail_port(DNS_PORT);
     if (geteuid() == 0)
         drop_root(j);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -48,6 +48,7 @@ static void use_maillog(const char *path, bool may_relay)
 void service_open_log(const char *program, bool also_stderr)
 {
     struct buf name = BUF(200);
+    int old = msg_fd();
 
     buf_addf(&name, "%s/%s", conf.syslog_name, program);
     msg_open(name.p);
@@ -57,5 +58,7 @@ void service_open_log(const char *program, bool also_stderr)
         use_maillog(conf.maillog_file, also_stderr);
     else
         msg_to_syslog();
+    if (old > STDERR_FILENO && old != msg_fd())
+        close(old); /* a reload after the log file was renamed */
     msg_to_stderr(also_stderr || msg_fd() < 0);
 }

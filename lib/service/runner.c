@@ -59,6 +59,17 @@ static void all_lost(void)
     }
 }
 
+void runner_stop(void)
+{
+    if (runner.sock < 0)
+        return;
+    if (runner.watched)
+        task_watch(runner.sock, 0, NULL, NULL);
+    task_close(runner.sock);
+    runner.sock = -1;
+    runner.watched = false;
+}
+
 static void on_answer(void *arg, int fd, short events)
 {
     struct runner_answer answer;

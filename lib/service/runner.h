@@ -32,6 +32,7 @@ enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero
  * exceeded"). The caller feeds and drains in and out from other tasks, or uses files.
  */
 void runner_start(void); /* by service_main, before the jail */
+void runner_stop(void); /* ends the helper and what it runs */
 int runner_run(const struct run *r, int *status, struct why *why);
 
 #endif

@@ -1,0 +1,394 @@
+/*
+ * NAME
+ *   master - starts and restarts the programs of the mail system
+ *
+ * SYNOPSIS
+ *   master [-Ddistvw] [-c config_dir]
+ *
+ * DESCRIPTION
+ *   Master reads main.cf and master.cf, makes all listening sockets, and starts a process of a
+ *   service when a client comes and all its processes are full. Processes that end with an error
+ *   are started again, at growing intervals up to service_throttle_time.
+ *
+ *   On reload the sockets stay; the present processes finish their clients and end, new ones read
+ *   the new configuration. No client is refused.
+ *
+ *   -c config_dir  the directory of main.cf and master.cf
+ *   -d, -s         stay in the foreground; the log may be /dev/stdout
+ *   -i             as process 1 of a container: -s
+ *   -t             test: exit 0 if no master runs on this queue directory, else 1
+ *   -w             return only when all sockets are open; exit 1 if that failed
+ *   -v             debug lines
+ *   -D             ignored
+ *
+ * SECURITY
+ *   Master runs as root to open ports below 1024 and to let its processes begin as root, before
+ *   they give that up. It talks to no network and reads no mail; what it reads are single bytes of
+ *   its processes. Started by a plain user it does all but that.
+ *
+ * SIGNALS
+ *   SIGHUP   reload
+ *   SIGTERM  stop: processes may say good-bye for some seconds
+ *   SIGQUIT  abort: at once
+ *
+ * FILES
+ *   pid/master.pid in the queue directory, master.lock and metrics in the data directory
+ *
+ * SEE ALSO
+ *   pombal(1), master(5), postconf(5)
+ */
+#include "master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "service/jail.h"
+#include "service/openlog.h"
+
+enum {
+    STOP_MS = 5000, /* processes give their tasks a second less */
+    ABORT_MS = 5000,
+    IDLE_MS = 3600 * 1000, /* the longest sleep */
+};
+
+struct master master = {.services = {&master.services, &master.services}, .metrics_fd = -1};
+
+static struct {
+    const char *dir;
+    bool test, wait, debug;
+    int ready; /* -w: a byte here says that all is well */
+    struct watch signals;
+    bool reload;
+    int stop; /* the signal that ends all */
+} self = {.ready = -1};
+
+static void parse_options(int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt(argc, argv, "c:Ddistvw")) != -1)
+        switch (option) {
+        case 'c':
+            self.dir = optarg;
+            break;
+        case 'd':
+        case 'i':
+        case 's':
+            master.foreground = true;
+            break;
+        case 't':
+            self.test = true;
+            break;
+        case 'v':
+            self.debug = true;
+            break;
+        case 'w':
+            self.wait = true;
+            break;
+        case 'D':
+            break;
+        default:
+            msg_fatal("usage: master [-Ddistvw] [-c config_dir]");
+        }
+}
+
+static void load_conf(void)
+{
+    struct why why = WHY;
+
+    if (conf_load(self.dir, "master", NULL, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    why_free(&why);
+    if (chdir(conf.queue_directory) < 0)
+        msg_fatal("queue_directory: chdir %s: %m", conf.queue_directory);
+}
+
+/* The parent of -w: exits as the daemon's start went. */
+static void __attribute__((noreturn)) wait_until_ready(int fd)
+{
+    char byte;
+    _exit(read(fd, &byte, 1) == 1 ? 0 : 1);
+}
+
+static void become_daemon(void)
+{
+    int ends[2] = {-1, -1};
+
+    if (self.wait && pipe2(ends, O_CLOEXEC) < 0)
+        msg_fatal("pipe: %m");
+    msg_flush();
+    pid_t pid = fork();
+    if (pid < 0)
+        msg_fatal("fork: %m");
+    if (pid > 0) {
+        if (!self.wait)
+            _exit(0);
+        close(ends[1]);
+        wait_until_ready(ends[0]);
+    }
+    if (self.wait) {
+        close(ends[0]);
+        self.ready = ends[1];
+    }
+    setsid();
+}
+
+/* Standard error is where libraries and sanitizers write: into the log file, if there is one. */
+static void set_stdio(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int log = conf.maillog_file[0] != 0 && msg_fd() > 2 ? msg_fd() : null;
+
+    if (null < 0)
+        msg_fatal("open /dev/null: %m");
+    dup2(null, STDIN_FILENO);
+    if (!master.foreground)
+        dup2(null, STDOUT_FILENO);
+    if (!master.foreground || log != null)
+        dup2(log, STDERR_FILENO);
+    if (null > 2)
+        close(null);
+}
+
+/* Nothing that came from the caller's shell but the three. */
+static void close_inherited(void)
+{
+    close_range(3, ~0u, 0);
+}
+
+static void on_signal(struct watch *w)
+{
+    struct signalfd_siginfo info;
+
+    while (read(w->fd, &info, sizeof info) == (ssize_t)sizeof info)
+        switch (info.ssi_signo) {
+        case SIGCHLD:
+            spawn_reap();
+            break;
+        case SIGHUP:
+            self.reload = true;
+            break;
+        default:
+            if (self.stop != SIGQUIT)
+                self.stop = (int)info.ssi_signo;
+        }
+}
+
+static void take_signals(void)
+{
+    static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    self.signals = (struct watch){
+        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN, .fn = on_signal};
+    if (self.signals.fd < 0)
+        msg_fatal("signalfd: %m");
+    loop_add(&self.signals);
+}
+
+static void say_limits(void)
+{
+    if (geteuid() != 0)
+        msg_info("not started as root: no process changes its uid or root directory");
+    if (jail_landlock_version() < 2)
+        msg_warn("this kernel has no Landlock: processes are not confined to their paths");
+}
+
+static void say_ready(void)
+{
+    struct buf state = BUF(200);
+
+    buf_addf(&state, "READY=1\nMAINPID=%d", (int)master.pid);
+    control_notify(state.p);
+    buf_free(&state);
+    if (self.ready >= 0) {
+        ssize_t n = write(self.ready, "", 1);
+        (void)n;
+        close(self.ready);
+        self.ready = -1;
+    }
+}
+
+static void start(void)
+{
+    struct why why = WHY;
+
+    master.pid = getpid();
+    master.now = clock_ms();
+    umask(077);
+    control_lock();
+    conf_clean_environment();
+    setenv("MAIL_CONFIG", conf_dir(), 1);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    take_signals();
+    spawn_metrics_open();
+    if (services_load(&why) < 0)
+        msg_fatal("%s", why_text(&why));
+    why_free(&why);
+    conf_warn_ignored();
+    msg_info("daemon started -- version %s, configuration %s", conf.mail_version, conf_dir());
+    say_limits();
+    say_ready();
+}
+
+/* A child reads the new configuration first: with a mistake in it, the old one stays in force. */
+static bool is_good_conf(void)
+{
+    int status;
+
+    msg_flush();
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct why why = WHY;
+        struct conf_master cf = {0};
+        if (conf_load(self.dir, "master", NULL, &why) < 0 || conf_master_load(&cf, &why) < 0) {
+            msg_error("%s", why_text(&why));
+            _exit(1);
+        }
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void reload(void)
+{
+    struct why why = WHY;
+    struct buf state = BUF(100);
+
+    self.reload = false;
+    if (!is_good_conf()) {
+        msg_error("reload: the old configuration stays in force");
+        return;
+    }
+    buf_addf(&state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
+    control_notify(state.p);
+    buf_free(&state);
+    load_conf();
+    service_open_log("master", master.foreground);
+    set_stdio();
+    msg_info("reload -- version %s, configuration %s", conf.mail_version, conf_dir());
+    status_drain_all();
+    if (services_load(&why) < 0)
+        msg_error("%s", why_text(&why));
+    why_free(&why);
+    control_notify("READY=1");
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return b != 0 && b < a ? b : a;
+}
+
+/* What is due, and when something will be next. */
+static int64_t run_timers(void)
+{
+    int64_t next = master.now + IDLE_MS;
+
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        if (s->throttled_until != 0 && master.now >= s->throttled_until) {
+            s->throttled_until = 0;
+            status_balance(s);
+        }
+        wakeup_due(s);
+        next = earlier(next, s->throttled_until);
+        next = earlier(next, s->next_wakeup);
+    }
+    return next;
+}
+
+/* Processes whose parent has ended are ours too: prctl(PR_SET_CHILD_SUBREAPER). */
+static void kill_orphans(void)
+{
+    struct buf path = BUF(100);
+    char text[4096];
+
+    buf_addf(&path, "/proc/self/task/%d/children", (int)master.pid);
+    FILE *f = fopen(path.p, "re");
+    while (f != NULL && fscanf(f, "%20s", text) == 1) {
+        struct str word = strz(text);
+        int64_t pid;
+        if (num_parse(word, 2, INT32_MAX, &pid))
+            kill((pid_t)pid, SIGKILL);
+    }
+    if (f != NULL)
+        fclose(f);
+    buf_free(&path);
+}
+
+static void wait_for_children(int64_t until)
+{
+    while (spawn_count() > 0 && (master.now = clock_ms()) < until)
+        loop_turn(until);
+}
+
+static void stop(void)
+{
+    int signo = self.stop;
+
+    msg_info("terminating on signal %d", signo);
+    control_notify("STOPPING=1");
+    master.stopping = true;
+    services_close();
+    if (signo != SIGQUIT) {
+        spawn_signal_all(SIGTERM);
+        wait_for_children(clock_ms() + STOP_MS);
+    }
+    spawn_signal_all(SIGKILL);
+    wait_for_children(clock_ms() + ABORT_MS);
+    do
+        kill_orphans();
+    while (waitpid(-1, NULL, 0) > 0);
+    control_unlock();
+    services_free();
+}
+
+static void run(void)
+{
+    int64_t next = clock_ms();
+
+    while (self.stop == 0) {
+        loop_turn(next);
+        master.now = clock_ms();
+        if (self.reload)
+            reload();
+        next = run_timers();
+    }
+    stop();
+}
+
+int main(int argc, char **argv)
+{
+    msg_open("postfix/master");
+    close_inherited();
+    parse_options(argc, argv);
+    load_conf();
+    if (self.test)
+        return control_is_locked() ? 1 : 0;
+    service_open_log("master", master.foreground);
+    if (self.debug)
+        msg_debug_topics("all");
+    if (!master.foreground)
+        become_daemon();
+    set_stdio();
+    start();
+    run();
+    return 0;
+}

@@ -1,0 +1,104 @@
+/* master.h - a service and its processes, as master sees them */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "base/vec.h"
+#include "base/why.h"
+#include "conf/conf_master.h"
+
+/* master_loop.c: descriptors and what is to be done when they are ready. */
+struct watch {
+    struct list link;
+    int fd;
+    short events; /* 0: not now */
+    void (*fn)(struct watch *w);
+    void *arg;
+};
+void loop_add(struct watch *w);
+void loop_drop(struct watch *w); /* harmless if not added; also from within fn */
+void loop_turn(int64_t until); /* clock_ms; waits once, calls what is ready */
+
+struct svc;
+
+struct endpoint { /* one listening socket or fifo */
+    struct watch watch;
+    char *at; /* "127.0.0.1:25", "private/bounce" */
+    bool kept; /* found again in the new configuration */
+};
+
+struct child {
+    struct list link; /* in svc.children, the oldest first */
+    struct svc *svc;
+    pid_t pid;
+    struct watch status;
+    int page; /* of the metrics file */
+    int limit; /* clients at a time */
+    int64_t started; /* clock_ms */
+    bool full, paused, draining;
+};
+
+struct svc {
+    struct list link; /* in master.services */
+    struct conf_service conf; /* texts are owned: see svc_copy */
+    char *path; /* "private/name"; the name itself for inet */
+    VEC(struct endpoint *) endpoints;
+    struct list children;
+    int nchildren;
+    bool found; /* in the configuration that is being loaded */
+    bool retired; /* no longer in master.cf: goes when its last child has gone */
+    bool alone; /* its processes said so: never two, not even while one drains */
+    bool used; /* somebody has connected (wakeup column with ?) */
+    int64_t next_wakeup; /* clock_ms; 0: none */
+    int64_t throttled_until, backoff_ms; /* after a process that could not start */
+    int64_t stressed_until, warned_at; /* the limit was reached */
+};
+
+struct master {
+    struct list services;
+    int64_t now; /* clock_ms of this turn */
+    bool foreground, stopping;
+    int metrics_fd;
+    VEC(bool) pages; /* of the metrics file: in use */
+    pid_t pid;
+};
+extern struct master master; /* in master.c */
+
+/* master_services.c */
+int services_load(struct why *why); /* master.cf to services; keeps what did not change */
+void services_close(void); /* all listening sockets */
+void services_free(void);
+
+/* master_listen.c */
+int listen_open(struct svc *s,
+                struct why *why); /* opens what is missing, closes what is not wanted */
+void listen_close(struct svc *s);
+void listen_attend(struct svc *s, bool attend); /* is master to watch for clients? */
+
+/* master_spawn.c */
+void spawn_child(struct svc *s);
+void spawn_reap(void); /* SIGCHLD */
+void spawn_signal_all(int signo);
+int spawn_count(void); /* children that live */
+void spawn_metrics_open(void);
+
+/* master_status.c: who accepts; called after every change */
+void status_balance(struct svc *s);
+void status_watch(struct child *c, int fd);
+int64_t status_room(const struct svc *s); /* clients that a new process may have */
+void status_drain_all(void); /* reload: the present processes finish their clients */
+
+/* master_wakeup.c */
+void wakeup_plan(struct svc *s); /* after loading */
+void wakeup_due(struct svc *s);
+
+/* master_control.c */
+void control_lock(void); /* pid file and lock; ends the process if another master runs */
+bool control_is_locked(void); /* -t */
+void control_notify(const char *state); /* sd_notify(3): "READY=1" */
+void control_unlock(void);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * master.cf to services, and what changes on reload.
+ */
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+
+#include "master.h"
+
+static void free_texts(struct svc *s)
+{
+    for (size_t i = 0; i < s->conf.argc; i++)
+        free((char *)(uintptr_t)s->conf.argv[i]);
+    free((void *)(uintptr_t)s->conf.argv);
+    free((char *)(uintptr_t)s->conf.command);
+}
+
+/* The columns and arguments as they are now. The texts of master.cf go with its parse. */
+static void set_conf(struct svc *s, const struct conf_service *from)
+{
+    const char **argv = mem_array(from->argc + 1, sizeof *argv);
+    const char *name = s->conf.name;
+
+    free_texts(s);
+    s->conf = *from;
+    s->conf.name = name;
+    for (size_t i = 0; i < from->argc; i++)
+        argv[i] = mem_dupz(from->argv[i]);
+    s->conf.argv = argv;
+    s->conf.command = mem_dupz(from->command);
+    s->conf.options = NULL;
+    s->conf.noptions = 0;
+    memset(s->conf.column, 0, sizeof s->conf.column);
+}
+
+static struct svc *svc_new(const struct conf_service *from)
+{
+    struct svc *s = mem_new(sizeof *s);
+    struct buf path = BUF(1000);
+
+    list_init(&s->children);
+    s->conf.name = mem_dupz(from->name);
+    if (from->type == SERVICE_INET)
+        buf_addz(&path, from->name);
+    else
+        buf_addf(&path, "%s/%s", from->is_private ? "private" : "public", from->name);
+    s->path = buf_take(&path);
+    set_conf(s, from);
+    list_add(&master.services, &s->link);
+    return s;
+}
+
+static void svc_free(struct svc *s)
+{
+    list_drop(&s->link);
+    free_texts(s);
+    VEC_FREE(&s->endpoints);
+    free(s->path);
+    free((char *)(uintptr_t)s->conf.name);
+    free(s);
+}
+
+static bool is_same(const struct svc *s, const struct conf_service *c)
+{
+    return s->conf.type == c->type && strcmp(s->conf.name, c->name) == 0 &&
+           (c->type == SERVICE_INET || s->conf.is_private == c->is_private);
+}
+
+static struct svc *find(const struct conf_service *c)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        if (is_same(s, c) && !s->retired)
+            return s;
+    }
+    return NULL;
+}
+
+static int take(const struct conf_service *c, struct why *why)
+{
+    struct svc *s = find(c);
+
+    if (s == NULL)
+        s = svc_new(c);
+    else
+        set_conf(s, c);
+    s->found = true;
+    s->throttled_until = s->backoff_ms = 0; /* the cause may have been mended */
+    if (listen_open(s, why) < 0)
+        return -1;
+    wakeup_plan(s);
+    return 0;
+}
+
+/* Those that master.cf no longer names end when their clients have gone. */
+static void retire_lost(void)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        if (!s->found && !s->retired) {
+            s->retired = true;
+            s->next_wakeup = 0;
+            listen_close(s);
+        }
+        if (s->retired && s->nchildren == 0)
+            svc_free(s);
+    }
+}
+
+int services_load(struct why *why)
+{
+    struct conf_master cf = {0};
+    int result = 0;
+
+    if (conf_master_load(&cf, why) < 0)
+        return -1;
+    LIST_EACH (&master.services, l)
+        LIST_OF(l, struct svc, link)->found = false;
+    for (size_t i = 0; i < cf.n; i++) {
+        struct why one = WHY;
+        if (!conf_master_disabled(&cf.at[i]) && take(&cf.at[i], &one) < 0 && result == 0) {
+            why_copy(why, &one); /* the others still get their sockets */
+            result = -1;
+        }
+        why_free(&one);
+    }
+    retire_lost();
+    LIST_EACH (&master.services, l)
+        status_balance(LIST_OF(l, struct svc, link));
+    conf_master_free(&cf);
+    return result;
+}
+
+void services_close(void)
+{
+    LIST_EACH (&master.services, l)
+        listen_close(LIST_OF(l, struct svc, link));
+}
+
+void services_free(void)
+{
+    LIST_EACH (&master.services, l)
+        svc_free(LIST_OF(l, struct svc, link));
+}

@@ -1,0 +1,269 @@
+/*
+ * Starting processes, and what becomes of them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "service/become.h"
+#include "service/metrics.h"
+#include "service/spawned.h"
+
+#include "master.h"
+
+enum {
+    PAGES = 4096, /* processes at a time; the file is sparse */
+    FIRST_BACKOFF_MS = 1000,
+};
+
+void spawn_metrics_open(void)
+{
+    struct buf path = BUF(4096);
+
+    buf_addf(&path, "%s/metrics", conf.data_directory);
+    /* Not as its owner: the directory is not root's. An old file may have readers. */
+    unlink(path.p);
+    master.metrics_fd = open(path.p, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (master.metrics_fd < 0 || ftruncate(master.metrics_fd, (off_t)PAGES * METRICS_PAGE) < 0)
+        msg_fatal("open %s: %m", path.p);
+    buf_free(&path);
+}
+
+static int take_page(void)
+{
+    for (size_t i = 0; i < master.pages.n; i++)
+        if (!master.pages.at[i]) {
+            master.pages.at[i] = true;
+            return (int)i;
+        }
+    if (master.pages.n >= PAGES)
+        return -1;
+    *VEC_ADD(&master.pages) = true;
+    return (int)master.pages.n - 1;
+}
+
+/* Had it served a client? Then the page is free again. */
+static bool give_page(int page)
+{
+    struct metrics_page copy, none = {0};
+    off_t at = (off_t)page * METRICS_PAGE;
+
+    if (page < 0)
+        return true;
+    bool served =
+        pread(master.metrics_fd, &copy, sizeof copy, at) == (ssize_t)sizeof copy && copy.served > 0;
+    if (pwrite(master.metrics_fd, &none, sizeof none, at) < 0)
+        msg_warn("metrics: %m");
+    master.pages.at[page] = false;
+    return served;
+}
+
+/* Everything to where the process expects it; the numbers in between may be in use. */
+static void place_fds(const struct svc *s, int status)
+{
+    enum { HIGH = 200 };
+    int fds[2 + 100];
+    size_t n = 0, most = sizeof fds / sizeof *fds;
+
+    fds[n++] = fcntl(status, F_DUPFD_CLOEXEC, HIGH);
+    fds[n++] = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, HIGH);
+    for (size_t i = 0; i < s->endpoints.n && n < most; i++)
+        fds[n++] = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, HIGH);
+    for (size_t i = 0; i < n; i++)
+        if (fds[i] < 0 || dup2(fds[i], SPAWN_STATUS_FD + (int)i) < 0)
+            msg_fatal("descriptor for %s: %m", s->conf.command);
+}
+
+static char *number(int64_t n)
+{
+    struct buf b = BUF(30);
+    buf_addf(&b, "%lld", (long long)n);
+    return buf_take(&b);
+}
+
+/* Leaks nothing: exec follows, or the end. */
+static void __attribute__((noreturn)) run(const struct svc *s, const struct child *c, int status)
+{
+    VEC(const char *) argv = {0};
+    struct buf path = BUF(4096);
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != master.pid)
+        _exit(1);
+    place_fds(s, status);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    const char *fixed[] = {s->conf.argv[0],
+                           "-c",
+                           conf_dir(),
+                           "-n",
+                           s->conf.name,
+                           "-t",
+                           conf_service_type_name(s->conf.type),
+                           "-s",
+                           number((int64_t)s->endpoints.n),
+                           "-m",
+                           number(c->limit)};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        *VEC_ADD(&argv) = fixed[i];
+    if (c->page >= 0) {
+        *VEC_ADD(&argv) = "-k";
+        *VEC_ADD(&argv) = number(c->page);
+    }
+    if (s->conf.chroot)
+        *VEC_ADD(&argv) = "-C";
+    if (s->conf.unprivileged)
+        *VEC_ADD(&argv) = "-U";
+    if (master.now < s->stressed_until) {
+        *VEC_ADD(&argv) = "-o";
+        *VEC_ADD(&argv) = "stress=yes";
+    }
+    for (size_t i = 1; i < s->conf.argc; i++)
+        *VEC_ADD(&argv) = s->conf.argv[i];
+    *VEC_ADD(&argv) = NULL;
+    buf_addf(&path, "%s/%s", conf.daemon_directory, s->conf.command);
+    execv(path.p, (char *const *)(uintptr_t)argv.at);
+    msg_fatal("exec %s: %m", path.p);
+}
+
+static int limit_of_new(const struct svc *s)
+{
+    int64_t each = conf_int_of(s->conf.name, "_sessions_per_process", conf.sessions_per_process);
+    int64_t room = status_room(s);
+
+    return (int)(each < room ? each : room);
+}
+
+static void throttle(struct svc *s)
+{
+    int64_t most = conf.service_throttle_time * 1000;
+
+    s->backoff_ms = s->backoff_ms == 0 ? FIRST_BACKOFF_MS : s->backoff_ms * 2;
+    if (s->backoff_ms > most)
+        s->backoff_ms = most;
+    s->throttled_until = master.now + s->backoff_ms;
+}
+
+void spawn_child(struct svc *s)
+{
+    struct child *c = mem_new(sizeof *c);
+    int ends[2];
+
+    c->svc = s;
+    c->started = master.now;
+    c->limit = limit_of_new(s);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        msg_fatal("socketpair: %m");
+    c->page = take_page();
+    msg_flush();
+    c->pid = fork();
+    if (c->pid == 0)
+        run(s, c, ends[1]);
+    close(ends[1]);
+    if (c->pid < 0) {
+        msg_warn("fork: %m -- throttling");
+        close(ends[0]);
+        give_page(c->page);
+        free(c);
+        throttle(s);
+        return;
+    }
+    status_watch(c, ends[0]);
+    list_add(&s->children, &c->link);
+    s->nchildren++;
+}
+
+static void describe_end(const struct child *c, int status)
+{
+    const char *dir = conf.daemon_directory, *command = c->svc->conf.command;
+
+    if (WIFSIGNALED(status))
+        msg_warn("process %s/%s pid %d killed by signal %d", dir, command, (int)c->pid,
+                 WTERMSIG(status));
+    else
+        msg_warn("process %s/%s pid %d exit status %d", dir, command, (int)c->pid,
+                 WEXITSTATUS(status));
+}
+
+static void child_gone(struct child *c, int status)
+{
+    struct svc *s = c->svc;
+    bool served = give_page(c->page);
+
+    /* A process that was told to end may be interrupted while it starts. */
+    bool expected = status == 0 || (c->draining && WIFSIGNALED(status) &&
+                                    (WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGTERM));
+    if (!expected && !master.stopping) {
+        describe_end(c, status);
+        if (!served) {
+            msg_warn("%s/%s: bad command startup -- throttling", conf.daemon_directory,
+                     s->conf.command);
+            throttle(s);
+        }
+    }
+    if (served)
+        s->backoff_ms = 0;
+    loop_drop(&c->status);
+    close(c->status.fd);
+    list_drop(&c->link);
+    s->nchildren--;
+    free(c);
+    status_balance(s);
+}
+
+static struct child *find_child(pid_t pid)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        LIST_EACH (&s->children, k) {
+            struct child *c = LIST_OF(k, struct child, link);
+            if (c->pid == pid)
+                return c;
+        }
+    }
+    return NULL;
+}
+
+/* Master is the reaper of its children's children, too; about those it says nothing. */
+void spawn_reap(void)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *c = find_child(pid);
+        if (c != NULL)
+            child_gone(c, status);
+    }
+}
+
+int spawn_count(void)
+{
+    int n = 0;
+
+    LIST_EACH (&master.services, l)
+        n += LIST_OF(l, struct svc, link)->nchildren;
+    return n;
+}
+
+void spawn_signal_all(int signo)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        LIST_EACH (&s->children, k)
+            kill(LIST_OF(k, struct child, link)->pid, signo);
+    }
+}

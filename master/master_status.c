@@ -1,0 +1,136 @@
+/*
+ * Which process of a service takes the next client. One takes all until it is full, then the next;
+ * only when all are full does master watch the sockets itself and start another.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "service/spawned.h"
+
+#include "master.h"
+
+enum { STRESS_MS = 1000 * 1000, WARN_MS = 600 * 1000 };
+
+static void tell(struct child *c, enum spawn_status what)
+{
+    char byte = (char)what;
+
+    c->paused = what == SPAWN_PAUSE;
+    send(c->status.fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* One process is enough for what comes, and it is the oldest that has room. */
+static bool choose(struct svc *s)
+{
+    bool chosen = false;
+
+    LIST_EACH (&s->children, l) {
+        struct child *c = LIST_OF(l, struct child, link);
+        if (c->draining || c->full)
+            continue;
+        if (!chosen && c->paused)
+            tell(c, SPAWN_GO);
+        else if (chosen && !c->paused)
+            tell(c, SPAWN_PAUSE);
+        chosen = true;
+    }
+    return chosen;
+}
+
+static void warn_limit(struct svc *s)
+{
+    s->stressed_until = master.now + STRESS_MS;
+    if (s->warned_at != 0 && master.now - s->warned_at < WARN_MS)
+        return;
+    s->warned_at = master.now;
+    msg_warn(
+        "service \"%s\" (%s) has reached its process limit \"%lld\": new clients may experience "
+        "noticeable delays",
+        s->conf.name, s->path, (long long)s->conf.maxproc);
+    msg_warn("to avoid this condition, increase the process count in master.cf or reduce the "
+             "service time per client");
+}
+
+/* Clients that the present processes may have. Draining ones count only where there must never be
+ * two processes. */
+static int64_t promised(const struct svc *s)
+{
+    int64_t n = 0;
+
+    LIST_EACH (&((struct svc *)(uintptr_t)s)->children, l) {
+        const struct child *c = LIST_OF(l, struct child, link);
+        if (!c->draining || s->alone)
+            n += c->limit;
+    }
+    return n;
+}
+
+int64_t status_room(const struct svc *s)
+{
+    int64_t most = s->conf.maxproc > 0 ? s->conf.maxproc : INT32_MAX;
+
+    if (s->alone && s->nchildren > 0)
+        return 0;
+    return most - promised(s);
+}
+
+void status_balance(struct svc *s)
+{
+    bool served = s->retired || master.stopping || choose(s);
+    bool room = !served && status_room(s) > 0;
+    bool full = !served && !room && !s->alone && s->nchildren > 0;
+
+    if (full)
+        warn_limit(s);
+    listen_attend(s, room && master.now >= s->throttled_until);
+}
+
+static void on_status(struct watch *w)
+{
+    struct child *c = w->arg;
+    char bytes[64];
+    ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+    for (ssize_t i = 0; i < n; i++)
+        switch ((enum spawn_status)bytes[i]) {
+        case SPAWN_FULL:
+            c->full = true;
+            break;
+        case SPAWN_ROOM:
+            c->full = false;
+            break;
+        case SPAWN_ALONE:
+            c->svc->alone = true;
+            break;
+        case SPAWN_DRAINING:
+            c->draining = true;
+            break;
+        default:
+            msg_warn("process %s pid %d: unknown status %d", c->svc->conf.command, (int)c->pid,
+                     bytes[i]);
+        }
+    if (n == 0)
+        w->events = 0; /* it has ended, or will: SIGCHLD tells */
+    status_balance(c->svc);
+}
+
+void status_watch(struct child *c, int fd)
+{
+    c->status = (struct watch){.fd = fd, .events = POLLIN, .fn = on_status, .arg = c};
+    loop_add(&c->status);
+}
+
+void status_drain_all(void)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        LIST_EACH (&s->children, k) {
+            struct child *c = LIST_OF(k, struct child, link);
+            c->draining = true;
+            kill(c->pid, SIGHUP);
+        }
+    }
+}

@@ -1,0 +1,371 @@
+/* A child enters each profile and tries what it must not be able to do, and what it must. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/msg.h"
+#include "service/become.h"
+#include "service/jail.h"
+#include "service/jail_parts.h"
+#include "service/service.h"
+#include "task/task.h"
+
+#include "test.h"
+
+static char dir[100], inside[200], outside[200];
+
+enum { DONE = 0, REFUSED = 10, KILLED = 20 }; /* refused: with an error; killed: by the filter */
+
+static int result_of(bool worked)
+{
+    return worked ? DONE : REFUSED;
+}
+
+static int try_read_inside(void)
+{
+    return result_of(open(inside, O_RDONLY | O_CLOEXEC) >= 0);
+}
+static int try_read_outside(void)
+{
+    return result_of(open(outside, O_RDONLY | O_CLOEXEC) >= 0);
+}
+static int try_read_passwd(void)
+{
+    return result_of(open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0);
+}
+static int try_write_inside(void)
+{
+    return result_of(open(inside, O_WRONLY | O_CLOEXEC) >= 0);
+}
+static int try_write_outside(void)
+{
+    return result_of(open(outside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0);
+}
+
+static int try_new_file(void)
+{
+    struct buf name = BUF(300), other = BUF(300);
+
+    buf_addf(&name, "%s/new", dir);
+    buf_addf(&other, "%s/sub/newer", dir);
+    int fd = open(name.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write(fd, "x", 1) == 1 && fsync(fd) == 0 &&
+                rename(name.p, other.p) == 0 && unlink(other.p) == 0;
+    buf_free(&name);
+    buf_free(&other);
+    return result_of(good);
+}
+
+static int try_mkdir(void)
+{
+    return result_of(mkdir("/tmp/test_jail.forbidden", 0700) == 0);
+}
+static int try_exec(void)
+{
+    execl("/bin/true", "true", (char *)NULL);
+    return REFUSED;
+}
+static int try_unix_socket(void)
+{
+    return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
+}
+static int try_udp(void)
+{
+    return result_of(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
+}
+static int try_raw(void)
+{
+    return result_of(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP) >= 0);
+}
+static int try_packet(void)
+{
+    return result_of(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0) >= 0);
+}
+
+static int connect_to(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    /* Nobody listens on either port: what the network says is not what the jail says. */
+    return result_of(
+        fd >= 0 && (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == ECONNREFUSED));
+}
+static int try_tcp_port_9(void)
+{
+    return connect_to(9);
+}
+static int try_tcp_port_53(void)
+{
+    return connect_to(53);
+}
+static int try_listen(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return result_of(listen(fd, 1) == 0);
+}
+static int try_become_root(void)
+{
+    return result_of(setresuid(0, 0, 0) == 0);
+}
+static int try_mount(void)
+{
+    return result_of(mount("none", "/tmp", "tmpfs", 0, NULL) == 0);
+}
+static int try_chroot(void)
+{
+    return result_of(chroot("/tmp") == 0);
+}
+static int try_kill_parent(void)
+{
+    return result_of(kill(getppid(), 0) == 0);
+}
+static int try_executable_memory(void)
+{
+    return result_of(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+}
+static int try_fork(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return result_of(pid > 0 && waitpid(pid, NULL, 0) == pid);
+}
+static int try_no_new_privs(void)
+{
+    FILE *f = fopen("/proc/self/status", "re"); /* sanitized builds may read it */
+    char line[200];
+    int seen = 0;
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        seen += strcmp(line, "NoNewPrivs:\t1\n") == 0 || strcmp(line, "Seccomp:\t2\n") == 0;
+    if (f != NULL)
+        fclose(f);
+    return result_of(seen == 2);
+}
+
+static int synced = -1;
+static void sync_task(void *arg)
+{
+    (void)arg;
+    synced = -1;
+    int fd = open(inside, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, "y", 1) == 1)
+        synced = task_fsync(fd);
+}
+static int try_sync_thread(void)
+{
+    task_start("sync", sync_task, NULL);
+    task_loop();
+    return result_of(synced == 0);
+}
+
+/* In a child, because there is no way out of a jail. */
+static int in_jail(unsigned rights, int (*attempt)(void))
+{
+    int status;
+
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct jail j = {.name = "test", .rights = rights, .user = "nobody"};
+        alarm(20);
+        msg_to_stderr(false);
+        if ((rights & RIGHT_READ) != 0)
+            jail_read(dir);
+        if ((rights & RIGHT_WRITE) != 0)
+            jail_write(dir);
+        jail_enter(&j);
+        _exit(attempt());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGSYS ? KILLED : 1000 + WTERMSIG(status);
+    return WEXITSTATUS(status);
+}
+
+static void make_files(void)
+{
+    struct buf sub = BUF(200);
+
+    snprintf(dir, sizeof dir, "/tmp/test_jail.%d", (int)getpid());
+    snprintf(inside, sizeof inside, "%s/file", dir);
+    snprintf(outside, sizeof outside, "%s.outside", dir);
+    buf_addf(&sub, "%s/sub", dir);
+    umask(0);
+    assert_int_equal(mkdir(dir, 0777), 0);
+    assert_int_equal(mkdir(sub.p, 0777), 0);
+    assert_true(close(open(inside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
+    assert_true(close(open(outside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
+    buf_free(&sub);
+}
+
+static void remove_files(void)
+{
+    struct buf sub = BUF(200);
+
+    buf_addf(&sub, "%s/sub", dir);
+    unlink(inside);
+    unlink(outside);
+    rmdir(sub.p);
+    rmdir(dir);
+    buf_free(&sub);
+}
+
+static const struct attempt {
+    const char *name;
+    int (*fn)(void);
+    unsigned needs; /* any of these rights makes it work; 0: none does; ~0: always works */
+} attempts[] = {
+    {"read a file of its paths", try_read_inside, RIGHT_READ | RIGHT_WRITE},
+    {"read another file", try_read_outside, 0},
+    {"read /etc/passwd", try_read_passwd, 0},
+    {"write a file of its paths", try_write_inside, RIGHT_WRITE},
+    {"write another file", try_write_outside, 0},
+    {"create, sync, rename, remove", try_new_file, RIGHT_WRITE},
+    {"make a directory elsewhere", try_mkdir, 0},
+    {"sync in a thread", try_sync_thread, RIGHT_WRITE},
+    {"execute", try_exec, 0},
+    {"a UNIX socket", try_unix_socket, ~0u},
+    {"a datagram socket", try_udp, RIGHT_NET | RIGHT_DNS},
+    {"a raw socket", try_raw, 0},
+    {"a packet socket", try_packet, 0},
+    {"connect to any port", try_tcp_port_9, RIGHT_NET},
+    {"connect to the resolver", try_tcp_port_53, RIGHT_NET | RIGHT_DNS},
+    {"listen", try_listen, 0},
+    {"become root", try_become_root, 0},
+    {"mount", try_mount, 0},
+    {"chroot", try_chroot, 0},
+    {"fork", try_fork, RIGHT_FORK},
+    {"signal another process", try_kill_parent, 0},
+    {"executable memory", try_executable_memory, 0},
+};
+
+/* What the leak checker needs is open in a sanitized build. */
+static bool is_softened(const struct attempt *a)
+{
+    return JAIL_SANITIZED &&
+           (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent);
+}
+
+static bool may(const struct attempt *a, unsigned rights)
+{
+    if (a->needs == ~0u || (a->needs & rights) != 0)
+        return true;
+    /* Older kernels cannot tell ports apart. */
+    return a->fn == try_tcp_port_9 && (rights & RIGHT_DNS) != 0 && jail_landlock_version() < 4;
+}
+
+TEST(each_right_opens_what_its_row_says_and_nothing_else)
+{
+    static const unsigned profiles[] = {
+        0,
+        RIGHT_NET,
+        RIGHT_DNS,
+        RIGHT_READ,
+        RIGHT_WRITE,
+        RIGHT_FORK,
+        RIGHT_DNS | RIGHT_READ,
+        RIGHT_NET | RIGHT_DNS | RIGHT_WRITE,
+    };
+
+    make_files();
+    for (size_t p = 0; p < sizeof profiles / sizeof *profiles; p++)
+        for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
+            const struct attempt *a = &attempts[i];
+            int got = in_jail(profiles[p], a->fn);
+            if (is_softened(a) && !may(a, profiles[p]))
+                continue;
+            if (a->fn == try_listen && got == REFUSED)
+                got = KILLED;
+            if ((got == DONE) != may(a, profiles[p]))
+                fail_msg("rights %u: %s: result %d", profiles[p], a->name, got);
+            if (got != DONE && got != REFUSED && got != KILLED)
+                fail_msg("rights %u: %s: ended by signal %d", profiles[p], a->name, got - 1000);
+        }
+    remove_files();
+}
+
+TEST(the_kernel_says_so)
+{
+    if (!JAIL_SANITIZED)
+        skip();
+    assert_int_equal(in_jail(0, try_no_new_privs), DONE);
+}
+
+static int try_see_only_one_dir(void)
+{
+    const char *dirs[] = {dir};
+    struct why why = WHY;
+
+    if (become_forever(65534, 65534, dirs, 1, &why) < 0)
+        return 30;
+    if (try_new_file() != DONE)
+        return 31;
+    return try_write_outside() == DONE || try_read_passwd() == DONE ? DONE : REFUSED;
+}
+
+static int without_jail(int (*attempt)(void))
+{
+    int status;
+
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(attempt());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(who_becomes_a_user_sees_only_his_directory)
+{
+    if (jail_landlock_version() < 2)
+        skip();
+    make_files();
+    assert_int_equal(without_jail(try_see_only_one_dir), REFUSED);
+    remove_files();
+}
+
+static int try_as_user(void)
+{
+    struct stat st;
+    struct why why = WHY;
+
+    if (become_begin(0, 65534, &why) == 0 || become_begin(65534, 0, &why) == 0)
+        return 30; /* root is refused */
+    if (become_begin(65534, 65534, &why) < 0)
+        return 31;
+    int fd = open(inside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool shadow = open("/etc/shadow", O_RDONLY | O_CLOEXEC) >= 0;
+    become_end();
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != 65534 || st.st_gid != 65534)
+        return 32;
+    if (shadow)
+        return 33;
+    return result_of(open("/etc/shadow", O_RDONLY | O_CLOEXEC) >= 0);
+}
+
+TEST(files_are_made_as_the_user_between_begin_and_end)
+{
+    if (geteuid() != 0)
+        skip();
+    make_files();
+    unlink(inside);
+    assert_int_equal(without_jail(try_as_user), DONE);
+    remove_files();
+}
+
+RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
+          T(who_becomes_a_user_sees_only_his_directory),
+          T(files_are_made_as_the_user_between_begin_and_end))

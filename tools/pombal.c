@@ -1,0 +1,286 @@
+/*
+ * NAME
+ *   pombal - control of the mail system
+ *
+ * SYNOPSIS
+ *   pombal [-c config_dir] [-v] start | start-fg | stop | abort | reload | flush | check | status |
+ *   version
+ *
+ * DESCRIPTION
+ *   Installed also as postfix, whose commands these are.
+ *
+ *   start      checks, then starts the mail system in the background; returns when it takes mail
+ *   start-fg   the same in the foreground, for containers and service managers
+ *   stop       stops it in an orderly way; returns when all its processes have gone
+ *   abort      stops it at once; no accepted mail is lost by that
+ *   reload     new processes read the new configuration, the present ones finish their clients
+ *   flush      tries all deferred mail now
+ *   check      makes missing directories, and says what is wrong and how to mend it
+ *   status     is it running; with -v also the counters of each process
+ *   version    of this program, and of Postfix, whose behaviour it has
+ *
+ *   Exit status 0: done; 1: not, and a line says why.
+ *
+ * SEE ALSO
+ *   master(8), postconf(1), postqueue(1)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "service/openlog.h"
+
+#include "pombal_check.h"
+#include "pombal_status.h"
+
+enum {
+    STOP_WAIT_MS = 15000, /* master itself takes at most ten seconds */
+    LOOK_MS = 20,
+};
+
+static struct {
+    const char *name; /* as it was called: pombal or postfix */
+    const char *dir;
+    bool verbose;
+} self;
+
+static void pid_path(struct buf *path)
+{
+    const char *dir = conf.process_id_directory;
+
+    if (dir[0] != '/')
+        buf_addf(path, "%s/", conf.queue_directory);
+    buf_addf(path, "%s/master.pid", dir);
+}
+
+/* The process that holds the lock on the pid file; 0 if nobody does. */
+static pid_t running(void)
+{
+    struct buf path = BUF(4096), text = BUF(100);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int64_t pid = 0;
+
+    pid_path(&path);
+    int fd = open(path.p, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT)
+        msg_fatal("open %s: %m", path.p);
+    if (fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK &&
+        (file_read_fd(fd, &text) < 0 || !num_parse(str_trim(buf_str(&text)), 2, INT32_MAX, &pid)))
+        pid = lock.l_pid;
+    if (fd >= 0)
+        close(fd);
+    buf_free(&path);
+    buf_free(&text);
+    return (pid_t)pid;
+}
+
+static void need_running(pid_t pid)
+{
+    if (pid == 0)
+        msg_fatal("the Postfix mail system is not running");
+}
+
+static void program_path(struct buf *path, const char *dir, const char *name)
+{
+    buf_addf(path, "%s/%s", dir, name);
+}
+
+static void __attribute__((noreturn)) become(const char *dir, const char *const *argv)
+{
+    struct buf path = BUF(4096);
+
+    program_path(&path, dir, argv[0]);
+    msg_flush();
+    execv(path.p, (char *const *)(uintptr_t)argv);
+    msg_fatal("exec %s: %m", path.p);
+}
+
+static int run_master(const char *option)
+{
+    const char *argv[] = {"master", "-c", conf_dir(), option, NULL};
+    int status;
+
+    pid_t pid = fork();
+    if (pid == 0)
+        become(conf.daemon_directory, argv);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        msg_fatal("start master: %m");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static void prepare_start(void)
+{
+    pid_t pid = running();
+
+    if (pid != 0)
+        msg_fatal("the Postfix mail system is already running: PID: %d", (int)pid);
+    if (!pombal_check())
+        msg_fatal("the Postfix mail system cannot start: see the errors above");
+    msg_info("starting the Postfix mail system");
+}
+
+static int cmd_start(void)
+{
+    prepare_start();
+    if (run_master("-w") != 0)
+        msg_fatal("mail system startup failed: see the log%s%s",
+                  conf.maillog_file[0] != 0 ? " in " : "", conf.maillog_file);
+    return 0;
+}
+
+static int cmd_start_fg(void)
+{
+    prepare_start();
+    become(conf.daemon_directory,
+           (const char *const[]){"master", "-c", conf_dir(), getpid() == 1 ? "-i" : "-s", NULL});
+}
+
+static bool ended(int64_t deadline)
+{
+    while (running() != 0) {
+        if (clock_ms() > deadline)
+            return false;
+        usleep(LOOK_MS * 1000);
+    }
+    return true;
+}
+
+static int end_with(int signo)
+{
+    pid_t pid = running();
+
+    need_running(pid);
+    msg_info("%s the Postfix mail system", signo == SIGQUIT ? "aborting" : "stopping");
+    if (kill(pid, signo) < 0)
+        msg_fatal("signal process %d: %m", (int)pid);
+    if (ended(clock_ms() + STOP_WAIT_MS))
+        return 0;
+    msg_warn("process %d does not end; it is killed, and its processes with it", (int)pid);
+    kill(pid, SIGKILL);
+    return ended(clock_ms() + STOP_WAIT_MS) ? 0 : 1;
+}
+
+static int cmd_stop(void)
+{
+    return end_with(SIGTERM);
+}
+
+static int cmd_abort(void)
+{
+    return end_with(SIGQUIT);
+}
+
+static int cmd_reload(void)
+{
+    pid_t pid = running();
+
+    need_running(pid);
+    if (!pombal_check())
+        msg_fatal("the Postfix mail system keeps its old configuration: see the errors above");
+    msg_info("refreshing the Postfix mail system");
+    if (kill(pid, SIGHUP) < 0)
+        msg_fatal("signal process %d: %m", (int)pid);
+    return 0;
+}
+
+static int cmd_flush(void)
+{
+    need_running(running());
+    become(conf.command_directory,
+           (const char *const[]){"postqueue", "-c", conf_dir(), "-f", NULL});
+}
+
+static int cmd_check(void)
+{
+    return pombal_check() ? 0 : 1;
+}
+
+static int cmd_status(void)
+{
+    pid_t pid = running();
+
+    need_running(pid);
+    msg_info("the Postfix mail system is running: PID: %d", (int)pid);
+    pombal_status_print(self.verbose);
+    return 0;
+}
+
+static int cmd_version(void)
+{
+    printf("Pombal %s, with the behaviour of Postfix %s\n", POMBAL_VERSION, conf.mail_version);
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int (*fn)(void);
+    bool may_anybody; /* and is not logged */
+} commands[] = {
+    {"start", cmd_start, false}, {"start-fg", cmd_start_fg, false}, {"stop", cmd_stop, false},
+    {"abort", cmd_abort, false}, {"reload", cmd_reload, false},     {"flush", cmd_flush, false},
+    {"check", cmd_check, false}, {"status", cmd_status, true},      {"version", cmd_version, true},
+};
+
+static void __attribute__((noreturn)) usage(void)
+{
+    fprintf(stderr,
+            "usage: %s [-c config_dir] [-v] "
+            "start|start-fg|stop|abort|reload|flush|check|status|version\n",
+            self.name);
+    exit(1);
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    usage();
+}
+
+static const struct command *parse_arguments(int argc, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/');
+    int option;
+
+    self.name = slash != NULL ? slash + 1 : argv[0];
+    msg_open(self.name);
+    while ((option = getopt(argc, argv, "c:vD")) != -1)
+        switch (option) {
+        case 'c':
+            self.dir = optarg;
+            break;
+        case 'v':
+            self.verbose = true;
+            break;
+        case 'D':
+            break;
+        default:
+            usage();
+        }
+    if (optind != argc - 1)
+        usage();
+    return find(argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command = parse_arguments(argc, argv);
+    struct why why = WHY;
+
+    if (conf_load(self.dir, NULL, NULL, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    why_free(&why);
+    if (!command->may_anybody)
+        service_open_log("postfix-script", true);
+    return command->fn();
+}

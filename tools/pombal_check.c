@@ -1,0 +1,253 @@
+#include "pombal_check.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "conf/conf_master.h"
+#include "conf/conf_param.h"
+
+/* Who must own it; "root" and the group only where root starts the suite. */
+enum owner { ROOT, OWNER, OWNER_DROP };
+
+static const struct {
+    const char *name; /* below the queue directory */
+    enum owner owner;
+    mode_t mode;
+} queue_dirs[] = {
+    {"active", OWNER, 0700},  {"bounce", OWNER, 0700},       {"corrupt", OWNER, 0700},
+    {"defer", OWNER, 0700},   {"deferred", OWNER, 0700},     {"flush", OWNER, 0700},
+    {"hold", OWNER, 0700},    {"incoming", OWNER, 0700},     {"maildrop", OWNER_DROP, 01730},
+    {"private", OWNER, 0700}, {"public", OWNER_DROP, 02710}, {"saved", OWNER, 0700},
+    {"trace", OWNER, 0700},
+};
+
+struct check {
+    bool root; /* started by root: owners matter */
+    uid_t uid; /* mail_owner */
+    gid_t gid; /* setgid_group */
+    bool fatal; /* something that the suite cannot start with */
+};
+
+static const char *user_name(uid_t uid)
+{
+    const struct passwd *pw = getpwuid(uid);
+    return pw != NULL ? pw->pw_name : "?";
+}
+
+static bool find_accounts(struct check *c)
+{
+    c->root = geteuid() == 0;
+    c->uid = geteuid();
+    c->gid = getegid();
+    if (!c->root)
+        return true;
+    const struct passwd *pw = getpwnam(conf.mail_owner);
+    const struct group *gr = getgrnam(conf.setgid_group);
+    if (pw == NULL)
+        msg_error("mail_owner: there is no user %s: useradd --system %s", conf.mail_owner,
+                  conf.mail_owner);
+    else if (pw->pw_uid == 0)
+        msg_error("mail_owner: %s has uid 0; an account without rights is needed", conf.mail_owner);
+    if (gr == NULL)
+        msg_error("setgid_group: there is no group %s: groupadd --system %s", conf.setgid_group,
+                  conf.setgid_group);
+    if (pw == NULL || pw->pw_uid == 0 || gr == NULL)
+        return false;
+    c->uid = pw->pw_uid;
+    c->gid = gr->gr_gid;
+    return true;
+}
+
+static bool make_dir(struct check *c, const char *path, enum owner owner, mode_t mode)
+{
+    struct why why = WHY;
+
+    if (file_make_dirs(path, 0755, &why) < 0) {
+        msg_error("%s", why_text(&why));
+        why_free(&why);
+        c->fatal = true;
+        return false;
+    }
+    why_free(&why);
+    /* After the owner: chown takes the set-gid bit away. */
+    if (c->root &&
+        chown(path, owner == ROOT ? 0 : c->uid, owner == OWNER_DROP ? c->gid : (gid_t)-1) < 0)
+        msg_error("chown %s: %m", path);
+    if (chmod(path, mode) < 0)
+        msg_error("chmod %s: %m", path);
+    return true;
+}
+
+static void check_dir(struct check *c, const char *path, enum owner owner, mode_t mode)
+{
+    struct stat st;
+    uid_t uid = owner == ROOT && c->root ? 0 : c->uid;
+
+    if (stat(path, &st) < 0) {
+        if (errno == ENOENT && make_dir(c, path, owner, mode))
+            return;
+        msg_error("%s: %m", path);
+        c->fatal = true;
+        return;
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        msg_error("%s is not a directory", path);
+        c->fatal = true;
+        return;
+    }
+    if (st.st_uid != uid)
+        msg_warn("not owned by %s: %s: chown %s %s", user_name(uid), path, user_name(uid), path);
+    if (c->root && owner == OWNER_DROP && st.st_gid != c->gid)
+        msg_warn("not owned by group %s: %s: chgrp %s %s", conf.setgid_group, path,
+                 conf.setgid_group, path);
+    if ((st.st_mode & 07777) != mode)
+        msg_warn("mode %04o, should be %04o: %s: chmod %o %s", st.st_mode & 07777, mode, path, mode,
+                 path);
+}
+
+static void check_queue(struct check *c)
+{
+    struct buf path = BUF(4096);
+
+    check_dir(c, conf.queue_directory, ROOT, 0755);
+    for (size_t i = 0; !c->fatal && i < sizeof queue_dirs / sizeof *queue_dirs; i++) {
+        buf_clear(&path);
+        buf_addf(&path, "%s/%s", conf.queue_directory, queue_dirs[i].name);
+        check_dir(c, path.p, queue_dirs[i].owner, queue_dirs[i].mode);
+    }
+    buf_clear(&path);
+    buf_addf(&path, conf.process_id_directory[0] == '/' ? "%s%s" : "%s/%s",
+             conf.process_id_directory[0] == '/' ? "" : conf.queue_directory,
+             conf.process_id_directory);
+    check_dir(c, path.p, ROOT, 0755);
+    check_dir(c, conf.data_directory, OWNER, 0700);
+    buf_free(&path);
+}
+
+/* The log file is opened by root: it must not be just anywhere. */
+static void check_maillog(struct check *c)
+{
+    struct str rest = strz(conf.maillog_file_prefixes), word, file = strz(conf.maillog_file);
+    struct buf dir = BUF(4096);
+
+    if (file.n == 0)
+        return;
+    bool allowed = false;
+    while (str_word(&rest, ", \t\r\n", &word))
+        allowed = allowed || str_starts(file, word);
+    if (!allowed) {
+        msg_error("maillog_file: %s is not below one of maillog_file_prefixes (%s)",
+                  conf.maillog_file, conf.maillog_file_prefixes);
+        c->fatal = true;
+    }
+    buf_add(&dir, str_upto(file, (size_t)(str_rfind(file, '/') > 0 ? str_rfind(file, '/') : 0)));
+    if (dir.n > 0 && access(dir.p, F_OK) < 0) {
+        msg_error("maillog_file: directory %s: %m: mkdir -p %s", dir.p, dir.p);
+        c->fatal = true;
+    }
+    buf_free(&dir);
+}
+
+static bool is_program(const char *dir, const char *name)
+{
+    struct buf path = BUF(4096);
+
+    buf_addf(&path, "%s/%s", dir, name);
+    bool good = access(path.p, X_OK) == 0;
+    buf_free(&path);
+    return good;
+}
+
+static void check_programs(struct check *c)
+{
+    struct why why = WHY;
+    struct conf_master cf = {0};
+
+    if (!is_program(conf.daemon_directory, "master")) {
+        msg_error("daemon_directory: no program %s/master", conf.daemon_directory);
+        c->fatal = true;
+    }
+    if (conf_master_load(&cf, &why) < 0) {
+        msg_error("%s", why_text(&why));
+        c->fatal = true;
+    }
+    why_free(&why);
+    for (size_t i = 0; i < cf.n; i++)
+        if (!conf_master_disabled(&cf.at[i]) &&
+            !is_program(conf.daemon_directory, cf.at[i].command))
+            msg_warn("%s/master.cf, line %u: service %s: there is no program %s/%s", conf_dir(),
+                     cf.at[i].first_line, cf.at[i].name, conf.daemon_directory, cf.at[i].command);
+    conf_master_free(&cf);
+}
+
+/* Who may write the configuration is root, sooner or later. */
+static void check_conf_file(const struct check *c, const char *name)
+{
+    struct buf path = BUF(4096);
+    struct stat st;
+
+    buf_addf(&path, "%s/%s", conf_dir(), name);
+    if (c->root && stat(path.p, &st) == 0) {
+        if (st.st_uid != 0)
+            msg_warn("not owned by root: %s: chown root %s", path.p, path.p);
+        if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+            msg_warn("group or other writable: %s: chmod go-w %s", path.p, path.p);
+    }
+    buf_free(&path);
+}
+
+/* A built table that is missing, or older than its source. */
+static void check_table(const char *parameter, struct str spec)
+{
+    struct str path = str_from(spec, (size_t)str_find(spec, ':') + 1);
+    const char *tool = strstr(parameter, "alias_maps") == parameter ? "postalias" : "postmap";
+    struct buf source = BUF(4096), built = BUF(4096);
+    struct stat s, b;
+
+    buf_add(&source, path);
+    buf_addf(&built, "%s.db", source.p);
+    if (stat(built.p, &b) < 0)
+        msg_warn("%s: %s: %m: %s %.*s", parameter, built.p, tool, (int)spec.n, spec.p);
+    else if (access(built.p, R_OK) < 0)
+        msg_warn("%s: %s: %m", parameter, built.p);
+    else if (stat(source.p, &s) == 0 && s.st_mtime > b.st_mtime)
+        msg_warn("%s: %s is older than %s: %s %.*s", parameter, built.p, source.p, tool,
+                 (int)spec.n, spec.p);
+    buf_free(&source);
+    buf_free(&built);
+}
+
+static void check_tables(void)
+{
+    for (size_t i = 0; i < conf_nparams; i++) {
+        const char *name = conf_params[i].name;
+        const char *value = conf_is_set(name) ? conf_find(name) : NULL;
+        struct str rest = strz(value), word;
+        while (str_word(&rest, ", \t\r\n{}", &word))
+            if (str_starts(word, STR("hash:/")) || str_starts(word, STR("btree:/")))
+                check_table(name, word);
+    }
+}
+
+bool pombal_check(void)
+{
+    struct check c = {0};
+
+    if (!find_accounts(&c))
+        return false;
+    check_queue(&c);
+    check_maillog(&c);
+    check_conf_file(&c, "main.cf");
+    check_conf_file(&c, "master.cf");
+    check_programs(&c);
+    check_tables();
+    conf_warn_ignored();
+    return !c.fatal;
+}

@@ -1,0 +1,11 @@
+/* pombal_check.h - are the directories, programs and files as the suite needs them? */
+#ifndef TOOLS_POMBAL_CHECK_H
+#define TOOLS_POMBAL_CHECK_H
+
+#include <stdbool.h>
+
+/* Makes directories that are missing; says what is wrong and how to mend it. False if the suite
+ * cannot start like this. After conf_load. */
+bool pombal_check(void);
+
+#endif
