@@ -34,7 +34,7 @@ void channel_free(struct channel **c);
  */
 int channel_call(struct channel *c, const struct attrs *ask, struct attrs *answer, int64_t deadline,
                  struct why *why);
-/* (waits) Sends and expects no answer (proto.h says for which requests). */
+/* (waits) Sends and expects no answer: ask must have A_ONE_WAY. */
 int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, struct why *why);
 
 /*

@@ -5,6 +5,7 @@
 /* Every request has "request"; every answer "status" (ok, retry, fail) and, if not ok, "why_code"
  * and "why_text". */
 #define A_REQUEST    "request"
+#define A_ONE_WAY    "one_way" /* in a request: no answer is to be sent */
 #define A_STATUS     "status"
 #define A_WHY_CODE   "why_code"
 #define A_WHY_TEXT   "why_text"
@@ -32,9 +33,17 @@
  * ends (delivery_announce). Anybody who may write to the socket can instead send one byte
  * (ipc/trigger.h) and close: 'I' scan incoming, 'D' scan deferred, 'F' ignore the retry times,
  * 'W' wake-up.
- *   ask     request=arrived, the attributes of struct delivery
+ *   ask     request=arrived one_way=1, the attributes of struct delivery
+ *
+ * From postqueue, through the same socket:
+ *   ask     request=flush_id queue_id, or request=flush_site site: deliver what is deferred now
+ *   answer  status count (of messages)
  */
-#define REQUEST_ARRIVED "arrived"
+#define REQUEST_ARRIVED    "arrived"
+#define REQUEST_FLUSH_ID   "flush_id"
+#define REQUEST_FLUSH_SITE "flush_site"
+#define A_SITE_NAME        "site"
+#define A_COUNT            "count"
 
 /*
  * private/<transport> (qmgr): queue/delivery.h is both ends.

@@ -239,6 +239,7 @@ void delivery_announce(const struct delivery *d)
     if (qmgr == NULL)
         qmgr = channel_new(path.p, 0);
     attrs_putz(&ask, A_REQUEST, REQUEST_ARRIVED);
+    attrs_putn(&ask, A_ONE_WAY, 1);
     delivery_encode(d, &ask);
     /* A failure loses nothing: qmgr finds the file when it scans. */
     if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask))

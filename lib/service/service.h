@@ -59,7 +59,8 @@ struct service {
     void (*start)(void); /* in the jail, in a task, before the first client */
     void (*session)(struct stream *client, const struct peer *peer, struct arena *mem);
     /* A task per channel, one request at a time in it. What is left in answer is sent, status "ok"
-     * put in front of it unless attrs_put_why was called. mem is emptied after each request. */
+     * put in front of it unless attrs_put_why was called; nothing is sent when the request has
+     * A_ONE_WAY. mem is emptied after each request. */
     void (*request)(struct attrs *ask, struct attrs *answer, struct arena *mem);
     /* As request, when more than attributes follow the request on the stream. */
     void (*stream_request)(struct stream *client, struct attrs *ask, struct attrs *answer,

@@ -100,9 +100,10 @@ static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
         service->stream_request(s, ask, answer, mem);
     else
         service->request(ask, answer, mem);
+    bool one_way = attrs_opt(ask, A_ONE_WAY, NULL) != NULL;
     if (attrs_opt(answer, A_STATUS, NULL) == NULL)
         attrs_put_why(answer, NULL);
-    bool sent = attrs_send(s, answer, &why) == 0;
+    bool sent = one_way || attrs_send(s, answer, &why) == 0;
     if (!sent && stream_state(s) == STREAM_OK)
         msg_warn("answer of %s: %s", c->process->name, why_text(&why));
     why_free(&why);

@@ -1,0 +1,154 @@
+/*
+ * NAME
+ *   bounce - delivery reports, and the logs that they are made of
+ *
+ * DESCRIPTION
+ *   The same program serves three names. bounce keeps, per message, the log of recipients that
+ *   could not be delivered and never will; defer that of those that will be tried again; trace that
+ *   of deliveries that somebody wants to be told of. Agents append, and when a message has had its
+ *   turn the queue manager asks for a report: to the sender, from the null sender, in the form of
+ *   RFC 3464. What cannot be reported to a sender goes to the postmaster if notify_classes says so.
+ *
+ *   A bounce record is on stable storage before it is answered, because its recipient is then
+ *   marked as done in the queue file.
+ *
+ * SECURITY
+ *   It writes its log directories and reads queue files for the original message. It talks to
+ *   cleanup only.
+ *
+ * STANDARDS
+ *   RFC 3461, 3464, 6522 (reports), RFC 3834 (automatic responses), RFC 6533 (UTF-8)
+ *
+ * FILES
+ *   bounce, defer, trace: the logs, in Postfix's format
+ *
+ * SEE ALSO
+ *   qmgr(8), cleanup(8)
+ */
+#include "bounce.h"
+
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/proto.h"
+#include "queue/qid.h"
+#include "service/jail.h"
+#include "service/service.h"
+
+/* A report names at most so many recipients. */
+enum { RECORDS_MAX = 20000 };
+
+static enum queue which_log(void)
+{
+    const char *name = service_name();
+
+    if (strcmp(name, conf.defer_service_name) == 0)
+        return Q_DEFER;
+    if (strcmp(name, conf.trace_service_name) == 0)
+        return Q_TRACE;
+    return Q_BOUNCE;
+}
+
+static int append(struct attrs *ask, struct arena *mem, struct why *why)
+{
+    struct bounce_record r;
+    const char *id = attrs_get(ask, A_QUEUE_ID);
+
+    if (!qid_valid(strz(id)))
+        return why_set(why, "5.3.0", "malformed request: bad queue id");
+    if (bounce_record_of_attrs(ask, mem, &r, why) < 0)
+        return -1;
+    return bounce_file_append(which_log(), id, &r, why);
+}
+
+static int decode(struct attrs *ask, struct arena *mem, struct delivery *d, struct why *why)
+{
+    if (delivery_decode(ask, 0, mem, d, why) < 0)
+        return -1;
+    if (!qid_valid(strz(d->queue_id)))
+        return why_set(why, "5.3.0", "malformed request: bad queue id");
+    return 0;
+}
+
+static int flush(struct attrs *ask, struct arena *mem, struct why *why)
+{
+    struct bounce_log log;
+    struct delivery d;
+    enum queue q = which_log();
+
+    if (decode(ask, mem, &d, why) < 0 ||
+        bounce_log_read(q, d.queue_id, RECORDS_MAX, mem, &log, why) < 0)
+        return -1;
+    if (log.n > 0 && bounce_flush(q, &d, &log, why) < 0)
+        return -1;
+    queue_remove(q, d.queue_id, NULL); /* if there was one */
+    return 0;
+}
+
+static int warn(struct attrs *ask, struct arena *mem, struct why *why)
+{
+    struct bounce_log log;
+    struct delivery d;
+
+    if (decode(ask, mem, &d, why) < 0 ||
+        bounce_log_read(which_log(), d.queue_id, RECORDS_MAX, mem, &log, why) < 0)
+        return -1;
+    return log.n > 0 ? bounce_warn(&d, &log, why) : 0;
+}
+
+static int one(struct attrs *ask, struct arena *mem, struct why *why)
+{
+    struct bounce_record r;
+    struct bounce_log log = {&r, 1};
+    struct delivery d;
+
+    if (decode(ask, mem, &d, why) < 0 || bounce_record_of_attrs(ask, mem, &r, why) < 0)
+        return -1;
+    return bounce_flush(Q_BOUNCE, &d, &log, why);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct attrs *ask, struct arena *mem, struct why *why);
+} requests[] = {
+    {REQUEST_APPEND, append},
+    {REQUEST_FLUSH, flush},
+    {REQUEST_WARN, warn},
+    {REQUEST_ONE, one},
+};
+
+static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+{
+    const char *name = attrs_get(ask, A_REQUEST);
+    struct why why = WHY;
+
+    size_t i = 0;
+    while (i < sizeof requests / sizeof *requests && strcmp(name, requests[i].name) != 0)
+        i++;
+    if (i == sizeof requests / sizeof *requests)
+        why_set(&why, "5.3.0", "unknown request");
+    else if (requests[i].run(ask, mem, &why) == 0)
+        why_clear(&why);
+    attrs_put_why(answer, &why);
+    why_free(&why);
+}
+
+static void paths(void)
+{
+    jail_write(queue_name(Q_BOUNCE));
+    jail_write(queue_name(Q_DEFER));
+    jail_write(queue_name(Q_TRACE));
+    for (enum queue q = Q_INCOMING; q <= Q_HOLD; q++)
+        jail_read(queue_name(q));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service bounce = {
+        .name = "bounce",
+        .rights = RIGHT_READ | RIGHT_WRITE,
+        .paths = paths,
+        .request = request,
+        .request_limit = 256 * 1024,
+    };
+    return service_main(&bounce, argc, argv);
+}

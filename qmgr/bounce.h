@@ -1,0 +1,30 @@
+/* bounce.h - what the parts of bounce share */
+#ifndef QMGR_BOUNCE_H
+#define QMGR_BOUNCE_H
+
+#include "mail/dsn_report.h"
+#include "queue/bounce_log.h"
+
+/* bounce_file.c */
+int bounce_file_append(enum queue log, const char *id, const struct bounce_record *r,
+                       struct why *why); /* (waits) on stable storage, but for defer */
+
+/* bounce_notice.c: all send one report and log its queue id. */
+struct notice {
+    enum dsn_kind kind;
+    const struct delivery *d; /* the original */
+    const struct bounce_record *records; /* what is reported, at least one */
+    size_t n;
+    const char *from, *to; /* of the report */
+    bool to_postmaster;
+    bool headers_only;
+    const char *what; /* for the log: "sender non-delivery notification" */
+};
+int notice_send(const struct notice *n, struct why *why); /* (waits) */
+
+/* bounce_service.c: which reports follow from a log. (wait) */
+int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_log *records,
+                 struct why *why);
+int bounce_warn(const struct delivery *d, const struct bounce_log *records, struct why *why);
+
+#endif

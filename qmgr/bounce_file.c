@@ -1,0 +1,58 @@
+/*
+ * Appending to the log of a message.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/lock.h"
+#include "task/task.h"
+
+#include "bounce.h"
+
+enum { LOCK_TRIES = 200, LOCK_MS = 10 };
+
+static int open_log(enum queue log, const char *id, const char *path)
+{
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    int fd = open(path, flags, 0600);
+
+    if (fd < 0 && errno == ENOENT && queue_make_dirs(log, id, NULL) == 0)
+        fd = open(path, flags, 0600);
+    return fd;
+}
+
+/* Others hold the lock for one write. */
+static int lock(int fd)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (lock_try_flock(fd, true) == 0)
+            return 0;
+        if (errno != EAGAIN || task_sleep(task_now() + LOCK_MS) == WAIT_CANCELLED)
+            break;
+    }
+    return -1;
+}
+
+int bounce_file_append(enum queue log, const char *id, const struct bounce_record *r,
+                       struct why *why)
+{
+    struct buf path = BUF(512), text = BUF(65536);
+    int result = 0;
+
+    queue_path(&path, log, id);
+    bounce_record_format(r, &text);
+    int fd = open_log(log, id, path.p);
+    if (fd < 0 || lock(fd) < 0 || file_write_all(fd, text.p, text.n) < 0)
+        result = why_errno(why, "4.3.0", "append to %s", path.p);
+    /* What is put off is tried again whether its reason is known or not: no need to wait for the
+     * disk. A recipient that bounces is never looked at again: this must be found after a crash. */
+    if (result == 0 && log != Q_DEFER && task_fsync(fd) < 0)
+        result = why_errno(why, "4.3.0", "sync %s", path.p);
+    if (fd >= 0)
+        close(fd);
+    buf_free(&path);
+    buf_free(&text);
+    return result;
+}

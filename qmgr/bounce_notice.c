@@ -1,0 +1,169 @@
+/*
+ * One report: made from records and the original's queue file, handed to cleanup.
+ */
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "mail/date.h"
+#include "queue/submit.h"
+
+#include "bounce.h"
+
+/* The text of so many recipients is made at a time. */
+enum { TEXT_MAX = 1 << 20 };
+
+static void put_lines(struct submit *s, struct buf *text)
+{
+    struct str rest = buf_str(text), line;
+
+    while (str_split(&rest, '\n', &line))
+        if (rest.p != NULL || line.n > 0) /* not what is behind the last line end */
+            submit_line(s, line);
+    buf_clear(text);
+}
+
+static struct dsn_rcpt rcpt_of(const struct bounce_record *r)
+{
+    return (struct dsn_rcpt){
+        .address = r->recipient,
+        .orcpt = r->dsn_orcpt,
+        .action = r->action,
+        .status = r->status,
+        .diag_type = r->diag_type,
+        .diag_text = r->diag_text,
+        .mta_type = r->mta_type,
+        .mta_name = r->mta_name,
+        .reason = r->reason,
+    };
+}
+
+typedef void part_fn(const struct dsn_report *, const struct dsn_rcpt *, struct buf *);
+
+static void put_rcpts(struct submit *s, const struct notice *n, const struct dsn_report *report,
+                      part_fn *part, struct buf *text)
+{
+    for (size_t i = 0; i < n->n; i++) {
+        struct dsn_rcpt rcpt = rcpt_of(&n->records[i]);
+        part(report, &rcpt, text);
+        put_lines(s, text);
+    }
+}
+
+/* The content records as they are; of the header only, up to the first empty line. */
+static void put_original(struct submit *s, const struct delivery *d, bool headers_only)
+{
+    struct qfile *f = qfile_open(d->queue, d->queue_id, QFILE_READ, NULL);
+    struct str body;
+    enum rec type;
+    bool continued = false;
+
+    if (f != NULL && d->data_offset > 0 && qfile_seek(f, d->data_offset, NULL) == 0)
+        while ((type = qfile_next(f, &body)) == REC_NORM || type == REC_CONT) {
+            if (headers_only && type == REC_NORM && body.n == 0 && !continued)
+                break;
+            submit_put(s, type, body);
+            continued = type == REC_CONT;
+        }
+    qfile_close(&f);
+}
+
+static bool has_8bit(const char *s)
+{
+    for (; *s != 0; s++)
+        if ((unsigned char)*s >= 0x80)
+            return true;
+    return false;
+}
+
+static bool needs_utf8(const struct notice *n)
+{
+    if (!n->d->smtputf8)
+        return false;
+    for (size_t i = 0; i < n->n; i++)
+        if (has_8bit(n->records[i].recipient))
+            return true;
+    return has_8bit(n->d->sender);
+}
+
+static void put_envelope(struct submit *s, const struct notice *n, int64_t now_us)
+{
+    struct buf date = BUF(100);
+
+    submit_putf(s, REC_TIME, "%lld %lld", (long long)(now_us / 1000000),
+                (long long)(now_us % 1000000));
+    submit_putf(s, REC_ATTR, "log_message_origin=local");
+    submit_putf(s, REC_ATTR, "rewrite_context=local");
+    submit_putf(s, REC_ATTR, "received_before=by %s (%s)\n\t", conf.myhostname, conf.mail_name);
+    date_format_local(now_us / 1000000, &date);
+    submit_putf(s, REC_ATTR, "received_after=; %s", date.p);
+    submit_put(s, REC_FROM, strz(n->from));
+    submit_put(s, REC_RCPT, strz(n->to));
+    submit_put(s, REC_MESG, STR(""));
+    buf_free(&date);
+}
+
+static void put_content(struct submit *s, const struct notice *n, const struct dsn_report *r)
+{
+    struct buf text = BUF(TEXT_MAX);
+
+    dsn_report_begin(r, &text);
+    put_lines(s, &text);
+    put_rcpts(s, n, r, dsn_report_text, &text);
+    dsn_report_status(r, &text);
+    put_lines(s, &text);
+    put_rcpts(s, n, r, dsn_report_fields, &text);
+    dsn_report_original(r, &text);
+    put_lines(s, &text);
+    put_original(s, n->d, !r->whole_original);
+    dsn_report_end(r, &text);
+    put_lines(s, &text);
+    submit_put(s, REC_XTRA, STR(""));
+    submit_put(s, REC_END, STR(""));
+    buf_free(&text);
+}
+
+static int64_t retry_until(const struct notice *n)
+{
+    int64_t lifetime =
+        *n->d->sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
+    return n->d->created > 0 ? n->d->created + lifetime : 0;
+}
+
+int notice_send(const struct notice *n, struct why *why)
+{
+    struct buf boundary = BUF(300), id = BUF(100);
+    int64_t now_us = clock_wall_us();
+    struct submit *s = submit_begin(SUBMIT_MAP_OK, why);
+
+    if (s == NULL)
+        return -1;
+    buf_addf(&boundary, "%s.%lld/%s", n->d->queue_id, (long long)(now_us / 1000000),
+             conf.myhostname);
+    struct dsn_report report = {
+        .kind = n->kind,
+        .to_postmaster = n->to_postmaster,
+        .utf8 = needs_utf8(n),
+        .host = conf.myhostname,
+        .product = conf.mail_name,
+        .queue_id = n->d->queue_id,
+        .sender = n->d->sender,
+        .to = n->to,
+        .envid = n->d->dsn_envid,
+        .boundary = boundary.p,
+        .now = now_us / 1000000,
+        .arrival = n->d->arrival_us / 1000000,
+        .retry_until = retry_until(n),
+        /* RFC 3461 4.3: RET is obeyed; what is large comes without its body. */
+        .whole_original = !n->headers_only && n->d->dsn_ret != DSN_RET_HDRS &&
+                          n->d->content_size <= conf.bounce_size_limit,
+    };
+    put_envelope(s, n, now_us);
+    put_content(s, n, &report);
+    int result = submit_commit(&s, &id, why);
+    if (result == 0)
+        msg_info("%s: %s: %s", n->d->queue_id, n->what, id.p);
+    buf_free(&boundary);
+    buf_free(&id);
+    return result;
+}

@@ -1,0 +1,157 @@
+/*
+ * Who is told what: the sender, the postmaster, or nobody.
+ */
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+
+#include "bounce.h"
+
+static bool notify_class(const char *name)
+{
+    struct str list = strz(conf.notify_classes), word;
+
+    while (str_word(&list, ", \t\r\n", &word))
+        if (str_ieqz(word, name))
+            return true;
+    return false;
+}
+
+/* Reports to postmasters come from an address that can be told apart, so that they make no loop. */
+static void double_bounce_address(struct buf *out)
+{
+    buf_setz(out, conf.double_bounce_sender);
+    if (strchr(conf.double_bounce_sender, '@') == NULL)
+        buf_addf(out, "@%s", conf.myorigin);
+}
+
+static bool is_double_bounce(const char *sender)
+{
+    struct buf address = BUF(1000);
+
+    double_bounce_address(&address);
+    bool same = str_ieq(buf_str(&address), strz(sender));
+    buf_free(&address);
+    return same;
+}
+
+/* RFC 3461 5.2.6: only who asked for it, or asked for nothing. */
+static bool wants(const struct bounce_record *r, unsigned bit)
+{
+    return r->dsn_notify == 0 ? bit != DSN_SUCCESS : (r->dsn_notify & bit) != 0;
+}
+
+static size_t select_records(const struct bounce_log *log, unsigned bit, struct bounce_record *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < log->n; i++)
+        if (bit == 0 || wants(&log->at[i], bit))
+            out[n++] = log->at[i];
+    return n;
+}
+
+static int to_postmaster(struct notice n, const char *to, const char *what, struct why *why)
+{
+    struct buf from = BUF(1000);
+
+    double_bounce_address(&from);
+    n.from = from.p;
+    n.to = to;
+    n.to_postmaster = true;
+    n.what = what;
+    int result = notice_send(&n, why);
+    buf_free(&from);
+    return result;
+}
+
+static int failed(struct notice n, const struct bounce_log *log, struct why *why)
+{
+    struct notice all = n;
+
+    all.records = log->at;
+    all.n = log->n;
+    if (is_double_bounce(n.d->sender)) {
+        msg_warn("%s: undeliverable postmaster notification discarded", n.d->queue_id);
+        return 0;
+    }
+    if (*n.d->sender == 0) {
+        /* RFC 5321 6.1: no report about a report, except to the administrator. */
+        if (!notify_class("2bounce"))
+            return 0;
+        return to_postmaster(all, conf._2bounce_notice_recipient,
+                             "postmaster non-delivery notification", why);
+    }
+    if (n.n > 0 && notice_send(&n, why) < 0)
+        return -1;
+    if (!notify_class("bounce"))
+        return 0;
+    all.headers_only = true;
+    return to_postmaster(all, conf.bounce_notice_recipient, "postmaster non-delivery notification",
+                         why);
+}
+
+static int trace(struct notice n, const struct bounce_log *log, struct why *why)
+{
+    if (*n.d->sender == 0)
+        return 0;
+    if (n.d->flags & (DELIVERY_TRACE_ONLY | DELIVERY_REPORT)) {
+        n.kind = DSN_REPORT_STATUS;
+        n.records = log->at;
+        n.n = log->n;
+    }
+    n.headers_only = true;
+    n.what = "sender delivery status notification";
+    return n.n > 0 ? notice_send(&n, why) : 0;
+}
+
+static struct notice for_sender(const struct delivery *d, enum dsn_kind kind, const char *what)
+{
+    return (struct notice){.kind = kind, .d = d, .from = "", .to = d->sender, .what = what};
+}
+
+int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_log *records,
+                 struct why *why)
+{
+    struct arena *mem = arena_new(NULL);
+    struct bounce_record *chosen = arena_array(mem, records->n + 1, sizeof *chosen);
+    struct notice n;
+    int result;
+
+    if (log == Q_TRACE) {
+        n = for_sender(d, DSN_REPORT_SUCCESS, NULL);
+        n.n = select_records(records, DSN_SUCCESS, chosen);
+        n.records = chosen;
+        result = trace(n, records, why);
+    } else {
+        n = for_sender(d, DSN_REPORT_FAILED, "sender non-delivery notification");
+        n.n = select_records(records, DSN_FAILURE, chosen);
+        n.records = chosen;
+        result = failed(n, records, why);
+    }
+    arena_free(&mem);
+    return result;
+}
+
+int bounce_warn(const struct delivery *d, const struct bounce_log *records, struct why *why)
+{
+    struct arena *mem = arena_new(NULL);
+    struct bounce_record *chosen = arena_array(mem, records->n + 1, sizeof *chosen);
+    struct notice n = for_sender(d, DSN_REPORT_DELAYED, "sender delay notification");
+    int result = 0;
+
+    n.headers_only = true;
+    n.records = chosen;
+    n.n = select_records(records, DSN_DELAY, chosen);
+    if (*d->sender != 0 && !is_double_bounce(d->sender)) {
+        if (n.n > 0)
+            result = notice_send(&n, why);
+        n.records = records->at;
+        n.n = records->n;
+        if (result == 0 && notify_class("delay"))
+            result =
+                to_postmaster(n, conf.delay_notice_recipient, "postmaster delay notification", why);
+    }
+    arena_free(&mem);
+    return result;
+}

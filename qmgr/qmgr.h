@@ -1,0 +1,184 @@
+/* qmgr.h - the queue manager's data: messages, transports, destinations, jobs, entries */
+#ifndef QMGR_QMGR_H
+#define QMGR_QMGR_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "queue/delivery.h"
+
+/*
+ *   message  a file in active/, known by its queue id
+ *     job    its part for one transport: what preemption works on
+ *       peer   its part for one destination of that transport
+ *         entry  some recipients: one request to an agent
+ *   transport   a service of master.cf; gives work to as many tasks as it may have deliveries
+ *     dest      a next hop of that transport: its concurrency window, its back-off
+ *
+ * A message's recipients are taken in batches, so that a list of a million needs no more memory
+ * than qmgr_message_recipient_limit allows: all of a batch lives in one arena, which goes with the
+ * last of its entries.
+ */
+struct message {
+    struct list link; /* state.active */
+    struct arena *mem; /* the message's own strings */
+    struct arena *batch; /* recipients, jobs, peers, entries */
+    struct delivery d; /* without recipients */
+    struct qsize size;
+    off_t next; /* more recipients in the file from there; 0: no more */
+    size_t pending; /* entries of this batch that are not done; one more while it is assigned */
+    size_t nrcpts; /* of this batch, for the memory bound */
+    struct list jobs;
+    bool bounced, traced, deferred; /* what happened to some recipient: which logs there are */
+    bool expired_by_force; /* postsuper -e */
+};
+
+struct job {
+    struct list in_message;
+    struct list in_transport; /* in order of arrival */
+    struct message *message;
+    struct transport *transport;
+    struct list peers;
+    int64_t rank; /* who goes first: smallest; set again when it preempts */
+    size_t total, given; /* entries: of this batch, handed to agents so far */
+    size_t slots_used; /* by those that preempted it */
+    bool preempting;
+};
+
+struct peer {
+    struct list in_job;
+    struct list in_dest; /* by rank of the job */
+    struct job *job;
+    struct dest *dest;
+    struct list todo; /* entries */
+};
+
+struct entry {
+    struct list link;
+    struct peer *peer;
+    struct message *message;
+    struct rcpt *rcpts;
+    size_t nrcpts, room;
+    unsigned attempts; /* that ended with the agent's death */
+    const char *code, *text; /* put off or bounced without asking an agent */
+};
+
+struct timer {
+    struct heap_node node;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct dest {
+    struct transport *transport;
+    char *name; /* the next hop in lower case; with a user in front when recipients go one by one */
+    char *nexthop;
+    struct heap_node ready; /* in transport->ready: has work and may be asked */
+    struct list peers;
+    size_t busy; /* deliveries under way */
+    double window; /* how many there may be */
+    double success, failure, failed_cohorts; /* feedback that is not yet a whole step */
+    struct timer timer;
+    bool resting; /* rate delay: no new delivery until the timer */
+    char *dead_code, *dead_text; /* not to be asked until the timer; null: alive */
+};
+
+/* "1", "0.5", "1/concurrency", "0.5 / sqrt_concurrency" */
+struct feedback {
+    double value;
+    enum { FEEDBACK_CONST, FEEDBACK_INVERSE, FEEDBACK_SQRT } kind;
+};
+
+struct transport {
+    char *name;
+    struct channel *channel;
+    struct hash *dests;
+    struct heap ready; /* dests by rank of their first job */
+    struct list jobs;
+    size_t workers, max_workers;
+    unsigned failures; /* agents that died, without a success since */
+    struct timer timer;
+    bool resting; /* transport rate delay */
+    char *dead_text; /* null: alive */
+    bool deferred_by_admin; /* defer_transports */
+    /* Parameters, <transport>_x. */
+    size_t concurrency, initial, recipient_limit;
+    double failed_cohort_limit;
+    struct feedback positive, negative;
+    int64_t rate_delay_ms, dest_rate_delay_ms;
+    int64_t slot_cost, slot_loan, slot_discount, min_slots;
+    size_t since_preemption; /* entries given since candidates were looked at */
+};
+
+/* qmgr.c */
+bool qmgr_draining(void);
+size_t qmgr_count(void); /* messages in memory */
+bool qmgr_room(void); /* for one more */
+struct message *qmgr_find(const char *queue_id);
+void qmgr_add(struct message *m);
+void qmgr_drop(struct message *m); /* frees it */
+size_t qmgr_rcpt_room(void); /* recipients that one more batch may have */
+void qmgr_count_rcpts(ptrdiff_t change);
+int64_t qmgr_next_rank(void);
+
+/* qmgr_message.c */
+/* Cleanup's announcement; the request's attributes are copied. */
+void message_arrived(struct attrs *ask);
+/* A file found by a scan; false: leave it (not complete, not due, known). */
+bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time);
+void message_release(struct message *m); /* one entry less; the last one ends the batch */
+
+/* qmgr_assign.c */
+void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
+
+/* qmgr_done.c */
+void message_done(struct message *m); /* every recipient has had its turn */
+int64_t message_backoff(const struct message *m); /* seconds until the next attempt */
+
+/* qmgr_transport.c */
+struct transport *transport_of(const char *name);
+void transport_kick(struct transport *t); /* there may be work: see that somebody does it */
+void transport_fail(struct transport *t, const struct why *why); /* not to be asked for a while */
+void transport_wake_all(void); /* postqueue -f: forget what is dead */
+void transport_open(void); /* before the jail: reads master.cf */
+bool transport_idle(void); /* no delivery is under way anywhere */
+
+/* qmgr_dest.c */
+struct dest *dest_of(struct transport *t, const char *nexthop, const char *recipient);
+void dest_update(struct dest *d); /* after any change: is it ready, is it needed at all */
+void dest_add_peer(struct dest *d, struct peer *p);
+void dest_rerank(struct dest *d, struct peer *p); /* the rank of p's job has changed */
+void dest_revive(struct dest *d);
+void dest_rest(struct dest *d); /* after a delivery, when the destination has a rate delay */
+void dest_die(struct dest *d, const struct why *why); /* not to be asked for minimal_backoff_time */
+
+/* qmgr_feedback.c */
+bool feedback_parse(const char *text, struct feedback *f);
+void feedback_success(struct dest *d);
+bool feedback_failure(struct dest *d); /* true: the destination is dead now */
+
+/* qmgr_job.c */
+struct peer *job_peer(struct message *m, struct dest *d); /* makes job and peer when needed */
+struct entry *job_select(struct transport *t); /* the next entry; null: nothing may go now */
+void job_requeue(struct entry *e);
+void job_drop_all(struct message *m);
+
+/* qmgr_deliver.c */
+void deliver_entry(struct transport *t, struct entry *e); /* (waits) */
+/* Ends an entry without an agent, in a task of its own: code 4 puts off, 5 bounces, 2 discards. */
+void deliver_refuse(struct entry *e, const char *code, const char *text);
+void deliver_refuse_all(struct dest *d, const char *code, const char *text);
+
+/* qmgr_scan.c */
+void scan_start(void);
+void scan_request(enum queue q, bool ignore_time);
+void scan_room(void); /* there is room in the active queue again */
+bool scan_flush_id(const char *id); /* postqueue -i */
+size_t scan_flush_site(const char *domain); /* postqueue -s; (waits) */
+
+/* qmgr_timer.c */
+void timer_set(struct timer *t, int64_t at_ms, void (*fn)(void *), void *arg);
+void timer_clear(struct timer *t);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * Each recipient to its transport and destination, in portions that fit one delivery.
+ */
+#include "base/str.h"
+#include "conf/conf.h"
+#include "route/resolve.h"
+
+#include "qmgr.h"
+
+static struct entry *new_entry(struct message *m, struct peer *p)
+{
+    struct entry *e = arena_alloc(m->batch, sizeof *e);
+
+    e->peer = p;
+    e->message = m;
+    list_init(&e->link);
+    m->pending++;
+    p->job->total++;
+    return e;
+}
+
+static void add_rcpt(struct entry *e, const struct rcpt *r)
+{
+    if (e->nrcpts == e->room) {
+        size_t room = e->room == 0 ? 1 : e->room * 4;
+        struct rcpt *more = arena_array(e->message->batch, room, sizeof *more);
+        if (e->nrcpts > 0)
+            memcpy(more, e->rcpts, e->nrcpts * sizeof *more);
+        e->rcpts = more;
+        e->room = room;
+    }
+    e->rcpts[e->nrcpts++] = *r;
+}
+
+/* The last entry of the peer, if there is room in it and no agent has it yet. */
+static struct entry *open_entry(struct message *m, struct peer *p)
+{
+    if (!list_empty(&p->todo)) {
+        struct entry *e = LIST_OF(p->todo.prev, struct entry, link);
+        if (e->nrcpts < p->dest->transport->recipient_limit)
+            return e;
+    }
+    struct entry *e = new_entry(m, p);
+    list_add(&p->todo, &e->link);
+    return e;
+}
+
+/* A recipient that no agent is asked about. It still has a peer, so that all entries look alike. */
+static void refuse(struct message *m, struct dest *d, const struct rcpt *r, const char *code,
+                   const char *text)
+{
+    struct peer *p = job_peer(m, d);
+    bool unused = list_empty(&p->todo);
+    struct entry *e = new_entry(m, p);
+
+    p->job->given++;
+    add_rcpt(e, r);
+    if (unused)
+        list_drop(&p->in_dest);
+    deliver_refuse(e, code, text);
+}
+
+/* content_filter: "transport:nexthop", nexthop by default the recipient's domain. */
+static void apply_filter(const struct message *m, const char *address, struct route *r)
+{
+    struct str filter = strz(m->d.filter), transport;
+    ptrdiff_t at = str_rfind(strz(address), '@');
+
+    if (!str_split(&filter, ':', &transport))
+        return;
+    buf_set(&r->transport, transport);
+    if (filter.n > 0)
+        buf_set(&r->nexthop, filter);
+    else if (*conf.default_filter_nexthop != 0)
+        buf_setz(&r->nexthop, conf.default_filter_nexthop);
+    else
+        buf_setz(&r->nexthop, at >= 0 ? address + at + 1 : conf.myhostname);
+    buf_setz(&r->recipient, address);
+}
+
+static bool is_double_bounce(const char *address)
+{
+    struct str s = strz(address);
+    ptrdiff_t at = str_rfind(s, '@');
+
+    return at > 0 && str_ieqz(str_upto(s, (size_t)at), conf.double_bounce_sender);
+}
+
+/* What is wrong with sending it there; null if nothing is. */
+static const char *objection(const struct route *route, const struct transport *t,
+                             const char **code)
+{
+    if (route->bad_address) {
+        *code = "5.1.3";
+        return "bad address syntax";
+    }
+    /* A report about a report about a report: nobody is left to be told. */
+    if (route->class == CLASS_LOCAL && is_double_bounce(route->recipient.p)) {
+        *code = "2.0.0";
+        return "undeliverable postmaster notification discarded";
+    }
+    if (t->deferred_by_admin) {
+        *code = "4.3.2";
+        return "deferred transport";
+    }
+    *code = "4.3.0";
+    return t->dead_text;
+}
+
+static void assign(struct message *m, struct rcpt *r, struct route *route)
+{
+    struct transport *t = transport_of(route->transport.p);
+    struct dest *d = dest_of(t, route->nexthop.p, route->recipient.p);
+    const char *code;
+    const char *text = objection(route, t, &code);
+
+    if (!str_eqz(buf_str(&route->recipient), r->address))
+        r->address = arena_strz(m->batch, buf_str(&route->recipient));
+    if (text != NULL) {
+        refuse(m, d, r, code, text);
+    } else if (d->dead_text != NULL) {
+        refuse(m, d, r, d->dead_code, d->dead_text);
+    } else {
+        add_rcpt(open_entry(m, job_peer(m, d)), r);
+    }
+    dest_update(d);
+}
+
+static void put_off(struct message *m, struct rcpt *r, const struct why *why)
+{
+    /* Any destination will do: the agent is not asked. */
+    struct transport *t = transport_of("retry");
+    struct dest *d = dest_of(t, "unresolved", r->address);
+
+    refuse(m, d, r, why->code[0] != 0 ? why->code : "4.3.0", why_text(why));
+    dest_update(d);
+}
+
+void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
+{
+    struct route route = ROUTE;
+    struct why why = WHY;
+
+    if (*m->d.redirect != 0 && n > 0) {
+        rcpts[0].address = m->d.redirect;
+        n = 1;
+        m->next = 0;
+    }
+    for (struct rcpt *r = rcpts; r < rcpts + n; r++) {
+        why_clear(&why);
+        if (*m->d.filter != 0) {
+            route.bad_address = false;
+            route.class = CLASS_DEFAULT;
+            apply_filter(m, r->address, &route);
+            assign(m, r, &route);
+        } else if (resolve_address(RESOLVE_MAIL, m->d.sender, r->address, &route, &why) < 0) {
+            put_off(m, r, &why);
+        } else {
+            assign(m, r, &route);
+        }
+    }
+    route_free(&route);
+    why_free(&why);
+}

@@ -1,0 +1,201 @@
+/*
+ * One delivery: the request to the agent, and what its answer means for message and destination.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+#include "queue/outcome.h"
+#include "task/task.h"
+
+#include "qmgr.h"
+
+/* Refusals are recorded by so many tasks at a time. */
+enum { REFUSERS = 8, ATTEMPTS = 2 };
+
+static struct {
+    struct list list; /* of entries */
+    bool ready;
+    size_t tasks;
+} refused;
+
+static void count_fates(struct message *m, const struct delivery_result *r)
+{
+    for (size_t i = 0; i < r->fates.n; i++) {
+        m->bounced |= r->fates.p[i] == FATE_BOUNCED;
+        m->traced |= r->fates.p[i] == FATE_TRACED;
+        m->deferred |= r->fates.p[i] == FATE_LATER;
+    }
+}
+
+static void fill(const struct entry *e, struct delivery *d)
+{
+    *d = e->message->d;
+    d->queue = Q_ACTIVE;
+    d->nexthop = e->peer->dest->nexthop;
+    d->rcpts = e->rcpts;
+    d->nrcpts = e->nrcpts;
+}
+
+/* The socket of a service that master.cf does not have is not there: no use to wait for it. */
+static bool service_exists(const struct transport *t)
+{
+    struct buf path = BUF(512);
+    struct stat st;
+
+    buf_addf(&path, "private/%s", t->name);
+    bool exists = stat(path.p, &st) == 0 || errno != ENOENT;
+    buf_free(&path);
+    return exists;
+}
+
+static int ask_agent(struct transport *t, const struct delivery *d, struct delivery_result *r,
+                     struct why *why)
+{
+    struct attrs ask = ATTRS(DELIVERY_MAX), answer = ATTRS(DELIVERY_MAX);
+    int result;
+
+    delivery_result_start(r, d->nrcpts);
+    if (t->failures > 0 && !service_exists(t)) {
+        result = why_set(why, "4.3.0", "unknown mail transport: %s", t->name);
+    } else {
+        attrs_putz(&ask, A_REQUEST, REQUEST_DELIVER);
+        delivery_encode(d, &ask);
+        result =
+            channel_call(t->channel, &ask, &answer, task_now() + conf.daemon_timeout * 1000, why);
+    }
+    if (result == 0) {
+        delivery_result_free(r);
+        result = delivery_read_answer(&answer, r, d->nrcpts);
+        if (result < 0)
+            why_set(why, "4.3.0", "malformed answer from transport %s", t->name);
+    }
+    attrs_free(&ask);
+    attrs_free(&answer);
+    return result;
+}
+
+static void end_entry(struct entry *e)
+{
+    struct dest *d = e->peer->dest;
+    struct message *m = e->message;
+
+    d->busy--;
+    dest_rest(d);
+    dest_update(d);
+    message_release(m);
+}
+
+/* An agent that died may have done its work or not. Once it is asked again at once; a second time
+ * means that the program is broken: leave it alone for a while. */
+static void agent_died(struct transport *t, struct entry *e, const struct why *why)
+{
+    struct dest *d = e->peer->dest;
+
+    t->failures++;
+    e->attempts++;
+    job_requeue(e);
+    if (e->attempts >= ATTEMPTS || !service_exists(t))
+        transport_fail(t, why);
+    else
+        msg_warn("%s: transport %s: %s", e->message->d.queue_id, t->name, why_text(why));
+    d->busy--; /* not before: it keeps the destination */
+    dest_update(d);
+}
+
+void deliver_entry(struct transport *t, struct entry *e)
+{
+    struct delivery d;
+    struct delivery_result result;
+    struct why why = WHY;
+
+    fill(e, &d);
+    int answered = ask_agent(t, &d, &result, &why);
+    if (task_is_cancelled()) {
+        /* The process ends; the file stays in active, where the next one finds it. */
+    } else if (answered < 0) {
+        agent_died(t, e, &why);
+    } else {
+        struct dest *dest = e->peer->dest;
+        t->failures = 0;
+        count_fates(e->message, &result);
+        if (!result.site_failed)
+            feedback_success(dest);
+        else if (feedback_failure(dest))
+            dest_die(dest, &result.why);
+        end_entry(e);
+    }
+    delivery_result_free(&result);
+    why_free(&why);
+}
+
+/* Two needs the file: only what ends a recipient must be marked. */
+static void refuse(struct entry *e)
+{
+    struct delivery d;
+    struct delivery_result result;
+    struct why why = WHY;
+    int64_t now = clock_wall_us();
+
+    fill(e, &d);
+    delivery_result_start(&result, d.nrcpts);
+    struct outcome o = {.d = &d, .relay = "none", .begin_us = now, .result = &result};
+    if (e->code[0] != '4')
+        o.file = qfile_open(Q_ACTIVE, d.queue_id, QFILE_DELIVER, NULL);
+    why_set(&why, e->code, "%s", e->text);
+    for (size_t i = 0; i < d.nrcpts; i++)
+        if (e->code[0] == '2')
+            outcome_sent(&o, i, e->code, e->text);
+        else
+            outcome_failed(&o, i, &why);
+    count_fates(e->message, &result);
+    qfile_close(&o.file);
+    delivery_result_free(&result);
+    why_free(&why);
+}
+
+static void refuser(void *arg)
+{
+    (void)arg;
+    while (!list_empty(&refused.list) && !task_is_cancelled()) {
+        struct entry *e = LIST_OF(refused.list.next, struct entry, link);
+        list_drop(&e->link);
+        refuse(e);
+        if (task_is_cancelled())
+            break;
+        message_release(e->message);
+    }
+    refused.tasks--;
+}
+
+void deliver_refuse(struct entry *e, const char *code, const char *text)
+{
+    if (!refused.ready) {
+        list_init(&refused.list);
+        refused.ready = true;
+    }
+    e->code = arena_strz(e->message->batch, (struct str){code, strlen(code)});
+    e->text = arena_strz(e->message->batch, (struct str){text, strlen(text)});
+    list_add(&refused.list, &e->link);
+    if (refused.tasks < REFUSERS) {
+        refused.tasks++;
+        task_start("refuse", refuser, NULL);
+    }
+}
+
+void deliver_refuse_all(struct dest *d, const char *code, const char *text)
+{
+    while (!list_empty(&d->peers)) {
+        struct peer *p = LIST_OF(d->peers.next, struct peer, in_dest);
+        LIST_EACH (&p->todo, l) {
+            list_drop(l);
+            p->job->given++;
+            deliver_refuse(LIST_OF(l, struct entry, link), code, text);
+        }
+        list_drop(&p->in_dest);
+    }
+}

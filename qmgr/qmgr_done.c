@@ -1,0 +1,135 @@
+/*
+ * The end of a delivery attempt: reports, then away with the file or back to the deferred queue.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "ipc/proto.h"
+#include "queue/bounce_log.h"
+#include "task/task.h"
+
+#include "qmgr.h"
+
+/* The longer it has waited, the longer it waits: as its age, between the two bounds. */
+int64_t message_backoff(const struct message *m)
+{
+    int64_t age = clock_wall() - m->d.created;
+
+    if (age < conf.minimal_backoff_time)
+        return conf.minimal_backoff_time;
+    return age > conf.maximal_backoff_time ? conf.maximal_backoff_time : age;
+}
+
+static bool is_expired(const struct message *m)
+{
+    int64_t lifetime = *m->d.sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
+
+    return m->expired_by_force || clock_wall() - m->d.created >= lifetime;
+}
+
+static bool is_warning_due(const struct message *m)
+{
+    return m->d.warn_at > 0 && *m->d.sender != 0 && m->d.warn_at <= clock_wall();
+}
+
+static int report(const struct message *m, enum queue log, const char *request)
+{
+    struct why why = WHY;
+    int result = bounce_report(log, request, &m->d, &why);
+
+    if (result < 0)
+        msg_warn("%s: %s service failure: %s", m->d.queue_id, queue_name(log), why_text(&why));
+    why_free(&why);
+    return result;
+}
+
+/* Nobody is warned twice. */
+static void forget_warning(const struct message *m)
+{
+    struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_DELIVER, NULL);
+
+    if (f == NULL || qfile_kill(f, m->d.warn_record, REC_WARN, NULL) < 0)
+        msg_warn("%s: cannot take the warning time out of the queue file", m->d.queue_id);
+    qfile_close(&f);
+}
+
+/* Everything that needs another process. What cannot be reported is kept: the next attempt finds
+ * the log and tries again. */
+static void send_reports(struct message *m)
+{
+    bool kept = false;
+
+    if (m->bounced && report(m, Q_BOUNCE, REQUEST_FLUSH) < 0)
+        kept = true;
+    if (m->traced && report(m, Q_TRACE, REQUEST_FLUSH) < 0)
+        kept = true;
+    if (m->deferred && is_expired(m)) {
+        msg_info("%s: from=<%s>, status=%s, returned to sender", m->d.queue_id, m->d.sender,
+                 m->expired_by_force ? "force-expired" : "expired");
+        if (report(m, Q_DEFER, REQUEST_FLUSH) == 0)
+            m->deferred = false;
+    } else if (m->deferred && is_warning_due(m)) {
+        if (report(m, Q_DEFER, REQUEST_WARN) == 0)
+            forget_warning(m);
+    }
+    m->deferred |= kept;
+}
+
+static void defer_file(const struct message *m)
+{
+    struct buf path = BUF(512);
+    struct why why = WHY;
+    time_t due = clock_wall() + message_backoff(m);
+    struct timespec at[2] = {{.tv_sec = due}, {.tv_sec = due}};
+
+    queue_path(&path, Q_ACTIVE, m->d.queue_id);
+    if (utimensat(AT_FDCWD, path.p, at, 0) < 0 && errno != ENOENT)
+        msg_warn("%s: set time: %m", path.p);
+    if (queue_move(m->d.queue_id, Q_ACTIVE, Q_DEFERRED, &why) < 0 && errno != ENOENT)
+        msg_warn("%s: %s", m->d.queue_id, why_text(&why));
+    buf_free(&path);
+    why_free(&why);
+}
+
+static void remove_file(const struct message *m)
+{
+    struct why why = WHY;
+
+    if (queue_remove(Q_ACTIVE, m->d.queue_id, &why) == 0)
+        msg_info("%s: removed", m->d.queue_id);
+    else if (errno != ENOENT) /* gone: the administrator has deleted or held it */
+        msg_warn("%s: %s", m->d.queue_id, why_text(&why));
+    why_free(&why);
+}
+
+static void end(struct message *m)
+{
+    if (m->deferred)
+        defer_file(m);
+    else
+        remove_file(m);
+    qmgr_drop(m);
+    scan_room();
+}
+
+static void report_task(void *arg)
+{
+    struct message *m = arg;
+
+    send_reports(m);
+    if (!task_is_cancelled())
+        end(m);
+}
+
+void message_done(struct message *m)
+{
+    bool waits = m->bounced || m->traced || (m->deferred && (is_expired(m) || is_warning_due(m)));
+
+    if (waits)
+        task_start("report", report_task, m);
+    else
+        end(m);
+}

@@ -1,0 +1,219 @@
+/*
+ * Messages: how they come into the active queue, and their recipients batch by batch.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "queue/qid.h"
+
+#include "qmgr.h"
+
+/* postsuper -e marks a file that is to be returned at its next delivery attempt, and postsuper -f
+ * one whose bounce must not wait, with this mode bit, as Postfix does. */
+enum { MODE_EXPIRE = 0010 };
+
+static struct message *new_message(void)
+{
+    struct message *m = mem_new(sizeof *m);
+
+    m->mem = arena_new(NULL);
+    m->batch = arena_new(m->mem);
+    list_init(&m->link);
+    list_init(&m->jobs);
+    return m;
+}
+
+static void discard(struct message *m)
+{
+    arena_free(&m->mem);
+    free(m);
+}
+
+/* The recipients have been read; from here on the message is ours. */
+static void begin(struct message *m, struct rcpt *rcpts, size_t n)
+{
+    m->pending = 1;
+    m->nrcpts = n;
+    qmgr_count_rcpts((ptrdiff_t)n);
+    message_assign(m, rcpts, n);
+    message_release(m);
+}
+
+static void log_active(const struct message *m, int64_t nrcpt)
+{
+    msg_info("%s: from=<%s>, size=%lld, nrcpt=%lld (queue active)", m->d.queue_id, m->d.sender,
+             (long long)m->d.content_size, (long long)nrcpt);
+}
+
+void message_arrived(struct attrs *ask)
+{
+    struct message *m;
+    struct why why = WHY;
+
+    if (!qmgr_room()) {
+        scan_request(Q_INCOMING, false);
+        return;
+    }
+    m = new_message();
+    if (delivery_decode(ask, (size_t)conf.qmgr_message_recipient_limit, m->mem, &m->d, &why) < 0 ||
+        !qid_valid(strz(m->d.queue_id))) {
+        msg_warn("announcement of a message: %s", why_text(&why));
+        scan_request(Q_INCOMING, false);
+        discard(m);
+    } else if (qmgr_find(m->d.queue_id) != NULL ||
+               queue_move(m->d.queue_id, Q_INCOMING, Q_ACTIVE, &why) < 0) {
+        discard(m); /* a scan was faster, or the administrator */
+    } else {
+        struct rcpt *rcpts = m->d.rcpts;
+        size_t n = m->d.nrcpts;
+        m->d.rcpts = NULL;
+        m->d.nrcpts = 0;
+        m->d.queue = Q_ACTIVE;
+        m->d.active_us = clock_wall_us();
+        log_active(m, (int64_t)n);
+        qmgr_add(m);
+        begin(m, rcpts, n);
+    }
+    why_free(&why);
+}
+
+static void move_aside(const char *id, const struct why *why)
+{
+    msg_warn("%s: %s: moved to the corrupt queue", id, why_text(why));
+    queue_move(id, Q_ACTIVE, Q_CORRUPT, NULL);
+}
+
+static void put_back(const char *id)
+{
+    struct buf path = BUF(512);
+    struct timespec at[2] = {{.tv_sec = clock_wall() + conf.minimal_backoff_time},
+                             {.tv_sec = clock_wall() + conf.minimal_backoff_time}};
+
+    queue_path(&path, Q_ACTIVE, id);
+    utimensat(AT_FDCWD, path.p, at, 0);
+    queue_move(id, Q_ACTIVE, Q_DEFERRED, NULL);
+    buf_free(&path);
+}
+
+/* The file is in active already. Null: it was moved on. */
+static struct message *read_file(const char *id, enum queue from, struct envelope *e)
+{
+    struct why why = WHY;
+    struct message *m = NULL;
+    struct qfile *f = qfile_open(Q_ACTIVE, id, QFILE_OWN, &why);
+
+    if (f == NULL) {
+        if (errno == EAGAIN)
+            msg_info("%s: skipped, still being delivered", id);
+        else if (errno != ENOENT)
+            msg_warn("%s: %s", id, why_text(&why));
+        put_back(id);
+        why_free(&why);
+        return NULL;
+    }
+    m = new_message();
+    if (envelope_read(f, 0, qmgr_rcpt_room(), m->mem, e, &why) < 0 || e->truncated) {
+        if (e->truncated)
+            why_set(&why, "5.3.0", "queue file has no end");
+        move_aside(id, &why);
+        discard(m);
+        m = NULL;
+    } else {
+        m->d = e->d;
+        m->d.rcpts = NULL;
+        m->d.nrcpts = 0;
+        m->d.queue = Q_ACTIVE;
+        m->d.queue_id = arena_strz(m->mem, strz(id));
+        m->d.active_us = clock_wall_us();
+        m->size = e->size;
+        m->next = e->next;
+        m->expired_by_force = (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0;
+        /* Left by a process that did not come to send the reports. */
+        m->bounced = queue_stat(Q_BOUNCE, id, NULL);
+        m->traced = queue_stat(Q_TRACE, id, NULL);
+        if (from != Q_INCOMING && !m->expired_by_force)
+            queue_remove(Q_DEFER, id, NULL);
+    }
+    qfile_close(&f);
+    why_free(&why);
+    return m;
+}
+
+/* Complete, and its time has come? */
+static bool is_due(const char *path, bool ignore_time)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    if (!(st.st_mode & S_IXUSR))
+        return false;
+    return ignore_time || st.st_mtime <= clock_wall();
+}
+
+bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time)
+{
+    struct buf active = BUF(512);
+    struct envelope e;
+    struct message *m = NULL;
+
+    if (qmgr_find(id) != NULL || !is_due(path, ignore_time))
+        return false;
+    queue_path(&active, Q_ACTIVE, id);
+    int moved = rename(path, active.p);
+    if (moved < 0 && errno == ENOENT && queue_make_dirs(Q_ACTIVE, id, NULL) == 0)
+        moved = rename(path, active.p);
+    if (moved < 0 && errno != ENOENT)
+        msg_warn("rename %s to %s: %m", path, active.p);
+    buf_free(&active);
+    if (moved == 0)
+        m = read_file(id, from, &e);
+    if (m == NULL)
+        return false;
+    log_active(m, m->size.rcpts);
+    qmgr_add(m);
+    begin(m, e.d.rcpts, e.d.nrcpts);
+    return true;
+}
+
+/* The recipients after those that are done. False: there are none, or the file cannot be read. */
+static bool next_batch(struct message *m)
+{
+    struct envelope e = {.size = m->size};
+    struct why why = WHY;
+    struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_READ, &why);
+    off_t from = m->next;
+
+    arena_reset(m->batch);
+    m->next = 0;
+    if (f == NULL || envelope_read(f, from, qmgr_rcpt_room(), m->batch, &e, &why) < 0) {
+        /* The file stays as it is: later, or another process, sees more of it. */
+        msg_warn("%s: %s", m->d.queue_id, why_text(&why));
+        m->deferred = true;
+        e.d.nrcpts = 0;
+    }
+    qfile_close(&f);
+    why_free(&why);
+    if (e.d.nrcpts == 0)
+        return false;
+    m->next = e.next;
+    begin(m, e.d.rcpts, e.d.nrcpts);
+    return true;
+}
+
+void message_release(struct message *m)
+{
+    if (--m->pending > 0)
+        return;
+    job_drop_all(m);
+    qmgr_count_rcpts(-(ptrdiff_t)m->nrcpts);
+    m->nrcpts = 0;
+    if (m->next == 0 || !next_batch(m))
+        message_done(m);
+}
