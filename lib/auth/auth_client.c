@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "auth/auth_wire.h"
+#include "auth/user.h"
+#include "base/arena.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -33,6 +35,7 @@ struct waiter {
 struct auth_client {
     char *path;
     int fd; /* -1: not connected */
+    bool broker; /* redeems tokens, and says no CPID */
     bool connecting, ready; /* ready: the server's DONE has come */
     struct buf in;
     VEC(struct mech) mechs;
@@ -51,6 +54,8 @@ struct auth_login {
     enum auth_answer answer;
     struct task *task; /* parked here */
     struct buf challenge, user, token, code, reason;
+    struct user *found; /* redeeming: filled by the answer, texts in mem */
+    struct arena *mem;
 };
 
 struct auth_client *auth_client_new(const char *path)
@@ -61,6 +66,14 @@ struct auth_client *auth_client_new(const char *path)
     c->fd = -1;
     c->in = BUF(AUTH_LINE_MAX);
     c->logins = hash_new();
+    return c;
+}
+
+struct auth_client *auth_client_new_broker(const char *path)
+{
+    struct auth_client *c = auth_client_new(path);
+
+    c->broker = true;
     return c;
 }
 
@@ -152,6 +165,27 @@ static void add_stamp(struct auth_client *c, const struct auth_msg *m)
     c->stamp = buf_take(&stamp);
 }
 
+static const char *keep(struct arena *mem, const struct auth_msg *m, const char *name)
+{
+    struct str value = auth_msg_get(m, name);
+    return value.p == NULL || str_find(value, '\0') >= 0 ? "" : arena_strz(mem, value);
+}
+
+/* False: not complete. */
+static bool take_user(struct user *u, struct arena *mem, const struct auth_msg *m)
+{
+    struct str name = auth_msg_arg(m, 0);
+
+    if (name.n == 0 || str_find(name, '\0') >= 0)
+        return false;
+    *u = (struct user){.name = arena_strz(mem, name),
+                       .home = keep(mem, m, "home"),
+                       .mail = keep(mem, m, "mail"),
+                       .quota_rule = keep(mem, m, "quota_rule")};
+    return num_parse_u32(auth_msg_get(m, "uid"), 0, UINT32_MAX - 1, &u->uid) &&
+           num_parse_u32(auth_msg_get(m, "gid"), 0, UINT32_MAX - 1, &u->gid) && *u->mail != '\0';
+}
+
 static void take_answer(struct auth_client *c, const struct auth_msg *m)
 {
     struct auth_login *l = hash_find(c->logins, id_key(&m->id));
@@ -162,6 +196,8 @@ static void take_answer(struct auth_client *c, const struct auth_msg *m)
     if (m->verb == AUTH_V_CONT) {
         l->answer = AUTH_MORE;
         buf_set(&l->challenge, auth_msg_arg(m, 0));
+    } else if (m->verb == AUTH_V_USER) {
+        l->answer = l->found != NULL && take_user(l->found, l->mem, m) ? AUTH_OK : AUTH_LATER;
     } else if (m->verb == AUTH_V_OK) {
         l->answer = l->user.n > 0 ? AUTH_OK : AUTH_LATER;
         set_field(&l->token, m, "token");
@@ -204,6 +240,8 @@ static bool take_line(struct auth_client *c, char *line, size_t n)
     case AUTH_V_CONT:
     case AUTH_V_OK:
     case AUTH_V_FAIL:
+    case AUTH_V_USER:
+    case AUTH_V_NOTFOUND:
         take_answer(c, &m);
         return true;
     default:
@@ -275,9 +313,11 @@ static int connect_server(struct auth_client *c, int64_t deadline, struct why *w
     auth_wire_argn(&hello, AUTH_MAJOR);
     auth_wire_argn(&hello, AUTH_MINOR);
     auth_wire_end(&hello);
-    auth_wire_begin(&hello, AUTH_V_CPID);
-    auth_wire_argn(&hello, getpid());
-    auth_wire_end(&hello);
+    if (!c->broker) {
+        auth_wire_begin(&hello, AUTH_V_CPID);
+        auth_wire_argn(&hello, getpid());
+        auth_wire_end(&hello);
+    }
     bool sent = send_lines(c, &hello);
     buf_free(&hello);
     if (!sent)
@@ -408,38 +448,59 @@ static void format_ask(struct buf *out, uint32_t id, const struct auth_ask *ask)
     auth_wire_end(out);
 }
 
-enum auth_answer auth_login_start(struct auth_client *c, const struct auth_ask *ask,
-                                  int64_t deadline, struct auth_login **login, struct why *why)
+/* (waits) Sends the line as a request of this attempt, then waits for the answer. */
+static enum auth_answer ask(struct auth_login *l, struct buf *line, int64_t deadline,
+                            struct why *why)
 {
-    struct auth_login *l = mem_new(sizeof *l);
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct auth_client *c = l->client;
+    bool too_long = line->full;
+    bool sent = !too_long && send_lines(c, line);
 
-    *login = l;
-    l->client = c;
-    l->challenge = BUF(AUTH_LINE_MAX);
-    l->user = l->token = l->code = l->reason = BUF(SASL_FIELD_MAX);
-    if (!is_base64(ask->initial))
-        return denied(l, "malformed authentication response", why);
-    if (be_ready(c, deadline, why) < 0)
-        return AUTH_LATER;
-    do
-        l->id = ++c->last_id;
-    while (l->id == 0 || hash_find(c->logins, id_key(&l->id)) != NULL);
-    format_ask(&line, l->id, ask);
-    bool too_long = line.full;
-    bool sent = !too_long && send_lines(c, &line);
-    if (line.room > 0)
-        explicit_bzero(line.p, line.room);
-    buf_free(&line);
+    if (line->room > 0)
+        explicit_bzero(line->p, line->room);
+    buf_free(line);
     if (too_long)
         return denied(l, "authentication response too long", why);
     if (!sent) {
         no_answer(c, why);
         return AUTH_LATER;
     }
-    hash_put(c->logins, id_key(&l->id), l);
+    if (hash_find(c->logins, id_key(&l->id)) == NULL)
+        hash_put(c->logins, id_key(&l->id), l);
     l->state = LOGIN_ASKED;
     return wait_answer(l, deadline, why);
+}
+
+static struct auth_login *new_login(struct auth_client *c)
+{
+    struct auth_login *l = mem_new(sizeof *l);
+
+    l->client = c;
+    l->challenge = BUF(AUTH_LINE_MAX);
+    l->user = l->token = l->code = l->reason = BUF(SASL_FIELD_MAX);
+    return l;
+}
+
+static void number(struct auth_login *l)
+{
+    do
+        l->id = ++l->client->last_id;
+    while (l->id == 0 || hash_find(l->client->logins, id_key(&l->id)) != NULL);
+}
+
+enum auth_answer auth_login_start(struct auth_client *c, const struct auth_ask *what,
+                                  int64_t deadline, struct auth_login **login, struct why *why)
+{
+    struct auth_login *l = *login = new_login(c);
+    struct buf line = BUF(AUTH_LINE_MAX);
+
+    if (!is_base64(what->initial))
+        return denied(l, "malformed authentication response", why);
+    if (be_ready(c, deadline, why) < 0)
+        return AUTH_LATER;
+    number(l);
+    format_ask(&line, l->id, what);
+    return ask(l, &line, deadline, why);
 }
 
 enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64_t deadline,
@@ -456,21 +517,29 @@ enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64
     auth_wire_begin_id(&line, AUTH_V_CONT, l->id);
     auth_wire_arg(&line, base64);
     auth_wire_end(&line);
-    bool too_long = line.full;
-    l->state = LOGIN_ASKED;
-    bool sent = !too_long && send_lines(l->client, &line);
-    if (line.room > 0)
-        explicit_bzero(line.p, line.room);
-    buf_free(&line);
-    if (too_long) {
-        l->state = LOGIN_ANSWERED;
-        return denied(l, "authentication response too long", why);
+    return ask(l, &line, deadline, why);
+}
+
+enum auth_answer auth_client_redeem(struct auth_client *c, const char *token, const char *service,
+                                    int64_t deadline, struct user *u, struct arena *mem,
+                                    struct why *why)
+{
+    struct auth_login *l = new_login(c);
+    struct buf line = BUF(AUTH_LINE_MAX);
+    enum auth_answer answer = AUTH_LATER;
+
+    l->found = u;
+    l->mem = mem;
+    if (be_ready(c, deadline, why) == 0) {
+        number(l);
+        auth_wire_begin_id(&line, AUTH_V_REQUEST, l->id);
+        auth_wire_arg(&line, strz(token));
+        auth_wire_pair(&line, "service", strz(service));
+        auth_wire_end(&line);
+        answer = ask(l, &line, deadline, why);
     }
-    if (!sent) {
-        no_answer(l->client, why);
-        return AUTH_LATER;
-    }
-    return wait_answer(l, deadline, why);
+    auth_login_free(&l);
+    return answer;
 }
 
 void auth_login_free(struct auth_login **login)

@@ -15,6 +15,13 @@
  */
 struct auth_client;
 
+enum auth_answer {
+    AUTH_OK, /* auth_login_user() may go in */
+    AUTH_MORE, /* send auth_login_challenge() to the client, then call auth_login_reply() */
+    AUTH_DENIED, /* wrong password, unknown user, malformed response: 535 */
+    AUTH_LATER, /* authd cannot say: 454; why has the reason */
+};
+
 /* path: of the socket, relative to the queue directory ("private/auth") or absolute. */
 struct auth_client *auth_client_new(const char *path);
 void auth_client_free(struct auth_client **c);
@@ -31,6 +38,18 @@ bool auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, un
 /* (waits) "<pid>.<connection>" of this connection, the start of an APOP stamp; -1: no answer. */
 int auth_client_stamp(struct auth_client *c, struct buf *out, int64_t deadline, struct why *why);
 
+/*
+ * The mailbox broker's end: a client that asks who a token is for, and nothing else.
+ * (waits) AUTH_OK: *u is filled, its texts in mem. AUTH_DENIED: no such token, or the user has no
+ * mailbox; why has the reason.
+ */
+struct arena;
+struct user;
+struct auth_client *auth_client_new_broker(const char *path);
+enum auth_answer auth_client_redeem(struct auth_client *c, const char *token, const char *service,
+                                    int64_t deadline, struct user *u, struct arena *mem,
+                                    struct why *why);
+
 struct auth_ask {
     const char *service; /* "smtp", "imap", "pop3" */
     struct str mech;
@@ -39,13 +58,6 @@ struct auth_ask {
     const char *server_address, *server_port;
     bool tls; /* the client's connection is encrypted */
     bool secured; /* encrypted, or from this host: plaintext mechanisms may be used */
-};
-
-enum auth_answer {
-    AUTH_OK, /* auth_login_user() may go in */
-    AUTH_MORE, /* send auth_login_challenge() to the client, then call auth_login_reply() */
-    AUTH_DENIED, /* wrong password, unknown user, malformed response: 535 */
-    AUTH_LATER, /* authd cannot say: 454; why has the reason */
 };
 
 /* One attempt. It ends with any answer but AUTH_MORE; free it in any case. */

@@ -362,6 +362,24 @@ size_t stream_discard(struct stream *s)
     return n;
 }
 
+void stream_unread(struct stream *s, struct str bytes)
+{
+    size_t have = stream_ahead(s), want = have + bytes.n;
+    size_t room = want < IN_FIRST ? IN_FIRST : want;
+
+    if (bytes.n == 0)
+        return;
+    char *in = mem_resize(NULL, room);
+    memcpy(in, bytes.p, bytes.n);
+    if (have > 0)
+        memcpy(in + bytes.n, s->in + s->in_at, have);
+    free(s->in);
+    s->in = in;
+    s->in_at = 0;
+    s->in_end = want;
+    s->in_room = room;
+}
+
 enum wait stream_wait(struct stream *s, int64_t deadline)
 {
     int64_t soon = task_now() + IDLE_MS;
@@ -548,6 +566,11 @@ bool stream_put_file(struct stream *s, int fd, off_t at, size_t n)
             wait_output(s);
     }
     return true;
+}
+
+bool stream_write(struct stream *s, struct str bytes)
+{
+    return stream_flush(s) && write_out(s, bytes.p, bytes.n);
 }
 
 size_t stream_pending(const struct stream *s)

@@ -53,6 +53,7 @@ void stream_skip(struct stream *s, size_t n);
 size_t stream_ahead(const struct stream *s); /* bytes read but not asked for yet */
 struct str stream_ahead_str(const struct stream *s); /* those; does not wait */
 size_t stream_discard(struct stream *s); /* forget them (before STARTTLS); how many */
+void stream_unread(struct stream *s, struct str bytes); /* the next read finds these first */
 /* Flushes, then waits until a read would find something (or the end, or a failure): WAIT_READY, or
  * until task_wake: WAIT_WOKEN. The idle limit does not apply, and a time-out does not stick. */
 enum wait stream_wait(struct stream *s, int64_t deadline);
@@ -65,6 +66,9 @@ void stream_putf(struct stream *s, const char *fmt, ...) __attribute__((format(p
 bool stream_put_file(struct stream *s, int fd, off_t at, size_t n); /* false: the file is shorter */
 bool stream_flush(struct stream *s); /* false: some write has failed, now or earlier */
 size_t stream_pending(const struct stream *s); /* bytes not flushed yet */
+/* (waits) What is pending, then bytes, from where they are. One task may write so, and in no other
+ * way, while another one reads: relays. */
+bool stream_write(struct stream *s, struct str bytes);
 
 /*
  * Descriptors over UNIX sockets. A put descriptor (taken over) rides with the next byte that is
