@@ -57,6 +57,13 @@ struct stream *attrs_stream(int fd);
 int attrs_send(struct stream *s, const struct attrs *a, struct why *why);
 int attrs_recv(struct stream *s, struct attrs *a, struct why *why);
 
+/*
+ * Sends in one piece on a socket that no stream owns, and does not wait: -1 also when the receiver
+ * is slow and the socket full; the socket must then be given up, since half a message may be on its
+ * way. For watched sockets (task_watch).
+ */
+int attrs_post(int fd, const struct attrs *a, struct why *why);
+
 /* Status of an answer, as why has it: STATUS_OK if why is null or empty, else retry or fail. */
 void attrs_put_why(struct attrs *answer, const struct why *why);
 int attrs_get_why(struct attrs *answer, struct why *why); /* 0 for ok, -1 and why otherwise */

@@ -2,6 +2,7 @@
  * Attributes on a stream, with descriptors.
  */
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "base/str.h"
 #include "ipc/attrs.h"
@@ -19,12 +20,43 @@ static int failed(const struct stream *s, const char *doing, struct why *why)
     return why_set(why, "4.3.0", "%s: %s", doing, stream_error(s));
 }
 
-int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
+static int check(const struct attrs *a, struct why *why)
 {
     if (a->bad != NULL)
         return why_set(why, "4.3.0", "malformed value of attribute %s", a->bad);
     if (a->wire.full)
         return why_set(why, "4.3.0", "request over %zu bytes", a->wire.max);
+    return 0;
+}
+
+int attrs_post(int fd, const struct attrs *a, struct why *why)
+{
+    char end = 0;
+    struct iovec part[] = {{a->wire.p, a->wire.n}, {&end, 1}};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(ATTRS_FDS * sizeof(int))] = {0};
+    struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
+
+    if (check(a, why) < 0)
+        return -1;
+    if (a->nfds > 0) {
+        size_t size = (size_t)a->nfds * sizeof(int);
+        m.msg_control = control;
+        m.msg_controllen = CMSG_SPACE(size);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        *c = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(size), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(c), a->fds, size);
+    }
+    ssize_t sent = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0)
+        return why_errno(why, "4.3.0", "send");
+    return (size_t)sent == a->wire.n + 1 ? 0 : why_set(why, "4.3.0", "send: the receiver is slow");
+}
+
+int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
+{
+    if (check(a, why) < 0)
+        return -1;
     for (int i = 0; i < a->nfds; i++) {
         int copy = fcntl(a->fds[i], F_DUPFD_CLOEXEC, 0);
         if (copy < 0)

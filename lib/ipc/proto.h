@@ -66,19 +66,42 @@
 #define REQUEST_ONE    "one"
 
 /*
- * private/auth (smtpd, pop3d, imapd fronts): Dovecot's authentication protocol,
- * lib/auth/auth_wire.h.
+ * private/auth (smtpd, pop3d and imapd fronts, mailbox): not attributes but Dovecot's
+ * authentication protocol, see auth/auth_wire.h. auth/auth_client.h is the client.
  *
- * private/auth-token (broker only): redeem a login token. It works once, for login_token_lifetime
- * seconds, and only for the service it was made for. ask     request=redeem token service answer
- * status user uid gid home mail (location) and further fields of lib/auth/user.h
+ * private/mailbox (fronts): login/handover.h is both ends.
+ *   ask     request=open token, the attributes of struct handover, and one descriptor: the
+ *           client's socket, or one end of a socket pair that the front relays inside TLS
+ *   answer  status why_code why_text; on ok the user's session process has the descriptor
  *
- * private/mailbox (fronts only), the broker:
- *   ask     request=open service=imap|pop3 token tag tls=0|1 client local, pending (bytes read
- * ahead), and one descriptor: the client's socket (plain) or one end of a socket pair the front
- * relays (TLS) answer  status, why_code, why_text; on ok the session process owns the descriptor
+ * private/imap, private/pop3 (mailbox): the programs that fork a user's session process.
+ *   ask     request=serve, the attributes of struct handover and struct user, and two descriptors:
+ *           that of the client, and one end of a socket pair between mailbox and the new process
+ *   answer  status why_code why_text
+ *
+ * mailbox to a user's session process, on that socket pair; nothing is answered:
+ *   ask     request=join, the attributes of struct handover, and the client's descriptor
+ * The process says once that it will take no more by shutting its sending side down; it still
+ * serves what it finds until mailbox has closed the pair.
  */
-#define REQUEST_REDEEM "redeem"
-#define REQUEST_OPEN   "open"
+#define REQUEST_OPEN  "open"
+#define REQUEST_SERVE "serve"
+#define REQUEST_JOIN  "join"
+
+#define A_TOKEN          "token"
+#define A_SERVICE        "service"
+#define A_TAG            "tag"
+#define A_CLIENT_ADDRESS "client_address"
+#define A_CLIENT_PORT    "client_port"
+#define A_SERVER_ADDRESS "server_address"
+#define A_SERVER_PORT    "server_port"
+#define A_SESSION        "session"
+#define A_PENDING        "pending"
+#define A_USER           "user"
+#define A_UID            "uid"
+#define A_GID            "gid"
+#define A_HOME           "home"
+#define A_MAIL           "mail"
+#define A_QUOTA_RULE     "quota_rule"
 
 #endif

@@ -23,8 +23,10 @@ struct handover {
     bool tls;
     bool secured;
 };
-enum { HANDOVER_PENDING_MAX = 64 * 1024 }; /* more is not read ahead by a front */
-enum { HANDOVER_MAX = HANDOVER_PENDING_MAX * 4 / 3 + 8 * 1024 }; /* ceiling of the message */
+enum { HANDOVER_PENDING_MAX = 16 * 1024 }; /* more must not come behind the login command */
+/* Ceiling of the message: one piece of a UNIX socket, so that its descriptors cannot be taken for
+ * those of the next one. */
+enum { HANDOVER_MAX = 32 * 1024 };
 
 /* Both directions of the one encoding; slices point into the message. False: malformed. */
 void handover_put(struct attrs *a, const struct handover *h);

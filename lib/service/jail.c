@@ -88,6 +88,9 @@ static uint64_t kept_capabilities(unsigned rights)
 {
     uint64_t mask = 0;
 
+    /* What forks a process for each user touches no file before it is that user. */
+    if ((rights & RIGHT_FORK) != 0)
+        rights &= ~(unsigned)RIGHT_WRITE;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if ((rights & kept[i].rights) == kept[i].rights)
             mask |= 1ULL << kept[i].capability;

@@ -12,6 +12,7 @@ static_assert(sizeof(struct metrics_page) <= METRICS_PAGE, "a page holds it");
 
 static struct {
     struct metrics_page *page;
+    bool shared; /* page is of the file */
     uint64_t spill; /* what finds no place in the page is counted here, unseen */
 } mine;
 
@@ -37,6 +38,19 @@ void metrics_open(int fd, int slot, const char *service, const char *program)
     snprintf(p->program, sizeof p->program, "%s", program);
     p->version = METRICS_VERSION;
     mine.page = p;
+    mine.shared = fd >= 0;
+}
+
+void metrics_forked(void)
+{
+    struct metrics_page *p = mine.page;
+
+    if (p == NULL)
+        return;
+    bool shared = mine.shared;
+    metrics_open(-1, -1, p->service, p->program);
+    if (shared)
+        munmap(p, METRICS_PAGE);
 }
 
 struct metrics_page *metrics_mine(void)

@@ -93,4 +93,10 @@ void service_refresh(const char *what_changed);
 /* Reload or stop: a long session may look at this between two commands and say good-bye. */
 bool service_draining(void);
 
+/*
+ * In a child that a task forked (RIGHT_FORK): it is no daemon any more. That task goes on alone,
+ * all descriptors but 0, 1, 2, the log's and those of keep are closed, the counters are its own.
+ */
+void service_forked(const int *keep, size_t n);
+
 #endif

@@ -2,6 +2,7 @@
  * How a process ends: after a reload, when it was idle or used for long, when a table changed, when
  * master has gone. And what it says to master meanwhile.
  */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/msg.h"
+#include "base/random.h"
 #include "conf/conf.h"
 #include "service/service_process.h"
 #include "service/spawned.h"
@@ -157,4 +159,46 @@ void drain_start(struct process *p)
         drain_tell(p, SPAWN_ALONE);
     else
         p->idler = task_start("idle", watch_idleness, p);
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+    const int *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static void close_all_but(const int *keep, size_t n)
+{
+    enum { KEEP_MOST = 8 };
+    int sorted[KEEP_MOST + 1];
+    unsigned from = STDERR_FILENO + 1;
+
+    assert(n <= KEEP_MOST);
+    memcpy(sorted, keep, n * sizeof *keep);
+    sorted[n++] = msg_fd();
+    qsort(sorted, n, sizeof *sorted, compare_fds);
+    for (size_t i = 0; i < n; i++) {
+        if (sorted[i] < (int)from)
+            continue;
+        if (sorted[i] > (int)from)
+            close_range(from, (unsigned)sorted[i] - 1, 0);
+        from = (unsigned)sorted[i] + 1;
+    }
+    close_range(from, ~0u, 0);
+}
+
+void service_forked(const int *keep, size_t n)
+{
+    struct process *p = drain.process;
+
+    task_forked();
+    close_all_but(keep, n);
+    metrics_forked();
+    p->page = metrics_mine();
+    p->spawned = false;
+    list_init(&p->clients);
+    p->nclients = 0;
+    p->listeners.n = 0;
+    p->idler = p->waker = NULL;
+    random_after_fork();
 }
