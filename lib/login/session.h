@@ -20,9 +20,11 @@ struct stream;
  */
 struct session_program {
     const char *name; /* "imap", "pop3": as the service is named in master.cf and in handovers */
+    void (*open)(void); /* may be null; before the jail, once for all users: tables, iconv */
     int (*start)(const struct user *u,
                  struct why *why); /* may be null; -1: connections are refused */
     void (*connection)(struct stream *client, const struct handover *h, struct arena *mem);
+    void (*stop)(void); /* may be null; (waits) the last connection has ended: write what is left */
     void (*refuse)(struct stream *client, const struct handover *h,
                    const struct why *why); /* tell the client why it cannot go on */
 };

@@ -1,0 +1,190 @@
+/*
+ * A connection before login: greeting, TLS, the loop over commands, and its limits.
+ */
+#include "login/login.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/random.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "login/login_parts.h"
+#include "net/peer.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "service/metrics.h"
+#include "service/service.h"
+#include "task/task.h"
+
+static struct {
+    struct tls_context *tls; /* null: no certificate is set */
+} state;
+
+static bool is_set(const char *text)
+{
+    return text != NULL && *text != '\0' && strcmp(text, "none") != 0;
+}
+
+void login_open(void)
+{
+    struct why why = WHY;
+    struct tls_settings settings = {
+        .server = true,
+        .cert_file = conf.login_tls_cert_file,
+        .key_file = conf.login_tls_key_file,
+        .chain_files = conf.login_tls_chain_files,
+        .protocols = conf.login_tls_protocols,
+        .ciphers = conf.login_tls_ciphers,
+        .session_life = 3600,
+    };
+
+    if (is_set(settings.cert_file) || is_set(settings.chain_files)) {
+        state.tls = tls_context_new(&settings, &why);
+        if (state.tls == NULL)
+            msg_fatal("login_tls_cert_file: %s", why_text(&why));
+    }
+    login_auth_open();
+    why_free(&why);
+}
+
+void login_drain(void)
+{
+    login_auth_close();
+}
+
+bool login_may_plain(const struct login *l)
+{
+    return l->secured || !conf.disable_plaintext_auth;
+}
+
+/* From the host itself: through the loopback, or to and from the same address. */
+static bool is_local(const struct peer *p)
+{
+    return addr_is_loopback(&p->addr) || addr_same_host(&p->addr, &p->local);
+}
+
+static void begin(struct login *l, const struct login_front *front, struct stream *client,
+                  const struct peer *peer, struct arena *mem)
+{
+    struct buf id = BUF(sizeof l->session - 1);
+
+    *l = (struct login){.front = front,
+                        .client = client,
+                        .peer = peer,
+                        .mem = mem,
+                        .secured = is_local(peer),
+                        .may_start_tls = state.tls != NULL,
+                        .stamp = BUF(400)};
+    random_token(&id, sizeof l->session - 1);
+    memcpy(l->session, id.p, id.n + 1);
+    buf_free(&id);
+    addr_text(&peer->local, l->server_address);
+    snprintf(l->client_port, sizeof l->client_port, "%u", peer->addr.port);
+    snprintf(l->server_port, sizeof l->server_port, "%u", peer->local.port);
+    stream_set_deadline(client, task_now() + conf.login_timeout * 1000);
+}
+
+bool login_start_tls(struct login *l)
+{
+    struct why why = WHY;
+
+    if (tls_context_stale(state.tls))
+        service_refresh("the certificate");
+    if (tls_accept(l->client, state.tls, NULL, &why) < 0) {
+        msg_info("%s: TLS handshake with %s failed: %s", l->front->service, l->peer->addr_text,
+                 why_text(&why));
+        why_free(&why);
+        return false;
+    }
+    why_free(&why);
+    l->tls = l->secured = true;
+    l->may_start_tls = false;
+    return true;
+}
+
+static void log_end(const struct login *l, const char *text)
+{
+    ++*metrics_counter("connections_without_login");
+    msg_info("%s: disconnected before login (%s, %d attempts): user=<%.*s>, rip=%s, lip=%s%s, "
+             "session=<%s>",
+             l->front->service, text, l->attempts, (int)l->name.n,
+             l->name.p != NULL ? l->name.p : "", l->peer->addr_text, l->server_address,
+             l->tls ? ", TLS" : "", l->session);
+}
+
+static void give_up(struct login *l, const char *text)
+{
+    l->front->bye(l, text);
+    stream_flush(l->client);
+}
+
+bool login_line(struct login *l, struct buf *line)
+{
+    switch (stream_line(l->client, line)) {
+    case LINE_CRLF:
+    case LINE_LF: /* all servers of the field take it */
+        return true;
+    case LINE_TOO_LONG:
+        give_up(l, "Line too long.");
+        return false;
+    case LINE_NONE:
+        break;
+    }
+    if (stream_state(l->client) == STREAM_TIMEOUT)
+        give_up(l, "Disconnected for inactivity.");
+    else if (stream_state(l->client) == STREAM_CANCELLED)
+        give_up(l, "Server shutting down.");
+    return false;
+}
+
+/* Commands until one of them ends it. */
+static enum login_next run(struct login *l)
+{
+    struct buf line = BUF((size_t)conf.login_max_line_length);
+    enum login_next next = LOGIN_GO_ON;
+    const char *text = "no attempts";
+
+    while (next == LOGIN_GO_ON) {
+        if (!login_line(l, &line)) {
+            text = stream_state(l->client) == STREAM_OK ? "line too long" : stream_error(l->client);
+            break;
+        }
+        if (++l->commands > conf.login_max_commands) {
+            give_up(l, text = "Too many commands before login.");
+            break;
+        }
+        next = l->front->command(l, buf_str(&line));
+        explicit_bzero(line.p, line.n);
+        if (next == LOGIN_GO_ON && l->attempts >= conf.login_max_attempts) {
+            give_up(l, text = "Too many wrong passwords.");
+            break;
+        }
+    }
+    if (line.room > 0)
+        explicit_bzero(line.p, line.room);
+    buf_free(&line);
+    if (next != LOGIN_OVER)
+        log_end(l, next == LOGIN_BYE ? "logged out" : text);
+    return next;
+}
+
+void login_session(const struct login_front *front, struct stream *client, const struct peer *peer,
+                   struct arena *mem)
+{
+    struct login l;
+
+    begin(&l, front, client, peer, mem);
+    if (front->wrappermode()) {
+        if (state.tls == NULL) {
+            msg_warn("%s: TLS is wanted from the first byte, but login_tls_cert_file is not set",
+                     service_name());
+            return;
+        }
+        if (!login_start_tls(&l))
+            return;
+    }
+    front->greet(&l);
+    run(&l);
+    buf_free(&l.stamp);
+}

@@ -1,0 +1,83 @@
+/* login.h - what the fronts of pop3d and imapd share: a connection before login */
+#ifndef LOGIN_LOGIN_H
+#define LOGIN_LOGIN_H
+
+#include <stdint.h>
+
+#include "auth/auth_client.h"
+
+struct arena;
+struct peer;
+struct stream;
+
+/*
+ * A front speaks the commands before login and nothing else: it has no file, no mailbox, and no
+ * way to name a user to anybody but authd. Every connection is a task; login_session is its body.
+ * Limits: login_timeout for the whole, login_max_line_length, login_max_commands,
+ * login_max_attempts; all end the connection with a word to the client.
+ */
+struct login;
+
+enum login_next {
+    LOGIN_GO_ON,
+    LOGIN_BYE, /* the command has said good-bye */
+    LOGIN_OVER, /* handed over, or the client has gone */
+};
+
+/* What a front says in its protocol's words. */
+struct login_front {
+    const char *service; /* "imap", "pop3" */
+    bool (*wrappermode)(void); /* TLS from the first byte */
+    void (*greet)(struct login *l);
+    enum login_next (*command)(struct login *l, struct str line); /* (waits) a whole line came */
+    /* A login did not succeed. code and reason: see auth_client.h. */
+    void (*refuse)(struct login *l, const char *tag, enum auth_answer answer, const char *code,
+                   const char *reason);
+    void (*bye)(struct login *l, const char *text); /* the connection is closed for this reason */
+};
+
+struct login {
+    const struct login_front *front;
+    struct stream *client;
+    const struct peer *peer;
+    struct arena *mem;
+    bool tls, secured;
+    bool may_start_tls; /* a certificate is set, and TLS not yet on */
+    int attempts, commands;
+    char session[16];
+    char client_port[8], server_address[64], server_port[8];
+    struct buf stamp; /* of the APOP greeting, with "<>"; "" if there is none */
+    struct str name; /* what is tried, for the log */
+};
+
+/* service.open and service.session of a front; login_session is called with the front's table. */
+void login_open(void);
+void login_session(const struct login_front *front, struct stream *client, const struct peer *peer,
+                   struct arena *mem);
+void login_drain(void); /* service.drain */
+
+/* May a password be shown? Says no only without TLS, from another host, with
+ * disable_plaintext_auth. */
+bool login_may_plain(const struct login *l);
+/* (waits) Mechanisms to be told, between blanks; those with the password only if login_may_plain.
+ */
+void login_mechs(struct login *l, struct buf *names);
+/* (waits) Fills l->stamp if authd has APOP. */
+void login_make_stamp(struct login *l);
+
+/* (waits) The handshake, after the command was answered. False: the connection is over. */
+bool login_start_tls(struct login *l);
+
+/*
+ * (waits) An attempt to log in, with what SASL says between "+ " lines, and the hand-over. initial:
+ * base64 as it came, p null for none. LOGIN_GO_ON: refused, and told to the client.
+ */
+enum login_next login_sasl(struct login *l, const char *tag, struct str mech, struct str initial);
+/* The same with raw bytes for a mechanism that needs no challenge: LOGIN and USER/PASS as PLAIN. */
+enum login_next login_plain(struct login *l, const char *tag, struct str user, struct str password);
+enum login_next login_raw(struct login *l, const char *tag, const char *mech, struct str response);
+
+/* (waits) Reads a line into buf; false when the connection is over, which has been told. */
+bool login_line(struct login *l, struct buf *line);
+
+#endif
