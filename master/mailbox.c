@@ -1,0 +1,227 @@
+/*
+ * NAME
+ *     mailbox - from a login to the session of the user
+ *
+ * SYNOPSIS
+ *     mailbox [service options]; started by master
+ *
+ * DESCRIPTION
+ *     The mailbox broker. A front (pop3d, imapd) that has a token from authd passes it here with
+ *     the client's descriptor. The broker asks authd who the token is for, and hands the descriptor
+ *     to the process that serves this user; if there is none, the program of the service (imap,
+ *     pop3) forks one. All connections of a user by one protocol are in one process.
+ *
+ * SECURITY
+ *     Has no right at all: it opens no file, starts no process, becomes nobody, and reads no byte
+ *     of a client. A front can name nobody here without a password that authd has seen.
+ *
+ * SEE ALSO
+ *     authd, imap, pop3, login/handover.h
+ */
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "auth/auth_client.h"
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+#include "login/handover.h"
+#include "net/sock.h"
+#include "service/metrics.h"
+#include "service/service.h"
+#include "task/task.h"
+
+/* The programs that fork sessions. */
+enum { PROGRAMS = 2 };
+static const char *const programs[PROGRAMS] = {"imap", "pop3"};
+
+/* A user's session process, as long as it takes connections. */
+struct session {
+    char *key; /* service, blank, user */
+    int fd; /* to the process */
+};
+
+static struct {
+    struct auth_client *authd;
+    struct channel *forkers[PROGRAMS];
+    struct hash *sessions; /* by key */
+} state;
+
+static void forget(struct session *s)
+{
+    task_watch(s->fd, 0, NULL, NULL);
+    task_close(s->fd);
+    hash_drop(state.sessions, strz(s->key));
+    free(s->key);
+    free(s);
+}
+
+/* The process says nothing but that it takes no more connections: the end of its side. */
+static void session_ended(void *arg, int fd, short events)
+{
+    (void)fd;
+    (void)events;
+    forget(arg);
+}
+
+static struct session *new_session(const char *key, int fd)
+{
+    struct session *s = mem_new(sizeof *s);
+
+    s->key = mem_dupz(key);
+    s->fd = fd;
+    hash_put(state.sessions, strz(key), s);
+    task_watch(fd, POLLIN, session_ended, s);
+    return s;
+}
+
+/* To a process that is there. */
+static int join(struct session *s, const struct handover *h, int client, struct why *why)
+{
+    struct attrs ask = ATTRS(HANDOVER_MAX);
+
+    attrs_putz(&ask, A_REQUEST, REQUEST_JOIN);
+    handover_put(&ask, h);
+    attrs_put_fd(&ask, client);
+    int result = attrs_post(s->fd, &ask, why);
+    attrs_take_fd(&ask); /* the caller's */
+    attrs_free(&ask);
+    return result;
+}
+
+static struct channel *forker_of(const char *service)
+{
+    for (size_t i = 0; i < PROGRAMS; i++)
+        if (strcmp(programs[i], service) == 0)
+            return state.forkers[i];
+    msg_panic("no program for service %s", service);
+}
+
+/*
+ * To a new process. It is known from here on: who comes for the same user while it is being forked
+ * writes to the pair already, and the process finds it there.
+ */
+static int begin(const char *key, const struct handover *h, const struct user *u, int client,
+                 struct why *why)
+{
+    struct attrs ask = ATTRS(HANDOVER_MAX), answer = ATTRS(HANDOVER_MAX);
+    int pair[2];
+
+    if (sock_pair(pair) < 0)
+        return why_errno(why, "4.3.0", "socket pair");
+    new_session(key, pair[0]);
+    ++*metrics_counter("session_processes");
+    attrs_putz(&ask, A_REQUEST, REQUEST_SERVE);
+    handover_put(&ask, h);
+    handover_put_user(&ask, u);
+    attrs_put_fd(&ask, client);
+    attrs_put_fd(&ask, pair[1]);
+    int result = channel_call(forker_of(h->service), &ask, &answer, 0, why);
+    attrs_take_fd(&ask); /* the client's is the caller's; ours ends the session if that failed */
+    attrs_free(&ask);
+    attrs_free(&answer);
+    return result;
+}
+
+static int pass_on(const struct handover *h, const struct user *u, int client, struct why *why)
+{
+    struct buf key = BUF(2000);
+    int result;
+
+    buf_addf(&key, "%s %s", h->service, u->name);
+    struct session *s = hash_find(state.sessions, buf_str(&key));
+    if (s != NULL) {
+        result = join(s, h, client, why);
+        if (result < 0)
+            forget(s); /* it is stuck or has gone: the next login gets another one */
+    } else {
+        result = begin(key.p, h, u, client, why);
+    }
+    buf_free(&key);
+    return result;
+}
+
+static int redeem(const char *token, const struct handover *h, struct user *u, struct arena *mem,
+                  struct why *why)
+{
+    enum auth_answer answer = auth_client_redeem(
+        state.authd, token, h->service, task_now() + conf.auth_request_timeout * 1000, u, mem, why);
+
+    if (answer == AUTH_OK)
+        return 0;
+    if (answer == AUTH_DENIED)
+        msg_warn("%s from %s: authd does not give a user for the token: %s", h->service,
+                 h->client_address, why_text(why));
+    return -1;
+}
+
+static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+{
+    const char *token = attrs_get(ask, A_TOKEN);
+    int client = attrs_take_fd(ask);
+    struct why why = WHY;
+    struct handover h;
+    struct user u;
+
+    if (client < 0 || strcmp(attrs_get(ask, A_REQUEST), REQUEST_OPEN) != 0 ||
+        !handover_get(ask, &h, mem)) {
+        msg_warn("request \"%s\" of a front is malformed or not allowed",
+                 attrs_opt(ask, A_REQUEST, ""));
+        why_set(&why, "4.3.0", "malformed request");
+    } else if (redeem(token, &h, &u, mem, &why) == 0) {
+        pass_on(&h, &u, client, &why);
+    }
+    task_close(client);
+    attrs_put_why(answer, &why);
+    why_free(&why);
+}
+
+static void open_all(void)
+{
+    struct buf path = BUF(200);
+
+    buf_addf(&path, "private/%s", conf.auth_service_name);
+    state.authd = auth_client_new_broker(path.p);
+    for (size_t i = 0; i < PROGRAMS; i++) {
+        buf_clear(&path);
+        buf_addf(&path, "private/%s", programs[i]);
+        state.forkers[i] = channel_new(path.p, 0);
+    }
+    buf_free(&path);
+    state.sessions = hash_new();
+}
+
+/* The sessions serve what they have; their next connections go to the next broker's. */
+static void drain(void)
+{
+    size_t cursor = 0;
+    struct str key;
+    void *value;
+
+    for (size_t i = 0; i < PROGRAMS; i++)
+        channel_close_idle(state.forkers[i]);
+    while (hash_next(state.sessions, &cursor, &key, &value)) {
+        forget(value);
+        cursor = 0;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service mailbox = {.name = "mailbox",
+                                           .rights = 0,
+                                           .alone = true,
+                                           .open = open_all,
+                                           .request = request,
+                                           .drain = drain,
+                                           .request_limit = HANDOVER_MAX};
+
+    return service_main(&mailbox, argc, argv);
+}
