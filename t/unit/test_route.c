@@ -1,0 +1,161 @@
+/*
+ * Classes, rewriting, resolving and recipients. t/compat/test_route.py compares them with Postfix
+ * at length; here is what must never break.
+ */
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "route/recipient.h"
+#include "route/rewrite.h"
+
+#include "test.h"
+
+static struct buf logged = {buf_none, 0, 0, 65536, false};
+
+static void sink(const char *level __attribute__((unused)), const char *text)
+{
+    buf_addf(&logged, "%s\n", text);
+}
+
+static void configure(const char *more)
+{
+    char dir[] = "/tmp/test_route.XXXXXX", path[100];
+    struct buf text = BUF(10000);
+    struct why why = WHY;
+
+    buf_clear(&logged);
+    msg_capture(sink);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/main.cf", dir);
+    buf_addf(&text,
+             "compatibility_level = 3.6\nmyhostname = mail.a.test\nmydomain = a.test\n"
+             "mydestination = local.test\ninet_interfaces = 127.0.0.1\n"
+             "virtual_alias_maps = inline:{alias@va.test=x}\nvirtual_alias_domains = va.test\n"
+             "virtual_mailbox_domains = vm.test\nvirtual_mailbox_maps = inline:{u@vm.test=u/}\n"
+             "relay_domains = r.test\nrelay_recipient_maps = inline:{u@r.test=x}\n"
+             "local_recipient_maps = inline:{alice=x}\nrecipient_delimiter = +\n%s",
+             more);
+    assert_int_equal(file_replace(path, buf_str(&text), 0644, NULL), 0);
+    assert_int_equal(conf_load(dir, "test", NULL, &why), 0);
+    recipient_close();
+    recipient_open();
+    file_remove_all(dir);
+    buf_free(&text);
+    why_free(&why);
+}
+
+static const char *listed(const char *address)
+{
+    static char answer[300];
+    struct route r = ROUTE;
+    struct why why = WHY;
+    int reply = 0;
+
+    if (resolve_address(RESOLVE_MAIL, "", address, &r, &why) < 0)
+        snprintf(answer, sizeof answer, "resolve: %s %s", why.code, why_text(&why));
+    else if (r.bad_address)
+        snprintf(answer, sizeof answer, "bad");
+    else {
+        enum dict_answer a = recipient_find(&r, &reply, &why);
+        snprintf(answer, sizeof answer, a == DICT_FOUND ? "yes" : "%d %s %s", reply, why.code,
+                 why_text(&why));
+    }
+    route_free(&r);
+    why_free(&why);
+    return answer;
+}
+
+TEST(unknown_recipients_of_each_class_are_told)
+{
+    configure("");
+    assert_string_equal(listed("alice@local.test"), "yes");
+    assert_string_equal(listed("alice+x@local.test"), "yes");
+    assert_string_equal(listed("Alice@LOCAL.test"), "yes");
+    assert_string_equal(listed("alice@[127.0.0.1]"), "yes");
+    assert_string_equal(listed("bob@local.test"),
+                        "550 5.1.1 User unknown in local recipient table");
+    assert_string_equal(listed("postmaster@local.test"), "yes");
+    assert_string_equal(listed("alias@va.test"), "yes");
+    assert_string_equal(listed("bob@va.test"), "550 5.1.1 User unknown in virtual alias table");
+    assert_string_equal(listed("u+e@vm.test"), "yes");
+    assert_string_equal(listed("v@vm.test"), "550 5.1.1 User unknown in virtual mailbox table");
+    assert_string_equal(listed("u@r.test"), "yes");
+    assert_string_equal(listed("v@r.test"), "550 5.1.1 User unknown in relay recipient table");
+    assert_string_equal(listed("any@elsewhere.test"), "yes");
+    assert_string_equal(listed("-x@elsewhere.test"), "bad");
+    assert_string_equal(listed("x@1.2.3.4"), "bad");
+}
+
+TEST(a_broken_table_defers_and_never_says_unknown)
+{
+    configure("local_recipient_maps = hash:/nonexistent/x\n");
+    assert_string_equal(listed("bob@local.test"), "451 4.3.0 Temporary lookup failure");
+    configure("virtual_alias_maps = fail:x\nvirtual_alias_domains = va.test\n");
+    assert_string_equal(listed("alice@local.test"), "451 4.3.0 Temporary lookup failure");
+    configure("mydestination = hash:/nonexistent/x\n");
+    assert_string_equal(listed("alice@local.test"), "resolve: 4.3.0 Temporary lookup failure");
+    configure("transport_maps = fail:x\n");
+    assert_string_equal(listed("alice@local.test"), "resolve: 4.3.0 Temporary lookup failure");
+}
+
+TEST(a_domain_in_two_lists_is_told_once)
+{
+    configure("virtual_mailbox_domains = local.test, va.test\n");
+    listed("alice@local.test");
+    listed("alice@local.test");
+    listed("alice@va.test");
+    assert_string_equal(
+        logged.p,
+        "do not list domain local.test in BOTH mydestination and virtual_mailbox_domains\n"
+        "do not list domain va.test in BOTH virtual_alias_domains and "
+        "virtual_mailbox_domains\n");
+}
+
+TEST(error_transports_give_their_reason)
+{
+    configure("transport_maps = inline:{{x@o.test=error:5.7.1 no mail},{y@o.test=retry:wait},"
+              "{z@o.test=error}}\nunknown_local_recipient_reject_code = 450\n");
+    assert_string_equal(listed("x@o.test"), "550 5.7.1 no mail");
+    assert_string_equal(listed("y@o.test"), "450 4.1.0 wait");
+    assert_string_equal(listed("z@o.test"), "550 5.1.0 Address is undeliverable");
+    assert_string_equal(listed("bob@local.test"),
+                        "450 4.1.1 User unknown in local recipient table");
+}
+
+TEST(addresses_are_completed)
+{
+    static const struct {
+        const char *in, *out;
+    } t[] = {{"u", "u@mail.a.test"}, {"", ""},       {"u@h", "u@h"},    {"u@h.", "u@h"},
+             {"h!u", "u@h"},         {"u%h", "u@h"}, {"@a:u@h", "u@h"}, {"u h", "u h@mail.a.test"}};
+
+    configure("");
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct buf out = BUF(1000);
+        rewrite_address(REWRITE_LOCAL, t[i].in, &out);
+        assert_string_equal(out.p, t[i].out);
+        buf_free(&out);
+    }
+}
+
+static int end(void **state __attribute__((unused)))
+{
+    recipient_close();
+    buf_free(&logged);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(unknown_recipients_of_each_class_are_told),
+        T(a_broken_table_defers_and_never_says_unknown),
+        T(a_domain_in_two_lists_is_told_once),
+        T(error_transports_give_their_reason),
+        T(addresses_are_completed),
+    };
+    return cmocka_run_group_tests(tests, NULL, end);
+}
