@@ -15,5 +15,8 @@ enum dns_status dns_wire_parse(struct str message, const char *name, enum dns_ty
                                struct arena *mem, struct dns_answer *answer, uint32_t *ttl);
 /* False: not a name that can be asked for (RFC 1035 2.3.4). */
 bool dns_wire_name_ok(const char *name);
+/* Adds a recursive question of class IN that asks for the AD bit, with EDNS0 if wanted; false as
+ * above. */
+bool dns_wire_query(struct buf *out, unsigned id, const char *name, enum dns_type type, bool edns);
 
 #endif

@@ -18,7 +18,7 @@ struct tls_settings {
     const char *key_file; /* null: in cert_file */
     const char *chain_files; /* Postfix's *_tls_chain_files: key and chain in each file, separated
                                 by commas; instead of the two above */
-    const char *ca_file, *ca_path; /* who is trusted; null: the system's for clients */
+    const char *ca_file, *ca_path; /* who is trusted; null: nobody */
     const char *protocols; /* ">=TLSv1.2", "!SSLv2 !SSLv3", "TLSv1.2, TLSv1.3", "<=TLSv1.2" */
     const char *ciphers; /* grade: high medium low export null; or an OpenSSL list */
     const char *exclude_ciphers; /* "aNULL, MD5" */

@@ -1,12 +1,18 @@
 #include "mini.h"
 
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "base/msg.h"
 #include "base/str.h"
 
 #include "test.h"
+
+__attribute__((constructor)) static void abort_on_failure(void)
+{
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+}
 
 enum { OUTPUT_MOST = 64 * 1024 * 1024, PATIENCE_MS = 5000 };
 
@@ -92,7 +98,8 @@ static bool play(struct side *side, struct str line, struct buf *got)
     } else {
         snprintf(pattern, sizeof pattern, "%.*s", (int)text.n, text.p);
         if (stream_line(side->other, got) == LINE_NONE || fnmatch(pattern, got->p, 0) != 0) {
-            snprintf(side->fault, sizeof side->fault, "wanted \"%.100s\", got \"%.100s\"", pattern, got->p);
+            snprintf(side->fault, sizeof side->fault, "wanted \"%.100s\", got \"%.100s\"", pattern,
+                     got->p);
             return false;
         }
     }

@@ -5,7 +5,8 @@
 #include "base/buf.h"
 #include "net/stream.h"
 
-/* Runs fn as a task and the loop until all tasks have ended. */
+/* Runs fn as a task and the loop until all tasks have ended. An assertion that fails inside a task
+ * aborts the program (CMOCKA_TEST_ABORT is set), since it cannot jump out of its stack. */
 void mini_run(task_fn *fn, void *arg);
 
 /*

@@ -427,6 +427,7 @@ TEST(stack_overflow_hits_the_guard_page)
         struct rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
         close(STDERR_FILENO);
+        alarm(10); /* Valgrind gets lost in it */
         task_start("deep", overflow, NULL);
         task_loop();
         _exit(0);

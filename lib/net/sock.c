@@ -1,0 +1,226 @@
+#include "net/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/peer.h"
+#include "task/task.h"
+
+enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
+
+static void set_on(int fd, int level, int option)
+{
+    int on = 1;
+
+    setsockopt(fd, level, option, &on, sizeof on);
+}
+
+/* Closes a socket that came to nothing. */
+static int give_up(int fd, struct why *why, const char *what, const struct addr *a)
+{
+    char text[ADDR_TEXT];
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return why_errno(why, "4.3.0", "%s %s port %u", what, addr_text(a, text), a->port);
+}
+
+static int bound(const struct addr *at, int type, struct why *why)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = addr_to_sockaddr(at, &sa);
+    int fd = socket(at->family, type | FLAGS, 0);
+
+    if (fd < 0)
+        return give_up(fd, why, "socket for", at);
+    set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (at->family == AF_INET6)
+        set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (bind(fd, (struct sockaddr *)&sa, len) < 0)
+        return give_up(fd, why, "bind", at);
+    return fd;
+}
+
+int sock_listen(const struct addr *at, int backlog, struct why *why)
+{
+    int fd = bound(at, SOCK_STREAM, why);
+
+    if (fd < 0)
+        return -1;
+    set_on(fd, IPPROTO_TCP, TCP_NODELAY); /* Linux: clients inherit it */
+    if (listen(fd, backlog) < 0)
+        return give_up(fd, why, "listen", at);
+    return fd;
+}
+
+int sock_datagram(const struct addr *at, struct why *why)
+{
+    return bound(at, SOCK_DGRAM, why);
+}
+
+static int unix_address(const char *path, struct sockaddr_un *sa, struct why *why)
+{
+    *sa = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof sa->sun_path)
+        return why_set(why, "4.3.5", "socket name too long: %s", path);
+    memcpy(sa->sun_path, path, strlen(path));
+    return 0;
+}
+
+int sock_listen_unix(const char *path, int backlog, unsigned mode, struct why *why)
+{
+    struct sockaddr_un sa;
+    int fd;
+
+    if (unix_address(path, &sa, why) < 0)
+        return -1;
+    fd = socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
+    if (fd < 0)
+        return why_errno(why, "4.3.0", "socket for %s", path);
+    unlink(path);
+    if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || chmod(path, mode) < 0 ||
+        listen(fd, backlog) < 0) {
+        why_errno(why, "4.3.0", "listen on %s", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Waits for a connection under way. -1 and errno. */
+static int await(int fd, int64_t deadline)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    switch (task_wait_fd(fd, POLLOUT, deadline)) {
+    case WAIT_TIMEOUT:
+        error = ETIMEDOUT;
+        break;
+    case WAIT_CANCELLED:
+        error = ECANCELED;
+        break;
+    default:
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+            error = errno;
+    }
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
+static int connect_to(const struct addr *to, const struct addr *from, int64_t deadline)
+{
+    struct sockaddr_storage sa;
+    socklen_t len;
+    int fd = socket(to->family, SOCK_STREAM | FLAGS, 0);
+    bool ok = fd >= 0;
+
+    if (ok && from != NULL && from->family == to->family) {
+        len = addr_to_sockaddr(from, &sa);
+        ok = bind(fd, (struct sockaddr *)&sa, len) == 0;
+    }
+    if (ok) {
+        set_on(fd, IPPROTO_TCP, TCP_NODELAY);
+        len = addr_to_sockaddr(to, &sa);
+        ok = connect(fd, (struct sockaddr *)&sa, len) == 0 ||
+             (errno == EINPROGRESS && await(fd, deadline) == 0);
+    }
+    if (!ok) {
+        task_close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline, struct why *why)
+{
+    int fd = connect_to(to, from, deadline);
+
+    if (fd < 0)
+        why_set(why, "4.4.1", "%s", strerrordesc_np(errno));
+    return fd;
+}
+
+int sock_connect_unix(const char *path, int64_t deadline, struct why *why)
+{
+    enum { RETRY_MS = 20 };
+    struct sockaddr_un sa;
+    int fd;
+
+    if (unix_address(path, &sa, why) < 0)
+        return -1;
+    fd = socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
+    /* A full backlog is told as EAGAIN, and there is nothing to wait for but time. */
+    while (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
+        bool full = errno == EAGAIN;
+        if (full && (deadline == 0 || task_now() < deadline) &&
+            task_sleep(task_now() + RETRY_MS) == WAIT_TIMEOUT)
+            continue;
+        if (full)
+            errno = ETIMEDOUT;
+        task_close(fd);
+        fd = -1;
+    }
+    if (fd < 0)
+        why_errno(why, "4.3.0", "connect to %s", path);
+    return fd;
+}
+
+int sock_accept(int listener, struct peer *to)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    int fd = accept4(listener, (struct sockaddr *)&sa, &len, FLAGS);
+    struct addr from, at = {0};
+
+    if (fd >= 0 && to != NULL) {
+        addr_from_sockaddr(&from, (struct sockaddr *)&sa, len);
+        if (from.family != AF_UNIX)
+            sock_local(fd, &at);
+        peer_set(to, &from, &at);
+    }
+    return fd;
+}
+
+int sock_pair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | FLAGS, 0, fds);
+}
+
+int sock_set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+bool sock_local(int fd, struct addr *a)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+
+    *a = (struct addr){0};
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+        return false;
+    addr_from_sockaddr(a, (struct sockaddr *)&sa, len);
+    return true;
+}
+
+bool sock_remote(int fd, struct addr *a)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+
+    *a = (struct addr){0};
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) < 0)
+        return false;
+    addr_from_sockaddr(a, (struct sockaddr *)&sa, len);
+    return true;
+}

@@ -1,0 +1,276 @@
+#include "net/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "net/tls_inside.h"
+#include "task/task.h"
+
+const char *tls_error(char *text, size_t n)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    if (code == 0)
+        snprintf(text, n, "%s", errno != 0 ? strerrordesc_np(errno) : "lost connection");
+    else if (ERR_reason_error_string(code) != NULL)
+        snprintf(text, n, "%s", ERR_reason_error_string(code));
+    else
+        ERR_error_string_n(code, text, n);
+    ERR_clear_error();
+    return text;
+}
+
+static int fail(struct why *why, const char *what, const char *of)
+{
+    char text[200];
+
+    return why_set(why, "4.3.0", "TLS: %s%s: %s", what, of, tls_error(text, sizeof text));
+}
+
+static bool given(const char *s)
+{
+    return s != NULL && s[0] != 0;
+}
+
+static const struct {
+    const char *name;
+    int version;
+    unsigned long off;
+} versions[] = {
+    {"SSLv2", 0, 0},
+    {"SSLv3", SSL3_VERSION, SSL_OP_NO_SSLv3},
+    {"TLSv1", TLS1_VERSION, SSL_OP_NO_TLSv1},
+    {"TLSv1.1", TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
+    {"TLSv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
+    {"TLSv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
+};
+enum { VERSIONS = sizeof versions / sizeof versions[0] };
+
+static int find_version(struct str name)
+{
+    for (int i = 0; i < VERSIONS; i++)
+        if (str_ieqz(name, versions[i].name))
+            return i;
+    return -1;
+}
+
+/* ">=TLSv1.2, !TLSv1.3": bounds, exclusions, or a list of those that are allowed. */
+static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
+{
+    struct str rest = strz(text), word;
+    unsigned long off = 0, allowed = 0, all = 0;
+
+    for (int i = 0; i < VERSIONS; i++)
+        all |= versions[i].off;
+    while (str_word(&rest, " \t,:", &word)) {
+        bool low = str_starts(word, STR(">=")), high = str_starts(word, STR("<="));
+        bool bar = str_starts(word, STR("!"));
+        int i = find_version(str_from(word, low || high ? 2 : bar));
+        if (i < 0)
+            return why_set(why, "4.3.5", "invalid TLS protocol: \"%.*s\"", (int)word.n, word.p);
+        if (low)
+            SSL_CTX_set_min_proto_version(ctx, versions[i].version);
+        else if (high)
+            SSL_CTX_set_max_proto_version(ctx, versions[i].version);
+        else if (bar)
+            off |= versions[i].off;
+        else
+            allowed |= versions[i].off;
+    }
+    if (allowed != 0)
+        off |= all & ~allowed;
+    SSL_CTX_set_options(ctx, off);
+    return 0;
+}
+
+static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, struct why *why)
+{
+    static const struct {
+        const char *grade, *list;
+    } grades[] = {{"high", "HIGH:!aNULL:@STRENGTH"},
+                  {"medium", "HIGH:MEDIUM:!aNULL:@STRENGTH"},
+                  {"low", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
+                  {"export", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
+                  {"null", "eNULL:!aNULL"}};
+    struct buf list = BUF(4000);
+    struct str rest = strz(exclude), word;
+    int ok;
+
+    buf_addz(&list, ciphers);
+    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
+        if (str_ieqz(strz(ciphers), grades[i].grade))
+            buf_setz(&list, grades[i].list);
+    while (str_word(&rest, " \t,:", &word))
+        buf_addf(&list, ":!%.*s", (int)word.n, word.p);
+    ok = SSL_CTX_set_cipher_list(ctx, list.p);
+    buf_free(&list);
+    return ok == 1 ? 0 : fail(why, "ciphers ", ciphers);
+}
+
+static void watch_file(struct tls_context *c, const char *path)
+{
+    struct stat st;
+    struct tls_file *f = &c->files[c->nfiles];
+
+    if (c->nfiles == sizeof c->files / sizeof c->files[0] || stat(path, &st) < 0)
+        return;
+    *f = (struct tls_file){.path = mem_dupz(path), .changed = st.st_mtim, .size = st.st_size};
+    c->nfiles++;
+}
+
+static int load_pair(struct tls_context *c, const char *cert, const char *key, struct why *why)
+{
+    watch_file(c, cert);
+    if (SSL_CTX_use_certificate_chain_file(c->ctx, cert) != 1)
+        return fail(why, "cannot load the certificate ", cert);
+    if (key != cert)
+        watch_file(c, key);
+    if (SSL_CTX_use_PrivateKey_file(c->ctx, key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(c->ctx) != 1)
+        return fail(why, "cannot load the private key ", key);
+    return 0;
+}
+
+static int load_certificates(struct tls_context *c, const struct tls_settings *s, struct why *why)
+{
+    struct str rest = strz(s->chain_files), word;
+
+    while (str_word(&rest, ", \t", &word)) {
+        char *path = mem_dup(word.p, word.n);
+        int r = load_pair(c, path, path, why);
+        free(path);
+        if (r < 0)
+            return -1;
+    }
+    if (given(s->chain_files) || !given(s->cert_file))
+        return 0;
+    return load_pair(c, s->cert_file, given(s->key_file) ? s->key_file : s->cert_file, why);
+}
+
+static int load_trust(struct tls_context *c, const struct tls_settings *s, struct why *why)
+{
+    const char *file = given(s->ca_file) ? s->ca_file : NULL;
+    const char *path = given(s->ca_path) ? s->ca_path : NULL;
+
+    if (file == NULL && path == NULL)
+        return 0;
+    if (SSL_CTX_load_verify_locations(c->ctx, file, path) != 1)
+        return fail(why, "cannot load CA certificates from ", file != NULL ? file : path);
+    if (file != NULL) {
+        watch_file(c, file);
+        if (s->ask_client_cert)
+            SSL_CTX_set_client_CA_list(c->ctx, SSL_load_client_CA_file(file));
+    }
+    return 0;
+}
+
+/* Who is not trusted may speak: what that means is decided after the handshake. */
+static int accept_any(int ok, X509_STORE_CTX *store)
+{
+    (void)ok;
+    (void)store;
+    return 1;
+}
+
+static void set_verify(struct tls_context *c, const struct tls_settings *s)
+{
+    int mode = SSL_VERIFY_NONE;
+
+    if (s->server && s->require_client_cert)
+        mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    else if (s->server && s->ask_client_cert)
+        mode = SSL_VERIFY_PEER;
+    SSL_CTX_set_verify(c->ctx, mode, s->require_client_cert ? NULL : accept_any);
+}
+
+static void set_modes(struct tls_context *c)
+{
+    static const unsigned char id[] = "pombal";
+
+    SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(c->ctx, 1); /* one recv per packet instead of two per record */
+    SSL_CTX_set_options(c->ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_dh_auto(c->ctx, 1);
+    SSL_CTX_set_session_id_context(c->ctx, id, sizeof id - 1);
+}
+
+static int configure(struct tls_context *c, const struct tls_settings *s, struct why *why)
+{
+    set_modes(c);
+    set_verify(c, s);
+    if (given(s->protocols) && set_protocols(c->ctx, s->protocols, why) < 0)
+        return -1;
+    if (set_ciphers(c->ctx, given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers, why) < 0)
+        return -1;
+    if (load_certificates(c, s, why) < 0 || load_trust(c, s, why) < 0)
+        return -1;
+    if (s->server && tls_tickets_setup(c) < 0)
+        return fail(why, "session tickets", "");
+    if (!s->server)
+        tls_sessions_setup(c);
+    return 0;
+}
+
+struct tls_context *tls_context_new(const struct tls_settings *settings, struct why *why)
+{
+    struct tls_context *c = mem_new(sizeof *c);
+    const char *digest = settings->fingerprint_digest;
+
+    ERR_clear_error();
+    c->users = 1;
+    c->server = settings->server;
+    c->require_cert = settings->require_client_cert;
+    c->session_life = settings->session_life;
+    c->digest = mem_dupz(given(digest) ? digest : "sha256");
+    list_init(&c->ticket_keys);
+    c->ctx = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());
+    if (c->ctx == NULL)
+        fail(why, "no context", "");
+    if (c->ctx == NULL || configure(c, settings, why) < 0) {
+        tls_context_drop(c);
+        return NULL;
+    }
+    return c;
+}
+
+void tls_context_drop(struct tls_context *c)
+{
+    if (--c->users > 0)
+        return;
+    tls_tickets_free(c);
+    tls_sessions_free(c);
+    SSL_CTX_free(c->ctx);
+    for (size_t i = 0; i < c->nfiles; i++)
+        free(c->files[i].path);
+    free(c->digest);
+    free(c);
+}
+
+void tls_context_free(struct tls_context **c)
+{
+    if (*c != NULL)
+        tls_context_drop(*c);
+    *c = NULL;
+}
+
+bool tls_context_stale(struct tls_context *c)
+{
+    struct stat st;
+
+    if (c->stale || task_now() - c->looked_at < 1000)
+        return c->stale;
+    c->looked_at = task_now();
+    for (size_t i = 0; i < c->nfiles; i++) {
+        const struct tls_file *f = &c->files[i];
+        if (stat(f->path, &st) == 0 &&
+            (st.st_mtim.tv_sec != f->changed.tv_sec || st.st_mtim.tv_nsec != f->changed.tv_nsec ||
+             st.st_size != f->size))
+            c->stale = true;
+    }
+    return c->stale;
+}

@@ -1,0 +1,60 @@
+/* tls_inside.h - what the files of TLS share; only these include OpenSSL */
+#ifndef NET_TLS_INSIDE_H
+#define NET_TLS_INSIDE_H
+
+#include <openssl/ssl.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "net/stream.h"
+#include "net/tls.h"
+
+struct tls_file { /* to notice changes */
+    char *path;
+    struct timespec changed;
+    off_t size;
+};
+
+struct tls_context {
+    SSL_CTX *ctx;
+    unsigned users; /* its owner and each connection */
+    bool server, require_cert;
+    char *digest;
+    int64_t session_life;
+    struct tls_file files[8];
+    size_t nfiles;
+    int64_t looked_at;
+    bool stale;
+    struct hash *sessions; /* client: by session_key */
+    struct list ticket_keys; /* server: newest first */
+};
+
+/* One connection: the layer's self. */
+struct tls {
+    SSL *ssl;
+    struct stream_io below;
+    struct tls_context *context;
+    struct tls_info info;
+    char *session_key;
+    short waits_for;
+    bool broken; /* no close alert any more */
+};
+extern const struct stream_layer tls_layer;
+
+/* OpenSSL's last error as text; empties its queue. */
+const char *tls_error(char *text, size_t n);
+void tls_context_drop(struct tls_context *c);
+
+/* tls_name.c */
+void tls_describe(struct tls *t, const char *const *names);
+void tls_forget(struct tls_info *info);
+
+/* tls_ticket.c */
+int tls_tickets_setup(struct tls_context *c);
+void tls_tickets_free(struct tls_context *c);
+void tls_sessions_setup(struct tls_context *c); /* client */
+void tls_sessions_free(struct tls_context *c);
+void tls_session_offer(struct tls *t);
+
+#endif

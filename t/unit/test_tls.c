@@ -1,0 +1,320 @@
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "net/stream.h"
+#include "net/tls.h"
+
+#include "mini.h"
+#include "test.h"
+
+static char dir[] = "/tmp/test_tls.XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+    static char paths[8][100];
+    static int next;
+    char *path = paths[next++ % 8];
+
+    snprintf(path, 100, "%s/%s", dir, name);
+    return path;
+}
+
+static int make_certificates(void **state)
+{
+    char command[2000];
+
+    (void)state;
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    snprintf(command, sizeof command,
+             "cd %s && exec 2>/dev/null && "
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key "
+             "-out ca.pem -days 2 -subj '/O=Test/CN=Test CA' && "
+             "openssl req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem "
+             "-subj '/CN=mail.test' && "
+             "printf 'subjectAltName=DNS:mail.test,DNS:*.wild.test,IP:127.0.0.1' > ext && "
+             "openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+             "-extfile ext -out cert.pem && cat key.pem cert.pem > both.pem",
+             dir);
+    return system(command) == 0 ? 0 : -1;
+}
+
+static int remove_certificates(void **state)
+{
+    (void)state;
+    return file_remove_all(dir);
+}
+
+struct session {
+    struct tls_settings server_settings, client_settings;
+    struct tls_context *server, *client;
+    const char *inject; /* sent by the client before the handshake */
+    const char *names[2];
+    int server_result, client_result;
+    struct buf server_summary, client_summary, reply;
+    struct tls_info seen; /* the client's; its texts are gone */
+    bool server_saw_cert, resumed;
+    struct why why, server_why;
+    int fds[2];
+    struct buf server_binding, client_binding;
+};
+
+static void serve(void *arg)
+{
+    struct session *t = arg;
+    struct stream *s = stream_new(t->fds[0]);
+    struct buf line = BUF(100);
+    const struct tls_info *info;
+    const char *type;
+
+    stream_set_idle(s, 5000);
+    stream_line(s, &line);
+    stream_putz(s, "220 go\r\n");
+    stream_flush(s);
+    t->server_result = tls_accept(s, t->server, &info, &t->server_why);
+    if (t->server_result == 0) {
+        buf_setz(&t->server_summary, info->summary);
+        t->server_saw_cert = info->has_cert && info->trusted;
+        tls_binding(s, &type, &t->server_binding);
+        while (stream_line(s, &line) == LINE_CRLF)
+            stream_putf(s, "250 %s\r\n", line.p);
+    }
+    buf_free(&line);
+    stream_free(&s);
+}
+
+static void connect_to(void *arg)
+{
+    struct session *t = arg;
+    struct stream *s = stream_new(t->fds[1]);
+    struct tls_peer peer = {.sni = "mail.test", .names = t->names, .session_key = "x"};
+    const struct tls_info *info;
+    const char *type;
+
+    stream_set_idle(s, 5000);
+    stream_putf(s, "STARTTLS\r\n%s", t->inject != NULL ? t->inject : "");
+    stream_line(s, &t->reply);
+    t->client_result = tls_connect(s, t->client, &peer, &info, &t->why);
+    if (t->client_result == 0) {
+        t->seen = *info;
+        t->resumed = info->resumed;
+        buf_setz(&t->client_summary, info->summary);
+        tls_binding(s, &type, &t->client_binding);
+        stream_putz(s, "hello\r\n");
+        stream_line(s, &t->reply);
+    }
+    stream_free(&s);
+}
+
+static void talk(struct session *t)
+{
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, t->fds), 0);
+    task_start("server", serve, t);
+    task_start("client", connect_to, t);
+    task_loop();
+}
+
+static struct session begin(struct session t)
+{
+    t.server_settings.server = true;
+    if (t.server_settings.cert_file == NULL) {
+        t.server_settings.cert_file = in_dir("cert.pem");
+        t.server_settings.key_file = in_dir("key.pem");
+    }
+    t.why = t.server_why = WHY;
+    t.reply = t.server_summary = t.client_summary = BUF(1000);
+    t.server_binding = t.client_binding = BUF(100);
+    t.server = tls_context_new(&t.server_settings, &t.why);
+    t.client = tls_context_new(&t.client_settings, &t.why);
+    assert_non_null(t.server);
+    assert_non_null(t.client);
+    return t;
+}
+
+static void end(struct session *t)
+{
+    tls_context_free(&t->server);
+    tls_context_free(&t->client);
+    buf_free(&t->reply);
+    buf_free(&t->server_summary);
+    buf_free(&t->client_summary);
+    buf_free(&t->server_binding);
+    buf_free(&t->client_binding);
+    why_free(&t->why);
+    why_free(&t->server_why);
+}
+
+TEST(lines_pass_inside_tls)
+{
+    struct session t = begin((struct session){.names = {"mail.test"}});
+
+    talk(&t);
+    assert_int_equal(t.client_result, 0);
+    assert_int_equal(t.server_result, 0);
+    assert_string_equal(t.reply.p, "250 hello");
+    assert_true(t.seen.has_cert && t.seen.name_ok && !t.seen.trusted);
+    assert_string_equal(t.client_summary.p,
+                        "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange "
+                        "X25519 server-signature RSA-PSS (2048 bits) server-digest SHA256");
+    assert_string_equal(t.server_summary.p, t.client_summary.p);
+    assert_true(t.client_binding.n > 0);
+    assert_true(str_eq(buf_str(&t.client_binding), buf_str(&t.server_binding)));
+    end(&t);
+}
+
+TEST(protocol_ranges_hold)
+{
+    struct session t = begin((struct session){.client_settings.protocols = "<=TLSv1.2"});
+
+    talk(&t);
+    assert_int_equal(t.client_result, 0);
+    assert_string_equal(t.client_summary.p,
+                        "TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)");
+    assert_true(t.client_binding.n > 0);
+    assert_true(str_eq(buf_str(&t.client_binding), buf_str(&t.server_binding)));
+    end(&t);
+    t = begin((struct session){.client_settings.protocols = "TLSv1.2",
+                               .server_settings.protocols = "!TLSv1.2, >=TLSv1.2"});
+    talk(&t);
+    assert_int_equal(t.client_result, -1);
+    assert_int_equal(t.server_result, -1);
+    assert_string_equal(t.why.code, "4.7.5");
+    assert_non_null(strstr(why_text(&t.why), "alert protocol version"));
+    end(&t);
+}
+
+TEST(input_before_the_handshake_is_refused)
+{
+    struct session t = begin((struct session){.inject = "RSET\r\n"});
+
+    talk(&t);
+    assert_int_equal(t.server_result, -1);
+    assert_string_equal(why_text(&t.server_why), "TLS: input was sent before the handshake");
+    end(&t);
+}
+
+TEST(trust_and_names_are_told_apart)
+{
+    static const struct {
+        const char *name;
+        bool ok;
+    } cases[] = {{"mail.test", true},   {"MAIL.test", true},  {"other.test", false},
+                 {"a.wild.test", true}, {"wild.test", false}, {"127.0.0.1", true},
+                 {"127.0.0.2", false},  {".wild.test", true}, {"a.b.wild.test", false}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct session t = begin((struct session){.client_settings.ca_file = in_dir("ca.pem"),
+                                                  .names = {cases[i].name}});
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_true(t.seen.trusted);
+        assert_int_equal(t.seen.name_ok, cases[i].ok);
+        end(&t);
+    }
+}
+
+TEST(client_certificates_are_asked_for)
+{
+    struct session t = begin(
+        (struct session){.server_settings = {.ask_client_cert = true, .ca_file = in_dir("ca.pem")},
+                         .client_settings = {.chain_files = in_dir("both.pem")}});
+
+    talk(&t);
+    assert_int_equal(t.server_result, 0);
+    assert_true(t.server_saw_cert);
+    end(&t);
+    t = begin((struct session){
+        .server_settings = {.require_client_cert = true, .ca_file = in_dir("ca.pem")}});
+    talk(&t);
+    assert_int_equal(t.server_result, -1);
+    end(&t);
+}
+
+TEST(sessions_are_resumed)
+{
+    struct session t = begin(
+        (struct session){.server_settings.session_life = 100, .client_settings.session_life = 100});
+
+    talk(&t);
+    assert_false(t.resumed);
+    talk(&t);
+    assert_int_equal(t.client_result, 0);
+    assert_true(t.resumed);
+    talk(&t);
+    assert_true(t.resumed);
+    end(&t);
+}
+
+TEST(broken_settings_are_refused)
+{
+    static const struct tls_settings bad[] = {{.server = true, .cert_file = "/nonexistent"},
+                                              {.protocols = "TLSv9"},
+                                              {.ciphers = "no-such-cipher"},
+                                              {.ca_file = "/nonexistent"}};
+    struct why why = WHY;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        why_clear(&why);
+        assert_null(tls_context_new(&bad[i], &why));
+        assert_int_equal(why.code[0], '4');
+    }
+    why_free(&why);
+}
+
+TEST(changed_files_make_a_context_stale)
+{
+    char copy[200];
+    struct tls_settings s = {.server = true, .cert_file = in_dir("copy.pem")};
+
+    snprintf(copy, sizeof copy, "cp %s %s", in_dir("both.pem"), in_dir("copy.pem"));
+    assert_int_equal(system(copy), 0);
+    struct tls_context *c = tls_context_new(&s, NULL);
+    assert_non_null(c);
+    assert_int_equal(truncate(s.cert_file, 10), 0);
+    assert_true(tls_context_stale(c));
+    tls_context_free(&c);
+    assert_null(c);
+}
+
+static void garbage(struct stream *s, void *arg)
+{
+    struct why why = WHY;
+
+    stream_set_idle(s, 5000);
+    assert_int_equal(tls_accept(s, arg, NULL, &why), -1);
+    assert_string_equal(why.code, "4.7.5");
+    assert_int_equal(stream_state(s), STREAM_ERROR);
+    assert_null(tls_info(s) != NULL ? tls_info(s)->summary : NULL);
+    why_free(&why);
+}
+
+TEST(garbage_instead_of_a_handshake_fails)
+{
+    struct tls_settings s = {.server = true, .cert_file = in_dir("both.pem")};
+    struct tls_context *c = tls_context_new(&s, NULL);
+    struct buf out = BUF(1000);
+
+    mini_talk(garbage, c, STR("EHLO x\r\nMAIL FROM:<a@b>\r\n"), &out);
+    mini_talk(garbage, c, STR(""), &out);
+    buf_free(&out);
+    tls_context_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(lines_pass_inside_tls),
+        T(protocol_ranges_hold),
+        T(input_before_the_handshake_is_refused),
+        T(trust_and_names_are_told_apart),
+        T(client_certificates_are_asked_for),
+        T(sessions_are_resumed),
+        T(broken_settings_are_refused),
+        T(changed_files_make_a_context_stale),
+        T(garbage_instead_of_a_handshake_fails),
+    };
+    return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+}
