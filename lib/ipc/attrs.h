@@ -55,6 +55,8 @@ struct stream *attrs_stream(int fd);
  * ended before the first byte).
  */
 int attrs_send(struct stream *s, const struct attrs *a, struct why *why);
+/* As attrs_send without the flush: more follows at once. A failure shows at the next flush. */
+int attrs_write(struct stream *s, const struct attrs *a, struct why *why);
 int attrs_recv(struct stream *s, struct attrs *a, struct why *why);
 
 /*

@@ -53,7 +53,7 @@ int attrs_post(int fd, const struct attrs *a, struct why *why)
     return (size_t)sent == a->wire.n + 1 ? 0 : why_set(why, "4.3.0", "send: the receiver is slow");
 }
 
-int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
+int attrs_write(struct stream *s, const struct attrs *a, struct why *why)
 {
     if (check(a, why) < 0)
         return -1;
@@ -65,6 +65,13 @@ int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
     }
     stream_put(s, buf_str(&a->wire));
     stream_put(s, (struct str){"", 1});
+    return 0;
+}
+
+int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
+{
+    if (attrs_write(s, a, why) < 0)
+        return -1;
     return stream_flush(s) ? 0 : failed(s, "send", why);
 }
 

@@ -314,7 +314,11 @@ static struct call *call_send(struct channel *c, const struct attrs *ask, int64_
 struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,
                            struct why *why)
 {
-    return call_send(c, ask, deadline, false, why);
+    struct call *k = call_open(c, deadline, false, why);
+
+    if (k != NULL && attrs_write(k->conn->stream, ask, why) < 0)
+        channel_abort(&k);
+    return k;
 }
 
 struct stream *channel_stream(struct call *k)

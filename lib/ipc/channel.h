@@ -39,9 +39,9 @@ int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, s
 
 /*
  * A call in steps, when more than attributes travel (queue file records after the request). begin
- * takes a connection and sends ask; the caller then writes to channel_stream; end flushes, receives
- * the answer and gives the connection back. abort instead of end closes the connection, so the
- * other side sees an early end.
+ * takes a connection and buffers ask; the caller then writes to channel_stream; end flushes,
+ * receives the answer and gives the connection back. abort instead of end closes the connection, so
+ * the other side sees an early end.
  */
 struct call;
 struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,
