@@ -264,7 +264,7 @@ void cleanup_begin_headers(struct cleanup *c)
             put_field(c, strz(*field));
     if (c->received_before == NULL || c->received_after == NULL || cleanup_failed(c))
         return;
-    put_fieldf(c, "Received: %s id %s%s", c->received_before, c->d.queue_id, c->received_after);
+    put_fieldf(c, "Received: %sid %s%s", c->received_before, c->d.queue_id, c->received_after);
     count_hop(c);
 }
 

@@ -33,7 +33,7 @@ void received_before(const struct received *r, struct buf *out)
             add_clean(out, r->login);
             buf_addc(out, ')');
         }
-        buf_addf(out, "\n\tby %s (%s) with %s", r->host, r->mail_name, r->protocol);
+        buf_addf(out, "\n\tby %s (%s) with %s ", r->host, r->mail_name, r->protocol);
     } else {
         buf_addf(out, "by %s (%s, from userid %ld)\n\t", r->host, r->mail_name, r->uid);
     }

@@ -8,7 +8,7 @@
 
 /*
  * What is known of how a message came in. Null or "" leaves a part out. The text is made in two
- * pieces, since the queue id is known only to cleanup: "Received: ", before, " id ", the queue id,
+ * pieces, since the queue id is known only to cleanup: "Received: ", before, "id ", the queue id,
  * after. Lines are parted by "\n\t". Values are cleaned: blanks and control characters become '?'.
  */
 struct received {

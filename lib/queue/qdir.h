@@ -36,6 +36,7 @@ enum queue {
  * One that nobody may write to was found damaged. */
 #define QUEUE_MODE_PARTIAL 0600
 #define QUEUE_MODE_READY   0700
+#define QUEUE_MODE_DROPPED 0744 /* READY, by a local user: pickup is somebody else */
 #define QUEUE_MODE_CORRUPT 0400
 
 const char *queue_name(enum queue q); /* "incoming" */

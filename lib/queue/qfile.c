@@ -72,7 +72,8 @@ static int create_temporary(enum queue q, struct buf *path)
         buf_clear(path);
         buf_addf(path, "%s/%lld.%d", queue_name(q), (long long)(clock_wall_us() % 1000000000),
                  (int)getpid());
-        fd = open(path->p, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, QUEUE_MODE_READY);
+        fd = open(path->p, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                  q == Q_MAILDROP ? QUEUE_MODE_DROPPED : QUEUE_MODE_READY);
     } while (fd < 0 && errno == EEXIST);
     return fd;
 }

@@ -19,7 +19,7 @@ TEST(a_network_client_is_traced)
     received_after(&r, &after);
     assert_string_equal(before.p, "from bar.example??x (bar.example [192.0.2.1])\n"
                                   "\t(Authenticated sender: alice)\n"
-                                  "\tby mx.example (Postfix) with ESMTPA");
+                                  "\tby mx.example (Postfix) with ESMTPA ");
     assert_true(str_starts(buf_str(&after), STR("\n\tfor <bob@example>; ")));
     buf_free(&before);
     buf_free(&after);

@@ -1,0 +1,243 @@
+/*
+ * NAME
+ *   pickup - takes mail of local programs into the queue
+ *
+ * SYNOPSIS
+ *   pickup [options of all daemons]
+ *
+ * DESCRIPTION
+ *   postdrop leaves messages in the maildrop directory and wakes pickup; so does master from time
+ * to time. pickup passes each to cleanup, adds a Received field that tells the user, and removes
+ * the file when cleanup has the message on stable storage. What cannot be taken now stays; what is
+ *   damaged goes to the corrupt queue.
+ *
+ * SECURITY
+ *   The files are written by any local user: only the records of a new message are passed on, and
+ *   of attributes only those that a user may set.
+ *
+ * SEE ALSO
+ *   postdrop(1), sendmail(1), cleanup(8)
+ */
+#include <inttypes.h>
+
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "mail/path.h"
+#include "mail/received.h"
+#include "queue/qfile.h"
+#include "queue/submit.h"
+#include "service/jail.h"
+#include "service/service.h"
+
+/* One file on its way to cleanup. */
+struct drop {
+    const char *name; /* in maildrop */
+    struct qfile *file;
+    struct submit *submit;
+    uid_t uid;
+    int64_t arrival;
+    struct buf sender;
+    bool remote; /* sendmail -G: headers are not ours to complete */
+    struct why why;
+};
+
+enum part { ENVELOPE, CONTENT, EXTRACTED, COMPLETE };
+
+/* Attributes that a local user may set. */
+static bool may_pass(struct str record)
+{
+    static const char *const names[] = {"dsn_orig_rcpt", "encoding",  "envelope_id",
+                                        "notify_flags",  "ret_flags", "trace_flags",
+                                        "smtputf8"};
+    struct str name, value;
+
+    if (!qrec_parse_attr(record, &name, &value))
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (str_eqz(name, names[i]))
+            return true;
+    return false;
+}
+
+static int damaged(struct drop *d, const char *what)
+{
+    return why_set(&d->why, "5.6.0", "%s", what);
+}
+
+static void put_trace(struct drop *d)
+{
+    struct received r = {.uid = (long)d->uid,
+                         .host = conf.myhostname,
+                         .mail_name = conf.mail_name,
+                         .wall = d->arrival};
+    struct buf text = BUF(2000);
+
+    received_before(&r, &text);
+    submit_putf(d->submit, REC_ATTR, "received_before=%s", text.p);
+    buf_clear(&text);
+    received_after(&r, &text);
+    submit_putf(d->submit, REC_ATTR, "received_after=%s", text.p);
+    buf_free(&text);
+}
+
+static int pass_envelope(struct drop *d, enum rec type, struct str body, enum part *part)
+{
+    struct str name, value;
+
+    switch (type) {
+    case REC_TIME:
+    case REC_SIZE:
+        break;
+    case REC_ATTR:
+        if (qrec_parse_attr(body, &name, &value) && str_eqz(name, "rewrite_context"))
+            d->remote = str_eqz(value, "remote");
+        else if (may_pass(body))
+            submit_put(d->submit, type, body);
+        break;
+    case REC_FROM:
+        buf_set(&d->sender, body);
+        submit_put(d->submit, type, body);
+        break;
+    case REC_FULL:
+    case REC_RCPT:
+    case REC_VERP:
+        submit_put(d->submit, type, body);
+        break;
+    case REC_MESG:
+        submit_putf(d->submit, REC_ATTR, "rewrite_context=%s", d->remote ? "remote" : "local");
+        put_trace(d);
+        submit_put(d->submit, type, body);
+        *part = CONTENT;
+        break;
+    default:
+        return damaged(d, "unexpected record in the envelope");
+    }
+    return 0;
+}
+
+static int pass_content(struct drop *d, enum rec type, struct str body, enum part *part)
+{
+    if (type != REC_NORM && type != REC_CONT && type != REC_XTRA)
+        return damaged(d, "unexpected record in the content");
+    submit_put(d->submit, type, body);
+    if (type == REC_XTRA)
+        *part = EXTRACTED;
+    return 0;
+}
+
+static int pass_record(struct drop *d, enum rec type, struct str body, enum part *part)
+{
+    if (type == REC_BAD || type == REC_EOF || body.n > (size_t)conf.line_length_limit * 2)
+        return damaged(d, "malformed record");
+    if (*part == ENVELOPE)
+        return pass_envelope(d, type, body, part);
+    if (*part == CONTENT)
+        return pass_content(d, type, body, part);
+    if (type == REC_RRTO || type == REC_ERTO || type == REC_ATTR)
+        return 0;
+    if (type != REC_END)
+        return damaged(d, "unexpected record after the content");
+    submit_put(d->submit, type, body);
+    *part = COMPLETE;
+    return 0;
+}
+
+static int pass_all(struct drop *d)
+{
+    enum part part = ENVELOPE;
+    struct str body;
+
+    submit_putf(d->submit, REC_TIME, "%" PRId64 " 0", d->arrival);
+    while (part != COMPLETE)
+        if (pass_record(d, qfile_next(d->file, &body), body, &part) < 0)
+            return -1;
+    return 0;
+}
+
+static int submit(struct drop *d)
+{
+    struct buf queue_id = BUF(100);
+    struct buf external = BUF(4096);
+
+    d->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_BOUNCE, &d->why);
+    int result =
+        d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, &queue_id, &d->why);
+    if (result == 0) {
+        path_quote(buf_str(&d->sender), &external);
+        msg_info("%s: uid=%ld from=<%s>", queue_id.p[0] ? queue_id.p : d->name, (long)d->uid,
+                 external.p);
+    }
+    submit_abort(&d->submit);
+    buf_free(&queue_id);
+    buf_free(&external);
+    return result;
+}
+
+/* Done, for another time, or never. */
+static void settle(struct drop *d, int result)
+{
+    struct why why = WHY;
+
+    if (result < 0 && why_later(&d->why)) {
+        msg_warn("maildrop/%s: %s", d->name, why_text(&d->why));
+    } else if (result < 0) {
+        msg_warn("maildrop/%s: %s: moved to the corrupt queue", d->name, why_text(&d->why));
+        result = queue_move(d->name, Q_MAILDROP, Q_CORRUPT, &why);
+    } else {
+        result = queue_remove(Q_MAILDROP, d->name, &why);
+    }
+    if (result < 0 && why.code[0] != 0)
+        msg_warn("maildrop/%s: %s", d->name, why_text(&why));
+    why_free(&why);
+}
+
+static void take(const char *name)
+{
+    struct drop d = {.name = name, .sender = BUF(4096), .why = WHY};
+
+    d.file = qfile_open(Q_MAILDROP, name, QFILE_READ, &d.why);
+    if (d.file == NULL) {
+        msg_warn("maildrop/%s: %s", name, why_text(&d.why));
+    } else {
+        const struct stat *st = qfile_stat(d.file);
+        d.uid = st->st_uid;
+        d.arrival = st->st_mtime;
+        int result = submit(&d);
+        qfile_close(&d.file);
+        settle(&d, result);
+    }
+    buf_free(&d.sender);
+    why_free(&d.why);
+}
+
+static void wake(char reason)
+{
+    struct queue_scan *scan = queue_scan_new(Q_MAILDROP);
+    struct stat st;
+    const char *name;
+
+    (void)reason;
+    while ((name = queue_scan_next(scan)) != NULL && !service_draining())
+        if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
+            take(name);
+    queue_scan_free(&scan);
+}
+
+static void paths(void)
+{
+    jail_write("maildrop");
+    jail_write("corrupt");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service pickup = {
+        .name = "pickup",
+        .rights = RIGHT_READ | RIGHT_WRITE,
+        .alone = true,
+        .paths = paths,
+        .wake = wake,
+    };
+    return service_main(&pickup, argc, argv);
+}

@@ -1,0 +1,212 @@
+/*
+ * NAME
+ *   postdrop - leaves a message in the maildrop directory
+ *
+ * SYNOPSIS
+ *   postdrop [-rv] [-c config_dir]
+ *
+ * DESCRIPTION
+ *   postdrop reads the records of a new message (queue/qrec.h) on standard input, as sendmail
+ * writes them, and makes a file of it in the maildrop directory. When the file is on stable storage
+ * it wakes pickup and exits with status 0; otherwise it says why on standard output and exits with
+ * a status of sysexits.h: EX_TEMPFAIL (75) when another try may help.
+ *
+ *   -c config_dir   the configuration; a user other than root may only name those that
+ *                   alternate_config_directories allows, when postdrop is set-gid
+ *   -r              accepted: the message is on standard input
+ *   -v              accepted
+ *
+ * SECURITY
+ *   postdrop is meant to be set-gid to setgid_group: only that group may write to the maildrop
+ *   directory. It takes nothing but -c from its user, checks every record, runs no command.
+ *   authorized_submit_users says who may use it.
+ *
+ * SEE ALSO
+ *   sendmail(1), pickup(8)
+ */
+#include <inttypes.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "dict/match.h"
+#include "ipc/trigger.h"
+#include "net/stream.h"
+#include "queue/qfile.h"
+#include "task/task.h"
+
+static struct {
+    const char *config_dir;
+    int status;
+} drop;
+
+static int fail(int status, const char *text)
+{
+    printf("%s\n", text);
+    return status;
+}
+
+/* ---- configuration ---- */
+
+static bool set_gid(void)
+{
+    return getegid() != getgid() || geteuid() != getuid();
+}
+
+static bool is_listed(const char *list, const char *dir)
+{
+    struct str rest = strz(list), word;
+
+    while (str_word(&rest, ", \t\r\n", &word))
+        if (str_eqz(word, dir))
+            return true;
+    return false;
+}
+
+static int load(void)
+{
+    struct why why = WHY;
+    const char *dir = drop.config_dir != NULL ? drop.config_dir : getenv("MAIL_CONFIG");
+
+    unsetenv("MAIL_CONFIG");
+    if (dir != NULL && set_gid() && getuid() != 0) {
+        if (conf_load(NULL, "postdrop", NULL, &why) < 0)
+            msg_fatal("%s", why_text(&why));
+        if (strcmp(dir, conf_dir()) != 0 && !is_listed(conf.alternate_config_directories, dir))
+            return fail(EX_NOPERM, "this configuration directory is not in "
+                                   "alternate_config_directories");
+    }
+    if (conf_load(dir, "postdrop", NULL, &why) < 0)
+        return fail(EX_CONFIG, why_text(&why));
+    why_free(&why);
+    return chdir(conf.queue_directory) < 0 ? fail(EX_TEMPFAIL, "cannot go to the queue directory")
+                                           : EX_OK;
+}
+
+static int authorize(void)
+{
+    struct passwd *pw = getpwuid(getuid());
+    struct why why = WHY;
+
+    if (getuid() == 0 || strcmp(conf.authorized_submit_users, "static:anyone") == 0)
+        return EX_OK;
+    struct match *m = match_open("authorized_submit_users", conf.authorized_submit_users);
+    enum dict_answer answer = match_string(m, pw != NULL ? pw->pw_name : "unknown", &why);
+    match_close(&m);
+    why_free(&why);
+    return answer == DICT_FOUND    ? EX_OK
+           : answer == DICT_FAILED ? fail(EX_TEMPFAIL, "authorized_submit_users: lookup error")
+                                   : fail(EX_NOPERM, "you are not allowed to submit mail");
+}
+
+/* ---- the message ---- */
+
+enum part { ENVELOPE, CONTENT, EXTRACTED, COMPLETE, WRONG };
+
+static enum part check_record(enum part part, int type)
+{
+    static const int envelope[] = {REC_ATTR, REC_FULL, REC_FROM, REC_RCPT, REC_VERP};
+
+    if (part == ENVELOPE) {
+        if (type == REC_MESG)
+            return CONTENT;
+        for (size_t i = 0; i < sizeof envelope / sizeof *envelope; i++)
+            if (type == envelope[i])
+                return ENVELOPE;
+        return WRONG;
+    }
+    if (part == CONTENT)
+        return type == REC_XTRA                       ? EXTRACTED
+               : type == REC_NORM || type == REC_CONT ? CONTENT
+                                                      : WRONG;
+    return type == REC_END ? COMPLETE : WRONG;
+}
+
+/* All records from in to f. 0, or an exit status. */
+static int copy(struct stream *in, struct qfile *f)
+{
+    enum part part = ENVELOPE;
+    size_t need = 1;
+
+    while (part < COMPLETE) {
+        struct str bytes = stream_peek_n(in, need), body;
+        size_t size;
+        if (bytes.n < need)
+            return fail(EX_DATAERR, "the message ended early");
+        int type = qrec_take(bytes, &body, &size);
+        if (type == QREC_MORE && size <= 65536) {
+            need = size;
+            continue;
+        }
+        part = type < 0 || body.n > (size_t)conf.line_length_limit * 2 ? WRONG
+                                                                       : check_record(part, type);
+        if (part == WRONG)
+            return fail(EX_DATAERR, "malformed input");
+        qfile_put(f, (enum rec)type, body);
+        if (conf.message_size_limit > 0 && qfile_tell(f) > conf.message_size_limit)
+            return fail(EX_UNAVAILABLE, "message file too big");
+        stream_skip(in, size);
+        need = 1;
+    }
+    return 0;
+}
+
+static int store(struct stream *in)
+{
+    struct why why = WHY;
+    struct qfile *f = qfile_create(Q_MAILDROP, &why);
+
+    if (f == NULL)
+        return fail(EX_TEMPFAIL, why_text(&why));
+    int64_t now = clock_wall_us();
+    qfile_putf(f, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
+    int status = copy(in, f);
+    if (status != 0)
+        qfile_abort(&f);
+    else if (qfile_commit(&f, &why) < 0)
+        status = fail(EX_TEMPFAIL, why_text(&why));
+    else
+        trigger_send("public/pickup", TRIGGER_WAKE, NULL);
+    why_free(&why);
+    return status;
+}
+
+static void run(void *arg)
+{
+    struct stream *in = stream_new(STDIN_FILENO);
+
+    (void)arg;
+    drop.status = store(in);
+    stream_free(&in);
+}
+
+int main(int argc, char **argv)
+{
+    int c;
+
+    msg_open("postfix/postdrop");
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    umask(022);
+    while ((c = getopt(argc, argv, "c:rv")) != -1) {
+        if (c == 'c')
+            drop.config_dir = optarg;
+        else if (c == '?')
+            return EX_USAGE;
+    }
+    drop.status = load();
+    if (drop.status == EX_OK)
+        drop.status = authorize();
+    if (drop.status == EX_OK) {
+        task_start("postdrop", run, NULL);
+        task_loop();
+    }
+    fflush(stdout);
+    return drop.status;
+}

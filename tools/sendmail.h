@@ -1,0 +1,49 @@
+/* sendmail.h - what the parts of sendmail share */
+#ifndef TOOLS_SENDMAIL_H
+#define TOOLS_SENDMAIL_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "mail/dsn.h"
+
+#include "maildrop.h"
+
+enum sendmail_mode {
+    SENDMAIL_MAIL,
+    SENDMAIL_SMTP,
+    SENDMAIL_QUEUE,
+    SENDMAIL_ALIASES,
+    SENDMAIL_DAEMON,
+    SENDMAIL_IGNORE
+};
+
+/* What the command line asked for. */
+struct sendmail {
+    struct arena *mem;
+    enum sendmail_mode mode;
+    const char *config_dir;
+    const char *sender; /* null: who runs it */
+    const char *full_name; /* null: from the account */
+    bool extract; /* -t */
+    bool ignore_dots; /* -i */
+    bool gateway; /* -G */
+    unsigned notify; /* -N */
+    enum dsn_ret ret; /* -R */
+    const char *envid; /* -V */
+    const char *encoding; /* -B; null: not said */
+    int verbose; /* -v, twice for debugging */
+    bool verify; /* -bv */
+    const char *flush_site, *flush_id; /* -qR, -qI */
+    bool flush; /* -q */
+    VEC(const char *) rcpts; /* as on the command line */
+};
+
+/* The envelope into the drop: sender and recipients in internal form. */
+void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
+                       const char *const *rcpts, size_t n);
+const char *sendmail_login(const struct sendmail *m); /* who runs it */
+
+int sendmail_message(struct sendmail *m); /* one message on standard input; the exit status */
+int sendmail_smtp(struct sendmail *m); /* -bs: SMTP on standard input and output */
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * One message from standard input into the maildrop.
+ */
+#include <pwd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "conf/conf.h"
+#include "mail/addr_list.h"
+#include "mail/header.h"
+
+#include "sendmail.h"
+
+enum { LINE_LIMIT = 1 << 20 };
+
+static struct passwd *account(void)
+{
+    return getpwuid(getuid()); /* a command, not a daemon: it may block */
+}
+
+const char *sendmail_login(const struct sendmail *m)
+{
+    struct passwd *pw = account();
+    return pw != NULL ? arena_strz(m->mem, strz(pw->pw_name))
+                      : arena_printf(m->mem, "unknown.uid.%ld", (long)getuid());
+}
+
+/* -F, else $NAME, else the account's: up to a comma, "&" stands for the login name. */
+static const char *full_name(const struct sendmail *m)
+{
+    struct passwd *pw = account();
+    const char *name = getenv("NAME");
+    struct buf out = BUF(500);
+
+    if (m->full_name != NULL)
+        return m->full_name;
+    if (name != NULL)
+        return name;
+    if (pw == NULL || pw->pw_gecos == NULL)
+        return "";
+    for (const char *p = pw->pw_gecos; *p != 0 && *p != ','; p++) {
+        size_t from = out.n;
+        if (*p != '&') {
+            buf_addc(&out, *p);
+            continue;
+        }
+        buf_addz(&out, pw->pw_name);
+        if (out.n > from && out.p[from] >= 'a' && out.p[from] <= 'z')
+            out.p[from] = (char)(out.p[from] - 'a' + 'A');
+    }
+    const char *result = arena_strz(m->mem, buf_str(&out));
+    buf_free(&out);
+    return result;
+}
+
+static void put_attr(struct maildrop *d, const char *name, const char *value)
+{
+    struct buf text = BUF(4096);
+
+    buf_addf(&text, "%s=%s", name, value);
+    maildrop_put(d, REC_ATTR, buf_str(&text));
+    buf_free(&text);
+}
+
+static void put_number(struct maildrop *d, const char *name, unsigned value)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%u", value);
+    put_attr(d, name, text);
+}
+
+void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
+                       const char *const *rcpts, size_t n)
+{
+    const char *name = full_name(m);
+
+    put_attr(d, "rewrite_context", m->gateway ? "remote" : "local");
+    if (m->verify || m->verbose > 0) /* Postfix's numbers: see cleanup_envelope.c */
+        put_number(d, "trace_flags", m->verify ? 256 : 512);
+    if (m->encoding != NULL)
+        put_attr(d, "encoding", m->encoding);
+    if (m->ret != DSN_RET_NONE)
+        put_number(d, "ret_flags", (unsigned)m->ret);
+    if (m->envid != NULL)
+        put_attr(d, "envelope_id", m->envid);
+    if (name[0] != 0)
+        maildrop_put(d, REC_FULL, strz(name));
+    maildrop_put(d, REC_FROM, strz(sender));
+    for (size_t i = 0; i < n; i++) {
+        if (m->notify != 0)
+            put_number(d, "notify_flags", m->notify);
+        maildrop_put(d, REC_RCPT, strz(rcpts[i]));
+    }
+    maildrop_put(d, REC_MESG, STR(""));
+}
+
+/* ---- recipients ---- */
+
+/* The message that is read: its header, and who gets it. */
+struct message {
+    struct sendmail *m;
+    VEC(const char *) header; /* whole fields, lines parted by LF */
+    VEC(const char *) rcpts; /* internal form */
+    bool resent;
+    bool strip_cr; /* the first line ended in CR LF: so do the others */
+    bool first_read;
+    bool ended; /* a dot alone, or the end of input */
+    struct buf line;
+};
+
+static void add_addresses(struct message *g, struct str text)
+{
+    struct addr_list list;
+    struct buf address = BUF(65536);
+
+    addr_list_parse(g->m->mem, text, (size_t)conf.header_address_token_limit, &list);
+    for (const struct addr *a = list.at; a < list.at + list.n; a++) {
+        buf_clear(&address);
+        if (a->kind == ADDR_MAILBOX)
+            addr_internal(a, &address);
+        if (address.n > 0)
+            *VEC_ADD(&g->rcpts) = arena_strz(g->m->mem, buf_str(&address));
+    }
+    buf_free(&address);
+}
+
+static const char *sender_of(struct sendmail *m)
+{
+    struct addr_list list;
+    struct buf address = BUF(65536);
+    const char *sender = "";
+
+    if (m->sender == NULL)
+        return sendmail_login(m);
+    addr_list_parse(m->mem, strz(m->sender), 1000, &list);
+    if (list.n > 0 && list.at[0].kind == ADDR_MAILBOX) {
+        addr_internal(&list.at[0], &address);
+        sender = arena_strz(m->mem, buf_str(&address));
+    }
+    buf_free(&address);
+    return sender;
+}
+
+/* -t: To, Cc and Bcc, or only their Resent- forms when there is one. */
+static void extract(struct message *g)
+{
+    static const char *const names[] = {"To", "Cc", "Bcc"};
+    struct str name, value;
+
+    for (int pass = 0; pass < 2; pass++) {
+        const char *prefix = pass == 0 ? "Resent-" : "";
+        for (size_t i = 0; i < g->header.n; i++) {
+            if (!header_split(strz(g->header.at[i]), &name, &value) ||
+                !str_istarts(name, strz(prefix)))
+                continue;
+            struct str plain = str_from(name, strlen(prefix));
+            for (size_t k = 0; k < 3; k++)
+                if (str_ieqz(plain, names[k])) {
+                    add_addresses(g, value);
+                    g->resent = g->resent || pass == 0;
+                }
+        }
+        if (g->resent)
+            break;
+    }
+}
+
+/* ---- reading ---- */
+
+static bool read_line(struct message *g)
+{
+    char *raw = NULL;
+    size_t room = 0;
+
+    buf_clear(&g->line);
+    ssize_t n = g->ended ? -1 : getline(&raw, &room, stdin);
+    if (n >= 0) {
+        struct str line = {raw, (size_t)n};
+        bool lf = line.n > 0 && line.p[line.n - 1] == '\n';
+        line.n -= lf;
+        bool cr = lf && line.n > 0 && line.p[line.n - 1] == '\r';
+        if (!g->first_read) {
+            g->first_read = true;
+            g->strip_cr = cr || strcmp(conf.sendmail_fix_line_endings, "always") == 0;
+        }
+        if (cr && g->strip_cr && strcmp(conf.sendmail_fix_line_endings, "never") != 0)
+            line.n--;
+        buf_add(&g->line, line);
+        if (!g->m->ignore_dots && str_eqz(buf_str(&g->line), "."))
+            n = -1;
+    }
+    free(raw);
+    if (n < 0)
+        g->ended = true;
+    return n >= 0;
+}
+
+/* The header: up to the line that is none, which stays in g->line. False: there is no body. */
+static bool read_header(struct message *g)
+{
+    struct buf field = BUF((size_t)conf.header_size_limit);
+    struct str name, value;
+    bool more;
+
+    while ((more = read_line(g))) {
+        struct str line = buf_str(&g->line);
+        bool begins = header_split(line, &name, &value);
+        if (field.n > 0 && header_continues(line)) {
+            buf_addc(&field, '\n');
+            buf_add(&field, line);
+            continue;
+        }
+        if (field.n > 0)
+            *VEC_ADD(&g->header) = arena_strz(g->m->mem, buf_str(&field));
+        buf_clear(&field);
+        if (begins)
+            buf_set(&field, line);
+        else if (g->header.n > 0 ||
+                 !(str_starts(line, STR("From ")) || str_starts(line, STR(">From "))))
+            break; /* a "From " line of a mailbox file is no part of the message */
+    }
+    if (field.n > 0)
+        *VEC_ADD(&g->header) = arena_strz(g->m->mem, buf_str(&field));
+    buf_free(&field);
+    return more;
+}
+
+static void put_header(struct message *g, struct maildrop *d)
+{
+    struct str line;
+
+    for (size_t i = 0; i < g->header.n; i++)
+        for (struct str rest = strz(g->header.at[i]); str_split(&rest, '\n', &line);)
+            maildrop_line(d, line);
+}
+
+static int send_on(struct message *g, const char *sender, bool body)
+{
+    struct buf text = BUF(4096);
+    struct maildrop *d = maildrop_begin();
+
+    sendmail_envelope(g->m, d, sender, g->rcpts.at, g->rcpts.n);
+    put_header(g, d);
+    if (body && g->line.n > 0)
+        maildrop_line(d, STR(""));
+    for (; body; body = read_line(g))
+        maildrop_line(d, buf_str(&g->line));
+    int status;
+    if (ferror(stdin)) {
+        maildrop_abort(&d);
+        buf_addz(&text, "error reading input");
+        status = EX_DATAERR;
+    } else {
+        status = maildrop_commit(&d, &text);
+    }
+    if (status != EX_OK)
+        fprintf(stderr, "sendmail: fatal: %s(%ld): %s\n", sender, (long)getuid(), text.p);
+    buf_free(&text);
+    return status;
+}
+
+int sendmail_message(struct sendmail *m)
+{
+    struct message g = {.m = m, .line = BUF(LINE_LIMIT)};
+    int status = EX_USAGE;
+
+    for (size_t i = 0; i < m->rcpts.n; i++)
+        add_addresses(&g, strz(m->rcpts.at[i]));
+    if (g.rcpts.n == 0 && !m->extract) {
+        fprintf(stderr, "sendmail: fatal: Recipient addresses must be specified on the command "
+                        "line or via the -t option\n");
+    } else {
+        const char *sender = sender_of(m);
+        bool body = read_header(&g);
+        if (m->extract)
+            extract(&g);
+        if (g.rcpts.n > 0)
+            status = send_on(&g, sender, body);
+        else
+            fprintf(stderr,
+                    "sendmail: fatal: %s(%ld): No recipient addresses found in message "
+                    "header\n",
+                    sender, (long)getuid());
+    }
+    VEC_FREE(&g.header);
+    VEC_FREE(&g.rcpts);
+    buf_free(&g.line);
+    return status;
+}
