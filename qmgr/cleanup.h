@@ -41,6 +41,7 @@ struct cleanup {
     size_t attributes;
     bool has_sender;
     const char *full_name, *received_before, *received_after;
+    const char *log_as, *log_text; /* the client's own log line */
     VEC(const char *) prepend; /* header fields that go above all */
     enum rewrite rewrite;
     off_t encoding_at; /* of "encoding=7bit", to be changed when 8-bit content is met */

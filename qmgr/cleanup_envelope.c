@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -29,7 +30,7 @@ static void begin_file(struct cleanup *c, int64_t arrival_us)
 
     c->d.arrival_us = arrival_us;
     c->d.created = clock_wall();
-    c->d.queue_id = qfile_id(c->file);
+    c->d.queue_id = arena_strz(c->mem, strz(qfile_id(c->file)));
     qsize_format(&c->size, &text);
     cleanup_put(c, REC_SIZE, buf_str(&text));
     buf_clear(&text);
@@ -211,6 +212,10 @@ static bool special_attr(struct cleanup *c, struct str name, struct str value)
         c->received_before = arena_strz(c->mem, value);
     else if (str_eqz(name, "received_after"))
         c->received_after = arena_strz(c->mem, value);
+    else if (str_eqz(name, "log_as"))
+        c->log_as = arena_strz(c->mem, value);
+    else if (str_eqz(name, "log_text"))
+        c->log_text = arena_strz(c->mem, value);
     else if (str_eqz(name, "prepend") && c->prepend.n < (size_t)conf.smtpd_recipient_limit)
         *VEC_ADD(&c->prepend) = arena_strz(c->mem, value);
     else if (str_eqz(name, "dsn_orig_rcpt"))
@@ -251,6 +256,8 @@ static void take_attr(struct cleanup *c, struct str record)
 
 static void begin_content(struct cleanup *c)
 {
+    if (c->log_as != NULL && c->log_text != NULL && c->d.queue_id != NULL)
+        msg_info_as(c->log_as, "%s: %s", c->d.queue_id, c->log_text);
     if (!c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: no sender");
     } else {

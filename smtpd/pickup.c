@@ -81,6 +81,19 @@ static void put_trace(struct drop *d)
     buf_free(&text);
 }
 
+/* "ID: uid=0 from=<a>", written by cleanup in our name: it knows the queue id first. */
+static void put_log_line(struct drop *d)
+{
+    struct buf who = BUF(200), sender = BUF(4096);
+
+    msg_who(&who);
+    path_quote(buf_str(&d->sender), &sender);
+    submit_putf(d->submit, REC_ATTR, "log_as=%s", who.p);
+    submit_putf(d->submit, REC_ATTR, "log_text=uid=%ld from=<%s>", (long)d->uid, sender.p);
+    buf_free(&who);
+    buf_free(&sender);
+}
+
 static int pass_envelope(struct drop *d, enum rec type, struct str body, enum part *part)
 {
     struct str name, value;
@@ -107,6 +120,7 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
     case REC_MESG:
         submit_putf(d->submit, REC_ATTR, "rewrite_context=%s", d->remote ? "remote" : "local");
         put_trace(d);
+        put_log_line(d);
         submit_put(d->submit, type, body);
         *part = CONTENT;
         break;
@@ -157,20 +171,10 @@ static int pass_all(struct drop *d)
 
 static int submit(struct drop *d)
 {
-    struct buf queue_id = BUF(100);
-    struct buf external = BUF(4096);
-
     d->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_BOUNCE, &d->why);
     int result =
-        d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, &queue_id, &d->why);
-    if (result == 0) {
-        path_quote(buf_str(&d->sender), &external);
-        msg_info("%s: uid=%ld from=<%s>", queue_id.p[0] ? queue_id.p : d->name, (long)d->uid,
-                 external.p);
-    }
+        d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, NULL, &d->why);
     submit_abort(&d->submit);
-    buf_free(&queue_id);
-    buf_free(&external);
     return result;
 }
 

@@ -83,6 +83,26 @@ static void put_trace(struct transfer *t)
     buf_free(&protocol);
 }
 
+/* The line that begins the log of a message. cleanup writes it in our name, since it knows the
+ * queue id before us. */
+static void put_log_line(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+    struct buf line = BUF(4096), who = BUF(200);
+
+    msg_who(&who);
+    attr(t, "log_as", who.p);
+    buf_addf(&line, "client=%s", s->namaddr);
+    if (s->sasl_username != NULL) {
+        buf_addf(&line, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_username);
+        if (s->mail->sasl_sender != NULL)
+            buf_addf(&line, ", sasl_sender=%s", s->mail->sasl_sender);
+    }
+    attr(t, "log_text", line.p);
+    buf_free(&line);
+    buf_free(&who);
+}
+
 static void put_client(struct transfer *t)
 {
     struct smtpd *s = t->s;
@@ -141,6 +161,7 @@ static void put_envelope(struct transfer *t)
         attr(t, "prepend", *line);
     qrec_put(&t->records, REC_FROM, strz(m->sender));
     put_client(t);
+    put_log_line(t);
     attr(t, "encoding", m->eight_bit ? "8bit" : "7bit");
     attr(t, "envelope_id", m->envid);
     if (m->ret != DSN_RET_NONE)
@@ -226,16 +247,6 @@ static void refuse(struct smtpd *s, const struct why *why)
 
 static void accept_mail(struct smtpd *s, const char *queue_id)
 {
-    struct buf line = BUF(4096);
-
-    buf_addf(&line, "%s: client=%s", queue_id, s->namaddr);
-    if (s->sasl_username != NULL) {
-        buf_addf(&line, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_username);
-        if (s->mail->sasl_sender != NULL)
-            buf_addf(&line, ", sasl_sender=%s", s->mail->sasl_sender);
-    }
-    msg_info("%s", line.p);
-    buf_free(&line);
     smtpd_reply(s, 250, "2.0.0", "Ok: queued as %s", queue_id);
     s->errors = s->junk = 0;
 }

@@ -129,7 +129,8 @@ static const char *host(void)
     return name;
 }
 
-static void emit(const struct level *l, const char *text)
+/* who: "name[pid]", null: this process */
+static void emit(const struct level *l, const char *who, const char *text)
 {
     struct buf line = BUF(LINE_LIMIT + 200);
 
@@ -147,7 +148,12 @@ static void emit(const struct level *l, const char *text)
     stamp(&line);
     if (!msg.syslog)
         buf_addf(&line, " %s", host());
-    buf_addf(&line, " %s[%d]: %s%s", msg.name, (int)getpid(), l->prefix, text);
+    buf_addc(&line, ' ');
+    if (who != NULL)
+        buf_addz(&line, who);
+    else
+        msg_who(&line);
+    buf_addf(&line, ": %s%s", l->prefix, text);
     if (msg.syslog) {
         send(msg.fd, line.p, line.n, MSG_DONTWAIT | MSG_NOSIGNAL);
     } else {
@@ -161,7 +167,7 @@ static void emit(const struct level *l, const char *text)
     buf_free(&line);
 }
 
-static void say(const struct level *l, const char *fmt, va_list ap)
+static void say(const struct level *l, const char *who, const char *fmt, va_list ap)
 {
     struct buf text = BUF(16 * LINE_LIMIT);
     int saved = errno;
@@ -171,7 +177,7 @@ static void say(const struct level *l, const char *fmt, va_list ap)
     for (size_t i = 0; i < text.n; i++)
         if ((unsigned char)text.p[i] < ' ' || text.p[i] == 127)
             text.p[i] = '?';
-    emit(l, text.p);
+    emit(l, who, text.p);
     buf_free(&text);
     errno = saved;
 }
@@ -198,7 +204,20 @@ void msg_info(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&info, fmt, ap);
+    say(&info, NULL, fmt, ap);
+    va_end(ap);
+}
+
+void msg_who(struct buf *out)
+{
+    buf_addf(out, "%s[%d]", msg.name, (int)getpid());
+}
+
+void msg_info_as(const char *who, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(&info, who, fmt, ap);
     va_end(ap);
 }
 
@@ -208,7 +227,7 @@ void msg_warn(const char *fmt, ...)
     va_start(ap, fmt);
     va_copy(again, ap);
     if (!said_lately(fmt, again))
-        say(&warning, fmt, ap);
+        say(&warning, NULL, fmt, ap);
     va_end(again);
     va_end(ap);
 }
@@ -217,7 +236,7 @@ void msg_error(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&error, fmt, ap);
+    say(&error, NULL, fmt, ap);
     va_end(ap);
 }
 
@@ -225,7 +244,7 @@ void msg_fatal(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&fatal, fmt, ap);
+    say(&fatal, NULL, fmt, ap);
     va_end(ap);
     msg_flush();
     exit(1);
@@ -235,7 +254,7 @@ void msg_panic(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&panic, fmt, ap);
+    say(&panic, NULL, fmt, ap);
     va_end(ap);
     msg_flush();
     abort();
@@ -270,7 +289,7 @@ void msg_debug(const char *topic, const char *fmt, ...)
     if (!msg_debugging(topic))
         return;
     va_start(ap, fmt);
-    say(&info, fmt, ap);
+    say(&info, NULL, fmt, ap);
     va_end(ap);
 }
 

@@ -19,6 +19,11 @@ void msg_to_syslog(void); /* connect to /dev/log now, before the jail */
 int msg_fd(void); /* the descriptor in use, or -1: the jail must keep it */
 
 void msg_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* On behalf of another process of the suite, whose msg_who it is: what smtpd and pickup have to say
+ * of a message before its other lines, although cleanup knows the queue id first. */
+struct buf;
+void msg_who(struct buf *out); /* appends "postfix/smtpd[123]" */
+void msg_info_as(const char *who, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void msg_warn(const char *fmt, ...)
     __attribute__((format(printf, 1, 2))); /* the same text at most once in 10 s */
 void msg_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
