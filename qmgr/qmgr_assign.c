@@ -87,9 +87,13 @@ static bool is_double_bounce(const char *address)
 }
 
 /* What is wrong with sending it there; null if nothing is. */
-static const char *objection(const struct route *route, const struct transport *t,
-                             const char **code)
+static const char *objection(const struct message *m, const struct route *route,
+                             const struct transport *t, const char **code)
 {
+    if (m->expired_by_force) {
+        *code = "4.7.0";
+        return "message is administratively expired";
+    }
     if (route->bad_address) {
         *code = "5.1.3";
         return "bad address syntax";
@@ -112,7 +116,7 @@ static void assign(struct message *m, struct rcpt *r, struct route *route)
     struct transport *t = transport_of(route->transport.p);
     struct dest *d = dest_of(t, route->nexthop.p, route->recipient.p);
     const char *code;
-    const char *text = objection(route, t, &code);
+    const char *text = objection(m, route, t, &code);
 
     if (!str_eqz(buf_str(&route->recipient), r->address))
         r->address = arena_strz(m->batch, buf_str(&route->recipient));

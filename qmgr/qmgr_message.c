@@ -76,6 +76,8 @@ void message_arrived(struct attrs *ask)
         m->d.nrcpts = 0;
         m->d.queue = Q_ACTIVE;
         m->d.active_us = clock_wall_us();
+        if (m->d.created == 0)
+            m->d.created = clock_wall();
         log_active(m, (int64_t)n);
         qmgr_add(m);
         begin(m, rcpts, n);
@@ -134,6 +136,12 @@ static struct message *read_file(const char *id, enum queue from, struct envelop
         m->size = e->size;
         m->next = e->next;
         m->expired_by_force = (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0;
+        if (m->expired_by_force && queue_stat(Q_DEFER, id, NULL)) {
+            /* Returned with the reason it was put off for: no recipient is tried again. */
+            m->deferred = true;
+            m->next = 0;
+            e->d.nrcpts = 0;
+        }
         /* Left by a process that did not come to send the reports. */
         m->bounced = queue_stat(Q_BOUNCE, id, NULL);
         m->traced = queue_stat(Q_TRACE, id, NULL);
