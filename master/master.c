@@ -234,6 +234,7 @@ static void start(void)
     master.now = clock_ms();
     umask(077);
     control_lock();
+    control_find_manager();
     conf_clean_environment();
     setenv("MAIL_CONFIG", conf_dir(), 1);
     prctl(PR_SET_CHILD_SUBREAPER, 1);

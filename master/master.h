@@ -45,6 +45,7 @@ struct svc {
     struct list link; /* in master.services */
     struct conf_service conf; /* texts are owned: see svc_copy */
     char *path; /* "private/name"; the name itself for inet */
+    int64_t sessions; /* of one process, at a time */
     VEC(struct endpoint *) endpoints;
     struct list children;
     int nchildren;
@@ -98,6 +99,7 @@ void wakeup_due(struct svc *s);
 /* master_control.c */
 void control_lock(void); /* pid file and lock; ends the process if another master runs */
 bool control_is_locked(void); /* -t */
+void control_find_manager(void);
 void control_notify(const char *state); /* sd_notify(3): "READY=1" */
 void control_unlock(void);
 

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/lock.h"
+#include "base/mem.h"
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "service/become.h"
@@ -17,7 +18,8 @@
 
 static struct {
     int pid_file, lock_file;
-} control = {-1, -1};
+    const char *manager; /* its socket, or null */
+} control = {-1, -1, NULL};
 
 static int open_lock(const char *path)
 {
@@ -88,12 +90,20 @@ void control_unlock(void)
         msg_warn("pid file: %m");
 }
 
+/* Before the environment is cleaned: the processes have no business with it. */
+void control_find_manager(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+
+    control.manager = path != NULL ? mem_dupz(path) : NULL;
+}
+
 /* sd_notify(3), without its library: one datagram. A leading @ stands for the abstract name space.
  */
 void control_notify(const char *state)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    const char *path = getenv("NOTIFY_SOCKET");
+    const char *path = control.manager;
 
     if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
         return;

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/msg.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
 
@@ -18,6 +19,23 @@ static void free_texts(struct svc *s)
     free((char *)(uintptr_t)s->conf.command);
 }
 
+/* Of the parameters sessions_per_process, PROGRAM_ and SERVICE_sessions_per_process and -o of the
+ * service, the last in this order that is set. */
+static int64_t sessions_of(const struct conf_service *c)
+{
+    static const char name[] = "sessions_per_process";
+    int64_t n = conf.sessions_per_process;
+
+    n = conf_int_of(c->command, "_sessions_per_process", n);
+    n = conf_int_of(c->name, "_sessions_per_process", n);
+    for (size_t i = 0; i < c->noptions; i++)
+        if (strcmp(c->options[i].name, name) == 0 &&
+            !num_parse(strz(c->options[i].value), 1, INT32_MAX, &n))
+            msg_warn("master.cf: service %s: -o %s=%s: a number is wanted", c->name, name,
+                     c->options[i].value);
+    return n;
+}
+
 /* The columns and arguments as they are now. The texts of master.cf go with its parse. */
 static void set_conf(struct svc *s, const struct conf_service *from)
 {
@@ -26,6 +44,7 @@ static void set_conf(struct svc *s, const struct conf_service *from)
 
     free_texts(s);
     s->conf = *from;
+    s->sessions = sessions_of(from);
     s->conf.name = name;
     for (size_t i = 0; i < from->argc; i++)
         argv[i] = mem_dupz(from->argv[i]);

@@ -141,10 +141,9 @@ static void __attribute__((noreturn)) run(const struct svc *s, const struct chil
 
 static int limit_of_new(const struct svc *s)
 {
-    int64_t each = conf_int_of(s->conf.name, "_sessions_per_process", conf.sessions_per_process);
     int64_t room = status_room(s);
 
-    return (int)(each < room ? each : room);
+    return (int)(s->sessions < room ? s->sessions : room);
 }
 
 static void throttle(struct svc *s)

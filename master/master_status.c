@@ -81,7 +81,7 @@ void status_balance(struct svc *s)
 {
     bool served = s->retired || master.stopping || choose(s);
     bool room = !served && status_room(s) > 0;
-    bool full = !served && !room && !s->alone && s->nchildren > 0;
+    bool full = !served && !room && s->conf.type == SERVICE_INET && s->nchildren > 0;
 
     if (full)
         warn_limit(s);

@@ -32,11 +32,12 @@ void drain_tell(struct process *p, char status)
 
 static void wait_for_tasks(size_t others, int64_t deadline)
 {
-    while (task_count() > others && task_now() < deadline)
-        task_sleep(task_now() + POLL_MS);
+    while (task_count() > others && task_now() < deadline &&
+           task_sleep(task_now() + POLL_MS) != WAIT_CANCELLED)
+        ;
 }
 
-/* The last task: all sessions have gone, or must go. */
+/* The last task, of which there is one: all sessions have gone, or must go. */
 static void end(void *arg)
 {
     struct process *p = arg;
@@ -44,10 +45,10 @@ static void end(void *arg)
 
     if (p->stopping) {
         clients_cancel(p, false);
-        while (p->nclients > 0 && task_now() < deadline)
-            task_sleep(task_now() + POLL_MS);
+        while (p->nclients > 0 && task_now() < deadline &&
+               task_sleep(task_now() + POLL_MS) != WAIT_CANCELLED)
+            ;
     }
-    p->ender = NULL;
     if (p->spawned)
         task_watch(SPAWN_STATUS_FD, 0, NULL, NULL);
     task_cancel_all();
