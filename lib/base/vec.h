@@ -18,7 +18,8 @@
     ((v)->n < (v)->room ? (void)0 : vec_grow((void **)&(v)->at, &(v)->room, sizeof *(v)->at),      \
      memset(&(v)->at[(v)->n], 0, sizeof *(v)->at), &(v)->at[(v)->n++])
 #define VEC_FREE(v)    (free((v)->at), (v)->at = NULL, (v)->n = (v)->room = 0)
-#define VEC_EACH(v, p) for (__typeof__((v)->at) p = (v)->at; p < (v)->at + (v)->n; p++)
+#define VEC_EACH(v, p)                                                                             \
+    for (__typeof__((v)->at) p = (v)->at; p != NULL && (size_t)(p - (v)->at) < (v)->n; p++)
 
 static inline void vec_grow(void **at, size_t *room, size_t size)
 {

@@ -9,6 +9,7 @@
 
 #include "base/msg.h"
 #include "service/jail.h"
+#include "task/task.h"
 
 static bool runs_as_root(void)
 {
@@ -25,15 +26,24 @@ static int refuse_root(uid_t uid, gid_t gid, struct why *why)
 /*
  * The file system ids belong to the calling thread alone, and the kernel takes the capabilities
  * that override file permissions from a thread whose fsuid leaves 0, and gives them back after.
+ * They follow the task: its word is uid and gid, 0 is the process itself.
  */
+static void use_ids(uint64_t word)
+{
+    bool own = word == 0;
+
+    setfsgid(own ? getegid() : (gid_t)(word & UINT32_MAX));
+    setfsuid(own ? geteuid() : (uid_t)(word >> 32));
+}
+
 int become_begin(uid_t uid, gid_t gid, struct why *why)
 {
     if (!runs_as_root())
         return 0;
     if (refuse_root(uid, gid, why) < 0)
         return -1;
-    setfsgid(gid);
-    setfsuid(uid);
+    task_on_word(use_ids);
+    task_set_word((uint64_t)uid << 32 | gid);
     /* The calls return the former value, never an error: asking with an invalid one tells. */
     if ((gid_t)setfsgid((gid_t)-1) == gid && (uid_t)setfsuid((uid_t)-1) == uid)
         return 0;
@@ -43,10 +53,8 @@ int become_begin(uid_t uid, gid_t gid, struct why *why)
 
 void become_end(void)
 {
-    if (!runs_as_root())
-        return;
-    setfsuid(geteuid());
-    setfsgid(getegid());
+    if (runs_as_root())
+        task_set_word(0);
 }
 
 static int change_ids(uid_t uid, gid_t gid)

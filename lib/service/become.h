@@ -8,10 +8,10 @@
 #include "base/why.h"
 
 /*
- * Between begin and end, every open, mkdir, rename, unlink of this thread is done with the rights
- * of uid and gid (and no further group), and new files belong to them. Other tasks would act as the
- * user as well, so nothing may wait in between: open the file, end, then write and task_fsync. Root
- * (uid 0, or gid 0) is refused. A process that does not run as root stays what it is.
+ * Between begin and end, every open, mkdir, rename, unlink, connect of the running task is done
+ * with the rights of uid and gid (and no further group), and new files belong to them. The task may
+ * wait in between: others stay what they are. Root (uid 0, or gid 0) is refused. A process that
+ * does not run as root stays what it is.
  *   0, or -1 and why (4.3.0).
  */
 int become_begin(uid_t uid, gid_t gid, struct why *why);

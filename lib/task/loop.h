@@ -21,6 +21,7 @@ struct task {
     bool woken; /* task_wake came while it was not wakeable */
     bool cancelled;
     bool sync; /* waits for a sync thread: neither cancelled nor woken */
+    uint64_t word; /* task_set_word */
     char name[24];
 };
 
@@ -35,6 +36,8 @@ struct loop {
     void (*hooks[4])(void);
     size_t nhooks;
     struct task_settings settings;
+    uint64_t word; /* as on_word was told last */
+    void (*on_word)(uint64_t word);
 };
 extern struct loop loop;
 

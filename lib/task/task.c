@@ -10,7 +10,7 @@
 struct loop loop = {
     .ready = {&loop.ready, &loop.ready},
     .all = {&loop.all, &loop.all},
-    .settings = {.stack_size = 64 * 1024, .idle_stacks = 32, .sync_threads = 16},
+    .settings = {.stack_size = 256 * 1024, .idle_stacks = 32, .sync_threads = 16},
 };
 
 void task_setup(const struct task_settings *settings)
@@ -79,11 +79,33 @@ void task_resume(struct task *t, enum wait result)
     list_add(&loop.ready, &t->turn);
 }
 
+static void use_word(uint64_t word)
+{
+    if (loop.on_word == NULL || word == loop.word)
+        return;
+    loop.word = word;
+    loop.on_word(word);
+}
+
+void task_on_word(void (*fn)(uint64_t word))
+{
+    loop.on_word = fn;
+}
+
+void task_set_word(uint64_t word)
+{
+    if (loop.self != NULL)
+        loop.self->word = word;
+    use_word(word);
+}
+
 static void run(struct task *t)
 {
     list_drop(&t->turn);
     loop.self = t;
+    use_word(t->word);
     stack_switch(&loop.own, &t->stack, false);
+    use_word(0);
     if (loop.ended != NULL) {
         stack_drop(&loop.ended->stack);
         free(loop.ended);

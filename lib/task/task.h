@@ -26,7 +26,7 @@ enum wait { WAIT_READY, WAIT_TIMEOUT, WAIT_CANCELLED, WAIT_WOKEN };
 
 /* Before the first task; what is 0 keeps its default. Never needed in tests. */
 struct task_settings {
-    size_t stack_size; /* usable bytes of a stack: 64 KiB */
+    size_t stack_size; /* usable bytes of a stack: 256 KiB; only what is used takes memory */
     unsigned idle_stacks; /* kept for the next task: 32 */
     unsigned sync_threads; /* at most, started when needed: 16 */
 };
@@ -44,6 +44,15 @@ struct task *task_self(void); /* null outside of a task: in callbacks, before ta
 const char *task_name(const struct task *t);
 size_t task_count(void); /* that have started and not ended */
 int64_t task_now(void); /* monotonic, taken once a turn */
+
+/*
+ * A word that belongs to the running task, 0 at first. A process that sets task_on_word has its
+ * function called with the word of each task that begins to run, when it differs from the one
+ * before, and with 0 when the loop itself goes on: for what is the thread's but must follow the
+ * task (service/become.h).
+ */
+void task_set_word(uint64_t word); /* calls the function at once if it changes */
+void task_on_word(void (*fn)(uint64_t word));
 
 /*
  * (waits) until the descriptor is readable (POLLIN) or writable (POLLOUT), also in case of an
