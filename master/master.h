@@ -77,6 +77,7 @@ void services_free(void);
 int listen_open(struct svc *s,
                 struct why *why); /* opens what is missing, closes what is not wanted */
 void listen_close(struct svc *s);
+void listen_remove(struct svc *s); /* also the name in the file system */
 void listen_attend(struct svc *s, bool attend); /* is master to watch for clients? */
 
 /* master_spawn.c */

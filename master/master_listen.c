@@ -266,9 +266,14 @@ void listen_close(struct svc *s)
 {
     VEC_EACH (&s->endpoints, e)
         drop_endpoint(*e);
+    s->endpoints.n = 0;
+}
+
+void listen_remove(struct svc *s)
+{
     if (s->conf.type != SERVICE_INET && s->endpoints.n > 0)
         unlink(s->path);
-    s->endpoints.n = 0;
+    listen_close(s);
 }
 
 void listen_attend(struct svc *s, bool attend)

@@ -122,7 +122,7 @@ static void retire_lost(void)
         if (!s->found && !s->retired) {
             s->retired = true;
             s->next_wakeup = 0;
-            listen_close(s);
+            listen_remove(s);
         }
         if (s->retired && s->nchildren == 0)
             svc_free(s);

@@ -19,6 +19,7 @@
 #include "conf/conf.h"
 #include "service/become.h"
 #include "service/metrics.h"
+#include "service/openlog.h"
 #include "service/spawned.h"
 
 #include "master.h"
@@ -136,6 +137,9 @@ static void __attribute__((noreturn)) run(const struct svc *s, const struct chil
     *VEC_ADD(&argv) = NULL;
     buf_addf(&path, "%s/%s", conf.daemon_directory, s->conf.command);
     execv(path.p, (char *const *)(uintptr_t)argv.at);
+    int error = errno;
+    service_open_log("master", false); /* the descriptor of the log may be the process's now */
+    errno = error;
     msg_fatal("exec %s: %m", path.p);
 }
 

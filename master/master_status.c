@@ -88,30 +88,35 @@ void status_balance(struct svc *s)
     listen_attend(s, room && master.now >= s->throttled_until);
 }
 
+static bool take_status(struct child *c, char byte)
+{
+    switch ((enum spawn_status)byte) {
+    case SPAWN_FULL:
+        c->full = true;
+        return true;
+    case SPAWN_ROOM:
+        c->full = false;
+        return true;
+    case SPAWN_ALONE:
+        c->svc->alone = true;
+        return true;
+    case SPAWN_DRAINING:
+        c->draining = true;
+        return true;
+    default:
+        msg_warn("process %s pid %d: unknown status %d", c->svc->conf.command, (int)c->pid, byte);
+        return false;
+    }
+}
+
 static void on_status(struct watch *w)
 {
     struct child *c = w->arg;
     char bytes[64];
     ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 
-    for (ssize_t i = 0; i < n; i++)
-        switch ((enum spawn_status)bytes[i]) {
-        case SPAWN_FULL:
-            c->full = true;
-            break;
-        case SPAWN_ROOM:
-            c->full = false;
-            break;
-        case SPAWN_ALONE:
-            c->svc->alone = true;
-            break;
-        case SPAWN_DRAINING:
-            c->draining = true;
-            break;
-        default:
-            msg_warn("process %s pid %d: unknown status %d", c->svc->conf.command, (int)c->pid,
-                     bytes[i]);
-        }
+    for (ssize_t i = 0; i < n && take_status(c, bytes[i]); i++)
+        ;
     if (n == 0)
         w->events = 0; /* it has ended, or will: SIGCHLD tells */
     status_balance(c->svc);

@@ -1,0 +1,123 @@
+"""What each running process may do, read from the kernel: the process table of the design.
+
+That a profile holds is tried call by call in t/unit/test_jail.c; here, that each daemon is in one.
+"""
+import glob, os, pwd, re
+
+import pytest
+
+from pombal import IS_ROOT, wait_for
+
+CAP = {"chown": 0, "dac_override": 1, "dac_read_search": 2, "setgid": 6, "setuid": 7}
+BECOMES = {"setgid", "setuid"}
+# Programs that stay root, to become their users, and the capabilities that they keep.
+ROOTS = {
+    "local": BECOMES | {"chown", "dac_override", "dac_read_search"},
+    "virtual": BECOMES | {"chown", "dac_override", "dac_read_search"},
+    "pop3": BECOMES,
+    "imap": BECOMES,
+}
+# Helpers that run commands or ask system libraries; they read nothing from outside.
+HELPERS = {"local", "pipe", "authd"}
+
+
+def status(pid):
+    found = {}
+    for line in open("/proc/%d/status" % pid):
+        name, value = line.split(":", 1)
+        found[name] = value.split()
+    return found
+
+
+def program(pid):
+    return open("/proc/%d/cmdline" % pid).read().split("\0")[0].rsplit("/", 1)[-1]
+
+
+def options(pid):
+    return open("/proc/%d/cmdline" % pid).read().split("\0")
+
+
+def parent(pid):
+    return int(open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[1])
+
+
+@pytest.fixture(scope="module")
+def processes(suite):
+    """one process of each program, after mail went through all of them; pid to name"""
+    suite.send(["alice", "team"])
+    suite.wait_mail("alice", 2)
+    sessions = [suite.imap(), suite.pop3("bob")]
+    found = {}
+    for pid in suite.pids():
+        try:
+            found[pid] = program(pid)
+        except OSError:
+            continue  # it has just ended
+    assert {"smtpd", "cleanup", "qmgr", "authd", "imapd", "pop3d"} <= set(found.values())
+    yield found
+    for s in sessions:
+        getattr(s, "logout", getattr(s, "quit", None))()
+
+
+def direct(suite, processes):
+    master = suite.master_pid()
+    return {pid: name for pid, name in processes.items() if parent(pid) == master}
+
+
+def test_every_daemon_is_filtered(suite, processes):
+    for pid, name in direct(suite, processes).items():
+        s = status(pid)
+        assert s["Seccomp"] == ["2"], name
+        assert s["NoNewPrivs"] == ["1"], name
+
+
+def test_every_descendant_is_filtered_but_for_the_command_helpers(suite, processes):
+    master = suite.master_pid()
+    for pid, name in processes.items():
+        if parent(pid) != master and name not in HELPERS:
+            assert status(pid)["Seccomp"] == ["2"], name
+
+
+def test_capabilities_are_those_of_the_table(suite, processes):
+    for pid, name in direct(suite, processes).items():
+        expected = ROOTS.get(name, set()) if IS_ROOT else set()
+        mask = sum(1 << CAP[c] for c in expected)
+        s = status(pid)
+        assert int(s["CapEff"][0], 16) == mask, name
+        assert int(s["CapPrm"][0], 16) == mask, name
+        if IS_ROOT:
+            assert int(s["CapBnd"][0], 16) == 0, name
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_nobody_else_is_root(suite, processes):
+    owner = re.search(r"^mail_owner = (\S+)", open(suite.etc + "/main.cf").read(), flags=re.M).group(1)
+    uid = str(pwd.getpwnam(owner).pw_uid)
+    for pid, name in direct(suite, processes).items():
+        assert status(pid)["Uid"] == ["0" if name in ROOTS else uid] * 4, name
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root may chroot")
+def test_chroot_is_as_master_cf_says(suite, processes):
+    for pid, name in direct(suite, processes).items():
+        expected = suite.queue if "-C" in options(pid) else "/"
+        assert os.readlink("/proc/%d/root" % pid) == expected, name
+    assert any("-C" in options(pid) for pid in processes)
+
+
+def test_no_daemon_listens_but_on_what_master_gave(suite, processes):
+    """every TCP socket in state LISTEN belongs to master, too"""
+    def inodes(pid):
+        found = set()
+        for fd in glob.glob("/proc/%d/fd/*" % pid):
+            try:
+                found.add(os.readlink(fd))
+            except OSError:
+                pass
+        return found
+
+    listening = {"socket:[%s]" % line.split()[9] for table in ("tcp", "tcp6") for line in open("/proc/net/" + table)
+                 if line.split()[3] == "0A"}
+    of_master = inodes(suite.master_pid())
+    for pid, name in processes.items():
+        assert not (inodes(pid) & listening) - of_master, name
