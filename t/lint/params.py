@@ -6,7 +6,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def names(path):
-    return re.findall(r"^[A-Z]+\(\s*(?:[A-Z]+\s*,\s*)?([a-z_0-9]+)", open(path).read(), flags=re.M)
+    return re.findall(r"^[A-Z]+\(\s*(?:[A-Z]+\s*,\s*)?([A-Za-z_0-9]+)", open(path).read(), flags=re.M)
 
 
 def program_text():
@@ -23,7 +23,7 @@ bad = ["params.def: %s stands after %s" % (b, a) for a, b in zip(params, params[
 twice = {n for n in params if params.count(n) > 1} | (set(params) & set(known))
 bad += ["params.def: %s is declared twice" % n for n in sorted(twice)]
 text = "\n".join(program_text())
-used = set(re.findall(r"\bconf\.([a-z_0-9]+)", text)) | set(re.findall(r'"([a-z_0-9]+)"', text))
+used = set(re.findall(r"\bconf\.([A-Za-z_0-9]+)", text)) | set(re.findall(r'"([A-Za-z_0-9]+)"', text))
 unused = [n for n in params if n not in used]
 print("params: %d declared, %d known without effect, %d without a user: %s"
       % (len(params), len(known), len(unused), " ".join(unused)))
