@@ -331,33 +331,32 @@ bool password_is_slow(struct str stored, const char *default_scheme)
     return s.scheme != NULL && s.scheme->slow;
 }
 
-bool password_plain(struct str stored, const char *default_scheme, struct str *plain)
+bool password_plain(struct str stored, const char *default_scheme, struct buf *plain)
 {
     struct stored s = take_apart(stored, default_scheme);
 
-    if (s.scheme == NULL || s.scheme->check != check_plain || s.form != FORM_TEXT)
-        return false;
-    *plain = s.data;
-    return true;
+    return s.scheme != NULL && s.scheme->check == check_plain && decode(&s, plain);
 }
 
 bool password_cram_md5(struct str stored, const char *default_scheme, struct str text,
                        unsigned char *mac)
 {
     struct stored s = take_apart(stored, default_scheme);
-    struct buf state = BUF(HMAC_MD5_STATE);
-    struct str plain;
+    struct buf state = BUF(HMAC_MD5_STATE), plain = BUF(8192);
     bool ok = false;
 
     if (password_plain(stored, default_scheme, &plain)) {
         unsigned char made[DIGEST_MAX];
-        ok = digest_hmac(DIGEST_MD5, plain, text, made);
+        ok = digest_hmac(DIGEST_MD5, buf_str(&plain), text, made);
         memcpy(mac, made, digest_size(DIGEST_MD5));
     } else if (s.scheme != NULL && s.scheme->check == check_cram && decode(&s, &state) &&
                state.n == HMAC_MD5_STATE) {
         hmac_md5_from_state((unsigned char *)state.p, text, mac);
         ok = true;
     }
+    if (plain.room > 0)
+        explicit_bzero(plain.p, plain.room);
+    buf_free(&plain);
     buf_free(&state);
     return ok;
 }

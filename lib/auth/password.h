@@ -25,8 +25,8 @@ enum password_answer password_check(struct str user, struct str plain, struct st
 /* True if the check takes longer than a daemon's loop may stand still. */
 bool password_is_slow(struct str stored, const char *default_scheme);
 
-/* The password itself, if it is stored so; for mechanisms that need it. Points into stored. */
-bool password_plain(struct str stored, const char *default_scheme, struct str *plain);
+/* Appends the password itself, if it is stored so; for mechanisms that need it. */
+bool password_plain(struct str stored, const char *default_scheme, struct buf *plain);
 /* HMAC-MD5 of text with the password, from {PLAIN} or from {CRAM-MD5}: 16 bytes. */
 bool password_cram_md5(struct str stored, const char *default_scheme, struct str text,
                        unsigned char *mac);

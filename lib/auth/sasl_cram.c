@@ -98,12 +98,13 @@ enum sasl_step sasl_apop_secret(struct sasl_server *s, struct str stored,
                                 const char *default_scheme)
 {
     unsigned char want[DIGEST_MAX];
-    struct str plain;
 
-    if (s->turn != 1 || !password_plain(stored, default_scheme, &plain))
+    if (s->turn != 1 || !password_plain(stored, default_scheme, &s->password))
         return SASL_BAD;
-    const struct str parts[] = {buf_str(&s->challenge), plain};
-    if (!digest_make(DIGEST_MD5, parts, 2, want))
+    const struct str parts[] = {buf_str(&s->challenge), buf_str(&s->password)};
+    bool made = digest_make(DIGEST_MD5, parts, 2, want);
+    buf_clear(&s->password);
+    if (!made)
         return SASL_BAD;
     bool same = digest_equal(buf_str(&s->digest), (struct str){(char *)want, MD5_SIZE});
     explicit_bzero(want, sizeof want);

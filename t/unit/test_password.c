@@ -131,7 +131,7 @@ TEST(what_is_made_is_accepted)
 
 TEST(slow_and_plain_are_told)
 {
-    struct str plain;
+    struct buf plain = BUF(100);
 
     assert_true(password_is_slow(strz("$6$x$y"), "PLAIN"));
     assert_true(password_is_slow(strz("{BLF-CRYPT}$2y$05$x"), "PLAIN"));
@@ -139,9 +139,15 @@ TEST(slow_and_plain_are_told)
     assert_false(password_is_slow(strz("{SSHA512}x"), "CRYPT"));
     assert_false(password_is_slow(strz("x"), "PLAIN"));
     assert_true(password_plain(strz("{PLAIN}a{b}"), "CRYPT", &plain));
-    assert_true(str_eqz(plain, "a{b}"));
+    assert_string_equal(plain.p, "a{b}");
+    buf_clear(&plain);
+    assert_true(password_plain(strz("{PLAIN.b64}c2VjcmV0"), "CRYPT", &plain));
+    assert_string_equal(plain.p, "secret");
+    buf_clear(&plain);
     assert_true(password_plain(strz("secret"), "PLAIN", &plain));
+    assert_string_equal(plain.p, "secret");
     assert_false(password_plain(strz("{SHA}x"), "PLAIN", &plain));
+    buf_free(&plain);
 }
 
 /* RFC 2195 2: user tim, secret "tanstaaftanstaaf". */
