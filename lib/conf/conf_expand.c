@@ -287,7 +287,7 @@ static int expand(struct expander *x, struct str text, struct buf *out)
         result = why_set(x->why, "4.3.5", "expressions nested too deep");
     while (result == 0 && text.n > 0) {
         ptrdiff_t at = str_find(text, '$');
-        size_t used;
+        size_t used = 0;
         buf_add(out, at < 0 ? text : str_upto(text, (size_t)at));
         if (at < 0)
             break;

@@ -7,12 +7,18 @@
 
 #include "base/buf.h"
 #include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
 #include "conf/conf.h"
 
 static int open_file(const char *path)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
-                (mode_t)conf.maillog_file_permissions & 0777);
+    uint32_t mode = 0600;
+
+    if (!num_parse_octal(str_trim(strz(conf.maillog_file_permissions)), 0777, &mode))
+        msg_warn("maillog_file_permissions: \"%s\" is not an octal number up to 0777",
+                 conf.maillog_file_permissions);
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, (mode_t)mode);
 }
 
 static int open_postlogd(void)
