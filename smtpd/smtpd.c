@@ -40,9 +40,10 @@
 
 static void open_all(void)
 {
+    struct dns_settings dns = {.servers = conf.dns_servers};
     struct why why = WHY;
 
-    if (dns_setup(NULL, &why) < 0)
+    if (dns_setup(&dns, &why) < 0)
         msg_warn("name service: %s", why_text(&why));
     why_free(&why);
     classes_open();

@@ -1,0 +1,135 @@
+/* smtp.h - the client: a job is one delivery request, a session one connection */
+#ifndef SMTP_SMTP_H
+#define SMTP_SMTP_H
+
+#include "base/list.h"
+#include "mail/esmtp_ehlo.h"
+#include "mail/esmtp_reply.h"
+#include "net/addr.h"
+#include "queue/outcome.h"
+
+struct stream;
+
+/* One of the destinations of a next hop: "host", "[host]:port", "unix:/path". */
+struct smtp_dest {
+    const char *text; /* as it was given */
+    const char *host; /* or the path of a UNIX socket */
+    in_port_t port;
+    bool mx; /* look for mail exchangers */
+    bool is_unix;
+};
+
+/* What a session to one destination must have of TLS. */
+enum smtp_tls_level {
+    SMTP_TLS_NONE,
+    SMTP_TLS_MAY,
+    SMTP_TLS_ENCRYPT,
+    SMTP_TLS_FINGERPRINT,
+    SMTP_TLS_VERIFY, /* a trusted certificate with the right name; also "secure" */
+};
+struct tls_context;
+struct smtp_tls_policy {
+    enum smtp_tls_level level;
+    struct tls_context *context; /* null: TLS is not possible */
+    const char *match; /* names or fingerprints, as *_cert_match writes them */
+};
+
+/* A recipient, from the beginning of a request to its end. */
+enum smtp_rcpt {
+    SMTP_RCPT_WAITS = 'w', /* to be tried with the next server */
+    SMTP_RCPT_TAKEN = 't', /* its RCPT was answered with 2xx in this transaction */
+    SMTP_RCPT_ENDED = 'e', /* its outcome stands */
+};
+
+struct smtp_job {
+    const struct delivery *d;
+    struct arena *mem;
+    struct qfile *file;
+    struct outcome outcome;
+    struct delivery_result result;
+    char *rcpts; /* enum smtp_rcpt of each */
+    size_t left; /* that have not ended */
+    bool last_server; /* a temporary failure here is final: there is nobody else to ask */
+    bool spoke; /* some server took part in a transaction: the site works */
+    struct why why; /* the last failure of a server or site */
+};
+
+/* One connection. It lives in its own arena, longer than the job that opened it. */
+struct smtp_session {
+    struct list idle; /* in the cache */
+    struct arena *mem;
+    struct stream *stream;
+    const char *key; /* of the cache */
+    const char *host; /* the server's name */
+    const char *namaddr; /* "host[addr]" */
+    const char *relay; /* "host[addr]:port" */
+    const struct smtp_dest *dest; /* of the present job */
+    struct addr addr;
+    struct esmtp_ehlo ehlo;
+    struct esmtp_reply reply; /* the last one */
+    const char *doing; /* "sending MAIL FROM", for the texts of failures */
+    bool tls, lmtp;
+    bool tls_failed; /* and may be tried once more without */
+    bool broken; /* not to be used again */
+    bool needs_rset; /* a transaction was begun and not ended */
+    bool proven; /* something was answered in this job: not an idle connection that has died */
+    unsigned uses; /* transactions so far */
+    int64_t opened, expires; /* task_now() */
+};
+
+/* The program is smtp or lmtp. */
+bool smtp_is_lmtp(void);
+
+/* smtp_connect.c */
+void smtp_open_hosts(void);
+void smtp_deliver(struct smtp_job *job); /* (waits) until every recipient has ended */
+
+/* smtp_session.c: commands and replies. */
+struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr, in_port_t port);
+void smtp_session_close(struct smtp_session **s); /* (waits) QUIT if that makes sense */
+/* (waits) 0: s->reply is complete. -1: why (4.4.2) says what was being done. */
+int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why);
+void smtp_command(struct smtp_session *s, const char *doing, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* (waits) A command and its reply. */
+int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
+             struct why *why);
+
+/* smtp_hello.c: greeting, EHLO, TLS, AUTH. -1: this server cannot be used, why. */
+int smtp_hello(struct smtp_job *job, struct smtp_session *s, const struct smtp_tls_policy *policy,
+               struct why *why); /* (waits) */
+
+/* smtp_tls.c */
+void smtp_open_tls(void);
+int smtp_tls_policy_for(struct smtp_job *job, const struct smtp_dest *dest,
+                        struct smtp_tls_policy *out, struct why *why);
+int smtp_start_tls(struct smtp_job *job, struct smtp_session *s,
+                   const struct smtp_tls_policy *policy, struct why *why); /* (waits) */
+
+/* smtp_auth.c */
+void smtp_open_auth(void);
+/* DICT_NONE: no credentials for this destination. */
+int smtp_authenticate(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
+
+/* smtp_transfer.c: MAIL to the end of DATA for all waiting recipients. */
+void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
+/* smtp_body.c. -1: the connection must not end the message. */
+int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
+
+/* smtp_fate.c: what a failure means for whom. */
+void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struct why *why);
+void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt);
+void smtp_rcpt_failed(struct smtp_job *job, struct smtp_session *s, size_t rcpt,
+                      const struct why *why, bool from_reply);
+/* All recipients in one of these states. */
+void smtp_rcpts_failed(struct smtp_job *job, struct smtp_session *s, const char *states,
+                       const struct why *why, bool from_reply);
+void smtp_server_failed(struct smtp_job *job, const struct why *why); /* the next one may do */
+void smtp_give_up(struct smtp_job *job);
+
+/* smtp_cache.c: idle connections. */
+struct smtp_session *smtp_cache_take(const char *key); /* null: none */
+bool smtp_cache_put(struct smtp_session *s); /* false: it must be closed */
+void smtp_cache_close(void); /* all: the process drains */
+
+#endif

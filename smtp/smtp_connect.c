@@ -1,0 +1,312 @@
+/*
+ * From the next hop to servers, one after the other, until every recipient has ended. RFC 5321 5.1.
+ */
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "conf/conf.h"
+#include "net/dns.h"
+#include "net/sock.h"
+#include "route/classes.h"
+#include "task/task.h"
+
+#include "smtp.h"
+
+enum { SMTP_PORT = 25 };
+
+static struct {
+    in_port_t port; /* smtp_tcp_port */
+    unsigned families;
+    enum dns_family first;
+    bool native, dns, mx;
+    struct addr bind4, bind6; /* family 0: any */
+} hosts;
+
+static bool lists(const char *list, const char *word)
+{
+    struct str rest = strz(list), w;
+
+    while (str_word(&rest, ", \t\r\n", &w))
+        if (str_ieqz(w, word))
+            return true;
+    return false;
+}
+
+static void read_families(void)
+{
+    bool all = lists(conf.inet_protocols, "all");
+
+    if (all || lists(conf.inet_protocols, "ipv4"))
+        hosts.families |= DNS_INET;
+    if (all || lists(conf.inet_protocols, "ipv6"))
+        hosts.families |= DNS_INET6;
+    if (strcmp(conf.smtp_address_preference, "ipv4") == 0)
+        hosts.first = DNS_INET;
+    else if (strcmp(conf.smtp_address_preference, "ipv6") == 0)
+        hosts.first = DNS_INET6;
+}
+
+static void read_bind(const char *parameter, const char *text, sa_family_t family, struct addr *a)
+{
+    if (text[0] != 0 && (!addr_parse(strz(text), a) || a->family != family))
+        msg_fatal("%s: not an address: %s", parameter, text);
+}
+
+void smtp_open_hosts(void)
+{
+    /* "disabled" is the old disable_dns_lookups = yes: only what the hosts file knows. */
+    bool disabled = conf.smtp_dns_support_level[0] != 0
+                        ? strcmp(conf.smtp_dns_support_level, "disabled") == 0
+                        : conf.disable_dns_lookups;
+
+    if (!port_parse(strz(conf.smtp_tcp_port), &hosts.port))
+        msg_fatal("smtp_tcp_port: unknown service: %s", conf.smtp_tcp_port);
+    read_families();
+    hosts.mx = hosts.dns = !disabled;
+    hosts.native = lists(conf.smtp_host_lookup, "native") || disabled;
+    if (!lists(conf.smtp_host_lookup, "dns"))
+        hosts.dns = false;
+    read_bind("smtp_bind_address", conf.smtp_bind_address, AF_INET, &hosts.bind4);
+    read_bind("smtp_bind_address6", conf.smtp_bind_address6, AF_INET6, &hosts.bind6);
+}
+
+/* "[host]:port", "host:port", "host", and for LMTP "inet:..." and "unix:path". */
+static int parse_dest(struct arena *mem, struct str text, struct smtp_dest *dest, struct why *why)
+{
+    struct hostport hp;
+
+    *dest = (struct smtp_dest){.text = arena_strz(mem, text), .port = hosts.port, .mx = hosts.mx};
+    if (smtp_is_lmtp()) {
+        dest->mx = false; /* Postfix: there are no exchangers for LMTP */
+        if (str_istarts(text, STR("unix:"))) {
+            dest->is_unix = true;
+            dest->host = arena_strz(mem, str_from(text, 5));
+            return 0;
+        }
+        if (str_istarts(text, STR("inet:")))
+            text = str_from(text, 5);
+    }
+    if (!hostport_parse(text, &hp) || (hp.port.n > 0 && !port_parse(hp.port, &dest->port)))
+        return why_set(why, "5.4.4", "invalid host or port in destination: %s", dest->text);
+    if (str_istarts(hp.host, STR("ipv6:"))) /* "[ipv6:::1]", as in address literals */
+        hp.host = str_from(hp.host, 5);
+    dest->host = arena_strz(mem, hp.host);
+    if (hp.bracketed)
+        dest->mx = false;
+    return 0;
+}
+
+/* RFC 5321 5.1: only a server on the standard port can be this one again. */
+static bool is_self(const char *host, const struct addr *addr)
+{
+    char literal[ADDR_TEXT];
+
+    (void)host;
+    return domain_is_local(addr_literal(addr, literal), NULL) == DICT_FOUND;
+}
+
+static int find_hosts(struct smtp_job *job, const struct smtp_dest *dest, struct dns_hosts *found,
+                      struct why *why)
+{
+    struct dns_how how = {.families = hosts.families,
+                          .first = hosts.first,
+                          .native = hosts.native,
+                          .dns = hosts.dns,
+                          .limit = (unsigned)conf.smtp_mx_address_limit,
+                          .shuffle = conf.smtp_randomize_addresses};
+    bool loops = !smtp_is_lmtp() && dest->port == SMTP_PORT;
+    enum dns_status s;
+
+    if (dest->mx)
+        s = dns_mail_hosts(dest->host, &how, loops ? is_self : NULL, job->mem, 0, found, why);
+    else
+        s = dns_addresses(dest->host, &how, job->mem, 0, found, why);
+    if (s == DNS_OK)
+        return 0;
+    if (found->has_mx && conf.smtp_defer_if_no_mx_address_found && why->code[0] == '5')
+        why->code[0] = '4';
+    return -1;
+}
+
+/* What two deliveries must have in common to share a connection. */
+static const char *cache_key(struct smtp_job *job, const struct smtp_dest *dest)
+{
+    bool by_sender = conf.smtp_sender_dependent_authentication && conf.smtp_sasl_auth_enable;
+
+    return arena_printf(job->mem, "%s %u %d %s", dest->host, dest->port, dest->mx,
+                        by_sender ? job->d->sender : "");
+}
+
+static void use_session(struct smtp_job *job, struct smtp_session *s)
+{
+    smtp_transfer(job, s);
+    if (!smtp_cache_put(s))
+        smtp_session_close(&s);
+}
+
+/* This server cannot be used; if it was the last one, the site does not work. */
+static void session_failed(struct smtp_job *job, struct smtp_session *s, const struct why *why)
+{
+    if (job->last_server && why_later(why))
+        delivery_site_failed(&job->result, why);
+    smtp_rcpts_failed(job, s, "w", why, s->reply.code >= 400);
+}
+
+/* Speaks with a server that has been reached. True: once more, without TLS. */
+static bool begin_session(struct smtp_job *job, const struct smtp_dest *dest, int fd,
+                          const char *host, const struct addr *addr, const char *key, bool plain)
+{
+    struct smtp_tls_policy policy;
+    bool again = false;
+    struct why why = WHY;
+    char text[ADDR_TEXT];
+    struct smtp_session *s = smtp_session_new(fd, dest->is_unix ? conf.myhostname : host,
+                                              dest->is_unix ? dest->host : addr_text(addr, text),
+                                              dest->is_unix ? 0 : dest->port);
+
+    s->dest = dest;
+    s->key = arena_strz(s->mem, strz(key));
+    if (!dest->is_unix)
+        s->addr = *addr;
+    int usable = smtp_tls_policy_for(job, dest, &policy, &why);
+    if (plain)
+        policy.level = SMTP_TLS_NONE;
+    if (usable == 0)
+        usable = smtp_hello(job, s, &policy, &why);
+    if (usable == 0) {
+        use_session(job, s);
+    } else {
+        again = s->tls_failed;
+        if (!again)
+            session_failed(job, s, &why);
+        smtp_session_close(&s);
+    }
+    why_free(&why);
+    return again;
+}
+
+static int64_t connect_deadline(void)
+{
+    return conf.smtp_connect_timeout > 0 ? task_now() + conf.smtp_connect_timeout * 1000 : 0;
+}
+
+static void connect_failed(struct smtp_job *job, const char *relay, struct why *why)
+{
+    struct why said = WHY;
+
+    why_set(&said, "4.4.1", "connect to %s: %s", relay, why_text(why));
+    msg_info("%s", why_text(&said));
+    smtp_server_failed(job, &said);
+    why_free(&said);
+}
+
+static void try_unix(struct smtp_job *job, const struct smtp_dest *dest, const char *key, bool last)
+{
+    struct why why = WHY;
+    char *relay = arena_printf(job->mem, "%s[%s]", conf.myhostname, dest->host);
+
+    job->last_server = last;
+    int fd = sock_connect_unix(dest->host, connect_deadline(), &why);
+    if (fd >= 0) {
+        begin_session(job, dest, fd, dest->host, NULL, key, false);
+    } else { /* "connect to path: reason": the path is in relay already */
+        ptrdiff_t colon = str_rfind(strz(why_text(&why)), ':');
+        struct why reason = WHY;
+        why_set(&reason, "4.4.1", "%s", why_text(&why) + (colon >= 0 ? colon + 2 : 0));
+        connect_failed(job, relay, &reason);
+        why_free(&reason);
+    }
+    why_free(&why);
+}
+
+/* One address. False: it could not be reached. */
+static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const struct dns_host *h,
+                     const char *key)
+{
+    const struct addr *from = h->addr.family == AF_INET ? &hosts.bind4 : &hosts.bind6;
+    struct why why = WHY;
+    struct addr to = h->addr;
+    char text[ADDR_TEXT];
+    bool plain = false;
+    int fd;
+
+    to.port = dest->port;
+    do {
+        fd = sock_connect(&to, from->family != 0 ? from : NULL, connect_deadline(), &why);
+        if (fd < 0)
+            connect_failed(
+                job, arena_printf(job->mem, "%s[%s]:%u", h->asked, addr_text(&to, text), to.port),
+                &why);
+        plain = fd >= 0 && begin_session(job, dest, fd, h->asked, &h->addr, key, plain);
+    } while (plain);
+    why_free(&why);
+    return fd >= 0;
+}
+
+static void try_hosts(struct smtp_job *job, const struct smtp_dest *dest, const char *key,
+                      bool last)
+{
+    int64_t sessions = 0, most = conf.smtp_mx_session_limit;
+    struct dns_hosts found;
+    struct why why = WHY;
+
+    if (find_hosts(job, dest, &found, &why) < 0) {
+        smtp_server_failed(job, &why);
+        why_free(&why);
+        return;
+    }
+    for (size_t i = 0; i < found.n && job->left > 0 && (most == 0 || sessions < most); i++) {
+        job->last_server = last && (i + 1 == found.n || (most > 0 && sessions + 1 >= most));
+        sessions += try_host(job, dest, &found.at[i], key);
+    }
+    why_free(&why);
+}
+
+static void try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool last)
+{
+    const char *key = cache_key(job, dest);
+    struct smtp_session *s = smtp_cache_take(key);
+
+    if (s != NULL) {
+        job->last_server = false;
+        s->dest = dest;
+        use_session(job, s);
+    }
+    if (job->left == 0)
+        return;
+    if (dest->is_unix)
+        try_unix(job, dest, key, last);
+    else
+        try_hosts(job, dest, key, last);
+}
+
+typedef VEC(struct str) words;
+
+static void add_words(words *list, const char *text)
+{
+    struct str rest = strz(text), word;
+
+    while (str_word(&rest, ", \t\r\n", &word))
+        *VEC_ADD(list) = word;
+}
+
+void smtp_deliver(struct smtp_job *job)
+{
+    words list = {0};
+    struct smtp_dest dest;
+    struct why why = WHY;
+
+    job->outcome.conn_us = clock_wall_us();
+    add_words(&list, job->d->nexthop);
+    add_words(&list, conf.smtp_fallback_relay);
+    for (size_t i = 0; i < list.n && job->left > 0; i++) {
+        if (parse_dest(job->mem, list.at[i], &dest, &why) < 0)
+            smtp_server_failed(job, &why);
+        else
+            try_dest(job, &dest, i + 1 == list.n);
+    }
+    VEC_FREE(&list);
+    smtp_give_up(job);
+    why_free(&why);
+}

@@ -1,0 +1,124 @@
+/*
+ * The opening of a session: greeting, EHLO (or LHLO, HELO), STARTTLS, AUTH. RFC 5321 3.1, 4.1.1.1;
+ * RFC 3207; RFC 4954.
+ */
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "net/stream.h"
+
+#include "smtp.h"
+
+enum { SMTP_PORT = 25 };
+
+/* RFC 5321 4.2.4.. : a server that refuses is asked again later, or the next one is. */
+static int refused(struct smtp_session *s, struct why *why)
+{
+    smtp_why_reply(s, NULL, why);
+    if (why->code[0] == '5' && conf.smtp_skip_5xx_greeting)
+        why->code[0] = '4';
+    return -1;
+}
+
+/* A server that greets with our own name is this one: mail would go round for ever. */
+static int check_loop(struct smtp_job *job, struct smtp_session *s, struct why *why)
+{
+    struct str rest = buf_str(&s->reply.text), name;
+
+    if (s->lmtp || s->dest->port != SMTP_PORT || !str_word(&rest, " \t\n", &name) ||
+        !str_ieq(name, strz(conf.myhostname)))
+        return 0;
+    msg_warn("host %s greeted me with my own name %s", s->relay, conf.myhostname);
+    return why_set(why, "5.4.6", "mail for %s loops back to myself", job->d->nexthop);
+}
+
+static int greeting(struct smtp_job *job, struct smtp_session *s, struct why *why)
+{
+    s->doing = "receiving the initial server greeting";
+    if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)
+        return -1;
+    if (s->reply.code / 100 != 2)
+        return refused(s, why);
+    return check_loop(job, s, why);
+}
+
+static void read_extensions(struct smtp_session *s)
+{
+    struct str rest = buf_str(&s->reply.text), line;
+
+    esmtp_ehlo_clear(&s->ehlo);
+    str_split(&rest, '\n', &line); /* the server's name */
+    while (str_split(&rest, '\n', &line))
+        esmtp_ehlo_line(&s->ehlo, line);
+    s->ehlo.ext &= ~esmtp_ext_mask(strz(conf.smtp_discard_ehlo_keywords));
+}
+
+static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
+{
+    const char *verb = s->lmtp ? "LHLO" : "EHLO";
+    const char *doing = s->lmtp ? "performing the LHLO handshake" : "performing the EHLO handshake";
+    bool extended = s->lmtp || !conf.smtp_never_send_ehlo;
+
+    if (extended) {
+        smtp_command(s, doing, "%s %s", verb, conf.smtp_helo_name);
+        if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)
+            return -1;
+        if (s->reply.code / 100 == 2) {
+            read_extensions(s);
+            return check_loop(job, s, why);
+        }
+        if (s->lmtp || s->broken || s->reply.code / 100 == 4)
+            return refused(s, why);
+    }
+    /* RFC 5321 3.2: an old server. */
+    esmtp_ehlo_clear(&s->ehlo);
+    smtp_command(s, "performing the HELO handshake", "HELO %s", conf.smtp_helo_name);
+    if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)
+        return -1;
+    return s->reply.code / 100 == 2 ? 0 : refused(s, why);
+}
+
+static int upgrade(struct smtp_job *job, struct smtp_session *s,
+                   const struct smtp_tls_policy *policy, struct why *why)
+{
+    bool needed = policy->level >= SMTP_TLS_ENCRYPT;
+
+    if ((s->ehlo.ext & ESMTP_STARTTLS) == 0) {
+        if (!needed)
+            return 0;
+        return why_set(why, "4.7.4", "TLS is required, but was not offered by host %s", s->namaddr);
+    }
+    if (smtp_ask(s, conf.smtp_starttls_timeout, "sending STARTTLS", "STARTTLS", why) < 0)
+        return -1;
+    if (s->reply.code != 220) {
+        struct buf text = BUF(1000);
+        esmtp_reply_print(&s->reply, &text);
+        int r = needed
+                    ? why_set(why, "4.7.4", "TLS is required, but host %s refused to start TLS: %s",
+                              s->namaddr, text.p)
+                    : 0;
+        buf_free(&text);
+        return r;
+    }
+    if (smtp_start_tls(job, s, policy, why) < 0)
+        return -1;
+    return hello(job, s, why); /* RFC 3207 4.2: all that was said before is void */
+}
+
+int smtp_hello(struct smtp_job *job, struct smtp_session *s, const struct smtp_tls_policy *policy,
+               struct why *why)
+{
+    bool may = policy->level >= SMTP_TLS_MAY && policy->context != NULL;
+
+    if (conf.smtp_tls_wrappermode && !s->dest->is_unix &&
+        (!may || smtp_start_tls(job, s, policy, why) < 0))
+        return may ? -1 : why_set(why, "4.7.4", "TLS wrapper mode needs a security level");
+    if (greeting(job, s, why) < 0 || hello(job, s, why) < 0)
+        return -1;
+    if (!s->tls && may && upgrade(job, s, policy, why) < 0)
+        return -1;
+    if (!s->tls && !may && policy->level >= SMTP_TLS_ENCRYPT)
+        return why_set(why, "4.7.5", "TLS is required, but our TLS engine is unavailable");
+    return conf.smtp_sasl_auth_enable ? smtp_authenticate(job, s, why) : 0;
+}

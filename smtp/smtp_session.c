@@ -1,0 +1,114 @@
+/*
+ * Commands and replies of one connection.
+ */
+#include <stdarg.h>
+
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "net/stream.h"
+
+#include "smtp.h"
+
+enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, REPLY_LINES_MOST = 1000 };
+
+struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr, in_port_t port)
+{
+    struct arena *mem = arena_new(NULL);
+    struct smtp_session *s = arena_alloc(mem, sizeof *s);
+
+    list_init(&s->idle);
+    s->mem = mem;
+    s->stream = stream_new(fd);
+    s->host = arena_strz(mem, strz(host));
+    s->namaddr = arena_printf(mem, "%s[%s]", host, addr);
+    s->relay = port > 0 ? arena_printf(mem, "%s:%u", s->namaddr, port) : s->namaddr;
+    s->ehlo = ESMTP_EHLO;
+    s->reply = ESMTP_REPLY(REPLY_MOST);
+    s->lmtp = smtp_is_lmtp();
+    s->opened = task_now();
+    return s;
+}
+
+void smtp_session_close(struct smtp_session **session)
+{
+    struct smtp_session *s = *session;
+    struct arena *mem;
+
+    if (s == NULL)
+        return;
+    *session = NULL;
+    if (!s->broken && stream_state(s->stream) == STREAM_OK) {
+        smtp_command(s, "sending QUIT", "QUIT");
+        if (!conf.smtp_skip_quit_response)
+            smtp_read_reply(s, conf.smtp_quit_timeout, NULL);
+        stream_set_deadline(s->stream, task_now() + conf.smtp_quit_timeout * 1000);
+        stream_free(&s->stream);
+    }
+    stream_abort(&s->stream);
+    esmtp_ehlo_free(&s->ehlo);
+    esmtp_reply_free(&s->reply);
+    mem = s->mem;
+    arena_free(&mem);
+}
+
+void smtp_command(struct smtp_session *s, const char *doing, const char *fmt, ...)
+{
+    struct buf line = BUF(LINE_MOST);
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&line, fmt, ap);
+    va_end(ap);
+    s->doing = doing;
+    msg_debug("smtp", "> %s: %s", s->relay, line.p);
+    buf_addz(&line, "\r\n");
+    stream_put(s->stream, buf_str(&line));
+    buf_free(&line);
+}
+
+static int conversation_failed(struct smtp_session *s, struct why *why)
+{
+    bool timed_out = stream_state(s->stream) == STREAM_TIMEOUT;
+
+    s->broken = true;
+    if (timed_out)
+        return why_set(why, "4.4.2", "conversation with %s timed out while %s", s->namaddr,
+                       s->doing);
+    return why_set(why, "4.4.2", "lost connection with %s while %s", s->namaddr, s->doing);
+}
+
+int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
+{
+    struct buf line = BUF(LINE_MOST);
+    enum esmtp_more more = ESMTP_MORE;
+
+    esmtp_reply_clear(&s->reply);
+    stream_set_deadline(s->stream, task_now() + seconds * 1000);
+    while (more == ESMTP_MORE && stream_line(s->stream, &line) != LINE_NONE)
+        more = s->reply.lines < REPLY_LINES_MOST ? esmtp_reply_line(&s->reply, buf_str(&line))
+                                                 : ESMTP_BAD;
+    if (more == ESMTP_BAD) {
+        s->broken = true;
+        why_set(why, "4.5.0", "host %s sent a malformed reply while %s: %s", s->namaddr, s->doing,
+                line.p);
+    } else if (more == ESMTP_MORE) {
+        conversation_failed(s, why);
+    }
+    buf_free(&line);
+    if (more != ESMTP_DONE)
+        return -1;
+    msg_debug("smtp", "< %s: %d %s", s->relay, s->reply.code, s->reply.text.p);
+    s->proven = true;
+    if (s->reply.code == 421) /* RFC 5321 3.8: it is closing */
+        s->broken = true;
+    return 0;
+}
+
+int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
+             struct why *why)
+{
+    smtp_command(s, doing, "%s", command);
+    return smtp_read_reply(s, seconds, why);
+}

@@ -1,0 +1,344 @@
+/*
+ * One transaction: MAIL, RCPT of each waiting recipient, DATA, the content. RFC 5321 3.3; RFC 2920:
+ * commands go out together where the server allows it; RFC 2033 4.2: LMTP answers the content once
+ * per recipient.
+ */
+#include "base/clock.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "mail/path.h"
+#include "net/stream.h"
+
+#include "smtp.h"
+
+/* What may be on its way without reading replies: RFC 2920 3.1, both sides must not wait. */
+enum { AHEAD_MOST = 4000 };
+
+enum step { STEP_RSET, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_END };
+struct place {
+    enum step step;
+    size_t rcpt; /* STEP_RCPT: which of the list */
+};
+
+struct transaction {
+    struct smtp_job *job;
+    struct smtp_session *s;
+    size_t *list; /* the recipients of this transaction, as indices */
+    size_t n;
+    struct place send, recv;
+    size_t ahead; /* bytes of commands that are not answered yet */
+    bool mail_ok, data_ok, data_sent;
+    size_t taken;
+};
+
+static void list_rcpts(struct transaction *t)
+{
+    t->list = arena_array(t->job->mem, t->job->d->nrcpts + 1, sizeof *t->list);
+    for (size_t i = 0; i < t->job->d->nrcpts; i++)
+        if (t->job->rcpts[i] == SMTP_RCPT_WAITS)
+            t->list[t->n++] = i;
+}
+
+static void next_place(const struct transaction *t, struct place *p)
+{
+    if (p->step != STEP_RCPT)
+        p->step++;
+    else if (++p->rcpt == t->n)
+        p->step = STEP_DATA;
+}
+
+static const char *quoted(struct smtp_job *job, const char *address)
+{
+    struct buf text = BUF(2048);
+    const char *out = address;
+
+    if (conf.smtp_quote_rfc821_envelope) {
+        path_quote(strz(address), &text);
+        out = arena_strz(job->mem, buf_str(&text));
+    }
+    buf_free(&text);
+    return out;
+}
+
+static bool has_8bit(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text > 127)
+            return true;
+    return false;
+}
+
+static void send_mail(struct smtp_job *job, struct smtp_session *s)
+{
+    const struct delivery *d = job->d;
+    unsigned ext = s->ehlo.ext;
+    struct buf args = BUF(1000);
+
+    if (ext & ESMTP_SIZE) /* RFC 1870 */
+        buf_addf(&args, " SIZE=%lld", (long long)d->content_size);
+    if ((ext & ESMTP_8BITMIME) && strcmp(d->encoding, "8bit") == 0) /* RFC 6152 */
+        buf_addz(&args, " BODY=8BITMIME");
+    if ((ext & ESMTP_SMTPUTF8) && d->smtputf8) /* RFC 6531 3.4 */
+        buf_addz(&args, " SMTPUTF8");
+    if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
+        if (d->dsn_envid[0] != 0)
+            buf_addf(&args, " ENVID=%s", d->dsn_envid);
+        if (d->dsn_ret != DSN_RET_NONE)
+            buf_addz(&args, d->dsn_ret == DSN_RET_FULL ? " RET=FULL" : " RET=HDRS");
+    }
+    smtp_command(s, "sending MAIL FROM", "MAIL FROM:<%s>%s", quoted(job, d->sender), args.p);
+    buf_free(&args);
+}
+
+static void send_rcpt(struct smtp_job *job, struct smtp_session *s, const struct rcpt *r)
+{
+    struct buf args = BUF(2000);
+
+    if (s->ehlo.ext & ESMTP_DSN) { /* RFC 3461 4.1, 4.2 */
+        if (r->dsn_notify != 0) {
+            buf_addz(&args, " NOTIFY=");
+            dsn_notify_format(r->dsn_notify, &args);
+        }
+        if (r->dsn_orcpt[0] != 0)
+            buf_addf(&args, " ORCPT=%s", r->dsn_orcpt);
+    }
+    smtp_command(s, "sending RCPT TO", "RCPT TO:<%s>%s", quoted(job, r->address), args.p);
+    buf_free(&args);
+}
+
+static void send_one(struct transaction *t)
+{
+    size_t before = stream_pending(t->s->stream);
+
+    switch (t->send.step) {
+    case STEP_RSET:
+        smtp_command(t->s, "sending RSET", "RSET");
+        break;
+    case STEP_MAIL:
+        send_mail(t->job, t->s);
+        break;
+    case STEP_RCPT:
+        send_rcpt(t->job, t->s, &t->job->d->rcpts[t->list[t->send.rcpt]]);
+        break;
+    default:
+        smtp_command(t->s, "sending DATA command", "DATA");
+        t->data_sent = true;
+    }
+    size_t after = stream_pending(t->s->stream);
+    t->ahead += after > before ? after - before : after;
+    next_place(t, &t->send);
+}
+
+static void mail_reply(struct transaction *t, struct why *why)
+{
+    t->mail_ok = t->s->reply.code / 100 == 2;
+    if (t->mail_ok) {
+        t->s->needs_rset = true;
+        return;
+    }
+    smtp_why_reply(t->s, "MAIL FROM", why);
+    smtp_rcpts_failed(t->job, t->s, "w", why, true);
+}
+
+static void rcpt_reply(struct transaction *t, struct why *why)
+{
+    size_t i = t->list[t->recv.rcpt];
+
+    if (t->s->reply.code / 100 == 2) {
+        if (t->job->d->flags & DELIVERY_TRACE_ONLY) {
+            smtp_rcpt_sent(t->job, t->s, i);
+        } else {
+            t->job->rcpts[i] = SMTP_RCPT_TAKEN;
+            t->taken++;
+        }
+        return;
+    }
+    smtp_why_reply(t->s, "RCPT TO", why);
+    smtp_rcpt_failed(t->job, t->s, i, why, true);
+}
+
+static void data_reply(struct transaction *t, struct why *why)
+{
+    t->data_ok = t->s->reply.code / 100 == 3;
+    if (t->data_ok || t->taken == 0)
+        return;
+    smtp_why_reply(t->s, "DATA", why);
+    smtp_rcpts_failed(t->job, t->s, "t", why, true);
+    t->taken = 0;
+}
+
+static const char *doing(enum step step)
+{
+    static const char *const texts[] = {"sending RSET", "sending MAIL FROM", "sending RCPT TO",
+                                        "sending DATA command"};
+    return texts[step];
+}
+
+static int64_t limit_of(enum step step)
+{
+    return step == STEP_RSET   ? conf.smtp_rset_timeout
+           : step == STEP_MAIL ? conf.smtp_mail_timeout
+           : step == STEP_RCPT ? conf.smtp_rcpt_timeout
+                               : conf.smtp_data_init_timeout;
+}
+
+/* One reply, and what follows from it. -1: the connection has failed. */
+static int receive_one(struct transaction *t, struct why *why)
+{
+    struct place at = t->recv;
+
+    t->s->doing = doing(at.step);
+    if (smtp_read_reply(t->s, limit_of(at.step), why) < 0)
+        return -1;
+    if (at.step == STEP_MAIL)
+        mail_reply(t, why);
+    else if (at.step == STEP_RCPT && t->mail_ok)
+        rcpt_reply(t, why);
+    else if (at.step == STEP_DATA)
+        data_reply(t, why);
+    next_place(t, &t->recv);
+    return 0;
+}
+
+static bool caught_up(const struct transaction *t)
+{
+    return t->recv.step == t->send.step && t->recv.rcpt == t->send.rcpt;
+}
+
+/* Is there a sense in going on sending? Only asked when all that was sent is answered. */
+static bool goes_on(const struct transaction *t)
+{
+    if (t->send.step == STEP_END)
+        return false;
+    if (t->send.step > STEP_MAIL && !t->mail_ok)
+        return false;
+    return t->send.step != STEP_DATA || t->taken > 0;
+}
+
+static int commands(struct transaction *t, struct why *why)
+{
+    bool pipelining = (t->s->ehlo.ext & ESMTP_PIPELINING) != 0;
+    bool trace_only = (t->job->d->flags & DELIVERY_TRACE_ONLY) != 0;
+
+    while (goes_on(t) && !t->s->broken) {
+        t->ahead = 0;
+        do
+            send_one(t);
+        while (pipelining && t->send.step != STEP_END && t->ahead < AHEAD_MOST &&
+               !(trace_only && t->send.step == STEP_DATA));
+        while (!caught_up(t))
+            if (receive_one(t, why) < 0)
+                return -1;
+    }
+    if (t->s->broken && t->taken > 0) /* 421 to somebody else's RCPT */
+        return why_set(why, "4.4.2", "lost connection with %s while %s", t->s->namaddr,
+                       t->s->doing);
+    return 0;
+}
+
+/* RFC 2033 4.2: in the order of the recipients that were taken. */
+static int lmtp_replies(struct transaction *t, struct why *why)
+{
+    struct smtp_job *job = t->job;
+
+    for (size_t i = 0; i < job->d->nrcpts; i++) {
+        if (job->rcpts[i] != SMTP_RCPT_TAKEN)
+            continue;
+        if (smtp_read_reply(t->s, conf.smtp_data_done_timeout, why) < 0)
+            return -1;
+        if (t->s->reply.code / 100 == 2) {
+            smtp_rcpt_sent(job, t->s, i);
+        } else {
+            smtp_why_reply(t->s, "end of DATA", why);
+            smtp_rcpt_failed(job, t->s, i, why, true);
+        }
+    }
+    return 0;
+}
+
+static int end_reply(struct transaction *t, struct why *why)
+{
+    struct smtp_job *job = t->job;
+
+    if (t->s->lmtp && t->taken > 0)
+        return lmtp_replies(t, why);
+    if (smtp_read_reply(t->s, conf.smtp_data_done_timeout, why) < 0)
+        return -1;
+    if (t->s->reply.code / 100 != 2) {
+        smtp_why_reply(t->s, "end of DATA", why);
+        smtp_rcpts_failed(job, t->s, "t", why, true);
+        return 0;
+    }
+    for (size_t i = 0; i < job->d->nrcpts; i++)
+        if (job->rcpts[i] == SMTP_RCPT_TAKEN)
+            smtp_rcpt_sent(job, t->s, i);
+    return 0;
+}
+
+static int content(struct transaction *t, struct why *why)
+{
+    if (t->taken == 0) { /* RFC 2920 3.1: DATA was accepted without a recipient */
+        if (t->s->lmtp) {
+            t->s->broken = true;
+            return 0;
+        }
+        t->s->doing = "sending end of data";
+        stream_put(t->s->stream, STR(".\r\n"));
+        return smtp_read_reply(t->s, conf.smtp_data_done_timeout, why);
+    }
+    if (smtp_send_body(t->job, t->s, why) < 0) {
+        t->s->broken = true; /* no dot: the server must throw away what it got */
+        return -1;
+    }
+    return end_reply(t, why);
+}
+
+/* RFC 1870 6.1, RFC 6531 3.5: what this server cannot take is not offered. */
+static bool too_much_for(struct smtp_job *job, struct smtp_session *s, struct why *why)
+{
+    const struct delivery *d = job->d;
+    bool utf8 = has_8bit(d->sender);
+
+    for (size_t i = 0; i < d->nrcpts && !utf8; i++)
+        utf8 = has_8bit(d->rcpts[i].address);
+    if (s->ehlo.size > 0 && d->content_size > 0 && (uint64_t)d->content_size > s->ehlo.size)
+        why_set(why, "5.3.4", "message size %lld exceeds size limit %llu of server %s",
+                (long long)d->content_size, (unsigned long long)s->ehlo.size, s->namaddr);
+    else if (utf8 && (s->ehlo.ext & ESMTP_SMTPUTF8) == 0)
+        why_set(why, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s", s->namaddr);
+    else
+        return false;
+    smtp_rcpts_failed(job, s, "w", why, false);
+    return true;
+}
+
+void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
+{
+    struct transaction t = {.job = job, .s = s};
+    struct why why = WHY;
+    int failed;
+
+    if (too_much_for(job, s, &why)) {
+        why_free(&why);
+        return;
+    }
+    list_rcpts(&t);
+    t.send.step = s->needs_rset ? STEP_RSET : STEP_MAIL;
+    t.recv = t.send;
+    job->outcome.data_us = clock_wall_us();
+    failed = commands(&t, &why);
+    if (failed == 0 && t.data_ok) {
+        failed = content(&t, &why);
+        s->needs_rset = false;
+    }
+    s->uses++;
+    /* An idle connection that had died: nothing is said of it, a new one is made. */
+    if (failed < 0 && (s->proven || s->uses == 1))
+        smtp_rcpts_failed(job, s, "wt", &why, false);
+    for (size_t i = 0; i < job->d->nrcpts; i++)
+        if (job->rcpts[i] == SMTP_RCPT_TAKEN)
+            job->rcpts[i] = SMTP_RCPT_WAITS;
+    if (s->proven)
+        job->spoke = true;
+    why_free(&why);
+}
