@@ -219,6 +219,9 @@ static void child_gone(struct child *c, int status)
     }
     if (served)
         s->backoff_ms = 0;
+    /* What is woken regularly looks for work when it starts, and this one may have left some. */
+    if (s->next_wakeup != 0 && (!expected || s->alone))
+        s->next_wakeup = master.now;
     loop_drop(&c->status);
     close(c->status.fd);
     list_drop(&c->link);

@@ -17,10 +17,14 @@ void wakeup_due(struct svc *s)
 {
     if (s->next_wakeup == 0 || master.now < s->next_wakeup)
         return;
+    /* A throttled service would start at once: it has to wait. */
+    if (master.now < s->throttled_until) {
+        s->next_wakeup = s->throttled_until;
+        return;
+    }
     s->next_wakeup = master.now + s->conf.wakeup * 1000;
     if (s->conf.wakeup_if_used && !s->used)
         return;
-    /* A throttled service would start at once: it has to wait. */
-    if (master.now >= s->throttled_until && s->conf.type != SERVICE_INET)
+    if (s->conf.type != SERVICE_INET)
         trigger_send(s->path, TRIGGER_WAKE, NULL);
 }

@@ -81,6 +81,7 @@ struct dest {
     double success, failure, failed_cohorts; /* feedback that is not yet a whole step */
     struct timer timer;
     bool resting; /* rate delay: no new delivery until the timer */
+    bool remembered; /* failures of late count on with the next message, until the timer */
     char *dead_code, *dead_text; /* not to be asked until the timer; null: alive */
 };
 
@@ -97,7 +98,7 @@ struct transport {
     struct heap ready; /* dests by rank of their first job */
     struct list jobs;
     size_t workers, max_workers;
-    unsigned failures; /* agents that died, without a success since */
+    bool answers; /* the last request was answered */
     struct timer timer;
     bool resting; /* transport rate delay */
     char *dead_text; /* null: alive */
@@ -151,6 +152,7 @@ void dest_add_peer(struct dest *d, struct peer *p);
 void dest_rerank(struct dest *d, struct peer *p); /* the rank of p's job has changed */
 void dest_revive(struct dest *d);
 void dest_rest(struct dest *d); /* after a delivery, when the destination has a rate delay */
+void dest_remember(struct dest *d); /* a failure: what follows soon is no new beginning */
 void dest_die(struct dest *d, const struct why *why); /* not to be asked for minimal_backoff_time */
 
 /* qmgr_feedback.c */

@@ -36,7 +36,6 @@ static void fill(const struct entry *e, struct delivery *d)
 {
     *d = e->message->d;
     d->queue = Q_ACTIVE;
-    d->nexthop = e->peer->dest->nexthop;
     d->rcpts = e->rcpts;
     d->nrcpts = e->nrcpts;
 }
@@ -60,7 +59,7 @@ static int ask_agent(struct transport *t, const struct delivery *d, struct deliv
     int result;
 
     delivery_result_start(r, d->nrcpts);
-    if (t->failures > 0 && !service_exists(t)) {
+    if (!t->answers && !service_exists(t)) {
         result = why_set(why, "4.3.0", "unknown mail transport: %s", t->name);
     } else {
         attrs_putz(&ask, A_REQUEST, REQUEST_DELIVER);
@@ -96,7 +95,7 @@ static void agent_died(struct transport *t, struct entry *e, const struct why *w
 {
     struct dest *d = e->peer->dest;
 
-    t->failures++;
+    t->answers = false;
     e->attempts++;
     job_requeue(e);
     if (e->attempts >= ATTEMPTS || !service_exists(t))
@@ -114,6 +113,7 @@ void deliver_entry(struct transport *t, struct entry *e)
     struct why why = WHY;
 
     fill(e, &d);
+    d.nexthop = e->peer->dest->nexthop;
     int answered = ask_agent(t, &d, &result, &why);
     if (task_is_cancelled()) {
         /* The process ends; the file stays in active, where the next one finds it. */
@@ -121,19 +121,22 @@ void deliver_entry(struct transport *t, struct entry *e)
         agent_died(t, e, &why);
     } else {
         struct dest *dest = e->peer->dest;
-        t->failures = 0;
+        t->answers = true;
         count_fates(e->message, &result);
         if (!result.site_failed)
             feedback_success(dest);
         else if (feedback_failure(dest))
             dest_die(dest, &result.why);
+        else
+            dest_remember(dest);
         end_entry(e);
     }
     delivery_result_free(&result);
     why_free(&why);
 }
 
-/* Two needs the file: only what ends a recipient must be marked. */
+/* The destination may have gone meanwhile. Only what ends a recipient must be marked in the file.
+ */
 static void refuse(struct entry *e)
 {
     struct delivery d;

@@ -59,7 +59,8 @@ static bool may_deliver(const struct dest *d)
 
 static bool is_needed(const struct dest *d)
 {
-    return d->busy > 0 || d->dead_text != NULL || d->resting || !list_empty(&d->peers);
+    return d->busy > 0 || d->dead_text != NULL || d->resting || d->remembered ||
+           !list_empty(&d->peers);
 }
 
 void dest_update(struct dest *d)
@@ -104,7 +105,7 @@ static void on_timer(void *arg)
     struct dest *d = arg;
 
     d->resting = false;
-    if (d->dead_text != NULL)
+    if (d->dead_text != NULL || d->remembered)
         dest_revive(d);
     else
         dest_update(d);
@@ -116,7 +117,7 @@ void dest_revive(struct dest *d)
     free(d->dead_text);
     free(d->dead_code);
     d->dead_text = d->dead_code = NULL;
-    d->resting = false;
+    d->resting = d->remembered = false;
     d->success = d->failure = d->failed_cohorts = 0;
     d->window = (double)d->transport->initial;
     if (d->transport->dest_rate_delay_ms > 0)
@@ -129,7 +130,16 @@ void dest_rest(struct dest *d)
     if (d->transport->dest_rate_delay_ms == 0 || d->dead_text != NULL)
         return;
     d->resting = true;
+    d->remembered = false;
     timer_set(&d->timer, task_now() + d->transport->dest_rate_delay_ms, on_timer, d);
+}
+
+void dest_remember(struct dest *d)
+{
+    if (d->resting || d->dead_text != NULL)
+        return;
+    d->remembered = true;
+    timer_set(&d->timer, task_now() + conf.minimal_backoff_time * 1000, on_timer, d);
 }
 
 /* Everything that waits for it is put off, and so is what comes before the timer. */
@@ -142,7 +152,7 @@ void dest_die(struct dest *d, const struct why *why)
     free(d->dead_code);
     d->dead_text = buf_take(&text);
     d->dead_code = mem_dupz(why->code[0] == '4' ? why->code : "4.4.1");
-    d->resting = false;
+    d->resting = d->remembered = false;
     timer_set(&d->timer, task_now() + conf.minimal_backoff_time * 1000, on_timer, d);
     deliver_refuse_all(d, d->dead_code, d->dead_text);
 }

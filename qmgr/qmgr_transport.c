@@ -119,7 +119,6 @@ static void on_timer(void *arg)
     t->resting = false;
     free(t->dead_text);
     t->dead_text = NULL;
-    t->failures = 0;
     transport_kick(t);
 }
 

@@ -139,7 +139,9 @@ static void emit(const struct level *l, const char *who, const char *text)
         return;
     }
     if (msg.to_stderr) {
-        dprintf(STDERR_FILENO, "%s: %s%s\n", msg.name, l->prefix, text);
+        /* People know which suite they are talking to: "postsuper: ...", without "postfix/". */
+        const char *slash = strrchr(msg.name, '/');
+        dprintf(STDERR_FILENO, "%s: %s%s\n", slash != NULL ? slash + 1 : msg.name, l->prefix, text);
     }
     if (msg.fd < 0)
         return;

@@ -1,0 +1,395 @@
+"""The queue: what the queue manager does with what agents say, reports, recovery, and the administrator's tools."""
+import email, glob, json, os, re, signal, time
+
+import pytest
+from agents import Agent, MiniSuite, content
+from pombal import wait_for
+
+SOON = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n"
+
+
+def domain_of(d):
+    return d.to[0].split("@")[1]
+
+
+def only(agent, count=1):
+    """the first count deliveries, when they are there"""
+    return wait_for(lambda: agent.seen[:count] if len(agent.seen) >= count else None)
+
+
+def test_a_delivered_message_is_removed_and_the_agent_is_told_all_of_it():
+    with MiniSuite() as s, Agent(s, "fake") as agent:
+        id = s.send("User+Tag@far.test", mail=["RET=HDRS", "ENVID=QQ1"], rcpt=["NOTIFY=SUCCESS,DELAY",
+                                                                           "ORCPT=rfc822;o@far.test"])
+        s.wait_log("%s: removed" % id)
+        assert re.search(r"qmgr\[\d+\]: %s: from=<sender@far.test>, size=\d+, nrcpt=1 \(queue active\)" % id, s.log())
+        d = agent.seen[0]
+        assert d.nexthop == "far.test" and d.to == ["User+Tag@far.test"]
+        assert d.attrs["envelope_id"] == "QQ1" and d.attrs["ret_flags"] == "2"
+        assert d.rcpts[0]["rcpt_notify"] == "10" and d.rcpts[0]["rcpt_orcpt"] == "rfc822;o@far.test"
+        assert not s.queue_files() and not glob.glob(s.queue + "/defer/*/*")
+
+
+def test_a_deferred_message_waits_and_comes_back():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l") as agent:
+        id = s.send("a@far.test")
+        path = wait_for(lambda: s.queue_files("deferred"))[0]
+        assert os.path.relpath(path, s.queue) == "deferred/%s/%s" % (id[0], id)
+        assert 200 < os.stat(path).st_mtime - time.time() <= 300
+        listing = json.loads(s.tool("postqueue", "-j").stdout)
+        assert listing["queue_name"] == "deferred" and listing["queue_id"] == id
+        assert listing["recipients"] == [{"address": "a@far.test", "delay_reason": "said no"}]
+        out = s.tool("postqueue", "-p").stdout
+        assert id in out and "(said no)" in out and out.endswith("-- 0 Kbytes in 1 Request.\n")
+        agent.policy = lambda d: "d"
+        s.tool("postqueue", "-i", id)
+        s.wait_log("%s: removed" % id)
+        s.wait_queue_empty()
+        assert s.tool("postqueue", "-p").stdout == "Mail queue is empty\n"
+        assert not glob.glob(s.queue + "/defer/*/*")
+
+
+def test_flush_takes_everything_or_one_site():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l") as agent:
+        for to in ("a@one.test", "a@two.test", "a@two.test"):
+            s.send(to)
+        wait_for(lambda: len(s.queue_files("deferred")) == 3)
+        agent.policy = lambda d: "d"
+        s.tool("postqueue", "-s", "two.test")
+        s.wait_log("removed", 2)
+        assert len(s.queue_files("deferred")) == 1
+        s.tool("postqueue", "-f")
+        s.wait_log("removed", 3)
+
+
+def test_each_recipient_has_its_own_fate_and_the_sender_is_told_once():
+    reports = []
+
+    def policy(d):
+        if d.sender == "":
+            reports.append((d.to, email.message_from_string(content(s, d))))
+            return "d" * len(d.to)
+        return "".join({"no": "b", "later": "l"}.get(a.split("@")[0], "d") for a in d.to)
+
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        id = s.send(["yes@far.test", "no@far.test", "later@far.test"], body="the original text\r\n")
+        wait_for(lambda: reports)
+        wait_for(lambda: s.queue_files("deferred"))
+        to, report = reports[0]
+        assert to == ["sender@far.test"]
+        assert report["Subject"] == "Undelivered Mail Returned to Sender"
+        assert report["From"].startswith("MAILER-DAEMON") and report["Auto-Submitted"] == "auto-replied"
+        assert report.get_content_type() == "multipart/report" and report.get_param("report-type") == "delivery-status"
+        text, status, original = report.get_payload()
+        assert "<no@far.test>: said no" in text.get_payload()
+        message, rcpt = status.get_payload()
+        assert message["Reporting-MTA"] == "dns; mail.queue.test" and message["X-Postfix-Queue-ID"] == id
+        assert rcpt["Final-Recipient"] == "rfc822; no@far.test" and rcpt["Status"] == "5.1.1" and rcpt["Action"] == "failed"
+        assert original.get_content_type() == "message/rfc822"
+        assert "the original text" in original.get_payload(0).get_payload()
+        s.wait_log("%s: sender non-delivery notification: [0-9A-F]+" % id)
+        assert not os.path.exists("%s/bounce/%s" % (s.queue, id))
+        # Only the one that is left is tried again.
+        s.tool("postqueue", "-i", id)
+        last = wait_for(lambda: [d for d in agent.seen if d.id == id][1:])[0]
+        assert last.to == ["later@far.test"]
+
+
+def test_a_report_about_a_report_goes_to_the_postmaster_or_nowhere():
+    for classes, expected in (("resource", 0), ("2bounce", 1)):
+        with MiniSuite("notify_classes = %s\n" % classes) as s:
+            with Agent(s, "fake", lambda d: "b" if d.sender == "" else "d") as agent:
+                id = s.send("a@far.test", sender="")
+                s.wait_log("%s: removed" % id)
+                s.wait_queue_empty()
+                copies = [d for d in agent.seen if d.id != id]
+                assert len(copies) == expected
+                for d in copies:
+                    assert d.to == ["postmaster@mail.queue.test"] or d.to == ["postmaster@queue.test"]
+                    assert d.sender.startswith("double-bounce@")
+
+
+def test_what_is_too_old_is_returned():
+    reports = []
+
+    def policy(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+            return "d"
+        return "l"
+
+    with MiniSuite(SOON + "maximal_queue_lifetime = 2s\n") as s, Agent(s, "fake", policy):
+        id = s.send("a@far.test")
+        s.wait_log("%s: from=<sender@far.test>, status=expired, returned to sender" % id)
+        s.wait_log("%s: removed" % id)
+        wait_for(lambda: reports)
+        rcpt = reports[0].get_payload(1).get_payload(1)
+        assert rcpt["Action"] == "failed" and rcpt["Status"] == "4.2.1"
+        s.wait_queue_empty()
+        assert not glob.glob(s.queue + "/defer/*/*")
+
+
+def test_a_delay_is_told_once():
+    reports = []
+
+    def policy(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+            return "d"
+        return "l"
+
+    with MiniSuite(SOON + "delay_warning_time = 1s\n") as s, Agent(s, "fake", policy) as agent:
+        id = s.send("a@far.test")
+        s.wait_log("%s: sender delay notification: " % id)
+        wait_for(lambda: reports)
+        assert reports[0]["Subject"] == "Delayed Mail (still being retried)"
+        rcpt = reports[0].get_payload(1).get_payload(1)
+        assert rcpt["Action"] == "delayed" and rcpt["Will-Retry-Until"]
+        tries = len([d for d in agent.seen if d.id == id])
+        wait_for(lambda: len([d for d in agent.seen if d.id == id]) >= tries + 2)
+        assert len(reports) == 1
+
+
+def test_dsn_wishes_are_obeyed():
+    reports = []
+
+    def policy(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+            return "d"
+        return {"never": "b", "trace": "t"}[d.to[0].split("@")[0]]
+
+    with MiniSuite() as s, Agent(s, "fake", policy):
+        id = s.send("never@far.test", rcpt=["NOTIFY=NEVER"])
+        s.wait_log("%s: removed" % id)
+        id = s.send("trace@far.test", rcpt=["NOTIFY=SUCCESS"], mail=["ENVID=abc"])
+        s.wait_log("%s: sender delivery status notification: " % id)
+        wait_for(lambda: reports)
+        s.wait_queue_empty()
+        assert len(reports) == 1 and reports[0]["Subject"] == "Successful Mail Delivery Report"
+        message, rcpt = reports[0].get_payload(1).get_payload()
+        assert message["Original-Envelope-Id"] == "abc" and rcpt["Action"] == "delivered"
+
+
+def test_concurrency_and_recipients_per_delivery_are_bounded():
+    def policy(d):
+        time.sleep(0.1)
+        return "d" * len(d.to)
+
+    main = "fake_destination_recipient_limit = 2\nfake_destination_concurrency_limit = 4\n"
+    with MiniSuite(main + "fake_initial_destination_concurrency = 2\n") as s, Agent(s, "fake", policy) as agent:
+        id = s.send(["u%d@far.test" % i for i in range(30)])
+        s.wait_log("%s: removed" % id)
+        assert sorted(a for d in agent.seen for a in d.to) == sorted("u%d@far.test" % i for i in range(30))
+        assert max(len(d.to) for d in agent.seen) == 2
+        assert 2 <= agent.most <= 4
+
+
+def test_a_service_has_no_more_deliveries_than_processes():
+    def policy(d):
+        time.sleep(0.05)
+        return "d" * len(d.to)
+
+    with MiniSuite(master="few unix - - n - 3 discard\n") as s:
+        s.add_main("transport_maps = inline:{far.test=few:}\nfew_destination_recipient_limit = 1\n")
+        s.stop()
+        s.start()
+        with Agent(s, "few", policy) as agent:
+            id = s.send(["u%d@far.test" % i for i in range(20)])
+            s.wait_log("%s: removed" % id)
+            assert agent.most == 3
+
+
+def test_a_site_that_cannot_be_reached_is_left_alone():
+    def policy(d):
+        return ("l", "4.4.1", "connect to it: refused") if domain_of(d) == "dead.test" else "d"
+
+    with MiniSuite("fake_destination_recipient_limit = 1\n") as s, Agent(s, "fake", policy) as agent:
+        s.send("live@dead.test")
+        for i in range(8):
+            s.send("u%d@dead.test" % i)
+        wait_for(lambda: len(s.queue_files("deferred")) == 9)
+        asked = len(agent.seen)
+        s.add_main("")
+        id = s.send("a@far.test")
+        s.wait_log("%s: removed" % id)
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        ids = []
+        for i in range(8):
+            ids.append(s.send("u%d@dead.test" % i))
+            wait_for(lambda: len(s.queue_files("deferred")) == len(ids))
+        assert len(agent.seen) < 8
+        s.wait_log(r"%s: to=<u7@dead.test>, relay=none, delay=\S+, delays=\S+, dsn=4.4.1, status=deferred "
+                   r"\(delivery temporarily suspended: connect to it: refused\)" % ids[7])
+        # Flushing forgets it.
+        agent.policy = lambda d: "d"
+        s.tool("postqueue", "-f")
+        s.wait_log("removed", 8)
+
+
+def test_an_agent_that_dies_is_asked_again_and_then_left_alone():
+    died = []
+
+    def policy(d):
+        died.append(d.id)
+        return None if len(died) == 1 or "always" in d.to[0] else "d"
+
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        id = s.send("once@far.test")
+        s.wait_log("%s: removed" % id)
+        assert died == [id, id]
+        id = s.send("always@far.test")
+        s.wait_log(r"%s: to=<always@far.test>, relay=none, .*dsn=4.3.0, status=deferred \(mail transport unavailable\)" % id)
+        wait_for(lambda: s.queue_files("deferred"))
+
+
+def test_a_transport_that_is_not_there_defers():
+    with MiniSuite("default_transport = nowhere\n") as s:
+        id = s.send("a@far.test")
+        s.wait_log(r"%s: to=<a@far.test>, .*dsn=4.3.0, status=deferred \(mail transport unavailable\)" % id)
+
+
+def test_an_impossible_address_bounces_and_defer_transports_wait():
+    with MiniSuite("defer_transports = fake\n") as s, Agent(s, "fake") as agent:
+        id = s.send("a@far.test")
+        s.wait_log(r"%s: to=<a@far.test>, relay=none, .*dsn=4.3.2, status=deferred \(deferred transport\)" % id)
+        assert not agent.seen
+
+
+def test_a_full_active_queue_takes_turns():
+    go = []
+
+    def policy(d):
+        wait_for(lambda: go)
+        return "d"
+
+    with MiniSuite("qmgr_message_active_limit = 3\n") as s, Agent(s, "fake", policy):
+        ids = [s.send("u%d@far%d.test" % (i, i)) for i in range(12)]
+        wait_for(lambda: len(s.queue_files("active")) == 3)
+        assert len(s.queue_files("incoming")) == 9
+        go.append(1)
+        s.wait_log("removed", 12)
+        assert len(set(re.findall(r"(\w+): removed", s.log()))) == len(ids)
+
+
+def test_long_lists_are_taken_in_batches():
+    main = "qmgr_message_recipient_limit = 20\nfake_destination_recipient_limit = 5\n"
+    with MiniSuite(main) as s, Agent(s, "fake", lambda d: "d" * len(d.to)) as agent:
+        to = ["u%d@far%d.test" % (i, i % 7) for i in range(130)]
+        id = s.send(to)
+        # The announcement may be above the limit: then the file is read.
+        s.wait_log("%s: removed" % id)
+        assert sorted(a for d in agent.seen for a in d.to) == sorted(to)
+
+
+def test_a_small_message_overtakes_a_large_list():
+    def policy(d):
+        time.sleep(0.02)
+        return "d"
+
+    main = "transport_maps = inline:{far.test=few:, other.test=few:}\nfew_destination_recipient_limit = 1\n"
+    with MiniSuite(main, "few unix - - n - 2 discard\n") as s, Agent(s, "few", policy) as agent:
+        large = s.send(["u%d@far.test" % i for i in range(150)])
+        only(agent, 10)
+        small = s.send("quick@other.test")
+        s.wait_log("%s: removed" % large)
+        order = [d.id for d in agent.seen]
+        assert order.index(small) < 100, order.index(small)
+
+
+def test_mail_under_way_survives_the_queue_managers_death():
+    go = []
+
+    def policy(d):
+        wait_for(lambda: go)
+        return "d"
+
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        ids = [s.send("u%d@far%d.test" % (i, i)) for i in range(5)]
+        only(agent, 5)
+        os.kill(s.pids("qmgr")[0], signal.SIGKILL)
+        go.append(1)
+        for id in ids:
+            s.wait_log("%s: removed" % id)
+
+
+def test_accepted_mail_survives_the_death_of_all_processes():
+    with MiniSuite() as s:
+        ids = [s.send("u%d@far.test" % i) for i in range(10)]
+        for pid in s.pids() + [s.master_pid()]:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not s.master_pid())
+        s.add_main(SOON + "transport_retry_time = 1s\n")
+        s.start()
+        with Agent(s, "fake") as agent:
+            for id in ids:
+                s.wait_log("%s: removed" % id)
+            assert {d.to[0] for d in agent.seen} == {"u%d@far.test" % i for i in range(10)}
+
+
+def test_reload_loses_nothing():
+    def policy(d):
+        time.sleep(0.2)
+        return "d"
+
+    with MiniSuite(SOON) as s, Agent(s, "fake", policy):
+        ids = []
+        for _ in range(3):
+            ids += [s.send("u@far%d.test" % i) for i in range(5)]
+            s.reload()
+        for id in ids:
+            s.wait_log("%s: removed" % id)
+
+
+def test_the_administrator_holds_releases_deletes_and_expires():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "d" if d.sender == "" else "l") as agent:
+        ids = [s.send("u%d@far.test" % i) for i in range(4)]
+        wait_for(lambda: len(s.queue_files("deferred")) == 4)
+        out = s.tool("postsuper", "-h", "ALL").stderr
+        assert "postsuper: %s: placed on hold\n" % ids[0] in out and "postsuper: Placed on hold: 4 messages\n" in out
+        assert len(s.queue_files("hold")) == 4
+        assert "%s!" % ids[0] in s.tool("postqueue", "-p").stdout
+        out = s.tool("postsuper", "-H", ids[0]).stderr
+        assert out.endswith("postsuper: %s: released from hold\npostsuper: Released from hold: 1 message\n" % ids[0])
+        assert len(s.queue_files("deferred")) == 1
+        out = s.tool("postsuper", "-d", "-", "-d", "!", input="%s\n\n%s\n" % (ids[1], ids[2])).stderr
+        assert "Deleted: 2 messages" in out and "invalid mail queue id: !" in out
+        assert not glob.glob("%s/defer/*/%s" % (s.queue, ids[1]))
+        s.tool("postsuper", "-f", ids[3])
+        assert '"forced_expire": true' in s.tool("postqueue", "-j").stdout
+        s.tool("postqueue", "-i", ids[3])
+        s.wait_log("%s: from=<sender@far.test>, status=force-expired, returned to sender" % ids[3])
+        s.wait_log("%s: removed" % ids[3])
+        assert s.tool("postsuper", "-d", "AAAAAAAAAA").stderr.endswith("postsuper: Deleted: 0 messages\n")
+        assert s.tool("postsuper", "-d", "X", "nowhere", check=False).returncode == 1
+
+
+def test_misplaced_files_are_put_right():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
+        id = s.send("a@far.test")
+        path = wait_for(lambda: s.queue_files("deferred"))[0]
+        s.stop()
+        os.rename(path, s.queue + "/deferred/ABCDE12345")
+        os.rename("%s/defer/%s/%s" % (s.queue, id[0], id), s.queue + "/defer/A/ABCDE12345") if os.path.isdir(
+            s.queue + "/defer/A") else os.renames("%s/defer/%s/%s" % (s.queue, id[0], id), s.queue + "/defer/A/ABCDE12345")
+        open(s.queue + "/incoming/1.2", "w").close()
+        os.utime(s.queue + "/incoming/1.2", (0, 0))
+        s.tool("postsuper")
+        new = s.queue_files("deferred")[0]
+        name = os.path.basename(new)
+        assert int(name[5:], 16) == os.stat(new).st_ino and os.path.basename(os.path.dirname(new)) == name[0]
+        assert os.path.exists("%s/defer/%s/%s" % (s.queue, name[0], name))
+        assert not os.path.exists(s.queue + "/incoming/1.2")
+        assert os.path.basename(new) in s.tool("postqueue", "-p").stdout  # without the mail system
+
+
+def test_a_damaged_file_is_put_aside():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
+        id = s.send("a@far.test")
+        path = wait_for(lambda: s.queue_files("deferred"))[0]
+        with open(path, "r+b") as f:
+            f.seek(100)
+            f.write(b"\xff" * 50)
+        s.tool("postqueue", "-f")
+        wait_for(lambda: s.queue_files("corrupt"))
+        s.wait_log("%s: .*corrupt" % id)
