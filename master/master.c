@@ -319,7 +319,7 @@ static int64_t run_timers(void)
 static void kill_orphans(void)
 {
     struct buf path = BUF(100);
-    char text[4096];
+    char text[30];
 
     buf_addf(&path, "/proc/self/task/%d/children", (int)master.pid);
     FILE *f = fopen(path.p, "re");

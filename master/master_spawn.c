@@ -58,17 +58,19 @@ static int take_page(void)
 /* Had it served a client? Then the page is free again. */
 static bool give_page(int page)
 {
-    struct metrics_page copy, none = {0};
     off_t at = (off_t)page * METRICS_PAGE;
+    uint64_t served = 0;
+    uint32_t none = 0;
 
     if (page < 0)
         return true;
-    bool served =
-        pread(master.metrics_fd, &copy, sizeof copy, at) == (ssize_t)sizeof copy && copy.served > 0;
-    if (pwrite(master.metrics_fd, &none, sizeof none, at) < 0)
+    if (pread(master.metrics_fd, &served, sizeof served,
+              at + (off_t)offsetof(struct metrics_page, served)) < 0 ||
+        pwrite(master.metrics_fd, &none, sizeof none,
+               at + (off_t)offsetof(struct metrics_page, version)) < 0)
         msg_warn("metrics: %m");
     master.pages.at[page] = false;
-    return served;
+    return served > 0;
 }
 
 /* Everything to where the process expects it; the numbers in between may be in use. */

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "service/metrics.h"
 
@@ -25,11 +26,13 @@ static void print_counters(const struct metrics_page *p)
 
 static void each_page(int fd, void (*fn)(const struct metrics_page *))
 {
-    struct metrics_page raw, page;
+    struct metrics_page *raw = mem_new(sizeof *raw), *page = mem_new(sizeof *page);
 
-    for (off_t at = 0; pread(fd, &raw, sizeof raw, at) == (ssize_t)sizeof raw; at += METRICS_PAGE)
-        if (metrics_copy(&raw, &page))
-            fn(&page);
+    for (off_t at = 0; pread(fd, raw, sizeof *raw, at) == (ssize_t)sizeof *raw; at += METRICS_PAGE)
+        if (metrics_copy(raw, page))
+            fn(page);
+    free(raw);
+    free(page);
 }
 
 void pombal_status_print(bool counters)

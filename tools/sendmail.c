@@ -60,7 +60,7 @@ static int usage(const char *text, const char *value)
 
 static int run(const char *const *argv)
 {
-    char path[4096];
+    char path[4000];
 
     snprintf(path, sizeof path, "%s/%s", conf.command_directory, argv[0]);
     setenv("MAIL_CONFIG", conf_dir(), 1);

@@ -9,7 +9,7 @@
 TEST(counters_are_found_by_name_and_shared_by_file)
 {
     int fd = memfd_create("metrics", MFD_CLOEXEC);
-    struct metrics_page raw, seen;
+    static struct metrics_page raw, seen;
 
     assert_int_equal(ftruncate(fd, 4 * METRICS_PAGE), 0);
     metrics_open(fd, 2, "submission", "smtpd");
@@ -42,7 +42,7 @@ TEST(more_counters_than_the_page_holds_do_no_harm)
 
 TEST(a_hostile_page_is_made_harmless)
 {
-    struct metrics_page bad, seen;
+    static struct metrics_page bad, seen;
 
     memset(&bad, 'A', sizeof bad);
     assert_false(metrics_copy(&bad, &seen)); /* wrong version */
