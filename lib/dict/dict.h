@@ -3,6 +3,7 @@
 #define DICT_DICT_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "base/why.h"
@@ -59,6 +60,7 @@ struct dict {
     enum dict_mode mode;
     unsigned refs; /* a table open for reading is shared by all who name it */
     struct dict_file file;
+    uid_t owner; /* of the file, or of any part; 0: root's, or in main.cf */
     struct list open_tables; /* for sharing and dicts_changed */
     struct buf folded; /* the key in lower case, while a lookup begins */
 };

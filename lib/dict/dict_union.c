@@ -35,6 +35,8 @@ static int add_table(struct group *g, struct str spec, unsigned flags, struct wh
     if (d == NULL)
         return -1;
     *VEC_ADD(&g->tables) = d;
+    if (d->owner != 0)
+        g->dict.owner = d->owner;
     g->dict.can =
         g->tables.n == 1 ? d->can & ~(unsigned)(DICT_WALKS | DICT_WRITES) : g->dict.can & d->can;
     return 0;

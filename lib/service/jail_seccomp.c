@@ -203,6 +203,7 @@ static const struct rule plain[] = {
     C(RIGHT_SETUID, lchown),
 
     /* children of the same program, which confine themselves further */
+    C(RIGHT_EXEC, memfd_create), /* a command's input */
     C(RIGHT_FORK, fork),
     C(RIGHT_FORK, vfork),
     C(RIGHT_FORK, clone),

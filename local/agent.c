@@ -1,0 +1,38 @@
+#include "agent.h"
+
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "service/jail.h"
+
+void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, const char *relay,
+                 void (*deliver)(struct job *job))
+{
+    struct job job = {.mem = mem};
+    struct why why = WHY;
+    int64_t begin_us = clock_wall_us();
+
+    if (delivery_decode(ask, (size_t)conf.agent_recipient_limit, mem, &job.d, &why) < 0 ||
+        (job.file = qfile_open(job.d.queue, job.d.queue_id, QFILE_DELIVER, &why)) == NULL) {
+        attrs_put_why(answer, &why);
+        why_free(&why);
+        return;
+    }
+    delivery_result_start(&job.result, job.d.nrcpts);
+    job.outcome = (struct outcome){
+        .d = &job.d,
+        .file = job.file,
+        .relay = relay,
+        .begin_us = begin_us,
+        .result = &job.result,
+    };
+    deliver(&job);
+    delivery_answer(answer, &job.result);
+    delivery_result_free(&job.result);
+    qfile_close(&job.file);
+    why_free(&why);
+}
+
+void agent_paths(void)
+{
+    jail_write(queue_name(Q_ACTIVE));
+}

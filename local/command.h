@@ -1,0 +1,46 @@
+/* command.h - a command that gets the message on standard input, and what its end means */
+#ifndef LOCAL_COMMAND_H
+#define LOCAL_COMMAND_H
+
+#include "agent.h"
+
+struct command {
+    const char *const *argv; /* argv[0]: a path, or a name searched in PATH */
+    const char *shown; /* in the log: the command as it was written */
+    uid_t uid;
+    gid_t gid;
+    const char *dir; /* working directory; "" is / */
+    const char *const *env; /* "name=value", closed by null */
+    int64_t time_limit; /* seconds */
+    const char *prepend; /* in front of the message, with LF: From_ line and header fields */
+    const char *eol; /* line ends of what the command reads: "\n" or "\r\n" */
+    bool quote_dot; /* a line that begins with "." gets another; "." at the end (pipe's flags=) */
+    bool quote_from; /* "From " at the start of a line gets a ">" */
+    bool blank_at_end; /* an empty line at the end */
+};
+
+/*
+ * (waits) 0: it ended with success. -1: why, as sysexits(3) has it, with the command's output (at
+ * most command_output_limit bytes, on one line): "user unknown. Command output: ...". An output
+ * that begins with a status code ("4.2.0 text") overrides the exit status.
+ */
+int command_run(struct job *job, const struct command *c, struct why *why);
+
+/* Splits a command line for exec: null if only a shell can understand it. Words in mem. */
+const char **command_words(struct arena *mem, const char *line);
+/* argv for a line: words, or "/bin/sh -c line", or shell's words and then line (if shell is not
+ * ""). */
+const char *const *command_argv(struct arena *mem, const char *line, const char *shell);
+
+/* An environment being built; name=value pairs in mem. */
+struct command_env {
+    struct arena *mem;
+    const char *at[64];
+    size_t n;
+};
+/* Characters that the filter does not have become "_" (command_expansion_filter). */
+void command_env_put(struct command_env *e, const char *name, const char *value,
+                     const char *filter);
+void command_env_export(struct command_env *e); /* export_environment */
+
+#endif

@@ -1,0 +1,23 @@
+/* content.h - the message in a queue file as lines, and what is put in front of it at home */
+#ifndef LOCAL_CONTENT_H
+#define LOCAL_CONTENT_H
+
+#include "agent.h"
+
+/* Called with pieces of the message, in order; lines end in LF. False ends the copying. */
+typedef bool content_fn(void *arg, struct str bytes);
+/* 0, or -1 and why: the queue file is damaged, or fn said false (why is left alone then). */
+int content_copy(struct job *job, content_fn *fn, void *arg, struct why *why);
+
+/* Appends the header fields that final delivery adds, RFC 5321 4.4: Return-Path (if sender is not
+ * null), X-Original-To (if original is not ""), Delivered-To (if delivered is not ""). Internal
+ * forms of addresses. */
+void content_prepend(struct buf *out, const char *sender, const char *original,
+                     const char *delivered);
+/* "From sender  Mon Jan  2 15:04:05 2006", with LF: the line before a message in an mbox. */
+void content_from_line(struct buf *out, const char *sender, int64_t wall);
+
+/* Does the message's header have Delivered-To: with this address? Compared without case. */
+bool content_was_delivered_to(struct job *job, const char *address);
+
+#endif

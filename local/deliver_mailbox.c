@@ -1,0 +1,147 @@
+#include "deliver_mailbox.h"
+
+#include <libgen.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "service/become.h"
+#include "store/mailbox.h"
+
+#include "content.h"
+#include "mbox.h"
+
+enum { PREPEND_LIMIT = 1024 * 1024, KEPT_STORES = 200 };
+
+static struct store_pool *pool;
+
+void deliver_mailbox_open(void)
+{
+    struct store_settings settings = {.hostname = conf.myhostname};
+
+    pool = store_pool_new(&settings, KEPT_STORES);
+}
+
+static bool put(void *arg, struct str bytes)
+{
+    mail_in_put(arg, bytes);
+    return true;
+}
+
+static int add_message(struct job *job, struct store *store, const struct mailbox_target *t,
+                       struct why *why)
+{
+    struct mail_in *mail = mail_in_new(store, "INBOX", NULL, why);
+    struct buf head = BUF(PREPEND_LIMIT);
+
+    if (mail == NULL)
+        return -1;
+    content_prepend(&head, job->d.sender, t->original, t->delivered);
+    mail_in_put(mail, buf_str(&head));
+    buf_free(&head);
+    if (content_copy(job, put, mail, why) < 0) {
+        mail_in_abort(&mail);
+        return -1;
+    }
+    return mail_in_commit(&mail, NULL, NULL, why);
+}
+
+static int into_store(struct job *job, const struct mailbox_target *t, struct why *why)
+{
+    struct store *store = store_keep(pool, t->path, true, why);
+    int status;
+
+    if (store == NULL)
+        return -1;
+    status = add_message(job, store, t, why);
+    store_release(pool, store);
+    return status;
+}
+
+/* A mailbox that is not in order is put in order by its owner or administrator: the mail waits. The
+ * exceptions are those that waiting does not mend. */
+static void soften(struct why *why)
+{
+    if (why->code[0] != '5' || strcmp(why->code, "5.2.2") == 0 || strcmp(why->code, "5.2.3") == 0)
+        return;
+    why->code[0] = '4';
+}
+
+int deliver_maildir(struct job *job, const struct mailbox_target *t, struct why *why)
+{
+    int status;
+
+    if (t->size_limit > 0 && job->d.content_size > t->size_limit)
+        return why_set(why, "5.2.2", "maildir delivery failed: the message is larger than %lld",
+                       (long long)t->size_limit);
+    status = become_begin(t->uid, t->gid, why);
+    if (status == 0) {
+        status = into_store(job, t, why);
+        become_end();
+    }
+    if (status < 0) {
+        soften(why);
+        why_in(why, "maildir delivery failed");
+    }
+    return status;
+}
+
+static bool put_line(void *arg, struct str bytes)
+{
+    mbox_put(arg, bytes);
+    return true;
+}
+
+static int into_mbox(struct job *job, struct mbox **m, const struct mailbox_target *t,
+                     struct why *why)
+{
+    struct buf head = BUF(PREPEND_LIMIT);
+
+    content_from_line(&head, job->d.sender, clock_wall());
+    content_prepend(&head, job->d.sender, t->original, t->delivered);
+    mbox_put_raw(*m, buf_str(&head));
+    buf_free(&head);
+    if (content_copy(job, put_line, *m, why) < 0) {
+        mbox_abort(m);
+        return -1;
+    }
+    return mbox_commit(m, why);
+}
+
+/* In a spool directory that is not open to users, the file is made by root and given away: its
+ * group stays that of the directory, where the directory's group may write. */
+static void spool_rules(const struct mailbox_target *t, struct mbox_rules *r, const gid_t *keep)
+{
+    struct buf dir = BUF(8192);
+    struct stat st;
+
+    buf_addz(&dir, t->path);
+    bool group_writes = stat(dirname(dir.p), &st) == 0 && (st.st_mode & S_IWGRP) != 0;
+    r->give_to = &t->uid;
+    r->give_to_group = group_writes ? keep : &t->gid;
+    buf_free(&dir);
+}
+
+int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *why)
+{
+    static const gid_t keep = (gid_t)-1;
+    struct mbox_rules rules = {
+        .locks = t->locks,
+        .size_limit = t->size_limit,
+        .owner = t->check_owner ? &t->uid : NULL,
+        .any_file = t->any_file,
+    };
+    bool as_user = !t->in_spool || geteuid() != 0;
+    int status = -1;
+
+    if (!as_user)
+        spool_rules(t, &rules, &keep);
+    if (as_user && become_begin(t->uid, t->gid, why) < 0)
+        return -1;
+    struct mbox *m = mbox_open(t->path, &rules, why);
+    if (m != NULL)
+        status = into_mbox(job, &m, t, why);
+    if (as_user)
+        become_end();
+    return status;
+}

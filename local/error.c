@@ -1,0 +1,62 @@
+/*
+ * NAME
+ *
+ * error, retry - the agents that deliver nothing
+ *
+ * DESCRIPTION
+ *
+ * Every recipient fails with the reason that is the next hop: "5.1.1 User unknown". Under the name
+ * retry (in master.cf) it fails for now, and stays in the queue.
+ *
+ * SECURITY
+ *
+ * Runs as the mail owner; marks recipients in the active queue, nothing else.
+ *
+ * SEE ALSO
+ *
+ * qmgr(8), bounce(8), transport(5)
+ */
+#include "base/str.h"
+#include "mail/dsn.h"
+#include "service/service.h"
+
+#include "agent.h"
+
+/* "5.1.1 text" or "text"; the first digit is the service's, not the text's. */
+static void reason(struct why *why, const char *nexthop, bool later)
+{
+    char code[10];
+    size_t n = dsn_prefix(strz(nexthop), code);
+
+    if (n == 0)
+        snprintf(code, sizeof code, "%s", "5.0.0");
+    code[0] = later ? '4' : '5';
+    why_set(why, code, "%s", nexthop + n + strspn(nexthop + n, " \t"));
+}
+
+static void deliver(struct job *job)
+{
+    struct why why = WHY;
+
+    reason(&why, job->d.nexthop, strcmp(service_name(), "retry") == 0);
+    for (size_t i = 0; i < job->d.nrcpts; i++)
+        outcome_failed(&job->outcome, i, &why);
+    why_free(&why);
+}
+
+static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+{
+    agent_serve(ask, answer, mem, "none", deliver);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service error = {
+        .name = "error",
+        .rights = RIGHT_READ | RIGHT_WRITE,
+        .paths = agent_paths,
+        .request = request,
+        .request_limit = DELIVERY_MAX,
+    };
+    return service_main(&error, argc, argv);
+}

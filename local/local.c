@@ -1,0 +1,127 @@
+/*
+ * NAME
+ *
+ * local - mail for users with accounts, their aliases and .forward files
+ *
+ * DESCRIPTION
+ *
+ * A recipient is looked up in alias_maps, with and without its address extension; what an alias
+ * lists (addresses, "|command", /file/name, /directory/, :include:/file/name) gets the mail. Else
+ * the user's forward_path files are looked for, then mailbox_transport, then his mailbox:
+ * mailbox_command, home_mailbox, or a file in mail_spool_directory. Who is nowhere goes to
+ * fallback_transport or luser_relay, or the mail comes back.
+ *
+ * Addresses that are not delivered here, and those of mailing lists (owner-NAME), go back into the
+ * queue as a new message. Nothing is delivered twice to the same place (duplicate_filter_limit).
+ * Mail that has been here already is known by its Delivered-To header.
+ *
+ * SECURITY
+ *
+ * Stays root only to become the recipient: files are opened and written with the rights of the
+ * recipient, of who owns the alias table or :include: file, or of default_privs. Commands are run
+ * by a helper process that refuses root. No network.
+ *
+ * STANDARDS
+ *
+ * RFC 5321 4.4 (Return-Path), RFC 9228 (Delivered-To), RFC 3462 (sysexits as status codes)
+ *
+ * FILES
+ *
+ * /etc/aliases.db, $HOME/.forward, $HOME/Maildir, /var/mail
+ *
+ * SEE ALSO
+ *
+ * qmgr(8), virtual(8), newaliases(1), aliases(5), postconf(5)
+ */
+#include "local.h"
+
+#include "base/str.h"
+#include "conf/conf.h"
+#include "route/resolve.h"
+#include "service/jail.h"
+#include "service/service.h"
+#include "task/task.h"
+
+#include "deliver_mailbox.h"
+
+enum { STACK = 1024 * 1024 };
+
+struct local_tables local_tables;
+
+static void deliver_to(struct job *job, size_t i)
+{
+    struct local l = {
+        .job = job,
+        .rcpt = &job->d.rcpts[i],
+        .mem = arena_new(job->mem),
+        .seen = hash_new(),
+        .fate = FATE_DONE,
+    };
+    struct address a = {
+        .address = job->d.rcpts[i].address,
+        .unmatched = "",
+        .owner = "",
+        .sender = job->d.sender,
+        .delivered = "",
+        .expanded = "",
+        .rights = {.user = "", .home = "", .shell = ""},
+    };
+
+    l.resend = resend_new(&l);
+    local_recipient(&l, &a);
+    resend_end(&l.resend, l.fate == FATE_LATER); /* all of it comes again then */
+    outcome_finish(&job->outcome, i, l.fate);
+    hash_free(&l.seen, NULL);
+    arena_free(&l.mem);
+}
+
+static void deliver(struct job *job)
+{
+    for (size_t i = 0; i < job->d.nrcpts; i++)
+        deliver_to(job, i);
+}
+
+static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+{
+    agent_serve(ask, answer, mem, service_name(), deliver);
+}
+
+static struct maps *open_maps(const char *parameter, const char *specs)
+{
+    /* What strangers send must not become part of a command by $1. */
+    return *specs == 0 ? NULL : maps_open(parameter, specs, DICT_FOLD | DICT_HOSTILE_KEY);
+}
+
+static void open_tables(void)
+{
+    task_setup(&(struct task_settings){.stack_size = STACK}); /* aliases nest */
+    resolve_open();
+    local_tables.aliases = open_maps("alias_maps", conf.alias_maps);
+    local_tables.mailbox_commands = open_maps("mailbox_command_maps", conf.mailbox_command_maps);
+    local_tables.mailbox_transports =
+        open_maps("mailbox_transport_maps", conf.mailbox_transport_maps);
+    local_tables.fallback_transports =
+        open_maps("fallback_transport_maps", conf.fallback_transport_maps);
+    local_user_open();
+    deliver_mailbox_open();
+}
+
+/* Homes and files can be anywhere; what may be touched there, the rights of their owners say. */
+static void paths(void)
+{
+    agent_paths();
+    jail_write("/");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service local = {
+        .name = "local",
+        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC | RIGHT_SETUID,
+        .open = open_tables,
+        .paths = paths,
+        .request = request,
+        .request_limit = DELIVERY_MAX,
+    };
+    return service_main(&local, argc, argv);
+}

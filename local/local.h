@@ -1,0 +1,99 @@
+/* local.h - a recipient on its way through aliases and .forward files to where its mail goes */
+#ifndef LOCAL_LOCAL_H
+#define LOCAL_LOCAL_H
+
+#include "base/hash.h"
+#include "dict/maps.h"
+
+#include "agent.h"
+
+/* Where an entry stands: what it may name depends on it (allow_mail_to_commands, .._files). */
+enum origin { FROM_MESSAGE = 0, FROM_ALIAS = 1, FROM_FORWARD = 2, FROM_INCLUDE = 4 };
+
+/* With whose rights commands are run and files written. uid 0 means: nobody's yet, so
+ * default_privs. Never root. */
+struct rights {
+    uid_t uid;
+    gid_t gid;
+    const char *user, *home, *shell; /* "" while uid is 0 */
+};
+
+/* One address at one level of the expansion; copied on the way down. Strings live as long as the
+ * recipient that the message came for. */
+struct address {
+    unsigned level;
+    const char *address; /* user+ext@domain */
+    const char *local; /* user+ext, folded */
+    const char *user; /* without extension */
+    const char *ext; /* or "" */
+    const char *domain;
+    const char *unmatched; /* the extension that what follows inherits, or "" */
+    const char *owner; /* who forwards: an owner- alias, a user with .forward; "" nobody */
+    const char *sender;
+    const char *delivered; /* for Delivered-To; "" not yet known */
+    enum origin origin;
+    const char *expanded; /* the alias whose value this is, or "" */
+    struct rights rights;
+};
+
+/* One recipient of the request, with all that it leads to. */
+struct local {
+    struct job *job;
+    const struct rcpt *rcpt;
+    struct arena *mem;
+    struct hash *seen; /* what was done already (duplicate_filter_limit) */
+    struct resend *resend; /* messages to other addresses, being made */
+    enum fate fate; /* of all that it led to so far */
+};
+
+/* The tables, opened before the jail. */
+struct local_tables {
+    struct maps *aliases, *mailbox_commands, *mailbox_transports, *fallback_transports;
+};
+extern struct local_tables local_tables;
+
+/* local_recipient.c: alias, .forward, mailbox, and what then. */
+void local_recipient(struct local *l, const struct address *a);
+/* Another address that an expansion led to: here, or back into the queue. */
+void local_address(struct local *l, const struct address *a, const char *address);
+
+/* local_alias.c, local_forward.c, local_include.c: false: nothing there, go on. */
+bool local_alias(struct local *l, struct address *a, const char *name);
+bool local_forward(struct local *l, struct address *a);
+void local_include(struct local *l, const struct address *a, const char *path);
+
+/* local_target.c: the entries of a line of an alias, .forward or :include: file; how many. */
+size_t local_targets(struct local *l, const struct address *a, struct str line);
+
+/* local_command.c, local_file.c, local_mailbox.c */
+void local_command(struct local *l, const struct address *a, const char *command);
+void local_file(struct local *l, const struct address *a, const char *path);
+bool local_mailbox(struct local *l, const struct address *a);
+
+/* local_macro.c: $user, $home, $extension ... in text; what strangers choose has "_" for characters
+ * that filter (if not null) does not have. False, with a warning: it is malformed. */
+bool local_expand(struct local *l, const struct address *a, const char *text, const char *filter,
+                  struct buf *out);
+
+/* local_dedup.c: true the second time. Text as Postfix's duplicate filter: "mailbox user". */
+bool local_seen(struct local *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* local_user.c: accounts. 1: found (strings in mem), 0: no such user, -1: why. */
+int local_user(struct arena *mem, const char *name, struct rights *r, struct why *why);
+int local_user_by_id(struct arena *mem, uid_t uid, struct rights *r, struct why *why);
+/* The rights that commands and files of root's aliases get. */
+int local_default_rights(struct rights *r, struct why *why);
+void local_user_open(void); /* before the jail */
+
+/* local_resend.c: messages back into the queue, one for each sender and Delivered-To. */
+struct resend *resend_new(struct local *l);
+void resend_add(struct resend *r, const struct address *a);
+/* (waits) Hands all in, unless something else must be tried again later anyway. Frees. */
+void resend_end(struct resend **r, bool give_up);
+
+/* local_fate.c: how a part of the work ended. */
+void local_sent(struct local *l, const struct address *a, const char *dsn, const char *text);
+void local_failed(struct local *l, const struct address *a, const struct why *why);
+bool local_trace_only(const struct local *l); /* sendmail -bv: say what would be done */
+
+#endif

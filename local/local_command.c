@@ -1,0 +1,111 @@
+/*
+ * A command that gets the message, run with the rights of who named it.
+ */
+#include "base/clock.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "mail/path.h"
+
+#include "command.h"
+#include "content.h"
+#include "local.h"
+
+enum { PREPEND_LIMIT = 1024 * 1024 };
+
+static bool adds_delivered_to(void)
+{
+    struct str rest = strz(conf.prepend_delivered_header), word;
+
+    while (str_word(&rest, ", \t", &word))
+        if (str_eqz(word, "command"))
+            return true;
+    return false;
+}
+
+static void put_environment(struct local *l, const struct address *a, const struct rights *r,
+                            struct command_env *e)
+{
+    const char *filter = conf.command_expansion_filter;
+    const struct delivery *d = &l->job->d;
+    const struct {
+        const char *name, *value;
+    } outside[] = {
+        {"RECIPIENT", a->address},
+        {"ORIGINAL_RECIPIENT", *l->rcpt->original != 0 ? l->rcpt->original : l->rcpt->address},
+        {"LOCAL", a->local},
+        {"EXTENSION", a->ext},
+        {"DOMAIN", a->domain},
+        {"SENDER", *a->sender != 0 ? a->sender : "MAILER-DAEMON"},
+        {"CLIENT_ADDRESS", d->client_addr},
+        {"CLIENT_HELO", d->client_helo},
+        {"CLIENT_HOSTNAME", d->client_name},
+        {"CLIENT_PROTOCOL", d->client_proto},
+        {"SASL_METHOD", d->sasl_method},
+        {"SASL_SENDER", d->sasl_sender},
+        {"SASL_USERNAME", d->sasl_username},
+    };
+
+    command_env_put(e, "PATH", "/usr/bin:/bin", NULL);
+    command_env_export(e);
+    if (*r->home != 0)
+        command_env_put(e, "HOME", r->home, NULL);
+    command_env_put(e, "USER", r->user, NULL);
+    command_env_put(e, "LOGNAME", r->user, NULL);
+    command_env_put(e, "SHELL", r->shell, NULL);
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        if (*outside[i].value != 0)
+            command_env_put(e, outside[i].name, outside[i].value, filter);
+}
+
+static int run(struct local *l, const struct address *a, const struct rights *r,
+               const char *command, struct why *why)
+{
+    struct command_env env = {.mem = l->mem};
+    struct buf prepend = BUF(PREPEND_LIMIT), dir = BUF(8192);
+    int status;
+
+    content_from_line(&prepend, a->sender, clock_wall());
+    content_prepend(&prepend, a->sender, l->rcpt->original,
+                    adds_delivered_to() ? a->delivered : "");
+    put_environment(l, a, r, &env);
+    local_expand(l, a, conf.command_execution_directory, conf.execution_directory_expansion_filter,
+                 &dir);
+    struct command c = {
+        .argv = command_argv(l->mem, command, conf.local_command_shell),
+        .shown = command,
+        .uid = r->uid,
+        .gid = r->gid,
+        .dir = dir.n > 0 ? dir.p : r->home,
+        .env = env.at,
+        .time_limit = conf.command_time_limit,
+        .prepend = prepend.p,
+        .eol = "\n",
+        .quote_from = true,
+        .blank_at_end = true,
+    };
+    status = command_run(l->job, &c, why);
+    buf_free(&prepend);
+    buf_free(&dir);
+    return status;
+}
+
+void local_command(struct local *l, const struct address *a, const char *command)
+{
+    struct rights rights = a->rights;
+    struct buf text = BUF(8192);
+    struct why why = WHY;
+
+    if (rights.uid == 0 && local_default_rights(&rights, &why) < 0)
+        local_failed(l, a, &why);
+    else if (!local_seen(l, "command %s:%ld %s", rights.home, (long)rights.uid, command)) {
+        bool trace = local_trace_only(l);
+        if (!trace && run(l, a, &rights, command, &why) < 0)
+            local_failed(l, a, &why);
+        else {
+            buf_addf(&text, "%s to command: %s", trace ? "delivers" : "delivered", command);
+            local_sent(l, a, "2.0.0", text.p);
+        }
+    }
+    buf_free(&text);
+    why_free(&why);
+}

@@ -1,0 +1,130 @@
+/*
+ * :include: files, and reading of them and of .forward files line by line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "service/become.h"
+
+#include "local.h"
+#include "local_lines.h"
+
+size_t local_lines(struct local *l, const struct address *a, struct str text)
+{
+    struct str line;
+    size_t n = 0;
+
+    while (str_split(&text, '\n', &line))
+        if (line.n > 0 && line.p[0] != '#')
+            n += local_targets(l, a, line);
+    return n;
+}
+
+static void fail(struct local *l, const struct address *a, const char *code, const char *fmt,
+                 const char *path)
+{
+    struct why why = WHY;
+    struct buf text = BUF(8192);
+
+    buf_addf(&text, "%s%s%s", fmt, path != NULL ? " " : "", path != NULL ? path : "");
+    why_set(&why, code, "%s", text.p);
+    msg_warn("%s", text.p);
+    local_failed(l, a, &why);
+    buf_free(&text);
+    why_free(&why);
+}
+
+static bool propagates(void)
+{
+    struct str rest = strz(conf.propagate_unmatched_extensions), word;
+
+    while (str_word(&rest, ", \t", &word))
+        if (str_eqz(word, "include"))
+            return true;
+    return false;
+}
+
+/* A file that belongs to a user, in an alias of root's: it can do what its owner can, not what the
+ * default user can. */
+static bool take_rights(struct local *l, struct address *a, const struct stat *st, const char *path)
+{
+    struct why why = WHY;
+    struct rights owner;
+    int found;
+
+    if (a->rights.uid != 0 || st->st_uid == 0)
+        return true;
+    found = local_user_by_id(l->mem, st->st_uid, &owner, &why);
+    if (found <= 0)
+        fail(l, a, "4.3.5", "cannot find :include: file owner username:", path);
+    else
+        a->rights = owner;
+    why_free(&why);
+    return found > 0;
+}
+
+/* Opened with the rights that count here; what root's alias names is opened by root. */
+static int open_include(const struct address *a, const char *path, struct why *why)
+{
+    int fd;
+
+    if (a->rights.uid != 0 && become_begin(a->rights.uid, a->rights.gid, why) < 0)
+        return -1;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        why_errno(why, "4.3.5", "cannot open include file %s", path);
+    if (a->rights.uid != 0)
+        become_end();
+    return fd;
+}
+
+static void include(struct local *l, struct address *a, const char *path)
+{
+    struct buf text = BUF((size_t)conf.include_size_limit);
+    struct why why = WHY;
+    int fd = open_include(a, path, &why);
+
+    if (fd < 0 || file_read_fd(fd, &text) < 0 || text.full) {
+        if (why.code[0] == 0)
+            why_set(&why, "4.3.5", "error reading :include: file %s: %s", path,
+                    text.full ? "too large" : strerror(errno));
+        msg_warn("%s", why_text(&why));
+        local_failed(l, a, &why);
+    } else
+        local_lines(l, a, buf_str(&text));
+    if (fd >= 0)
+        close(fd);
+    buf_free(&text);
+    why_free(&why);
+}
+
+void local_include(struct local *l, const struct address *from, const char *path)
+{
+    struct address a = *from;
+    struct stat st;
+
+    if (local_seen(l, "include %ld %s", (long)a.rights.uid, path))
+        return;
+    if (path[0] != '/')
+        fail(l, &a, "5.3.5", ":include: uses a relative path:", path);
+    else if (stat(path, &st) < 0)
+        fail(l, &a, "4.3.5", "unable to lookup :include: file", path);
+    else if (!S_ISREG(st.st_mode))
+        fail(l, &a, "5.3.5", ":include: file is not a regular file:", path);
+    else if ((st.st_mode & S_IWOTH) != 0)
+        fail(l, &a, "5.3.5", ":include: file is world writable:", path);
+    else if (take_rights(l, &a, &st, path)) {
+        a.origin = FROM_INCLUDE;
+        if (*a.owner == 0)
+            a.owner = a.address;
+        if (!propagates())
+            a.unmatched = "";
+        include(l, &a, path);
+    }
+}

@@ -1,0 +1,117 @@
+/*
+ * The entries of an alias, a .forward line or an :include: line: address, |command, /file, ~/file,
+ * :include:/file.
+ */
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "dict/alias_text.h"
+#include "mail/addr_list.h"
+
+#include "local.h"
+
+enum { ITEM_LIMIT = 1024 * 1024, TOKENS = 10000 };
+
+static bool allowed(const char *parameter, enum origin origin)
+{
+    const char *name = origin == FROM_ALIAS     ? "alias"
+                       : origin == FROM_FORWARD ? "forward"
+                                                : "include";
+    struct str rest = strz(parameter), word;
+
+    while (str_word(&rest, ", \t", &word))
+        if (str_eqz(word, name))
+            return true;
+    return false;
+}
+
+static void fail(struct local *l, const struct address *a, const char *code, const char *text)
+{
+    struct why why = WHY;
+
+    why_set(&why, code, "%s", text);
+    local_failed(l, a, &why);
+    why_free(&why);
+}
+
+static void to_file(struct local *l, const struct address *a, const char *path)
+{
+    if (allowed(conf.allow_mail_to_files, a->origin))
+        local_file(l, a, path);
+    else
+        fail(l, a, "5.7.1", "mail to file is restricted");
+}
+
+static void to_home_file(struct local *l, const struct address *a, const char *path)
+{
+    struct buf full = BUF(ITEM_LIMIT);
+
+    if (a->rights.uid == 0 || *a->rights.home != '/') {
+        msg_warn("unknown home directory for: %s", path);
+        fail(l, a, "5.3.5", "mail system configuration error");
+    } else {
+        buf_addf(&full, "%s%s", a->rights.home, path + 1);
+        to_file(l, a, full.p);
+    }
+    buf_free(&full);
+}
+
+static void to_command(struct local *l, const struct address *a, const char *command)
+{
+    if (allowed(conf.allow_mail_to_commands, a->origin))
+        local_command(l, a, command + strspn(command, " \t"));
+    else
+        fail(l, a, "5.7.1", "mail to command is restricted");
+}
+
+static void to_addresses(struct local *l, const struct address *a, struct str raw)
+{
+    struct arena *mem = arena_new(l->mem);
+    struct addr_list list;
+    struct buf address = BUF(ITEM_LIMIT);
+
+    addr_list_parse(mem, raw, TOKENS, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        if (list.at[i].kind != ADDR_MAILBOX)
+            continue;
+        buf_clear(&address);
+        addr_internal(&list.at[i], &address);
+        local_address(l, a, address.p);
+    }
+    buf_free(&address);
+    arena_free(&mem);
+}
+
+static void to_target(struct local *l, const struct address *a, struct str raw, const char *item)
+{
+    if (item[0] == '|')
+        to_command(l, a, item + 1);
+    else if (item[0] == '/')
+        to_file(l, a, item);
+    else if (item[0] == '~' && item[1] == '/')
+        to_home_file(l, a, item);
+    else if (strncmp(item, ":include:", 9) == 0)
+        local_include(l, a, item + 9 + strspn(item + 9, " \t"));
+    else
+        to_addresses(l, a, raw);
+}
+
+size_t local_targets(struct local *l, const struct address *a, struct str line)
+{
+    struct buf item = BUF(ITEM_LIMIT);
+    struct str start = line;
+    size_t n = 0;
+
+    while (alias_item(&line, &item)) {
+        struct str raw = {start.p, (size_t)(line.p - start.p)};
+        if (raw.n > 0 && raw.p[raw.n - 1] == ',' && line.n + raw.n <= start.n)
+            raw.n--;
+        start = line;
+        if (item.n == 0)
+            continue;
+        to_target(l, a, raw, item.p);
+        n++;
+    }
+    buf_free(&item);
+    return n;
+}

@@ -1,0 +1,219 @@
+#include "mbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "task/task.h"
+
+enum { BLOCK = 64 * 1024 };
+
+struct mbox {
+    int fd;
+    char *dot_locked; /* the path, if the dot lock is ours */
+    bool regular;
+    bool line_start; /* the next byte begins a line */
+    off_t start;
+    int64_t size_limit, size;
+    int error; /* the first one, sticks */
+    struct buf out;
+};
+
+/* The status that an error of the file means. */
+static const char *code_of(int error)
+{
+    switch (error) {
+    case EDQUOT:
+    case EFBIG:
+        return "5.2.2";
+    case ENOSPC:
+        return "4.3.1";
+    default:
+        return "4.2.0";
+    }
+}
+
+static int fail(int error, const char *what, const char *path, struct why *why)
+{
+    errno = error;
+    return why_errno(why, code_of(error), "%s %s", what, path);
+}
+
+static int open_file(const char *path)
+{
+    int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    struct stat link;
+    int fd = open(path, flags | O_CREAT | O_NOFOLLOW, 0600);
+
+    /* A link that root made leads where root wants it. */
+    if (fd < 0 && errno == ELOOP && lstat(path, &link) == 0 && link.st_uid == 0)
+        fd = open(path, flags);
+    if (fd < 0 && errno == EINVAL)
+        fd = open(path, (flags & ~O_RDWR) | O_WRONLY | O_NOFOLLOW);
+    return fd;
+}
+
+static int check_file(struct mbox *m, const char *path, const struct mbox_rules *r, struct why *why)
+{
+    struct stat st;
+
+    if (fstat(m->fd, &st) < 0)
+        return fail(errno, "fstat", path, why);
+    m->regular = S_ISREG(st.st_mode);
+    if (!m->regular && (!r->any_file || S_ISDIR(st.st_mode)))
+        return why_set(why, "5.2.0", "destination %s is not a regular file", path);
+    if (m->regular && st.st_nlink != 1)
+        return why_set(why, "4.2.0", "destination %s has %ld links", path, (long)st.st_nlink);
+    if (r->any_file && m->regular && (st.st_mode & 0111) != 0)
+        return why_set(why, "5.7.1", "file is executable");
+    if (m->regular && st.st_size == 0 && r->give_to != NULL && st.st_uid == geteuid() &&
+        st.st_uid != *r->give_to) {
+        if (fchown(m->fd, *r->give_to, *r->give_to_group) < 0)
+            return fail(errno, "fchown", path, why);
+        st.st_uid = *r->give_to;
+    }
+    if (m->regular && r->owner != NULL && st.st_uid != *r->owner)
+        return why_set(why, "4.2.0", "destination %s is not owned by recipient", path);
+    return 0;
+}
+
+enum lock { LOCK_FCNTL, LOCK_FLOCK, LOCK_DOT };
+
+static int try_lock(struct mbox *m, const char *path, enum lock how)
+{
+    if (how == LOCK_FCNTL)
+        return lock_try_fcntl(m->fd, true);
+    if (how == LOCK_FLOCK)
+        return lock_try_flock(m->fd, true);
+    if (lock_try_dot(path, (int)conf.stale_lock_time) < 0)
+        return -1;
+    m->dot_locked = mem_dupz(path);
+    return 0;
+}
+
+static int take_lock(struct mbox *m, const char *path, enum lock how, struct why *why)
+{
+    for (int64_t left = conf.deliver_lock_attempts; try_lock(m, path, how) < 0;) {
+        if (errno != EAGAIN && errno != EACCES && errno != EEXIST)
+            return fail(errno, how == LOCK_DOT ? "create lock file for" : "lock", path, why);
+        if (--left <= 0 ||
+            task_sleep(task_now() + conf.deliver_lock_delay * 1000) == WAIT_CANCELLED)
+            return why_set(why, "4.2.0", "unable to lock for exclusive access: %s", path);
+    }
+    return 0;
+}
+
+/* The dot lock first: it is the one that others may hold for long. */
+static int take_locks(struct mbox *m, const char *path, const char *locks, struct why *why)
+{
+    bool wanted[3] = {false};
+    struct str rest = strz(locks), word;
+
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        wanted[LOCK_FCNTL] |= str_eqz(word, "fcntl");
+        wanted[LOCK_FLOCK] |= str_eqz(word, "flock");
+        wanted[LOCK_DOT] |= str_eqz(word, "dotlock");
+    }
+    for (int how = LOCK_DOT; how >= LOCK_FCNTL; how--)
+        if (wanted[how] && take_lock(m, path, (enum lock)how, why) < 0)
+            return -1;
+    return 0;
+}
+
+static void release(struct mbox **mbox)
+{
+    struct mbox *m = *mbox;
+
+    *mbox = NULL;
+    if (m->dot_locked != NULL)
+        lock_release_dot(m->dot_locked);
+    if (m->fd >= 0)
+        close(m->fd); /* and with it the other locks */
+    buf_free(&m->out);
+    free(m->dot_locked);
+    free(m);
+}
+
+struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct why *why)
+{
+    struct mbox *m = mem_new(sizeof *m);
+
+    *m = (struct mbox){.out = BUF(2 * BLOCK), .line_start = true, .size_limit = rules->size_limit};
+    m->fd = open_file(path);
+    if (m->fd < 0)
+        fail(errno, "open file", path, why);
+    if (m->fd < 0 || check_file(m, path, rules, why) < 0 ||
+        (m->regular && take_locks(m, path, rules->locks, why) < 0)) {
+        release(&m);
+        return NULL;
+    }
+    m->start = m->regular ? lseek(m->fd, 0, SEEK_END) : 0;
+    m->size = m->start;
+    return m;
+}
+
+static void flush(struct mbox *m)
+{
+    if (m->error == 0 && m->out.n > 0) {
+        m->size += (int64_t)m->out.n;
+        if (m->regular && m->size_limit > 0 && m->size > m->size_limit)
+            m->error = EFBIG;
+        else if (file_write_all(m->fd, m->out.p, m->out.n) < 0)
+            m->error = errno;
+    }
+    buf_clear(&m->out);
+}
+
+void mbox_put_raw(struct mbox *m, struct str bytes)
+{
+    while (bytes.n > 0) {
+        size_t n = bytes.n < BLOCK ? bytes.n : BLOCK;
+        buf_add(&m->out, str_upto(bytes, n));
+        m->line_start = bytes.p[n - 1] == '\n';
+        bytes = str_from(bytes, n);
+        if (m->out.n >= BLOCK)
+            flush(m);
+    }
+}
+
+/* Pieces begin a line or continue one; a line end is at the end of a piece only. */
+void mbox_put(struct mbox *m, struct str bytes)
+{
+    if (m->line_start && str_starts(bytes, STR("From ")))
+        mbox_put_raw(m, STR(">"));
+    mbox_put_raw(m, bytes);
+}
+
+int mbox_commit(struct mbox **mbox, struct why *why)
+{
+    struct mbox *m = *mbox;
+    int error;
+
+    mbox_put_raw(m, m->line_start ? STR("\n") : STR("\n\n"));
+    flush(m);
+    if (m->error == 0 && m->regular && task_fsync(m->fd) < 0)
+        m->error = errno;
+    error = m->error;
+    if (error != 0) {
+        mbox_abort(mbox);
+        return fail(error, "write", "message", why);
+    }
+    release(mbox);
+    return 0;
+}
+
+void mbox_abort(struct mbox **mbox)
+{
+    struct mbox *m = *mbox;
+
+    if (m == NULL)
+        return;
+    if (m->regular && ftruncate(m->fd, m->start) == 0)
+        task_fsync(m->fd);
+    release(mbox);
+}

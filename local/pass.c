@@ -1,0 +1,74 @@
+#include "pass.h"
+
+#include "base/hash.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "ipc/proto.h"
+
+/* Channels by transport: as many as main.cf names. */
+static struct hash *channels;
+
+static struct channel *channel_to(struct str transport)
+{
+    struct buf path = BUF(1024);
+    struct channel *c;
+
+    if (channels == NULL)
+        channels = hash_new();
+    c = hash_find(channels, transport);
+    if (c == NULL) {
+        buf_addz(&path, "private/");
+        buf_add(&path, transport);
+        c = channel_new(path.p, 0);
+        hash_put(channels, transport, c);
+        buf_free(&path);
+    }
+    return c;
+}
+
+static enum fate ask(struct channel *c, const struct delivery *d, struct why *why)
+{
+    struct attrs request = ATTRS(DELIVERY_MAX), answer = ATTRS(65536);
+    struct delivery_result result = {.fates = BUF(1), .why = WHY};
+    enum fate fate = FATE_LATER;
+
+    attrs_putz(&request, A_REQUEST, REQUEST_DELIVER);
+    delivery_encode(d, &request);
+    if (channel_call(c, &request, &answer, 0, why) == 0) {
+        if (delivery_read_answer(&answer, &result, 1) < 0)
+            why_set(why, "4.3.0", "malformed answer");
+        else
+            fate = (enum fate)result.fates.p[0];
+    }
+    delivery_result_free(&result);
+    attrs_free(&request);
+    attrs_free(&answer);
+    return fate;
+}
+
+enum fate pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
+                  const char *sender)
+{
+    const char *colon = strchr(transport, ':');
+    const char *at = strrchr(rcpt->address, '@');
+    struct str name = {transport, colon == NULL ? strlen(transport) : (size_t)(colon - transport)};
+    struct rcpt passed = *rcpt;
+    struct delivery d = job->d;
+    struct why why = WHY;
+    enum fate fate;
+
+    passed.at = 0; /* marked here, when all that the recipient led to is known */
+    d.rcpts = &passed;
+    d.nrcpts = 1;
+    d.sender = sender;
+    d.nexthop = colon != NULL && colon[1] != 0 ? colon + 1 : at != NULL ? at + 1 : conf.myhostname;
+    fate = ask(channel_to(name), &d, &why);
+    if (why.code[0] != 0) {
+        why_in(&why, "transport %.*s", (int)name.n, name.p);
+        fate = outcome_say_failed(&job->outcome, rcpt, &why);
+    }
+    why_free(&why);
+    return fate;
+}

@@ -1,0 +1,221 @@
+#include "pipe_argv.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "conf/conf_expand.h"
+#include "dict/addr_find.h"
+#include "mail/path.h"
+
+enum { ARGUMENT_LIMIT = 64 * 1024 };
+
+static void parse_flags(struct pipe_args *p, const char *letters)
+{
+    static const char known[] = "BDFORXhuq.>";
+
+    for (; *letters != 0; letters++) {
+        const char *at = strchr(known, *letters);
+        if (at == NULL)
+            msg_fatal("unknown flag: %c", *letters);
+        p->flags |= 1u << (at - known);
+    }
+}
+
+/* "user" or "user:group", names or numbers; never root, nor who owns the queue. */
+static void parse_user(struct pipe_args *p, const char *text)
+{
+    struct buf user = BUF(200);
+    const char *colon = strchr(text, ':');
+    const struct passwd *pw;
+    const struct group *gr;
+    uint32_t id;
+
+    buf_add(&user, (struct str){text, colon != NULL ? (size_t)(colon - text) : strlen(text)});
+    pw = num_parse_u32(buf_str(&user), 0, UINT32_MAX - 1, &id) ? getpwuid(id) : getpwnam(user.p);
+    if (pw == NULL)
+        msg_fatal("%s: unknown username", user.p);
+    p->uid = pw->pw_uid;
+    p->gid = pw->pw_gid;
+    pw = getpwnam(conf.mail_owner);
+    if (p->uid == 0 || (geteuid() == 0 && pw != NULL && p->uid == pw->pw_uid))
+        msg_fatal("user= command-line attribute specifies %s user",
+                  p->uid == 0 ? "root" : "mail system owner");
+    if (colon != NULL && colon[1] != 0) {
+        gr = num_parse_u32(strz(colon + 1), 0, UINT32_MAX - 1, &id) ? getgrgid(id)
+                                                                    : getgrnam(colon + 1);
+        if (gr == NULL)
+            msg_fatal("%s: unknown group", colon + 1);
+        p->gid = gr->gr_gid;
+    }
+    if (p->gid == 0)
+        msg_fatal("user= command-line attribute specifies privileged group");
+    buf_free(&user);
+}
+
+static const char *line_end(const char *text)
+{
+    return strcmp(text, "\\r\\n") == 0 ? "\r\n" : strcmp(text, "\\n") == 0 ? "\n" : text;
+}
+
+static bool parse_one(struct pipe_args *p, const char *arg)
+{
+    const char *equals = strchr(arg, '=');
+    struct str name = {arg, equals != NULL ? (size_t)(equals - arg) : 0};
+    const char *value = equals != NULL ? equals + 1 : "";
+
+    if (str_eqz(name, "flags"))
+        parse_flags(p, value);
+    else if (str_eqz(name, "user"))
+        parse_user(p, value);
+    else if (str_eqz(name, "directory"))
+        p->directory = value;
+    else if (str_eqz(name, "eol"))
+        p->eol = line_end(value);
+    else if (str_eqz(name, "null_sender"))
+        p->null_sender = value;
+    else if (str_eqz(name, "size"))
+        return num_parse(strz(value), 0, INT64_MAX, &p->size_limit);
+    else
+        return false;
+    return true;
+}
+
+void pipe_args_parse(struct pipe_args *p, int argc, char **argv)
+{
+    *p = (struct pipe_args){.directory = "", .eol = "\n", .null_sender = "MAILER-DAEMON"};
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "argv=", 5) == 0) {
+            argv[i] += 5;
+            p->argv = (const char *const *)(argv + i);
+            break;
+        }
+        if (!parse_one(p, argv[i]))
+            msg_fatal("unknown attribute: %s", argv[i]);
+    }
+    if (p->argv == NULL || p->argv[0][0] == 0)
+        msg_fatal("missing argv= command-line attribute");
+    if (p->uid == 0)
+        msg_fatal("missing user= command-line attribute");
+}
+
+/* One argument on its way, for one recipient. */
+struct argument {
+    const struct pipe_args *p;
+    const struct delivery *d;
+    const struct rcpt *rcpt;
+    struct arena *mem;
+    bool per_recipient; /* it named something that each recipient has its own of */
+    bool unknown;
+};
+
+static const char *address_of(const struct argument *x, const char *address)
+{
+    struct buf text = BUF(ARGUMENT_LIMIT);
+    const char *result;
+
+    if ((x->p->flags & PIPE_QUOTE) != 0)
+        path_quote(strz(address), &text);
+    else
+        buf_addz(&text, address);
+    ptrdiff_t at = str_rfind(buf_str(&text), '@');
+    size_t local = at < 0 ? text.n : (size_t)at;
+    if ((x->p->flags & PIPE_FOLD_USER) != 0)
+        str_lower(text.p, local);
+    if ((x->p->flags & PIPE_FOLD_DOMAIN) != 0)
+        str_lower(text.p + local, text.n - local);
+    result = arena_strz(x->mem, buf_str(&text));
+    buf_free(&text);
+    return result;
+}
+
+static const char *part_of(const struct argument *x, struct str name)
+{
+    const char *address = address_of(x, x->rcpt->address);
+    struct str local = path_local(strz(address));
+    size_t user = addr_user_length(local);
+
+    if (str_eqz(name, "recipient"))
+        return address;
+    if (str_eqz(name, "original_recipient"))
+        return address_of(x, *x->rcpt->original != 0 ? x->rcpt->original : x->rcpt->address);
+    if (str_eqz(name, "mailbox"))
+        return arena_strz(x->mem, local);
+    if (str_eqz(name, "user"))
+        return arena_strz(x->mem, str_upto(local, user));
+    if (str_eqz(name, "extension"))
+        return arena_strz(x->mem, str_from(local, user < local.n ? user + 1 : user));
+    if (str_eqz(name, "domain"))
+        return arena_strz(x->mem, path_domain(strz(address)));
+    return NULL;
+}
+
+static const char *find(struct str name, void *arg)
+{
+    struct argument *x = arg;
+    const struct delivery *d = x->d;
+    const struct {
+        const char *name, *value;
+    } once[] = {
+        {"sender", *d->sender != 0 ? d->sender : x->p->null_sender},
+        {"nexthop", d->nexthop},
+        {"queue_id", d->queue_id},
+        {"client_address", d->client_addr},
+        {"client_helo", d->client_helo},
+        {"client_hostname", d->client_name},
+        {"client_port", d->client_port},
+        {"client_protocol", d->client_proto},
+        {"sasl_method", d->sasl_method},
+        {"sasl_sender", d->sasl_sender},
+        {"sasl_username", d->sasl_username},
+    };
+    const char *value;
+
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        if (str_eqz(name, once[i].name))
+            return i == 0 ? address_of(x, once[i].value) : once[i].value;
+    if (str_eqz(name, "size"))
+        return arena_printf(x->mem, "%lld", (long long)d->content_size);
+    value = part_of(x, name);
+    x->per_recipient |= value != NULL;
+    x->unknown |= value == NULL;
+    return value;
+}
+
+static int expand(struct argument *x, const char *text, const char **out, struct why *why)
+{
+    struct buf value = BUF(ARGUMENT_LIMIT);
+    int status = conf_expand_text(strz(text), 0, find, x, &value, why);
+
+    if (status == 0 && x->unknown)
+        status = why_set(why, "4.3.5", "unknown macro in argument: %s", text);
+    *out = arena_strz(x->mem, buf_str(&value));
+    buf_free(&value);
+    return status;
+}
+
+const char **pipe_argv(const struct pipe_args *p, const struct delivery *d, struct arena *mem,
+                       struct why *why)
+{
+    size_t words = 0, n = 0;
+
+    while (p->argv[words] != NULL)
+        words++;
+    const char **argv = arena_array(mem, words * (d->nrcpts > 0 ? d->nrcpts : 1) + 1, sizeof *argv);
+    for (size_t i = 0; i < words; i++) {
+        struct argument x = {p, d, &d->rcpts[0], mem, false, false};
+        if (expand(&x, p->argv[i], &argv[n++], why) < 0)
+            return NULL;
+        for (size_t j = 1; x.per_recipient && j < d->nrcpts; j++) {
+            x.rcpt = &d->rcpts[j];
+            if (expand(&x, p->argv[i], &argv[n++], why) < 0)
+                return NULL;
+        }
+    }
+    return argv;
+}

@@ -1,0 +1,181 @@
+/*
+ * NAME
+ *
+ * virtual - mail for the mailboxes of domains whose users have no account
+ *
+ * DESCRIPTION
+ *
+ * virtual_mailbox_maps tells the mailbox of an address (below virtual_mailbox_base), and
+ * virtual_uid_maps and virtual_gid_maps whose it is. A name that ends in "/" is a Maildir, kept by
+ * the mail store; any other an mbox file. Addresses are looked up as everywhere: whole, without
+ * extension, "@domain". There are no aliases, commands or files: cleanup has replaced what
+ * virtual_alias_maps knows.
+ *
+ * SECURITY
+ *
+ * Stays root to act as each mailbox's owner, and only below virtual_mailbox_base; a uid under
+ * virtual_minimum_uid is refused, and root always. No network, no commands.
+ *
+ * SEE ALSO
+ *
+ * qmgr(8), local(8), postconf(5)
+ */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "route/classes.h"
+#include "service/jail.h"
+#include "service/service.h"
+
+#include "deliver_mailbox.h"
+
+enum { PATH_LIMIT = 8192 };
+
+static struct {
+    struct maps *mailboxes, *uids, *gids;
+} state;
+
+static int wrong(struct why *why)
+{
+    return why_set(why, "4.3.5", "mail system configuration error");
+}
+
+/* The number that a table has for the recipient. */
+static int find_id(struct maps *m, const char *rcpt, int64_t low, const char *what, uint32_t *id,
+                   struct why *why)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    enum dict_answer answer = route_find(m, rcpt, &value, NULL, why);
+    int status = answer == DICT_FOUND ? 0 : -1;
+
+    if (answer == DICT_NONE) {
+        msg_warn("recipient %s: not found in %s", rcpt, maps_parameter(m));
+        status = wrong(why);
+    } else if (answer == DICT_FOUND &&
+               !num_parse_u32(buf_str(&value), (uint32_t)low, UINT32_MAX - 1, id)) {
+        msg_warn("recipient %s: bad %s %s in %s", rcpt, what, value.p, maps_parameter(m));
+        status = wrong(why);
+    }
+    buf_free(&value);
+    return status;
+}
+
+/* The mailbox and its owner. A path that climbs out of the base is a mistake of the table. */
+static int find_target(const char *rcpt, struct buf *path, struct mailbox_target *t,
+                       struct why *why)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    enum dict_answer answer = route_find(state.mailboxes, rcpt, &value, NULL, why);
+    uint32_t uid = 0, gid = 0;
+    int status = -1;
+
+    if (answer == DICT_NONE)
+        why_set(why, "5.1.1", "unknown user: \"%s\"", rcpt);
+    if (answer != DICT_FOUND) {
+        buf_free(&value);
+        return -1;
+    }
+    buf_addf(path, "%s%s%s", conf.virtual_mailbox_base, *conf.virtual_mailbox_base ? "/" : "",
+             value.p);
+    buf_free(&value);
+    if (path->full || path->p[0] != '/' || str_search(buf_str(path), STR("/../")) >= 0) {
+        msg_warn("recipient %s: bad mailbox path in %s: %s", rcpt, maps_parameter(state.mailboxes),
+                 path->p);
+        return wrong(why);
+    }
+    if (find_id(state.uids, rcpt, conf.virtual_minimum_uid, "uid", &uid, why) == 0 &&
+        find_id(state.gids, rcpt, 1, "gid", &gid, why) == 0)
+        status = 0;
+    t->path = path->p;
+    t->uid = uid;
+    t->gid = gid;
+    return status;
+}
+
+static void deliver_to(struct job *job, size_t i)
+{
+    const struct rcpt *rcpt = &job->d.rcpts[i];
+    struct buf path = BUF(PATH_LIMIT);
+    struct why why = WHY;
+    struct mailbox_target t = {
+        .original = rcpt->original,
+        .delivered = rcpt->address,
+        .size_limit = conf.virtual_mailbox_limit,
+        .locks = conf.virtual_mailbox_lock,
+        .check_owner = conf.strict_mailbox_ownership,
+    };
+    int status = find_target(rcpt->address, &path, &t, &why);
+    bool maildir = path.n > 0 && path.p[path.n - 1] == '/';
+
+    if (status == 0 && (job->d.flags & DELIVERY_TRACE_ONLY) == 0)
+        status = maildir ? deliver_maildir(job, &t, &why) : deliver_mbox(job, &t, &why);
+    if (status < 0)
+        outcome_failed(&job->outcome, i, &why);
+    else if ((job->d.flags & DELIVERY_TRACE_ONLY) != 0)
+        outcome_sent(&job->outcome, i, "2.0.0",
+                     maildir ? "delivers to maildir" : "delivers to mailbox");
+    else
+        outcome_sent(&job->outcome, i, "2.0.0",
+                     maildir ? "delivered to maildir" : "delivered to mailbox");
+    buf_free(&path);
+    why_free(&why);
+}
+
+static void deliver(struct job *job)
+{
+    for (size_t i = 0; i < job->d.nrcpts; i++)
+        deliver_to(job, i);
+}
+
+static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+{
+    agent_serve(ask, answer, mem, service_name(), deliver);
+}
+
+static void open_tables(void)
+{
+    if (*conf.virtual_mailbox_base != 0 && *conf.virtual_mailbox_base != '/')
+        msg_fatal("do not specify relative pathname: virtual_mailbox_base = %s",
+                  conf.virtual_mailbox_base);
+    classes_open();
+    /* What is from the network must not choose a path or a uid by $1. */
+    unsigned flags = DICT_FOLD | DICT_HOSTILE_KEY;
+    state.mailboxes = maps_open("virtual_mailbox_maps", conf.virtual_mailbox_maps, flags);
+    state.uids = maps_open("virtual_uid_maps", conf.virtual_uid_maps, flags);
+    state.gids = maps_open("virtual_gid_maps", conf.virtual_gid_maps, flags);
+    deliver_mailbox_open();
+}
+
+/* The base, or as much of it as exists: the rest is made with the first mailbox. */
+static void paths(void)
+{
+    struct buf base = BUF(PATH_LIMIT);
+
+    agent_paths();
+    buf_addz(&base, *conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/");
+    while (access(base.p, F_OK) < 0 && str_rfind(buf_str(&base), '/') > 0)
+        buf_cut(&base, (size_t)str_rfind(buf_str(&base), '/'));
+    jail_write(access(base.p, F_OK) < 0 ? "/" : base.p);
+    jail_read_tables(conf.virtual_mailbox_maps);
+    jail_read_tables(conf.virtual_uid_maps);
+    jail_read_tables(conf.virtual_gid_maps);
+    buf_free(&base);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service virtual = {
+        .name = "virtual",
+        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_SETUID,
+        .open = open_tables,
+        .paths = paths,
+        .request = request,
+        .request_limit = DELIVERY_MAX,
+    };
+    return service_main(&virtual, argc, argv);
+}
