@@ -240,16 +240,13 @@ static enum verdict apply(struct check *k, const struct restriction *r, enum dic
                           const struct buf *value, const char *subject, const char *class,
                           const struct why *why)
 {
-    struct buf external = BUF(4096);
-    enum verdict v = VERDICT_DUNNO;
-
-    path_quote(strz(subject), &external);
-    if (answer == DICT_FAILED)
-        v = check_failed(k, external.p, why);
-    else if (answer == DICT_FOUND)
-        v = access_action(k, value->p, external.p, class, r->arg);
-    buf_free(&external);
-    return v;
+    if (answer == DICT_FAILED) {
+        msg_warn("%s", why_text(why));
+        return check_deny_subject(k, 451, "4.3.5", subject, class, "Server configuration error");
+    }
+    if (answer == DICT_NONE)
+        return VERDICT_DUNNO;
+    return access_action(k, value->p, subject, class, r->arg);
 }
 
 static enum verdict client_access(struct check *k, const struct restriction *r, const char *name)
@@ -299,7 +296,7 @@ enum verdict check_helo_access(struct check *k, const struct restriction *r)
 static enum verdict mail_access(struct check *k, const struct restriction *r, const char *address,
                                 const char *class)
 {
-    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct buf value = BUF(DICT_VALUE_LIMIT), external = BUF(4096);
     struct why why = WHY;
     unsigned parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT;
     enum dict_answer answer;
@@ -309,7 +306,9 @@ static enum verdict mail_access(struct check *k, const struct restriction *r, co
         answer = addr_find(r->table, address, parts, NULL, &value, NULL, &why);
     else
         answer = maps_find(r->table, conf.smtpd_null_access_lookup_key, &value, &why);
-    enum verdict v = apply(k, r, answer, &value, address, class, &why);
+    path_quote(strz(address), &external);
+    enum verdict v = apply(k, r, answer, &value, external.p, class, &why);
+    buf_free(&external);
     buf_free(&value);
     why_free(&why);
     return v;

@@ -303,13 +303,20 @@ enum verdict check_text(struct check *k, const char *text)
 static enum verdict go(struct smtpd *s, const struct restrictions *list, const char *subject,
                        const char *class, const char *rcpt)
 {
-    struct buf external = BUF(4096);
-    struct check k = {.s = s, .class = class, .rcpt = rcpt};
+    struct check k = {.s = s, .subject = subject, .class = class, .rcpt = rcpt};
 
-    s->denial.code = 0;
-    path_quote(strz(subject), &external);
-    k.subject = external.p;
-    enum verdict v = go_through(&k, list);
+    s->denial.code = s->defer_if_reject.code = 0;
+    return go_through(&k, list);
+}
+
+/* A list about an address, which is shown in its external form. */
+static enum verdict go_address(struct smtpd *s, const struct restrictions *list,
+                               const char *address, const char *class, const char *rcpt)
+{
+    struct buf external = BUF(4096);
+
+    path_quote(strz(address), &external);
+    enum verdict v = go(s, list, external.p, class, rcpt);
     buf_free(&external);
     return v;
 }
@@ -341,7 +348,7 @@ static int reject_unlisted_sender(struct smtpd *s)
 
 int smtpd_check_mail(struct smtpd *s)
 {
-    if (go(s, &lists.sender, s->mail->sender, "Sender address", NULL) == VERDICT_REJECT)
+    if (go_address(s, &lists.sender, s->mail->sender, "Sender address", NULL) == VERDICT_REJECT)
         return -1;
     return reject_unlisted_sender(s);
 }
@@ -350,12 +357,14 @@ int smtpd_check_mail(struct smtpd *s)
 static int delayed(struct smtpd *s, const char *rcpt)
 {
     const struct {
+        enum verdict (*go)(struct smtpd *s, const struct restrictions *list, const char *subject,
+                           const char *class, const char *rcpt);
         const struct restrictions *list;
         const char *subject, *class;
     } earlier[] = {
-        {&lists.client, s->namaddr, "Client host"},
-        {&lists.helo, s->helo, "Helo command"},
-        {&lists.sender, s->mail != NULL ? s->mail->sender : NULL, "Sender address"},
+        {go, &lists.client, s->namaddr, "Client host"},
+        {go, &lists.helo, s->helo, "Helo command"},
+        {go_address, &lists.sender, s->mail != NULL ? s->mail->sender : NULL, "Sender address"},
     };
     if (!conf.smtpd_delay_reject)
         return 0;
@@ -375,8 +384,8 @@ int smtpd_check_rcpt(struct smtpd *s, const char *rcpt)
     static const char class[] = "Recipient address";
 
     s->rcpt_checked = false;
-    if (delayed(s, rcpt) < 0 || go(s, first, rcpt, class, rcpt) == VERDICT_REJECT ||
-        go(s, second, rcpt, class, rcpt) == VERDICT_REJECT)
+    if (delayed(s, rcpt) < 0 || go_address(s, first, rcpt, class, rcpt) == VERDICT_REJECT ||
+        go_address(s, second, rcpt, class, rcpt) == VERDICT_REJECT)
         return -1;
     if (s->defer_if_permit.code != 0) {
         copy_denial(&s->denial, &s->defer_if_permit);

@@ -168,7 +168,8 @@ enum verdict check_reject_invalid_helo(struct check *k, const struct restriction
     (void)r;
     if (helo.n == 0 || domain_valid(helo) || domain_is_literal(helo, NULL))
         return VERDICT_DUNNO;
-    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "Invalid name");
+    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2",
+                     helo.p[0] == '[' ? "invalid ip address" : "Invalid name");
 }
 
 enum verdict check_reject_non_fqdn_helo(struct check *k, const struct restriction *r)

@@ -108,9 +108,9 @@ enum verdict check_defer_unauth_destination(struct check *k, const struct restri
 
 /* ---- existence ---- */
 
-static enum verdict unlisted(struct check *k, const char *address, const char *class,
-                             const char *dsn)
+static enum verdict unlisted(struct check *k, const char *address, bool sender)
 {
+    const char *class = sender ? sender_class : rcpt_class;
     struct route r = ROUTE;
     struct why why = WHY;
     int code = 550;
@@ -121,7 +121,11 @@ static enum verdict unlisted(struct check *k, const char *address, const char *c
         if (answer == DICT_FAILED)
             v = check_failed(k, address, &why);
         else if (answer == DICT_NONE)
-            v = deny(k, code, dsn != NULL ? dsn : why.code, address, class, why_text(&why));
+            v = deny(k, code,
+                     !sender                          ? why.code
+                     : r.class == CLASS_VIRTUAL_ALIAS ? "5.1.7"
+                                                      : "5.1.0",
+                     address, class, why_text(&why));
     }
     route_free(&r);
     why_free(&why);
@@ -134,7 +138,7 @@ enum verdict check_reject_unlisted_recipient(struct check *k, const struct restr
     if (k->rcpt == NULL)
         return VERDICT_DUNNO;
     k->s->rcpt_checked = true;
-    return unlisted(k, k->rcpt, rcpt_class, NULL);
+    return unlisted(k, k->rcpt, false);
 }
 
 enum verdict check_reject_unlisted_sender(struct check *k, const struct restriction *r)
@@ -145,7 +149,7 @@ enum verdict check_reject_unlisted_sender(struct check *k, const struct restrict
     if (m == NULL || m->sender[0] == 0)
         return VERDICT_DUNNO;
     k->s->sender_checked = true;
-    return unlisted(k, m->sender, sender_class, "5.1.0");
+    return unlisted(k, m->sender, true);
 }
 
 /* ---- form ---- */

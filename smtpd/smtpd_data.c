@@ -300,7 +300,7 @@ static void cut_off(struct transfer *t)
 void smtpd_data(struct smtpd *s, struct str args)
 {
     if (s->mail == NULL || s->mail->rcpts.n == 0) {
-        if (s->mail != NULL && s->esmtp) /* RFC 2920 3.1: the client had its refusals */
+        if (s->mail != NULL) /* RFC 2920 3.1: the client had its refusals */
             smtpd_reply(s, 554, "5.5.1", "Error: no valid recipients");
         else
             smtpd_reply(s, 503, "5.5.1", "Error: need RCPT command");

@@ -26,7 +26,8 @@ void smtpd_noop(struct smtpd *s, struct str args)
 
 void smtpd_vrfy(struct smtpd *s, struct str args)
 {
-    struct buf address = BUF(1024), external = BUF(2048);
+    struct buf address = BUF(1024);
+    struct str given = args;
 
     if (conf.disable_vrfy_command) {
         smtpd_reply(s, 502, "5.5.1", "VRFY command is disabled");
@@ -37,11 +38,9 @@ void smtpd_vrfy(struct smtpd *s, struct str args)
     } else if (smtpd_check_rcpt(s, arena_strz(s->mem, buf_str(&address))) < 0) {
         smtpd_reply_denial(s);
     } else { /* RFC 5321 3.5.3: not verified, but would be taken */
-        path_quote(buf_str(&address), &external);
-        smtpd_reply(s, 252, "2.0.0", "%s", external.p);
+        smtpd_reply(s, 252, "2.0.0", "%.*s", (int)given.n, given.p);
     }
     buf_free(&address);
-    buf_free(&external);
 }
 
 /* There is no fast flush service: what waits for a site is tried again at its time. */

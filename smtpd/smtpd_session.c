@@ -138,7 +138,7 @@ static void run_command(struct smtpd *s)
 
 static void read_command(struct smtpd *s)
 {
-    if (s->errors > conf.smtpd_hard_error_limit) {
+    if (s->errors >= conf.smtpd_hard_error_limit) {
         msg_info("too many errors after %s from %s", s->where, s->namaddr);
         smtpd_hang_up(s, "4.7.0", "Error: too many errors");
         return;

@@ -49,7 +49,7 @@ static bool is_value(struct str s)
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 127)
             return false;
-    return s.n > 0;
+    return true;
 }
 
 int esmtp_param_next(struct str *rest, struct esmtp_param *param)

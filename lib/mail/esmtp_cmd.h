@@ -14,7 +14,7 @@ void esmtp_cmd_split(struct str line, struct esmtp_cmd *cmd);
 /* Takes "FROM:" or "TO:" off the front of *args, blanks around the colon included. */
 bool esmtp_cmd_keyword(struct str *args, const char *keyword);
 
-/* NAME or NAME=value; RFC 5321 4.1.2 esmtp-param. */
+/* NAME or NAME=value; RFC 5321 4.1.2 esmtp-param, but an empty value is the caller's to refuse. */
 struct esmtp_param {
     struct str name;
     struct str value; /* p is null without "=" */

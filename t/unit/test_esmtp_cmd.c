@@ -43,8 +43,8 @@ TEST(parameters_are_listed)
     assert_int_equal(esmtp_param_next(&rest, &p), 1);
     assert_true(str_eqz(p.value, "a=b"));
     assert_int_equal(esmtp_param_next(&rest, &p), 0);
-    static const char *const bad[] = {"=x", "SIZE=", "-a=1", "S\x01=1", "a_b=1"};
-    for (size_t i = 0; i < 5; i++) {
+    static const char *const bad[] = {"=x", "-a=1", "S\x01=1", "a_b=1"};
+    for (size_t i = 0; i < 4; i++) {
         rest = strz(bad[i]);
         assert_int_equal(esmtp_param_next(&rest, &p), -1);
     }

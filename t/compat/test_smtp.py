@@ -1,0 +1,337 @@
+"""The same SMTP transcripts, played to Postfix and to Pombal: replies and log lines are compared.
+
+One instance of each, with a port for every set of options below. Code, enhanced code and text of each reply must
+agree, but for DIFFERENT, where each difference has its reason. Queue ids are masked."""
+import os, re, shutil, subprocess, tempfile, time
+
+import pytest
+
+import pombal
+
+POSTFIX = shutil.which("postfix", path="/usr/sbin:/sbin:" + os.environ["PATH"])
+pytestmark = pytest.mark.skipif(not POSTFIX or os.geteuid() != 0, reason="needs Postfix, and root to run it")
+
+COMMON = """
+compatibility_level = 3.6
+myhostname = mx.example.test
+mydomain = example.test
+myorigin = example.test
+mydestination = example.test, localhost
+relay_domains = relay.test
+relay_recipient_maps = inline:{ known@relay.test=x }
+virtual_alias_domains = alias.test
+virtual_alias_maps = inline:{ { info@alias.test = alice@example.test } { @catch.test = bob@example.test } }
+virtual_mailbox_domains = box.test
+virtual_mailbox_maps = inline:{ u@box.test=u/ }
+local_recipient_maps = inline:{ alice=x bob=x postmaster=x }
+mynetworks = 10.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+recipient_delimiter = +
+smtpd_peername_lookup = no
+smtpd_error_sleep_time = 0
+smtpd_hard_error_limit = 100
+disable_vrfy_command = no
+default_transport = smtp
+alias_maps =
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+smtpd_forbid_unauth_pipelining = yes
+smtpd_helo_required = no
+smtpd_sender_login_maps = inline:{ { owned@example.test = alice } }
+smtpd_restriction_classes = class_one, class_two
+class_one = check_sender_access inline:{ one@x.test=REJECT }, class_two
+class_two = check_sender_access inline:{ two@x.test=REJECT }
+"""
+
+# name: options of the service
+SERVICES = {
+    "plain": [],
+    "mine": ["mynetworks=127.0.0.0/8"],
+    "helo": ["smtpd_helo_required=yes"],
+    "early": ["smtpd_delay_reject=no", "smtpd_client_restrictions=permit_mynetworks",
+              "smtpd_helo_restrictions=reject_invalid_helo_hostname,reject_non_fqdn_helo_hostname",
+              "smtpd_sender_restrictions=reject_non_fqdn_sender"],
+    "late": ["smtpd_helo_restrictions=reject_invalid_helo_hostname,reject_non_fqdn_helo_hostname",
+             "smtpd_sender_restrictions=reject_non_fqdn_sender",
+             "smtpd_recipient_restrictions=reject_non_fqdn_recipient"],
+    "closed": ["smtpd_client_restrictions=reject"],
+    "put_off": ["smtpd_client_restrictions=defer"],
+    "sender": ["smtpd_reject_unlisted_sender=yes"],
+    "unlisted": ["smtpd_reject_unlisted_recipient=no"],
+    "defer_relay": ["smtpd_relay_restrictions=defer_unauth_destination"],
+    "strict": ["strict_rfc821_envelopes=yes", "disable_vrfy_command=yes"],
+    "small": ["message_size_limit=5000", "smtpd_recipient_limit=2"],
+    "errors": ["smtpd_hard_error_limit=3"],
+    "access": ["smtpd_sender_restrictions=check_sender_access inline:{ { ok@x.test=OK } { no@x.test=REJECT } "
+               "{ why@x.test=REJECT because so } { code@x.test=REJECT 5.7.9 because } { later@x.test=DEFER } "
+               "{ later2@x.test=DEFER 4.2.0 wait } { 451@x.test=451 4.4.4 hm } { 554@x.test=554 gone } "
+               "{ dunno@x.test=DUNNO } { num@x.test=1234 } { text@x.test=550 5.1.8 no } { warn@x.test=WARN oh } "
+               "{ info@x.test=INFO ah } { defif@x.test=DEFER_IF_PERMIT } { defrej@x.test=DEFER_IF_REJECT } "
+               "{ dom.test=REJECT dom } { .sub.test=REJECT sub } { user@=REJECT user } { <>=REJECT null } "
+               "{ list@x.test=reject_unauth_destination,reject } { class@x.test=class_one } "
+               "{ bad@x.test=foo_bar } },class_one"],
+    "client": ["smtpd_client_restrictions=check_client_access inline:{ { 127.0.0.1=REJECT go away } }"],
+    "client_net": ["smtpd_client_restrictions=check_client_access cidr:DIR/nets"],
+    "helo_map": ["smtpd_helo_restrictions=check_helo_access inline:{ { evil.test=REJECT } { good.test=OK } }"],
+    "rcpt_map": ["smtpd_recipient_restrictions=check_recipient_access inline:{ { alice@example.test=REJECT x } "
+                 "{ bob@=DEFER y } { relay.test=554 5.7.0 z } }"],
+    "failing": ["smtpd_sender_restrictions=check_sender_access fail:x"],
+    "unknown": ["smtpd_sender_restrictions=no_such_restriction"],
+    "warn": ["smtpd_sender_restrictions=warn_if_reject,reject,permit"],
+    "data": ["smtpd_data_restrictions=reject"],
+    "end": ["smtpd_end_of_data_restrictions=reject"],
+    "data_pipe": ["smtpd_data_restrictions=reject_unauth_pipelining"],
+    "codes": ["reject_code=541", "access_map_reject_code=553", "relay_domains_reject_code=555",
+              "unknown_local_recipient_reject_code=450", "smtpd_sender_restrictions=check_sender_access "
+              "inline:{ { no@x.test=REJECT } }"],
+    "soft": ["soft_bounce=yes"],
+    "plaintext": ["smtpd_sender_restrictions=reject_plaintext_session"],
+    "tls": ["smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "may": ["smtpd_tls_security_level=may", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "classes": ["smtpd_sender_restrictions=class_one"],
+}
+
+GO = ["EHLO client.test", "MAIL FROM:<s@x.test>"]
+BODY = "Subject: x\r\n\r\ntext\r\n."
+
+
+def senders(*names):
+    found = ["EHLO client.test"]
+    for name in names:
+        found += ["MAIL FROM:<%s>" % name, "RCPT TO:<alice@example.test>", "RSET"]
+    return found
+
+
+# name: (service, commands)
+TRANSCRIPTS = {
+    "syntax": ("plain", """FOO|HELO|EHLO|HELO a b|MAIL|MAIL FROM|MAIL FROM:|MAIL FROM:x|MAIL FROM:<x|RSET|RSET x|
+        MAIL FROM:<x@y> FOO|MAIL FROM:<x@y> SIZE=abc|MAIL FROM:<x@y> BODY=9BIT|MAIL FROM:<x@y> FOO=BAR|MAIL FROM:<@@>|
+        MAIL FROM:<a b@c>|MAIL FROM:<a@b> RET=FOO|RCPT TO:<alice@example.test>|RSET|DATA|MAIL FROM:<>|MAIL FROM:<>|DATA|
+        RCPT|RCPT TO|RCPT TO:|RCPT TO:<>|RCPT TO:<x@y|RCPT TO:<nobody@example.test>|
+        RCPT TO:<alice@example.test> NOTIFY=FOO|RCPT TO:<alice@example.test> NOTIFY=NEVER,SUCCESS|QUIT"""),
+    "esmtp": ("plain", """EHLO client.test|RCPT TO:<alice@example.test>|DATA|MAIL FROM:<@a,@b:x@y> BODY=8BITMIME SIZE=100|
+        RCPT TO:<alice@example.test> ORCPT=foo|RCPT TO:<alice@example.test> FOO=bar|RCPT TO:<alice@example.test> FOO|
+        RCPT TO:<alice@example.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c|RCPT TO:<postmaster>|RCPT TO:<Postmaster>|
+        RCPT TO:<@x:alice@example.test>|RCPT TO:<alice@[127.0.0.1]>|RCPT TO:<alice+ext@example.test>|
+        RCPT TO:<"alice"@example.test>|EXPN x|NOOP|NOOP x y|AUTH PLAIN|STARTTLS|STARTTLS x|TURN|SEND x|DATA x|RSET|QUIT"""),
+    "vrfy": ("plain", """VRFY|VRFY alice|VRFY nobody@example.test|VRFY alice@elsewhere.test|VRFY <alice@example.test>|
+        VRFY <alice@example.test> x|QUIT"""),
+    "etrn": ("plain", "EHLO x|ETRN|ETRN a b|ETRN !x|MAIL FROM:<>|ETRN example.test|QUIT"),
+    "case": ("plain", "ehlo client.test|mail from:<s@x.test> size=10|rcpt to: <ALICE@Example.TEST>|Rset|quit"),
+    "blanks": ("plain", "EHLO client.test|MAIL FROM: <s@x.test>|RCPT TO:  <alice@example.test>|RSET|MAIL FROM:<s@x.test>  SIZE=1|QUIT"),
+    "order": ("plain", """MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|EHLO again|RCPT TO:<alice@example.test>|
+        MAIL FROM:<s@x.test>|HELO x|DATA|MAIL FROM:<s@x.test>|RSET|DATA|RCPT TO:<alice@example.test>|NOOP|QUIT"""),
+    "helo_then_data": ("plain", "HELO x|DATA|MAIL FROM:<s@x.test>|DATA|QUIT"),
+    "dsn": ("plain", """EHLO x|MAIL FROM:<s@x.test> RET=HDRS ENVID=abc+2Bd|RCPT TO:<alice@example.test> NOTIFY=NEVER|
+        RCPT TO:<alice@example.test> NOTIFY=|RCPT TO:<alice@example.test> ORCPT=rfc822;x@y NOTIFY=FAILURE|RSET|
+        MAIL FROM:<s@x.test> RET=FULL|RSET|MAIL FROM:<s@x.test> ENVID=|MAIL FROM:<s@x.test> RET=|RSET|QUIT"""),
+    "relay": ("plain", GO + """RCPT TO:<x@elsewhere.test>|RCPT TO:<known@relay.test>|RCPT TO:<unknown@relay.test>|
+        RCPT TO:<x@sub.relay.test>|RCPT TO:<info@alias.test>|RCPT TO:<none@alias.test>|RCPT TO:<u@box.test>|
+        RCPT TO:<u+x@box.test>|RCPT TO:<none@box.test>|RCPT TO:<x@[10.1.2.3]>|RCPT TO:<alice%elsewhere.test@example.test>|
+        RCPT TO:<elsewhere.test!alice@example.test>|RCPT TO:<alice@localhost>|RCPT TO:<alice>|RCPT TO:<nobody>|
+        RCPT TO:<"x@elsewhere.test"@example.test>|RCPT TO:<any@catch.test>|DATA|QUIT""".split("|")),
+    "mine": ("mine", GO + "RCPT TO:<x@elsewhere.test>|RCPT TO:<nobody@example.test>|RCPT TO:<x@[10.1.2.3]>|QUIT".split("|")),
+    "defer_relay": ("defer_relay", GO + "RCPT TO:<x@elsewhere.test>|RCPT TO:<alice@example.test>|QUIT".split("|")),
+    "unlisted": ("unlisted", GO + "RCPT TO:<nobody@example.test>|RCPT TO:<unknown@relay.test>|QUIT".split("|")),
+    "unlisted_sender": ("sender", senders("nobody@example.test", "alice@example.test", "x@elsewhere.test", "none@box.test",
+                                           "none@alias.test", "")),
+    "helo_required": ("helo", "MAIL FROM:<s@x.test>|HELO x|MAIL FROM:<s@x.test>|QUIT"),
+    "early_helo": ("early", "HELO a_b!|HELO localhost|HELO [127.0.0.1]|HELO [foo]|HELO client.test|MAIL FROM:<x>|MAIL FROM:<x@y>|"
+                            "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|QUIT"),
+    "late_helo": ("late", "HELO a_b!|MAIL FROM:<x@y>|RCPT TO:<alice@example.test>|HELO localhost|MAIL FROM:<s@x.test>|"
+                          "RCPT TO:<alice@example.test>|HELO client.test|MAIL FROM:<x>|RCPT TO:<alice@example.test>|RSET|"
+                          "MAIL FROM:<s@x.test>|RCPT TO:<alice>|RCPT TO:<alice@example.test>|RCPT TO:<postmaster>|QUIT"),
+    "closed": ("closed", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "put_off": ("put_off", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "strict": ("strict", "EHLO x|MAIL FROM:s@x.test|MAIL FROM:<s@x.test>|RCPT TO:alice@example.test|VRFY alice|RCPT TO:<alice@example.test>|QUIT"),
+    "size": ("small", "EHLO x|MAIL FROM:<s@x.test> SIZE=5001|MAIL FROM:<s@x.test> SIZE=4000|RCPT TO:<alice@example.test>|RSET|QUIT"),
+    "too_big": ("small", GO + ["RCPT TO:<alice@example.test>", "DATA", "Subject: x\r\n\r\n" + ("x" * 70 + "\r\n") * 100 + ".", "QUIT"]),
+    "many_rcpts": ("small", GO + ["RCPT TO:<alice@example.test>"] * 4 + ["DATA", BODY, "QUIT"]),
+    "errors": ("errors", ["FOO"] * 6),
+    "mail": ("plain", GO + ["RCPT TO:<alice@example.test>", "RCPT TO:<nobody@example.test>", "DATA", BODY] +
+             GO[1:] + ["RCPT TO:<bob@example.test>", "DATA", BODY, "QUIT"]),
+    "null_sender": ("plain", ["EHLO x", "MAIL FROM:<>", "RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"]),
+    "access": ("access", senders("ok@x.test", "no@x.test", "why@x.test", "code@x.test", "later@x.test", "later2@x.test",
+                                 "451@x.test", "554@x.test", "dunno@x.test", "num@x.test", "text@x.test", "warn@x.test",
+                                 "info@x.test", "defif@x.test", "a@dom.test", "a@x.dom.test", "a@sub.test", "a@x.sub.test",
+                                 "user@any.test", "user+x@any.test", "", "list@x.test", "class@x.test", "one@x.test",
+                                 "two@x.test", "no+ext@x.test", "NO@X.TEST", "bad@x.test") + ["QUIT"]),
+    "defer_if_reject": ("access", ["EHLO x", "MAIL FROM:<defrej@x.test>", "RCPT TO:<x@elsewhere.test>",
+                                   "RCPT TO:<alice@example.test>", "QUIT"]),
+    "client_access": ("client", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "client_cidr": ("client_net", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "helo_access": ("helo_map", "HELO evil.test|MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|HELO good.test|"
+                                "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|HELO sub.evil.test|MAIL FROM:<s@x.test>|"
+                                "RCPT TO:<alice@example.test>|QUIT"),
+    "rcpt_access": ("rcpt_map", GO + "RCPT TO:<alice@example.test>|RCPT TO:<alice+x@example.test>|RCPT TO:<bob@example.test>|"
+                    "RCPT TO:<known@relay.test>|QUIT".split("|")),
+    "failing_table": ("failing", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "unknown_restriction": ("unknown", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "warn_if_reject": ("warn", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "data_restriction": ("data", GO + ["RCPT TO:<alice@example.test>", "DATA", "RSET", "QUIT"]),
+    "end_restriction": ("end", GO + ["RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"]),
+    "data_pipelining": ("data_pipe", GO + ["RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"]),
+    "codes": ("codes", senders("no@x.test", "s@x.test") + ["MAIL FROM:<s@x.test>", "RCPT TO:<nobody@example.test>",
+                                                         "RCPT TO:<x@elsewhere.test>", "QUIT"]),
+    "soft_bounce": ("soft", GO + ["RCPT TO:<nobody@example.test>", "RCPT TO:<x@elsewhere.test>", "FOO", "QUIT"]),
+    "plaintext": ("plaintext", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "tls_required": ("tls", "HELO x|EHLO x|NOOP|MAIL FROM:<s@x.test>|RSET|DATA|VRFY x|QUIT"),
+    "tls_offered": ("may", "EHLO x|STARTTLS x|MAIL FROM:<s@x.test>|QUIT"),
+    "classes": ("classes", senders("one@x.test", "two@x.test", "three@x.test") + ["QUIT"]),
+}
+
+PUBLIC = ("pickup", "cleanup", "qmgr")
+
+# (transcript, command): why the replies differ
+DIFFERENT = {
+}
+
+
+class RealPostfix:
+    def __init__(self, ports):
+        self.dir = tempfile.mkdtemp(prefix="postfix-compat-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.etc, self.log_path = self.dir + "/etc", self.dir + "/log"
+        for name in ("etc", "data", "queue"):
+            os.mkdir("%s/%s" % (self.dir, name))
+        shutil.chown(self.dir + "/data", "postfix")
+        for name in ("postfix-files", "dynamicmaps.cf"):
+            if os.path.exists("/etc/postfix/" + name):
+                shutil.copy("/etc/postfix/" + name, self.etc)
+        shutil.copytree("/etc/postfix/dynamicmaps.cf.d", self.etc + "/dynamicmaps.cf.d", dirs_exist_ok=True)
+        with open(self.etc + "/main.cf", "w") as f:
+            f.write(COMMON + "queue_directory = %s/queue\ndata_directory = %s/data\nmaillog_file = %s\n"
+                    "maillog_file_prefixes = %s\nconfig_directory = %s\ninet_interfaces = 127.0.0.1\n"
+                    "inet_protocols = ipv4\nsyslog_name = postfix\nmulti_instance_enable = yes\n"
+                    "multi_instance_name = postfix-compat\nmilter_default_action = accept\n"
+                    % (self.dir, self.dir, self.log_path, self.dir, self.etc))
+        with open(self.etc + "/master.cf", "w") as f:
+            f.write("".join(service_lines(ports, self.dir)))
+            f.write("\n".join("%s unix %s - n - %s %s" % ((line[0], "n" if line[0] in PUBLIC else "-") + line[1:]) for line in (
+                ("pickup", 1, "pickup"), ("cleanup", 0, "cleanup"), ("qmgr", 1, "qmgr"), ("rewrite", "-", "trivial-rewrite"),
+                ("bounce", 0, "bounce"), ("defer", 0, "bounce"), ("trace", 0, "bounce"), ("verify", 1, "verify"),
+                ("proxymap", "-", "proxymap"), ("error", "-", "error"), ("retry", "-", "error"), ("local", "-", "discard"),
+                ("virtual", "-", "discard"), ("smtp", "-", "discard"), ("relay", "-", "discard"), ("anvil", 1, "anvil"),
+                ("tlsmgr", 1, "tlsmgr"), ("discard", "-", "discard"))))
+            f.write("\npostlog unix-dgram n - n - 1 postlogd\n")
+        make_files(self.dir)
+        subprocess.run([POSTFIX, "-c", self.etc, "start"], check=True, capture_output=True)
+
+    def close(self):
+        subprocess.run([POSTFIX, "-c", self.etc, "stop"], capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def log(self):
+        return open(self.log_path, errors="replace").read()
+
+
+def make_files(where):
+    open(where + "/nets", "w").write("127.0.0.0/8 REJECT 5.7.8 not this net\n")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=mx.example.test", "-keyout", where + "/key.pem", "-out", where + "/cert.pem"], check=True,
+                   capture_output=True)
+
+
+def service_lines(ports, where):
+    for name, options in SERVICES.items():
+        yield "127.0.0.1:%d inet n - n - - smtpd\n" % ports[name]
+        for option in options:
+            parameter, value = option.replace("DIR", where).split("=", 1)
+            yield "    -o { %s = %s }\n" % (parameter, value)
+
+
+def free_ports():
+    return {name: pombal.free_port() for name in SERVICES}
+
+
+@pytest.fixture(scope="module")
+def both():
+    ours_ports, theirs_ports = free_ports(), free_ports()
+    ours = pombal.Instance(start=False)
+    theirs = None
+    try:
+        make_files(ours.dir)
+        ours.add_main(COMMON + "smtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n")
+        with open(ours.etc + "/master.cf", "a") as f:
+            f.write("".join(service_lines(ours_ports, ours.dir)))
+        ours.start()
+        theirs = RealPostfix(theirs_ports)
+        pombal.wait_for(lambda: answers(ours_ports["plain"]) and answers(theirs_ports["plain"]))
+        yield (ours, ours_ports), (theirs, theirs_ports)
+    finally:
+        if theirs:
+            theirs.close()
+        ours.close()
+
+
+def answers(port):
+    try:
+        raw = pombal.Raw(port)
+        greeting = raw.reply()
+        raw.close()
+        return greeting
+    except OSError:
+        return None
+
+
+def mask(reply):
+    if reply is None:
+        return "(closed)"
+    reply = re.sub(r"queued as [0-9A-F]+", "queued as ID", reply)
+    keep = [line for line in reply.split("\n") if line[4:] not in ("SMTPUTF8", "CHUNKING")]
+    return "\n".join(line[:3] + " " + line[4:] for line in keep)
+
+
+def play(port, commands):
+    raw = pombal.Raw(port)
+    said = [("", mask(raw.reply()))]
+    for command in commands:
+        try:
+            said.append((command, mask(raw.ask(command))))
+        except OSError:
+            said.append((command, "(closed)"))
+        if said[-1][1] == "(closed)":
+            break
+    raw.close()
+    return said
+
+
+def split(commands):
+    return [c.strip() for c in commands.split("|")] if isinstance(commands, str) else commands
+
+
+@pytest.mark.parametrize("name", sorted(TRANSCRIPTS))
+def test_transcript(both, name):
+    service, commands = TRANSCRIPTS[name]
+    (_, ours), (_, theirs) = both
+    got, want = play(ours[service], split(commands)), play(theirs[service], split(commands))
+    wrong = ["%.60s\n   ours   %s\n   theirs %s" % (g[0], g[1], w[1]) for g, w in zip(got, want)
+             if g != w and (name, g[0]) not in DIFFERENT]
+    assert not wrong and len(got) == len(want), "\n".join([""] + wrong)
+
+
+LOGGED = [GO + ["RCPT TO:<x@elsewhere.test>", "RCPT TO:<nobody@example.test>", "RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"],
+          ["HELO x", "MAIL FROM:<>", "RCPT TO:<x@elsewhere.test>", "FOO", "RSET", "NOOP"],
+          ["EHLO x", "MAIL FROM:<s@x.test> SIZE=99999999999", "QUIT"]]
+
+
+def lines_of(log):
+    found = []
+    for line in log.split("\n"):
+        m = re.search(r" postfix/(smtpd|cleanup)\[\d+\]: (.*)", line)
+        if m and "listens" not in line:
+            text = re.sub(r"\b(?:[0-9A-F]{6,}|NOQUEUE): ", "ID: ", m.group(2))
+            text = re.sub(r"message-id=<\d+\.[0-9A-F]+@", "message-id=<TIME.ID@", text)
+            found.append("%s: %s" % (m.group(1), text))
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(LOGGED)))
+def test_log_lines_are_the_same(both, number):
+    logs = []
+    for suite, ports in both:
+        before = len(suite.log())
+        play(ports["plain"], LOGGED[number])
+        pombal.wait_for(lambda: "disconnect" in suite.log()[before:])
+        logs.append(lines_of(suite.log()[before:]))
+    assert logs[0] == logs[1]
