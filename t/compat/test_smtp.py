@@ -215,7 +215,8 @@ class RealPostfix:
                 ("tlsmgr", 1, "tlsmgr"), ("discard", "-", "discard"))))
             f.write("\npostlog unix-dgram n - n - 1 postlogd\n")
         make_files(self.dir)
-        subprocess.run([POSTFIX, "-c", self.etc, "start"], check=True, capture_output=True)
+        r = subprocess.run([POSTFIX, "-c", self.etc, "start"], capture_output=True, text=True)
+        assert r.returncode == 0, r.stderr + self.log()
 
     def close(self):
         subprocess.run([POSTFIX, "-c", self.etc, "stop"], capture_output=True)
