@@ -207,11 +207,12 @@ static int compute_names(struct why *why)
     conf_host_name(&host);
     const char *dot = strchr(host.p, '.');
     const char *domain = dot == NULL ? "localdomain" : arena_strz(mem, strz(dot + 1));
-    set_default("myhostname", dot != NULL ? arena_strz(mem, buf_str(&host))
-                                          : arena_printf(mem, "%s.$mydomain", host.p));
-    buf_free(&host);
     set_default("mydomain", domain);
-    const char *name = expanded("$myhostname", why);
+    const char *full = dot != NULL ? arena_strz(mem, buf_str(&host))
+                                   : expanded(arena_printf(mem, "%s.$mydomain", host.p), why);
+    buf_free(&host);
+    set_default("myhostname", full == NULL ? "" : full);
+    const char *name = full == NULL ? NULL : expanded("$myhostname", why);
     if (name == NULL)
         return why_in(why, "%s/main.cf: myhostname", state.dir);
     dot = strchr(name, '.');
@@ -237,11 +238,12 @@ static int compute_networks(struct why *why)
     return 0;
 }
 
-static void compute_process(const char *service)
+static void compute_process(const char *service, bool defaults_only)
 {
     struct arena *mem = state.main.mem;
 
-    set("config_directory", state.dir, 0);
+    if (!defaults_only && strcmp(state.dir, CONF_DEFAULT_DIR) != 0)
+        set("config_directory", state.dir, 0);
     set_default("process_name", program_invocation_short_name);
     set_default("process_id", arena_printf(mem, "%d", (int)getpid()));
     set_default("service_name", service == NULL ? "" : arena_strz(mem, strz(service)));
@@ -279,7 +281,8 @@ static int read_main(struct why *why)
     return 0;
 }
 
-int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why)
+static int read_all(const char *dir, const char *service, bool defaults_only,
+                    const char *const *overrides, struct why *why)
 {
     conf_unload();
     if (dir == NULL)
@@ -288,12 +291,29 @@ int conf_load(const char *dir, const char *service, const char *const *overrides
     state.others = hash_new();
     for (size_t i = 0; i < NPARAMS; i++)
         state.value[i] = conf_params[i].def;
-    if (read_main(why) < 0 || set_overrides(overrides, why) < 0)
+    if (defaults_only)
+        state.main.mem = arena_new(NULL);
+    else if (read_main(why) < 0)
         return -1;
-    compute_process(service);
-    if (compute_names(why) < 0 || compute_networks(why) < 0)
+    if (set_overrides(overrides, why) < 0)
         return -1;
-    return fill_all(why);
+    compute_process(service, defaults_only);
+    return compute_names(why) < 0 ? -1 : compute_networks(why);
+}
+
+int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why)
+{
+    return read_all(dir, service, false, overrides, why) < 0 ? -1 : fill_all(why);
+}
+
+int conf_read(const char *dir, bool defaults_only, const char *const *overrides, struct why *why)
+{
+    return read_all(dir, NULL, defaults_only, overrides, why);
+}
+
+const struct conf_main *conf_settings(void)
+{
+    return &state.main;
 }
 
 void conf_unload(void)
@@ -341,8 +361,22 @@ void conf_use_lmtp(void)
             use_one_lmtp(p);
 }
 
+void conf_warn_duplicates(void)
+{
+    struct hash *seen = hash_new();
+
+    VEC_EACH (&state.main.settings, s) {
+        const char *earlier = hash_put(seen, strz(s->name), (void *)(uintptr_t)s->value);
+        if (earlier != NULL)
+            msg_warn("%s/main.cf, line %u: overriding earlier entry: %s=%s", state.dir, s->line,
+                     s->name, earlier);
+    }
+    hash_free(&seen, NULL);
+}
+
 void conf_warn_ignored(void)
 {
+    conf_warn_duplicates();
     for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
         if (p->reason != CONF_EFFECTIVE && state.is_set[index_of(p)])
             msg_warn("%s/main.cf, line %u: %s has no effect: %s", state.dir,

@@ -7,6 +7,8 @@
 
 #include "base/why.h"
 
+struct conf_main;
+
 /*
  * The types of params.def and their C types here:
  *   STR   const char *  $name expanded
@@ -40,6 +42,11 @@ extern struct conf conf;
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
 const char *conf_dir(void); /* the configuration directory in use */
+/* For postconf: the same without conf being filled and values being checked. defaults_only: main.cf
+ * is not read. Then conf_find_raw, conf_expand and conf_is_set work. */
+int conf_read(const char *dir, bool defaults_only, const char *const *overrides, struct why *why);
+/* What main.cf sets, in its order. */
+const struct conf_main *conf_settings(void);
 void conf_unload(void); /* frees all; for tests */
 
 /* The lmtp program is the smtp program: from here on every conf.smtp_x holds the value of lmtp_x,
@@ -49,6 +56,7 @@ void conf_use_lmtp(void);
 /* Logs each parameter that is set in main.cf and known to have no effect here. Master does, once.
  */
 void conf_warn_ignored(void);
+void conf_warn_duplicates(void); /* the first part of that alone */
 
 /* Removes from the environment what import_environment does not name, and sets what it gives as
  * name=value. After conf_load. */
