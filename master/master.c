@@ -44,6 +44,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -165,7 +166,10 @@ static void set_stdio(void)
 /* Nothing that came from the caller's shell but the three. */
 static void close_inherited(void)
 {
-    close_range(3, ~0u, 0);
+    struct rlimit most = {.rlim_cur = 1024};
+
+    getrlimit(RLIMIT_NOFILE, &most); /* Valgrind has its own behind the limit */
+    close_range(3, (unsigned)most.rlim_cur - 1, 0);
 }
 
 static void on_signal(struct watch *w)

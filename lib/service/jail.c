@@ -174,6 +174,8 @@ void jail_enter(const struct jail *j)
 {
     if (JAIL_SANITIZED)
         jail_read("/proc/self"); /* the leak checker */
+    if (JAIL_COVERAGE[0] != 0)
+        jail_write(JAIL_COVERAGE);
     if ((j->rights & RIGHT_DNS) != 0)
         jail_port(DNS_PORT);
     if (geteuid() == 0)

@@ -39,4 +39,11 @@ enum { JAIL_SANITIZED = 0 };
 #endif
 bool jail_is_valgrind(void);
 
+/* A coverage build writes its counts when a process ends; this is where. */
+#if defined(POMBAL_COVERAGE)
+#define JAIL_COVERAGE POMBAL_COVERAGE
+#else
+#define JAIL_COVERAGE ""
+#endif
+
 #endif

@@ -370,7 +370,7 @@ void jail_seccomp(unsigned rights)
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (plain[i].rights == ALWAYS || (plain[i].rights & rights) != 0)
             allow(plain[i].call);
-    if (JAIL_SANITIZED || jail_is_valgrind())
+    if (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0 || jail_is_valgrind())
         for (size_t i = 0; i < sizeof of_debuggers / sizeof *of_debuggers; i++)
             allow(of_debuggers[i]);
     for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)

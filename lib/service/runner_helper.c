@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -256,7 +257,10 @@ static void close_others(int keep)
 {
     if (keep > 3)
         close_range(3, (unsigned)keep - 1, 0);
-    close_range((unsigned)keep + 1, ~0u, 0);
+    struct rlimit most = {.rlim_cur = 1024};
+    getrlimit(RLIMIT_NOFILE, &most); /* Valgrind has its own behind the limit */
+    if (most.rlim_cur > (rlim_t)keep + 1)
+        close_range((unsigned)keep + 1, (unsigned)most.rlim_cur - 1, 0);
 }
 
 void runner_helper(int sock)

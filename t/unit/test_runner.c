@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "service/jail_parts.h"
 #include "service/runner.h"
 #include "task/task.h"
 
@@ -91,6 +92,8 @@ static void one(void *arg)
 
 TEST(commands_run_as_somebody_else)
 {
+    if (JAIL_COVERAGE[0] != 0)
+        skip(); /* such a build writes to standard error before it executes another program */
     runner_start();
     task_start("test", all, NULL);
     task_loop();
