@@ -32,58 +32,10 @@ struct helper {
     char *message; /* RUNNER_MESSAGE bytes */
 };
 
-/* A request taken apart; the texts stand in helper.message. */
-struct order {
-    const struct runner_ask *ask;
-    char **argv, **env;
-    const char *dir;
-    int fds[2]; /* owned; -1: none */
-};
-
 static void answer(const struct helper *h, uint32_t id, int error, int status)
 {
     struct runner_answer a = {id, error, status};
     send(h->sock, &a, sizeof a, MSG_NOSIGNAL);
-}
-
-static char **take_texts(char **at, const char *end, uint32_t n)
-{
-    char **texts = mem_array((size_t)n + 1, sizeof *texts);
-
-    for (uint32_t i = 0; i < n; i++) {
-        char *zero = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
-        if (zero == NULL) {
-            free(texts);
-            return NULL;
-        }
-        texts[i] = *at;
-        *at = zero + 1;
-    }
-    return texts;
-}
-
-static bool take_order(struct order *o, char *texts, const char *end)
-{
-    const struct runner_ask *ask = o->ask;
-    size_t room = (size_t)(end - texts);
-
-    if (ask->nargs == 0 || ask->nargs > room || ask->nenv > room)
-        return false;
-    o->argv = take_texts(&texts, end, ask->nargs);
-    o->env = o->argv != NULL ? take_texts(&texts, end, ask->nenv) : NULL;
-    char **dir = o->env != NULL ? take_texts(&texts, end, 1) : NULL;
-    o->dir = dir != NULL ? dir[0] : NULL;
-    free(dir);
-    return o->dir != NULL;
-}
-
-static void order_free(struct order *o)
-{
-    free(o->argv);
-    free(o->env);
-    for (int i = 0; i < 2; i++)
-        if (o->fds[i] >= 0)
-            close(o->fds[i]);
 }
 
 /* Not the group 0 either: files of root may be group-writable. */
@@ -100,7 +52,7 @@ static int become(uid_t uid, gid_t gid)
                : 0;
 }
 
-static int set_stdio(const struct order *o)
+static int set_stdio(const struct runner_order *o)
 {
     int in = o->fds[0] >= 0 ? o->fds[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
     int out = o->fds[1] >= 0 ? o->fds[1] : open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -116,7 +68,7 @@ static void clear_nonblocking(int fd)
 }
 
 /* The child: never returns. report tells the helper what failed; exec closes it. */
-static void __attribute__((noreturn)) run(const struct order *o, int report)
+static void __attribute__((noreturn)) run(const struct runner_order *o, int report)
 {
     sigset_t none;
 
@@ -140,7 +92,7 @@ static void __attribute__((noreturn)) run(const struct order *o, int report)
     _exit(127);
 }
 
-static void start(struct helper *h, const struct order *o)
+static void start(struct helper *h, const struct runner_order *o)
 {
     int report[2], error = 0;
 
@@ -197,7 +149,7 @@ static void reap(struct helper *h)
         }
 }
 
-static void take_fds(struct msghdr *m, struct order *o)
+static void take_fds(struct msghdr *m, struct runner_order *o)
 {
     size_t n = 0;
 
@@ -226,7 +178,8 @@ static bool take_message(struct helper *h)
                        .msg_iovlen = 1,
                        .msg_control = &control,
                        .msg_controllen = sizeof control};
-    struct order o = {.ask = (const struct runner_ask *)(const void *)h->message, .fds = {-1, -1}};
+    struct runner_order o = {.ask = (const struct runner_ask *)(const void *)h->message,
+                             .fds = {-1, -1}};
 
     ssize_t n = recvmsg(h->sock, &m, MSG_CMSG_CLOEXEC);
     if (n < (ssize_t)sizeof *o.ask)
@@ -234,11 +187,11 @@ static bool take_message(struct helper *h)
     take_fds(&m, &o);
     if (o.ask->what == RUNNER_KILL)
         kill_command(h, o.ask->id);
-    else if (take_order(&o, h->message + sizeof *o.ask, h->message + n))
+    else if (runner_order_parse(&o, h->message, (size_t)n))
         start(h, &o);
     else
         answer(h, o.ask->id, EINVAL, 0);
-    order_free(&o);
+    runner_order_free(&o);
     return true;
 }
 

@@ -2,6 +2,8 @@
 #ifndef SERVICE_RUNNER_WIRE_H
 #define SERVICE_RUNNER_WIRE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,6 +28,18 @@ struct runner_answer {
 };
 
 enum { RUNNER_MESSAGE = sizeof(struct runner_ask) + RUN_TEXT_MAX };
+
+/* A request taken apart; its texts stand in the message. */
+struct runner_order {
+    const struct runner_ask *ask; /* at the message's begin, set by the caller */
+    char **argv, **env;
+    const char *dir;
+    int fds[2]; /* owned; -1: none */
+};
+/* message has n bytes, at least those of ask. False if it is malformed; then free it all the same.
+ */
+bool runner_order_parse(struct runner_order *o, char *message, size_t n);
+void runner_order_free(struct runner_order *o);
 
 /* The helper's process; returns when the other end of the socket has closed and all commands have
  * been ended. */

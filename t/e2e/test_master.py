@@ -5,7 +5,7 @@ import pytest
 
 from pombal import BIN, BUILD, IS_ROOT, free_port, wait_for
 
-PROGRAMS = ["master", "pombal", "postlog", "postkick", "postlogd"]
+PROGRAMS = ["master", "pombal", "postlog", "postkick", "postlogd", "spawn"]
 
 
 def is_gone(pid):
@@ -407,3 +407,20 @@ def test_requests_are_answered_over_a_channel(make):
         c.sendall(b"request\0echo\0text\0%d\0\0" % n)
         assert c.recv(1000).startswith(b"text\0%d\0pid\0" % n)
     c.close()
+
+
+def test_spawn_runs_a_command_for_each_client(make):
+    user = "games" if IS_ROOT else pwd.getpwuid(os.getuid()).pw_name
+    s = make("127.0.0.1:PORT inet n n n - 0 spawn user=%s argv=/bin/sh -c {read x; id -un; echo $x; exit 3}" % user).start()
+    for n in range(3):
+        with socket.create_connection(("127.0.0.1", s.port), 20) as c:
+            c.sendall(b"word %d\n" % n)
+            assert c.makefile().read() == "%s\nword %d\n" % (user, n)
+    s.wait_log("spawn.*warning: command /bin/sh exit status 3")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root to refuse it")
+def test_spawn_refuses_root(make):
+    s = make("127.0.0.1:PORT inet n n n - 0 spawn user=root argv=/bin/id").start()
+    with socket.create_connection(("127.0.0.1", s.port), 20):
+        s.wait_log("commands never run as root")
