@@ -124,6 +124,18 @@ static void open_metrics(struct process *p)
     p->page->limit = (uint32_t)p->limit;
 }
 
+/* Long answers come over TCP, also from resolvers that are not on port 53. */
+static void allow_resolvers(void)
+{
+    struct str rest = strz(conf.dns_servers), word;
+    struct hostport hp;
+    in_port_t port;
+
+    while (str_word(&rest, ", \t\r\n", &word))
+        if (hostport_parse(word, &hp) && port_parse(hp.port, &port))
+            jail_port(port);
+}
+
 static void enter_jail(struct process *p)
 {
     struct jail jail = {
@@ -140,6 +152,8 @@ static void enter_jail(struct process *p)
                  p->name);
         jail.rights &= ~(unsigned)RIGHT_SETUID;
     }
+    if ((jail.rights & RIGHT_DNS) != 0)
+        allow_resolvers();
     if (p->service->paths != NULL)
         p->service->paths();
     if (!p->free_of_jail)
