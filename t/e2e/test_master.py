@@ -424,3 +424,20 @@ def test_spawn_refuses_root(make):
     s = make("127.0.0.1:PORT inet n n n - 0 spawn user=root argv=/bin/id").start()
     with socket.create_connection(("127.0.0.1", s.port), 20):
         s.wait_log("commands never run as root")
+
+
+def test_a_lone_service_never_has_two_processes(make):
+    s = make("postlog unix-dgram n - n - 1 postlogd").start()
+    to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    to.connect(s.queue + "/public/postlog")
+    seen, most = set(), 0
+    for n in range(4):
+        to.send(b"line %d" % n)
+        s.wait_log("^line %d$" % n)
+        children = s.children()
+        most = max(most, len(children))
+        seen.update(children)
+        s.pombal("reload")
+        s.wait_log("reload --", n + 1)
+    assert most == 1
+    assert len(seen) >= 2
