@@ -1,0 +1,60 @@
+/* cache.h - texts of messages that clients list: ENVELOPE, BODYSTRUCTURE, header fields, sizes */
+#ifndef STORE_CACHE_H
+#define STORE_CACHE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/vec.h"
+#include "base/why.h"
+
+struct mime_part;
+
+/*
+ * pombal.cache beside the journal: a head, then records, each with a sum. It is never synced: what
+ * is lost is made again from the messages. Appended to under the folder's lock; rewritten and
+ * renamed only together with the journal, so a process that sees a new journal opens the cache
+ * anew.
+ */
+struct cache_entry {
+    struct str envelope, structure, fields; /* in the mapped file; fields.p null: not kept */
+    uint64_t size; /* with CRLF */
+    uint32_t header_size; /* with CRLF */
+};
+struct cache_place {
+    uint32_t uid, at; /* at: in units of 8 bytes */
+};
+struct cache {
+    int dirfd; /* of the folder, not owned */
+    int fd; /* -1: not open */
+    uint32_t uidvalidity;
+    char *map;
+    size_t mapped;
+    off_t end; /* what is indexed */
+    VEC(struct cache_place) index;
+    bool sorted, torn;
+};
+
+void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity);
+void cache_close(struct cache *c);
+
+/* The texts of a message as a record without its uid; header: its first bytes, at least the header,
+ * with LF (else no fields are kept). */
+void cache_make(const struct mime_part *root, struct str header, struct buf *out);
+/* The record in a buffer of cache_make. */
+void cache_read(struct str record, struct cache_entry *out);
+void cache_set_uid(struct buf *record, uint32_t uid);
+
+/* Whole records. Under the folder's lock. Errors are not told: the texts can be made again. */
+void cache_append(struct cache *c, struct str records);
+bool cache_find(struct cache *c, uint32_t uid, struct cache_entry *out);
+/* The bytes of a record, to be copied to another folder. Empty: none. */
+struct str cache_record(struct cache *c, uint32_t uid);
+
+/* Bytes of records of messages that keep says, for the decision to rewrite. */
+typedef bool cache_keep(const void *arg, uint32_t uid);
+void cache_trim(struct cache *c, cache_keep *keep, const void *arg);
+
+bool cache_keeps_field(struct str name);
+
+#endif

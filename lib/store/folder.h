@@ -1,0 +1,107 @@
+/* folder.h - a folder as this process has it open: files, state, lock. For lib/store alone */
+#ifndef STORE_FOLDER_H
+#define STORE_FOLDER_H
+
+#include "base/list.h"
+#include "store/cache.h"
+#include "store/folder_state.h"
+#include "store/store.h"
+
+struct mailbox;
+struct store_watch;
+
+struct store {
+    char *path;
+    int rootfd;
+    struct store_settings set; /* complete; strings are owned */
+    struct list folders;
+    unsigned uses; /* by a pool */
+    int64_t used_at;
+    struct store_watch *watch; /* store_watch.c; null: nobody waits for news */
+};
+
+/*
+ * All views and deliveries of a process share it. Open, it knows the next uid and the end of the
+ * journal; loaded, it knows all messages. What is on disk is changed only under the lock, which
+ * tasks of this process wait for in line and other processes by trying again.
+ */
+struct folder {
+    struct list link; /* of the store */
+    struct store *store;
+    char *name; /* "INBOX", "A.B" */
+    char *dir; /* below the root: ".", ".A.B" */
+    int dirfd, jfd;
+    unsigned uses;
+    bool loaded;
+    bool opening, watched;
+    bool failed; /* removed, or numbered anew by somebody else */
+    struct journal_head head;
+    off_t end; /* of the journal, as far as it was read */
+    off_t checkpoint; /* size of the first record */
+    struct state state; /* not loaded: only uidnext and modseq */
+    struct events events;
+    uint64_t events_base; /* number of events.list.at[0] */
+    struct list views;
+    bool locked;
+    struct list waiters;
+    struct buf out; /* records to be written */
+    uint32_t out_uidnext;
+    uint64_t out_modseq;
+    struct cache cache;
+    int64_t again_at; /* read the directories once more then; 0: no need */
+    int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
+};
+
+/* (waits) Open or found open; to be released. A folder that does not exist: "5.2.0". */
+struct folder *folder_open(struct store *s, const char *name, struct why *why);
+void folder_release(struct folder *f);
+void folder_close(struct folder *f); /* by the store: nobody uses it */
+
+int folder_lock(struct folder *f, struct why *why); /* (waits) */
+void folder_unlock(struct folder *f);
+
+/* (waits, takes the lock if need be unless locked is true) All messages in state. */
+int folder_load(struct folder *f, bool locked, struct why *why);
+/* What others appended; does not wait if loaded and nothing is damaged. */
+int folder_refresh(struct folder *f, bool locked, struct why *why);
+
+/* Under the lock: collect records, then write them with one call and apply them. A record of which
+ * uidnext is 0 leaves it as it is. */
+void folder_record(struct folder *f, enum journal_type type, struct str payload, uint32_t uidnext);
+int folder_commit(struct folder *f, struct why *why);
+uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
+/* Under the lock, loaded: the next keyword is called name. "5.2.2": there are 64. */
+int folder_define_keyword(struct folder *f, struct str name, struct why *why);
+/* (waits) The journal is on stable storage. */
+int folder_sync(struct folder *f, struct why *why);
+
+/* Under the lock, loaded: a fresh journal file with the state in one record. */
+int folder_checkpoint(struct folder *f, struct why *why);
+/* If it has grown enough. */
+void folder_tidy(struct folder *f);
+
+/* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
+void folder_ranges(const struct uidset *set, struct buf *out);
+
+/* maildir.c. Under the lock, loaded. */
+int64_t maildir_time(const struct folder *f, const char *dir); /* ns; 0: cannot be told */
+bool maildir_changed(const struct folder *f, bool strict);
+int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
+/* (waits) Files of messages in which (null: all) get names that tell their flags; from new/ too if
+ * take_new. */
+int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why);
+int maildir_make_dirs(struct folder *f, struct why *why);
+
+/* takeover.c: what Dovecot or Courier left, into an empty state. The uidvalidity, or 0. */
+uint32_t takeover(struct folder *f, struct state *state);
+
+/* The name with "." between the parts, INBOX in capitals; the directory below the root. */
+void store_canonical(const struct store *s, const char *name, struct buf *out);
+void store_dir(struct str canonical, struct buf *out);
+/* store.c: a uidvalidity that no folder of this store had. */
+uint32_t store_new_uidvalidity(struct store *s);
+/* mailbox.c: which slots the views show, and where they are after compaction. */
+void mailbox_marks(struct folder *f, bool *used);
+void mailbox_slots_moved(struct folder *f, const uint32_t *to);
+
+#endif

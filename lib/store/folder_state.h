@@ -1,0 +1,72 @@
+/* folder_state.h - what a folder holds, as its journal tells it: messages, names, keywords */
+#ifndef STORE_FOLDER_STATE_H
+#define STORE_FOLDER_STATE_H
+
+#include "base/vec.h"
+#include "store/journal.h"
+#include "store/mailbox.h"
+#include "store/maildir_name.h"
+#include "store/uidset.h"
+
+/* The store's own bits in msg.flags. */
+enum {
+    SLOT_NEW = 1 << 16, /* the file is in new/ */
+    SLOT_BARE = 1 << 17, /* its name has no ":2," */
+    SLOT_ODD = 1 << 18, /* names holds the whole file name */
+    SLOT_GONE = 1 << 19, /* expunged; kept while views may show it */
+    SLOT_DIRTY = 1 << 20, /* the file name does not tell the flags */
+    SLOT_FILE = SLOT_NEW | SLOT_BARE | SLOT_ODD,
+};
+
+/* 48 bytes a message; the name comes on top. */
+struct slot {
+    struct msg m;
+    uint32_t name; /* where in names */
+    uint32_t letters; /* that the file name has */
+};
+
+enum event_kind { EVENT_ADDED, EVENT_FLAGS, EVENT_EXPUNGED, EVENT_KEYWORD };
+struct event { /* a range of uids, or a keyword's number */
+    enum event_kind kind;
+    uint32_t low, high;
+    const void *silent; /* the view that need not be told */
+};
+struct events {
+    VEC(struct event) list;
+    const void *silent;
+};
+
+struct state {
+    uint32_t uidnext, recent;
+    uint64_t modseq;
+    struct slot *slots; /* ascending by uid */
+    size_t n, room, gone;
+    char *names; /* each with a zero byte */
+    size_t names_n, names_room;
+    char *keywords[MAILBOX_KEYWORDS];
+    uint32_t nkeywords;
+    int64_t seen_new, seen_cur; /* times of the directories up to which they are merged, in ns */
+    int64_t sure_at; /* when they were last read whole, seconds */
+};
+
+void state_init(struct state *s);
+void state_free(struct state *s); /* may be used again after state_init */
+
+/* Applies a record; events (may be null) get what changed. False: not a record that can stand here.
+ */
+bool state_apply(struct state *s, const struct journal_rec *rec, struct str payload,
+                 struct events *events);
+/* The payload of J_CHECK: all but the slots that are gone. */
+void state_check(const struct state *s, struct buf *out);
+/* A message for J_ADD or J_MOVED: the slot and its name. */
+void state_entry(const struct slot *slot, struct str name, struct buf *out);
+
+/* The index of the first slot with that uid or above; n if none. */
+size_t state_find(const struct state *s, uint32_t uid);
+struct slot *state_slot(const struct state *s, uint32_t uid); /* null: not there, or gone */
+struct str state_name(const struct state *s, const struct slot *slot);
+void state_file(const struct state *s, const struct slot *slot, struct buf *out); /* "cur/..." */
+bool state_is_dirty(const struct slot *slot);
+int state_keyword(const struct state *s, struct str name); /* -1: not defined */
+
+#endif

@@ -1,0 +1,108 @@
+/* journal.h - the log of a folder: its records, and reading them one by one */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/*
+ * The file begins with struct journal_head; then come records: struct journal_rec, payload, padding
+ * to 8 bytes, struct journal_tail. Numbers are in the byte order of the machine (the head tells).
+ * The sum of a record covers all of it, seeded with the file's generation and the record's place,
+ * so that neither a torn record nor a stray old one passes. The tail leads from the end of the file
+ * to the last record, which tells the next uid: a delivery needs no more.
+ *
+ * A file is begun under another name, synced and renamed; from then on it is only appended to,
+ * under the folder's lock. What does not check at the end, under the lock, is a torn record and is
+ * cut off. If a good record is found behind a bad one, the file is damaged.
+ */
+struct journal_head {
+    char magic[8];
+    uint32_t order; /* 0x01020304 */
+    uint32_t uidvalidity;
+    uint64_t generation; /* random: names this file */
+    int64_t created;
+    uint32_t reserved[7];
+    uint32_t sum;
+};
+
+enum journal_type {
+    J_CHECK = 1, /* the whole state: journal_check, slots, names, keywords */
+    J_ADD, /* journal_add, then slots with their names */
+    J_FLAGS, /* journal_flags, then ranges */
+    J_EXPUNGE, /* journal_ranges, then ranges */
+    J_KEYWORD, /* a name with its zero byte: the next keyword */
+    J_NAMES, /* journal_ranges: their files are in cur/ and tell their flags */
+    J_MOVED, /* journal_ranges (count), then slots with names: what others renamed */
+    J_RECENT, /* journal_recent */
+    J_DIRS, /* journal_dirs: the directories as they were merged */
+    J_UIDNEXT, /* nothing: the record's uidnext counts */
+    J_SIZES, /* journal_ranges (count), then journal_size: found later */
+};
+
+struct journal_rec {
+    uint32_t size; /* of all, a multiple of 8 */
+    uint16_t type;
+    uint16_t padding; /* bytes before the tail */
+    uint32_t uidnext; /* after this record */
+    uint32_t sum;
+    uint64_t modseq; /* of the folder after this record */
+};
+struct journal_tail {
+    uint32_t size, check; /* check: size xor JOURNAL_TAIL */
+};
+
+struct journal_check {
+    uint32_t count, names; /* slots; bytes of names */
+    uint32_t keywords, recent; /* number of them; first uid that nobody was told of */
+    int64_t seen_new, seen_cur, sure_at;
+};
+struct journal_add {
+    uint32_t count, in_cur; /* which directory got the files */
+    int64_t before, after; /* its time, in nanoseconds; 0: not known */
+};
+struct journal_flags {
+    uint32_t op, flags;
+    uint64_t keywords;
+    uint32_t ranges, reserved;
+};
+struct journal_ranges {
+    uint32_t count, reserved;
+    int64_t before, after; /* of cur/, for J_NAMES */
+};
+struct journal_recent {
+    uint32_t uid, reserved;
+};
+struct journal_dirs {
+    int64_t seen_new, seen_cur, sure_at;
+};
+struct journal_size {
+    uint32_t uid, reserved;
+    uint64_t size;
+};
+
+enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30 };
+
+/* Finds torn and swapped bytes; n is a multiple of 8. */
+uint32_t journal_sum(const void *p, size_t n, uint64_t seed);
+
+void journal_head_make(struct journal_head *h, uint32_t uidvalidity);
+bool journal_head_ok(const struct journal_head *h);
+
+/* Building: begin, add the payload to b, end. at: where b's first byte will stand in the file. */
+size_t journal_begin(struct buf *b, enum journal_type type);
+void journal_end(struct buf *b, size_t start, const struct journal_head *h, off_t at,
+                 uint64_t modseq, uint32_t uidnext);
+
+/* The record at the start of bytes (aligned to 8), which stand at the place at of the file. Null:
+ * none that is whole and good. The payload is between. */
+const struct journal_rec *journal_parse(const struct journal_head *h, struct str bytes, off_t at,
+                                        struct str *payload);
+/* The size of the last record, from the last bytes of a file; 0: torn. */
+uint32_t journal_last(struct str bytes);
+/* Is there a good record anywhere in bytes? Then what is before it is damage, not a torn end. */
+bool journal_any(const struct journal_head *h, struct str bytes, off_t at);
+
+#endif

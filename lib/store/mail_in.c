@@ -1,0 +1,296 @@
+/*
+ * Adding a message: it is written, parsed and counted while it streams by; then synced, named, and
+ * recorded.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/ident.h"
+#include "base/str.h"
+#include "mail/crlf.h"
+#include "mail/mime_tree.h"
+#include "store/folder.h"
+#include "task/task.h"
+
+enum { WRITE_SIZE = 64 << 10, HEADER_KEPT = 64 << 10, KEYWORD_BYTES = 64 << 10 };
+
+struct mail_in {
+    struct folder *f;
+    int fd;
+    struct slot slot;
+    struct buf base, name; /* of the file in tmp/; with sizes */
+    struct buf out, head, keywords; /* not yet written; the message's first bytes; names */
+    bool held_cr;
+    bool dated;
+    uint64_t size;
+    struct arena *mem;
+    struct mime_builder *builder;
+    struct why why; /* what sticks */
+};
+
+static void fail(struct mail_in *m, const char *what)
+{
+    const char *code = errno == ENOSPC || errno == EDQUOT ? "4.2.2" : "4.3.0";
+
+    if (m->why.code[0] == '\0')
+        why_errno(&m->why, code, "cannot %s a message in folder %s", what, m->f->name);
+}
+
+static void tmp_path(const struct mail_in *m, struct buf *path)
+{
+    buf_addz(path, "tmp/");
+    buf_add(path, buf_str(&m->base));
+}
+
+static int create(struct mail_in *m)
+{
+    struct buf path = BUF(600);
+    struct folder *f = m->f;
+
+    ident_maildir(&m->base, f->store->set.hostname);
+    tmp_path(m, &path);
+    for (int tries = 0; tries < 2 && m->fd < 0; tries++) {
+        m->fd = openat(f->dirfd, path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                       f->store->set.mode & 0666);
+        if (m->fd >= 0 || errno != ENOENT || maildir_make_dirs(f, NULL) < 0)
+            break;
+    }
+    buf_free(&path);
+    return m->fd < 0 ? -1 : 0;
+}
+
+struct mail_in *mail_in_new(struct store *s, const char *folder, const struct msg *as,
+                            struct why *why)
+{
+    struct folder *f = folder_open(s, folder, why);
+    struct mime_limits limits = {s->set.depth, s->set.parts, 0};
+
+    if (f == NULL)
+        return NULL;
+    struct mail_in *m = mem_new(sizeof *m);
+    m->f = f;
+    m->fd = -1;
+    m->why = WHY;
+    m->base = BUF(200);
+    m->name = BUF(250);
+    m->out = BUF(WRITE_SIZE * 2);
+    m->head = BUF(HEADER_KEPT);
+    m->keywords = BUF(KEYWORD_BYTES);
+    m->mem = arena_new(NULL);
+    m->builder = mime_builder_new(m->mem, &limits);
+    if (as != NULL) {
+        m->slot.m.flags = as->flags & MSG_FLAGS;
+        m->slot.m.received = as->received;
+        m->dated = as->received != 0;
+    }
+    if (!m->dated)
+        m->slot.m.received = clock_wall();
+    if (create(m) == 0)
+        return m;
+    fail(m, "create");
+    why_copy(why, &m->why);
+    mail_in_abort(&m);
+    return NULL;
+}
+
+static void write_out(struct mail_in *m)
+{
+    if (m->why.code[0] == '\0' && file_write_all(m->fd, m->out.p, m->out.n) < 0)
+        fail(m, "write");
+    buf_clear(&m->out);
+}
+
+/* Bytes with LF. */
+static void take(struct mail_in *m, struct str bytes)
+{
+    mime_builder_put(m->builder, bytes);
+    m->size += bytes.n;
+    if (m->head.n < HEADER_KEPT)
+        buf_add(&m->head, str_upto(bytes, HEADER_KEPT - m->head.n));
+}
+
+void mail_in_put(struct mail_in *m, struct str bytes)
+{
+    while (bytes.n > 0) {
+        struct str piece = str_upto(bytes, WRITE_SIZE);
+        size_t before = m->out.n;
+        crlf_drop(&m->out, piece, &m->held_cr);
+        take(m, str_from(buf_str(&m->out), before));
+        if (m->out.n >= WRITE_SIZE)
+            write_out(m);
+        bytes = str_from(bytes, piece.n);
+    }
+}
+
+void mail_in_keyword(struct mail_in *m, struct str name)
+{
+    buf_add(&m->keywords, name);
+    buf_addc(&m->keywords, '\n');
+}
+
+static void free_all(struct mail_in *m)
+{
+    if (m->builder != NULL)
+        mime_builder_end(m->builder);
+    if (m->fd >= 0)
+        close(m->fd);
+    arena_free(&m->mem);
+    buf_free(&m->base);
+    buf_free(&m->name);
+    buf_free(&m->out);
+    buf_free(&m->head);
+    buf_free(&m->keywords);
+    why_free(&m->why);
+    folder_release(m->f);
+    free(m);
+}
+
+void mail_in_abort(struct mail_in **m)
+{
+    struct buf path = BUF(600);
+
+    if (*m == NULL)
+        return;
+    if ((*m)->fd >= 0) {
+        tmp_path(*m, &path);
+        unlinkat((*m)->f->dirfd, path.p, 0);
+    }
+    buf_free(&path);
+    free_all(*m);
+    *m = NULL;
+}
+
+/* The end of the bytes: all on disk, synced, counted. */
+static void finish(struct mail_in *m, struct buf *cache)
+{
+    if (m->held_cr) {
+        buf_addc(&m->out, '\r');
+        take(m, STR("\r"));
+    }
+    write_out(m);
+    const struct mime_part *root = mime_builder_end(m->builder);
+    m->builder = NULL;
+    m->slot.m.size = root->header.vsize + root->body.vsize;
+    cache_make(root, buf_str(&m->head), cache);
+    if (m->why.code[0] == '\0' && m->dated) {
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = m->slot.m.received}};
+        futimens(m->fd, times);
+    }
+    if (m->why.code[0] == '\0' && !m->f->store->set.no_sync && task_fdatasync(m->fd) < 0)
+        fail(m, "sync");
+}
+
+/* Bits of the keywords that were named; under the lock. */
+static int resolve_keywords(struct mail_in *m, struct why *why)
+{
+    struct str rest = buf_str(&m->keywords), name;
+
+    if (rest.n == 0)
+        return 0;
+    if (folder_load(m->f, true, why) < 0)
+        return -1;
+    while (str_split(&rest, '\n', &name)) {
+        int i = state_keyword(&m->f->state, name);
+        if (i < 0 && name.n > 0) {
+            if (folder_define_keyword(m->f, name, why) < 0)
+                return -1;
+            i = (int)m->f->state.nkeywords - 1;
+        }
+        if (i >= 0)
+            m->slot.m.keywords |= (uint64_t)1 << i;
+    }
+    return 0;
+}
+
+/* tmp/ to new/, or to cur/ if there are flags to tell. */
+static int give_name(struct mail_in *m, struct journal_add *head, struct why *why)
+{
+    struct buf from = BUF(600), to = BUF(600);
+    uint32_t letters = maildir_letters(m->slot.m.flags, m->slot.m.keywords);
+    bool in_cur = m->slot.m.flags != 0 || m->slot.m.keywords != 0;
+    const char *dir = in_cur ? "cur" : "new";
+    int result = 0;
+
+    tmp_path(m, &from);
+    buf_addf(&m->name, "%s,S=%llu,W=%llu", m->base.p, (unsigned long long)m->size,
+             (unsigned long long)m->slot.m.size);
+    buf_addf(&to, "%s/", dir);
+    maildir_name_format(buf_str(&m->name), !in_cur, letters, &to);
+    head->in_cur = in_cur;
+    head->before = maildir_time(m->f, dir);
+    m->slot.letters = letters;
+    m->slot.m.flags |= in_cur ? 0 : SLOT_NEW | SLOT_BARE;
+    if (m->name.full || renameat(m->f->dirfd, from.p, m->f->dirfd, to.p) < 0) {
+        result = why_errno(why, "4.3.0", "cannot name a message in folder %s", m->f->name);
+    } else {
+        head->after = maildir_time(m->f, dir);
+        close(m->fd);
+        m->fd = -1;
+    }
+    buf_free(&from);
+    buf_free(&to);
+    return result;
+}
+
+/* Under the lock. */
+static int record(struct mail_in *m, struct buf *cache, struct why *why)
+{
+    struct folder *f = m->f;
+    struct journal_add head = {.count = 1};
+    struct buf out = BUF(2000), path = BUF(600);
+    int result = 0;
+
+    if (folder_refresh(f, true, why) < 0 || resolve_keywords(m, why) < 0 ||
+        give_name(m, &head, why) < 0)
+        return -1;
+    m->slot.m.uid = folder_out_uidnext(f);
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    state_entry(&m->slot, buf_str(&m->name), &out);
+    if (m->slot.m.uid == UINT32_MAX) {
+        result = why_set(why, "4.2.0", "folder %s has no numbers left", f->name);
+    } else {
+        folder_record(f, J_ADD, buf_str(&out), m->slot.m.uid + 1);
+        result = folder_commit(f, why);
+    }
+    if (result < 0) {
+        buf_addz(&path, m->slot.m.flags & SLOT_NEW ? "new/" : "cur/");
+        maildir_name_format(buf_str(&m->name), m->slot.m.flags & SLOT_BARE, m->slot.letters, &path);
+        unlinkat(f->dirfd, path.p, 0);
+    } else {
+        cache_set_uid(cache, m->slot.m.uid);
+        cache_append(&f->cache, buf_str(cache));
+    }
+    buf_free(&out);
+    buf_free(&path);
+    return result;
+}
+
+int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
+{
+    struct mail_in *m = *in;
+    struct buf cache = BUF(8 << 20);
+    int result = -1;
+
+    finish(m, &cache);
+    if (m->why.code[0] != '\0') {
+        why_copy(why, &m->why);
+    } else if (folder_lock(m->f, why) == 0) {
+        result = record(m, &cache, why);
+        folder_unlock(m->f);
+        if (result == 0)
+            result = folder_sync(m->f, why);
+    }
+    if (result == 0 && uid != NULL)
+        *uid = m->slot.m.uid;
+    if (result == 0 && uidvalidity != NULL)
+        *uidvalidity = m->f->head.uidvalidity;
+    buf_free(&cache);
+    mail_in_abort(in);
+    return result;
+}

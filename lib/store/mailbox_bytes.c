@@ -1,0 +1,176 @@
+/*
+ * The bytes of messages, and the texts that are made from them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/lock.h"
+#include "base/str.h"
+#include "mail/mime_tree.h"
+#include "store/view.h"
+
+enum { PENDING_MAX = 1 << 20 };
+
+int view_lock_file(const struct mailbox *b)
+{
+    /* Deliveries lock the folder itself; sessions that want to be alone lock cur/. */
+    int fd = openat(b->f->dirfd, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && lock_try_flock(fd, true) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static int open_slot(struct mailbox *b, const struct slot *slot)
+{
+    struct buf path = BUF(600);
+
+    state_file(&b->f->state, slot, &path);
+    int fd = openat(b->f->dirfd, path.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    buf_free(&path);
+    return fd;
+}
+
+static int gone(const struct mailbox *b, struct why *why)
+{
+    return why_set(why, "4.2.0", "the message is no longer available in folder %s", b->f->name);
+}
+
+int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why)
+{
+    uint32_t uid = view_slot(b, number)->m.uid;
+    struct stat st;
+
+    if (view_slot(b, number)->m.flags & SLOT_GONE)
+        return gone(b, why);
+    if (b->fd < 0 || b->fd_uid != uid) {
+        if (b->fd >= 0)
+            close(b->fd);
+        b->fd = open_slot(b, view_slot(b, number));
+        if (b->fd < 0 && errno == ENOENT) {
+            /* Somebody renamed it: look where it is now. */
+            if (view_merge(b, true, why) < 0)
+                return -1;
+            if (view_slot(b, number)->m.flags & SLOT_GONE)
+                return gone(b, why);
+            b->fd = open_slot(b, view_slot(b, number));
+        }
+        if (b->fd < 0)
+            return why_errno(why, "4.3.0", "cannot open a message of folder %s", b->f->name);
+        b->fd_uid = uid;
+        if (fstat(b->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+            close(b->fd);
+            b->fd = -1;
+            return gone(b, why);
+        }
+        b->fd_size = st.st_size;
+    }
+    *fd = b->fd;
+    *size = b->fd_size;
+    return 0;
+}
+
+int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why)
+{
+    off_t size;
+    int fd;
+
+    buf_clear(out);
+    if (mailbox_bytes(b, number, &fd, &size, why) < 0)
+        return -1;
+    char *to = buf_room(out, (size_t)size);
+    if (to == NULL && size > 0)
+        return why_set(why, "5.3.4", "a message of folder %s is too large", b->f->name);
+    for (off_t at = 0; at < size;) {
+        ssize_t n = pread(fd, to + at, (size_t)(size - at), at);
+        if (n < 0)
+            return why_errno(why, "4.3.0", "cannot read a message of folder %s", b->f->name);
+        if (n == 0)
+            break;
+        buf_grown(out, (size_t)n);
+        at += n;
+    }
+    return 0;
+}
+
+/* Reads the message and makes its record, which waits in memory to be kept. */
+static int make_record(struct mailbox *b, uint32_t number, struct why *why)
+{
+    struct arena *mem;
+    struct buf bytes = BUF(VIEW_MESSAGE_MAX);
+    struct mime_limits limits = {b->f->store->set.depth, b->f->store->set.parts, 0};
+    uint32_t uid = view_slot(b, number)->m.uid;
+
+    if (view_read(b, number, &bytes, why) < 0) {
+        buf_free(&bytes);
+        return -1;
+    }
+    mem = arena_new(NULL);
+    const struct mime_part *root = mime_tree_parse(mem, &limits, buf_str(&bytes));
+    uint64_t size = root->header.vsize + root->body.vsize;
+    cache_make(root, buf_str(&bytes), &b->text);
+    arena_free(&mem);
+    buf_free(&bytes);
+    if (b->text.n == 0)
+        return why_set(why, "5.3.4", "the structure of a message in folder %s is too large",
+                       b->f->name);
+    b->text_uid = uid;
+    cache_set_uid(&b->text, uid);
+    buf_add(&b->pending, buf_str(&b->text));
+    struct slot *slot = view_slot(b, number);
+    if (slot->m.size != size) {
+        struct journal_size s = {uid, 0, size};
+        slot->m.size = size;
+        buf_add(&b->sizes, (struct str){(const char *)&s, sizeof s});
+    }
+    if (b->pending.n > PENDING_MAX)
+        view_flush(b);
+    return 0;
+}
+
+int mailbox_cached(struct mailbox *b, uint32_t number, enum cached what, struct str *text,
+                   struct why *why)
+{
+    uint32_t uid = view_slot(b, number)->m.uid;
+    struct cache_entry e;
+
+    if (b->text_uid == uid && b->text.n > 0) {
+        cache_read(buf_str(&b->text), &e);
+    } else if (!cache_find(&b->f->cache, uid, &e)) {
+        if (make_record(b, number, why) < 0)
+            return -1;
+        cache_read(buf_str(&b->text), &e);
+    }
+    *text = what == CACHED_ENVELOPE    ? e.envelope
+            : what == CACHED_STRUCTURE ? e.structure
+                                       : e.fields;
+    if (text->p == NULL)
+        return why_set(why, "5.3.4", "the header of a message in folder %s is too large",
+                       b->f->name);
+    return 0;
+}
+
+bool mailbox_field_cached(struct str name)
+{
+    return cache_keeps_field(name);
+}
+
+int mailbox_size(struct mailbox *b, uint32_t number, uint64_t *size, struct why *why)
+{
+    const struct slot *slot = view_slot(b, number);
+    struct cache_entry e;
+
+    if (slot->m.size == 0) {
+        if (cache_find(&b->f->cache, slot->m.uid, &e))
+            view_slot(b, number)->m.size = e.size;
+        else if (make_record(b, number, why) < 0)
+            return -1;
+    }
+    *size = view_slot(b, number)->m.size;
+    return 0;
+}

@@ -1,0 +1,325 @@
+/*
+ * COPY and MOVE: hard links or renames, and one record in the journal of the folder they go to.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/ident.h"
+#include "base/str.h"
+#include "store/view.h"
+#include "task/task.h"
+
+enum { YIELD_EVERY = 64 };
+
+struct item {
+    uint32_t uid;
+    struct slot slot; /* as it will be there */
+    char *name, *path; /* the new file */
+    bool moved; /* renamed, not linked */
+};
+
+struct copying {
+    struct mailbox *from;
+    struct folder *to;
+    bool move;
+    VEC(struct item) items;
+    uint64_t bits[MAILBOX_KEYWORDS]; /* what each keyword is there; 0: not asked yet */
+    struct buf cache; /* records for the other folder's cache */
+};
+
+/* (waits) Both locks, in the order of the names, so that two copies cannot wait for each other. */
+static int lock_both(struct folder *a, struct folder *b, struct why *why)
+{
+    if (a == b)
+        return folder_lock(a, why);
+    if (strcmp(a->name, b->name) > 0) {
+        struct folder *swap = a;
+        a = b;
+        b = swap;
+    }
+    if (folder_lock(a, why) < 0)
+        return -1;
+    if (folder_lock(b, why) == 0)
+        return 0;
+    folder_unlock(a);
+    return -1;
+}
+
+static void unlock_both(struct folder *a, struct folder *b)
+{
+    folder_unlock(a);
+    if (a != b)
+        folder_unlock(b);
+}
+
+static int map_keywords(struct copying *c, uint64_t keywords, uint64_t *out, struct why *why)
+{
+    const struct state *s = &c->from->f->state;
+
+    *out = 0;
+    for (uint32_t i = 0; i < s->nkeywords; i++) {
+        if (!(keywords >> i & 1))
+            continue;
+        if (c->bits[i] == 0) {
+            int there = state_keyword(&c->to->state, strz(s->keywords[i]));
+            if (there < 0) {
+                if (folder_define_keyword(c->to, strz(s->keywords[i]), why) < 0)
+                    return -1;
+                there = (int)c->to->state.nkeywords - 1;
+            }
+            c->bits[i] = (uint64_t)1 << there;
+        }
+        *out |= c->bits[i];
+    }
+    return 0;
+}
+
+static int copy_bytes(struct folder *from, const char *path, struct folder *to,
+                      const char *new_path)
+{
+    struct stat st;
+    int in = openat(from->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, result = -1;
+
+    if (in >= 0 && fstat(in, &st) == 0)
+        out = openat(to->dirfd, new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                     to->store->set.mode & 0666);
+    if (out >= 0) {
+        off_t at = 0;
+        while (at < st.st_size && sendfile(out, in, &at, (size_t)(st.st_size - at)) > 0)
+            ;
+        result = at == st.st_size && task_fdatasync(out) == 0 ? 0 : -1;
+        close(out);
+        if (result < 0)
+            unlinkat(to->dirfd, new_path, 0);
+    }
+    if (in >= 0)
+        close(in);
+    return result;
+}
+
+/* The file under its new name. */
+static int place(struct copying *c, struct item *item, const char *old_path)
+{
+    struct folder *from = c->from->f, *to = c->to;
+
+    if (c->move && from != to) {
+        item->moved = true;
+        if (renameat(from->dirfd, old_path, to->dirfd, item->path) == 0)
+            return 0;
+        item->moved = false;
+        if (errno != EXDEV)
+            return -1;
+    } else if (linkat(from->dirfd, old_path, to->dirfd, item->path, 0) == 0) {
+        return 0;
+    }
+    if (errno == EXDEV || errno == EMLINK || errno == EPERM)
+        return copy_bytes(from, old_path, to, item->path);
+    return -1;
+}
+
+/* The old name's sizes go with the new one. */
+static void new_name(const struct folder *to, struct str old, struct buf *out)
+{
+    struct maildir_name parsed;
+
+    ident_maildir(out, to->store->set.hostname);
+    maildir_name_parse(old, &parsed);
+    if (parsed.size > 0)
+        buf_addf(out, ",S=%llu", (unsigned long long)parsed.size);
+    if (parsed.vsize > 0)
+        buf_addf(out, ",W=%llu", (unsigned long long)parsed.vsize);
+}
+
+static int copy_one(struct copying *c, uint32_t uid, struct why *why)
+{
+    struct folder *from = c->from->f;
+    struct slot *old = state_slot(&from->state, uid);
+    struct buf name = BUF(250), path = BUF(600), old_path = BUF(600);
+    struct item item = {.uid = uid, .slot = *old};
+    int result = 0;
+
+    if (map_keywords(c, old->m.keywords, &item.slot.m.keywords, why) < 0)
+        return -1;
+    old = state_slot(&from->state, uid); /* defining a keyword in the same folder moves nothing */
+    item.slot.m.flags = old->m.flags & MSG_FLAGS;
+    item.slot.letters = maildir_letters(item.slot.m.flags, item.slot.m.keywords);
+    new_name(c->to, state_name(&from->state, old), &name);
+    buf_addz(&path, "cur/");
+    maildir_name_format(buf_str(&name), false, item.slot.letters, &path);
+    state_file(&from->state, old, &old_path);
+    item.name = buf_take(&name);
+    item.path = buf_take(&path);
+    if (place(c, &item, old_path.p) == 0) {
+        *VEC_ADD(&c->items) = item;
+    } else {
+        result = errno == ENOENT
+                     ? 1
+                     : why_errno(why, "4.3.0", "cannot copy a message to folder %s", c->to->name);
+        free(item.name);
+        free(item.path);
+    }
+    buf_free(&old_path);
+    return result;
+}
+
+/* Takes back what was done. */
+static void undo(struct copying *c)
+{
+    struct buf old_path = BUF(600);
+
+    VEC_EACH (&c->items, item) {
+        struct slot *old = state_slot(&c->from->f->state, item->uid);
+        buf_clear(&old_path);
+        if (old != NULL)
+            state_file(&c->from->f->state, old, &old_path);
+        if (!item->moved || old == NULL ||
+            renameat(c->to->dirfd, item->path, c->from->f->dirfd, old_path.p) < 0)
+            unlinkat(c->to->dirfd, item->path, 0);
+        free(item->name);
+        free(item->path);
+    }
+    buf_free(&old_path);
+    VEC_FREE(&c->items);
+}
+
+static int record_added(struct copying *c, int64_t before, struct copied *out, struct why *why)
+{
+    struct folder *to = c->to;
+    struct journal_add head = {.count = (uint32_t)c->items.n, .in_cur = 1, .before = before};
+    struct buf payload = BUF(JOURNAL_MAX), text = BUF(8 << 20);
+    uint32_t first = folder_out_uidnext(to), uid = first;
+
+    if (first > UINT32_MAX - c->items.n - 1)
+        return why_set(why, "4.2.0", "folder %s has no numbers left", to->name);
+    head.after = maildir_time(to, "cur");
+    buf_add(&payload, (struct str){(const char *)&head, sizeof head});
+    VEC_EACH (&c->items, item) {
+        item->slot.m.uid = uid;
+        state_entry(&item->slot, strz(item->name), &payload);
+        struct str record = cache_record(&c->from->f->cache, item->uid);
+        buf_set(&text, record);
+        cache_set_uid(&text, uid++);
+        buf_add(&c->cache, buf_str(&text));
+    }
+    folder_record(to, J_ADD, buf_str(&payload), uid);
+    int result = folder_commit(to, why);
+    buf_free(&payload);
+    buf_free(&text);
+    if (result < 0)
+        return -1;
+    cache_append(&to->cache, buf_str(&c->cache));
+    out->uidvalidity = to->head.uidvalidity;
+    VEC_EACH (&c->items, item)
+        uidset_add(out->from, item->uid, item->uid);
+    if (uid > first)
+        uidset_add(out->made, first, uid - 1);
+    return 0;
+}
+
+/* In the folder they came from: the files of a move are gone, or go now. */
+static int record_moved(struct copying *c, struct why *why)
+{
+    struct folder *from = c->from->f;
+    struct journal_ranges head = {0};
+    struct uidset gone = UIDSET;
+    struct buf path = BUF(600), out = BUF(JOURNAL_MAX);
+
+    VEC_EACH (&c->items, item) {
+        const struct slot *old = state_slot(&from->state, item->uid);
+        uidset_add(&gone, item->uid, item->uid);
+        if (item->moved || old == NULL)
+            continue;
+        buf_clear(&path);
+        state_file(&from->state, old, &path);
+        unlinkat(from->dirfd, path.p, 0);
+    }
+    head.count = (uint32_t)gone.n;
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    folder_ranges(&gone, &out);
+    folder_record(from, J_EXPUNGE, buf_str(&out), 0);
+    uidset_free(&gone);
+    buf_free(&path);
+    buf_free(&out);
+    return folder_commit(from, why);
+}
+
+static int copy_all(struct copying *c, const struct uidset *which, struct copied *out,
+                    struct why *why)
+{
+    struct folder *from = c->from->f;
+    int64_t before;
+    size_t cursor = 0;
+    int result = 0;
+
+    if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0)
+        return -1;
+    before = maildir_time(c->to, "cur");
+    for (size_t k = 0; k < which->n && result == 0; k++) {
+        uint32_t uid = which->at[k].low;
+        for (size_t i; result == 0 && (i = state_find(&from->state, uid)) < from->state.n &&
+                       from->state.slots[i].m.uid <= which->at[k].high;) {
+            uid = from->state.slots[i].m.uid;
+            if (!(from->state.slots[i].m.flags & SLOT_GONE))
+                result = copy_one(c, uid, why);
+            if (++cursor % YIELD_EVERY == 0)
+                task_yield();
+            if (uid++ == UINT32_MAX)
+                break;
+        }
+    }
+    if (result == 0 && c->items.n > 0) {
+        result = record_added(c, before, out, why);
+        if (result == 0 && c->move)
+            result = record_moved(c, why);
+        else if (result < 0)
+            undo(c);
+    } else if (result != 0) {
+        undo(c);
+    }
+    return result;
+}
+
+int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, bool move,
+                 struct copied *out, struct why *why)
+{
+    struct folder *target;
+    struct copying c = {.from = b, .move = move, .cache = BUF(1 << 30)};
+    int result = 0;
+
+    if (move && b->read_only)
+        return why_set(why, "5.7.1", "folder %s is open read-only", b->f->name);
+    target = folder_open(b->f->store, to, why);
+    if (target == NULL)
+        return -1;
+    c.to = target;
+    for (int tries = 0; tries < 2; tries++) {
+        if (lock_both(b->f, target, why) < 0) {
+            result = -1;
+            break;
+        }
+        result = copy_all(&c, which, out, why);
+        /* A file was not where it should be: somebody renamed it. */
+        if (result > 0 && maildir_merge(b->f, true, why) < 0)
+            result = -1;
+        unlock_both(b->f, target);
+        if (result <= 0)
+            break;
+    }
+    if (result > 0)
+        result = why_set(why, "4.2.0", "a message is no longer available in folder %s", b->f->name);
+    if (result == 0 && c.items.n > 0)
+        result = folder_sync(target, why);
+    VEC_EACH (&c.items, item) {
+        free(item->name);
+        free(item->path);
+    }
+    VEC_FREE(&c.items);
+    buf_free(&c.cache);
+    folder_release(target);
+    return result;
+}

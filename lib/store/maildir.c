@@ -1,0 +1,439 @@
+/*
+ * The directories of a folder: what other programs did to them is merged into the journal, and what
+ * the journal knows is told to them by file names.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "store/folder.h"
+#include "task/task.h"
+
+enum {
+    STALE = 3600, /* seconds until the directories are read whole again, though nothing shows */
+    RACY_NS = 2000000000, /* a change in the same tick of the clock would not show */
+    FEW = 8,
+    YIELD_EVERY = 64,
+};
+
+int64_t maildir_time(const struct folder *f, const char *dir)
+{
+    struct stat st;
+
+    if (fstatat(f->dirfd, dir, &st, 0) < 0)
+        return 0;
+    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+bool maildir_changed(const struct folder *f, bool strict)
+{
+    if (f->again_at != 0 && task_now() >= f->again_at)
+        return true;
+    if (strict && f->state.sure_at + STALE < clock_wall())
+        return true;
+    return maildir_time(f, "new") != f->state.seen_new ||
+           maildir_time(f, "cur") != f->state.seen_cur;
+}
+
+int maildir_make_dirs(struct folder *f, struct why *why)
+{
+    static const char *const dirs[] = {"tmp", "new", "cur"};
+
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
+        if (mkdirat(f->dirfd, dirs[i], f->store->set.mode) < 0 && errno != EEXIST)
+            return why_errno(why, "4.3.0", "cannot create %s in folder %s", dirs[i], f->name);
+    return 0;
+}
+
+/* ---- what is there ---- */
+
+struct found {
+    struct maildir_name name; /* in the arena */
+    struct str whole;
+    bool in_new;
+    size_t slot; /* SIZE_MAX: not known */
+};
+
+struct scan {
+    struct folder *f;
+    struct arena *mem;
+    VEC(struct found) found;
+    uint32_t *table; /* name to slot + 1, open addressing */
+    size_t mask;
+    bool *seen; /* by slot */
+};
+
+static uint64_t hash_name(struct str s, uint64_t seed)
+{
+    uint64_t h = seed;
+
+    for (size_t i = 0; i < s.n; i++)
+        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3u;
+    return h ^ h >> 32;
+}
+
+static void make_table(struct scan *sc)
+{
+    const struct state *s = &sc->f->state;
+
+    sc->mask = 64;
+    while (sc->mask < s->n * 2)
+        sc->mask *= 2;
+    sc->table = mem_array(sc->mask, sizeof *sc->table);
+    sc->mask--;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->slots[i].m.flags & SLOT_GONE)
+            continue;
+        size_t at = hash_name(state_name(s, &s->slots[i]), sc->f->head.generation) & sc->mask;
+        while (sc->table[at] != 0)
+            at = (at + 1) & sc->mask;
+        sc->table[at] = (uint32_t)i + 1;
+    }
+}
+
+static size_t look_up(struct scan *sc, struct str base)
+{
+    const struct state *s = &sc->f->state;
+
+    if (sc->table == NULL && sc->found.n <= FEW) {
+        for (size_t i = s->n; i-- > 0;)
+            if (!(s->slots[i].m.flags & SLOT_GONE) && str_eq(state_name(s, &s->slots[i]), base))
+                return i;
+        return SIZE_MAX;
+    }
+    if (sc->table == NULL)
+        make_table(sc);
+    for (size_t at = hash_name(base, sc->f->head.generation) & sc->mask; sc->table[at] != 0;
+         at = (at + 1) & sc->mask) {
+        size_t i = sc->table[at] - 1;
+        if (str_eq(state_name(s, &s->slots[i]), base))
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+static int read_dir(struct scan *sc, const char *name, struct why *why)
+{
+    int fd = openat(sc->f->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    if (dir == NULL) {
+        why_errno(why, "4.3.0", "cannot read %s of folder %s", name, sc->f->name);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        struct maildir_name parsed;
+        if (e->d_name[0] == '.' || e->d_type == DT_DIR)
+            continue;
+        struct str whole = arena_str(sc->mem, strz(e->d_name));
+        if (maildir_name_parse(whole, &parsed))
+            *VEC_ADD(&sc->found) = (struct found){parsed, whole, name[0] == 'n', SIZE_MAX};
+    }
+    closedir(dir);
+    return 0;
+}
+
+/* Finds the slots; an odd name is looked up whole, then by what it was before it became odd. */
+static void match(struct scan *sc, size_t from)
+{
+    for (size_t i = from; i < sc->found.n; i++) {
+        struct found *found = &sc->found.at[i];
+        found->slot = look_up(sc, found->name.base);
+        if (found->slot == SIZE_MAX && found->name.odd) {
+            ptrdiff_t colon = str_find(found->whole, ':');
+            if (colon > 0)
+                found->slot = look_up(sc, str_upto(found->whole, (size_t)colon));
+        }
+        if (found->slot != SIZE_MAX)
+            sc->seen[found->slot] = true;
+    }
+}
+
+/* ---- what follows from it ---- */
+
+static int64_t file_time(const struct folder *f, const struct found *found)
+{
+    char path[300];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/%.*s", found->in_new ? "new" : "cur", (int)found->whole.n,
+             found->whole.p);
+    return fstatat(f->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtim.tv_sec
+                                                                  : clock_wall();
+}
+
+static uint32_t place_bits(const struct found *found)
+{
+    return (found->in_new ? SLOT_NEW : 0u) | (found->name.bare ? SLOT_BARE : 0u) |
+           (found->name.odd ? SLOT_ODD : 0u);
+}
+
+/* Letters that stand for no keyword here mean nothing. */
+static uint64_t known_keywords(const struct state *s, uint32_t letters)
+{
+    uint64_t known = s->nkeywords < 64 ? ((uint64_t)1 << s->nkeywords) - 1 : UINT64_MAX;
+    return maildir_keywords(letters) & known;
+}
+
+/* By the time in the name, then by the name: the order of delivery, as far as names tell. */
+static int by_age(const void *a, const void *b)
+{
+    struct str x = ((const struct found *)a)->whole, y = ((const struct found *)b)->whole;
+    size_t nx = strspn(x.p, "0123456789"), ny = strspn(y.p, "0123456789");
+
+    if (nx != ny)
+        return nx < ny ? -1 : 1;
+    return str_cmp(x, y);
+}
+
+static int adopt(struct scan *sc, struct why *why)
+{
+    struct folder *f = sc->f;
+    struct buf out = BUF(JOURNAL_MAX);
+    struct journal_add head = {0};
+    uint32_t uid = folder_out_uidnext(f);
+    size_t n = 0;
+
+    for (size_t i = 0; i < sc->found.n; i++)
+        if (sc->found.at[i].slot == SIZE_MAX)
+            sc->found.at[n++] = sc->found.at[i];
+    sc->found.n = n;
+    if (n == 0)
+        return 0;
+    if (uid > UINT32_MAX - n - 1)
+        return why_set(why, "4.2.0", "folder %s has no numbers left", f->name);
+    qsort(sc->found.at, n, sizeof *sc->found.at, by_age);
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    for (size_t i = 0; i < n; i++) {
+        const struct found *found = &sc->found.at[i];
+        struct slot slot = {.letters = found->name.letters};
+        slot.m.uid = uid++;
+        slot.m.flags = maildir_flags(found->name.letters) | place_bits(found);
+        slot.m.keywords = known_keywords(&f->state, found->name.letters);
+        slot.m.received = file_time(f, found);
+        slot.m.size = found->name.vsize;
+        state_entry(&slot, found->name.base, &out);
+        head.count++;
+        if (i % YIELD_EVERY == YIELD_EVERY - 1)
+            task_yield();
+    }
+    memcpy(out.p, &head, sizeof head);
+    folder_record(f, J_ADD, buf_str(&out), uid);
+    buf_free(&out);
+    return 0;
+}
+
+/* Files that others renamed: a letter that changed there changes the flag here. */
+static void take_renamed(struct scan *sc)
+{
+    struct folder *f = sc->f;
+    struct buf out = BUF(JOURNAL_MAX);
+    struct journal_ranges head = {0};
+
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    VEC_EACH (&sc->found, found) {
+        if (found->slot == SIZE_MAX)
+            continue;
+        struct slot slot = f->state.slots[found->slot];
+        uint32_t bits = place_bits(found), changed = slot.letters ^ found->name.letters;
+        if ((slot.m.flags & SLOT_FILE) == bits && changed == 0 && slot.m.received != 0 &&
+            str_eq(state_name(&f->state, &f->state.slots[found->slot]), found->name.base))
+            continue;
+        uint32_t flags = maildir_flags(changed);
+        uint64_t keywords = known_keywords(&f->state, changed);
+        slot.m.flags = (slot.m.flags & MSG_FLAGS & ~flags) |
+                       (maildir_flags(found->name.letters) & flags) | bits;
+        slot.m.keywords =
+            (slot.m.keywords & ~keywords) | (maildir_keywords(found->name.letters) & keywords);
+        slot.letters = found->name.letters;
+        state_entry(&slot, found->name.base, &out);
+        head.count++;
+    }
+    if (head.count > 0) {
+        memcpy(out.p, &head, sizeof head);
+        folder_record(f, J_MOVED, buf_str(&out), 0);
+    }
+    buf_free(&out);
+}
+
+static void take_missing(struct scan *sc)
+{
+    struct folder *f = sc->f;
+    struct uidset gone = UIDSET;
+    struct buf out = BUF(JOURNAL_MAX);
+    struct journal_ranges head = {0};
+
+    for (size_t i = 0; i < f->state.n; i++)
+        if (!sc->seen[i] && !(f->state.slots[i].m.flags & SLOT_GONE))
+            uidset_add(&gone, f->state.slots[i].m.uid, f->state.slots[i].m.uid);
+    if (gone.n > 0) {
+        head.count = (uint32_t)gone.n;
+        buf_add(&out, (struct str){(const char *)&head, sizeof head});
+        folder_ranges(&gone, &out);
+        folder_record(f, J_EXPUNGE, buf_str(&out), 0);
+    }
+    uidset_free(&gone);
+    buf_free(&out);
+}
+
+static bool any_missing(const struct scan *sc, bool only_new)
+{
+    for (size_t i = 0; i < sc->f->state.n; i++) {
+        uint32_t flags = sc->f->state.slots[i].m.flags;
+        if (!sc->seen[i] && !(flags & SLOT_GONE) && (!only_new || flags & SLOT_NEW))
+            return true;
+    }
+    return false;
+}
+
+/* Reads what has changed. A file that is renamed while a directory is read may not show: what is
+ * missing is looked for once more. */
+static int look(struct scan *sc, bool cur_too, bool *whole, struct why *why)
+{
+    *whole = cur_too;
+    if (read_dir(sc, "new", why) < 0 || (cur_too && read_dir(sc, "cur", why) < 0))
+        return -1;
+    match(sc, 0);
+    if (!any_missing(sc, !cur_too))
+        return 0;
+    size_t before = sc->found.n;
+    if (read_dir(sc, "cur", why) < 0 || read_dir(sc, "new", why) < 0)
+        return -1;
+    *whole = true;
+    match(sc, before);
+    /* The second look is the newer one; what it shows again is not to be taken twice. */
+    memmove(sc->found.at, sc->found.at + before, (sc->found.n - before) * sizeof *sc->found.at);
+    sc->found.n -= before;
+    return 0;
+}
+
+int maildir_merge(struct folder *f, bool force, struct why *why)
+{
+    struct journal_dirs dirs = {maildir_time(f, "new"), maildir_time(f, "cur"), clock_wall()};
+    struct scan sc = {.f = f};
+    bool cur_too = force || dirs.seen_cur != f->state.seen_cur || f->again_at != 0 ||
+                   f->state.sure_at + STALE < dirs.sure_at;
+    bool whole = false;
+    int64_t now = clock_wall_us() * 1000;
+
+    if (dirs.seen_new == 0 || dirs.seen_cur == 0) {
+        if (maildir_make_dirs(f, why) < 0)
+            return -1;
+        force = true;
+    }
+    sc.mem = arena_new(NULL);
+    sc.seen = mem_array(f->state.n + 1, sizeof *sc.seen);
+    int result = look(&sc, cur_too || force, &whole, why);
+    if (result == 0) {
+        take_renamed(&sc);
+        if (whole)
+            take_missing(&sc);
+        result = adopt(&sc, why);
+    }
+    if (result == 0) {
+        bool told_new = sc.found.n > 0;
+        /* A time that is too near to now does not prove that nothing more came in the same tick of
+         * the clock: then look once more. */
+        bool racy = dirs.seen_new + RACY_NS > now || dirs.seen_cur + RACY_NS > now;
+        f->again_at = racy ? task_now() + RACY_NS / 1000000 : 0;
+        if (racy)
+            dirs.sure_at = 0;
+        else if (!whole)
+            dirs.sure_at = f->state.sure_at;
+        if (f->out.n > 0 || dirs.seen_new != f->state.seen_new ||
+            dirs.seen_cur != f->state.seen_cur || dirs.sure_at != f->state.sure_at)
+            folder_record(f, J_DIRS, (struct str){(const char *)&dirs, sizeof dirs}, 0);
+        result = folder_commit(f, why);
+        /* Nobody may be told numbers that a power cut would take back. */
+        if (result == 0 && told_new)
+            result = folder_sync(f, why);
+    } else {
+        buf_clear(&f->out);
+    }
+    VEC_FREE(&sc.found);
+    free(sc.table);
+    free(sc.seen);
+    arena_free(&sc.mem);
+    return result;
+}
+
+/* ---- names follow flags ---- */
+
+struct renaming {
+    struct folder *f;
+    struct buf from, to;
+    struct uidset done;
+    size_t count;
+    bool missing;
+};
+
+static void rename_one(struct renaming *r, const struct slot *slot)
+{
+    uint32_t letters =
+        maildir_letters(slot->m.flags, slot->m.keywords) | (slot->letters & 1u << LETTER_PASSED);
+
+    buf_clear(&r->from);
+    buf_clear(&r->to);
+    state_file(&r->f->state, slot, &r->from);
+    buf_addz(&r->to, "cur/");
+    maildir_name_format(state_name(&r->f->state, slot), false, letters, &r->to);
+    if (renameat(r->f->dirfd, r->from.p, r->f->dirfd, r->to.p) == 0)
+        uidset_add(&r->done, slot->m.uid, slot->m.uid);
+    else
+        r->missing = true;
+    r->count++;
+}
+
+static void record_renamed(struct folder *f, const struct uidset *done, int64_t before,
+                           int64_t began)
+{
+    struct buf out = BUF(JOURNAL_MAX);
+    /* In a long time somebody else may have changed the directory too. */
+    bool quick = clock_ms() - began < 50;
+    struct journal_ranges head = {.count = (uint32_t)done->n,
+                                  .before = quick ? before : 0,
+                                  .after = quick ? maildir_time(f, "cur") : 0};
+
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    folder_ranges(done, &out);
+    folder_record(f, J_NAMES, buf_str(&out), 0);
+    buf_free(&out);
+}
+
+int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why)
+{
+    struct renaming r = {.f = f, .from = BUF(600), .to = BUF(600)};
+    int64_t before = maildir_time(f, "cur"), began = clock_ms();
+    int result = 0;
+
+    for (size_t i = 0; i < f->state.n; i++) {
+        const struct slot *slot = &f->state.slots[i];
+        bool wanted = slot->m.flags & SLOT_DIRTY || (take_new && slot->m.flags & SLOT_NEW);
+        if (!wanted || slot->m.flags & (SLOT_GONE | SLOT_ODD) ||
+            (which != NULL && !uidset_has(which, slot->m.uid)))
+            continue;
+        rename_one(&r, slot);
+        if (r.count % YIELD_EVERY == 0)
+            task_yield();
+    }
+    if (r.done.n > 0) {
+        record_renamed(f, &r.done, before, began);
+        result = folder_commit(f, why);
+    }
+    if (result == 0 && r.missing)
+        result = maildir_merge(f, true, why);
+    uidset_free(&r.done);
+    buf_free(&r.from);
+    buf_free(&r.to);
+    return result;
+}

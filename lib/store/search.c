@@ -1,0 +1,253 @@
+/*
+ * Which messages match. What the state tells is asked first; then header fields that the cache
+ * keeps; a message is opened last, and once for all keys.
+ */
+#include "store/search.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "mail/charset.h"
+#include "mail/date.h"
+#include "store/search_text.h"
+#include "store/view.h"
+#include "task/task.h"
+
+enum { DAY = 86400, YIELD_EVERY = 256 };
+
+/* One message while it is looked at. */
+struct candidate {
+    struct mailbox *b;
+    uint32_t number;
+    struct search_message text;
+    struct why *why;
+    bool failed; /* it could not be read: it does not match */
+};
+
+static int64_t local_day(int64_t wall)
+{
+    struct tm tm;
+    int offset;
+
+    clock_local(wall, &tm, &offset);
+    wall += offset * 60;
+    return wall >= 0 ? wall / DAY : -((-wall + DAY - 1) / DAY);
+}
+
+static bool compare_day(enum search_what what, int64_t day, int64_t with)
+{
+    if (what == SEARCH_BEFORE || what == SEARCH_SENTBEFORE)
+        return day < with;
+    if (what == SEARCH_ON || what == SEARCH_SENTON)
+        return day == with;
+    return day >= with;
+}
+
+static bool read_whole(struct candidate *c)
+{
+    if (!c->text.is_read && !c->failed) {
+        c->failed = view_read(c->b, c->number, &c->text.bytes, c->why) < 0;
+        c->text.is_read = !c->failed;
+    }
+    return c->text.is_read;
+}
+
+/* The header fields that the cache keeps. */
+static bool kept_fields(struct candidate *c, struct str *fields)
+{
+    if (c->failed)
+        return false;
+    if (mailbox_cached(c->b, c->number, CACHED_FIELDS, fields, c->why) == 0)
+        return true;
+    c->failed = view_slot(c->b, c->number)->m.flags & SLOT_GONE;
+    return false;
+}
+
+static bool sent_day(struct candidate *c, int64_t *day)
+{
+    struct str fields, value;
+    size_t at = 0;
+    int64_t wall;
+    int offset;
+
+    if (!kept_fields(c, &fields) || !search_field(fields, STR("Date"), &at, &value) ||
+        !date_parse(value, &wall, &offset))
+        return false;
+    wall += offset * 60; /* the day as it is written there */
+    *day = wall >= 0 ? wall / DAY : -((-wall + DAY - 1) / DAY);
+    return true;
+}
+
+static bool header_has(struct candidate *c, const struct search_key *k)
+{
+    struct str fields;
+
+    if (cache_keeps_field(k->name) && kept_fields(c, &fields))
+        return search_in_fields(fields, k->name, search_needle(k));
+    return read_whole(c) && search_in_fields(search_header(&c->text), k->name, search_needle(k));
+}
+
+/* If nothing is encoded and the needle is ASCII, the bytes as they stand decide against it. */
+static bool raw_bytes_rule_out(struct candidate *c, const struct search_key *k)
+{
+    struct cache_entry e;
+    uint32_t uid = view_slot(c->b, c->number)->m.uid;
+
+    return search_is_ascii(search_needle(k)) && cache_find(&c->b->f->cache, uid, &e) &&
+           !search_is_encoded(e.structure) &&
+           !search_raw(buf_str(&c->text.bytes), search_needle(k));
+}
+
+static bool text_has(struct candidate *c, const struct search_key *k)
+{
+    if (!read_whole(c) || raw_bytes_rule_out(c, k))
+        return false;
+    if (k->what == SEARCH_TEXT && search_in_header(search_header(&c->text), search_needle(k)))
+        return true;
+    return search_in_body(&c->text, search_needle(k));
+}
+
+static bool matches(struct candidate *c, const struct search_key *k);
+
+static bool match_children(struct candidate *c, const struct search_key *k)
+{
+    bool all = k->what == SEARCH_AND;
+
+    for (const struct search_key *child = k->child; child != NULL; child = child->next)
+        if (matches(c, child) != all)
+            return !all;
+    return all;
+}
+
+static bool has_keyword(const struct candidate *c, const struct msg *m, struct str name)
+{
+    int i = mailbox_keyword_find(c->b, name);
+    return i >= 0 && m->keywords >> i & 1;
+}
+
+static bool compare_size(struct candidate *c, const struct search_key *k)
+{
+    uint64_t size;
+
+    if (mailbox_size(c->b, c->number, &size, c->why) < 0) {
+        c->failed = true;
+        return false;
+    }
+    return k->what == SEARCH_LARGER ? size > k->number : size < k->number;
+}
+
+static bool match_state(const struct candidate *c, const struct search_key *k)
+{
+    const struct msg *m = mailbox_msg(c->b, c->number);
+
+    switch (k->what) {
+    case SEARCH_ALL:
+        return true;
+    case SEARCH_NUMBERS:
+        return uidset_has(&k->set, c->number);
+    case SEARCH_UIDS:
+        return uidset_has(&k->set, m->uid);
+    case SEARCH_FLAGS:
+        return (m->flags & k->flags) == k->flags;
+    case SEARCH_KEYWORD:
+        return has_keyword(c, m, k->text);
+    case SEARCH_RECENT:
+        return mailbox_recent(c->b, c->number);
+    case SEARCH_MODSEQ:
+        return m->modseq >= k->number;
+    case SEARCH_OLDER:
+        return m->received <= clock_wall() - (int64_t)k->number;
+    case SEARCH_YOUNGER:
+        return m->received >= clock_wall() - (int64_t)k->number;
+    case SEARCH_BEFORE:
+    case SEARCH_ON:
+    case SEARCH_SINCE:
+        return compare_day(k->what, local_day(m->received), k->day);
+    default:
+        return false;
+    }
+}
+
+static bool matches(struct candidate *c, const struct search_key *k)
+{
+    int64_t day;
+
+    switch (k->what) {
+    case SEARCH_AND:
+    case SEARCH_OR:
+        return match_children(c, k);
+    case SEARCH_NOT:
+        return k->child == NULL || !matches(c, k->child);
+    case SEARCH_LARGER:
+    case SEARCH_SMALLER:
+        return compare_size(c, k);
+    case SEARCH_SENTBEFORE:
+    case SEARCH_SENTON:
+    case SEARCH_SENTSINCE:
+        return sent_day(c, &day) && compare_day(k->what, day, k->day);
+    case SEARCH_HEADER:
+        return header_has(c, k);
+    case SEARCH_BODY:
+    case SEARCH_TEXT:
+        return text_has(c, k);
+    default:
+        return match_state(c, k);
+    }
+}
+
+static bool needs_text(enum search_what what)
+{
+    return what == SEARCH_LARGER || what == SEARCH_SMALLER ||
+           (what >= SEARCH_SENTBEFORE && what <= SEARCH_SENTSINCE) || what >= SEARCH_HEADER;
+}
+
+/* False: the state alone says that the tree cannot match. Children of AND in any order. */
+static bool may_match(const struct candidate *c, const struct search_key *k)
+{
+    if (k->what == SEARCH_AND) {
+        for (const struct search_key *child = k->child; child != NULL; child = child->next)
+            if (!may_match(c, child))
+                return false;
+        return true;
+    }
+    if (k->what == SEARCH_OR) {
+        for (const struct search_key *child = k->child; child != NULL; child = child->next)
+            if (may_match(c, child))
+                return true;
+        return false;
+    }
+    return k->what == SEARCH_NOT || needs_text(k->what) || match_state(c, k);
+}
+
+int search_run(struct mailbox *b, const struct search_key *key, struct uidset *numbers,
+               struct why *why)
+{
+    struct search_needles needles;
+    struct search_key *folded = search_fold(key, &needles);
+    struct candidate c = {.b = b, .why = why};
+    int64_t turn = clock_ms();
+
+    search_message_init(&c.text);
+    for (uint32_t number = 1; number <= mailbox_count(b); number++) {
+        c.number = number;
+        c.failed = false;
+        if (may_match(&c, folded) && matches(&c, folded) && !c.failed)
+            uidset_add(numbers, number, number);
+        search_message_clear(&c.text);
+        if (number % YIELD_EVERY == 0 || clock_ms() - turn > 20) {
+            task_yield();
+            turn = clock_ms();
+        }
+    }
+    search_message_free(&c.text);
+    search_needles_free(&needles);
+    why_clear(why);
+    return 0;
+}
+
+bool search_charset(struct str charset, struct str text, struct buf *utf8)
+{
+    return charset_to_utf8_strict(charset, text, utf8);
+}

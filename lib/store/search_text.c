@@ -1,0 +1,280 @@
+/*
+ * Substring search without regard to case, through transfer encodings and character sets.
+ */
+#include "store/search_text.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "base/utf8.h"
+#include "mail/charset.h"
+#include "mail/encoded.h"
+#include "mail/header.h"
+#include "mail/mime_tree.h"
+#include "mail/transfer.h"
+
+enum { MESSAGE_MAX = 1 << 30, DEPTH_MAX = 1000 };
+
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+/* Horspool: most bytes of a long text are never looked at. needle has no capitals. */
+static bool contains(struct str text, struct str needle)
+{
+    size_t skip[256], last = needle.n - 1;
+
+    if (needle.n == 0)
+        return true;
+    if (needle.n > text.n)
+        return false;
+    for (size_t i = 0; i < 256; i++)
+        skip[i] = needle.n;
+    for (size_t i = 0; i < last; i++) {
+        unsigned char c = (unsigned char)needle.p[i];
+        skip[c] = last - i;
+        if (c >= 'a' && c <= 'z')
+            skip[c - 32] = last - i;
+    }
+    for (size_t at = 0; at + needle.n <= text.n;) {
+        const char *p = text.p + at;
+        size_t i = last;
+        while (lower(p[i]) == (unsigned char)needle.p[i]) {
+            if (i == 0)
+                return true;
+            i--;
+        }
+        at += skip[(unsigned char)p[last]];
+    }
+    return false;
+}
+
+/* ---- needles ---- */
+
+static struct search_key *copy_key(const struct search_key *key, struct arena *mem, size_t depth)
+{
+    struct search_key *copy, **end;
+    struct buf text = BUF(1 << 20);
+
+    if (key == NULL || depth > DEPTH_MAX)
+        return NULL;
+    copy = arena_alloc(mem, sizeof *copy);
+    *copy = *key;
+    if (key->what >= SEARCH_HEADER) {
+        charset_fold(key->text, &text);
+        copy->text = arena_str(mem, buf_str(&text));
+        buf_free(&text);
+    }
+    copy->child = NULL;
+    end = &copy->child;
+    for (const struct search_key *c = key->child; c != NULL; c = c->next) {
+        *end = copy_key(c, mem, depth + 1);
+        if (*end == NULL)
+            break;
+        end = &(*end)->next;
+    }
+    copy->next = NULL;
+    return copy;
+}
+
+struct search_key *search_fold(const struct search_key *key, struct search_needles *needles)
+{
+    needles->mem = arena_new(NULL);
+    return copy_key(key, needles->mem, 0);
+}
+
+void search_needles_free(struct search_needles *needles)
+{
+    arena_free(&needles->mem);
+}
+
+struct str search_needle(const struct search_key *key)
+{
+    return key->text;
+}
+
+bool search_is_ascii(struct str needle)
+{
+    return utf8_is_ascii(needle);
+}
+
+/* ---- a message ---- */
+
+void search_message_init(struct search_message *m)
+{
+    *m = (struct search_message){.bytes = BUF(MESSAGE_MAX),
+                                 .decoded = BUF(MESSAGE_MAX),
+                                 .utf8 = BUF(MESSAGE_MAX),
+                                 .folded = BUF(MESSAGE_MAX)};
+    m->mem = arena_new(NULL);
+}
+
+void search_message_clear(struct search_message *m)
+{
+    m->is_read = false;
+    if (m->root != NULL)
+        arena_reset(m->mem);
+    m->root = NULL;
+}
+
+void search_message_free(struct search_message *m)
+{
+    arena_free(&m->mem);
+    buf_free(&m->bytes);
+    buf_free(&m->decoded);
+    buf_free(&m->utf8);
+    buf_free(&m->folded);
+}
+
+struct str search_header(const struct search_message *m)
+{
+    struct str bytes = buf_str(&m->bytes);
+
+    for (size_t at = 0; at < bytes.n;) {
+        const char *lf = memchr(bytes.p + at, '\n', bytes.n - at);
+        size_t n = lf == NULL ? bytes.n - at : (size_t)(lf - bytes.p) - at;
+        if (n == 0 || (n == 1 && bytes.p[at] == '\r'))
+            return str_upto(bytes, at);
+        at += n + 1;
+    }
+    return bytes;
+}
+
+/* The field at *at, with its continuation lines. */
+static bool next_field(struct str fields, size_t *at, struct str *field)
+{
+    size_t start = *at;
+
+    if (start >= fields.n)
+        return false;
+    do {
+        const char *lf = memchr(fields.p + *at, '\n', fields.n - *at);
+        *at = lf == NULL ? fields.n : (size_t)(lf - fields.p) + 1;
+    } while (*at < fields.n && header_continues(str_from(fields, *at)));
+    *field = str_part(fields, start, *at - start);
+    return true;
+}
+
+bool search_field(struct str fields, struct str name, size_t *at, struct str *value)
+{
+    struct str field, found;
+
+    while (next_field(fields, at, &field))
+        if (header_split(field, &found, value) && str_ieq(found, name))
+            return true;
+    return false;
+}
+
+/* A field's text: unfolded, encoded words decoded. */
+static bool in_value(struct str value, struct str needle)
+{
+    struct buf utf8 = BUF(1 << 20), folded = BUF(4 << 20);
+    bool found;
+
+    encoded_to_utf8(value, &utf8);
+    charset_fold(buf_str(&utf8), &folded);
+    found = contains(buf_str(&folded), needle);
+    buf_free(&utf8);
+    buf_free(&folded);
+    return found;
+}
+
+bool search_in_fields(struct str fields, struct str name, struct str needle)
+{
+    struct str value;
+    size_t at = 0;
+
+    while (search_field(fields, name, &at, &value))
+        if (needle.n == 0 || in_value(value, needle))
+            return true;
+    return false;
+}
+
+bool search_in_header(struct str header, struct str needle)
+{
+    struct str field;
+    size_t at = 0;
+
+    while (next_field(header, &at, &field))
+        if (in_value(str_rtrim(field), needle))
+            return true;
+    return false;
+}
+
+/* ---- bodies ---- */
+
+static struct str span(const struct search_message *m, const struct mime_span *s)
+{
+    return str_part(buf_str(&m->bytes), s->at, s->size);
+}
+
+/* A text part, decoded and as UTF-8. */
+static bool in_text(struct search_message *m, const struct mime_part *p, struct str needle)
+{
+    struct transfer t = {.encoding = transfer_named(p->encoding)};
+    struct str text = span(m, &p->body), charset = mime_param_find(p->params, "charset");
+
+    if (t.encoding == TRANSFER_UNKNOWN)
+        return false;
+    if (t.encoding == TRANSFER_IDENTITY && search_is_ascii(needle))
+        return contains(text, needle); /* charsets that are not ASCII are encoded */
+    if (t.encoding != TRANSFER_IDENTITY) {
+        buf_clear(&m->decoded);
+        transfer_decode(&t, text, &m->decoded);
+        text = buf_str(&m->decoded);
+    }
+    buf_clear(&m->utf8);
+    if (charset.n == 0 || !charset_to_utf8(charset, text, &m->utf8))
+        charset_to_utf8(STR("utf-8"), text, &m->utf8);
+    if (search_is_ascii(needle))
+        return contains(buf_str(&m->utf8), needle);
+    buf_clear(&m->folded);
+    charset_fold(buf_str(&m->utf8), &m->folded);
+    return contains(buf_str(&m->folded), needle);
+}
+
+static bool in_part(struct search_message *m, const struct mime_part *p, struct str needle)
+{
+    if (p->parent != NULL && search_in_header(span(m, &p->header), needle))
+        return true;
+    if (p->kind == MIME_LEAF && (str_ieq(p->type, STR("text")) || str_ieq(p->type, STR("message"))))
+        return in_text(m, p, needle);
+    for (const struct mime_part *c = p->child; c != NULL; c = c->next)
+        if (in_part(m, c, needle))
+            return true;
+    return false;
+}
+
+bool search_in_body(struct search_message *m, struct str needle)
+{
+    if (m->root == NULL)
+        m->root = mime_tree_parse(m->mem, NULL, buf_str(&m->bytes));
+    return in_part(m, m->root, needle);
+}
+
+/* ---- ruling out ---- */
+
+bool search_is_encoded(struct str structure)
+{
+    return contains(structure, STR("base64")) || contains(structure, STR("quoted-printable")) ||
+           contains(structure, STR("uuencode"));
+}
+
+/* The longest word: between words, a header may be folded. */
+static struct str longest_word(struct str needle)
+{
+    struct str word, longest = STR("");
+
+    while (str_word(&needle, " \t\r\n", &word))
+        if (word.n > longest.n)
+            longest = word;
+    return longest;
+}
+
+bool search_raw(struct str bytes, struct str needle)
+{
+    struct str word = longest_word(needle);
+
+    return word.n == 0 || contains(bytes, word) || contains(bytes, STR("=?"));
+}

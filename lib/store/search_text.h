@@ -1,0 +1,43 @@
+/* search_text.h - finding a text in header fields and bodies. For lib/store alone */
+#ifndef STORE_SEARCH_TEXT_H
+#define STORE_SEARCH_TEXT_H
+
+#include "base/arena.h"
+#include "store/search.h"
+
+struct mime_part;
+
+/* Needles are folded: no capitals. All functions compare so. */
+struct search_needles {
+    struct arena *mem;
+};
+/* A copy of the tree with the texts folded; it lives until search_needles_free. */
+struct search_key *search_fold(const struct search_key *key, struct search_needles *needles);
+void search_needles_free(struct search_needles *needles);
+struct str search_needle(const struct search_key *key);
+bool search_is_ascii(struct str needle);
+
+/* A message that was read. */
+struct search_message {
+    struct buf bytes;
+    bool is_read;
+    struct arena *mem;
+    const struct mime_part *root; /* null until it is needed */
+    struct buf decoded, utf8, folded; /* scratch */
+};
+void search_message_init(struct search_message *m);
+void search_message_clear(struct search_message *m); /* ready for the next one */
+void search_message_free(struct search_message *m);
+
+struct str search_header(const struct search_message *m); /* the header block */
+/* The next field of that name at *at or behind. */
+bool search_field(struct str fields, struct str name, size_t *at, struct str *value);
+bool search_in_fields(struct str fields, struct str name, struct str needle);
+bool search_in_header(struct str header, struct str needle); /* whole fields, with their names */
+bool search_in_body(struct search_message *m, struct str needle);
+
+bool search_is_encoded(struct str structure); /* BODYSTRUCTURE tells of base64 and the like */
+/* Could the bytes hold the ASCII needle, with line ends in it or not, or an encoded word? */
+bool search_raw(struct str bytes, struct str needle);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * The first open of a Maildir that Dovecot or Courier served: numbers and keywords are kept, so
+ * clients download nothing again.
+ */
+#include "store/takeover.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "store/folder.h"
+
+enum { UIDLIST_MAX = 256 << 20 };
+
+/* The state is filled through the same door as by a journal. */
+struct filling {
+    struct state *state;
+    struct buf payload;
+    struct journal_add head;
+    uint32_t last;
+};
+
+static void begin(struct filling *f, struct state *state)
+{
+    *f = (struct filling){.state = state, .payload = BUF(JOURNAL_MAX)};
+    buf_add(&f->payload, (struct str){(const char *)&f->head, sizeof f->head});
+}
+
+static bool add(struct filling *f, uint32_t uid, struct str name, uint64_t size)
+{
+    struct maildir_name parsed;
+    struct slot slot = {.m = {.uid = uid, .size = size, .flags = SLOT_BARE}};
+
+    if (uid <= f->last || !maildir_name_parse(name, &parsed) || parsed.odd)
+        return false;
+    f->last = uid;
+    slot.m.size = parsed.vsize != 0 ? parsed.vsize : size;
+    state_entry(&slot, parsed.base, &f->payload);
+    f->head.count++;
+    return true;
+}
+
+static bool finish(struct filling *f, uint32_t uidnext)
+{
+    struct journal_rec rec = {.type = J_ADD, .modseq = f->state->modseq};
+    bool good = uidnext < UINT32_MAX;
+
+    if (uidnext <= f->last)
+        uidnext = f->last + 1;
+    rec.uidnext = uidnext;
+    memcpy(f->payload.p, &f->head, sizeof f->head);
+    good = good && uidnext > f->last && state_apply(f->state, &rec, buf_str(&f->payload), NULL);
+    /* Who had a server before has seen these. */
+    f->state->recent = f->state->uidnext;
+    buf_free(&f->payload);
+    return good;
+}
+
+/* Version 3: "3 V<uidvalidity> N<nextuid> G<guid>"; version 1: "1 uidvalidity nextuid". */
+static bool parse_head(struct str line, uint32_t *uidvalidity, uint32_t *uidnext)
+{
+    struct str word;
+    bool v3;
+
+    *uidvalidity = *uidnext = 0;
+    if (!str_word(&line, " ", &word))
+        return false;
+    v3 = str_eqz(word, "3");
+    if (!v3 && !str_eqz(word, "1"))
+        return false;
+    for (size_t i = 0; str_word(&line, " ", &word); i++) {
+        bool first = v3 ? word.p[0] == 'V' : i == 0, second = v3 ? word.p[0] == 'N' : i == 1;
+        if (first && !num_parse_u32(str_from(word, v3), 1, UINT32_MAX, uidvalidity))
+            return false;
+        if (second && !num_parse_u32(str_from(word, v3), 1, UINT32_MAX, uidnext))
+            return false;
+    }
+    return *uidvalidity != 0 && *uidnext != 0;
+}
+
+/* "uid [W<size> ...] :name" or, in version 1, "uid name". */
+static bool parse_line(struct str line, uint32_t *uid, uint64_t *size, struct str *name)
+{
+    struct str word;
+
+    *size = 0;
+    if (!str_word(&line, " ", &word) || !num_parse_u32(word, 1, UINT32_MAX - 1, uid))
+        return false;
+    while (line.n > 0 && line.p[0] != ':') {
+        struct str before = line;
+        if (!str_word(&line, " ", &word))
+            return false;
+        if (line.n == 0) { /* the last word: a name without a colon */
+            *name = str_trim(before);
+            return true;
+        }
+        if (word.p[0] == 'W' && !num_parse_u64(str_from(word, 1), 0, INT64_MAX, size))
+            return false;
+    }
+    *name = str_from(line, 1);
+    return name->n > 0;
+}
+
+static uint32_t parse_uidlist(struct str text, struct state *state)
+{
+    struct filling f;
+    struct str line, name;
+    uint32_t uidvalidity, uidnext, uid;
+    uint64_t size;
+
+    if (!str_split(&text, '\n', &line) || !parse_head(line, &uidvalidity, &uidnext))
+        return 0;
+    begin(&f, state);
+    while (str_split(&text, '\n', &line))
+        if (parse_line(line, &uid, &size, &name))
+            add(&f, uid, name, size);
+    return finish(&f, uidnext) ? uidvalidity : 0;
+}
+
+uint32_t takeover_dovecot(struct str text, struct state *state)
+{
+    return parse_uidlist(text, state);
+}
+
+/* Courier's lines have the same form as Dovecot's version 1: "uid name". */
+uint32_t takeover_courier(struct str text, struct state *state)
+{
+    return str_starts(text, STR("1 ")) ? parse_uidlist(text, state) : 0;
+}
+
+/* "0 $Forwarded" ...: the letter a is keyword 0. Gaps get names of their own, so that letters keep
+ * their meaning. */
+void takeover_keywords(struct str text, struct state *state)
+{
+    struct str line, word;
+    uint32_t i;
+
+    while (str_split(&text, '\n', &line)) {
+        struct str name = line;
+        if (!str_split(&name, ' ', &word) || !num_parse_u32(word, 0, 25, &i) || name.n == 0 ||
+            i < state->nkeywords || name.n > 255 || memchr(name.p, '\0', name.n) != NULL ||
+            state_keyword(state, name) >= 0)
+            continue;
+        while (state->nkeywords < i) {
+            struct buf filler = BUF(30);
+            buf_addf(&filler, "unnamed-%u", state->nkeywords);
+            state->keywords[state->nkeywords++] = buf_take(&filler);
+        }
+        state->keywords[state->nkeywords++] = mem_dup(name.p, name.n);
+    }
+}
+
+static bool read_file(const struct folder *f, const char *name, struct buf *out)
+{
+    int fd = openat(f->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool good = fd >= 0 && file_read_fd(fd, out) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+uint32_t takeover(struct folder *f, struct state *state)
+{
+    struct buf text = BUF(UIDLIST_MAX);
+    uint32_t uidvalidity = 0;
+
+    if (read_file(f, "dovecot-uidlist", &text))
+        uidvalidity = takeover_dovecot(buf_str(&text), state);
+    buf_clear(&text);
+    if (uidvalidity == 0 && read_file(f, "courierimapuiddb", &text))
+        uidvalidity = takeover_courier(buf_str(&text), state);
+    buf_clear(&text);
+    if (uidvalidity == 0) {
+        state_free(state);
+        state_init(state);
+    }
+    if (read_file(f, "dovecot-keywords", &text))
+        takeover_keywords(buf_str(&text), state);
+    buf_free(&text);
+    if (uidvalidity != 0)
+        msg_info("folder %s of %s: taken over, uidvalidity %u, %zu messages", f->name,
+                 f->store->path, uidvalidity, state->n);
+    return uidvalidity;
+}

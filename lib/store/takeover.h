@@ -1,0 +1,16 @@
+/* takeover.h - reading what other servers keep beside a Maildir. For lib/store alone */
+#ifndef STORE_TAKEOVER_H
+#define STORE_TAKEOVER_H
+
+#include "store/folder_state.h"
+
+/*
+ * Each reads the text of a file into an empty state: uidnext, and a slot per file name with its
+ * uid, size if told, and SLOT_BARE names whose files are to be found by the next merge. The
+ * uidvalidity is returned; 0: not such a file.
+ */
+uint32_t takeover_dovecot(struct str text, struct state *state); /* dovecot-uidlist, version 1, 3 */
+uint32_t takeover_courier(struct str text, struct state *state); /* courierimapuiddb, version 1 */
+void takeover_keywords(struct str text, struct state *state); /* dovecot-keywords */
+
+#endif

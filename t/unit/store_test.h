@@ -1,0 +1,163 @@
+/* store_test.h - a mailbox in a temporary folder, and tests that run as a task */
+#ifndef UNIT_STORE_TEST_H
+#define UNIT_STORE_TEST_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+#include "store/uidset.h"
+#include "task/task.h"
+
+#include "test.h"
+
+static char root[64];
+static const struct store_settings settings = {.hostname = "test", .no_sync = true};
+
+static int make_root(void **state)
+{
+    (void)state;
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* no jumping out of a task */
+    snprintf(root, sizeof root, "/tmp/pombal-store.XXXXXX");
+    return mkdtemp(root) == NULL;
+}
+
+static int drop_root(void **state)
+{
+    (void)state;
+    return file_remove_all(root);
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[4][300];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", root, name);
+    return path[next];
+}
+
+/* TASK_TEST(name) { ... }: the body runs in a task. */
+#define TASK_TEST(name)                                                                            \
+    static void name##_body(void *arg __attribute__((unused)));                                    \
+    static void name(void **state __attribute__((unused)))                                         \
+    {                                                                                              \
+        task_start(#name, name##_body, NULL);                                                      \
+        task_loop();                                                                               \
+    }                                                                                              \
+    static void name##_body(void *arg __attribute__((unused)))
+#define TS(name) cmocka_unit_test_setup_teardown(name, make_root, drop_root)
+
+static __attribute__((unused)) struct store *open_store(void)
+{
+    struct why why = WHY;
+    struct store *s = store_open(root, &settings, true, &why);
+    if (s == NULL)
+        print_error("%s\n", why_text(&why));
+    assert_non_null(s);
+    return s;
+}
+
+static __attribute__((unused)) struct mailbox *open_box(struct store *s, const char *folder)
+{
+    struct why why = WHY;
+    struct mailbox *b = mailbox_open(s, folder, false, &why);
+    if (b == NULL)
+        print_error("%s\n", why_text(&why));
+    assert_non_null(b);
+    return b;
+}
+
+static __attribute__((unused)) uint32_t deliver_flags(struct store *s, const char *folder,
+                                                      const char *text, uint32_t flags)
+{
+    struct why why = WHY;
+    struct msg as = {.flags = flags};
+    struct mail_in *m = mail_in_new(s, folder, &as, &why);
+    uint32_t uid = 0;
+
+    assert_non_null(m);
+    mail_in_put(m, strz(text));
+    if (mail_in_commit(&m, &uid, NULL, &why) < 0)
+        print_error("%s\n", why_text(&why));
+    assert_true(uid > 0);
+    why_free(&why);
+    return uid;
+}
+
+static __attribute__((unused)) uint32_t deliver(struct store *s, const char *folder,
+                                                const char *text)
+{
+    return deliver_flags(s, folder, text, 0);
+}
+
+static __attribute__((unused)) int files_in(const char *dir)
+{
+    DIR *d = opendir(path_of(dir));
+    int n = 0;
+
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static __attribute__((unused)) void put_file(const char *name, const char *text)
+{
+    int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(file_write_all(fd, text, strlen(text)), 0);
+    close(fd);
+}
+
+/* All events that can be pulled, as text: "+1 f2 -3 k0". */
+static __attribute__((unused)) const char *pull_all(struct mailbox *b, bool may_expunge)
+{
+    static struct buf out = BUF(100000);
+    struct why why = WHY;
+    enum mail_event e;
+    uint32_t number = 0;
+
+    buf_setz(&out, "");
+    assert_int_equal(mailbox_check(b, &why), 0);
+    while ((e = mailbox_pull(b, may_expunge, &number, &why)) != MAIL_NONE && e != MAIL_FAILED)
+        buf_addf(&out, "%s%c%u", out.n > 0 ? " " : "", "0+f-k"[e], number);
+    if (e == MAIL_FAILED)
+        buf_addz(&out, "failed");
+    why_free(&why);
+    return out.p;
+}
+
+static __attribute__((unused)) struct uidset uids(const char *text)
+{
+    struct uidset set = UIDSET;
+    assert_true(uidset_parse(strz(text), UINT32_MAX, 1000, &set));
+    return set;
+}
+
+static __attribute__((unused)) void set_flags(struct mailbox *b, const char *which, enum flag_op op,
+                                              uint32_t flags, bool silent)
+{
+    struct uidset set = uids(which);
+    struct flag_change change = {op, flags, 0, silent};
+    struct why why = WHY;
+    assert_int_equal(mailbox_flag(b, &set, &change, &why), 0);
+    uidset_free(&set);
+}
+
+static __attribute__((unused)) void expunge(struct mailbox *b, const char *which, bool any_flags)
+{
+    struct uidset set = uids(which);
+    struct why why = WHY;
+    assert_int_equal(mailbox_expunge(b, &set, any_flags, &why), 0);
+    uidset_free(&set);
+}
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * Views of folders: deliveries, flags, expunges, what others do, copies, crashes.
+ */
+#include "store/mailbox.h"
+
+#include "store_test.h"
+
+static const char hello[] = "From: a@b.c\nSubject: hello\n\nhello\nworld\n";
+
+TASK_TEST(a_delivered_message_is_there_with_its_texts)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct str text;
+    uint64_t size;
+    off_t bytes;
+    int fd;
+
+    assert_int_equal(deliver(s, "INBOX", hello), 1);
+    assert_int_equal(deliver(s, "inbox", hello), 2);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_count(b), 2);
+    assert_int_equal(mailbox_uidnext(b), 3);
+    assert_int_equal(mailbox_recent_count(b), 2);
+    assert_int_equal(mailbox_first_unseen(b), 1);
+    assert_int_equal(mailbox_size(b, 1, &size, &why), 0);
+    assert_int_equal(size, strlen(hello) + 5);
+    assert_int_equal(mailbox_bytes(b, 1, &fd, &bytes, &why), 0);
+    assert_int_equal(bytes, strlen(hello));
+    assert_int_equal(mailbox_cached(b, 2, CACHED_ENVELOPE, &text, &why), 0);
+    assert_true(str_starts(text, STR("(NIL \"hello\" ((NIL NIL \"a\" \"b.c\"))")));
+    assert_int_equal(mailbox_cached(b, 2, CACHED_STRUCTURE, &text, &why), 0);
+    assert_true(str_ends(text, STR("14 2 NIL NIL NIL NIL)")));
+    assert_int_equal(mailbox_cached(b, 2, CACHED_FIELDS, &text, &why), 0);
+    assert_true(str_eqz(text, "From: a@b.c\r\nSubject: hello\r\n"));
+    mailbox_close(&b);
+    assert_int_equal(files_in("new"), 0);
+    assert_int_equal(files_in("cur"), 2);
+    assert_int_equal(files_in("tmp"), 0);
+    store_close(&s);
+}
+
+TASK_TEST(crlf_is_stored_as_lf_and_counted)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct mail_in *m = mail_in_new(s, "INBOX", NULL, &why);
+    off_t bytes;
+    int fd;
+
+    assert_non_null(m);
+    mail_in_put(m, STR("A: b\r"));
+    mail_in_put(m, STR("\n\r\nx\r\n"));
+    mail_in_put(m, STR("\rend\r"));
+    assert_int_equal(mail_in_commit(&m, NULL, NULL, &why), 0);
+    assert_null(m);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_msg(b, 1)->size, 8 + 3 + 5);
+    assert_int_equal(mailbox_bytes(b, 1, &fd, &bytes, &why), 0);
+    char text[100];
+    assert_int_equal(pread(fd, text, sizeof text, 0), 6 + 2 + 5);
+    assert_memory_equal(text, "A: b\n\nx\n\rend\r", 13);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(an_aborted_delivery_leaves_nothing)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct mail_in *m = mail_in_new(s, "INBOX", NULL, &why);
+
+    mail_in_put(m, STR("x"));
+    assert_int_equal(files_in("tmp"), 1);
+    mail_in_abort(&m);
+    assert_int_equal(files_in("tmp"), 0);
+    assert_null(mail_in_new(s, "None", NULL, &why));
+    assert_string_equal(why.code, "5.2.0");
+    why_free(&why);
+    store_close(&s);
+}
+
+TASK_TEST(views_pull_each_for_itself)
+{
+    struct store *s = open_store();
+
+    deliver(s, "INBOX", hello);
+    struct mailbox *a = open_box(s, "INBOX"), *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_recent_count(a), 1);
+    assert_int_equal(mailbox_recent_count(b), 0);
+    for (int i = 0; i < 4; i++)
+        deliver(s, "INBOX", hello);
+    assert_int_equal(mailbox_count(a), 1);
+    assert_string_equal(pull_all(a, false), "+2 +3 +4 +5");
+    set_flags(a, "2:3", FLAGS_ADD, MSG_SEEN, false);
+    set_flags(a, "3:4", FLAGS_ADD, MSG_DELETED, true);
+    assert_string_equal(pull_all(a, false), "f2 f3");
+    assert_string_equal(pull_all(b, false), "+2 +3 +4 +5 f2 f3 f3 f4");
+    set_flags(b, "1:*", FLAGS_ADD, MSG_SEEN, false);
+    assert_string_equal(pull_all(a, false), "f1 f4 f5");
+    expunge(a, "1:*", false);
+    assert_string_equal(pull_all(a, false), "");
+    assert_int_equal(mailbox_count(a), 5);
+    assert_int_equal(mailbox_msg(a, 3)->uid, 3);
+    assert_string_equal(pull_all(a, true), "-4 -3");
+    assert_int_equal(mailbox_count(a), 3);
+    assert_int_equal(mailbox_msg(a, 3)->uid, 5);
+    assert_int_equal(mailbox_number(a, 5), 3);
+    assert_int_equal(mailbox_number(a, 4), 0);
+    deliver(s, "INBOX", hello);
+    assert_string_equal(pull_all(b, true), "f1 f5 +6 -4 -3");
+    struct why why = WHY;
+    assert_string_equal(pull_all(a, true), "+4");
+    mailbox_close(&a);
+    assert_int_equal(files_in("cur"), 4);
+    assert_string_equal(pull_all(b, true), "");
+    assert_int_equal(mailbox_msg(b, 1)->flags & MSG_FLAGS, MSG_SEEN);
+    why_free(&why);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(another_process_is_followed)
+{
+    struct store *s = open_store(), *other = open_store();
+
+    deliver(s, "INBOX", hello);
+    struct mailbox *a = open_box(s, "INBOX"), *b = open_box(other, "INBOX");
+    deliver(other, "INBOX", hello);
+    set_flags(b, "1", FLAGS_SET, MSG_FLAGGED, false);
+    assert_string_equal(pull_all(a, true), "+2 f1");
+    expunge(b, "1", true);
+    uint32_t uid = deliver(s, "INBOX", hello);
+    assert_int_equal(uid, 3);
+    assert_string_equal(pull_all(a, true), "+3 -1");
+    assert_string_equal(pull_all(b, true), "+2 +3 -1");
+    mailbox_close(&a);
+    mailbox_close(&b);
+    store_close(&s);
+    store_close(&other);
+}
+
+TASK_TEST(flags_and_numbers_survive_reopening)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    uint64_t bit;
+
+    for (int i = 0; i < 10; i++)
+        deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    uint32_t uidvalidity = mailbox_uidvalidity(b);
+    assert_int_equal(mailbox_keyword_add(b, STR("$Label1"), &bit, &why), 0);
+    struct flag_change change = {FLAGS_ADD, MSG_SEEN, bit, false};
+    struct uidset set = uids("2:4");
+    assert_int_equal(mailbox_flag(b, &set, &change, &why), 0);
+    uidset_free(&set);
+    expunge(b, "10", true);
+    mailbox_close(&b);
+    store_close(&s);
+
+    s = open_store();
+    b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_uidvalidity(b), uidvalidity);
+    assert_int_equal(mailbox_count(b), 9);
+    assert_int_equal(mailbox_uidnext(b), 11);
+    assert_int_equal(mailbox_msg(b, 3)->flags & MSG_FLAGS, MSG_SEEN);
+    assert_int_equal(mailbox_msg(b, 3)->keywords, bit);
+    assert_int_equal(mailbox_keyword_find(b, STR("$label1")), 0);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(what_others_do_to_the_files_is_merged)
+{
+    struct store *s = open_store();
+
+    deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    put_file("new/1700000000.x.y", hello);
+    put_file("cur/1600000000.x.y:2,FS", hello);
+    assert_string_equal(pull_all(b, true), "+2 +3");
+    assert_int_equal(mailbox_msg(b, 2)->flags & MSG_FLAGS, MSG_FLAGGED | MSG_SEEN);
+    struct why why = WHY;
+    uint64_t size;
+    assert_int_equal(mailbox_size(b, 3, &size, &why), 0);
+    assert_int_equal(size, strlen(hello) + 5);
+    assert_int_equal(rename(path_of("new/1700000000.x.y"), path_of("cur/1700000000.x.y:2,R")), 0);
+    assert_string_equal(pull_all(b, true), "f3");
+    assert_int_equal(mailbox_msg(b, 3)->flags & MSG_FLAGS, MSG_ANSWERED);
+    assert_int_equal(unlink(path_of("cur/1600000000.x.y:2,FS")), 0);
+    assert_string_equal(pull_all(b, true), "-2");
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(a_renamed_file_is_found_again)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    off_t size;
+    int fd;
+
+    deliver(s, "INBOX", hello);
+    put_file("cur/1.x.y:2,", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_count(b), 2);
+    assert_int_equal(rename(path_of("cur/1.x.y:2,"), path_of("cur/1.x.y:2,T")), 0);
+    assert_int_equal(mailbox_bytes(b, 2, &fd, &size, &why), 0);
+    assert_int_equal(unlink(path_of("cur/1.x.y:2,T")), 0);
+    mailbox_close(&b);
+    b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_count(b), 1);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(copies_are_links_and_moves_leave_nothing)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct uidset from = UIDSET, made = UIDSET, which = uids("1:3");
+    struct copied copied = {&from, &made, 0};
+    struct str text;
+
+    for (int i = 0; i < 4; i++)
+        deliver_flags(s, "INBOX", hello, i == 1 ? MSG_SEEN : 0);
+    assert_int_equal(store_create(s, "A.B", &why), 0);
+    deliver(s, "A.B", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_copy(b, &which, "A.B", false, &copied, &why), 0);
+    assert_int_equal(uidset_count(&from), 3);
+    assert_int_equal(made.at[0].low, 2);
+    assert_int_equal(made.at[0].high, 4);
+    uidset_clear(&from);
+    uidset_clear(&made);
+    assert_int_equal(mailbox_copy(b, &which, "A.B", true, &copied, &why), 0);
+    assert_int_equal(made.at[0].low, 5);
+    assert_string_equal(pull_all(b, true), "-3 -2 -1");
+    struct mailbox *to = open_box(s, "A.B");
+    assert_int_equal(mailbox_count(to), 7);
+    assert_int_equal(mailbox_msg(to, 3)->flags & MSG_FLAGS, MSG_SEEN);
+    assert_int_equal(mailbox_cached(to, 6, CACHED_ENVELOPE, &text, &why), 0);
+    assert_true(str_starts(text, STR("(NIL \"hello\"")));
+    assert_int_equal(mailbox_copy(b, &which, "None", false, &copied, &why), -1);
+    assert_string_equal(why.code, "5.2.0");
+    mailbox_close(&to);
+    mailbox_close(&b);
+    assert_int_equal(files_in(".A.B/cur"), 7);
+    assert_int_equal(files_in("cur"), 1);
+    uidset_free(&from);
+    uidset_free(&made);
+    uidset_free(&which);
+    why_free(&why);
+    store_close(&s);
+}
+
+TASK_TEST(a_folder_has_at_most_64_keywords)
+{
+    struct store *s = open_store();
+    struct mailbox *b = open_box(s, "INBOX");
+    struct why why = WHY;
+    uint64_t bit;
+    char name[20];
+
+    for (int i = 0; i < 64; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        assert_int_equal(mailbox_keyword_add(b, strz(name), &bit, &why), 0);
+        assert_true(bit == (uint64_t)1 << i);
+    }
+    assert_int_equal(mailbox_keyword_add(b, STR("K63"), &bit, &why), 0);
+    assert_int_equal(mailbox_keyword_add(b, STR("one more"), &bit, &why), -1);
+    assert_string_equal(why.code, "5.2.2");
+    why_free(&why);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(one_session_at_a_time_if_asked_for)
+{
+    struct store *s = open_store();
+    struct mailbox *a = open_box(s, "INBOX"), *b = open_box(s, "INBOX");
+    struct why why = WHY;
+
+    assert_int_equal(mailbox_lock_session(a, &why), 0);
+    assert_int_equal(mailbox_lock_session(b, &why), -1);
+    deliver(s, "INBOX", hello);
+    mailbox_close(&a);
+    assert_int_equal(mailbox_lock_session(b, &why), 0);
+    mailbox_close(&b);
+    why_free(&why);
+    store_close(&s);
+}
+
+RUN_TESTS(TS(a_delivered_message_is_there_with_its_texts), TS(crlf_is_stored_as_lf_and_counted),
+          TS(an_aborted_delivery_leaves_nothing), TS(views_pull_each_for_itself),
+          TS(another_process_is_followed), TS(flags_and_numbers_survive_reopening),
+          TS(what_others_do_to_the_files_is_merged), TS(a_renamed_file_is_found_again),
+          TS(copies_are_links_and_moves_leave_nothing), TS(a_folder_has_at_most_64_keywords),
+          TS(one_session_at_a_time_if_asked_for))
