@@ -1,0 +1,267 @@
+"""Before login: the fronts of IMAP and POP3, authd's delays, the way to the session."""
+import base64, os, re, signal, threading, time
+
+import pytest
+
+from pombal import Raw, wait_for
+
+
+def greet(suite, name="imap", tls=None):
+    r = Raw(suite.port(name), tls=tls)
+    assert "OK" in r.line()
+    return r
+
+
+def ask(r, text, tag="a"):
+    r.send("%s %s\r\n" % (tag, text))
+    return r.until(tag)
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_imap_before_login(suite):
+    r = greet(suite)
+    caps = ask(r, "CAPABILITY")[0]
+    for word in ("IMAP4rev1", "SASL-IR", "LITERAL+", "STARTTLS", "AUTH=PLAIN", "AUTH=CRAM-MD5"):
+        assert word in caps
+    assert "LOGINDISABLED" not in caps
+    assert ask(r, "NOOP")[-1].startswith("a OK")
+    assert ask(r, 'ID ("name" "x" "version" NIL)')[0].startswith("* ID (")
+    assert ask(r, "ID NIL")[-1].startswith("a OK")
+    for bad in ("SELECT INBOX", "FOO", "LOGIN", "LOGIN alice", 'LOGIN "alice', "LOGIN alice secret more", "LOGIN (alice) x", "ID",
+                "ID (", "AUTHENTICATE", "NOOP x", "STARTTLS x", "LOGIN {x}", "LOGIN {99999}"):
+        assert ask(r, bad)[-1].startswith("a BAD"), bad
+    r.send("\r\n+ x\r\nnotag\r\n{ NOOP\r\n")
+    assert all(r.line().startswith("* BAD") for _ in range(4))
+    assert ask(r, "LOGOUT") == ["* BYE Logging out", "a OK Logout completed."]
+    assert r.line() is None
+
+
+@pytest.mark.parametrize("user", ["alice", "ALICE", "alice@example.test"])
+@pytest.mark.parametrize("form", ["%(u)s %(p)s", '"%(u)s" "%(p)s"', "{%(n)d+}\r\n%(u)s {%(m)d+}\r\n%(p)s", '%(u)s {%(m)d+}\r\n%(p)s'])
+def test_login_in_all_forms(suite, user, form):
+    r = greet(suite)
+    values = dict(u=user, p=suite.password, n=len(user), m=len(suite.password))
+    assert ask(r, "LOGIN " + form % values)[-1].startswith("a OK")
+    assert ask(r, "NOOP", "b")[-1].startswith("b OK")
+    r.close()
+
+
+def test_login_with_literals_that_wait(suite):
+    r = greet(suite)
+    r.send("a LOGIN {5}\r\n")
+    assert r.line().startswith("+")
+    r.send("alice {6}\r\n")
+    assert r.line().startswith("+")
+    r.send("secret\r\n")
+    assert r.until("a")[-1].startswith("a OK")
+    r.close()
+
+
+def test_commands_behind_the_login_reach_the_session(suite):
+    r = greet(suite)
+    r.send("a LOGIN alice secret\r\nb NOOP\r\nc LOGOUT\r\n")
+    assert r.until("c")[-1].startswith("c OK")
+    assert r.line() is None
+
+
+def test_authenticate(suite):
+    r = greet(suite)
+    r.send("a AUTHENTICATE PLAIN\r\n")
+    assert r.line() == "+ "
+    r.send("*\r\n")
+    assert r.line().startswith("a BAD")
+    assert ask(r, "AUTHENTICATE PLAIN !!")[-1].startswith("a NO")
+    assert ask(r, "AUTHENTICATE NOSUCH")[-1].startswith("a NO")
+    assert ask(r, "AUTHENTICATE APOP")[-1].startswith("a NO")
+    assert ask(r, "AUTHENTICATE PLAIN " + b64("bob\0alice\0secret"))[-1].startswith("a NO [AUTHORIZATIONFAILED]")
+    assert ask(r, "AUTHENTICATE PLAIN " + b64("\0alice\0secret"))[-1].startswith("a OK")
+    r.close()
+    r = greet(suite)
+    r.send("a AUTHENTICATE LOGIN\r\n")
+    assert base64.b64decode(r.line()[2:]) == b"Username:"
+    r.send(b64("alice") + "\r\n")
+    assert base64.b64decode(r.line()[2:]) == b"Password:"
+    r.send(b64("secret") + "\r\n")
+    assert r.until("a")[-1].startswith("a OK")
+    r.close()
+    c = suite.imap(login=False)
+    assert c.login_cram_md5("alice", "secret")[0] == "OK"
+    c.logout()
+
+
+def test_wrong_passwords_end_the_connection(suite):
+    r = greet(suite)
+    for i in range(5):
+        assert ask(r, "LOGIN alice wrong%d" % i)[-1].startswith("a NO [AUTHENTICATIONFAILED]")
+    assert r.line().startswith("* BYE")
+    assert r.line() is None
+    suite.wait_log(r"authd\[\d+\]: passwd-file\(alice@example.test,127.0.0.1\): imap login by PLAIN failed: wrong password")
+    assert "wrong4" not in suite.log()
+
+
+def test_too_long_lines_and_too_many_commands(suite):
+    r = greet(suite)
+    r.send("a " + "x" * 20000 + "\r\n")
+    assert "BYE" in r.line()
+    r = greet(suite)
+    for _ in range(201):
+        r.send("a NOOP\r\n")
+    lines = []
+    while (line := r.line()) is not None:
+        lines.append(line)
+    assert lines[-1].startswith("* BYE") and len(lines) <= 202
+    r = greet(suite)
+    r.send("a LOGIN {500000+}\r\n")
+    assert "BYE" in r.line()
+    assert r.line() is None
+
+
+def test_starttls_forgets_what_came_before(suite):
+    r = greet(suite)
+    r.send("a STARTTLS\r\nb LOGIN alice secret\r\n")
+    assert r.line().startswith("a OK")
+    tls = suite.tls_context().wrap_socket(r.sock, server_hostname="localhost")
+    tls.sendall(b"c CAPABILITY\r\n")
+    f = tls.makefile("rb")
+    line = f.readline()
+    assert line.startswith(b"* CAPABILITY") and b"STARTTLS" not in line
+    assert f.readline().startswith(b"c OK")
+    tls.sendall(b"d STARTTLS\r\n")
+    assert f.readline().startswith(b"d BAD")
+    tls.sendall(b"e LOGIN alice secret\r\ne2 NOOP\r\n")
+    assert f.readline().startswith(b"e OK")
+    assert f.readline().startswith(b"e2 OK")
+
+
+def test_a_relayed_session_does_not_block(suite):
+    """a client that sends much and reads late: both directions of the relay must flow"""
+    c = suite.imap(tls=True)
+    text = b"Subject: x\r\n\r\n" + b"x" * 3000000 + b"\r\n"
+    assert c.append("INBOX", None, None, text)[0] == "OK"
+    c.select("INBOX")
+    n = c.search(None, "ALL")[1][0].split()[-1].decode()
+    for i in range(5):
+        c.send(b"f%d FETCH %s BODY[]\r\n" % (i, n.encode()))
+    c.send(b"g APPEND INBOX {%d+}\r\n" % len(text) + text + b"\r\n")
+    got = 0
+    while True:
+        line = c.readline()
+        assert line, "the connection ended"
+        m = re.search(rb"\{(\d+)\}\r\n$", line)
+        if m:
+            got += len(c.read(int(m.group(1))))
+        if line.startswith(b"g OK"):
+            break
+    assert got == 5 * len(text)
+    c.logout()
+
+
+def test_all_connections_of_a_user_are_one_process(suite):
+    before = len(suite.pids("imap"))
+    conns = [suite.imap("bob") for _ in range(5)] + [suite.imap("bob", tls=True)]
+    assert len(suite.pids("imap")) <= before + 1
+    for c in conns:
+        assert c.select("INBOX")[0] == "OK"
+    for c in conns:
+        c.logout()
+    # The process waits for the next login, which it then serves.
+    pids = suite.pids("imap")
+    suite.imap("bob").logout()
+    assert suite.pids("imap") == pids
+
+
+def test_many_logins_at_once(suite):
+    errors = []
+
+    def run():
+        try:
+            for _ in range(5):
+                c = suite.imap("alice")
+                c.noop()
+                c.logout()
+        except Exception as e:
+            errors.append(e)
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert errors == []
+
+
+def test_the_limit_of_connections(make_suite):
+    suite = make_suite(main="mail_max_userip_connections = 2\nmail_session_linger = 1\n")
+    a, b = suite.imap(), suite.imap()
+    r = greet(suite)
+    answer = ask(r, "LOGIN alice secret")[-1]
+    assert answer.startswith("a NO") and "mail_max_userip_connections" in answer
+    suite.imap("bob").logout()
+    a.logout()
+    b.logout()
+    wait_for(lambda: len(suite.pids("imap")) == 1)  # only what forks: linger is over
+    suite.imap().logout()
+
+
+def test_no_session_without_the_program(make_suite):
+    """A dead end behind the login is told as temporary, and mends itself"""
+    suite = make_suite()
+    for pid in suite.pids("imap"):
+        os.kill(pid, signal.SIGKILL)
+    suite.imap().logout()
+    for name in ("authd", "mailbox"):
+        for pid in suite.pids(name)[:1]:
+            os.kill(pid, signal.SIGKILL)
+
+        def works():
+            try:
+                suite.imap().logout()
+                return True
+            except Exception:
+                return False
+        wait_for(works)
+
+
+def test_reload_keeps_sessions_and_changes_users(make_suite):
+    suite = make_suite()
+    c = suite.imap()
+    p = suite.pop3("bob")
+    suite.add_user("carol")
+    suite.reload()
+    assert c.noop()[0] == "OK" and p.noop() == b"+OK"
+
+    def carol():
+        try:
+            suite.imap("carol").logout()
+            return True
+        except Exception:
+            return False
+    wait_for(carol)
+    assert c.select("INBOX")[0] == "OK"
+    c.logout()
+    p.quit()
+
+
+def test_stop_says_goodbye(make_suite):
+    suite = make_suite()
+    c = greet(suite)
+    assert ask(c, "LOGIN alice secret")[-1].startswith("a OK")
+    suite.stop()
+    assert "BYE" in c.line()
+    assert c.line() is None
+    wait_for(lambda: not suite.pids("imap"))
+
+
+def test_a_wrong_password_takes_time_and_more_each_time(make_suite):
+    suite = make_suite(main="auth_failure_delay = 1\nauth_failure_delay_max = 2\n")
+    r, took = greet(suite), []
+    for word in ("LOGIN alice wrong", "LOGIN nobody wrong", "LOGIN alice wrong"):
+        start = time.monotonic()
+        assert ask(r, word)[-1].startswith("a NO")
+        took.append(time.monotonic() - start)
+    assert took[0] >= 0.9 and took[1] >= 1.9 and took[2] >= 1.9
+    start = time.monotonic()
+    suite.imap("bob").logout()  # others are not held up
+    assert time.monotonic() - start < 1.5 * max(1, took[0])
