@@ -5,8 +5,9 @@
 #include "login/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,15 +39,17 @@ struct connection {
 
 static struct {
     const struct session_program *program;
+    /* A pipe that nothing is written to: when the forking process ends, or closes its end, its
+     * children read the end of it, and stop. It may not signal them: they are other users. */
+    int lifeline[2];
     int children; /* of the forking process */
     /* In the child: */
-    pid_t parent;
     struct user user;
     struct arena *mem; /* of the user's data */
     struct list connections;
     int nconnections;
     struct task *control; /* reads what the broker sends, and is woken when a connection ends */
-    bool draining; /* stop, or the broker has gone */
+    bool stopping; /* the sessions say good-bye */
     bool unusable; /* start has failed */
     struct why why; /* the reason */
 } state;
@@ -58,7 +61,7 @@ const struct user *session_user(void)
 
 bool session_draining(void)
 {
-    return state.draining;
+    return state.stopping;
 }
 
 /* ---- connections of the child */
@@ -124,13 +127,26 @@ static void add_connection(struct attrs *ask)
 
 /* ---- the life of the child */
 
-static void on_stop(int signo)
+static void stop_all(void)
 {
-    (void)signo;
-    state.draining = true;
+    state.stopping = true;
     LIST_EACH (&state.connections, l)
         task_cancel(LIST_OF(l, struct connection, link)->task);
     task_wake(state.control);
+}
+
+static void on_signal(int signo)
+{
+    (void)signo;
+    stop_all();
+}
+
+static void lifeline_ended(void *arg, int fd, short events)
+{
+    (void)arg;
+    (void)events;
+    task_watch(fd, 0, NULL, NULL);
+    stop_all();
 }
 
 /* One message; false when the broker has closed the pair. */
@@ -156,7 +172,7 @@ static void control(int fd)
     bool leaving = false;
 
     for (;;) {
-        int64_t linger = state.unusable || state.draining ? 0 : conf.mail_session_linger * 1000;
+        int64_t linger = state.unusable || state.stopping ? 0 : conf.mail_session_linger * 1000;
         int64_t until = leaving                  ? task_now() + LEAVE_MS
                         : state.nconnections > 0 ? 0
                                                  : task_now() + linger;
@@ -165,12 +181,11 @@ static void control(int fd)
             break;
         if (w == WAIT_CANCELLED || (w == WAIT_TIMEOUT && leaving))
             break;
-        if (w == WAIT_TIMEOUT || (state.draining && !leaving)) {
+        if (w == WAIT_TIMEOUT || (state.stopping && !leaving)) {
             leaving = true;
             shutdown(fd, SHUT_WR);
         }
     }
-    state.draining = true;
     stream_abort(&broker);
     while (state.nconnections > 0)
         task_park(0);
@@ -206,13 +221,10 @@ static void settle(struct attrs *ask)
         msg_error("user %s: %s", state.user.name, why_text(&state.why));
         state.unusable = true;
     }
-    /* What forked us ends when master says so; the change of user has cleared this. */
-    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-    if (getppid() != state.parent)
-        _exit(0);
-    task_on_signal(SIGTERM, on_stop);
-    task_on_signal(SIGINT, on_stop);
-    task_on_signal(SIGHUP, on_stop);
+    task_watch(state.lifeline[0], POLLIN, lifeline_ended, NULL);
+    task_on_signal(SIGTERM, on_signal);
+    task_on_signal(SIGINT, on_signal);
+    task_on_signal(SIGHUP, on_signal);
     if (!state.unusable && state.program->start != NULL &&
         state.program->start(&state.user, &state.why) < 0) {
         msg_error("user %s: %s", state.user.name, why_text(&state.why));
@@ -222,9 +234,9 @@ static void settle(struct attrs *ask)
 
 static void __attribute__((noreturn)) live(struct attrs *ask, int client, int broker)
 {
-    const int keep[] = {client, broker};
+    const int keep[] = {client, broker, state.lifeline[0]};
 
-    service_forked(keep, 2);
+    service_forked(keep, 3);
     state.control = task_self();
     settle(ask);
     attrs_put_fd(ask, client);
@@ -282,9 +294,31 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     why_free(&why);
 }
 
+/* Master ends everything when we have ended, so the children get the time to say good-bye first.
+ * Nothing else is left to do in this process, so this may block it. */
+static void end_children(void)
+{
+    enum { PATIENCE_MS = 3000, LOOK_MS = 10 };
+
+    close(state.lifeline[1]);
+    for (int ms = 0; state.children > 0 && ms < PATIENCE_MS; ms += LOOK_MS) {
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
+        reap(SIGCHLD);
+    }
+}
+
+static void wait_for_stop(void *arg)
+{
+    (void)arg;
+    while (task_park(0) != WAIT_CANCELLED)
+        ;
+    end_children();
+}
+
 static void start(void)
 {
     task_on_signal(SIGCHLD, reap);
+    task_start("lifeline", wait_for_stop, NULL);
 }
 
 /* The filter is that of the sessions, which inherit it; their own jail is the user's directory. */
@@ -304,7 +338,8 @@ static void drain(void)
 
 static void open_program(void)
 {
-    state.parent = getpid();
+    if (pipe2(state.lifeline, O_CLOEXEC) < 0)
+        msg_fatal("pipe: %m");
     if (state.program->open != NULL)
         state.program->open();
 }
@@ -313,7 +348,6 @@ int session_main(const struct session_program *p, int argc, char **argv)
 {
     const struct service service = {.name = p->name,
                                     .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
-                                    .alone = true,
                                     .open = open_program,
                                     .paths = paths,
                                     .start = start,

@@ -31,6 +31,6 @@ struct session_program {
 
 int session_main(const struct session_program *p, int argc, char **argv);
 const struct user *session_user(void);
-bool session_draining(void); /* say goodbye at the next chance: reload or stop */
+bool session_draining(void); /* stop: say good-bye at the next chance. A reload is not one */
 
 #endif
