@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/date.h"
+#include "mail/path.h"
 #include "queue/submit.h"
 
 #include "bounce.h"
@@ -132,7 +133,7 @@ static int64_t retry_until(const struct notice *n)
 
 int notice_send(const struct notice *n, struct why *why)
 {
-    struct buf boundary = BUF(300), id = BUF(100);
+    struct buf boundary = BUF(300), id = BUF(100), sender = BUF(REC_MAX), to = BUF(REC_MAX);
     int64_t now_us = clock_wall_us();
     struct submit *s = submit_begin(SUBMIT_MAP_OK, why);
 
@@ -140,6 +141,8 @@ int notice_send(const struct notice *n, struct why *why)
         return -1;
     buf_addf(&boundary, "%s.%lld/%s", n->d->queue_id, (long long)(now_us / 1000000),
              conf.myhostname);
+    path_quote(strz(n->d->sender), &sender);
+    path_quote(strz(n->to), &to);
     struct dsn_report report = {
         .kind = n->kind,
         .to_postmaster = n->to_postmaster,
@@ -147,8 +150,8 @@ int notice_send(const struct notice *n, struct why *why)
         .host = conf.myhostname,
         .product = conf.mail_name,
         .queue_id = n->d->queue_id,
-        .sender = n->d->sender,
-        .to = n->to,
+        .sender = sender.p,
+        .to = to.p,
         .envid = n->d->dsn_envid,
         .boundary = boundary.p,
         .now = now_us / 1000000,
@@ -165,5 +168,7 @@ int notice_send(const struct notice *n, struct why *why)
         msg_info("%s: %s: %s", n->d->queue_id, n->what, id.p);
     buf_free(&boundary);
     buf_free(&id);
+    buf_free(&sender);
+    buf_free(&to);
     return result;
 }

@@ -3,9 +3,21 @@
  */
 #include "base/msg.h"
 #include "base/str.h"
+#include "mail/path.h"
 #include "queue/bounce_log.h"
 
 #include "cleanup.h"
+
+/* As reports show it. */
+static const char *external(struct cleanup *c, const char *address)
+{
+    struct buf quoted = BUF(REC_MAX);
+
+    path_quote(strz(address), &quoted);
+    const char *copy = arena_strz(c->mem, buf_str(&quoted));
+    buf_free(&quoted);
+    return copy;
+}
 
 /* A message of a local program that nobody waits for: who sent it gets a report. */
 static int bounce_all(struct cleanup *c)
@@ -16,8 +28,8 @@ static int bounce_all(struct cleanup *c)
     c->d.rcpts = c->rcpts.at;
     c->d.nrcpts = c->rcpts.n;
     for (size_t i = 0; i < c->rcpts.n && result == 0; i++) {
-        struct bounce_record r = {.recipient = c->rcpts.at[i].address,
-                                  .original = c->rcpts.at[i].original,
+        struct bounce_record r = {.recipient = external(c, c->rcpts.at[i].address),
+                                  .original = external(c, c->rcpts.at[i].original),
                                   .dsn_orcpt = c->rcpts.at[i].dsn_orcpt,
                                   .dsn_notify = c->rcpts.at[i].dsn_notify,
                                   .status = c->why.code,

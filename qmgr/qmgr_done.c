@@ -6,8 +6,10 @@
 
 #include "base/clock.h"
 #include "base/msg.h"
+#include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
+#include "mail/path.h"
 #include "queue/bounce_log.h"
 #include "task/task.h"
 
@@ -56,6 +58,16 @@ static void forget_warning(const struct message *m)
     qfile_close(&f);
 }
 
+static void log_expired(const struct message *m)
+{
+    struct buf sender = BUF(REC_MAX);
+
+    path_quote(strz(m->d.sender), &sender);
+    msg_info("%s: from=<%s>, status=%s, returned to sender", m->d.queue_id, sender.p,
+             m->expired_by_force ? "force-expired" : "expired");
+    buf_free(&sender);
+}
+
 /* Everything that needs another process. What cannot be reported is kept: the next attempt finds
  * the log and tries again. */
 static void send_reports(struct message *m)
@@ -67,8 +79,7 @@ static void send_reports(struct message *m)
     if (m->traced && report(m, Q_TRACE, REQUEST_FLUSH) < 0)
         kept = true;
     if (m->deferred && is_expired(m)) {
-        msg_info("%s: from=<%s>, status=%s, returned to sender", m->d.queue_id, m->d.sender,
-                 m->expired_by_force ? "force-expired" : "expired");
+        log_expired(m);
         if (report(m, Q_DEFER, REQUEST_FLUSH) == 0)
             m->deferred = false;
     } else if (m->deferred && is_warning_due(m)) {

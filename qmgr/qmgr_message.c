@@ -10,6 +10,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/path.h"
 #include "queue/qid.h"
 
 #include "qmgr.h"
@@ -47,8 +48,12 @@ static void begin(struct message *m, struct rcpt *rcpts, size_t n)
 
 static void log_active(const struct message *m, int64_t nrcpt)
 {
-    msg_info("%s: from=<%s>, size=%lld, nrcpt=%lld (queue active)", m->d.queue_id, m->d.sender,
+    struct buf sender = BUF(REC_MAX);
+
+    path_quote(strz(m->d.sender), &sender);
+    msg_info("%s: from=<%s>, size=%lld, nrcpt=%lld (queue active)", m->d.queue_id, sender.p,
              (long long)m->d.content_size, (long long)nrcpt);
+    buf_free(&sender);
 }
 
 void message_arrived(struct attrs *ask)

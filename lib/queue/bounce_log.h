@@ -7,7 +7,8 @@
 
 /*
  * A record is an empty line, a line for people ("<rcpt>: reason"), lines "name=value" and an empty
- * line. Unknown names are passed over. Strings are never null.
+ * line. Unknown names are passed over. Strings are never null. Addresses are in external form
+ * (mail/path.h), as people see them.
  */
 struct bounce_record {
     const char *recipient;

@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "ipc/proto.h"
+#include "mail/path.h"
 #include "queue/bounce_log.h"
 #include "task/task.h"
 
@@ -29,34 +30,44 @@ static void put_number(struct buf *out, const char *name, int64_t value)
     put(out, name, text);
 }
 
-static const char *reason_of(const struct bounce_log *log, const struct rcpt *r)
+static const char *reason_of(const struct bounce_log *log, const struct rcpt *r,
+                             const char *address)
 {
     for (size_t i = 0; i < log->n; i++)
-        if (r->at == log->at[i].at && strcmp(r->address, log->at[i].recipient) == 0)
+        if (r->at == log->at[i].at && strcmp(address, log->at[i].recipient) == 0)
             return log->at[i].reason;
     for (size_t i = 0; i < log->n; i++)
-        if (strcmp(r->address, log->at[i].recipient) == 0)
+        if (strcmp(address, log->at[i].recipient) == 0)
             return log->at[i].reason;
     return "";
 }
 
 static void put_rcpts(const struct envelope *e, const struct bounce_log *log, struct buf *out)
 {
+    struct buf address = BUF(REC_MAX);
+
     for (size_t i = 0; i < e->d.nrcpts; i++) {
-        put(out, "recipient", e->d.rcpts[i].address);
-        put(out, "reason", reason_of(log, &e->d.rcpts[i]));
+        buf_clear(&address);
+        path_quote(strz(e->d.rcpts[i].address), &address);
+        put(out, "recipient", address.p);
+        put(out, "reason", reason_of(log, &e->d.rcpts[i], address.p));
     }
+    buf_free(&address);
 }
 
 static void put_message(enum queue q, const char *id, const struct envelope *e, bool forced,
                         struct buf *out)
 {
+    struct buf sender = BUF(REC_MAX);
+
+    path_quote(strz(e->d.sender), &sender);
     put(out, A_QUEUE_NAME, queue_name(q));
     put(out, A_QUEUE_ID, id);
     put_number(out, "time", e->d.arrival_us / 1000000);
     put_number(out, A_SIZE, e->d.content_size);
     put(out, "forced_expire", forced ? "1" : "0");
-    put(out, A_SENDER, *e->d.sender != 0 ? e->d.sender : "MAILER-DAEMON");
+    put(out, A_SENDER, sender.n > 0 ? sender.p : "MAILER-DAEMON");
+    buf_free(&sender);
 }
 
 static bool emit_file(enum queue q, const char *id, const char *path, listing_fn *emit, void *arg)

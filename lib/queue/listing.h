@@ -9,6 +9,7 @@
  * protocol, a list per message, and an empty list. A list is name\0value\0 ... and an empty name:
  * queue_name queue_id time size forced_expire sender, then recipient and reason for each recipient
  * that is not done ("" if nothing is known of it).
+ * Addresses are in external form.
  */
 #define LISTING_PROTOCOL "mail_queue_list_protocol"
 

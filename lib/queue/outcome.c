@@ -7,6 +7,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/path.h"
 #include "queue/bounce_log.h"
 
 /*
@@ -69,9 +70,14 @@ static void log_line(const struct outcome *o, const struct rcpt *r, const char *
 {
     struct buf line = BUF(8192);
 
-    buf_addf(&line, "%s: to=<%s>, ", o->d->queue_id, r->address);
-    if (*r->original != 0 && !str_ieq(strz(r->original), strz(r->address)))
-        buf_addf(&line, "orig_to=<%s>, ", r->original);
+    buf_addf(&line, "%s: to=<", o->d->queue_id);
+    path_quote(strz(r->address), &line);
+    buf_addz(&line, ">, ");
+    if (*r->original != 0 && !str_ieq(strz(r->original), strz(r->address))) {
+        buf_addz(&line, "orig_to=<");
+        path_quote(strz(r->original), &line);
+        buf_addz(&line, ">, ");
+    }
     buf_addf(&line, "relay=%s, ", o->relay);
     if (o->conn_use > 1)
         buf_addf(&line, "conn_use=%u, ", o->conn_use);
@@ -100,11 +106,14 @@ static void split_type(const char *both, struct buf *copy, const char **type, co
 static int append(const struct outcome *o, enum queue log, const struct rcpt *r, const char *status,
                   const char *action, const char *reason)
 {
-    struct buf mta = BUF(1024), reply = BUF(4096);
+    struct buf mta = BUF(1024), reply = BUF(4096), address = BUF(REC_MAX), original = BUF(REC_MAX);
     struct why why = WHY;
+
+    path_quote(strz(r->address), &address);
+    path_quote(strz(r->original), &original);
     struct bounce_record record = {
-        .recipient = r->address,
-        .original = r->original,
+        .recipient = address.p,
+        .original = original.p,
         .dsn_orcpt = r->dsn_orcpt,
         .dsn_notify = r->dsn_notify,
         .at = r->at,
@@ -120,6 +129,8 @@ static int append(const struct outcome *o, enum queue log, const struct rcpt *r,
         msg_warn("%s: %s service failure: %s", o->d->queue_id, queue_name(log), why_text(&why));
     buf_free(&mta);
     buf_free(&reply);
+    buf_free(&address);
+    buf_free(&original);
     why_free(&why);
     return result;
 }

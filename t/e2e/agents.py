@@ -112,6 +112,12 @@ def encode(pairs):
     return b"".join(b"%s\0%s\0" % (k.encode(), str(v).encode()) for k, v in pairs) + b"\0"
 
 
+def external(address):
+    """as it stands in logs and reports: quoted where it must be"""
+    local, at, domain = address.rpartition("@")
+    return '"%s"@%s' % (local, domain) if " " in local else address
+
+
 class Delivery:
     """what qmgr asked an agent to do"""
 
@@ -185,7 +191,7 @@ class Agent:
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(pombal.PATIENCE)
                 s.connect("%s/private/%s" % (self.suite.queue, service))
-                s.sendall(encode([("request", "append"), ("queue_id", d.id), ("recipient", rcpt["rcpt"]),
+                s.sendall(encode([("request", "append"), ("queue_id", d.id), ("recipient", external(rcpt["rcpt"])),
                                   ("dsn_orig_rcpt", rcpt.get("rcpt_orcpt", "")), ("offset", rcpt["rcpt_at"]),
                                   ("notify_flags", rcpt.get("rcpt_notify", 0)), ("status", status), ("action", action),
                                   ("reason", text)]))

@@ -1,0 +1,147 @@
+"""A queue of either suite is read and delivered by the other."""
+import glob, os, re, shutil, smtplib, subprocess
+
+import pytest
+from agents import Agent, MiniSuite, content
+from pombal import BIN, wait_for
+from real_postfix import HAVE, RealPostfix, Sink
+
+pytestmark = pytest.mark.skipif(not HAVE, reason="needs Debian's Postfix and root")
+LONG = "L" * 5000
+
+
+def fill(port, domain="far.test"):
+    """messages of all kinds, each to somebody who cannot be reached now"""
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as s:
+        s.sendmail("plain@x.test", ["a+b@" + domain, "c@" + domain], "Subject: plain\r\n\r\none\r\n.dot\r\n%s\r\nend\r\n" % LONG)
+        s.ehlo("cl.test")
+        s.docmd("MAIL FROM:<dsn@x.test> RET=HDRS ENVID=QQ314159 BODY=8BITMIME")
+        s.docmd("RCPT TO:<d+e@%s> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;orig@where.test" % domain)
+        s.docmd("DATA")
+        s.send(b"Subject: 8bit\r\n\r\n\xc3\xa9\r\n.\r\n")
+        s.getreply()
+        s.sendmail("", ["null@" + domain], "Subject: null\r\n\r\nx\r\n")
+        s.sendmail("q@x.test", ['"a b"@' + domain], "Subject: quoted\r\n\r\nx\r\n")
+        s.sendmail("many@x.test", ["m%d@%s" % (i, domain) for i in range(60)], "Subject: many\r\n\r\n" + "line\r\n" * 20000)
+
+
+def files(queue):
+    return sorted(p for p in glob.glob(queue + "/deferred/**", recursive=True) if os.path.isfile(p))
+
+
+EXPECTED = {"plain@x.test": {"a+b@far.test", "c@far.test"}, "dsn@x.test": {"d+e@far.test"}, "": {"null@far.test"},
+            "q@x.test": {'"a b"@far.test'}, "many@x.test": {"m%d@far.test" % i for i in range(60)}}
+
+
+def postcats_agree(real, suite, paths):
+    for path in paths:
+        for options in ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-d", "-o"], ["-v", "-e"]):
+            theirs = real.run("postcat", *options, path)
+            ours = subprocess.run([BIN + "/postcat", "-c", suite.etc] + options + [path], capture_output=True, text=True)
+            assert ours.stdout == theirs.stdout, (path, options)
+            assert ours.returncode == theirs.returncode
+
+
+@pytest.mark.parametrize("long_ids", ["no", "yes"])
+def test_postfixs_queue_is_delivered_by_ours(long_ids):
+    with RealPostfix(main="enable_long_queue_ids = %s\n" % long_ids) as real, MiniSuite(start=False) as s:
+        real.start()
+        wait_for(lambda: fill(real.port) or True)
+        wait_for(lambda: len(files(real.queue)) == 5)
+        listing = real.run("postqueue", "-p").stdout
+        real.stop()
+        postcats_agree(real, s, files(real.queue))
+        s.add_main("queue_directory = %s\nenable_long_queue_ids = %s\n" % (real.queue, long_ids))
+        s.queue = real.queue
+        ours = s.tool("postqueue", "-p").stdout
+        assert sorted(ours.split("\n")) == sorted(listing.split("\n"))
+        # One recipient was delivered before: it must not be again.
+        path = [p for p in files(real.queue) if b"m59@far.test" in open(p, "rb").read()][0]
+        data = open(path, "rb").read()
+        open(path, "wb").write(data.replace(b"R\x0cm59@far.test", b"D\x0cm59@far.test"))
+        s.start()
+        seen = {}
+
+        def policy(d):
+            seen.setdefault(d.sender, [set(), content(s, d), d.attrs])[0].update(d.to)
+            return "d" * len(d.to)
+
+        with Agent(s, "fake", policy):
+            s.tool("postqueue", "-f")
+            s.wait_queue_empty()
+        EXPECT = {k: set(v) for k, v in EXPECTED.items()}
+        EXPECT["many@x.test"].discard("m59@far.test")
+        EXPECT["q@x.test"] = {"a b@far.test"}  # as it is told inside of the suite
+        assert {k: v[0] for k, v in seen.items()} == EXPECT
+        assert LONG in seen["plain@x.test"][1] and seen["many@x.test"][1].count("line\n") == 20000
+        assert seen["dsn@x.test"][2]["envelope_id"] == "QQ314159" and seen["dsn@x.test"][2]["encoding"] == "8bit"
+        assert not glob.glob(real.queue + "/defer/*/*")
+
+
+@pytest.mark.parametrize("long_ids", ["no", "yes"])
+def test_our_queue_is_delivered_by_postfix(long_ids):
+    sink = Sink()
+    main = "enable_long_queue_ids = %s\n" % long_ids
+    with MiniSuite(main) as s, RealPostfix(queue=s.queue, sink=sink.port, main=main) as real:
+        with Agent(s, "fake", lambda d: "l" * len(d.to)):
+            fill(s.smtp_port)
+            wait_for(lambda: len(files(s.queue)) == 5)
+            ours = s.tool("postqueue", "-p").stdout
+        s.stop()
+        postcats_agree(real, s, files(s.queue))
+        real.start()
+        wait_for(lambda: "daemon started" in real.log())
+        theirs = real.run("postqueue", "-p").stdout
+        assert sorted(theirs.split("\n")) == sorted(ours.split("\n"))
+        real.run("postqueue", "-f")
+        wait_for(lambda: not files(s.queue) and not s.queue_files())
+        got = {}
+        for sender, to, text in sink.mails:
+            got.setdefault(sender, set()).update(to)
+        assert got == EXPECTED
+        text = [t for f, _, t in sink.mails if f == "plain@x.test"][0]
+        assert "Subject: plain" in text and "\r\n..dot\r\n" in text
+        assert not re.search("warning|fatal|corrupt", real.log()), real.log()
+        assert not glob.glob(s.queue + "/defer/*/*")
+    sink.close()
+
+
+def test_a_fresh_message_in_incoming_is_taken_over_both_ways():
+    """what was accepted in the last moment before the change"""
+    sink = Sink()
+    with MiniSuite() as s, RealPostfix(queue=s.queue, sink=sink.port) as real:
+        id = s.send("a@far.test")
+        s.stop()
+        assert s.queue_files("active") or s.queue_files("incoming") or s.queue_files("deferred")
+        real.start()
+        real.run("postqueue", "-f")
+        wait_for(lambda: sink.mails)
+        wait_for(lambda: "%s: removed" % id in real.log())
+        real.stop()
+    sink.close()
+
+
+def test_logs_of_deferred_mail_serve_both():
+    """what one suite put off is returned by the other with the reason that the first one wrote"""
+    with RealPostfix() as real, MiniSuite(start=False) as s:
+        real.start()
+        with smtplib.SMTP("127.0.0.1", real.port, timeout=60) as c:
+            c.sendmail("s@x.test", ["a@far.test"], "Subject: x\r\n\r\nx\r\n")
+        wait_for(lambda: files(real.queue))
+        real.stop()
+        id = os.path.basename(files(real.queue)[0])
+        s.add_main("queue_directory = %s\n" % real.queue)
+        s.queue = real.queue
+        s.tool("postsuper", "-e", id)
+        s.start()
+        reports = []
+
+        def policy(d):
+            reports.append(content(s, d))
+            return "d"
+
+        with Agent(s, "fake", policy):
+            s.tool("postqueue", "-f")
+            wait_for(lambda: reports)
+            assert "Connection refused" in reports[0] and "Final-Recipient: rfc822; a@far.test" in reports[0]
+            s.wait_log("%s: removed" % id)
