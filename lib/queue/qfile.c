@@ -18,7 +18,7 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
-enum { BLOCK = 64 * 1024, JUMPS_MAX = 100000 };
+enum { BLOCK = 64 * 1024, JUMPS_MAX = 2000 };
 
 struct qfile {
     int fd;
@@ -311,16 +311,19 @@ struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, str
     return f;
 }
 
-/* Makes the window begin at pos and hold at least want bytes, unless the file ends before. */
+/* Makes the window begin at pos and hold at least want bytes, unless the file ends before. A small
+ * file is held whole, so that pointers and a second pass read nothing again. */
 static int load(struct qfile *f, size_t want)
 {
     size_t size = want > BLOCK ? want : BLOCK;
+    bool whole = f->st.st_size <= BLOCK;
 
+    if (whole && f->base == 0 && (off_t)f->window.n == f->st.st_size)
+        return 0;
     buf_clear(&f->window);
-    f->base = f->pos;
-    /* A small file takes no more memory than it has bytes; one more tells its end. */
-    if (f->st.st_size >= f->pos && (uint64_t)(f->st.st_size - f->pos) < size)
-        size = (size_t)(f->st.st_size - f->pos);
+    f->base = whole ? 0 : f->pos;
+    if (f->st.st_size >= f->base && (uint64_t)(f->st.st_size - f->base) < size)
+        size = (size_t)(f->st.st_size - f->base);
     if (size == 0)
         return 0;
     char *p = buf_room(&f->window, size);
