@@ -2,6 +2,7 @@
  * The session: greeting, the loop over commands, good-bye. RFC 5321 3.1, 4.1.4
  */
 #include "base/msg.h"
+#include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
 #include "task/task.h"
@@ -119,7 +120,9 @@ static void run_command(struct smtpd *s)
 
     s->failed = false;
     s->all_count[i]++;
-    if (i == UNKNOWN) {
+    if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
+        smtpd_reply(s, 500, "5.5.2", "Error: bad UTF-8 syntax");
+    } else if (i == UNKNOWN) {
         unknown_command(s, cmd.verb);
     } else {
         s->where = c->name;

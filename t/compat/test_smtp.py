@@ -117,6 +117,7 @@ TRANSCRIPTS = {
     "vrfy": ("plain", """VRFY|VRFY alice|VRFY nobody@example.test|VRFY alice@elsewhere.test|VRFY <alice@example.test>|
         VRFY <alice@example.test> x|QUIT"""),
     "etrn": ("plain", "EHLO x|ETRN|ETRN a b|ETRN !x|MAIL FROM:<>|ETRN example.test|QUIT"),
+    "utf8": ("plain", [b"HELO \x80", b"MAIL FROM:<caf\xe9@x.test>", b"FOO \xff", "NOOP", "QUIT"]),
     "case": ("plain", "ehlo client.test|mail from:<s@x.test> size=10|rcpt to: <ALICE@Example.TEST>|Rset|quit"),
     "blanks": ("plain", "EHLO client.test|MAIL FROM: <s@x.test>|RCPT TO:  <alice@example.test>|RSET|MAIL FROM:<s@x.test>  SIZE=1|QUIT"),
     "order": ("plain", """MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|EHLO again|RCPT TO:<alice@example.test>|
@@ -306,7 +307,7 @@ def test_transcript(both, name):
     service, commands = TRANSCRIPTS[name]
     (_, ours), (_, theirs) = both
     got, want = play(ours[service], split(commands)), play(theirs[service], split(commands))
-    wrong = ["%.60s\n   ours   %s\n   theirs %s" % (g[0], g[1], w[1]) for g, w in zip(got, want)
+    wrong = ["%.60r\n   ours   %s\n   theirs %s" % (g[0], g[1], w[1]) for g, w in zip(got, want)
              if g != w and (name, g[0]) not in DIFFERENT]
     assert not wrong and len(got) == len(want), "\n".join([""] + wrong)
 

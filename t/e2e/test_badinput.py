@@ -92,7 +92,12 @@ def test_smtp_too_large_a_message_is_refused_early_and_late(suite):
 
 def test_smtp_too_many_errors_end_the_session(suite):
     raw = smtp(suite)
-    answers = [raw.ask("BOGUS") for _ in range(12)]
+    answers = []
+    try:
+        for _ in range(12):
+            answers.append(raw.ask("BOGUS"))
+    except OSError:
+        pass  # closed under our hands
     assert [a for a in answers if a and a.startswith("421 4.7.0")]
     suite.wait_log(r"too many errors after")
 
