@@ -31,6 +31,7 @@ struct address {
     const char *owner; /* who forwards: an owner- alias, a user with .forward; "" nobody */
     const char *sender;
     const char *delivered; /* for Delivered-To; "" not yet known */
+    bool from_list; /* of an alias with owner-: a new message, not the old one forwarded */
     enum origin origin;
     const char *expanded; /* the alias whose value this is, or "" */
     struct rights rights;

@@ -49,6 +49,7 @@ static enum dict_answer take_owner(struct local *l, struct address *a, const cha
         answer = maps_find_part(local_tables.aliases, owner, &value, why);
     if (answer == DICT_FOUND) {
         rewrite_address(REWRITE_LOCAL, conf.expand_owner_alias ? value.p : owner, &canonical);
+        a->from_list = true;
         a->owner = a->sender = arena_strz(l->mem, buf_str(&canonical));
     } else if (answer == DICT_NONE && conf.reset_owner_alias)
         a->owner = "";

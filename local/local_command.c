@@ -12,16 +12,6 @@
 
 enum { PREPEND_LIMIT = 1024 * 1024 };
 
-static bool adds_delivered_to(void)
-{
-    struct str rest = strz(conf.prepend_delivered_header), word;
-
-    while (str_word(&rest, ", \t", &word))
-        if (str_eqz(word, "command"))
-            return true;
-    return false;
-}
-
 static void put_environment(struct local *l, const struct address *a, const struct rights *r,
                             struct command_env *e)
 {
@@ -49,9 +39,11 @@ static void put_environment(struct local *l, const struct address *a, const stru
     command_env_export(e);
     if (*r->home != 0)
         command_env_put(e, "HOME", r->home, NULL);
-    command_env_put(e, "USER", r->user, NULL);
-    command_env_put(e, "LOGNAME", r->user, NULL);
-    command_env_put(e, "SHELL", r->shell, NULL);
+    bool known = a->rights.uid != 0; /* else default_privs act for the alias */
+    command_env_put(e, "USER", known ? r->user : a->user, known ? NULL : filter);
+    command_env_put(e, "LOGNAME", known ? r->user : a->user, known ? NULL : filter);
+    if (known)
+        command_env_put(e, "SHELL", r->shell, NULL);
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
         if (*outside[i].value != 0)
             command_env_put(e, outside[i].name, outside[i].value, filter);
@@ -66,7 +58,7 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
 
     content_from_line(&prepend, a->sender, clock_wall());
     content_prepend(&prepend, a->sender, l->rcpt->original,
-                    adds_delivered_to() ? a->delivered : "");
+                    str_listed(conf.prepend_delivered_header, "command") ? a->delivered : "");
     put_environment(l, a, r, &env);
     local_expand(l, a, conf.command_execution_directory, conf.execution_directory_expansion_filter,
                  &dir);
@@ -80,8 +72,6 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
         .time_limit = conf.command_time_limit,
         .prepend = prepend.p,
         .eol = "\n",
-        .quote_from = true,
-        .blank_at_end = true,
     };
     status = command_run(l->job, &c, why);
     buf_free(&prepend);

@@ -7,16 +7,6 @@
 #include "deliver_mailbox.h"
 #include "local.h"
 
-static bool adds_delivered_to(void)
-{
-    struct str rest = strz(conf.prepend_delivered_header), word;
-
-    while (str_word(&rest, ", \t", &word))
-        if (str_eqz(word, "file"))
-            return true;
-    return false;
-}
-
 static int deliver(struct local *l, const struct address *a, const struct rights *rights,
                    const char *path, struct why *why)
 {
@@ -25,7 +15,7 @@ static int deliver(struct local *l, const struct address *a, const struct rights
         .uid = rights->uid,
         .gid = rights->gid,
         .original = l->rcpt->original,
-        .delivered = adds_delivered_to() ? a->delivered : "",
+        .delivered = str_listed(conf.prepend_delivered_header, "file") ? a->delivered : "",
         .size_limit = conf.mailbox_size_limit,
         .locks = conf.mailbox_delivery_lock,
         .any_file = true,
@@ -52,7 +42,11 @@ void local_file(struct local *l, const struct address *a, const char *path)
         if (!trace && deliver(l, a, &rights, path, &why) < 0)
             local_failed(l, a, &why);
         else {
-            buf_addf(&text, "%s to file: %s", trace ? "delivers" : "delivered", path);
+            buf_addf(&text, "%s to ", trace ? "delivers" : "delivered");
+            if (path[strlen(path) - 1] == '/')
+                buf_addz(&text, "maildir");
+            else
+                buf_addf(&text, "file: %s", path);
             local_sent(l, a, "2.0.0", text.p);
         }
     }

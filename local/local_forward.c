@@ -60,7 +60,8 @@ static int read_forward(const char *path, const struct rights *r, struct buf *te
 }
 
 /* A file that lists its own user leads here again: the mailbox then. */
-static bool forward_by(struct local *l, struct address *a, const char *path, struct str text)
+static bool forward_by(struct local *l, struct address *a, const char *path, struct str text,
+                       bool ext_used)
 {
     struct address next = *a;
 
@@ -69,12 +70,15 @@ static bool forward_by(struct local *l, struct address *a, const char *path, str
     next.origin = FROM_FORWARD;
     next.owner = a->user;
     next.expanded = "";
+    if (ext_used || !str_listed(conf.propagate_unmatched_extensions, "forward"))
+        next.unmatched = "";
     if (!conf.frozen_delivered_to)
         next.delivered = a->address;
     return local_lines(l, &next, text) > 0;
 }
 
-static bool try_path(struct local *l, struct address *a, const char *path, bool *tried)
+static bool try_path(struct local *l, struct address *a, const char *path, bool ext_used,
+                     bool *tried)
 {
     struct buf text = BUF((size_t)conf.include_size_limit);
     struct why why = WHY;
@@ -85,7 +89,7 @@ static bool try_path(struct local *l, struct address *a, const char *path, bool 
     if (found < 0)
         local_failed(l, a, &why);
     if (found > 0)
-        done = forward_by(l, a, path, buf_str(&text));
+        done = forward_by(l, a, path, buf_str(&text), ext_used);
     buf_free(&text);
     why_free(&why);
     return done;
@@ -113,7 +117,7 @@ static bool search(struct local *l, struct address *a)
     while (!tried && str_word_braces(&rest, ", \t\r\n", &word)) {
         struct buf path = BUF(PATH_LIMIT);
         if (local_expand(l, a, arena_strz(l->mem, word), conf.forward_expansion_filter, &path))
-            done = try_path(l, a, path.p, &tried);
+            done = try_path(l, a, path.p, str_search(word, STR("extension")) >= 0, &tried);
         buf_free(&path);
     }
     return done;

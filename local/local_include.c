@@ -26,28 +26,15 @@ size_t local_lines(struct local *l, const struct address *a, struct str text)
     return n;
 }
 
-static void fail(struct local *l, const struct address *a, const char *code, const char *fmt,
-                 const char *path)
+/* The details are for the log only. */
+static void fail(struct local *l, const struct address *a, const char *what, const char *path)
 {
     struct why why = WHY;
-    struct buf text = BUF(8192);
 
-    buf_addf(&text, "%s%s%s", fmt, path != NULL ? " " : "", path != NULL ? path : "");
-    why_set(&why, code, "%s", text.p);
-    msg_warn("%s", text.p);
+    msg_warn("%s %s", what, path);
+    why_set(&why, "5.3.5", "mail system configuration error");
     local_failed(l, a, &why);
-    buf_free(&text);
     why_free(&why);
-}
-
-static bool propagates(void)
-{
-    struct str rest = strz(conf.propagate_unmatched_extensions), word;
-
-    while (str_word(&rest, ", \t", &word))
-        if (str_eqz(word, "include"))
-            return true;
-    return false;
 }
 
 /* A file that belongs to a user, in an alias of root's: it can do what its owner can, not what the
@@ -62,7 +49,7 @@ static bool take_rights(struct local *l, struct address *a, const struct stat *s
         return true;
     found = local_user_by_id(l->mem, st->st_uid, &owner, &why);
     if (found <= 0)
-        fail(l, a, "4.3.5", "cannot find :include: file owner username:", path);
+        fail(l, a, "cannot find :include: file owner username:", path);
     else
         a->rights = owner;
     why_free(&why);
@@ -112,18 +99,18 @@ void local_include(struct local *l, const struct address *from, const char *path
     if (local_seen(l, "include %ld %s", (long)a.rights.uid, path))
         return;
     if (path[0] != '/')
-        fail(l, &a, "5.3.5", ":include: uses a relative path:", path);
+        fail(l, &a, ":include: uses a relative path:", path);
     else if (stat(path, &st) < 0)
-        fail(l, &a, "4.3.5", "unable to lookup :include: file", path);
+        fail(l, &a, "unable to lookup :include: file", path);
     else if (!S_ISREG(st.st_mode))
-        fail(l, &a, "5.3.5", ":include: file is not a regular file:", path);
+        fail(l, &a, ":include: file is not a regular file:", path);
     else if ((st.st_mode & S_IWOTH) != 0)
-        fail(l, &a, "5.3.5", ":include: file is world writable:", path);
+        fail(l, &a, ":include: file is world writable:", path);
     else if (take_rights(l, &a, &st, path)) {
         a.origin = FROM_INCLUDE;
         if (*a.owner == 0)
             a.owner = a.address;
-        if (!propagates())
+        if (!str_listed(conf.propagate_unmatched_extensions, "include"))
             a.unmatched = "";
         include(l, &a, path);
     }

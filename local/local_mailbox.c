@@ -46,7 +46,7 @@ static int to_mailbox(struct local *l, const struct address *a, const char **tex
         .uid = a->rights.uid,
         .gid = a->rights.gid,
         .original = l->rcpt->original,
-        .delivered = a->delivered,
+        .delivered = conf.frozen_delivered_to ? a->delivered : a->address,
         .size_limit = conf.mailbox_size_limit,
         .locks = conf.mailbox_delivery_lock,
         .check_owner = conf.strict_mailbox_ownership,

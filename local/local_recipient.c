@@ -112,23 +112,13 @@ static bool to_mailbox_transport(struct local *l, const struct address *a)
     return status != 0;
 }
 
-static bool propagates(const char *where)
-{
-    struct str rest = strz(conf.propagate_unmatched_extensions), word;
-
-    while (str_word(&rest, ", \t", &word))
-        if (str_eqz(word, where))
-            return true;
-    return false;
-}
-
 static bool find_alias(struct local *l, struct address *a)
 {
     a->unmatched = "";
     if (local_alias(l, a, a->local))
         return true;
     if (*a->ext != 0) {
-        if (propagates("alias"))
+        if (str_listed(conf.propagate_unmatched_extensions, "alias"))
             a->unmatched = a->ext;
         if (local_alias(l, a, a->user))
             return true;

@@ -98,6 +98,11 @@ void resend_add(struct resend *r, const struct address *a)
 
     if (f->submit == NULL)
         return;
+    /* RFC 3461 5.2.7.3: what the sender asked for ends at a list. */
+    if (a->from_list) {
+        submit_put(f->submit, REC_RCPT, strz(a->address));
+        return;
+    }
     if (*rcpt->dsn_orcpt != 0)
         submit_putf(f->submit, REC_ATTR, "dsn_orig_rcpt=%s", rcpt->dsn_orcpt);
     if (rcpt->dsn_notify != 0)
@@ -129,23 +134,13 @@ static bool put_piece(void *arg, struct str bytes)
     return true;
 }
 
-static bool adds_header(const char *kind)
-{
-    struct str rest = strz(conf.prepend_delivered_header), word;
-
-    while (str_word(&rest, ", \t", &word))
-        if (str_eqz(word, kind))
-            return true;
-    return false;
-}
-
 static int put_content(struct local *l, struct forwarded *f)
 {
     struct copying c = {f->submit, BUF(REC_MAX)};
     struct buf head = BUF(65536);
 
     submit_put(f->submit, REC_MESG, STR(""));
-    if (adds_header("forward") && *f->delivered != 0) {
+    if (str_listed(conf.prepend_delivered_header, "forward") && *f->delivered != 0) {
         content_prepend(&head, NULL, "", f->delivered);
         submit_line(f->submit, str_rtrim(buf_str(&head)));
     }

@@ -14,15 +14,9 @@ enum { ITEM_LIMIT = 1024 * 1024, TOKENS = 10000 };
 
 static bool allowed(const char *parameter, enum origin origin)
 {
-    const char *name = origin == FROM_ALIAS     ? "alias"
-                       : origin == FROM_FORWARD ? "forward"
-                                                : "include";
-    struct str rest = strz(parameter), word;
-
-    while (str_word(&rest, ", \t", &word))
-        if (str_eqz(word, name))
-            return true;
-    return false;
+    return str_listed(parameter, origin == FROM_ALIAS     ? "alias"
+                                 : origin == FROM_FORWARD ? "forward"
+                                                          : "include");
 }
 
 static void fail(struct local *l, const struct address *a, const char *code, const char *text)
@@ -82,9 +76,21 @@ static void to_addresses(struct local *l, const struct address *a, struct str ra
     arena_free(&mem);
 }
 
+/* Without quotes a command stands as it was written, also with what is special in addresses. */
+static void to_unquoted_command(struct local *l, const struct address *a, struct str raw)
+{
+    struct buf command = BUF(ITEM_LIMIT);
+
+    buf_add(&command, str_from(str_trim(raw), 1));
+    to_command(l, a, command.p);
+    buf_free(&command);
+}
+
 static void to_target(struct local *l, const struct address *a, struct str raw, const char *item)
 {
-    if (item[0] == '|')
+    if (item[0] == '|' && str_find(raw, '"') < 0 && str_trim(raw).p[0] == '|')
+        to_unquoted_command(l, a, raw);
+    else if (item[0] == '|')
         to_command(l, a, item + 1);
     else if (item[0] == '/')
         to_file(l, a, item);

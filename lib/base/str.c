@@ -187,3 +187,13 @@ bool str_is_printable(struct str s)
             return false;
     return true;
 }
+
+bool str_listed(const char *list, const char *word)
+{
+    struct str rest = strz(list), found;
+
+    while (str_word(&rest, ", \t\r\n", &found))
+        if (str_eqz(found, word))
+            return true;
+    return false;
+}

@@ -32,6 +32,8 @@ struct str str_rtrim(struct str s);
 /* Cuts the next field off *rest; false when nothing is left. str_word skips empty fields. */
 bool str_split(struct str *rest, char at, struct str *field); /* "a,,b" gives a, "", b */
 bool str_word(struct str *rest, const char *separators, struct str *word);
+/* Is word among the words of list, parted by commas and blanks? */
+bool str_listed(const char *list, const char *word);
 /* As str_word, but a {group} is one word (with its braces); Postfix's list syntax. */
 bool str_word_braces(struct str *rest, const char *separators, struct str *word);
 

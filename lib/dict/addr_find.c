@@ -198,10 +198,5 @@ enum dict_answer hostaddr_find(struct maps *m, const char *address, struct buf *
 
 bool parent_matches(const char *parameter)
 {
-    struct str rest = strz(conf.parent_domain_matches_subdomains), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_eqz(word, parameter))
-            return true;
-    return false;
+    return str_listed(conf.parent_domain_matches_subdomains, parameter);
 }

@@ -192,7 +192,7 @@ int runner_run(const struct run *r, int *status, struct why *why)
     if (!in_time)
         return why_set(why, "4.3.0", "Command time limit exceeded: \"%s\"", r->argv[0]);
     if (w.answer.error != 0)
-        return why_set(why, "4.3.5", "cannot run %s: %s", r->argv[0], strerror(w.answer.error));
+        return why_set(why, "4.3.0", "cannot run %s: %s", r->argv[0], strerror(w.answer.error));
     *status = w.answer.status;
     return 0;
 }

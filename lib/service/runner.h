@@ -28,7 +28,7 @@ enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero
 
 /*
  * runner_run (waits) until the command has ended. 0 and its status as waitpid gives it; -1 and why
- * when it could not be run (4.3.5) or was killed at the deadline (4.3.0 "Command time limit
+ * when it could not be run (4.3.0) or was killed at the deadline (4.3.0 "Command time limit
  * exceeded"). The caller feeds and drains in and out from other tasks, or uses files.
  */
 void runner_start(void); /* by service_main, before the jail */

@@ -1,0 +1,187 @@
+"""local: the same aliases, .forward files and messages to Postfix and to ours; what arrives where, with which headers,
+and what the log says, is compared."""
+import glob, os, re, shutil, subprocess
+
+import pytest
+
+import pombal
+import postfix_instance
+from postfix_instance import Postfix, outcomes
+
+pytestmark = pytest.mark.skipif(not postfix_instance.available(), reason="needs Debian's Postfix, and root to run it")
+
+ALIASES = """
+one: games
+two: games, daemon
+three: two, bin
+mixed: Games+ext, someone@remote.test, daemon@local.test
+cmd: "|cat > {out}/cmd"
+env: "|env | egrep '^(HOME|USER|LOGNAME|SHELL|RECIPIENT|LOCAL|EXTENSION|DOMAIN|SENDER|ORIGINAL_RECIPIENT|PATH)=' | sort > {out}/env"
+nouser: "|exit 67"
+tempfail: "|exit 75"
+output: "|echo sorry; exit 69"
+code: "|echo 4.2.1 come again; exit 69"
+odd: "|exit 3"
+plain: |/bin/false
+notthere: |/nonexistent/command
+file: {out}/file
+dir: {out}/dir/
+include: :include:{out}/list
+relative: :include:list
+missing: :include:{out}/nolist
+looped: loop2
+loop2: looped
+daemon: daemon, games
+list: games, sys
+owner-list: sys
+unknown: nosuchuser
+"two words": games
+addr: Full Name <games@local.test>, "quoted, local" <sys@local.test>
+postmaster: games
+ext: games+tag
+includecmd: :include:{out}/cmdlist
+delim+ext: sys
+"""
+RECIPIENTS = """
+one two three mixed cmd env+x.y nouser tempfail output code odd plain notthere file dir include relative missing looped
+daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
+proxy postmaster mailer-daemon
+""".split()
+
+
+def prepare(out):
+    os.makedirs(out + "/spool")
+    os.makedirs(out + "/forward")
+    for path in (out, out + "/spool"):
+        os.chmod(path, 0o1777)
+    open(out + "/list", "w").write("# members\ngames, sys\n\nbin@local.test\n")
+    open(out + "/cmdlist", "w").write("|cat\n/tmp/x\ngames\n")
+    for name, text in (("www-data", "\\www-data, games\n"), ("www-data+fwd", "sys@remote.test\n"),
+                       ("proxy", "# mine\n\"|cat > %s/proxy\"\nproxy\n" % out)):
+        path = "%s/forward/%s" % (out, name)
+        open(path, "w").write(text)
+        shutil.chown(path, name.split("+")[0])
+    with open(out + "/aliases", "w") as f:
+        f.write(ALIASES.format(out=out))
+
+
+def settings(out):
+    return (
+        "mydestination = local.test\nmyorigin = local.test\nmyhostname = mail.local.test\nmydomain = local.test\n"
+        "alias_maps = hash:%s/aliases\nalias_database = hash:%s/aliases\nrecipient_delimiter = +\n"
+        "forward_path = %s/forward/$user${recipient_delimiter}${extension}, %s/forward/$user\n"
+        "mail_spool_directory = %s/spool/\nhome_mailbox =\nmailbox_transport =\nlocal_recipient_maps =\n"
+        "transport_maps = inline:{remote.test=discard:gone}\nprepend_delivered_header = command, file, forward\n"
+        "biff = no\nappend_dot_mydomain = no\nmailbox_command =\nvirtual_mailbox_maps =\nvirtual_mailbox_domains =\n"
+        "virtual_alias_maps =\nlocal_header_rewrite_clients =\n" % ((out,) * 5)
+    )
+
+
+# What differs from settings(), and to whom mail is sent then (None: to all).
+VARIANTS = {
+    "maildir": ("", None),
+    "mbox": ("mail_spool_directory = {out}/spool\n", ["games", "games", "www-data", "two", "nobody1", "sys+x"]),
+    "mailbox_command": ("mailbox_command = cat >> {out}/$USER.$EXTENSION\n", ["games", "two", "sys+x", "nobody1"]),
+    "luser_relay": ("luser_relay = games+$local\n", ["nobody1", "unknown", "nobody1+x", "mailer-daemon"]),
+    "fallback": ("fallback_transport = discard:nowhere\n", ["nobody1", "games", "unknown"]),
+    "mailbox_transport": ("mailbox_transport = discard:there\n", ["nobody1", "games", "two", "www-data"]),
+    "strict": ("allow_mail_to_commands =\nallow_mail_to_files = alias\nduplicate_filter_limit = 0\n"
+               "propagate_unmatched_extensions = canonical, virtual, alias, forward, include\n"
+               "expand_owner_alias = yes\nfrozen_delivered_to = no\n",
+               ["cmd", "file", "proxy", "one+tag", "include+tag", "list+tag", "www-data+tag", "two"]),
+    "dash": ("recipient_delimiter = -\nowner_request_special = no\n",
+             ["list", "one-x", "www-data-fwd", "games-x"]),
+}
+
+MESSAGE = "From: from@remote.test\nTo: x\nSubject: s\nMessage-Id: <1@x>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n\nFrom here\n.\nend\n"
+
+
+# A command that does not exist: Postfix's shows what its child printed.
+MASK = [(r"temporary failure\. Command output: local: fatal: execvp (\S+): ", r"cannot run \1: ")]
+
+
+def contents(out):
+    """what stands in the files that were delivered to, with what differs from run to run masked"""
+    found = []
+    for d, _, files in os.walk(out):
+        for name in files:
+            path = os.path.join(d, name)
+            if "/forward/" in path or name.startswith("aliases") or name in ("list", "cmdlist") or "pombal" in name:
+                continue
+            text = open(path, errors="replace").read().replace(out, "OUT")
+            text = re.sub(r"^Received:.*\n(?:[ \t].*\n)*", "Received\n", text, flags=re.M)
+            text = re.sub(r"^From (\S+)  .*", r"From \1  DATE", text, flags=re.M)
+            text = "\nFrom ".join(sorted(("\n" + text).split("\nFrom "))) # an mbox: in any order
+            where = os.path.relpath(d, out) if d.endswith(("/new", "/cur")) else os.path.relpath(path, out)
+            found.append((where.replace("/cur", "/new"), os.stat(path).st_uid, text))
+    return sorted(found)
+
+
+def override(old, new):
+    names = [line.split(" =")[0] for line in new.splitlines()]
+    return "".join(l + "\n" for l in old.splitlines() if l.split(" =")[0] not in names) + new
+
+
+def deliver_with_postfix(out, more, recipients):
+    p = Postfix(override(settings(out), more.format(out=out)))
+    try:
+        p.run("postalias", "hash:%s/aliases" % out)
+        for r in recipients:
+            p.run("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
+        pombal.wait_for(lambda: len(re.findall(r": removed$|status=deferred", p.log(), re.M)) >= len(recipients) and not p.queue_files(), 120)
+        return outcomes(p.log(), MASK + [(out, "OUT")]), contents(out)
+    finally:
+        p.close()
+
+
+def deliver_with_ours(out, make_suite, more, recipients):
+    s = make_suite(main=override(settings(out), more.format(out=out)))
+    s.tool("postalias", "hash:%s/aliases" % out)
+    s.reload()
+    for r in recipients:
+        s.tool("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
+    queues = lambda: [f for q in ("maildrop", "incoming", "active") for f in s.queue_files(q)]
+    pombal.wait_for(lambda: len(re.findall(r": removed$|status=deferred", s.log(), re.M)) >= len(recipients) and not queues(), 120)
+    return outcomes(s.log(), MASK + [(out, "OUT")]), contents(out)
+
+
+def lines(items):
+    return "\n".join(repr(i) for i in items)
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def both(tmp_path_factory, request):
+    more, recipients = VARIANTS[request.param]
+    recipients = recipients or RECIPIENTS
+    made = []
+
+    def make(**kw):
+        made.append(pombal.Instance(**kw))
+        return made[-1]
+
+    base = str(tmp_path_factory.mktemp("local"))
+    path = base
+    while path != "/tmp" and path != "/":
+        os.chmod(path, 0o755)
+        path = os.path.dirname(path)
+    prepare(base + "/theirs")
+    prepare(base + "/ours")
+    try:
+        yield (deliver_with_ours(base + "/ours", make, more, recipients),
+               deliver_with_postfix(base + "/theirs", more, recipients))
+    finally:
+        for s in made:
+            s.close()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def test_the_log_says_the_same_of_every_recipient(both):
+    (mine, _), (theirs, _) = both
+    assert lines(i for i in mine if i not in theirs) == lines(i for i in theirs if i not in mine)
+    assert len(mine) == len(theirs)
+
+
+def test_the_same_mail_arrives_in_the_same_places(both):
+    (_, mine), (_, theirs) = both
+    assert lines(i for i in mine if i not in theirs) == lines(i for i in theirs if i not in mine)
+    assert len(mine) == len(theirs)
