@@ -113,7 +113,7 @@ struct output {
 static void read_output(void *arg)
 {
     struct output *o = arg;
-    char block[4096];
+    char block[1024];
 
     for (;;) {
         ssize_t n = read(o->fd, block, sizeof block);
