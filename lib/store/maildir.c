@@ -256,6 +256,8 @@ static void take_renamed(struct scan *sc)
         slot.m.keywords =
             (slot.m.keywords & ~keywords) | (maildir_keywords(found->name.letters) & keywords);
         slot.letters = found->name.letters;
+        if (slot.m.received == 0) /* taken over from another server */
+            slot.m.received = file_time(f, found);
         state_entry(&slot, found->name.base, &out);
         head.count++;
     }

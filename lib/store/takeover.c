@@ -92,14 +92,13 @@ static bool parse_line(struct str line, uint32_t *uid, uint64_t *size, struct st
     *size = 0;
     if (!str_word(&line, " ", &word) || !num_parse_u32(word, 1, UINT32_MAX - 1, uid))
         return false;
-    while (line.n > 0 && line.p[0] != ':') {
-        struct str before = line;
-        if (!str_word(&line, " ", &word))
-            return false;
-        if (line.n == 0) { /* the last word: a name without a colon */
-            *name = str_trim(before);
+    for (line = str_trim(line); line.n > 0 && line.p[0] != ':'; line = str_trim(line)) {
+        struct str whole = line;
+        if (str_find(whole, ' ') < 0) { /* the last word: a name without a colon */
+            *name = whole;
             return true;
         }
+        str_word(&line, " ", &word);
         if (word.p[0] == 'W' && !num_parse_u64(str_from(word, 1), 0, INT64_MAX, size))
             return false;
     }

@@ -1,0 +1,185 @@
+/*
+ * The folders of a store: names, lists, subscriptions, special use, renaming, removing, status.
+ */
+#include "store/store.h"
+
+#include "store_test.h"
+
+static const char hello[] = "Subject: hello\n\nhello\n";
+
+/* "INBOX+ A(noselect)+ A.B*s" : + has children, * subscribed, ! missing */
+static const char *list(struct store *s, bool subscribed)
+{
+    static struct buf out = BUF(10000);
+    struct arena *mem = arena_new(NULL);
+    struct folder_list l;
+    struct why why = WHY;
+
+    buf_setz(&out, "");
+    assert_int_equal(store_list(s, mem, subscribed, &l, &why), 0);
+    for (size_t i = 0; i < l.n; i++) {
+        const struct folder_entry *e = &l.at[i];
+        buf_addf(&out, "%s%.*s%s%s%s%s%s", i > 0 ? " " : "", (int)e->name.n, e->name.p,
+                 e->attrs & FOLDER_NOSELECT ? "-" : "", e->attrs & FOLDER_HAS_CHILDREN ? "+" : "",
+                 e->attrs & FOLDER_SUBSCRIBED ? "*" : "", e->attrs & FOLDER_MISSING ? "!" : "",
+                 e->special_use != NULL ? e->special_use : "");
+    }
+    arena_free(&mem);
+    return out.p;
+}
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        why_clear(&why);                                                                           \
+        if ((call) < 0)                                                                            \
+            print_error("%s\n", why_text(&why));                                                   \
+        assert_string_equal(why.code, "");                                                         \
+    } while (0)
+#define FAILS(call, expected)                                                                      \
+    do {                                                                                           \
+        why_clear(&why);                                                                           \
+        assert_int_equal((call), -1);                                                              \
+        assert_string_equal(why.code, expected);                                                   \
+    } while (0)
+
+TASK_TEST(folders_are_made_listed_renamed_and_removed)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+
+    assert_string_equal(list(s, false), "INBOX");
+    OK(store_create(s, "Work.2024.Q1", &why));
+    OK(store_create(s, "Sent", &why));
+    OK(store_create(s, "Worker", &why));
+    OK(store_create(s, "Work-a.", &why));
+    assert_string_equal(list(s, false),
+                        "INBOX Sent\\Sent Work-+ Work.2024-+ Work.2024.Q1 Work-a Worker");
+    FAILS(store_create(s, "Sent", &why), "5.2.1");
+    FAILS(store_create(s, "inbox", &why), "5.2.1");
+    FAILS(store_create(s, "", &why), "5.1.3");
+    FAILS(store_create(s, "a..b", &why), "5.1.3");
+    FAILS(store_create(s, "../x", &why), "5.1.3");
+    FAILS(store_create(s, "a/b", &why), "5.1.3");
+    OK(store_create(s, "Work", &why));
+    OK(store_create(s, "INBOX.sub", &why));
+    deliver(s, "Work.2024.Q1", hello);
+    OK(store_rename(s, "Work", "Old.Job", &why));
+    assert_string_equal(list(s, false), "INBOX+ INBOX.sub Old-+ Old.Job+ Old.Job.2024-+ "
+                                        "Old.Job.2024.Q1 Sent\\Sent Work-a Worker");
+    struct mailbox *b = open_box(s, "Old.Job.2024.Q1");
+    assert_int_equal(mailbox_count(b), 1);
+    FAILS(store_rename(s, "Old", "Sent", &why), "5.2.1");
+    FAILS(store_rename(s, "None", "Other", &why), "5.2.0");
+    FAILS(store_rename(s, "Old", "Old.x", &why), "5.1.3");
+    OK(store_remove(s, "Old.Job.2024.Q1", &why));
+    assert_string_equal(pull_all(b, true), "failed");
+    mailbox_close(&b);
+    FAILS(store_remove(s, "Old.Job.2024.Q1", &why), "5.2.0");
+    FAILS(store_remove(s, "INBOX", &why), "5.1.3");
+    assert_true(store_has(s, "Old.Job"));
+    assert_false(store_has(s, "Old"));
+    store_close(&s);
+    why_free(&why);
+}
+
+TASK_TEST(renaming_inbox_moves_its_messages)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+
+    deliver(s, "INBOX", hello);
+    deliver(s, "INBOX", hello);
+    OK(store_rename(s, "INBOX", "Saved", &why));
+    struct folder_status st;
+    OK(store_status(s, "INBOX", &st, &why));
+    assert_int_equal(st.messages, 0);
+    assert_int_equal(st.uidnext, 3);
+    OK(store_status(s, "Saved", &st, &why));
+    assert_int_equal(st.messages, 2);
+    assert_int_equal(st.unseen, 2);
+    store_close(&s);
+}
+
+TASK_TEST(a_folder_that_comes_back_has_another_uidvalidity)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct folder_status st, again;
+
+    OK(store_create(s, "A", &why));
+    OK(store_status(s, "A", &st, &why));
+    OK(store_remove(s, "A", &why));
+    OK(store_create(s, "A", &why));
+    OK(store_status(s, "A", &again, &why));
+    assert_true(again.uidvalidity > st.uidvalidity);
+    store_close(&s);
+}
+
+TASK_TEST(subscriptions_are_dovecots_and_couriers)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+
+    OK(store_create(s, "A.B", &why));
+    put_file("courierimapsubscribed", "INBOX\nINBOX.A.B\nINBOX.Gone\n");
+    assert_string_equal(list(s, true), "INBOX* A-+ A.B* Gone-*!");
+    put_file("subscriptions", "A.B\nOther\n");
+    assert_string_equal(list(s, true), "INBOX A-+ A.B* Other-*!");
+    OK(store_subscribe(s, "inbox", true, &why));
+    OK(store_subscribe(s, "Other", false, &why));
+    OK(store_subscribe(s, "Other", false, &why));
+    assert_string_equal(list(s, true), "INBOX* A-+ A.B*");
+    struct buf text = BUF(1000);
+    assert_int_equal(file_read(path_of("subscriptions"), &text, &why), 0);
+    assert_string_equal(text.p, "V\t2\n\nA\tB\nINBOX\n");
+    buf_free(&text);
+    store_close(&s);
+}
+
+TASK_TEST(the_separator_can_be_a_slash)
+{
+    struct store_settings slash = settings;
+    struct why why = WHY;
+
+    slash.separator = '/';
+    struct store *s = store_open(root, &slash, true, &why);
+    OK(store_create(s, "A/B", &why));
+    FAILS(store_create(s, "A.C", &why), "5.1.3");
+    assert_string_equal(list(s, false), "INBOX A-+ A/B");
+    assert_int_equal(deliver(s, "A/B", hello), 1);
+    assert_int_equal(files_in(".A.B/new"), 1);
+    store_close(&s);
+    why_free(&why);
+}
+
+TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
+{
+    struct store_pool *p = store_pool_new(&settings, 2);
+    struct why why = WHY;
+    char dir[4][120];
+
+    for (int i = 0; i < 4; i++) {
+        snprintf(dir[i], sizeof dir[i], "%s/deep/u%d", root, i);
+        assert_null(store_keep(p, dir[i], false, &why));
+        assert_string_equal(why.code, "5.2.0");
+        struct store *s = store_keep(p, dir[i], true, &why);
+        assert_non_null(s);
+        assert_int_equal(deliver(s, "INBOX", hello), 1);
+        store_release(p, s);
+    }
+    struct store *s = store_keep(p, dir[3], false, &why);
+    assert_int_equal(deliver(s, "INBOX", hello), 2);
+    assert_int_equal(file_remove_all(dir[3]), 0);
+    struct store *t = store_keep(p, dir[3], true, &why);
+    assert_true(s != t);
+    assert_int_equal(deliver(t, "INBOX", hello), 1);
+    store_release(p, s);
+    store_release(p, t);
+    store_pool_free(&p);
+    why_free(&why);
+}
+
+RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_moves_its_messages),
+          TS(a_folder_that_comes_back_has_another_uidvalidity),
+          TS(subscriptions_are_dovecots_and_couriers), TS(the_separator_can_be_a_slash),
+          TS(a_pool_keeps_stores_and_sees_when_they_go))
