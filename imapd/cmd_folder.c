@@ -52,8 +52,8 @@ static void subscribe(struct imap *c, bool on)
 
     if (!imap_arg_folder(c, &folder) || !imap_end(c))
         return;
-    if (on && !store_name_ok(c->store, folder, &why))
-        done(c, -1, &why, "Subscribe");
+    if (on && !store_has(c->store, folder))
+        done(c, why_set(&why, "5.2.0", "Mailbox doesn't exist: %s", folder), &why, "Subscribe");
     else
         done(c, store_subscribe(c->store, folder, on, &why), &why,
              on ? "Subscribe" : "Unsubscribe");

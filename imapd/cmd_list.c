@@ -48,8 +48,10 @@ static void put_entry(struct imap *c, const char *kind, const struct folder_entr
 /* INBOX is the same in any case: RFC 3501 5.1. */
 static struct str with_inbox(struct imap *c, struct str pattern)
 {
+    char next = pattern.n > 5 ? pattern.p[5] : store_separator(c->store);
+
     if (!str_istarts(pattern, STR("INBOX")) ||
-        (pattern.n > 5 && pattern.p[5] != store_separator(c->store)))
+        (next != store_separator(c->store) && next != '*' && next != '%'))
         return pattern;
     return (struct str){arena_printf(c->mem, "INBOX%.*s", (int)(pattern.n - 5), pattern.p + 5),
                         pattern.n};
@@ -98,11 +100,13 @@ void cmd_list(struct imap *c)
     why_free(&why);
 }
 
-/* For a pattern ending in "%": a subscribed folder below shows its parent, not selectable. */
+/* For a pattern with "%": a subscribed folder below shows its parent, not selectable. */
 static void put_hidden_parent(struct imap *c, struct str pattern, struct str name, struct str *last)
 {
     char separator = store_separator(c->store);
 
+    if (str_find(pattern, '%') < 0)
+        return;
     for (size_t end = name.n; end > 0; end--) {
         if (name.p[end - 1] != separator)
             continue;
@@ -139,7 +143,9 @@ void cmd_lsub(struct imap *c)
             if (!(e->attrs & FOLDER_SUBSCRIBED))
                 continue;
             if (matches(pattern, e->name, store_separator(c->store))) {
-                stream_putf(c->client, "* LSUB () \"%c\" ", store_separator(c->store));
+                stream_putf(c->client, "* LSUB (%s) \"%c\" ",
+                            e->special_use == NULL ? "" : e->special_use,
+                            store_separator(c->store));
                 imap_put_folder(c, e->name);
                 stream_putz(c->client, "\r\n");
                 last = e->name;

@@ -26,6 +26,8 @@ static void open_folder(struct imap *c, bool read_only)
 
     if (!imap_arg_folder(c, &folder) || !imap_end(c))
         return;
+    if (c->box != NULL) /* RFC 7162 3.2.11 */
+        stream_putz(c->client, "* OK [CLOSED] Previous mailbox closed.\r\n");
     mailbox_close(&c->box); /* also when the new one cannot be opened: RFC 3501 6.3.1 */
     c->box = mailbox_open(c->store, folder, read_only, &why);
     if (c->box == NULL) {

@@ -86,6 +86,8 @@ static void copy(struct imap *c, bool move)
     if (imap_arg_set(c, &which) && imap_arg_folder(c, &folder) && imap_end(c) &&
         (!move || writable(c))) {
         bool failed = mailbox_copy(c->box, &which, folder, move, &copied, &why) < 0;
+        if (failed && strcmp(why.code, "5.2.0") == 0)
+            why_set(&why, "5.1.1", "Mailbox doesn't exist: %s", folder);
         const char *code = "";
         uidset_format(&from, &from_text);
         uidset_format(&made, &made_text);

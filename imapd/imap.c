@@ -20,6 +20,42 @@
  */
 #include "imap.h"
 
+#include "base/mem.h"
+#include "conf/conf.h"
+
+static struct {
+    struct store *store; /* of the user, for all connections: they share its folders' state */
+    size_t connections;
+} state;
+
+struct store *imap_store_take(struct why *why)
+{
+    const struct store_settings settings = {.hostname = conf.myhostname,
+                                            .separator = conf.mail_separator[0],
+                                            .special_use = conf.mail_special_use,
+                                            .flags_sync = conf.maildir_flags_sync};
+
+    if (state.connections == 0 && state.store != NULL && !store_is_current(state.store))
+        store_close(&state.store);
+    if (state.store == NULL) {
+        char *path = mem_dup(user_maildir(session_user()).p, user_maildir(session_user()).n);
+        state.store = store_open(path, &settings, true, why);
+        free(path);
+    }
+    state.connections += state.store != NULL;
+    return state.store;
+}
+
+void imap_store_give_back(void)
+{
+    state.connections--;
+}
+
+static void close_store(void)
+{
+    store_close(&state.store);
+}
+
 static void refuse(struct stream *client, const struct handover *h, const struct why *why)
 {
     stream_putf(client, "%s NO [UNAVAILABLE] %s\r\n", h->tag, why_text(why));
@@ -28,6 +64,6 @@ static void refuse(struct stream *client, const struct handover *h, const struct
 int main(int argc, char **argv)
 {
     static const struct session_program imap = {
-        .name = "imap", .connection = imap_connection, .refuse = refuse};
+        .name = "imap", .connection = imap_connection, .stop = close_store, .refuse = refuse};
     return session_main(&imap, argc, argv);
 }

@@ -37,6 +37,10 @@ struct imap_command {
     bool uid; /* has a UID form */
 };
 
+/* imap.c: the user's store, which his connections share. (waits) Null: it cannot be opened. */
+struct store *imap_store_take(struct why *why);
+void imap_store_give_back(void);
+
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem);
 const struct imap_command *imap_command_find(struct str name);
 const char *imap_capabilities(void); /* after login */

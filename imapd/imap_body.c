@@ -56,56 +56,59 @@ static void cut(const struct fetch_item *item, uint64_t n, uint64_t *skip, uint6
         *length = item->length;
 }
 
-static void put_text(struct imap *c, const struct fetch_item *item, struct str text)
+/* A literal holds no zero byte (RFC 3501 9, CHAR8): in its place goes what Dovecot sends. */
+static void replace_zeros(struct buf *text)
+{
+    char *p = memchr(text->p, '\0', text->n);
+
+    for (; p != NULL; p = memchr(p, '\0', text->n - (size_t)(p - text->p)))
+        *p = '\x80';
+}
+
+static void put_text(struct imap *c, const struct fetch_item *item, struct buf *text)
 {
     uint64_t skip, length;
 
-    cut(item, text.n, &skip, &length);
+    replace_zeros(text);
+    cut(item, text->n, &skip, &length);
     put_name(c, item);
     stream_putf(c->client, " {%llu}\r\n", (unsigned long long)length);
-    stream_put(c->client, str_part(text, (size_t)skip, (size_t)length));
+    stream_put(c->client, str_part(buf_str(text), (size_t)skip, (size_t)length));
 }
 
 /* Line ends are made CRLF on the way. A file that is shorter than it was ends the connection: the
  * size has been announced. */
-static void put_converted(struct imap *c, const struct span *span, uint64_t skip, uint64_t length)
-{
-    char *piece = arena_alloc(c->mem, PIECE);
-    struct buf out = BUF(2 * PIECE);
-    bool cr = false;
-
-    for (uint64_t at = 0; length > 0 && at < span->size;) {
-        size_t want = span->size - at < PIECE ? (size_t)(span->size - at) : PIECE;
-        ssize_t got = pread(span->fd, piece, want, (off_t)(span->at + at));
-        if (got <= 0)
-            break;
-        at += (uint64_t)got;
-        buf_clear(&out);
-        crlf_add(&out, (struct str){piece, (size_t)got}, &cr);
-        struct str ready = buf_str(&out);
-        size_t over = skip < ready.n ? (size_t)skip : ready.n;
-        skip -= over;
-        ready = str_from(ready, over);
-        ready = str_upto(ready, length < ready.n ? (size_t)length : ready.n);
-        stream_put(c->client, ready);
-        length -= ready.n;
-    }
-    buf_free(&out);
-    if (length > 0)
-        stream_fail(c->client, "message is shorter than it was");
-}
-
 static void put_span(struct imap *c, const struct fetch_item *item, const struct span *span)
 {
-    uint64_t skip, length;
+    uint64_t skip, length, at = 0;
+    size_t piece = span->size < PIECE ? (size_t)span->size : PIECE;
+    struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
+    bool cr = false;
 
     cut(item, span->vsize, &skip, &length);
     put_name(c, item);
     stream_putf(c->client, " {%llu}\r\n", (unsigned long long)length);
-    if (span->vsize != span->size)
-        put_converted(c, span, skip, length);
-    else if (length > 0 &&
-             !stream_put_file(c->client, span->fd, (off_t)(span->at + skip), (size_t)length))
+    while (length > 0 && at < span->size) {
+        buf_clear(&in);
+        ssize_t got = pread(span->fd, buf_room(&in, piece), piece, (off_t)(span->at + at));
+        if (got <= 0)
+            break;
+        if ((uint64_t)got > span->size - at)
+            got = (ssize_t)(span->size - at);
+        buf_grown(&in, (size_t)got);
+        at += (uint64_t)got;
+        buf_clear(&out);
+        crlf_add(&out, buf_str(&in), &cr);
+        replace_zeros(&out);
+        struct str ready = str_from(buf_str(&out), skip < out.n ? (size_t)skip : out.n);
+        skip -= out.n - ready.n;
+        ready = str_upto(ready, length < ready.n ? (size_t)length : ready.n);
+        stream_put(c->client, ready);
+        length -= ready.n;
+    }
+    buf_free(&in);
+    buf_free(&out);
+    if (length > 0)
         stream_fail(c->client, "message is shorter than it was");
 }
 
@@ -159,7 +162,7 @@ static void filter_fields(const struct fetch_item *item, struct str header, stru
             break;
         ptrdiff_t colon = str_find(line, ':');
         if (!header_continues(line))
-            keep = colon > 0 && is_wanted(item, str_rtrim(str_upto(line, (size_t)colon)));
+            keep = is_wanted(item, str_rtrim(str_upto(line, colon < 0 ? 0 : (size_t)colon)));
         if (keep)
             crlf_add(out, line, &cr);
     }
@@ -181,7 +184,7 @@ static bool put_fields(struct imap *c, uint32_t number, const struct fetch_item 
 
     (void)number;
     filter_fields(item, header, &out);
-    put_text(c, item, buf_str(&out));
+    put_text(c, item, &out);
     buf_free(&out);
     return true;
 }
@@ -200,7 +203,7 @@ static bool put_top_header(struct imap *c, uint32_t number, const struct fetch_i
            read_header(fd, (uint64_t)size, &header);
     if (good && item->text == SECTION_HEADER) {
         crlf_add(&out, buf_str(&header), &cr);
-        put_text(c, item, buf_str(&out));
+        put_text(c, item, &out);
     } else if (good) {
         put_fields(c, number, item, buf_str(&header));
     }
@@ -224,18 +227,19 @@ static struct mime_part *parse(struct imap *c, int fd, off_t size)
     return mime_builder_end(b);
 }
 
-/* The message that HEADER and TEXT of a part speak of: the root, or what a message/rfc822 holds. */
-static const struct mime_part *message_of(const struct mime_part *part)
+/* The message whose HEADER and TEXT are meant: the root, or what a message/rfc822 part holds. */
+static const struct mime_part *message_of(const struct mime_part *part, size_t depth)
 {
-    if (part == NULL || part->parent == NULL)
+    if (part == NULL || depth == 0)
         return part;
     return part->kind == MIME_MESSAGE ? part->child : NULL;
 }
 
-static bool put_nil(struct imap *c, const struct fetch_item *item)
+/* There is no such part. NIL would do, too: clients know this from Dovecot. */
+static bool put_nothing(struct imap *c, const struct fetch_item *item)
 {
     put_name(c, item);
-    stream_putz(c->client, " NIL");
+    stream_putz(c->client, " \"\"");
     return true;
 }
 
@@ -248,9 +252,9 @@ static bool put_part(struct imap *c, uint32_t number, const struct fetch_item *i
         return false;
     const struct mime_part *part = mime_tree_find(parse(c, fd, size), item->path, item->depth);
     if (item->text != SECTION_ALL && item->text != SECTION_MIME)
-        part = message_of(part);
+        part = message_of(part, item->depth);
     if (part == NULL)
-        return put_nil(c, item);
+        return put_nothing(c, item);
     bool header = item->text != SECTION_ALL && item->text != SECTION_TEXT;
     const struct mime_span *s = header ? &part->header : &part->body;
     struct span span = {fd, s->at, s->size, s->vsize};

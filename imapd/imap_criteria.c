@@ -163,6 +163,8 @@ static struct search_key *named_key(struct parser *p, const struct key_name *k)
         criteria_free(key);
         return bad(p, "Invalid argument of a search key.");
     }
+    if ((k->what == SEARCH_BODY || k->what == SEARCH_TEXT) && key->text.n == 0)
+        key->what = SEARCH_ALL; /* nothing is part of any text */
     return k->negated ? negate(p, key) : key;
 }
 
@@ -173,9 +175,13 @@ static struct search_key *number_set(struct parser *p)
 
     if (key == NULL)
         return NULL;
-    if (imap_take_set(p->a, &set) &&
-        uidset_parse(set, p->context->star_number, p->context->set_limit, &key->set) &&
-        (key->set.n == 0 || key->set.at[key->set.n - 1].high <= p->context->star_number))
+    if (!imap_take_set(p->a, &set)) {
+        criteria_free(key);
+        return bad(p, "Invalid messageset");
+    }
+    /* Numbers above the count match nothing, as in Dovecot: a client may not know of an EXPUNGE. */
+    if ((p->context->star_number == 0 && str_find(set, '*') >= 0) ||
+        uidset_parse(set, p->context->star_number, p->context->set_limit, &key->set))
         return key;
     criteria_free(key);
     return bad(p, "Invalid messageset");

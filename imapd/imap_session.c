@@ -147,13 +147,8 @@ void imap_connection(struct stream *client, const struct handover *h, struct are
 {
     struct imap c = {.client = client, .session = mem, .mem = arena_new(mem), .login = h};
     struct why why = WHY;
-    struct store_settings settings = {.hostname = conf.myhostname,
-                                      .separator = conf.mail_separator[0],
-                                      .special_use = conf.mail_special_use,
-                                      .flags_sync = conf.maildir_flags_sync};
-    char *path = arena_strz(mem, user_maildir(session_user()));
 
-    c.store = store_open(path, &settings, true, &why);
+    c.store = imap_store_take(&why);
     if (c.store == NULL) {
         msg_warn("%s: %s", session_user()->name, why_text(&why));
         stream_putf(client, "%s NO [UNAVAILABLE] %s\r\n", h->tag,
@@ -161,9 +156,9 @@ void imap_connection(struct stream *client, const struct handover *h, struct are
     } else {
         stream_putf(client, "%s OK [CAPABILITY %s] Logged in\r\n", h->tag, imap_capabilities());
         serve(&c);
+        imap_store_give_back();
         msg_info("user=<%s>, rip=%s, session=<%s>: %s", session_user()->name, h->client_address,
                  h->session, c.ended);
     }
-    store_close(&c.store);
     why_free(&why);
 }
