@@ -8,7 +8,6 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
-#include "mail/esmtp_cmd.h"
 #include "mail/path.h"
 
 #include "cleanup.h"
@@ -55,6 +54,13 @@ static void put_warning_time(struct cleanup *c)
     c->d.warn_record = cleanup_put(c, REC_WARN, strz(text));
 }
 
+static void clear_dsn(struct cleanup_dsn *dsn)
+{
+    buf_clear(&dsn->original);
+    buf_clear(&dsn->orcpt);
+    dsn->notify = 0;
+}
+
 static void add_bcc(struct cleanup *c, const char *address)
 {
     if (address[0] == 0)
@@ -63,6 +69,7 @@ static void add_bcc(struct cleanup *c, const char *address)
     buf_clear(&c->dsn.orcpt);
     c->dsn.notify = DSN_NEVER; /* the sender must not learn of it */
     cleanup_add_rcpt(c, strz(address));
+    clear_dsn(&c->dsn);
 }
 
 static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address)
@@ -143,13 +150,6 @@ void cleanup_add_rcpt(struct cleanup *c, struct str address)
                     &rcpt);
     if (c->dsn.original.n == 0)
         buf_add(&c->dsn.original, address.n > 0 ? address : buf_str(&rcpt));
-    if (c->dsn.orcpt.n == 0) { /* RFC 3461 4.2: what the first MTA was told */
-        struct buf external = BUF(4096);
-        path_quote(buf_str(&c->dsn.original), &external);
-        buf_addz(&c->dsn.orcpt, "rfc822;");
-        xtext_encode(buf_str(&external), &c->dsn.orcpt);
-        buf_free(&external);
-    }
     const char *original = arena_strz(c->mem, buf_str(&c->dsn.original));
     if ((c->flags & SUBMIT_MAP_OK) != 0)
         cleanup_map_address(c, MAP_ENVELOPE_RCPT, &rcpt);
@@ -168,17 +168,16 @@ static void take_rcpt(struct cleanup *c, struct str address)
         cleanup_fail(c, "4.3.0", "internal protocol error: recipient before sender");
         return;
     }
+    if (c->dsn.orcpt.n == 0) { /* RFC 3461 4.2: what the first MTA was told */
+        buf_addz(&c->dsn.orcpt, "rfc822;");
+        path_quote(c->dsn.original.n > 0 ? buf_str(&c->dsn.original) : address, &c->dsn.orcpt);
+    }
     cleanup_add_rcpt(c, address);
+    clear_dsn(&c->dsn);
     struct buf plain = BUF(4096);
     rewrite_address(REWRITE_LOCAL, arena_strz(c->mem, address), &plain);
-    buf_clear(&c->dsn.original);
-    buf_clear(&c->dsn.orcpt);
-    c->dsn.notify = 0;
     add_found_bcc(c, BCC_RCPT, plain.p);
     buf_free(&plain);
-    buf_clear(&c->dsn.original);
-    buf_clear(&c->dsn.orcpt);
-    c->dsn.notify = 0;
 }
 
 /* Attributes that cleanup keeps for qmgr's sake; they are written to the file too. */

@@ -191,6 +191,15 @@ static void end_field(struct cleanup *c)
         buf_clear(&c->field);
         return;
     }
+    if (name.n > 0 && text.p[name.n] != ':') { /* RFC 5322 4.5.8: blanks before the colon */
+        size_t colon = name.n;
+        while (c->field.p[colon] != ':')
+            colon++;
+        memmove(c->field.p + name.n, c->field.p + colon, c->field.n - colon);
+        buf_cut(&c->field, c->field.n - (colon - name.n));
+        text = buf_str(&c->field);
+        header_split(text, &name, &value);
+    }
     struct buf changed = BUF(2 * (size_t)conf.header_size_limit + 65536);
     if (kind != NULL && kind->class != 0 && rewrite_active(c->rewrite) &&
         rewrite_field(c, kind, text, value, &changed) && !changed.full)
@@ -284,8 +293,11 @@ static void take_line(struct cleanup *c, struct str line)
     struct str name, value;
 
     if (c->field.n > 0 && header_continues(line)) {
-        buf_addc(&c->field, '\n');
-        buf_add(&c->field, line); /* beyond header_size_limit it is left out */
+        size_t left = c->field.max - c->field.n; /* beyond header_size_limit it is left out */
+        if (left > 2) {
+            buf_addc(&c->field, '\n');
+            buf_add(&c->field, str_upto(line, left - 1));
+        }
         return;
     }
     end_field(c);

@@ -212,58 +212,65 @@ int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf 
     return 0;
 }
 
+/* One expansion: Postfix's order, the first result in the place of what it was found for, the
+ * others at the end. */
 struct expansion {
-    const char *address;
-    int64_t depth;
+    struct cleanup *c;
+    VEC(const char *) at; /* the addresses, done and to do */
+    struct hash *met;
 };
 
-/*
- * Breadth is bounded by virtual_alias_expansion_limit, depth by virtual_alias_recursion_limit. An
- * address that was met before in this expansion is not followed again, so loops end; what only
- * leads back to itself stays as it is.
- */
+/* True the first time. An address that was met before is not followed again, so loops end. */
+static bool meet(struct expansion *e, const char *address)
+{
+    if (e->met == NULL)
+        e->met = hash_new();
+    return hash_put(e->met, strz(address), e) == NULL;
+}
+
+/* Follows the address at i until a table says no more of it. -1: c has failed. */
+static int follow(struct expansion *e, size_t i)
+{
+    const char **found;
+
+    for (int64_t depth = 0; depth <= conf.virtual_alias_recursion_limit; depth++) {
+        const char *now = e->at.at[i];
+        ptrdiff_t n = look_up(e->c, maps.virtual, maps.virtual_extension, now, &found);
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            return 0;
+        if (depth == 0 && i == 0)
+            meet(e, now);
+        for (ptrdiff_t k = 1; k < n; k++)
+            if (meet(e, found[k]))
+                *VEC_ADD(&e->at) = found[k];
+        if (e->at.n > (size_t)conf.virtual_alias_expansion_limit)
+            break;
+        if (strcasecmp(found[0], now) == 0 || !meet(e, found[0]))
+            return 0;
+        e->at.at[i] = found[0];
+    }
+    cleanup_fail(e->c, "4.6.0", "unreasonable virtual_alias_maps map expansion for %s",
+                 e->at.at[0]);
+    return -1;
+}
+
+/* Breadth is bounded by virtual_alias_expansion_limit, depth by virtual_alias_recursion_limit. */
 int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out)
 {
-    VEC(struct expansion) todo = {0};
-    VEC(const char *) done = {0};
-    struct hash *met = NULL;
+    struct expansion e = {.c = c};
     int result = 0;
 
-    *VEC_ADD(&todo) = (struct expansion){address, 0};
-    for (size_t i = 0; i < todo.n && result == 0; i++) {
-        struct expansion now = todo.at[i];
-        const char **found;
-        ptrdiff_t n = maps_empty(maps.virtual)
-                          ? 0
-                          : look_up(c, maps.virtual, maps.virtual_extension, now.address, &found);
-        bool itself = n == 0;
-        if (n > 0 && met == NULL) {
-            met = hash_new();
-            hash_put(met, strz(now.address), c);
-        }
-        for (ptrdiff_t k = 0; k < n; k++) {
-            if (strcasecmp(found[k], now.address) == 0)
-                itself = true;
-            else if (hash_put(met, strz(found[k]), c) == NULL)
-                *VEC_ADD(&todo) = (struct expansion){found[k], now.depth + 1};
-        }
-        if (itself)
-            *VEC_ADD(&done) = now.address;
-        if (n < 0 || now.depth > conf.virtual_alias_recursion_limit ||
-            todo.n > (size_t)conf.virtual_alias_expansion_limit) {
-            cleanup_fail(c, "4.6.0", "unreasonable virtual_alias_maps map expansion for %s",
-                         address);
-            result = -1;
-        }
-    }
-    if (done.n == 0)
-        *VEC_ADD(&done) = address;
-    out->n = done.n;
-    out->at = arena_array(c->mem, done.n, sizeof *out->at);
-    memcpy(out->at, done.at, done.n * sizeof *out->at);
-    VEC_FREE(&todo);
-    VEC_FREE(&done);
-    hash_free(&met, NULL);
+    *VEC_ADD(&e.at) = address;
+    if (!maps_empty(maps.virtual))
+        for (size_t i = 0; i < e.at.n && result == 0; i++)
+            result = follow(&e, i);
+    out->n = e.at.n;
+    out->at = arena_array(c->mem, e.at.n, sizeof *out->at);
+    memcpy(out->at, e.at.at, e.at.n * sizeof *out->at);
+    VEC_FREE(&e.at);
+    hash_free(&e.met, NULL);
     return result;
 }
 

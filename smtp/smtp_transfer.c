@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/esmtp_cmd.h"
 #include "mail/path.h"
 #include "net/stream.h"
 
@@ -81,8 +82,10 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
     if ((ext & ESMTP_SMTPUTF8) && d->smtputf8) /* RFC 6531 3.4 */
         buf_addz(&args, " SMTPUTF8");
     if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
-        if (d->dsn_envid[0] != 0)
-            buf_addf(&args, " ENVID=%s", d->dsn_envid);
+        if (d->dsn_envid[0] != 0) {
+            buf_addz(&args, " ENVID=");
+            xtext_encode(strz(d->dsn_envid), &args);
+        }
         if (d->dsn_ret != DSN_RET_NONE)
             buf_addz(&args, d->dsn_ret == DSN_RET_FULL ? " RET=FULL" : " RET=HDRS");
     }
@@ -99,8 +102,11 @@ static void send_rcpt(struct smtp_job *job, struct smtp_session *s, const struct
             buf_addz(&args, " NOTIFY=");
             dsn_notify_format(r->dsn_notify, &args);
         }
-        if (r->dsn_orcpt[0] != 0)
-            buf_addf(&args, " ORCPT=%s", r->dsn_orcpt);
+        ptrdiff_t type = str_find(strz(r->dsn_orcpt), ';');
+        if (type > 0) {
+            buf_addf(&args, " ORCPT=%.*s;", (int)type, r->dsn_orcpt);
+            xtext_encode(strz(r->dsn_orcpt + type + 1), &args);
+        }
     }
     smtp_command(s, "sending RCPT TO", "RCPT TO:<%s>%s", quoted(job, r->address), args.p);
     buf_free(&args);

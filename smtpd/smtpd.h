@@ -15,7 +15,7 @@ struct match;
 
 struct smtpd_rcpt {
     const char *address; /* internal form, as given */
-    const char *orcpt; /* "type;xtext" or null */
+    const char *orcpt; /* "type;address", decoded, or null */
     unsigned notify; /* enum dsn_notify bits; 0: not given */
 };
 
@@ -25,7 +25,7 @@ struct smtpd_mail {
     const char *sender; /* internal form; "" is the null sender */
     int64_t size; /* SIZE=, 0: not said */
     bool eight_bit; /* BODY=8BITMIME */
-    const char *envid; /* DSN, as it came; null: not given */
+    const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
     VEC(struct smtpd_rcpt) rcpts;

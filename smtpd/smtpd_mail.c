@@ -30,11 +30,10 @@ static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
     struct buf plain = BUF(200); /* RFC 3461 4.4: 100 characters */
     bool good = value.n > 0 && value.n <= 100 && m->envid == NULL && xtext_decode(value, &plain);
 
+    if (good)
+        m->envid = arena_strz(m->mem, buf_str(&plain));
     buf_free(&plain);
-    if (!good)
-        return bad(s, 501, "Bad ENVID parameter syntax");
-    m->envid = arena_strz(m->mem, value);
-    return true;
+    return good || bad(s, 501, "Bad ENVID parameter syntax");
 }
 
 /* RFC 4954 5: whom the client believes to be the author. Kept only from those who logged in. */

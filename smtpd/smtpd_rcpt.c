@@ -22,19 +22,28 @@ static bool unsupported(struct smtpd *s, const struct esmtp_param *p)
     return false;
 }
 
+/* RFC 3461 4.2: 500 characters */
+static bool take_orcpt(struct smtpd *s, struct str value, struct smtpd_rcpt *r)
+{
+    struct buf plain = BUF(1000);
+    size_t type = (size_t)(str_find(value, ';') + 1);
+    bool good = r->orcpt == NULL && value.n <= 500 && dsn_orcpt_valid(value);
+
+    buf_add(&plain, str_upto(value, type));
+    good = good && xtext_decode(str_from(value, type), &plain);
+    if (good)
+        r->orcpt = arena_strz(s->mail->mem, buf_str(&plain));
+    buf_free(&plain);
+    return good || bad(s, "Error: Bad ORCPT parameter syntax");
+}
+
 static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtpd_rcpt *r)
 {
     if (str_ieqz(p->name, "NOTIFY")) {
         if (r->notify != 0 || !dsn_notify_parse(p->value, &r->notify))
             return bad(s, "Error: Bad NOTIFY parameter syntax");
     } else if (str_ieqz(p->name, "ORCPT")) {
-        struct buf plain = BUF(1000); /* RFC 3461 4.2: 500 characters */
-        bool good = r->orcpt == NULL && p->value.n <= 500 && dsn_orcpt_valid(p->value) &&
-                    xtext_decode(str_from(p->value, (size_t)str_find(p->value, ';') + 1), &plain);
-        buf_free(&plain);
-        if (!good)
-            return bad(s, "Error: Bad ORCPT parameter syntax");
-        r->orcpt = arena_strz(s->mail->mem, p->value);
+        return take_orcpt(s, p->value, r);
     } else {
         return unsupported(s, p);
     }

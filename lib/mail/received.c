@@ -43,6 +43,7 @@ void received_after(const struct received *r, struct buf *out)
 {
     if (given(r->rcpt))
         buf_addf(out, "\n\tfor <%s>", r->rcpt);
-    buf_addz(out, "; ");
+    bool long_line = !given(r->rcpt) && given(r->client_addr);
+    buf_addz(out, long_line ? ";\n\t" : "; ");
     date_format_local(r->wall, out);
 }

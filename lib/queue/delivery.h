@@ -13,7 +13,7 @@ struct rcpt {
     off_t at; /* of its record in the queue file; 0: not to be marked */
     const char *address; /* after rewriting and resolving */
     const char *original; /* X-Original-To, as it arrived; "" if unknown */
-    const char *dsn_orcpt; /* "rfc822;user+2Bext@dom" or "" */
+    const char *dsn_orcpt; /* "rfc822;user+ext@dom", xtext decoded, or "" */
     unsigned dsn_notify; /* DSN_NEVER ... bits, 0: not given */
 };
 
@@ -29,7 +29,7 @@ struct delivery {
     const char *nexthop;
     const char *sender; /* "" for bounces */
     const char *encoding; /* "7bit", "8bit" or "" */
-    const char *dsn_envid;
+    const char *dsn_envid; /* xtext decoded */
     enum dsn_ret dsn_ret;
     unsigned flags;
     bool smtputf8; /* the sender asked for it */

@@ -2,13 +2,13 @@
 
 One instance of each, with a port for every set of options below. Code, enhanced code and text of each reply must
 agree, but for DIFFERENT, where each difference has its reason. Queue ids are masked."""
-import os, re, shutil, subprocess, tempfile, time
+import os, re, subprocess
 
 import pytest
 
 import pombal
+from postfix import POSTFIX, RealPostfix
 
-POSTFIX = shutil.which("postfix", path="/usr/sbin:/sbin:" + os.environ["PATH"])
 pytestmark = pytest.mark.skipif(not POSTFIX or os.geteuid() != 0, reason="needs Postfix, and root to run it")
 
 COMMON = """
@@ -181,50 +181,9 @@ TRANSCRIPTS = {
     "classes": ("classes", senders("one@x.test", "two@x.test", "three@x.test") + ["QUIT"]),
 }
 
-PUBLIC = ("pickup", "cleanup", "qmgr")
-
 # (transcript, command): why the replies differ
 DIFFERENT = {
 }
-
-
-class RealPostfix:
-    def __init__(self, ports):
-        self.dir = tempfile.mkdtemp(prefix="postfix-compat-", dir="/tmp")
-        os.chmod(self.dir, 0o755)
-        self.etc, self.log_path = self.dir + "/etc", self.dir + "/log"
-        for name in ("etc", "data", "queue"):
-            os.mkdir("%s/%s" % (self.dir, name))
-        shutil.chown(self.dir + "/data", "postfix")
-        for name in ("postfix-files", "dynamicmaps.cf"):
-            if os.path.exists("/etc/postfix/" + name):
-                shutil.copy("/etc/postfix/" + name, self.etc)
-        shutil.copytree("/etc/postfix/dynamicmaps.cf.d", self.etc + "/dynamicmaps.cf.d", dirs_exist_ok=True)
-        with open(self.etc + "/main.cf", "w") as f:
-            f.write(COMMON + "queue_directory = %s/queue\ndata_directory = %s/data\nmaillog_file = %s\n"
-                    "maillog_file_prefixes = %s\nconfig_directory = %s\ninet_interfaces = 127.0.0.1\n"
-                    "inet_protocols = ipv4\nsyslog_name = postfix\nmulti_instance_enable = yes\n"
-                    "multi_instance_name = postfix-compat\nmilter_default_action = accept\n"
-                    % (self.dir, self.dir, self.log_path, self.dir, self.etc))
-        with open(self.etc + "/master.cf", "w") as f:
-            f.write("".join(service_lines(ports, self.dir)))
-            f.write("\n".join("%s unix %s - n - %s %s" % ((line[0], "n" if line[0] in PUBLIC else "-") + line[1:]) for line in (
-                ("pickup", 1, "pickup"), ("cleanup", 0, "cleanup"), ("qmgr", 1, "qmgr"), ("rewrite", "-", "trivial-rewrite"),
-                ("bounce", 0, "bounce"), ("defer", 0, "bounce"), ("trace", 0, "bounce"), ("verify", 1, "verify"),
-                ("proxymap", "-", "proxymap"), ("error", "-", "error"), ("retry", "-", "error"), ("local", "-", "discard"),
-                ("virtual", "-", "discard"), ("smtp", "-", "discard"), ("relay", "-", "discard"), ("anvil", 1, "anvil"),
-                ("tlsmgr", 1, "tlsmgr"), ("discard", "-", "discard"))))
-            f.write("\npostlog unix-dgram n - n - 1 postlogd\n")
-        make_files(self.dir)
-        r = subprocess.run([POSTFIX, "-c", self.etc, "start"], capture_output=True, text=True)
-        assert r.returncode == 0, r.stderr + self.log()
-
-    def close(self):
-        subprocess.run([POSTFIX, "-c", self.etc, "stop"], capture_output=True)
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-    def log(self):
-        return open(self.log_path, errors="replace").read()
 
 
 def make_files(where):
@@ -257,7 +216,7 @@ def both():
         with open(ours.etc + "/master.cf", "a") as f:
             f.write("".join(service_lines(ours_ports, ours.dir)))
         ours.start()
-        theirs = RealPostfix(theirs_ports)
+        theirs = RealPostfix(COMMON, lambda where: service_lines(theirs_ports, where), make_files)
         pombal.wait_for(lambda: answers(ours_ports["plain"]) and answers(theirs_ports["plain"]))
         yield (ours, ours_ports), (theirs, theirs_ports)
     finally:
