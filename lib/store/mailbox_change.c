@@ -45,8 +45,12 @@ static bool would_change(const struct slot *slot, const struct flag_change *c)
     return (flags & with) != 0 || (slot->m.keywords & c->keywords) != 0;
 }
 
-/* Those of which that are there and would change, as few ranges: messages between that would not
- * change do no harm. */
+enum { FEW = 64 };
+
+/*
+ * Those of which that are there and would change, as few ranges: messages between that would not
+ * change do no harm. Of many, one that changes is enough to know: all are recorded.
+ */
 static void find_changes(const struct state *s, const struct uidset *which,
                          const struct flag_change *c, struct uidset *out)
 {
@@ -58,6 +62,10 @@ static void find_changes(const struct state *s, const struct uidset *which,
                 continue;
             low = low == 0 ? s->slots[i].m.uid : low;
             high = s->slots[i].m.uid;
+            if (which->at[k].high - low > FEW) {
+                high = which->at[k].high < s->uidnext ? which->at[k].high : s->uidnext - 1;
+                break;
+            }
         }
         if (low != 0)
             uidset_add(out, low, high);

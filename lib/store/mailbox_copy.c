@@ -125,14 +125,13 @@ static int place(struct copying *c, struct item *item, const char *old_path)
 /* The old name's sizes go with the new one. */
 static void new_name(const struct folder *to, struct str old, struct buf *out)
 {
-    struct maildir_name parsed;
+    uint64_t size = maildir_name_size(old), vsize = maildir_name_vsize(old);
 
     ident_maildir(out, to->store->set.hostname);
-    maildir_name_parse(old, &parsed);
-    if (parsed.size > 0)
-        buf_addf(out, ",S=%llu", (unsigned long long)parsed.size);
-    if (parsed.vsize > 0)
-        buf_addf(out, ",W=%llu", (unsigned long long)parsed.vsize);
+    if (size > 0)
+        buf_addf(out, ",S=%llu", (unsigned long long)size);
+    if (vsize > 0)
+        buf_addf(out, ",W=%llu", (unsigned long long)vsize);
 }
 
 static int copy_one(struct copying *c, uint32_t uid, struct why *why)

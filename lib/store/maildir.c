@@ -221,7 +221,7 @@ static int adopt(struct scan *sc, struct why *why)
         slot.m.flags = maildir_flags(found->name.letters) | place_bits(found);
         slot.m.keywords = known_keywords(&f->state, found->name.letters);
         slot.m.received = file_time(f, found);
-        slot.m.size = found->name.vsize;
+        slot.m.size = maildir_name_vsize(found->name.base);
         state_entry(&slot, found->name.base, &out);
         head.count++;
         if (i % YIELD_EVERY == YIELD_EVERY - 1)

@@ -63,8 +63,6 @@ bool maildir_name_parse(struct str name, struct maildir_name *out)
         memchr(name.p, '\0', name.n) != NULL || memchr(name.p, '\n', name.n) != NULL)
         return false;
     colon = str_find(name, ':');
-    out->size = find_size(colon < 0 ? name : str_upto(name, (size_t)colon), ",S=");
-    out->vsize = find_size(colon < 0 ? name : str_upto(name, (size_t)colon), ",W=");
     if (colon < 0)
         return true;
     struct str info = str_from(name, (size_t)colon);
@@ -81,6 +79,16 @@ bool maildir_name_parse(struct str name, struct maildir_name *out)
     }
     out->base = str_upto(name, (size_t)colon);
     return true;
+}
+
+uint64_t maildir_name_size(struct str base)
+{
+    return find_size(base, ",S=");
+}
+
+uint64_t maildir_name_vsize(struct str base)
+{
+    return find_size(base, ",W=");
 }
 
 void maildir_name_format(struct str base, bool bare, uint32_t letters, struct buf *out)

@@ -25,12 +25,14 @@ struct maildir_name {
     bool bare; /* no ":2," */
     bool odd; /* cannot be put together again from base and letters */
     uint32_t letters;
-    uint64_t size, vsize; /* 0: not told */
 };
 
 /* False: not the name of a message: hidden, empty, longer than 255 bytes, with a slash, LF or NUL.
  */
 bool maildir_name_parse(struct str name, struct maildir_name *out);
+/* Of a base; 0: not told. */
+uint64_t maildir_name_size(struct str base);
+uint64_t maildir_name_vsize(struct str base);
 void maildir_name_format(struct str base, bool bare, uint32_t letters, struct buf *out);
 
 /* IMAP flags (enum msg_flag) and keyword bits. */

@@ -40,7 +40,8 @@ static bool add(struct filling *f, uint32_t uid, struct str name, uint64_t size)
     if (uid <= f->last || !maildir_name_parse(name, &parsed) || parsed.odd)
         return false;
     f->last = uid;
-    slot.m.size = parsed.vsize != 0 ? parsed.vsize : size;
+    uint64_t told = maildir_name_vsize(parsed.base);
+    slot.m.size = told != 0 ? told : size;
     state_entry(&slot, parsed.base, &f->payload);
     f->head.count++;
     return true;

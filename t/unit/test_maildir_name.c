@@ -36,8 +36,8 @@ TEST(names_are_taken_apart_and_put_together)
         assert_int_equal(n.bare, cases[i].bare);
         assert_int_equal(n.odd, cases[i].odd);
         assert_int_equal(maildir_flags(n.letters), cases[i].flags);
-        assert_int_equal(n.size, cases[i].size);
-        assert_int_equal(n.vsize, cases[i].vsize);
+        assert_int_equal(maildir_name_size(n.base), cases[i].size);
+        assert_int_equal(maildir_name_vsize(n.base), cases[i].vsize);
         if (!n.odd) {
             maildir_name_format(n.base, n.bare, n.letters, &out);
             assert_string_equal(out.p, cases[i].name);

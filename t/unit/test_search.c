@@ -1,0 +1,123 @@
+/*
+ * SEARCH: each kind of key, encodings and character sets.
+ */
+#include "base/clock.h"
+#include "mail/date.h"
+#include "store/search.h"
+
+#include "store_test.h"
+
+static const char *const messages[] = {
+    /* 1 */
+    "Date: Mon, 1 Jan 2024 23:30:00 -0500\nFrom: Alice <alice@example.com>\nTo: bob@example.net\n"
+    "Subject: Plain words\nX-Odd: some\n thing\n\nThe Quick brown fox\n",
+    /* 2 */
+    "Date: Tue, 2 Jan 2024 00:30:00 +0100\nFrom: =?utf-8?q?J=C3=B6rg?= <j@example.com>\n"
+    "Subject: =?iso-8859-1?B?R3L832U=?=\nMIME-Version: 1.0\n"
+    "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
+    "U2Now7ZuZSBHcsO8w59lIGF1cyBXSUVOIQ==\n",
+    /* 3 */
+    "Date: Wed, 3 Jan 2024 12:00:00 +0000\nSubject: parts\nMIME-Version: 1.0\n"
+    "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; "
+    "charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nein K=E4se =\nbrot\n"
+    "--b\nContent-Type: image/png; name=\"holiday.png\"\nContent-Transfer-Encoding: base64\n\n"
+    "aGlkZGVuIHdvcmRz\n--b\nContent-Type: message/rfc822\n\nSubject: inner subject\n\ninner "
+    "body\n--b--\n",
+    /* 4 */
+    "From: nobody\n\n",
+};
+
+static struct store *filled(void)
+{
+    struct store *s = open_store();
+
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        deliver_flags(s, "INBOX", messages[i], i == 1 ? MSG_SEEN | MSG_FLAGGED : 0);
+    return s;
+}
+
+static const char *run(struct mailbox *b, const struct search_key *k)
+{
+    static struct buf out = BUF(1000);
+    struct uidset found = UIDSET;
+    struct why why = WHY;
+
+    assert_int_equal(search_run(b, k, &found, &why), 0);
+    buf_clear(&out);
+    uidset_format(&found, &out);
+    uidset_free(&found);
+    return out.p;
+}
+
+static const char *find(struct mailbox *b, enum search_what what, const char *name,
+                        const char *text)
+{
+    struct search_key k = {.what = what, .name = strz(name), .text = strz(text)};
+    return run(b, &k);
+}
+
+TASK_TEST(headers_and_bodies_match_what_they_mean)
+{
+    struct store *s = filled();
+    struct mailbox *b = open_box(s, "INBOX");
+
+    assert_string_equal(find(b, SEARCH_HEADER, "Subject", "WORDS"), "1");
+    assert_string_equal(find(b, SEARCH_HEADER, "From", "j\xc3\x96rg"), "2");
+    assert_string_equal(find(b, SEARCH_HEADER, "subject", "gr\xc3\xbc\xc3\x9f"), "2");
+    assert_string_equal(find(b, SEARCH_HEADER, "From", ""), "1:2,4");
+    assert_string_equal(find(b, SEARCH_HEADER, "X-Odd", "some thing"), "1");
+    assert_string_equal(find(b, SEARCH_HEADER, "X-None", ""), "");
+    assert_string_equal(find(b, SEARCH_BODY, "", "quick BROWN"), "1");
+    assert_string_equal(find(b, SEARCH_BODY, "", "words"), "");
+    assert_string_equal(find(b, SEARCH_TEXT, "", "words"), "1");
+    assert_string_equal(find(b, SEARCH_BODY, "", "wien"), "2");
+    assert_string_equal(find(b, SEARCH_BODY, "", "SCH\xc3\x96NE"), "2");
+    assert_string_equal(find(b, SEARCH_BODY, "", "k\xc3\xa4se brot"), "3");
+    assert_string_equal(find(b, SEARCH_BODY, "", "hidden words"), "");
+    assert_string_equal(find(b, SEARCH_BODY, "", "holiday.png"), "3");
+    assert_string_equal(find(b, SEARCH_BODY, "", "inner subject"), "3");
+    assert_string_equal(find(b, SEARCH_BODY, "", "inner body"), "3");
+    assert_string_equal(find(b, SEARCH_TEXT, "", "example.com"), "1:2");
+    assert_string_equal(find(b, SEARCH_TEXT, "", "some thing"), "1");
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(state_sizes_and_dates_match)
+{
+    struct store *s = filled();
+    struct mailbox *b = open_box(s, "INBOX");
+    int64_t day = date_days(2024, 1, 2);
+
+    struct search_key flags = {.what = SEARCH_FLAGS, .flags = MSG_SEEN | MSG_FLAGGED};
+    assert_string_equal(run(b, &flags), "2");
+    struct search_key not = {.what = SEARCH_NOT, .child = &flags};
+    assert_string_equal(run(b, &not ), "1,3:4");
+    struct search_key larger = {.what = SEARCH_LARGER, .number = 300};
+    assert_string_equal(run(b, &larger), "3");
+    struct search_key or = {.what = SEARCH_OR, .child = &larger};
+    larger.next = &flags;
+    assert_string_equal(run(b, & or), "2:3");
+    struct search_key and = {.what = SEARCH_AND, .child = &larger};
+    assert_string_equal(run(b, &and), "");
+    struct search_key smaller = {.what = SEARCH_SMALLER, .number = 100};
+    assert_string_equal(run(b, &smaller), "4");
+    struct search_key numbers = {.what = SEARCH_NUMBERS, .set = uids("2:3")};
+    assert_string_equal(run(b, &numbers), "2:3");
+    /* Without regard to time and zone. */
+    struct search_key senton = {.what = SEARCH_SENTON, .day = day};
+    assert_string_equal(run(b, &senton), "2");
+    senton.what = SEARCH_SENTBEFORE;
+    assert_string_equal(run(b, &senton), "1");
+    senton.what = SEARCH_SENTSINCE;
+    assert_string_equal(run(b, &senton), "2:3");
+    struct search_key since = {.what = SEARCH_SINCE, .day = day};
+    assert_string_equal(run(b, &since), "1:4");
+    struct search_key younger = {.what = SEARCH_YOUNGER, .number = 3600};
+    assert_string_equal(run(b, &younger), "1:4");
+    uidset_free(&numbers.set);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+RUN_TESTS(TS(headers_and_bodies_match_what_they_mean), TS(state_sizes_and_dates_match))
