@@ -149,13 +149,12 @@ static void put_flags_of(struct imap *c, uint32_t number)
 void imap_updates(struct imap *c, bool may_expunge)
 {
     struct why why = WHY;
-    uint32_t number, before = 0;
+    uint32_t number;
     enum mail_event event = MAIL_NONE;
     bool added = false, keywords = false;
 
     if (c->box == NULL)
         return;
-    before = mailbox_recent_count(c->box);
     if (mailbox_check(c->box, &why) < 0)
         event = MAIL_FAILED;
     while (event != MAIL_FAILED &&
@@ -180,9 +179,8 @@ void imap_updates(struct imap *c, bool may_expunge)
         if (keywords)
             imap_put_flag_list(c);
         if (added)
-            stream_putf(c->client, "* %u EXISTS\r\n", mailbox_count(c->box));
-        if (added || mailbox_recent_count(c->box) != before)
-            stream_putf(c->client, "* %u RECENT\r\n", mailbox_recent_count(c->box));
+            stream_putf(c->client, "* %u EXISTS\r\n* %u RECENT\r\n", mailbox_count(c->box),
+                        mailbox_recent_count(c->box));
     }
     why_free(&why);
 }

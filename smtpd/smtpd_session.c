@@ -97,17 +97,20 @@ static bool is_forbidden(struct str verb)
     return false;
 }
 
+/* Bytes that no command has are bad syntax, to be answered with 500 (RFC 5321 4.2.4), and not yet a
+ * program that speaks another protocol. */
 static void unknown_command(struct smtpd *s, struct str verb)
 {
     s->where = "UNKNOWN";
-    if (verb.n > 0 && is_forbidden(verb)) {
+    if (str_is_printable(verb) && verb.n > 0 && is_forbidden(verb)) {
         msg_warn("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
-        smtpd_reply(s, 221, "2.7.0", "Error: I can break rules, too. Goodbye.");
+        smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
         s->closing = s->failed = true;
         return;
     }
     smtpd_reply(s, 500, "5.5.2",
-                verb.n > 0 ? "Error: command not recognized" : "Error: bad syntax");
+                verb.n > 0 && str_is_printable(verb) ? "Error: command not recognized"
+                                                     : "Error: bad syntax");
 }
 
 static void run_command(struct smtpd *s)

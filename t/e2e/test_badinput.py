@@ -39,7 +39,7 @@ def test_smtp_an_endless_line_does_not_grow_the_process(suite):
     raw.close()
 
 
-@pytest.mark.parametrize("command", [b"\x00\x00", b"MAIL FROM:<a\x00b@x.test>", b"\xff\xfe\xfd", b"HELO \x80\x81", b"EHLO\r", b" ",
+@pytest.mark.parametrize("command", [b"\x00\x00", b"MAIL FROM:<a\x00b@x.test>", b"\xff\xfe\xfd", b"EHLO\r", b" ",
                                      b"MAIL", b"MAIL FROM", b"MAIL FROM:<a@b", b"RCPT TO:<<a@b>>", b"DATA now", b"STARTTLS x", b"AUTH"])
 def test_smtp_garbage_gets_5yz_and_the_session_goes_on(suite, command):
     raw = smtp(suite)
@@ -269,6 +269,18 @@ def test_a_typing_error_in_master_cf_is_named(make_suite, line, words):
         assert word in r.stderr + r.stdout + suite.log(), (word, r.stderr)
 
 
+def fill(path):
+    """a file as large as the disk allows"""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    for size in (65536, 4096, 512):
+        try:
+            while True:
+                os.write(fd, b"\0" * size)
+        except OSError:
+            pass
+    os.close(fd)
+
+
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
     suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\n", start=False)
@@ -278,18 +290,13 @@ def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
         suite.start()
         suite.send("alice", subject="while there is room")
         suite.wait_mail("alice", match="while there is room")
-        with open(suite.queue + "/filler", "wb") as f:
-            try:
-                while True:
-                    f.write(b"\0" * 65536)
-                    f.flush()
-            except OSError:
-                pass
+        fill(suite.queue + "/filler")
         raw = smtp(suite)
-        raw.ask("MAIL FROM:<a@elsewhere.test>")
-        raw.ask("RCPT TO:<alice@example.test>")
-        answer = raw.ask("DATA")
-        if answer.startswith("354"):
+        for command in ("MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
+            answer = raw.ask(command)
+            if answer.startswith("4"):
+                break
+        else:
             raw.send("Subject: no room\r\n\r\n" + ("x" * 70 + "\r\n") * 2000 + ".\r\n")
             answer = raw.reply()
         assert answer.startswith("452 4.3.1"), answer
@@ -315,13 +322,7 @@ def test_a_full_mailbox_disk_defers_and_delivers_later(make_suite):
     try:
         subprocess.run(["cp", "-a", kept + "/.", suite.dir + "/mail/"], check=True)
         suite.start()
-        with open(suite.dir + "/mail/filler", "wb") as f:
-            try:
-                while True:
-                    f.write(b"\0" * 65536)
-                    f.flush()
-            except OSError:
-                pass
+        fill(suite.dir + "/mail/filler")
         suite.send("alice", subject="for a full disk", body="x" * 70 + "\n")
         suite.wait_log(r"to=<alice@example\.test>.* dsn=4\.\d\.\d, status=deferred")
         os.unlink(suite.dir + "/mail/filler")
