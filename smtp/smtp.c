@@ -34,10 +34,10 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
-#include "net/dns.h"
 #include "net/stream.h"
 #include "route/classes.h"
 #include "service/jail.h"
+#include "service/resolver.h"
 #include "service/service.h"
 
 static struct {
@@ -91,15 +91,11 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 
 static void open_all(void)
 {
-    struct dns_settings dns = {.servers = conf.dns_servers};
-    struct why why = WHY;
-
     state.lmtp =
         strcmp(program_invocation_short_name, "lmtp") == 0 || strcmp(service_name(), "lmtp") == 0;
     if (state.lmtp)
         conf_use_lmtp();
-    if (dns_setup(&dns, &why) < 0)
-        msg_fatal("%s", why_text(&why));
+    resolver_open();
     classes_open();
     smtp_open_hosts();
     smtp_open_tls();

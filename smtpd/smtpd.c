@@ -30,22 +30,17 @@
 
 #include "base/msg.h"
 #include "conf/conf.h"
-#include "net/dns.h"
 #include "route/recipient.h"
 #include "route/resolve.h"
 #include "service/jail.h"
+#include "service/resolver.h"
 #include "service/service.h"
 
 #include "smtpd_check.h"
 
 static void open_all(void)
 {
-    struct dns_settings dns = {.servers = conf.dns_servers};
-    struct why why = WHY;
-
-    if (dns_setup(&dns, &why) < 0)
-        msg_warn("name service: %s", why_text(&why));
-    why_free(&why);
+    resolver_open();
     classes_open();
     resolve_open();
     recipient_open();

@@ -44,7 +44,8 @@ static struct {
     bool ready;
     struct hash *questions;
     struct list kept; /* least recently used first */
-    unsigned nkept, under_way;
+    int nkept;
+    unsigned under_way;
     struct task *timer;
     struct dns_settings settings;
 } dns;
@@ -175,7 +176,7 @@ static void finish(struct dns_question *q)
     LIST_EACH (&q->waiters, l) {
         task_wake(LIST_OF(l, struct waiter, list)->task);
     }
-    if (keep == 0) {
+    if (keep == 0 || dns.settings.cache_size < 0) {
         forget(q);
         return;
     }

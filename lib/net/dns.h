@@ -16,7 +16,7 @@ struct dns_settings {
     const char *hosts_file; /* null: /etc/hosts; "": none */
     int timeout_ms; /* of one try: 5000 */
     int tries; /* per server: 2 */
-    unsigned cache_size; /* answers kept: 1000; 0 is the default too */
+    int cache_size; /* answers kept: 1000; -1: none */
     int64_t cache_ttl; /* seconds, at most: 3600 */
 };
 int dns_setup(const struct dns_settings *settings, struct why *why); /* null: all defaults */
@@ -88,7 +88,7 @@ struct dns_how {
 enum dns_status dns_addresses(const char *host, const struct dns_how *how, struct arena *mem,
                               int64_t deadline, struct dns_hosts *out, struct why *why)
     __attribute__((warn_unused_result));
-/* (waits) Mail hosts of a domain: RFC 5321 5.1, null MX RFC 7505 (5.1.10 in why). Hosts are in
+/* (waits) Mail hosts of a domain: RFC 5321 5.1, null MX RFC 7505 (5.1.0 in why). Hosts are in
  * order of preference. self: names of this host; when one of them is in the list, it and all that
  * are not better are left out (loops: RFC 5321 5.1); null: not looked for. When nothing is left,
  * DNS_NO_DATA and 5.4.6. */

@@ -232,8 +232,8 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
     if (s == DNS_FAILED)
         return s;
     if (s == DNS_OK && is_null_mx(&mx)) {
-        /* RFC 7505 3, 5. */
-        why_set(why, "5.1.10", "Domain %s does not accept mail (nullMX)", domain);
+        /* RFC 7505 3; the code is the one that log readers know from Postfix. */
+        why_set(why, "5.1.0", "Domain %s does not accept mail (nullMX)", domain);
         return DNS_NO_DATA;
     }
     if (s != DNS_OK) { /* RFC 5321 5.1: the domain itself, as if it were its only exchanger */

@@ -18,7 +18,7 @@ def world():
         for domain, address in (("a.test", "127.0.0.2"), ("b.test", "127.0.0.3")):
             servers.append(pombal.Instance(
                 domain=domain,
-                main="dns_servers = %s\nsmtp_dns_support_level = enabled\nsmtp_host_lookup = dns\nsmtp_tcp_port = %d\n"
+                main="dns_servers = %s\ndns_cache_size = 0\ndns_timeout = 1s\nsmtp_dns_support_level = enabled\nsmtp_host_lookup = dns\nsmtp_tcp_port = %d\n"
                      "smtp_bind_address = 127.0.0.1\nqueue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\n"
                      "smtp_connect_timeout = 5s\n" % (dns.server, port),
                 master="%s:%d inet n - n - - smtpd\n" % (address, port)))

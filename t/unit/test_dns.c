@@ -355,7 +355,7 @@ static void mail_hosts(struct arena *mem)
     assert_string_equal(why_text(&why), "mail for mx.test loops back to myself");
     assert_string_equal(why.code, "5.4.6");
     assert_int_equal(dns_mail_hosts("null.test", &all, NULL, mem, 0, &h, &why), DNS_NO_DATA);
-    assert_string_equal(why.code, "5.1.10");
+    assert_string_equal(why.code, "5.1.0");
     assert_int_equal(dns_mail_hosts("a.test", &all, NULL, mem, 0, &h, &why), DNS_OK);
     assert_int_equal(h.n, 3); /* no MX: the address */
     assert_false(h.has_mx);

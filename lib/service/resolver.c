@@ -1,0 +1,21 @@
+#include "service/resolver.h"
+
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "net/dns.h"
+
+void resolver_open(void)
+{
+    struct dns_settings settings = {
+        .servers = conf.dns_servers,
+        .timeout_ms = (int)conf.dns_timeout * 1000,
+        .tries = (int)conf.dns_tries,
+        .cache_size = conf.dns_cache_size > 0 ? (int)conf.dns_cache_size : -1,
+        .cache_ttl = conf.dns_cache_time,
+    };
+    struct why why = WHY;
+
+    if (dns_setup(&settings, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    why_free(&why);
+}

@@ -1,0 +1,9 @@
+/* resolver.h - the resolver as main.cf wants it */
+#ifndef SERVICE_RESOLVER_H
+#define SERVICE_RESOLVER_H
+
+/* dns_setup (net/dns.h) with dns_servers, dns_timeout, dns_tries, dns_cache_size and
+ * dns_cache_time. From service.open; ends the process if it cannot be done. */
+void resolver_open(void);
+
+#endif
