@@ -127,8 +127,9 @@ static bool take_slots(struct state *s, const struct journal_check *c, struct st
     s->n = s->room = c->count;
     for (size_t i = 0; i < s->n; i++) {
         struct slot *slot = &s->slots[i];
-        if (slot->m.uid <= last || slot->name >= c->names || slot->m.flags & SLOT_GONE)
+        if (slot->m.uid <= last || slot->name >= c->names)
             return false;
+        slot->m.flags &= MSG_FLAGS | SLOT_FILE | SLOT_DIRTY;
         last = slot->m.uid;
     }
     return true;
@@ -151,34 +152,43 @@ static bool take_names(struct state *s, struct str names)
     return true;
 }
 
-static bool apply_check(struct state *s, const struct journal_rec *rec, struct str p,
-                        struct events *events)
+static bool take_check(struct state *s, const struct journal_check *c, struct str rest)
 {
-    const struct journal_check *c = (const void *)p.p;
-    struct str name;
+    struct str name, slots = str_upto(rest, c->count * sizeof(struct slot));
 
-    (void)events;
-    if (p.n < sizeof *c || c->keywords > MAILBOX_KEYWORDS ||
-        (p.n - sizeof *c) / sizeof(struct slot) < c->count)
-        return false;
-    struct str slots = str_part(p, sizeof *c, c->count * sizeof(struct slot));
-    struct str rest = str_from(p, sizeof *c + slots.n);
-    if (rest.n < c->names)
-        return false;
-    state_free(s);
-    state_init(s);
-    if (!take_slots(s, c, slots) || !take_names(s, str_upto(rest, c->names)))
+    rest = str_from(rest, slots.n);
+    if (rest.n < c->names || !take_slots(s, c, slots) || !take_names(s, str_upto(rest, c->names)))
         return false;
     rest = str_from(rest, c->names);
     for (uint32_t i = 0; i < c->keywords; i++)
         if (!str_split(&rest, '\0', &name) || !add_keyword(s, name))
             return false;
+    return true;
+}
+
+static bool apply_check(struct state *s, const struct journal_rec *rec, struct str p,
+                        struct events *events)
+{
+    const struct journal_check *c = (const void *)p.p;
+
+    (void)events;
+    if (p.n < sizeof *c || c->keywords > MAILBOX_KEYWORDS ||
+        (p.n - sizeof *c) / sizeof(struct slot) < c->count)
+        return false;
+    state_free(s);
+    state_init(s);
+    if (!take_check(s, c, str_from(p, sizeof *c)) ||
+        (s->n > 0 && s->slots[s->n - 1].m.uid >= rec->uidnext)) {
+        state_free(s);
+        state_init(s);
+        return false;
+    }
     s->recent = c->recent;
     s->seen_new = c->seen_new;
     s->seen_cur = c->seen_cur;
     s->sure_at = c->sure_at;
     s->uidnext = rec->uidnext;
-    return s->n == 0 || s->slots[s->n - 1].m.uid < s->uidnext;
+    return true;
 }
 
 /* Cuts the next slot and its name off. */
