@@ -64,7 +64,7 @@ MESSAGES = {
     "missing_remote": ("remote", "s@x.test", ["r@x.test"], "Subject: x\r\n\r\nbody\r\n"),
     "missing_always": ("missing", "s@x.test", ["r@x.test"], "Subject: x\r\n\r\nbody\r\n"),
     "addresses": ("plain", "s", ["r"], "From: alice\r\nTo: bob, \"C D\" <cd>, e@host, f@x.test (F),\r\n  g (G)\r\n"
-                  "Cc: group: h, i@x.test;, <j>\r\nReply-To: k@\r\nSender: \"l m\"@x.test\r\nSubject: a: b@c\r\n" + H[16:] + "\r\nb\r\n"),
+                  "Cc: group: h, i@x.test;, <j>\r\nReply-To: k@h.test\r\nSender: \"l m\"@x.test\r\nSubject: a: b@c\r\n" + H[16:] + "\r\nb\r\n"),
     "addresses_remote": ("remote", "s", ["r"], "From: alice\r\nTo: bob\r\n" + H[16:] + "\r\nb\r\n"),
     "routes": ("plain", "s%x.test@example.test", ["x.test!r", "<@a.test:r@b.test>", "r%c.test"], H + "\r\nb\r\n"),
     "dropped": ("plain", "s@x.test", ["r@x.test"], H + "Bcc: z@x.test\r\nContent-Length: 5\r\nReturn-Path: <q@x.test>\r\nResent-Bcc: y\r\n"
