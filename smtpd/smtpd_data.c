@@ -221,12 +221,12 @@ static bool receive(struct transfer *t)
         } while (what == DATA_LINE || what == DATA_PIECE);
         want = window.n - taken + 1;
         stream_skip(stream, taken);
-        if (what == DATA_END)
-            return true;
         if (in.bare_lf > 0 && !may_send_bare_lf(t->s)) {
             t->broken = true;
             return false;
         }
+        if (what == DATA_END)
+            return true;
     }
 }
 

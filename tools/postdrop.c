@@ -162,8 +162,11 @@ static int store(struct stream *in)
     struct why why = WHY;
     struct qfile *f = qfile_create(Q_MAILDROP, &why);
 
-    if (f == NULL)
-        return fail(EX_TEMPFAIL, why_text(&why));
+    if (f == NULL) {
+        fail(EX_TEMPFAIL, why_text(&why));
+        why_free(&why);
+        return EX_TEMPFAIL;
+    }
     int64_t now = clock_wall_us();
     qfile_putf(f, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
     int status = copy(in, f);

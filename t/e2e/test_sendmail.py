@@ -1,0 +1,133 @@
+"""The command that programs send with: sendmail, mailq, newaliases, postdrop."""
+import os, re, subprocess
+
+import pytest
+
+import pombal
+
+SUITE_MAIN = "message_size_limit = 100000\n"
+
+
+def sendmail(suite, *args, text="Subject: x\n\nbody\n", status=0):
+    r = suite.tool("sendmail", *args, input=text, check=False)
+    assert r.returncode == status, r.stderr
+    return r
+
+
+def test_recipients_of_the_command_line(suite):
+    sendmail(suite, "-f", "s@x.test", "alice@example.test", "bob, alice", text="Subject: by command line\n\nbody\n")
+    for user in ("alice", "bob"):
+        message = suite.wait_mail(user, match="by command line")[0]
+        assert message["Return-Path"] == "<s@x.test>"
+        assert message["From"] and message["Date"] and message["Message-Id"]
+        assert "from userid %d" % os.getuid() in message["Received"]
+
+
+def test_pickup_logs_the_user(suite):
+    sendmail(suite, "-f", "s@x.test", "alice")
+    suite.wait_log(r"postfix/pickup\[\d+\]: \w+: uid=%d from=<s@x\.test>$" % os.getuid())
+
+
+def test_a_dot_ends_the_message_unless_i(suite):
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: dot\n\nbefore\n.\nafter\n")
+    assert suite.wait_mail("alice", match="^dot$")[0].get_payload() == "before\n"
+    sendmail(suite, "-i", "-f", "s@x.test", "alice", text="Subject: nodot\n\nbefore\n.\nafter\n")
+    assert suite.wait_mail("alice", match="^nodot$")[0].get_payload() == "before\n.\nafter\n"
+    sendmail(suite, "-oi", "-f", "s@x.test", "alice", text="Subject: oidot\n\nbefore\n.\nafter\n")
+    assert suite.wait_mail("alice", match="^oidot$")[0].get_payload() == "before\n.\nafter\n"
+
+
+def test_full_name_and_line_ends(suite):
+    sendmail(suite, "-F", "Ann O. Body", "-f", "s@x.test", "alice", text="Subject: named\r\n\r\nline\r\n")
+    message = suite.wait_mail("alice", match="^named")[0]
+    assert message["From"] == '"Ann O. Body" <s@x.test>'
+    assert message.get_payload() == "line\n"
+
+
+def test_t_with_resent_fields_takes_only_those(suite):
+    sendmail(suite, "-t", "-f", "s@x.test", text="Resent-To: bob@example.test\nTo: alice@example.test\nSubject: resent\n\nx\n")
+    suite.wait_mail("bob", match="^resent")
+    suite.wait_queue_empty()
+    assert not [m for m in suite.messages("alice") if m["Subject"] == "resent"]
+
+
+def test_mbox_line_in_front_is_dropped(suite):
+    sendmail(suite, "alice", text="From someone Mon Jan  1 00:00:00 2024\nSubject: from line\n\nx\n")
+    suite.wait_mail("alice", match="from line")
+
+
+def test_no_header_and_no_text(suite):
+    sendmail(suite, "-f", "s@x.test", "bob", text="only text\n")
+    assert pombal.wait_for(lambda: [m for m in suite.messages("bob") if m.get_payload() == "only text\n"])
+    sendmail(suite, "-f", "s@x.test", "bob", text="")
+
+
+def test_wrong_use_is_64(suite):
+    assert "Recipient addresses must be specified" in sendmail(suite, status=64).stderr
+    assert "No recipient addresses found" in sendmail(suite, "-t", text="Subject: x\n\nx\n", status=64).stderr
+    sendmail(suite, "-N", "sometimes", "alice", status=64)
+    sendmail(suite, "-bz", status=64)
+
+
+def test_what_the_world_passes_is_accepted(suite):
+    sendmail(suite, "-om", "-oem", "-odb", "-oo", "-n", "-m", "-U", "-h", "3", "-L", "tag", "-O", "A=b", "-X", "/dev/null", "-B8BITMIME",
+             "-Am", "-G", "-R", "hdrs", "-N", "never", "-V", "envelope", "-f", "s@x.test", "alice")
+
+
+def test_a_message_over_the_limit_is_69(suite):
+    assert "message file too big" in sendmail(suite, "alice", text="Subject: x\n\n" + "x" * 80 * 2000, status=69).stderr
+
+
+def test_a_queue_that_cannot_be_written_is_75(suite):
+    os.rename(suite.queue + "/maildrop", suite.queue + "/elsewhere")
+    try:
+        sendmail(suite, "alice", status=75)
+    finally:
+        os.rename(suite.queue + "/elsewhere", suite.queue + "/maildrop")
+
+
+def test_bs_speaks_smtp(suite):
+    r = suite.tool("sendmail", "-bs", input="EHLO x\r\nMAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
+                   "Subject: by bs\r\n\r\n..dot\r\n.\r\nFOO\r\nQUIT\r\n")
+    codes = [line[:3] for line in r.stdout.split("\n") if line[3:4] == " "]
+    assert codes == ["220", "250", "250", "250", "354", "250", "500", "221"]
+    assert suite.wait_mail("alice", match="by bs")[0].get_payload() == ".dot\n"
+
+
+def test_bp_and_mailq_list_the_queue(suite):
+    suite.wait_queue_empty()
+    assert "Mail queue is empty" in suite.tool("sendmail", "-bp").stdout
+    assert "Mail queue is empty" in suite.tool("mailq").stdout
+
+
+def test_newaliases_makes_the_database(suite):
+    with open(suite.etc + "/aliases", "a") as f:
+        f.write("fresh: bob\n")
+    suite.tool("newaliases")
+    assert suite.tool("postalias", "-q", "fresh", "hash:%s/aliases" % suite.etc).stdout.strip() == "bob"
+
+
+def test_postdrop_refuses_what_is_no_message(suite):
+    for text in ("", "garbage", "N\x03abc", "S\x01xM\x00", "S\x01xR\x01yM\x00X\x00"):
+        r = suite.tool("postdrop", "-r", "-c", suite.etc, input=text, check=False)
+        assert r.returncode == 65, (text, r.stdout)
+    assert not [f for f in os.listdir(suite.queue + "/maildrop") if "." not in f]
+
+
+def test_a_damaged_maildrop_file_goes_to_corrupt(suite):
+    path = suite.queue + "/maildrop/ABCDEF123"
+    with open(path, "w") as f:
+        f.write("S\x03s@xR\x05aliceM\x00Zoops")
+    os.chmod(path, 0o744)
+    suite.tool("postkick", "public", "pickup", "W")
+    pombal.wait_for(lambda: os.path.exists(suite.queue + "/corrupt/ABCDEF123"))
+    suite.wait_log(r"warning: maildrop/ABCDEF123: .*: moved to the corrupt queue")
+
+
+def test_mail_waits_in_maildrop_while_the_system_is_down(make_suite):
+    suite = make_suite()
+    suite.stop()
+    suite.tool("sendmail", "-f", "s@x.test", "alice", input="Subject: waited\n\nx\n")
+    assert len(suite.queue_files("maildrop")) == 1
+    suite.start()
+    suite.wait_mail("alice", match="waited")

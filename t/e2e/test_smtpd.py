@@ -1,0 +1,401 @@
+"""The receiving side: limits, timeouts, access actions, logins, TLS, and what is logged of them."""
+import base64, hashlib, hmac, os, re, socket, subprocess, time
+
+import pytest
+
+import pombal
+from dns import Dns
+
+PORTS = {}
+SERVICES = {
+    "impatient": ["smtpd_timeout=1s"],
+    "few": ["smtpd_client_connection_count_limit=2", "smtpd_client_event_limit_exceptions="],
+    "strict": ["smtpd_forbid_bare_newline=reject", "smtpd_forbid_bare_newline_exclusions=", "mynetworks="],
+    "slow": ["smtpd_soft_error_limit=2", "smtpd_error_sleep_time=1s"],
+    "junk": ["smtpd_junk_command_limit=3", "smtpd_hard_error_limit=2"],
+    "auth_only": ["smtpd_tls_auth_only=yes"],
+    "owner": ["smtpd_sender_login_maps=inline:{{alice@example.test=alice@example.test}}", "mynetworks=",
+              "smtpd_sender_restrictions=reject_sender_login_mismatch",
+              "smtpd_relay_restrictions=permit_sasl_authenticated,reject_unauth_destination"],
+    "actions": ["smtpd_sender_restrictions=check_sender_access inline:{{hold@x.test=HOLD for a look} {gone@x.test=DISCARD} "
+                "{filter@x.test=FILTER discard:x} {redirect@x.test=REDIRECT bob@example.test} {pre@x.test=PREPEND X-Pre: yes}}"],
+    "broken_tls": ["smtpd_tls_cert_file=/nonexistent/cert.pem", "smtpd_tls_key_file=/nonexistent/key.pem"],
+    "wrapped": ["smtpd_tls_wrappermode=yes"],
+    "relay": ["mynetworks=", "smtpd_relay_restrictions=permit_mynetworks,permit_sasl_authenticated,reject_unauth_destination"],
+}
+
+
+@pytest.fixture(scope="module")
+def suite():
+    s = pombal.Instance(start=False, main="message_size_limit = 100000\nline_length_limit = 2048\n")
+    for name, options in SERVICES.items():
+        PORTS[name] = pombal.free_port()
+        s.add_master("127.0.0.1:%d inet n - n - - smtpd\n" % PORTS[name] +
+                     "".join("    -o { %s = %s }\n" % tuple(o.split("=", 1)) for o in options))
+    s.start()
+    yield s
+    s.close()
+
+
+def talk(suite, service=None, hello=True):
+    raw = pombal.Raw(PORTS.get(service) or suite.port(service or "smtp"))
+    assert raw.reply().startswith("220 ")
+    if hello:
+        assert raw.ask("EHLO client.test").startswith("250")
+    return raw
+
+
+def put(raw, sender="s@x.test", rcpt="alice@example.test", text="Subject: x\r\n\r\nx\r\n"):
+    for command in ("MAIL FROM:<%s>" % sender, "RCPT TO:<%s>" % rcpt):
+        assert raw.ask(command).startswith("250"), command
+    assert raw.ask("DATA").startswith("354")
+    raw.send(text + ".\r\n")
+    reply = raw.reply()
+    assert reply.startswith("250 2.0.0 Ok: queued as "), reply
+    return reply.split()[-1]
+
+
+# ---- limits
+
+def test_timeout_says_421_and_is_logged(suite):
+    raw = talk(suite, "impatient")
+    assert raw.reply() == "421 4.4.2 mail.example.test Error: timeout exceeded"
+    assert raw.line() is None
+    suite.wait_log(r"timeout after EHLO from \S+\[127\.0\.0\.1\]$")
+
+
+def test_timeout_inside_the_content(suite):
+    raw = talk(suite, "impatient")
+    raw.ask("MAIL FROM:<s@x.test>"), raw.ask("RCPT TO:<alice@example.test>"), raw.ask("DATA")
+    raw.send("half\r\n")
+    assert raw.reply().startswith("421 4.4.2")
+    suite.wait_log(r"timeout after DATA \(6 bytes\) from ")
+
+
+def test_lost_connection_is_logged_with_the_command(suite):
+    raw = talk(suite)
+    raw.ask("MAIL FROM:<s@x.test>")
+    raw.close()
+    suite.wait_log(r"lost connection after MAIL from \S+\[127\.0\.0\.1\]$")
+
+
+def test_too_many_sessions_of_one_client(suite):
+    first, second = talk(suite, "few"), talk(suite, "few")
+    third = pombal.Raw(PORTS["few"])
+    assert third.reply() == "421 4.7.0 mail.example.test Error: too many connections from 127.0.0.1"
+    first.ask("QUIT")
+    assert first.line() is None
+    pombal.wait_for(lambda: pombal.Raw(PORTS["few"]).reply().startswith("220"))
+    second.close()
+
+
+def test_junk_commands_become_errors(suite):
+    raw = talk(suite, "junk")
+    replies = []
+    for _ in range(8):
+        replies.append(raw.ask("NOOP"))
+        if replies[-1] is None or replies[-1].startswith("421"):
+            break
+    assert replies[-1] == "421 4.7.0 mail.example.test Error: too many errors"
+
+
+def test_errors_slow_the_replies_down(suite):
+    raw = talk(suite, "slow")
+    raw.ask("FOO"), raw.ask("FOO")
+    began = time.monotonic()
+    raw.ask("FOO")
+    assert time.monotonic() - began > 0.9
+    raw.close()
+
+
+def test_content_over_the_limit_is_552_and_the_session_goes_on(suite):
+    raw = talk(suite)
+    raw.ask("MAIL FROM:<s@x.test>"), raw.ask("RCPT TO:<alice@example.test>"), raw.ask("DATA")
+    raw.send(("x" * 98 + "\r\n") * 1100 + ".\r\n")
+    assert raw.reply() == "552 5.3.4 Error: message file too big"
+    put(raw)
+    raw.close()
+
+
+def test_a_long_line_arrives_whole(suite):
+    raw = talk(suite)
+    queue_id = put(raw, text="Subject: long\r\n\r\n" + "y" * 60000 + "\r\n")
+    raw.close()
+    message = suite.wait_mail("alice", match="long")[0]
+    assert message.get_payload().replace("\n ", "").replace("\n", "") == "y" * 60000
+    assert queue_id
+
+
+def test_many_recipients(suite):
+    raw = talk(suite)
+    raw.ask("MAIL FROM:<s@x.test>")
+    raw.send("".join("RCPT TO:<alice+%d@example.test>\r\n" % i for i in range(1100)))
+    replies = [raw.reply() for _ in range(1100)]
+    assert replies.count("250 2.1.5 Ok") == 1000
+    assert replies.count("452 4.5.3 Error: too many recipients") == 100
+    raw.close()
+
+
+# ---- order and framing
+
+def test_pipelined_session_in_one_packet(suite):
+    raw = talk(suite, hello=False)
+    raw.send("EHLO x\r\n")
+    assert raw.reply().startswith("250")
+    raw.send("MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\nDATA\r\n")
+    assert [raw.reply()[:3] for _ in range(4)] == ["250", "250", "550", "354"]
+    raw.send("Subject: piped\r\n\r\nx\r\n.\r\nRSET\r\nQUIT\r\n")
+    assert [raw.reply()[:3] for _ in range(3)] == ["250", "250", "221"]
+    suite.wait_mail("alice", match="piped")
+
+
+def test_talking_before_the_reply_to_data_ends_the_session(suite):
+    raw = talk(suite)
+    raw.send("MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: early\r\n\r\nx\r\n.\r\n")
+    assert [raw.reply()[:3] for _ in range(2)] == ["250", "250"]
+    assert raw.reply() == "554 5.5.0 Error: SMTP protocol synchronization"
+    assert raw.line() is None
+    suite.wait_log(r"improper command pipelining after DATA from \S+: Subject: early")
+
+
+def test_bytes_one_by_one(suite):
+    raw = talk(suite)
+    for byte in b"MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\n":
+        raw.send(bytes([byte]))
+    assert [raw.reply()[:3] for _ in range(2)] == ["250"] * 2
+    raw.ask("DATA")
+    for byte in b"Subject: slow bytes\r\n\r\n..\r\nx\r\n.\r\n":
+        raw.send(bytes([byte]))
+    assert raw.reply().startswith("250")
+    assert suite.wait_mail("alice", match="slow bytes")[0].get_payload() == ".\nx\n"
+    raw.close()
+
+
+def test_bare_lf_in_commands_is_accepted_by_default(suite):
+    raw = talk(suite, hello=False)
+    for command in ("EHLO x\n", "MAIL FROM:<s@x.test>\n"):
+        raw.send(command)
+        assert raw.reply().startswith("250")
+    raw.close()
+
+
+def test_bare_lf_is_refused_when_so_configured(suite):
+    raw = talk(suite, "strict", hello=False)
+    raw.send("EHLO x\n")
+    assert raw.reply() == "550 5.5.2 mail.example.test Error: bare <LF> received"
+    assert raw.line() is None
+    raw = talk(suite, "strict")
+    raw.ask("MAIL FROM:<s@x.test>"), raw.ask("RCPT TO:<alice@example.test>"), raw.ask("DATA")
+    raw.send("Subject: x\r\n\r\na\nb\r\n.\r\n")
+    assert raw.reply() == "550 5.5.2 mail.example.test Error: bare <LF> received"
+    assert raw.line() is None
+
+
+def test_http_is_shown_the_door(suite):
+    raw = talk(suite, hello=False)
+    assert raw.ask("GET / HTTP/1.1").startswith("221 2.7.0")
+    assert raw.line() is None
+    suite.wait_log(r"warning: non-SMTP command from \S+\[127\.0\.0\.1\]: GET / HTTP/1\.1$")
+
+
+# ---- relaying and access actions
+
+def test_strangers_cannot_relay(suite):
+    raw = talk(suite, "relay")
+    raw.ask("MAIL FROM:<s@x.test>")
+    for rcpt in ("x@elsewhere.test", "x%elsewhere.test@example.test", "elsewhere.test!x@example.test", "@example.test:x@elsewhere.test",
+                 "x@[10.1.2.3]", '"x@elsewhere.test"@example.test'):
+        assert raw.ask("RCPT TO:<%s>" % rcpt)[:3] in ("554", "550"), rcpt
+    raw.close()
+    suite.wait_log(r"NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 554 5\.7\.1 <x@elsewhere\.test>: Relay access denied; "
+                   r"from=<s@x\.test> to=<x@elsewhere\.test> proto=ESMTP helo=<client\.test>$")
+
+
+def test_hold(suite):
+    queue_id = put(talk(suite, "actions"), "hold@x.test")
+    pombal.wait_for(lambda: os.path.exists("%s/hold/%s" % (suite.queue, queue_id)))
+    suite.wait_log(r"NOQUEUE: hold: RCPT from \S+: <hold@x\.test>: Sender address for a look; from=<hold@x\.test>")
+    suite.tool("postsuper", "-d", queue_id)
+
+
+def test_discard(suite):
+    queue_id = put(talk(suite, "actions"), "gone@x.test", text="Subject: thrown away\r\n\r\n")
+    suite.wait_log(r"NOQUEUE: discard: RCPT from ")
+    suite.wait_queue_empty()
+    assert not [m for m in suite.messages("alice") if m["Subject"] == "thrown away"] and queue_id
+
+
+def test_filter(suite):
+    queue_id = put(talk(suite, "actions"), "filter@x.test")
+    suite.wait_log(r"postfix/discard\[\d+\]: %s: to=<alice@example\.test>" % queue_id)
+
+
+def test_redirect(suite):
+    put(talk(suite, "actions"), "redirect@x.test", text="Subject: redirected\r\n\r\n")
+    suite.wait_mail("bob", match="redirected")
+
+
+def test_prepend(suite):
+    put(talk(suite, "actions"), "pre@x.test", text="Subject: prepended\r\n\r\n")
+    message = suite.wait_mail("alice", match="prepended")[0]
+    assert message["X-Pre"] == "yes"
+    names = message.keys()
+    assert names.index("X-Pre") < names.index("Received")
+
+
+# ---- logging in
+
+def plain(user, password):
+    return base64.b64encode(("\0%s\0%s" % (user, password)).encode()).decode()
+
+
+def test_auth_plain_login_cram(suite):
+    raw = talk(suite, "submission")
+    context = suite.tls_context()
+    raw.ask("STARTTLS")
+    raw.sock = context.wrap_socket(raw.sock, server_hostname="localhost")
+    assert "AUTH " in raw.ask("EHLO x")
+    assert raw.ask("AUTH PLAIN " + plain("alice", "wrong")).startswith("535 5.7.8 Error: authentication failed")
+    assert raw.ask("AUTH LOGIN").startswith("334 ")
+    assert raw.ask("*") == "501 5.7.0 Authentication aborted"
+    assert raw.ask("AUTH PLAIN ===").startswith("5")
+    assert raw.ask("AUTH FOO").startswith("535 5.7.8 Error: authentication failed: Invalid authentication mechanism")
+    assert raw.ask("AUTH").startswith("501 5.5.4")
+    challenge = raw.ask("AUTH CRAM-MD5")
+    digest = hmac.new(b"secret", base64.b64decode(challenge[4:]), hashlib.md5).hexdigest()
+    assert raw.ask(base64.b64encode(("alice " + digest).encode()).decode()) == "235 2.7.0 Authentication successful"
+    assert raw.ask("AUTH PLAIN " + plain("alice", "secret")) == "503 5.5.1 Error: already authenticated"
+    raw.close()
+    suite.wait_log(r"warning: \S+\[127\.0\.0\.1\]: SASL PLAIN authentication failed: ")
+
+
+def test_auth_is_hidden_without_tls_when_so_configured(suite):
+    raw = talk(suite, "auth_only", hello=False)
+    assert "AUTH" not in raw.ask("EHLO x")
+    assert raw.ask("AUTH PLAIN " + plain("alice", "secret")).startswith("538 5.7.0")
+    raw.close()
+
+
+def test_sender_must_belong_to_the_login(suite):
+    raw = talk(suite, "owner")
+    raw.ask("MAIL FROM:<alice@example.test>")
+    assert raw.ask("RCPT TO:<bob@example.test>") == "553 5.7.1 <alice@example.test>: Sender address rejected: not logged in"
+    raw.ask("RSET")
+    assert raw.ask("AUTH PLAIN " + plain("bob", "secret")).startswith("235")
+    raw.ask("MAIL FROM:<alice@example.test>")
+    assert raw.ask("RCPT TO:<bob@example.test>") == \
+        "553 5.7.1 <alice@example.test>: Sender address rejected: not owned by user bob@example.test"
+    raw.close()
+
+
+def test_a_login_may_relay_and_stands_in_the_log(suite):
+    raw = talk(suite, "relay")
+    assert raw.ask("AUTH PLAIN " + plain("alice", "secret")).startswith("235")
+    raw.ask("MAIL FROM:<alice@example.test>")
+    assert raw.ask("RCPT TO:<x@elsewhere.test>").startswith("250")
+    raw.ask("RSET")
+    queue_id = put(raw, "alice@example.test", "bob@example.test", "Subject: logged in\r\n\r\n")
+    raw.close()
+    suite.wait_log(r"%s: client=\S+\[127\.0\.0\.1\], sasl_method=PLAIN, sasl_username=alice@example\.test$" % queue_id)
+    assert "with ESMTPA id" in suite.wait_mail("bob", match="logged in")[0]["Received"]
+
+
+# ---- TLS
+
+def test_starttls_forgets_what_was_said_before(suite):
+    raw = talk(suite)
+    assert raw.ask("MAIL FROM:<s@x.test>").startswith("250")
+    assert raw.ask("STARTTLS") == "220 2.0.0 Ready to start TLS"
+    raw.sock = suite.tls_context().wrap_socket(raw.sock, server_hostname="localhost")
+    assert raw.ask("RCPT TO:<alice@example.test>") == "503 5.5.1 Error: need MAIL command"
+    assert "STARTTLS" not in raw.ask("EHLO x")
+    assert raw.ask("STARTTLS") == "554 5.5.1 Error: TLS already active"
+    put(raw, text="Subject: by tls\r\n\r\n")
+    raw.close()
+    assert "with ESMTPS id" in suite.wait_mail("alice", match="by tls")[0]["Received"]
+
+
+def test_commands_behind_starttls_end_the_session(suite):
+    raw = talk(suite)
+    raw.send("STARTTLS\r\nMAIL FROM:<evil@x.test>\r\n")
+    assert raw.reply() == "554 5.5.0 Error: SMTP protocol synchronization"
+    assert raw.line() is None
+
+
+def test_unreadable_certificate_says_454_and_mail_flows_on(suite):
+    raw = talk(suite, "broken_tls")
+    assert raw.ask("STARTTLS") == "454 4.7.0 TLS not available due to local problem"
+    put(raw)
+    raw.close()
+    suite.wait_log(r"warning: TLS is not available: .*/nonexistent/")
+
+
+def test_tls_from_the_first_byte(suite):
+    raw = pombal.Raw(PORTS["wrapped"], tls=suite.tls_context())
+    assert raw.reply().startswith("220 ")
+    assert "STARTTLS" not in raw.ask("EHLO x")
+    raw.close()
+    plain_client = pombal.Raw(PORTS["wrapped"])
+    plain_client.send("EHLO x\r\n")
+    assert not (plain_client.reply() or "").startswith("2")
+    plain_client.close()
+
+
+# ---- what goes into the queue
+
+def test_dsn_parameters_reach_the_queue(suite):
+    raw = talk(suite, "actions")
+    assert raw.ask("MAIL FROM:<hold@x.test> RET=HDRS ENVID=a+2Bb BODY=8BITMIME").startswith("250")
+    assert raw.ask("RCPT TO:<alice@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x+2By@z.test").startswith("250")
+    raw.ask("DATA")
+    raw.send("Subject: x\r\n\r\n.\r\n")
+    queue_id = raw.reply().split()[-1]
+    shown = suite.tool("postcat", "-q", queue_id).stdout
+    for text in ("envelope_id=a+b", "ret_flags=2", "notify_flags=6", "dsn_orig_rcpt=rfc822;x+y@z.test", "encoding=8bit"):
+        assert text in shown, text
+    suite.tool("postsuper", "-d", queue_id)
+    raw.close()
+
+
+def test_half_a_queue_file_is_never_left(suite):
+    raw = talk(suite)
+    raw.ask("MAIL FROM:<s@x.test>"), raw.ask("RCPT TO:<alice@example.test>"), raw.ask("DATA")
+    raw.send(("x" * 98 + "\r\n") * 900)  # more than is kept in memory before it goes on to cleanup
+    raw.close()
+    suite.wait_log(r"lost connection after DATA \(9\d\d\d\d bytes\) from ")
+    pombal.wait_for(lambda: not os.listdir(suite.queue + "/incoming"))
+
+
+# ---- names
+
+@pytest.fixture
+def world(make_suite):
+    dns = Dns({"good.test": "@ MX 10 mx\nmx A 127.0.0.1\n", "null.test": "@ MX 0 .\n",
+               "127.in-addr.arpa": "1.0.0 PTR mx.good.test.\n"})
+    try:
+        s = make_suite(main="dns_servers = %s\nsmtpd_peername_lookup = yes\nmynetworks =\n"
+                       "smtpd_sender_restrictions = reject_unknown_sender_domain\n"
+                       "smtpd_helo_restrictions = reject_unknown_helo_hostname\n"
+                       "smtpd_client_restrictions = reject_unknown_client_hostname\n" % dns.server)
+        yield dns, s
+    finally:
+        dns.close()
+
+
+def test_restrictions_that_ask_the_dns(world):
+    dns, suite = world
+    raw = pombal.Raw(suite.port("smtp"))
+    raw.reply()
+
+    def rcpt(sender, helo="mx.good.test"):
+        raw.ask("RSET"), raw.ask("EHLO " + helo), raw.ask("MAIL FROM:<%s>" % sender)
+        return raw.ask("RCPT TO:<alice@example.test>")
+
+    assert rcpt("a@good.test") == "250 2.1.5 Ok"
+    assert rcpt("a@nowhere.good.test") == "450 4.1.8 <a@nowhere.good.test>: Sender address rejected: Domain not found"
+    assert rcpt("a@null.test") == "550 5.7.27 <a@null.test>: Sender address rejected: Domain null.test does not accept mail (nullMX)"
+    assert rcpt("a@good.test", "no.good.test") == "450 4.7.1 <no.good.test>: Helo command rejected: Host not found"
+    dns.stop()
+    assert rcpt("a@other.good.test").startswith("450 4")
+    raw.close()
+    suite.wait_log(r"connect from (mx\.good\.test|localhost)\[127\.0\.0\.1\]$")
