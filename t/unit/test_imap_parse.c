@@ -120,10 +120,11 @@ TEST(search_keys_are_understood_or_refused)
                                        "CHARSET UTF-8 SUBJECT {6}\r\n\xc3\xa4\xc3\xb6\xc3\xbc",
                                        "OR (SEEN ANSWERED) (1:5 UID 7:*)",
                                        "HEADER Received \"\"",
+                                       "173",
                                        "NEW OLD RECENT KEYWORD $Junk UNKEYWORD x",
                                        "SENTON \"1-Jan-2000\" LARGER 0 SMALLER 4294967295"};
     static const char *const bad[] = {"",     "FROB",        "NOT",          "OR SEEN", "(SEEN",
-                                      "173",  "SINCE today", "LARGER x",     "SEEN)",   "UID",
+                                      "1:",   "SINCE today", "LARGER x",     "SEEN)",   "UID",
                                       "FROM", "SEEN  ,",     "CHARSET UTF-8"};
     struct search_key *key;
 
