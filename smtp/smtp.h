@@ -67,6 +67,7 @@ struct smtp_session {
     struct addr addr;
     struct esmtp_ehlo ehlo;
     struct esmtp_reply reply; /* the last one */
+    struct buf said; /* and its lines as they came, in one: for log and report */
     const char *doing; /* "sending MAIL FROM", for the texts of failures */
     bool tls, lmtp;
     bool tls_failed; /* and may be tried once more without */

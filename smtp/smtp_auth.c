@@ -79,17 +79,13 @@ static void allowed(const struct smtp_session *s, struct buf *out)
 
 static int said_no(struct smtp_session *s, struct why *why)
 {
-    struct buf text = BUF(1000);
     char dsn[10];
-    int r;
 
-    esmtp_reply_print(&s->reply, &text);
     snprintf(dsn, sizeof dsn, "%s", s->reply.dsn[0] != 0 ? s->reply.dsn : "4.7.0");
     if (s->reply.code / 100 == 5)
         dsn[0] = conf.smtp_sasl_auth_soft_bounce ? '4' : '5';
-    r = why_set(why, dsn, "SASL authentication failed; server %s said: %s", s->namaddr, text.p);
-    buf_free(&text);
-    return r;
+    return why_set(why, dsn, "SASL authentication failed; server %s said: %s", s->namaddr,
+                   s->said.p);
 }
 
 /* One line of base64; "=" is the empty initial response (RFC 4954 4). */

@@ -10,10 +10,8 @@
 
 void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struct why *why)
 {
-    struct buf text = BUF(4096);
     char code[10];
 
-    esmtp_reply_print(&s->reply, &text);
     if (s->reply.dsn[0] != 0)
         snprintf(code, sizeof code, "%s", s->reply.dsn);
     else
@@ -22,27 +20,19 @@ void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struc
     if (s->reply.code < 400)
         snprintf(code, sizeof code, "4.5.0");
     if (in_reply_to != NULL)
-        why_set(why, code, "host %s said: %s (in reply to %s command)", s->namaddr, text.p,
+        why_set(why, code, "host %s said: %s (in reply to %s command)", s->namaddr, s->said.p,
                 in_reply_to);
     else
-        why_set(why, code, "host %s refused to talk to me: %s", s->namaddr, text.p);
-    buf_free(&text);
+        why_set(why, code, "host %s refused to talk to me: %s", s->namaddr, s->said.p);
 }
 
 /* For the report: who said it and what. */
 static void set_remote(struct smtp_job *job, const struct smtp_session *s, bool from_reply)
 {
-    struct buf text = BUF(4096);
-
     job->outcome.relay = arena_strz(job->mem, strz(s->relay));
     job->outcome.conn_use = s->uses + 1;
     job->outcome.mta = arena_printf(job->mem, "dns; %s", s->host);
-    job->outcome.reply = "";
-    if (from_reply) {
-        esmtp_reply_print(&s->reply, &text);
-        job->outcome.reply = arena_printf(job->mem, "smtp; %s", text.p);
-    }
-    buf_free(&text);
+    job->outcome.reply = from_reply ? arena_printf(job->mem, "smtp; %s", s->said.p) : "";
 }
 
 static void end_rcpt(struct smtp_job *job, size_t rcpt)
@@ -60,7 +50,7 @@ void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt)
     set_remote(job, s, true);
     if (job->d->flags & DELIVERY_TRACE_ONLY)
         buf_addf(&text, "delivery via %s: ", s->relay);
-    esmtp_reply_print(&s->reply, &text);
+    buf_add(&text, buf_str(&s->said));
     job->outcome.action = tells ? "" : "relayed"; /* RFC 3461 5.2.2: who passed it on reports */
     outcome_sent(&job->outcome, rcpt, dsn, text.p);
     end_rcpt(job, rcpt);

@@ -12,12 +12,9 @@
 
 enum { SMTP_PORT = 25 };
 
-/* RFC 5321 4.2.4.. : a server that refuses is asked again later, or the next one is. */
 static int refused(struct smtp_session *s, struct why *why)
 {
     smtp_why_reply(s, NULL, why);
-    if (why->code[0] == '5' && conf.smtp_skip_5xx_greeting)
-        why->code[0] = '4';
     return -1;
 }
 
@@ -38,9 +35,12 @@ static int greeting(struct smtp_job *job, struct smtp_session *s, struct why *wh
     s->doing = "receiving the initial server greeting";
     if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)
         return -1;
-    if (s->reply.code / 100 != 2)
-        return refused(s, why);
-    return check_loop(job, s, why);
+    if (s->reply.code / 100 == 2)
+        return check_loop(job, s, why);
+    refused(s, why);
+    if (why->code[0] == '5' && conf.smtp_skip_5xx_greeting) /* the next server may do, or later */
+        why->code[0] = '4';
+    return -1;
 }
 
 static void read_extensions(struct smtp_session *s)

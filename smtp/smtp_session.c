@@ -11,7 +11,7 @@
 
 #include "smtp.h"
 
-enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, REPLY_LINES_MOST = 1000 };
+enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, SAID_MOST = 4096, REPLY_LINES_MOST = 1000 };
 
 struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr, in_port_t port)
 {
@@ -26,6 +26,7 @@ struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr
     s->relay = port > 0 ? arena_printf(mem, "%s:%u", s->namaddr, port) : s->namaddr;
     s->ehlo = ESMTP_EHLO;
     s->reply = ESMTP_REPLY(REPLY_MOST);
+    s->said = BUF(SAID_MOST);
     s->lmtp = smtp_is_lmtp();
     s->opened = task_now();
     return s;
@@ -49,6 +50,7 @@ void smtp_session_close(struct smtp_session **session)
     stream_abort(&s->stream);
     esmtp_ehlo_free(&s->ehlo);
     esmtp_reply_free(&s->reply);
+    buf_free(&s->said);
     mem = s->mem;
     arena_free(&mem);
 }
@@ -85,10 +87,14 @@ int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
     enum esmtp_more more = ESMTP_MORE;
 
     esmtp_reply_clear(&s->reply);
+    buf_clear(&s->said);
     stream_set_deadline(s->stream, task_now() + seconds * 1000);
-    while (more == ESMTP_MORE && stream_line(s->stream, &line) != LINE_NONE)
+    while (more == ESMTP_MORE && stream_line(s->stream, &line) != LINE_NONE) {
         more = s->reply.lines < REPLY_LINES_MOST ? esmtp_reply_line(&s->reply, buf_str(&line))
                                                  : ESMTP_BAD;
+        buf_addf(&s->said, "%s%.*s", s->said.n > 0 ? " " : "", (int)str_rtrim(buf_str(&line)).n,
+                 line.p);
+    }
     if (more == ESMTP_BAD) {
         s->broken = true;
         why_set(why, "4.5.0", "host %s sent a malformed reply while %s: %s", s->namaddr, s->doing,
@@ -99,7 +105,7 @@ int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
     buf_free(&line);
     if (more != ESMTP_DONE)
         return -1;
-    msg_debug("smtp", "< %s: %d %s", s->relay, s->reply.code, s->reply.text.p);
+    msg_debug("smtp", "< %s: %s", s->relay, s->said.p);
     s->proven = true;
     if (s->reply.code == 421) /* RFC 5321 3.8: it is closing */
         s->broken = true;
