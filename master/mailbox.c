@@ -34,6 +34,7 @@
 #include "ipc/proto.h"
 #include "login/handover.h"
 #include "net/sock.h"
+#include "net/stream.h"
 #include "service/metrics.h"
 #include "service/service.h"
 #include "task/task.h"
@@ -46,6 +47,7 @@ static const char *const programs[PROGRAMS] = {"imap", "pop3"};
 struct session {
     char *key; /* service, blank, user */
     int fd; /* to the process */
+    struct attrs user; /* as it was told to the process */
 };
 
 static struct {
@@ -58,27 +60,77 @@ static void forget(struct session *s)
 {
     task_watch(s->fd, 0, NULL, NULL);
     task_close(s->fd);
-    hash_drop(state.sessions, strz(s->key));
+    if (hash_find(state.sessions, strz(s->key)) == s)
+        hash_drop(state.sessions, strz(s->key));
     free(s->key);
+    attrs_free(&s->user);
     free(s);
 }
 
-/* The process says nothing but that it takes no more connections: the end of its side. */
-static void session_ended(void *arg, int fd, short events)
+static int begin(const char *key, const struct handover *h, const struct user *u, int client,
+                 struct why *why);
+
+/* The process gives a connection back. Who the user is we know ourselves: it is not asked. */
+static void serve_again(struct session *s, struct attrs *ask)
 {
-    (void)fd;
-    (void)events;
-    forget(arg);
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct handover h;
+    struct user u;
+    int client = attrs_take_fd(ask);
+
+    if (client < 0 || strcmp(attrs_get(ask, A_REQUEST), REQUEST_AGAIN) != 0 ||
+        !handover_get(ask, &h, mem) || !handover_get_user(&s->user, &u, mem)) {
+        msg_warn("request of a session process is malformed or not allowed");
+        forget(s);
+    } else {
+        char *key = arena_strz(mem, strz(s->key));
+        forget(s);
+        if (begin(key, &h, &u, client, &why) < 0)
+            msg_warn("%s: %s", key, why_text(&why));
+    }
+    task_close(client);
+    why_free(&why);
+    arena_free(&mem);
 }
 
-static struct session *new_session(const char *key, int fd)
+static void hear_session(void *arg)
+{
+    enum { PATIENCE_MS = 1000 };
+    struct session *s = arg;
+    struct attrs ask = ATTRS(HANDOVER_MAX);
+    struct stream *from = attrs_stream(dup(s->fd));
+
+    stream_set_deadline(from, task_now() + PATIENCE_MS);
+    if (attrs_recv(from, &ask, NULL) == 0)
+        serve_again(s, &ask);
+    else
+        forget(s);
+    stream_abort(&from);
+    attrs_free(&ask);
+}
+
+/* The process takes no more connections: the end of its side; or it gives one back. */
+static void session_speaks(void *arg, int fd, short events)
+{
+    (void)events;
+    struct session *s = arg;
+
+    task_watch(fd, 0, NULL, NULL);
+    hash_drop(state.sessions, strz(s->key)); /* no more for this one */
+    task_start("session", hear_session, s);
+}
+
+static struct session *new_session(const char *key, const struct user *u, int fd)
 {
     struct session *s = mem_new(sizeof *s);
 
     s->key = mem_dupz(key);
     s->fd = fd;
+    s->user = ATTRS(HANDOVER_MAX);
+    handover_put_user(&s->user, u);
     hash_put(state.sessions, strz(key), s);
-    task_watch(fd, POLLIN, session_ended, s);
+    task_watch(fd, POLLIN, session_speaks, s);
     return s;
 }
 
@@ -116,7 +168,7 @@ static int begin(const char *key, const struct handover *h, const struct user *u
 
     if (sock_pair(pair) < 0)
         return why_errno(why, "4.3.0", "socket pair");
-    new_session(key, pair[0]);
+    new_session(key, u, pair[0]);
     ++*metrics_counter("session_processes");
     attrs_putz(&ask, A_REQUEST, REQUEST_SERVE);
     handover_put(&ask, h);

@@ -87,6 +87,9 @@
 #define REQUEST_OPEN  "open"
 #define REQUEST_SERVE "serve"
 #define REQUEST_JOIN  "join"
+/* session to broker: it cannot serve this one, since the user's directory was replaced; a new
+ * process shall. The handover and the client's descriptor, as they came. */
+#define REQUEST_AGAIN "again"
 
 #define A_TOKEN          "token"
 #define A_SERVICE        "service"

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ static struct {
     int nconnections;
     struct task *control; /* reads what the broker sends, and is woken when a connection ends */
     bool stopping; /* the sessions say good-bye */
+    int dir; /* the user's mail directory, to which we are confined */
     bool unusable; /* start has failed */
     struct why why; /* the reason */
 } state;
@@ -149,13 +151,48 @@ static void lifeline_ended(void *arg, int fd, short events)
     stop_all();
 }
 
+/* The directory was removed, or another one stands in its place: that one we may not open. */
+static bool directory_replaced(void)
+{
+    struct buf path = BUF(4096);
+    struct stat mine, there;
+
+    buf_add(&path, user_maildir(&state.user));
+    bool same = state.dir >= 0 && fstat(state.dir, &mine) == 0 && stat(path.p, &there) == 0 &&
+                mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+    buf_free(&path);
+    return !same && !state.unusable;
+}
+
+/* To a new process, through the broker. */
+static void give_back(int broker, struct attrs *ask)
+{
+    struct attrs again = ATTRS(HANDOVER_MAX);
+    struct arena *mem = arena_new(NULL);
+    struct handover h;
+    int client = attrs_take_fd(ask);
+
+    if (client >= 0 && handover_get(ask, &h, mem)) {
+        attrs_putz(&again, A_REQUEST, REQUEST_AGAIN);
+        handover_put(&again, &h);
+        attrs_put_fd(&again, client);
+        attrs_post(broker, &again, NULL);
+        attrs_take_fd(&again);
+    }
+    task_close(client);
+    attrs_free(&again);
+    arena_free(&mem);
+}
+
 /* One message; false when the broker has closed the pair. */
 static bool take_message(struct stream *broker)
 {
     struct attrs ask = ATTRS(HANDOVER_MAX);
     bool taken = attrs_recv(broker, &ask, NULL) == 0;
 
-    if (taken && strcmp(attrs_get(&ask, A_REQUEST), REQUEST_JOIN) == 0)
+    if (taken && strcmp(attrs_get(&ask, A_REQUEST), REQUEST_JOIN) == 0 && directory_replaced())
+        give_back(stream_fd(broker), &ask);
+    else if (taken && strcmp(attrs_get(&ask, A_REQUEST), REQUEST_JOIN) == 0)
         add_connection(&ask);
     else if (taken)
         msg_warn("request \"%s\" of the mailbox broker is not allowed in this state",
@@ -220,6 +257,12 @@ static void settle(struct attrs *ask)
         /* Nothing of the user's has been read, and nothing may be. */
         msg_error("user %s: %s", state.user.name, why_text(&state.why));
         state.unusable = true;
+    }
+    if (!state.unusable) {
+        struct buf path = BUF(4096);
+        buf_add(&path, user_maildir(&state.user));
+        state.dir = open(path.p, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        buf_free(&path);
     }
     task_watch(state.lifeline[0], POLLIN, lifeline_ended, NULL);
     task_on_signal(SIGTERM, on_signal);
