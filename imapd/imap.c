@@ -21,7 +21,7 @@
 #include "imap.h"
 
 #include "base/mem.h"
-#include "conf/conf.h"
+#include "store/store_conf.h"
 
 static struct {
     struct store *store; /* of the user, for all connections: they share its folders' state */
@@ -30,10 +30,7 @@ static struct {
 
 struct store *imap_store_take(struct why *why)
 {
-    const struct store_settings settings = {.hostname = conf.myhostname,
-                                            .separator = conf.mail_separator[0],
-                                            .special_use = conf.mail_special_use,
-                                            .flags_sync = conf.maildir_flags_sync};
+    const struct store_settings settings = store_conf();
 
     if (state.connections == 0 && state.store != NULL && !store_is_current(state.store))
         store_close(&state.store);

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "conf/conf.h"
 #include "service/become.h"
 #include "store/mailbox.h"
+#include "store/store_conf.h"
 
 #include "content.h"
 #include "mbox.h"
@@ -17,7 +17,7 @@ static struct store_pool *pool;
 
 void deliver_mailbox_open(void)
 {
-    struct store_settings settings = {.hostname = conf.myhostname};
+    struct store_settings settings = store_conf();
 
     pool = store_pool_new(&settings, KEPT_STORES);
 }

@@ -30,7 +30,7 @@
 #include "conf/conf.h"
 #include "net/stream.h"
 #include "service/metrics.h"
-#include "store/store.h"
+#include "store/store_conf.h"
 #include "store/uidset.h"
 
 enum { LINE_MAX_BYTES = 1024 }; /* RFC 2449 4: 255 octets with arguments; be generous */
@@ -59,7 +59,7 @@ static int take_sizes(struct pop3 *s, struct arena *mem, struct why *why)
 
 static int open_mailbox(struct pop3 *s, struct arena *mem, struct why *why)
 {
-    struct store_settings settings = {.hostname = conf.myhostname};
+    struct store_settings settings = store_conf();
     const char *path = arena_strz(mem, user_maildir(session_user()));
 
     s->store = store_open(path, &settings, true, why);

@@ -13,6 +13,8 @@ struct store_watch;
 struct store {
     char *path;
     int rootfd;
+    ino_t ino; /* of the root */
+    dev_t dev;
     struct store_settings set; /* complete; strings are owned */
     struct list folders;
     unsigned uses; /* by a pool */
@@ -100,7 +102,7 @@ void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
 /* store.c: a uidvalidity that no folder of this store had. */
 uint32_t store_new_uidvalidity(struct store *s);
-/* mailbox.c: which slots the views show, and where they are after compaction. */
+/* mailbox_view.c: which slots the views show, and where they are after compaction. */
 void mailbox_marks(struct folder *f, bool *used);
 void mailbox_slots_moved(struct folder *f, const uint32_t *to);
 

@@ -55,6 +55,11 @@ struct store *store_open(const char *path, const struct store_settings *settings
         return NULL;
     }
     struct store *s = mem_new(sizeof *s);
+    struct stat st;
+    if (fstat(fd, &st) == 0) {
+        s->ino = st.st_ino;
+        s->dev = st.st_dev;
+    }
     s->path = mem_dupz(path);
     s->rootfd = fd;
     s->set = *settings;
@@ -82,10 +87,9 @@ void store_close(struct store **store)
 
 bool store_is_current(const struct store *s)
 {
-    struct stat now, then;
+    struct stat now;
 
-    return stat(s->path, &now) == 0 && fstat(s->rootfd, &then) == 0 && now.st_ino == then.st_ino &&
-           now.st_dev == then.st_dev;
+    return stat(s->path, &now) == 0 && now.st_ino == s->ino && now.st_dev == s->dev;
 }
 
 const char *store_path(const struct store *s)

@@ -5,13 +5,15 @@
 #include "store/store_watch.h"
 
 #include <stdlib.h>
-#include <sys/inotify.h>
 
 #include "base/str.h"
 #include "store/view.h"
 #include "task/notify.h"
 
-enum { POLL_MS = 30000 };
+enum {
+    POLL_MS = 30000,
+    NEWS = NOTIFY_CREATED | NOTIFY_MOVED_TO | NOTIFY_MOVED_FROM | NOTIFY_DELETED,
+};
 
 struct store_watch {
     struct store *store; /* null: the store is closed, end */
@@ -88,9 +90,9 @@ void store_watch_folder(struct folder *f)
         f->store->watch = w;
     }
     w->folders++;
-    f->watch_dir = add(w, f, "", IN_MODIFY | IN_MOVED_TO);
-    f->watch_new = add(w, f, "/new", IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
-    f->watch_cur = add(w, f, "/cur", IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
+    f->watch_dir = add(w, f, "", NOTIFY_WRITTEN | NOTIFY_MOVED_TO);
+    f->watch_new = add(w, f, "/new", NEWS);
+    f->watch_cur = add(w, f, "/cur", NEWS);
 }
 
 void store_unwatch_folder(struct folder *f)

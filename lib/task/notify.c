@@ -1,5 +1,6 @@
 #include "task/notify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/inotify.h>
@@ -7,6 +8,11 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+
+static_assert(NOTIFY_WRITTEN == IN_MODIFY && NOTIFY_MOVED_FROM == IN_MOVED_FROM &&
+                  NOTIFY_MOVED_TO == IN_MOVED_TO && NOTIFY_CREATED == IN_CREATE &&
+                  NOTIFY_DELETED == IN_DELETE,
+              "the kernel's numbers");
 
 enum { ROOM = 8192 }; /* at least one event with a name of 255 bytes */
 

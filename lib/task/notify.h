@@ -11,10 +11,18 @@
  */
 struct notify;
 enum { NOTIFY_LOST = -1 };
+/* The values of sys/inotify.h. */
+enum notify_mask {
+    NOTIFY_WRITTEN = 0x2,
+    NOTIFY_MOVED_FROM = 0x40,
+    NOTIFY_MOVED_TO = 0x80,
+    NOTIFY_CREATED = 0x100,
+    NOTIFY_DELETED = 0x200,
+};
 
 struct notify_event {
     int watch; /* as notify_add said, or NOTIFY_LOST */
-    unsigned mask; /* IN_... of sys/inotify.h */
+    unsigned mask; /* of notify_mask */
     struct str name; /* in the watched directory, or empty; valid until the next notify_wait */
 };
 

@@ -292,9 +292,35 @@ TASK_TEST(one_session_at_a_time_if_asked_for)
     store_close(&s);
 }
 
-RUN_TESTS(TS(a_delivered_message_is_there_with_its_texts), TS(crlf_is_stored_as_lf_and_counted),
-          TS(an_aborted_delivery_leaves_nothing), TS(views_pull_each_for_itself),
-          TS(another_process_is_followed), TS(flags_and_numbers_survive_reopening),
-          TS(what_others_do_to_the_files_is_merged), TS(a_renamed_file_is_found_again),
-          TS(copies_are_links_and_moves_leave_nothing), TS(a_folder_has_at_most_64_keywords),
-          TS(one_session_at_a_time_if_asked_for))
+TASK_TEST(a_watched_view_wakes_its_task)
+{
+    struct store *s = open_store(), *other = open_store();
+    struct mailbox *a = open_box(s, "INBOX"), *b = open_box(s, "INBOX");
+
+    mailbox_watch(a, task_self());
+    mailbox_watch(b, task_self());
+    mailbox_watch(b, NULL);
+    deliver(other, "INBOX", hello);
+    while (mailbox_count(a) == 0) {
+        assert_int_equal(task_park(task_now() + 5000), WAIT_READY);
+        pull_all(a, true);
+    }
+    put_file("new/1.2.3", hello);
+    while (mailbox_count(a) == 1) {
+        assert_int_equal(task_park(task_now() + 5000), WAIT_READY);
+        pull_all(a, true);
+    }
+    mailbox_watch(a, NULL);
+    mailbox_close(&b);
+    mailbox_watch(a, task_self());
+    mailbox_close(&a);
+    store_close(&s);
+    store_close(&other);
+}
+
+RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_with_its_texts),
+          TS(crlf_is_stored_as_lf_and_counted), TS(an_aborted_delivery_leaves_nothing),
+          TS(views_pull_each_for_itself), TS(another_process_is_followed),
+          TS(flags_and_numbers_survive_reopening), TS(what_others_do_to_the_files_is_merged),
+          TS(a_renamed_file_is_found_again), TS(copies_are_links_and_moves_leave_nothing),
+          TS(a_folder_has_at_most_64_keywords), TS(one_session_at_a_time_if_asked_for))

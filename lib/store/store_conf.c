@@ -1,0 +1,20 @@
+/*
+ * Settings from main.cf, the same for all who deliver to mailboxes and read them.
+ */
+#include "store/store_conf.h"
+
+#include "conf/conf.h"
+
+struct store_settings store_conf(void)
+{
+    return (struct store_settings){
+        .separator = conf.mail_separator[0] == '/' ? '/' : '.',
+        .hostname = conf.myhostname,
+        .special_use = conf.mail_special_use,
+        .flags_sync = conf.maildir_flags_sync,
+        .lock_ms = conf.maildir_lock_timeout * 1000,
+        .folders = (size_t)conf.mail_folder_limit,
+        .depth = (size_t)conf.mime_nesting_limit,
+        .parts = (size_t)conf.mime_part_limit,
+    };
+}
