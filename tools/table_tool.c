@@ -90,6 +90,7 @@ int table_tool_options(struct table_tool *t, int argc, char **argv)
     struct why why = WHY;
 
     msg_open(t->name);
+    argv[0] = (char *)(uintptr_t)t->name; /* getopt says it */
     t->read_flags = DICT_FOLD;
     t->write_flags = DICT_FOLD | DICT_WARN_DUPLICATE | DICT_SOURCE_MODE;
     for (int letter; (letter = getopt(argc, argv, t->options)) != -1;)
@@ -223,13 +224,19 @@ static bool find(struct dict **tables, int n, const char *key, struct buf *value
     return found;
 }
 
-static bool show(struct dict **tables, int n, const char *key)
+/* As the source is written. */
+static const char *separator(const struct table_tool *t)
+{
+    return t->kind == SOURCE_ALIASES ? ":" : "";
+}
+
+static bool show(const struct table_tool *t, struct dict **tables, int n, const char *key)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT);
     bool found = find(tables, n, key, &value);
 
     if (found)
-        printf("%s\t%s\n", key, value.p);
+        printf("%s%s\t%s\n", key, separator(t), value.p);
     buf_free(&value);
     return found;
 }
@@ -253,7 +260,7 @@ static void show_message(const struct table_tool *t, struct asking *a, struct st
         bool goes_on =
             in_headers && key.n > 0 && line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
         if (key.n > 0 && !goes_on) {
-            a->found |= show(a->tables, a->n, key.p);
+            a->found |= show(t, a->tables, a->n, key.p);
             buf_clear(&key);
         }
         if (in_headers && line.n == 0) {
@@ -267,11 +274,11 @@ static void show_message(const struct table_tool *t, struct asking *a, struct st
         buf_add(&key, line);
     }
     if (key.n > 0)
-        a->found |= show(a->tables, a->n, key.p);
+        a->found |= show(t, a->tables, a->n, key.p);
     buf_free(&key);
 }
 
-static void show_keys(struct asking *a, struct str text)
+static void show_keys(const struct table_tool *t, struct asking *a, struct str text)
 {
     struct buf key = BUF(SOURCE_LIMIT);
     struct str line;
@@ -279,7 +286,7 @@ static void show_keys(struct asking *a, struct str text)
     while (str_split(&text, '\n', &line)) {
         buf_set(&key, line);
         if (text.p != NULL || line.n > 0)
-            a->found |= show(a->tables, a->n, key.p);
+            a->found |= show(t, a->tables, a->n, key.p);
     }
     buf_free(&key);
 }
@@ -297,7 +304,7 @@ static bool ask_all(const struct table_tool *t, struct asking *a)
     else if (t->headers || t->body)
         show_message(t, a, buf_str(&text));
     else
-        show_keys(a, buf_str(&text));
+        show_keys(t, a, buf_str(&text));
     buf_free(&text);
     return a->found;
 }
@@ -323,7 +330,7 @@ static bool drop_key(struct dict *d, const char *key)
     enum dict_answer answer = dict_drop(d, key, &why);
 
     if (answer == DICT_FAILED)
-        msg_fatal("table %s: delete error: %s", d->spec, why_text(&why));
+        msg_fatal("%s", why_text(&why));
     why_free(&why);
     return answer == DICT_FOUND;
 }
@@ -376,7 +383,7 @@ static void walk(const struct table_tool *t, const char *table)
             msg_warn("table %s: empty lookup key value is not allowed", d->spec);
         else if (value.n == 0)
             msg_warn("table %s: key %s: empty string value is not allowed", d->spec, key.p);
-        printf("%s\t%s\n", key.p, value.p);
+        printf("%s%s\t%s\n", key.p, separator(t), value.p);
     }
     if (answer == DICT_FAILED)
         msg_fatal("table %s: sequence error: %s", d->spec, why_text(&why));

@@ -215,7 +215,7 @@ static struct dict *open_new(const char *spec, enum dict_mode mode, unsigned fla
             why_set(&own, "4.3.5",
                     "unsupported dictionary type: %s does not support bulk-mode creation.",
                     type->name);
-        else if (mode != DICT_READ && (type->can & DICT_WRITES) == 0)
+        else if (mode != DICT_READ && (type->can & DICT_WRITES) == 0 && type->suffix != NULL)
             why_set(&own, "4.3.5", "%s map requires O_RDONLY access mode", spec);
         else
             d = type->open(arg, mode, flags, &own);
@@ -299,10 +299,8 @@ static enum dict_answer file_value(struct dict *d, struct buf *value, struct why
 enum dict_answer dict_find(struct dict *d, const char *key, struct buf *value, struct why *why)
 {
     buf_clear(value);
-    if (*key == 0) {
-        msg_warn("table %s: empty lookup key value is not allowed", d->spec);
+    if (*key == 0)
         return DICT_NONE;
-    }
     if (d->type->find == NULL)
         return cannot(d, "lookup", why);
     if (strlen(key) > KEY_LIMIT)

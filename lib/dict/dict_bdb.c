@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/msg.h"
@@ -22,7 +23,7 @@
 #include "conf/conf.h"
 #include "dict/dict_types.h"
 
-enum { PATH_LIMIT = 4096 };
+enum { PATH_LIMIT = 4096, GRACE_SECONDS = 5 };
 
 enum key_form { KEY_UNKNOWN, KEY_WITH_NUL, KEY_BARE };
 
@@ -79,13 +80,17 @@ static int open_handle(struct bdb *b, DBTYPE type, const char *path, uint32_t fl
     return error;
 }
 
+/* Who has just saved the source is about to run postmap: that is no mistake yet. */
 static void warn_if_older(const struct bdb *b, const char *arg)
 {
     struct stat source;
+    int64_t now = clock_wall();
 
-    if (stat(arg, &source) == 0 &&
-        (int64_t)source.st_mtim.tv_sec * 1000000000 + source.st_mtim.tv_nsec >
-            b->dict.file.mtime_ns)
+    if (stat(arg, &source) < 0)
+        return;
+    int64_t mtime_ns = (int64_t)source.st_mtim.tv_sec * 1000000000 + source.st_mtim.tv_nsec;
+    bool just_now = source.st_mtim.tv_sec <= now && source.st_mtim.tv_sec + GRACE_SECONDS > now;
+    if (mtime_ns > b->dict.file.mtime_ns && !just_now)
         msg_warn("database %s is older than source file %s", b->path, arg);
 }
 

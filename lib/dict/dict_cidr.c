@@ -36,7 +36,12 @@ static enum rules_answer match(void *pattern, const void *subject,
                                struct rules_hit *hit __attribute__((unused)),
                                struct why *why __attribute__((unused)))
 {
-    return prefix_has(pattern, subject) ? RULES_YES : RULES_NO;
+    const struct prefix *prefix = pattern;
+    const struct addr *addr = subject;
+
+    if (prefix->addr.family != addr->family)
+        return RULES_OTHER;
+    return prefix_has(prefix, addr) ? RULES_YES : RULES_NO;
 }
 
 static const struct rules_kind kind = {"cidr", false, compile, match, free};

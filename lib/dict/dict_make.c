@@ -82,8 +82,6 @@ int source_entry(enum source kind, struct str line, struct buf *key, struct buf 
     if (conf.smtputf8_enable && !utf8_valid(line))
         return why_set(why, "4.3.5", "non-UTF-8 input \"%.*s\" -- ignoring this line", (int)line.n,
                        line.p);
-    if (line.n == 0 || isspace((unsigned char)line.p[0]))
-        return why_set(why, "4.3.5", "logical line must not start with whitespace");
     if (kind == SOURCE_ALIASES)
         return alias_entry(line, key, value, why);
     if (split_map_line(line, &k, &v, why) < 0)
@@ -111,6 +109,12 @@ static void read_line(void *arg, struct str line, int number)
 
     if (r->ended)
         return;
+    if (isspace((unsigned char)line.p[0])) {
+        struct str shown = str_rtrim(str_upto(line, 30));
+        msg_warn("%s: logical line must not start with whitespace: \"%.*s\"", r->path, (int)shown.n,
+                 shown.p);
+        return;
+    }
     int status = source_entry(r->kind, line, &r->key, &r->value, &r->why);
     if (r->why.code[0] != 0)
         msg_warn("%s, line %d: %s", r->path, number, why_text(&r->why));

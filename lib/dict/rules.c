@@ -253,7 +253,7 @@ enum rules_answer rules_find(struct rules *r, struct str key, const void *subjec
             why_in(why, "%s map %s, line %d", r->kind->name, r->path, rule->line);
             return RULES_BROKEN;
         }
-        bool holds = (answer == RULES_YES) != rule->negated;
+        bool holds = answer != RULES_OTHER && (answer == RULES_YES) != rule->negated;
         if (rule->op == RULE_IF && !holds)
             i = rule->skip_to - 1;
         if (rule->op == RULE_TEXT && holds) {

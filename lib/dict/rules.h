@@ -14,7 +14,8 @@ struct rules_hit {
     size_t n;
 };
 
-enum rules_answer { RULES_NO, RULES_YES, RULES_BROKEN };
+/* RULES_OTHER: the subject is of a kind that neither the pattern nor its negation speaks of. */
+enum rules_answer { RULES_NO, RULES_YES, RULES_OTHER, RULES_BROKEN };
 
 struct rules_kind {
     const char *name; /* "pcre", for messages */

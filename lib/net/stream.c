@@ -401,6 +401,23 @@ enum wait stream_wait(struct stream *s, int64_t deadline)
     }
 }
 
+enum wait stream_wait_unread(struct stream *s, int64_t deadline)
+{
+    int64_t soon = task_now() + IDLE_MS;
+    bool first = deadline == 0 || deadline > soon;
+
+    stream_flush(s);
+    if (s->in_at != s->in_end || s->state != STREAM_OK)
+        return WAIT_READY;
+    enum wait w = task_wait_either(s->fd.fd, POLLIN, first ? soon : deadline);
+    if (w == WAIT_TIMEOUT && first) {
+        drop_buffers(s);
+        task_trim();
+        w = task_wait_either(s->fd.fd, POLLIN, deadline);
+    }
+    return w;
+}
+
 enum wait stream_wait_layer(struct stream *s)
 {
     enum wait w = task_wait_again(s->fd.fd, s->top.layer->waits_for(s->top.self), limit(s));

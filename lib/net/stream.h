@@ -58,6 +58,10 @@ void stream_unread(struct stream *s, struct str bytes); /* the next read finds t
  * until task_wake: WAIT_WOKEN. The idle limit does not apply, and a time-out does not stick. */
 enum wait stream_wait(struct stream *s, int64_t deadline);
 
+/* As stream_wait, without reading ahead: what came stays in the socket, so that who closes it now
+ * has not read it. Not for streams with a layer. */
+enum wait stream_wait_unread(struct stream *s, int64_t deadline);
+
 /* Writing: buffered; (waits) when the buffer is full, and in flush. */
 void stream_put(struct stream *s, struct str bytes);
 void stream_putz(struct stream *s, const char *text);

@@ -119,9 +119,10 @@ static bool next_request(struct client *c, struct stream *s)
     if (stream_ahead(s) > 0)
         return true;
     c->idle = true;
-    enum wait ended = stream_wait(s, 0);
+    enum wait ended = stream_wait_unread(s, 0);
     c->idle = false;
-    return ended == WAIT_READY;
+    /* A new process with the new tables takes what comes next: it is not read here. */
+    return ended == WAIT_READY && !drain_if_stale(c->process);
 }
 
 static void serve_channel(struct client *c, struct arena *mem)
@@ -271,6 +272,9 @@ static void accept_one(struct listener *l)
 {
     struct process *p = l->process;
     struct peer peer;
+
+    if (drain_if_stale(p))
+        return;
     int fd = sock_accept(l->active, &peer);
 
     if (fd >= 0)

@@ -12,6 +12,7 @@
 #include "base/msg.h"
 #include "base/random.h"
 #include "conf/conf.h"
+#include "dict/dict.h"
 #include "service/service_process.h"
 #include "service/spawned.h"
 
@@ -92,6 +93,19 @@ void drain_begin(struct process *p, const char *because)
     clients_stop_accepting(p);
     clients_cancel(p, true);
     task_start("drain", call_drain, p);
+}
+
+bool drain_if_stale(struct process *p)
+{
+    struct buf what = BUF(300);
+    const char *table = p->draining ? NULL : dicts_changed();
+
+    if (table != NULL) {
+        buf_addf(&what, "table %s has changed -- restarting", table);
+        drain_begin(p, what.p);
+        buf_free(&what);
+    }
+    return p->draining;
 }
 
 static void on_signal(int signo)

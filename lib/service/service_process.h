@@ -58,6 +58,8 @@ void clients_wake(struct process *p, char reason);
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */
+/* Has a table's file changed since it was opened? Then the process drains: true. */
+bool drain_if_stale(struct process *p);
 void drain_begin(struct process *p, const char *because);
 void drain_check(struct process *p); /* a client has gone */
 void drain_tell(struct process *p, char status);

@@ -100,6 +100,14 @@ MESSAGE = "From: from@remote.test\nTo: x\nSubject: s\nMessage-Id: <1@x>\nDate: M
 MASK = [(r"temporary failure\. Command output: local: fatal: execvp (\S+): ", r"cannot run \1: ")]
 
 
+def settled(log, sent):
+    """every message that was sent, and every one that came of them, is gone or put off"""
+    messages = set(re.findall(r"cleanup\[\d+\]: (\w+): message-id", log))
+    picked_up = re.findall(r"pickup\[\d+\]: \w+: uid=", log)
+    done = set(re.findall(r": (\w+): removed$", log, re.M) + re.findall(r": (\w+): .*status=deferred", log))
+    return len(picked_up) == sent and messages <= done
+
+
 def contents(out):
     """what stands in the files that were delivered to, with what differs from run to run masked"""
     found = []
@@ -111,7 +119,7 @@ def contents(out):
             text = open(path, errors="replace").read().replace(out, "OUT")
             text = re.sub(r"^Received:.*\n(?:[ \t].*\n)*", "Received\n", text, flags=re.M)
             text = re.sub(r"^From (\S+)  .*", r"From \1  DATE", text, flags=re.M)
-            text = "\nFrom ".join(sorted(("\n" + text).split("\nFrom "))) # an mbox: in any order
+            text = "\nFrom ".join(sorted(part.rstrip("\n") for part in ("\n" + text).split("\nFrom "))) # an mbox: in any order
             where = os.path.relpath(d, out) if d.endswith(("/new", "/cur")) else os.path.relpath(path, out)
             found.append((where.replace("/cur", "/new"), os.stat(path).st_uid, text))
     return sorted(found)
@@ -128,7 +136,7 @@ def deliver_with_postfix(out, more, recipients):
         p.run("postalias", "hash:%s/aliases" % out)
         for r in recipients:
             p.run("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
-        pombal.wait_for(lambda: len(re.findall(r": removed$|status=deferred", p.log(), re.M)) >= len(recipients) and not p.queue_files(), 120)
+        pombal.wait_for(lambda: settled(p.log(), len(recipients)) and not p.queue_files(), 120)
         return outcomes(p.log(), MASK + [(out, "OUT")]), contents(out)
     finally:
         p.close()
@@ -140,8 +148,8 @@ def deliver_with_ours(out, make_suite, more, recipients):
     s.reload()
     for r in recipients:
         s.tool("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
-    queues = lambda: [f for q in ("maildrop", "incoming", "active") for f in s.queue_files(q)]
-    pombal.wait_for(lambda: len(re.findall(r": removed$|status=deferred", s.log(), re.M)) >= len(recipients) and not queues(), 120)
+    waiting = ("maildrop", "incoming", "active")
+    pombal.wait_for(lambda: settled(s.log(), len(recipients)) and not sum((s.queue_files(q) for q in waiting), []), 120)
     return outcomes(s.log(), MASK + [(out, "OUT")]), contents(out)
 
 

@@ -1,0 +1,210 @@
+"""postmap and postalias: tables of either suite are read by the other, and questions, dumps, warnings and exit codes are
+the same."""
+import os, random, re, shutil, subprocess
+
+import pytest
+
+import pombal
+
+POSTMAP, POSTALIAS = "/usr/sbin/postmap", "/usr/sbin/postalias"
+pytestmark = pytest.mark.skipif(not os.path.exists(POSTMAP), reason="needs Debian's Postfix")
+
+SOURCES = {
+    "plain": b"a b\nc\td e \nKey Value\n",
+    "comments": b"# one\na b\n  # two\n\n \t\n#three\nc d",
+    "continued": b"a b\n c\n# x\n  d\ne f\n\n g\n",
+    "leading": b" a b\nc d\n",
+    "quoted": b'"a b" c\n"a"b d\n\\"x y\n"un closed\n"esc \\" q" v\n"" empty\nq"" w\n',
+    "wrong": b"novalue\nkey: value\n:\n\ta\nx  \n",
+    "twice": b"a 1\nA 2\na 3\n",
+    "bytes": b"caf\xc3\xa9 1\nbad\xff 2\nk \xfe\nk2 \xc3\xa9\n",
+    "crlf": b"a b\r\nc d\r\n",
+    "long": b"k " + b"v" * 20000 + b"\n" + b"l" * 5000 + b" v\n",
+    "many": b"".join(b"key%d value%d\n" % (i, i * 7) for i in range(3000)),
+    "empty": b"",
+}
+ALIASES = {
+    "plain": b"a: b\nC: d, e\n",
+    "kinds": b'a: "|cmd x, y", /file, :include:/x, b@c.d\nb: |cmd, \\c\nc: "q w"@x\n',
+    "spaces": b"a : b ,c\n  , d\nb:c\n\td\n",
+    "wrong": b"a\nb:\n: c\nd@e: f\ng%h: i\nj,k: l\n m: n\n",
+    "quoted": b'"a b": c\n"d:e": f\n"g@h": i\n"": j\n"k: l\n',
+    "comments": b"a: (x) b (y)\n# c\nd: e # f\n",
+    "groups": b"a: g: b, c;\nd: <e@f>, G H <i@j>\n",
+    "odd": b"a: b;c\nd: [x\ne: f)\ng: h\\ i\nk: <@a,@b:c@d>, <>\n",
+    "twice": b"a: 1\nA: 2\n",
+    "bytes": b"caf\xc3\xa9: 1\nx\xff: 2\n",
+}
+
+
+def clean(text, names=("ours", "theirs")):
+    text = re.sub(r"\b(%s)\b" % "|".join(names), "NAME", text)
+    text = re.sub(r"[\x80-\uffff?]+", "?", text)
+    return re.sub(r"^(post\w+: (?:warning|fatal|usage)?)", r"\1", text, flags=re.M)
+
+
+class Place:
+    def __init__(self, path):
+        self.path = str(path)
+        os.mkdir(self.path + "/etc")
+        with open(self.path + "/etc/main.cf", "w") as f:
+            f.write("compatibility_level = 3.6\nmyhostname = mail.example.com\ndefault_database_type = hash\n")
+
+    def run(self, program, *args, input=b""):
+        r = subprocess.run([program] + list(args), input=input, capture_output=True, cwd=self.path,
+                           env={"MAIL_CONFIG": self.path + "/etc", "PATH": "/usr/sbin:/usr/bin:/bin"})
+        return r.returncode, r.stdout.decode("utf-8", "replace"), r.stderr.decode("utf-8", "replace")
+
+    def write(self, name, data):
+        with open(self.path + "/" + name, "wb") as f:
+            f.write(data)
+
+
+@pytest.fixture
+def place(tmp_path):
+    yield Place(tmp_path)
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def ours(tool):
+    return pombal.BIN + "/" + tool
+
+
+def dump(place, program, spec):
+    code, out, _ = place.run(program, "-s", spec)
+    assert code == 0
+    out = re.sub(r"(YP_LAST_MODIFIED:?)\t\d+", r"\1\tTIME", out)
+    return sorted(out.splitlines())
+
+
+@pytest.mark.parametrize("kind", ["hash", "btree"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_table_of_either_is_read_by_the_other(place, kind, source):
+    made = {}
+    for name, program in (("ours", ours("postmap")), ("theirs", POSTMAP)):
+        place.write(name, SOURCES[source])
+        made[name] = place.run(program, "%s:%s" % (kind, name))
+    assert made["ours"][0] == made["theirs"][0] == 0
+    assert set(clean(made["ours"][2]).splitlines()) == set(clean(made["theirs"][2]).splitlines())
+    assert dump(place, POSTMAP, kind + ":ours") == dump(place, POSTMAP, kind + ":theirs")
+    assert dump(place, ours("postmap"), kind + ":theirs") == dump(place, ours("postmap"), kind + ":ours")
+    keys = [line.split("\t")[0] for line in dump(place, POSTMAP, kind + ":theirs")]
+    for key in [k for k in keys if k][:6] + ["nosuch"]:
+        answers = {place.run(program, "-q", key, kind + ":" + name)[:2] for program in (POSTMAP, ours("postmap"))
+                   for name in ("ours", "theirs")}
+        assert len(answers) == 1, (key, answers)
+
+
+@pytest.mark.parametrize("source", ALIASES)
+def test_alias_databases_are_the_same(place, source):
+    made = {}
+    for name, program in (("ours", ours("postalias")), ("theirs", POSTALIAS)):
+        place.write(name, ALIASES[source])
+        made[name] = place.run(program, name)
+    assert made["ours"][0] == made["theirs"][0] == 0
+    assert clean(made["ours"][2]) == clean(made["theirs"][2])
+    mine, other = dump(place, POSTALIAS, "hash:ours"), dump(place, POSTALIAS, "hash:theirs")
+    assert mine == other
+    assert dump(place, ours("postalias"), "hash:theirs") == mine
+
+
+QUESTIONS = [
+    ["-q", "a", "hash:t"], ["-q", "A", "hash:t"], ["-f", "-q", "A", "hash:t"], ["-q", "zz", "hash:t"], ["-q", "", "hash:t"],
+    ["-q", "a", "t"], ["-q", "zz", "hash:t", "static:x"], ["-q", "a", "hash:missing"], ["-q", "a", "nosuch:x"],
+    ["-q", "a", "static:{ b c }"], ["-q", "a", "inline:{a=b, {c = d e}}"], ["-q", "c", "inline:{a=b, {c = d e}}"],
+    ["-q", "a", "inline:{a}"], ["-q", "a", "inline:{}"], ["-s", "inline:{a=b}"], ["-q", "a", "unionmap:{static:x,static:y}"],
+    ["-q", "a", "unionmap:{inline:{b=c},static:y}"], ["-q", "a", "pipemap:{inline:{a=b},inline:{b=c}}"],
+    ["-q", "a", "pipemap:{inline:{a=b},inline:{c=d}}"], ["-q", "a", "randmap:{x,x}"], ["-q", "a", "randmap:{}"],
+    ["-q", "a", "unionmap:x"], ["-q", "a", "static:{"], ["-q", "root", "unix:passwd.byname"], ["-q", "a", "unix:x"],
+    ["-d", "a", "texthash:t"], ["-d", "k", "static:x"], ["-d", "a", "hash:missing"], ["pcre:t"], ["texthash:t"], ["hash:missing"],
+    ["-q", "a", "-d", "b", "hash:t"], ["-Z"], [], ["-q", "a", "pcre:missing"], ["-s", "hash:missing"],
+    ["-q", "a", "btree:t"],
+]
+
+
+@pytest.mark.parametrize("args", QUESTIONS, ids=" ".join)
+def test_questions_have_the_same_answers(place, args):
+    place.write("t", b"a 1\nb 2\n")
+    place.run(POSTMAP, "hash:t")
+    mine, theirs = place.run(ours("postmap"), *args), place.run(POSTMAP, *args)
+    assert mine[:2] == theirs[:2]
+    theirs = "\n".join(l for l in clean(theirs[2]).splitlines() if not l.startswith("BDB"))
+    assert clean(mine[2]).replace(": ?", ": '").strip() == theirs.replace(": ?", ": '").strip()
+
+
+RULES = {
+    "pcre": "/^(.*)@a\\.b$/ ${1}-$1\nif /x/\n!/y/i notlower\n/XY/ found\nendif\n/^d.e$/s dot\n/q(w)?(e)/ [$1|$2]\n/\\/s/ sl\n|p\\|e| pipe\n"
+            "/noresult/\n/bad(/ x\nendif\n/$9(a)/ b\n/g$/ $$1\nif !/zz/\n/last/ l\nendif\n/^\\s/ blank\n/U/U x\n",
+    "regexp": "/^(.*)@a\\.b$/ ${1}-$1\nif /x/\n!/y/i notlower\n/XY/ found\nendif\n/^de/!/def/ de\n/q(w)?(e)/ [$1|$2]\n"
+              "/noresult/\n/bad\\(/ x\nendif\n/g$/ $$1\nif !/zz/\n/last/ l\nendif\n/a+/x plus\n",
+    "cidr": "10.0.0.0/8 ten\n!10.0.0.0/7 nine\nif 192.168.0.0/16\n192.168.1.0/24 one\nendif\n2001:db8::/32 doc\n[::1] loop\n"
+            "1.2.3.4 exact\n1.2.3.4/33 bad\n1.2.3.4/24 bits\nx y\n0.0.0.0/0 any\n::/0 any6\n",
+}
+KEYS = {
+    "pcre": ["u@a.b", "U@A.B", "x", "xy", "XY", "d\te", "dfe", "qe", "qwe", "a/s", "p|e", "noresult", "bad(", "g", "last", "lastzz",
+             " s", "u", ""],
+    "regexp": ["u@a.b", "U@A.B", "x", "xy", "XY", "dex", "def", "qe", "qwe", "noresult", "bad(", "g", "last", "lastzz", "a+", "aa"],
+    "cidr": ["10.1.2.3", "11.1.2.3", "12.0.0.1", "192.168.1.2", "192.168.2.2", "2001:db8::1", "2001:DB8:0:0::1", "::1", "1.2.3.4",
+             "1.2.3.5", "name", "1.2.3"],
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_rules_answer_as_postfix_s(place, kind):
+    place.write("t", RULES[kind].encode())
+    for key in KEYS[kind]:
+        mine, theirs = (place.run(p, "-q", key, kind + ":t") for p in (ours("postmap"), POSTMAP))
+        assert mine[:2] == theirs[:2], (key, mine, theirs)
+        lines = lambda text: {m for m in re.findall(r"line (\d+)", text)}
+        assert lines(mine[2]) == lines(theirs[2]), (mine[2], theirs[2])
+
+
+def test_editing_is_the_same_and_each_edits_the_other_s_tables(place):
+    for name, first, second in (("ours", ours("postmap"), POSTMAP), ("theirs", POSTMAP, ours("postmap"))):
+        place.write(name, b"a 1\nb 2\n")
+        assert place.run(first, name)[0] == 0
+        assert place.run(second, "-i", name, input=b"c 3\na 9\n")[0] == 0
+        assert place.run(first, "-r", "-i", name, input=b"b 8\nd 4\n")[0] == 0
+        assert place.run(second, "-w", "-i", name, input=b"b 7\n") == (0, "", "")
+        assert place.run(second, "-d", "a", name)[0] == 0
+        assert place.run(first, "-d", "a", name)[0] == 1
+        assert place.run(second, "-d", "-", name, input=b"d\nzz\n")[0] == 0
+        assert dump(place, first, "hash:" + name) == ["b\t8", "c\t3"]
+        assert place.run(first, "-q", "-", name, input=b"c\nx\nb\n")[:2] == (0, "c\t3\nb\t8\n")
+
+
+def test_no_reader_sees_half_a_table_while_it_is_made(place):
+    place.write("t", b"".join(b"k%d v\n" % i for i in range(20000)))
+    assert place.run(ours("postmap"), "t")[0] == 0
+    maker = subprocess.Popen([ours("postmap"), "t"], cwd=place.path, env={"MAIL_CONFIG": place.path + "/etc"})
+    while maker.poll() is None:
+        assert place.run(POSTMAP, "-q", "k%d" % random.randrange(20000), "t")[1] == "v\n"
+    assert maker.returncode == 0
+    assert sorted(f for f in os.listdir(place.path) if f.startswith("t")) == ["t", "t.db"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_makes_a_user_s_table_as_that_user(place):
+    path = place.path
+    while path != "/tmp" and path != "/":
+        os.chmod(path, 0o755)
+        path = os.path.dirname(path)
+    os.mkdir(place.path + "/home")
+    place.write("home/t", b"a b\n")
+    for f in ("home", "home/t"):
+        os.chown(place.path + "/" + f, 5, 60)
+    assert place.run(ours("postmap"), "home/t")[0] == 0
+    st = os.stat(place.path + "/home/t.db")
+    assert (st.st_uid, st.st_gid) == (5, 60)
+    os.chmod(place.path + "/home/t", 0o600)
+    os.unlink(place.path + "/home/t.db")
+    assert place.run(ours("postmap"), "home/t")[0] == 0
+    assert os.stat(place.path + "/home/t.db").st_mode & 0o777 == 0o600
+
+
+def test_the_header_and_body_of_a_message_can_be_asked_for(place):
+    place.write("t", b"/^subject:/ S\n/folded/ F\n/body line/ B\n/^second/ no\n")
+    message = b"Subject: x\nTo: a\n folded\n\nbody line\nsecond\n"
+    for args in (["-h"], ["-b"], ["-hb"]):
+        mine, theirs = (place.run(p, *args, "-q", "-", "regexp:t", input=message) for p in (ours("postmap"), POSTMAP))
+        assert mine[:2] == theirs[:2]

@@ -1,0 +1,131 @@
+"""Tables of a running suite: changed, missing, broken; and the mailboxes that virtual's tables name."""
+import os, re
+
+import pytest
+
+import pombal
+
+
+def test_a_table_that_postmap_has_changed_counts_for_the_next_message(make_suite):
+    s = make_suite(start=False)
+    aliases = "first: alice\n"
+    s.write("etc/al", aliases)
+    s.add_main("alias_maps = hash:%s/al\nlocal_recipient_maps =\n" % s.etc)
+    s.tool("postalias", "hash:%s/al" % s.etc)
+    s.start()
+    s.send("first", subject="m0")
+    s.wait_mail("alice", 1)
+    for i in range(10):
+        aliases += "name%d: alice\n" % i
+        s.write("etc/al", aliases)
+        s.tool("postalias", "hash:%s/al" % s.etc)
+        s.send("name%d" % i, subject="m%d" % i)
+    s.wait_mail("alice", 11)
+    assert "unknown user" not in s.log()
+    s.wait_log(r"postfix/local\[\d+\]: table hash:\S+/al has changed -- restarting")
+
+
+def test_a_missing_table_puts_mail_off_and_is_told(make_suite):
+    s = make_suite(main="local_recipient_maps =\nmailbox_transport =\n", start=False)
+    s.add_main("alias_maps = hash:%s/nosuch\n" % s.etc)
+    s.start()
+    s.send("anybody")
+    s.wait_log(r"to=<anybody@example\.test>.*dsn=4\.3\.0, status=deferred \(alias database unavailable\)")
+    s.wait_log(r"error: open database %s/nosuch\.db: No such file or directory" % s.etc)
+    s.write("etc/nosuch", "anybody: alice@virtual.test\n")
+    s.write("etc/mailboxes2", "alice@virtual.test a/\n")
+    s.tool("postalias", "hash:%s/nosuch" % s.etc)
+    s.tool("postqueue", "-f")
+    s.wait_log(r"to=<anybody@example\.test>.*status=(sent|bounced)|to=<alice@virtual\.test>")
+
+
+def test_a_recipient_table_that_fails_is_not_an_unknown_user(make_suite):
+    s = make_suite(main="local_recipient_maps = fail:always\n")
+    c = pombal.Raw(s.port("smtp"))
+    c.reply()
+    c.ask("EHLO x")
+    c.ask("MAIL FROM:<>")
+    assert c.ask("RCPT TO:<nobody@example.test>").startswith("451 4.3.0")
+    c.close()
+
+
+VIRTUAL = """virtual_mailbox_domains = v.test, other.test
+virtual_mailbox_maps = inline:{{u@v.test=v/u/},{@other.test=other/all/},{box@v.test=v/box},{bad@v.test=../../x/},{noid@v.test=v/n/}}
+virtual_alias_domains = alias.test
+virtual_alias_maps = inline:{{@alias.test=@v.test},{many@v.test=u@v.test any@other.test}}
+virtual_mailbox_limit = 0
+recipient_delimiter = +
+"""
+
+
+@pytest.fixture
+def virtual(make_suite):
+    ids = "{@v.test=%d},{@other.test=%d},{u@v.test=%d},{noid@v.test=0}"
+    uids = (5, 6, 7) if pombal.IS_ROOT else (os.getuid(),) * 3
+    gids = (60, 12, 7) if pombal.IS_ROOT else (os.getgid(),) * 3
+    s = make_suite(main=VIRTUAL + "virtual_uid_maps = inline:{%s}\nvirtual_gid_maps = inline:{%s}\n"
+                   % (ids % uids, ids % gids), start=False)
+    os.mkdir(s.dir + "/boxes")
+    os.chmod(s.dir + "/boxes", 0o1777)
+    s.add_main("virtual_mailbox_base = %s/boxes\n" % s.dir)
+    s.start()
+    return s
+
+
+def read_all(folder):
+    new = folder + "/new"
+    return [open(new + "/" + f).read() for f in sorted(os.listdir(new))] if os.path.isdir(new) else []
+
+
+def test_virtual_mailboxes_catch_all_and_domain_aliases(virtual):
+    s = virtual
+    os.makedirs(s.dir + "/boxes/v", exist_ok=True)
+    os.makedirs(s.dir + "/boxes/other", exist_ok=True)
+    for d in ("v", "other"):
+        os.chmod(s.dir + "/boxes/" + d, 0o1777)
+    s.send(["u@v.test", "U+ext@v.test", "u@alias.test", "many@v.test", "anything@other.test", "box@v.test"],
+           body="From me\nx\n")
+    s.wait_queue_empty()
+    assert len(read_all(s.dir + "/boxes/v/u")) == 3  # u is named three times over: u, u+ext and by many or alias
+    assert len(read_all(s.dir + "/boxes/other/all")) == 2
+    mbox = open(s.dir + "/boxes/v/box").read()
+    assert re.match(r"From sender@elsewhere\.test  \w{3} \w{3} [ \d]\d [\d:]{8} \d{4}\nReturn-Path: <sender@elsewhere\.test>\n"
+                    r"X-Original-To: box@v\.test\nDelivered-To: box@v\.test\n", mbox)
+    assert "\n\n>From me\nx\n\n" in mbox
+    if pombal.IS_ROOT:
+        owner = lambda path: (os.stat(s.dir + "/boxes/" + path).st_uid, os.stat(s.dir + "/boxes/" + path).st_gid)
+        assert owner("v/u/new") == (7, 7)
+        assert owner("other/all/new") == (6, 12)
+        assert owner("v/box") == (5, 60)
+    assert s.wait_log(r"relay=virtual, .*dsn=2\.0\.0, status=sent \(delivered to mailbox\)")
+
+
+def test_what_virtual_s_tables_must_not_say(virtual):
+    s = virtual
+    with s.smtp() as c:
+        c.ehlo()
+        c.mail("x@elsewhere.test")
+        assert c.rcpt("nobody@v.test")[0] == 550
+    s.send("bad@v.test")
+    s.send("noid@v.test")
+    s.wait_log(r"to=<bad@v\.test>.*dsn=4\.3\.5, status=deferred \(mail system configuration error\)")
+    s.wait_log(r"to=<noid@v\.test>.*dsn=4\.3\.5, status=deferred \(mail system configuration error\)")
+    s.wait_log(r"warning: recipient noid@v\.test: bad uid 0 in virtual_uid_maps")
+    assert not os.path.exists(s.dir + "/x")
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs accounts to be delivered to")
+def test_commands_run_as_the_recipient_and_are_bounded(make_suite):
+    s = make_suite(main="local_recipient_maps =\nmailbox_transport =\ncommand_time_limit = 1s\nlocal_time_limit = 1s\n"
+                   "mailbox_command = id -u; yes | head -c 300000; exit 69\n", start=False)
+    s.write("etc/al", 'slow: "|sleep 100"\nroot: root\n')
+    s.add_main("alias_maps = hash:%s/al\n" % s.etc)
+    s.tool("postalias", "hash:%s/al" % s.etc)
+    s.start()
+    s.send("games")
+    found = s.wait_log(r"to=<games@example\.test>.*status=bounced \(service unavailable\. Command output: 5 y y.*")
+    assert len(found[0].group(0)) < 3000
+    s.send("slow")
+    s.wait_log(r"to=<slow@example\.test>.*status=deferred \(Command time limit exceeded")
+    s.send("root")
+    s.wait_log(r"to=<root@example\.test>.*status=deferred \(mail for a privileged user")
