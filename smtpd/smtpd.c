@@ -46,6 +46,7 @@ static void open_all(void)
     recipient_open();
     smtpd_open_limits();
     smtpd_open_checks();
+    smtpd_open_helo();
     smtpd_open_tls();
     smtpd_open_auth();
     smtpd_open_data();

@@ -93,6 +93,7 @@ void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcp
 /* One file per command. args is without blanks at its ends. */
 typedef void smtpd_command(struct smtpd *s, struct str args);
 smtpd_command smtpd_helo, smtpd_ehlo;
+void smtpd_open_helo(void); /* before the jail, as the other smtpd_open_ functions */
 smtpd_command smtpd_starttls;
 smtpd_command smtpd_auth;
 smtpd_command smtpd_mail;

@@ -3,6 +3,7 @@
  */
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "dict/addr_find.h"
 #include "mail/esmtp_ehlo.h"
 
 #include "smtpd.h"
@@ -36,7 +37,34 @@ void smtpd_helo(struct smtpd *s, struct str args)
     smtpd_reply(s, 250, "", "%s", conf.myhostname);
 }
 
-/* Some extensions depend on the client: smtpd_discard_ehlo_keywords. */
+static struct {
+    struct maps *discard; /* smtpd_discard_ehlo_keyword_address_maps */
+} helo;
+
+void smtpd_open_helo(void)
+{
+    helo.discard = maps_open("smtpd_discard_ehlo_keyword_address_maps",
+                             conf.smtpd_discard_ehlo_keyword_address_maps,
+                             DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+}
+
+/* What this client is not told of. A table that fails hides nothing. */
+static unsigned discarded(struct smtpd *s)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    enum dict_answer answer = hostaddr_find(helo.discard, s->peer.addr_text, &value, &why);
+
+    if (answer == DICT_FAILED)
+        msg_warn("%s", why_text(&why));
+    unsigned mask = esmtp_ext_mask(answer == DICT_FOUND ? buf_str(&value)
+                                                        : strz(conf.smtpd_discard_ehlo_keywords));
+    buf_free(&value);
+    why_free(&why);
+    return mask;
+}
+
+/* Some extensions depend on the client. */
 static unsigned offered(struct smtpd *s)
 {
     unsigned ext = ESMTP_PIPELINING | ESMTP_SIZE | ESMTP_VRFY | ESMTP_ETRN |
@@ -48,7 +76,7 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
         ext |= ESMTP_AUTH;
-    return ext & ~esmtp_ext_mask(strz(conf.smtpd_discard_ehlo_keywords));
+    return ext & ~discarded(s);
 }
 
 static void add_auth(struct smtpd *s, struct buf *text)

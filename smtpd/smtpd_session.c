@@ -99,9 +99,23 @@ static bool is_forbidden(struct str verb)
 
 /* Bytes that no command has are bad syntax, to be answered with 500 (RFC 5321 4.2.4), and not yet a
  * program that speaks another protocol. */
+static bool is_noop(struct str verb)
+{
+    struct str rest = strz(conf.smtpd_noop_commands), word;
+
+    while (str_word(&rest, ", \t\r\n", &word))
+        if (str_ieq(word, verb))
+            return true;
+    return false;
+}
+
 static void unknown_command(struct smtpd *s, struct str verb)
 {
     s->where = "UNKNOWN";
+    if (is_noop(verb)) {
+        smtpd_noop(s, verb);
+        return;
+    }
     if (str_is_printable(verb) && verb.n > 0 && is_forbidden(verb)) {
         msg_warn("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
         smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
@@ -239,11 +253,13 @@ static void begin(struct smtpd *s)
 {
     if (conf.smtpd_peername_lookup)
         peer_find_name(&s->peer, s->mem, task_now() + conf.smtpd_timeout * 1000);
-    s->namaddr = arena_printf(s->mem, "%s[%s]", s->peer.name, s->peer.addr_text);
     if (s->peer.addr.family == AF_UNIX)
         snprintf(s->port, sizeof s->port, "unknown");
     else
         snprintf(s->port, sizeof s->port, "%u", s->peer.addr.port);
+    s->namaddr = arena_printf(s->mem, "%s[%s]%s%s", s->peer.name, s->peer.addr_text,
+                              conf.smtpd_client_port_logging ? ":" : "",
+                              conf.smtpd_client_port_logging ? s->port : "");
     msg_info("connect from %s", s->namaddr);
 }
 

@@ -39,6 +39,10 @@ void smtpd_open_tls(void)
         tls.loglevel = 0;
     if (!tls.offered)
         return;
+    struct buf exclude = BUF(10000);
+    buf_addz(&exclude, conf.smtpd_tls_exclude_ciphers);
+    if (tls.required)
+        buf_addf(&exclude, " %s", conf.smtpd_tls_mandatory_exclude_ciphers);
     struct tls_settings settings = {
         .server = true,
         .cert_file = conf.smtpd_tls_cert_file,
@@ -48,7 +52,7 @@ void smtpd_open_tls(void)
         .ca_path = conf.smtpd_tls_CApath,
         .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
         .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
-        .exclude_ciphers = conf.smtpd_tls_exclude_ciphers,
+        .exclude_ciphers = exclude.p,
         .ask_client_cert = conf.smtpd_tls_ask_ccert || conf.smtpd_tls_req_ccert,
         .require_client_cert = conf.smtpd_tls_req_ccert && tls.required,
         .session_life = conf.smtpd_tls_session_cache_timeout,
@@ -60,6 +64,7 @@ void smtpd_open_tls(void)
         tls.context = tls_context_new(&settings, &why);
     if (tls.context == NULL)
         msg_warn("TLS is not available: %s", why_text(&why));
+    buf_free(&exclude);
     why_free(&why);
 }
 

@@ -74,10 +74,12 @@ static bool take_domain(struct str *s, bool utf8, struct buf *out)
 
 static bool take_mailbox(struct str *s, bool utf8, struct buf *out)
 {
+    size_t from = out->n;
+
     if (!take_local(s, utf8, out))
         return false;
-    if (!take(s, '@'))
-        return true;
+    if (!take(s, '@')) /* the internal form of "a@b" alone would be that of a@b */
+        return str_find(str_from(buf_str(out), from), '@') < 0;
     buf_addc(out, '@');
     return take_domain(s, utf8, out);
 }

@@ -125,7 +125,7 @@ def service_lines(ports):
 
 @pytest.fixture(scope="module")
 def both():
-    ports = [{name: pombal.free_port() for name in SERVICES} for _ in range(2)]
+    ports = [{name: pombal.listen_port() for name in SERVICES} for _ in range(2)]
     ours, theirs = pombal.Instance(start=False), None
     try:
         ours.add_main(COMMON + "smtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n")

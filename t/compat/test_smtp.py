@@ -88,6 +88,8 @@ SERVICES = {
     "plaintext": ["smtpd_sender_restrictions=reject_plaintext_session"],
     "tls": ["smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
     "may": ["smtpd_tls_security_level=may", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "hidden": ["smtpd_discard_ehlo_keywords=dsn,etrn", "smtpd_noop_commands=frob"],
+    "hidden_map": ["smtpd_discard_ehlo_keyword_address_maps=cidr:DIR/hide"],
     "classes": ["smtpd_sender_restrictions=class_one"],
 }
 
@@ -178,6 +180,8 @@ TRANSCRIPTS = {
     "plaintext": ("plaintext", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
     "tls_required": ("tls", "HELO x|EHLO x|NOOP|MAIL FROM:<s@x.test>|RSET|DATA|VRFY x|QUIT"),
     "tls_offered": ("may", "EHLO x|STARTTLS x|MAIL FROM:<s@x.test>|QUIT"),
+    "hidden": ("hidden", "EHLO x|FROB|QUIT"),
+    "hidden_map": ("hidden_map", "EHLO x|QUIT"),
     "classes": ("classes", senders("one@x.test", "two@x.test", "three@x.test") + ["QUIT"]),
 }
 
@@ -188,6 +192,7 @@ DIFFERENT = {
 
 def make_files(where):
     open(where + "/nets", "w").write("127.0.0.0/8 REJECT 5.7.8 not this net\n")
+    open(where + "/hide", "w").write("127.0.0.0/8 pipelining, size\n")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                     "/CN=mx.example.test", "-keyout", where + "/key.pem", "-out", where + "/cert.pem"], check=True,
                    capture_output=True)
@@ -202,7 +207,7 @@ def service_lines(ports, where):
 
 
 def free_ports():
-    return {name: pombal.free_port() for name in SERVICES}
+    return {name: pombal.listen_port() for name in SERVICES}
 
 
 @pytest.fixture(scope="module")

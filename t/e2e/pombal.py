@@ -36,6 +36,18 @@ def free_port():
         return s.getsockname()[1]
 
 
+def listen_port():
+    """a free port that no outgoing connection takes before somebody listens there"""
+    while True:
+        port = random.randrange(10000, 20000)
+        try:
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+            return port
+        except OSError:
+            continue
+
+
 def wait_for(what, seconds=PATIENCE, every=0.02):
     """the first true result of what(); AssertionError after so long"""
     end = time.monotonic() + seconds

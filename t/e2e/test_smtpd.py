@@ -29,7 +29,7 @@ SERVICES = {
 def suite():
     s = pombal.Instance(start=False, main="message_size_limit = 100000\nline_length_limit = 2048\n")
     for name, options in SERVICES.items():
-        PORTS[name] = pombal.free_port()
+        PORTS[name] = pombal.listen_port()
         s.add_master("127.0.0.1:%d inet n - n - - smtpd\n" % PORTS[name] +
                      "".join("    -o { %s = %s }\n" % tuple(o.split("=", 1)) for o in options))
     s.start()

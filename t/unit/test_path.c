@@ -41,7 +41,7 @@ TEST(what_is_not_a_path_is_refused)
         "",        "<>",      "<a@b",        "a@b>",      "a@b",          "<a b@c>",
         "<a@b>x",  "<a@>",    "<@b:>",       "<\"a@b>",   "<a@[1.2.3.4>", "<(c)a@b>",
         "<a@b@c>", "<a,b@c>", "<jos\xe9@x>", "<a\x01@b>", "<\"a\rb\"@c>", "<a@b\n>",
-        "<<a@b>>", "<@a,@b>",
+        "<<a@b>>", "<@a,@b>", "<\"a@b\">",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct str args = strz(cases[i]);
