@@ -8,6 +8,7 @@ import pombal
 
 MASTER = """
 127.0.0.1:%(port)d inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 bounce unix - - n - 0 bounce

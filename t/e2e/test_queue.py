@@ -384,3 +384,56 @@ def test_a_damaged_file_is_put_aside():
         s.tool("postqueue", "-f")
         wait_for(lambda: s.queue_files("corrupt"))
         s.wait_log("%s: .*corrupt" % id)
+
+
+def test_a_requeued_message_goes_through_cleanup_again():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l") as agent:
+        id = s.send(["a@far.test", "b@far.test"], mail=["ENVID=QQ1"], rcpt=["NOTIFY=NEVER"])
+        wait_for(lambda: s.queue_files("deferred"))
+        agent.policy = lambda d: "d" * len(d.to)
+        out = s.tool("postsuper", "-r", id).stderr
+        assert out.endswith("postsuper: %s: requeued\npostsuper: Requeued: 1 message\n" % id)
+        s.tool("postkick", "public", "pickup", "W")
+        s.wait_queue_empty()
+        last = agent.seen[-1]
+        assert last.id != id and last.to == ["a@far.test", "b@far.test"] and last.sender == "sender@far.test"
+        assert last.attrs["envelope_id"] == "QQ1" and last.rcpts[0]["rcpt_notify"] == "1"
+        assert not glob.glob(s.queue + "/defer/*/*")
+
+
+def test_a_destination_with_a_rate_delay_gets_one_at_a_time():
+    times = []
+
+    def policy(d):
+        times.append(time.monotonic())
+        return "d"
+
+    with MiniSuite("fake_destination_rate_delay = 1s\n") as s, Agent(s, "fake", policy) as agent:
+        for _ in range(3):
+            s.send("a@far.test")
+        s.wait_log("removed", 3)
+        assert all(b - a > 0.9 for a, b in zip(times, times[1:])) and agent.most == 1
+
+
+def test_a_content_filter_gets_everything():
+    with MiniSuite("content_filter = fake:[127.0.0.1]:10025\n") as s, Agent(s, "fake", lambda d: "d" * len(d.to)) as agent:
+        s.send(["a@far.test", "b@queue.test"])
+        d = only(agent)[0]
+        assert d.nexthop == "[127.0.0.1]:10025" and d.to == ["a@far.test", "b@queue.test"]
+
+
+def test_quoted_addresses_are_quoted_in_logs_and_reports():
+    reports = []
+
+    def policy(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+            return "d"
+        return "b"
+
+    with MiniSuite() as s, Agent(s, "fake", policy):
+        id = s.send('"a b"@far.test', sender='"s t"@far.test')
+        s.wait_log('%s: from=<"s t"@far.test>' % id)
+        wait_for(lambda: reports)
+        assert reports[0]["To"] == '"s t"@far.test'
+        assert reports[0].get_payload(1).get_payload(1)["Final-Recipient"] == 'rfc822; "a b"@far.test'
