@@ -246,9 +246,7 @@ static void take_attr(struct cleanup *c, struct str record)
     if (str_eqz(name, "ret_flags") && num_parse_u32(value, 0, 3, &n))
         c->d.dsn_ret = n == 1 ? DSN_RET_FULL : n == 2 ? DSN_RET_HDRS : DSN_RET_NONE;
     else if (str_eqz(name, "trace_flags") && num_parse_u32(value, 0, 0xffff, &n))
-        /* Postfix: 1 is sendmail -bv, 2 is -v (DEL_REQ_FLAG_USR_VRFY is 1 << 8, RECORD 1 << 9) */
-        c->d.flags |=
-            ((n & 256) != 0 ? DELIVERY_TRACE_ONLY : 0) | ((n & 512) != 0 ? DELIVERY_REPORT : 0);
+        c->d.flags |= delivery_trace_flags(n);
     keep_attr(c, name, value);
     cleanup_put(c, REC_ATTR, record);
 }

@@ -25,6 +25,12 @@ static void put_user(struct buf *name, const char *recipient)
     buf_addc(name, '@');
 }
 
+static double first_window(const struct transport *t)
+{
+    return t->concurrency > 0 && t->initial > t->concurrency ? (double)t->concurrency
+                                                             : (double)t->initial;
+}
+
 struct dest *dest_of(struct transport *t, const char *nexthop, const char *recipient)
 {
     struct buf name = BUF(70000);
@@ -38,11 +44,7 @@ struct dest *dest_of(struct transport *t, const char *nexthop, const char *recip
         d = mem_new(sizeof *d);
         d->transport = t;
         d->nexthop = mem_dupz(nexthop);
-        d->window = (double)t->initial;
-        if (t->concurrency > 0 && d->window > (double)t->concurrency)
-            d->window = (double)t->concurrency;
-        if (t->dest_rate_delay_ms > 0)
-            d->window = 1;
+        d->window = first_window(t);
         list_init(&d->peers);
         hash_put(t->dests, buf_str(&name), d);
         d->name = buf_take(&name);
@@ -119,9 +121,7 @@ void dest_revive(struct dest *d)
     d->dead_text = d->dead_code = NULL;
     d->resting = d->remembered = false;
     d->success = d->failure = d->failed_cohorts = 0;
-    d->window = (double)d->transport->initial;
-    if (d->transport->dest_rate_delay_ms > 0)
-        d->window = 1;
+    d->window = first_window(d->transport);
     dest_update(d);
 }
 

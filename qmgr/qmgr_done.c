@@ -58,6 +58,20 @@ static void forget_warning(const struct message *m)
     qfile_close(&f);
 }
 
+/* Nor told twice what was asked with sendmail -v: the next attempts are nobody's wish. */
+static void forget_trace(struct message *m)
+{
+    struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_DELIVER, NULL);
+    struct str body;
+    enum rec type = REC_EOF;
+
+    while (f != NULL && (type = qfile_next(f, &body)) > 0 && type != REC_MESG && type != REC_END)
+        if (type == REC_ATTR && str_starts(body, STR("trace_flags=")))
+            qfile_kill(f, qfile_at(f), REC_ATTR, NULL);
+    qfile_close(&f);
+    m->d.flags = 0;
+}
+
 static void log_expired(const struct message *m)
 {
     struct buf sender = BUF(REC_MAX);
@@ -87,6 +101,8 @@ static void send_reports(struct message *m)
             forget_warning(m);
     }
     m->deferred |= kept;
+    if (m->deferred && m->traced && !kept && m->d.flags != 0)
+        forget_trace(m);
 }
 
 static void defer_file(const struct message *m)

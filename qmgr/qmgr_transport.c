@@ -75,6 +75,8 @@ static void read_parameters(struct transport *t)
     t->slot_discount =
         conf_int_of(n, "_delivery_slot_discount", conf.default_delivery_slot_discount);
     t->min_slots = conf_int_of(n, "_minimum_delivery_slots", conf.default_minimum_delivery_slots);
+    if (t->dest_rate_delay_ms > 0)
+        t->concurrency = 1;
     if (t->initial < 1)
         t->initial = 1;
     if (t->recipient_limit == 0 || t->recipient_limit > 100000)

@@ -19,6 +19,7 @@
  *   postdrop(1), sendmail(1), cleanup(8)
  */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "base/msg.h"
 #include "base/str.h"
@@ -39,6 +40,8 @@ struct drop {
     int64_t arrival;
     struct buf sender;
     bool remote; /* sendmail -G: headers are not ours to complete */
+    bool requeued; /* postsuper -r: a queue file of our own, with all that it knows */
+    struct buf pending; /* records in front of a recipient, until it is known to be needed */
     struct why why;
 };
 
@@ -58,6 +61,43 @@ static bool may_pass(struct str record)
         if (str_eqz(name, names[i]))
             return true;
     return false;
+}
+
+/* What cleanup makes anew for each file. */
+static bool is_own_attribute(struct str name)
+{
+    return str_eqz(name, "create_time") || str_eqz(name, "log_ident") || str_eqz(name, "log_as") ||
+           str_eqz(name, "log_text") || str_starts(name, STR("received_"));
+}
+
+static void pass_attribute(struct drop *d, struct str body)
+{
+    struct str name, value;
+
+    if (!qrec_parse_attr(body, &name, &value))
+        return;
+    if (str_eqz(name, "rewrite_context"))
+        d->remote = str_eqz(value, "remote");
+    else if (str_eqz(name, "dsn_orig_rcpt") || str_eqz(name, "notify_flags"))
+        qrec_put(&d->pending, REC_ATTR, body);
+    else if (may_pass(body) || (d->requeued && !is_own_attribute(name)))
+        submit_put(d->submit, REC_ATTR, body);
+}
+
+/* What of a queue file is left to do, and nothing that cleanup will say itself. */
+static bool pass_requeued(struct drop *d, enum rec type, struct str body)
+{
+    static const char left_out[] = {REC_KILL, REC_WARN, REC_FILT, REC_FLGS, REC_CTIME, 0};
+
+    if (type == REC_ORCP)
+        qrec_put(&d->pending, type, body);
+    else if (type == REC_DONE || type == REC_DRCP)
+        buf_clear(&d->pending);
+    else if (type == REC_RDIR)
+        submit_put(d->submit, type, body);
+    else
+        return type > 0 && type < 128 && strchr(left_out, type) != NULL;
+    return true;
 }
 
 static int damaged(struct drop *d, const char *what)
@@ -96,28 +136,29 @@ static void put_log_line(struct drop *d)
 
 static int pass_envelope(struct drop *d, enum rec type, struct str body, enum part *part)
 {
-    struct str name, value;
-
     switch (type) {
     case REC_TIME:
     case REC_SIZE:
         break;
     case REC_ATTR:
-        if (qrec_parse_attr(body, &name, &value) && str_eqz(name, "rewrite_context"))
-            d->remote = str_eqz(value, "remote");
-        else if (may_pass(body))
-            submit_put(d->submit, type, body);
+        pass_attribute(d, body);
         break;
     case REC_FROM:
         buf_set(&d->sender, body);
         submit_put(d->submit, type, body);
         break;
-    case REC_FULL:
     case REC_RCPT:
+        submit_raw(d->submit, buf_str(&d->pending));
+        buf_clear(&d->pending);
+        submit_put(d->submit, type, body);
+        break;
+    case REC_FULL:
     case REC_VERP:
         submit_put(d->submit, type, body);
         break;
     case REC_MESG:
+        if (*conf.content_filter != 0)
+            submit_put(d->submit, REC_FILT, strz(conf.content_filter));
         submit_putf(d->submit, REC_ATTR, "rewrite_context=%s", d->remote ? "remote" : "local");
         put_trace(d);
         put_log_line(d);
@@ -125,7 +166,8 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
         *part = CONTENT;
         break;
     default:
-        return damaged(d, "unexpected record in the envelope");
+        if (!d->requeued || !pass_requeued(d, type, body))
+            return damaged(d, "unexpected record in the envelope");
     }
     return 0;
 }
@@ -198,7 +240,7 @@ static void settle(struct drop *d, int result)
 
 static void take(const char *name)
 {
-    struct drop d = {.name = name, .sender = BUF(4096), .why = WHY};
+    struct drop d = {.name = name, .sender = BUF(4096), .pending = BUF(REC_MAX), .why = WHY};
 
     d.file = qfile_open(Q_MAILDROP, name, QFILE_READ, &d.why);
     if (d.file == NULL) {
@@ -207,11 +249,13 @@ static void take(const char *name)
         const struct stat *st = qfile_stat(d.file);
         d.uid = st->st_uid;
         d.arrival = st->st_mtime;
+        d.requeued = d.uid == geteuid();
         int result = submit(&d);
         qfile_close(&d.file);
         settle(&d, result);
     }
     buf_free(&d.sender);
+    buf_free(&d.pending);
     why_free(&d.why);
 }
 

@@ -153,8 +153,9 @@ static void put_envelope(struct transfer *t)
     qrec_putf(&t->records, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
     attr(t, "rewrite_context", smtpd_is_local(t->s) ? "local" : "remote");
     put_trace(t);
-    if (m->filter != NULL)
-        qrec_put(&t->records, REC_FILT, strz(m->filter));
+    const char *filter = m->filter != NULL ? m->filter : conf.content_filter;
+    if (*filter != 0)
+        qrec_put(&t->records, REC_FILT, strz(filter));
     if (m->redirect != NULL)
         qrec_put(&t->records, REC_RDIR, strz(m->redirect));
     VEC_EACH (&m->prepend, line)

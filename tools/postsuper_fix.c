@@ -38,7 +38,12 @@ static bool rename_new(const char *from, const char *to)
 {
     if (link(from, to) < 0)
         return false;
-    return unlink(from) == 0;
+    if (unlink(from) == 0)
+        return true;
+    int saved = errno;
+    unlink(to);
+    errno = saved;
+    return false;
 }
 
 static bool move_to(const char *path, enum queue q, const char *id)

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "mail/addr_list.h"
 #include "mail/header.h"
+#include "queue/delivery.h"
 
 #include "sendmail.h"
 
@@ -78,7 +79,7 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
 
     put_attr(d, "rewrite_context", m->gateway ? "remote" : "local");
     if (m->verify || m->verbose > 0) /* Postfix's numbers: see cleanup_envelope.c */
-        put_number(d, "trace_flags", m->verify ? 256 : 512);
+        put_number(d, "trace_flags", m->verify ? TRACE_USER_VERIFY : TRACE_RECORD);
     if (m->encoding != NULL)
         put_attr(d, "encoding", m->encoding);
     if (m->ret != DSN_RET_NONE)

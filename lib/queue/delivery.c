@@ -64,6 +64,17 @@ static const char *const numbers[] = {
     [N_WARN_AT] = "warn_record",
 };
 
+unsigned delivery_trace_flags(int64_t trace_flags)
+{
+    unsigned flags = 0;
+
+    if (trace_flags & (TRACE_MTA_VERIFY | TRACE_USER_VERIFY))
+        flags |= DELIVERY_TRACE_ONLY;
+    if (trace_flags & TRACE_RECORD)
+        flags |= DELIVERY_REPORT;
+    return flags;
+}
+
 static const char **text_of(struct delivery *d, size_t i)
 {
     return (const char **)(void *)((char *)d + texts[i].at);

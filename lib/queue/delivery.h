@@ -20,6 +20,8 @@ struct rcpt {
 /* sendmail -bv: do everything but deliver, and -v: report what happened. trace_flags= of the queue
  * file has Postfix's numbers; these bits are ours. */
 enum delivery_flag { DELIVERY_TRACE_ONLY = 1, DELIVERY_REPORT = 2 };
+enum trace_flag { TRACE_MTA_VERIFY = 1 << 8, TRACE_USER_VERIFY = 1 << 9, TRACE_RECORD = 1 << 10 };
+unsigned delivery_trace_flags(int64_t trace_flags); /* bits of the latter as bits of the former */
 
 /* One message, one transport, one next hop, some recipients. Strings live in the arena and are
  * never null. */

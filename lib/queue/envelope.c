@@ -5,9 +5,6 @@
 #include "base/str.h"
 #include "queue/delivery.h"
 
-/* Postfix's bits of trace_flags= : sendmail -bv (for the user, or for the suite), and -v. */
-enum { TRACE_MTA_VERIFY = 1 << 8, TRACE_USER_VERIFY = 1 << 9, TRACE_RECORD = 1 << 10 };
-
 /* Later ones win: log_client_name= is what came with XFORWARD, client_name= who connected. */
 static const struct {
     const char *name;
@@ -51,12 +48,8 @@ static void take_flags(struct delivery *d, struct str value)
 {
     int64_t n;
 
-    if (!num_parse(value, 0, INT32_MAX, &n))
-        return;
-    if (n & (TRACE_MTA_VERIFY | TRACE_USER_VERIFY))
-        d->flags |= DELIVERY_TRACE_ONLY;
-    if (n & TRACE_RECORD)
-        d->flags |= DELIVERY_REPORT;
+    if (num_parse(value, 0, INT32_MAX, &n))
+        d->flags |= delivery_trace_flags(n);
 }
 
 static void take_notify(struct reader *r, struct str value)

@@ -360,9 +360,11 @@ def test_misplaced_files_are_put_right():
         id = s.send("a@far.test")
         path = wait_for(lambda: s.queue_files("deferred"))[0]
         s.stop()
+        path_of_log = "%s/defer/%s/%s" % (s.queue, id[0], id)
         os.rename(path, s.queue + "/deferred/ABCDE12345")
-        os.rename("%s/defer/%s/%s" % (s.queue, id[0], id), s.queue + "/defer/A/ABCDE12345") if os.path.isdir(
-            s.queue + "/defer/A") else os.renames("%s/defer/%s/%s" % (s.queue, id[0], id), s.queue + "/defer/A/ABCDE12345")
+        os.makedirs(s.queue + "/defer/A", exist_ok=True)
+        os.chown(s.queue + "/defer/A", os.stat(path_of_log).st_uid, -1)
+        os.rename(path_of_log, s.queue + "/defer/A/ABCDE12345")
         open(s.queue + "/incoming/1.2", "w").close()
         os.utime(s.queue + "/incoming/1.2", (0, 0))
         s.tool("postsuper")
@@ -387,7 +389,7 @@ def test_a_damaged_file_is_put_aside():
 
 
 def test_a_requeued_message_goes_through_cleanup_again():
-    with MiniSuite() as s, Agent(s, "fake", lambda d: "l") as agent:
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l" * len(d.to)) as agent:
         id = s.send(["a@far.test", "b@far.test"], mail=["ENVID=QQ1"], rcpt=["NOTIFY=NEVER"])
         wait_for(lambda: s.queue_files("deferred"))
         agent.policy = lambda d: "d" * len(d.to)
