@@ -143,6 +143,7 @@ static bool take_names(struct state *s, struct str names)
         return false;
     s->names = mem_resize(NULL, names.n + 1);
     memcpy(s->names, names.p, names.n);
+    s->names[names.n] = '\0';
     s->names_n = s->names_room = names.n;
     for (size_t i = 0; i < s->n; i++) {
         const char *name = s->names + s->slots[i].name;

@@ -314,7 +314,8 @@ static int look(struct scan *sc, bool cur_too, bool *whole, struct why *why)
     *whole = true;
     match(sc, before);
     /* The second look is the newer one; what it shows again is not to be taken twice. */
-    memmove(sc->found.at, sc->found.at + before, (sc->found.n - before) * sizeof *sc->found.at);
+    if (before > 0)
+        memmove(sc->found.at, sc->found.at + before, (sc->found.n - before) * sizeof *sc->found.at);
     sc->found.n -= before;
     return 0;
 }

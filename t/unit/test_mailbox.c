@@ -194,6 +194,22 @@ TASK_TEST(what_others_do_to_the_files_is_merged)
     store_close(&s);
 }
 
+TASK_TEST(files_that_all_vanish_are_expunged)
+{
+    struct store *s = open_store();
+
+    deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(file_remove_all(path_of("new")), 0);
+    assert_int_equal(file_remove_all(path_of("cur")), 0);
+    assert_int_equal(file_remove_all(path_of("tmp")), 0);
+    assert_string_equal(pull_all(b, true), "-1");
+    assert_int_equal(deliver(s, "INBOX", hello), 2);
+    assert_string_equal(pull_all(b, true), "+1");
+    mailbox_close(&b);
+    store_close(&s);
+}
+
 TASK_TEST(a_renamed_file_is_found_again)
 {
     struct store *s = open_store();
@@ -322,5 +338,6 @@ RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_wit
           TS(crlf_is_stored_as_lf_and_counted), TS(an_aborted_delivery_leaves_nothing),
           TS(views_pull_each_for_itself), TS(another_process_is_followed),
           TS(flags_and_numbers_survive_reopening), TS(what_others_do_to_the_files_is_merged),
-          TS(a_renamed_file_is_found_again), TS(copies_are_links_and_moves_leave_nothing),
-          TS(a_folder_has_at_most_64_keywords), TS(one_session_at_a_time_if_asked_for))
+          TS(a_renamed_file_is_found_again), TS(files_that_all_vanish_are_expunged),
+          TS(copies_are_links_and_moves_leave_nothing), TS(a_folder_has_at_most_64_keywords),
+          TS(one_session_at_a_time_if_asked_for))
