@@ -1,5 +1,8 @@
 #include "base/mem.h"
 
+#include <malloc.h>
+
+#include "base/clock.h"
 #include "base/msg.h"
 
 static void *check(void *p, size_t size)
@@ -36,4 +39,15 @@ char *mem_dup(const char *p, size_t n)
 char *mem_dupz(const char *s)
 {
     return mem_dup(s, strlen(s));
+}
+
+void mem_trim(void)
+{
+    static int64_t next; /* when it may be done again */
+    int64_t now = clock_ms();
+
+    if (now < next)
+        return;
+    next = now + 100;
+    malloc_trim(0);
 }

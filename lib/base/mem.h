@@ -11,4 +11,7 @@ void *mem_resize(void *p, size_t size); /* as realloc; new bytes are not zeroed 
 char *mem_dup(const char *p, size_t n); /* a copy with a zero byte behind it */
 char *mem_dupz(const char *s);
 
+/* Gives free pages back to the system, at most ten times a second: for a process that goes idle. */
+void mem_trim(void);
+
 #endif

@@ -265,6 +265,7 @@ void task_trim(void)
 {
     if (loop.self != NULL)
         stack_trim(&loop.self->stack);
+    mem_trim();
 }
 
 void task_forked(void)

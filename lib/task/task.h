@@ -80,8 +80,8 @@ void task_yield(void); /* (waits) after long computing: others first */
 int task_fsync(int fd);
 int task_fdatasync(int fd);
 
-/* Give the unused part of the running task's stack back to the system. The stream does it for
- * sessions that have been idle for a second. */
+/* Give the unused part of the running task's stack, and free heap, back to the system. The stream
+ * does it for sessions that have been idle for a second. */
 void task_trim(void);
 
 /* Runs until the last task has ended. Ignores SIGPIPE from then on. */
