@@ -380,22 +380,30 @@ void stream_unread(struct stream *s, struct str bytes)
     s->in_room = room;
 }
 
-enum wait stream_wait(struct stream *s, int64_t deadline)
+/* As wait_input, but the caller may be woken. */
+static enum wait wait_either(struct stream *s, int64_t deadline)
 {
     int64_t soon = task_now() + IDLE_MS;
+    short events = waits_for(s, POLLIN);
+    enum wait w;
 
+    if (deadline != 0 && deadline <= soon)
+        return task_wait_again_either(s->fd.fd, events, deadline);
+    w = task_wait_again_either(s->fd.fd, events, soon);
+    if (w != WAIT_TIMEOUT)
+        return w;
+    drop_buffers(s);
+    task_trim();
+    return task_wait_again_either(s->fd.fd, events, deadline);
+}
+
+enum wait stream_wait(struct stream *s, int64_t deadline)
+{
     stream_flush(s);
-    for (;;) {
-        bool first = deadline == 0 || deadline > soon;
-        if (s->in_at != s->in_end || s->state != STREAM_OK || try_fill(s) != 0)
+    for (bool look = !s->drained || s->layers.n > 0;; look = true) {
+        if (s->in_at != s->in_end || s->state != STREAM_OK || (look && try_fill(s) != 0))
             return WAIT_READY;
-        short events = waits_for(s, POLLIN);
-        enum wait w = task_wait_either(s->fd.fd, events, first ? soon : deadline);
-        if (w == WAIT_TIMEOUT && first) {
-            drop_buffers(s);
-            task_trim();
-            w = task_wait_either(s->fd.fd, events, deadline);
-        }
+        enum wait w = wait_either(s, deadline);
         if (w != WAIT_READY)
             return w;
     }
@@ -604,8 +612,6 @@ void stream_put_fd(struct stream *s, int fd)
 void stream_allow_fds(struct stream *s)
 {
     s->fd.takes_fds = true;
-    s->fd.short_reads_drain = false;
-    s->drained = false;
 }
 
 int stream_take_fd(struct stream *s)

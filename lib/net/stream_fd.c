@@ -54,6 +54,8 @@ static ssize_t recv_with_fds(struct stream_fd *f, void *p, size_t n)
                        .msg_controllen = sizeof control};
     ssize_t got = recvmsg(f->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+    /* Linux ends a read behind a descriptor, also when more bytes are there. */
+    f->short_reads_drain = m.msg_controllen == 0;
     if (got >= 0)
         keep_fds(f, &m);
     return got;

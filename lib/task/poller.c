@@ -101,6 +101,13 @@ static bool was_ready(struct slot *s, short events)
     return ready;
 }
 
+/* Who only looked has read nothing yet: the next task_wait_again must not wait for a new edge. */
+static void keep_edge(struct slot *s, short events)
+{
+    s->in = s->in || (events & POLLIN);
+    s->out = s->out || (events & POLLOUT);
+}
+
 static void set_waiter(struct task **who, struct task *t, int fd)
 {
     if (*who != NULL)
@@ -141,8 +148,10 @@ static enum wait wait_for(int fd, short events, int64_t deadline, bool wakeable,
         return WAIT_READY;
     if (was_ready(s, events) && drained)
         return WAIT_READY;
-    if (!drained && poll(&look, 1, 0) > 0)
+    if (!drained && poll(&look, 1, 0) > 0) {
+        keep_edge(s, events);
         return WAIT_READY;
+    }
     if (deadline != 0 && deadline <= loop.now)
         return WAIT_TIMEOUT;
     if (events & POLLIN)
@@ -155,6 +164,8 @@ static enum wait wait_for(int fd, short events, int64_t deadline, bool wakeable,
         s->reader = NULL;
     if (s->writer == t)
         s->writer = NULL;
+    if (!drained && w == WAIT_READY)
+        keep_edge(s, events);
     return w;
 }
 
@@ -171,6 +182,11 @@ enum wait task_wait_either(int fd, short poll_events, int64_t deadline)
 enum wait task_wait_again(int fd, short poll_events, int64_t deadline)
 {
     return wait_for(fd, poll_events, deadline, false, true);
+}
+
+enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline)
+{
+    return wait_for(fd, poll_events, deadline, true, true);
 }
 
 static void forget_fd(int fd)

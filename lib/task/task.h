@@ -66,6 +66,7 @@ enum wait task_wait_either(int fd, short poll_events, int64_t deadline);
 /* (waits) As task_wait_fd, one system call cheaper, when the last read or write said EAGAIN or, on
  * a stream socket, moved fewer bytes than asked for: the loop is edge-triggered. */
 enum wait task_wait_again(int fd, short poll_events, int64_t deadline);
+enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline); /* or task_wake */
 void task_close(int fd); /* close(2) and forget; -1 is ignored; keeps errno */
 
 enum wait task_sleep(int64_t until); /* (waits) WAIT_TIMEOUT when it has passed */

@@ -211,6 +211,28 @@ TEST(closed_descriptors_are_forgotten)
     run(reuse_number, NULL);
 }
 
+static void look_then_again(void *arg)
+{
+    struct pair p;
+    char c;
+
+    (void)arg;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p.fd), 0);
+    for (int i = 0; i < 3; i++) { /* registered before or not, ready before the wait or not */
+        assert_int_equal(send(p.fd[1], "x", 1, 0), 1);
+        assert_int_equal(task_wait_fd(p.fd[0], POLLIN, task_now() + 1000), WAIT_READY);
+        assert_int_equal(task_wait_again(p.fd[0], POLLIN, task_now() + 1000), WAIT_READY);
+        assert_int_equal(recv(p.fd[0], &c, 1, 0), 1);
+    }
+    task_close(p.fd[0]);
+    task_close(p.fd[1]);
+}
+
+TEST(looking_does_not_take_the_edge_from_who_reads)
+{
+    run(look_then_again, NULL);
+}
+
 static void half_close(void *arg)
 {
     struct pair p;
@@ -509,9 +531,10 @@ TEST(waits_outside_of_a_task_block_the_process)
 RUN_TESTS(T(tasks_take_turns), T(sleepers_wake_in_order_of_time), T(readers_wake_when_bytes_come),
           T(wait_fd_is_level_triggered_and_has_a_deadline),
           T(wait_either_ends_by_wake_and_by_cancel), T(wake_before_park_counts_once),
-          T(closed_descriptors_are_forgotten), T(end_of_input_is_not_missed_after_a_short_read),
-          T(writers_wake_when_there_is_room), T(syncs_park_the_task_and_complete),
-          T(sync_of_a_cancelled_task_completes), T(signals_come_as_callbacks),
-          T(turns_are_counted_and_timed), T(forked_task_has_a_loop_of_its_own),
-          T(stack_overflow_hits_the_guard_page), T(watch_calls_back_until_it_is_ended),
-          T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again))
+          T(closed_descriptors_are_forgotten), T(looking_does_not_take_the_edge_from_who_reads),
+          T(end_of_input_is_not_missed_after_a_short_read), T(writers_wake_when_there_is_room),
+          T(syncs_park_the_task_and_complete), T(sync_of_a_cancelled_task_completes),
+          T(signals_come_as_callbacks), T(turns_are_counted_and_timed),
+          T(forked_task_has_a_loop_of_its_own), T(stack_overflow_hits_the_guard_page),
+          T(watch_calls_back_until_it_is_ended), T(waits_outside_of_a_task_block_the_process),
+          T(many_tasks_use_stacks_again))
