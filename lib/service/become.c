@@ -11,9 +11,21 @@
 #include "service/jail.h"
 #include "task/task.h"
 
+/* What the process is does not change, except in become_forever: asked once. */
+static struct {
+    bool known, root;
+    bool works; /* the kernel has let us act as somebody else before */
+    gid_t gid;
+} process;
+
 static bool runs_as_root(void)
 {
-    return geteuid() == 0;
+    if (!process.known) {
+        process.known = true;
+        process.root = geteuid() == 0;
+        process.gid = getegid();
+    }
+    return process.root;
 }
 
 static int refuse_root(uid_t uid, gid_t gid, struct why *why)
@@ -32,8 +44,8 @@ static void use_ids(uint64_t word)
 {
     bool own = word == 0;
 
-    setfsgid(own ? getegid() : (gid_t)(word & UINT32_MAX));
-    setfsuid(own ? geteuid() : (uid_t)(word >> 32));
+    setfsgid(own ? process.gid : (gid_t)(word & UINT32_MAX));
+    setfsuid(own ? 0 : (uid_t)(word >> 32));
 }
 
 int become_begin(uid_t uid, gid_t gid, struct why *why)
@@ -44,8 +56,11 @@ int become_begin(uid_t uid, gid_t gid, struct why *why)
         return -1;
     task_on_word(use_ids);
     task_set_word((uint64_t)uid << 32 | gid);
-    /* The calls return the former value, never an error: asking with an invalid one tells. */
-    if ((gid_t)setfsgid((gid_t)-1) == gid && (uid_t)setfsuid((uid_t)-1) == uid)
+    /* The calls return the former value, never an error: asking with an invalid one tells. What
+     * they need, CAP_SETUID, a process has or has not. */
+    if (!process.works)
+        process.works = (gid_t)setfsgid((gid_t)-1) == gid && (uid_t)setfsuid((uid_t)-1) == uid;
+    if (process.works)
         return 0;
     become_end();
     return why_set(why, "4.3.0", "cannot act with uid %u gid %u", uid, gid);
@@ -78,6 +93,7 @@ int become_forever(uid_t uid, gid_t gid, const char *const *dirs, size_t ndirs, 
     if (runs_as_root()) {
         if (refuse_root(uid, gid, why) < 0)
             return -1;
+        process.known = process.works = false;
         if (change_ids(uid, gid) < 0)
             return why_errno(why, "4.3.0", "become uid %u gid %u", uid, gid);
         if (drop_capabilities() < 0)

@@ -105,7 +105,6 @@ static void run(struct task *t)
     loop.self = t;
     use_word(t->word);
     stack_switch(&loop.own, &t->stack, false);
-    use_word(0);
     if (loop.ended != NULL) {
         stack_drop(&loop.ended->stack);
         free(loop.ended);

@@ -48,8 +48,8 @@ int64_t task_now(void); /* monotonic, taken once a turn */
 /*
  * A word that belongs to the running task, 0 at first. A process that sets task_on_word has its
  * function called with the word of each task that begins to run, when it differs from the one
- * before, and with 0 when the loop itself goes on: for what is the thread's but must follow the
- * task (service/become.h).
+ * before: for what is the thread's but must follow the task (service/become.h). Callbacks of the
+ * loop run with the word of any task.
  */
 void task_set_word(uint64_t word); /* calls the function at once if it changes */
 void task_on_word(void (*fn)(uint64_t word));
