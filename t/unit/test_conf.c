@@ -84,7 +84,8 @@ TEST(errors_name_file_line_parameter_and_bound)
         {"a = 1\nsmtpd_timeout = 5x\n", "/main.cf, line 2: smtpd_timeout = 5x: \"5x\" is not a "
                                         "time: a number and one of s m h d w"},
         {"smtpd_timeout = 0\n", "/main.cf, line 1: smtpd_timeout = 0: less than the minimum 1"},
-        {"qmgr_fudge_factor=101", "qmgr_fudge_factor = 101: more than the maximum 100"},
+        {"delay_logging_resolution_limit=7",
+         "delay_logging_resolution_limit = 7: more than the maximum 6"},
         {"smtpd_helo_required = maybe", "\"maybe\" is neither yes nor no"},
         {"myhostname =", "myhostname = : must not be empty"},
         {"x\n",
