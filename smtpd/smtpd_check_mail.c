@@ -219,7 +219,7 @@ static enum verdict unknown_domain(struct check *k, const struct domain_check *d
         check_defer_if_permit(
             k, 450, d->not_found,
             arena_printf(mem, "<%s>: %s rejected: Domain not found", d->address, d->class));
-    } else if (status != DNS_OK && strcmp(why.code, "5.1.10") == 0) { /* RFC 7505 */
+    } else if (status != DNS_OK && strncmp(why.code, "5.1.", 4) == 0) { /* RFC 7505 */
         v = deny(k, d->null_mx_code, d->null_mx, d->address, d->class,
                  arena_printf(mem, "Domain %.*s does not accept mail (nullMX)", (int)domain.n,
                               domain.p));

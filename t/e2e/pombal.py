@@ -36,10 +36,16 @@ def free_port():
         return s.getsockname()[1]
 
 
+GIVEN = set()
+
+
 def listen_port():
-    """a free port that no outgoing connection takes before somebody listens there"""
+    """a free port that no outgoing connection takes before somebody listens there; never the same twice"""
     while True:
         port = random.randrange(10000, 20000)
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
         try:
             with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
