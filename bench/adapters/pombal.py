@@ -70,6 +70,7 @@ auth_passdb = passwd-file:{self.etc}/passwd
 auth_mechanisms = plain login
 mail_location = maildir:{r}/mail/%n
 first_valid_uid = 1000
+mail_max_userip_connections = 0
 {one}
 """)
         self.write("etc/master.cf", self.services())
