@@ -25,8 +25,6 @@
 #include "auth/auth_client.h"
 #include "base/arena.h"
 #include "base/hash.h"
-#include "base/list.h"
-#include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -46,8 +44,9 @@ static const char *const programs[PROGRAMS] = {"imap", "pop3"};
 /* A user's session process, as long as it takes connections. */
 struct session {
     char *key; /* service, blank, user */
+    struct user user; /* its texts in mem */
+    struct arena *mem;
     int fd; /* to the process */
-    struct attrs user; /* as it was told to the process */
 };
 
 static struct {
@@ -56,82 +55,90 @@ static struct {
     struct hash *sessions; /* by key */
 } state;
 
-static void forget(struct session *s)
+/* The channel to the program of a service; null: there is none. */
+static struct channel *forker_of(const char *service)
 {
-    task_watch(s->fd, 0, NULL, NULL);
-    task_close(s->fd);
-    if (hash_find(state.sessions, strz(s->key)) == s)
-        hash_drop(state.sessions, strz(s->key));
-    free(s->key);
-    attrs_free(&s->user);
-    free(s);
+    for (size_t i = 0; i < PROGRAMS; i++)
+        if (strcmp(programs[i], service) == 0)
+            return state.forkers[i];
+    return NULL;
 }
 
-static int begin(const char *key, const struct handover *h, const struct user *u, int client,
-                 struct why *why);
+static int pass_on(const struct handover *h, const struct user *u, int client, struct why *why);
 
-/* The process gives a connection back. Who the user is we know ourselves: it is not asked. */
-static void serve_again(struct session *s, struct attrs *ask)
+static void free_session(struct session *s)
 {
-    struct arena *mem = arena_new(NULL);
-    struct why why = WHY;
-    struct handover h;
-    struct user u;
-    int client = attrs_take_fd(ask);
+    struct arena *mem = s->mem; /* s is in it */
 
-    if (client < 0 || strcmp(attrs_get(ask, A_REQUEST), REQUEST_AGAIN) != 0 ||
-        !handover_get(ask, &h, mem) || !handover_get_user(&s->user, &u, mem)) {
-        msg_warn("request of a session process is malformed or not allowed");
-        forget(s);
-    } else {
-        char *key = arena_strz(mem, strz(s->key));
-        forget(s);
-        if (begin(key, &h, &u, client, &why) < 0)
-            msg_warn("%s: %s", key, why_text(&why));
-    }
-    task_close(client);
-    why_free(&why);
+    task_close(s->fd);
     arena_free(&mem);
 }
 
-static void hear_session(void *arg)
+/* It gets no more connections; what it has to say is still to be read. */
+static void take_out(struct session *s)
 {
-    enum { PATIENCE_MS = 1000 };
-    struct session *s = arg;
-    struct attrs ask = ATTRS(HANDOVER_MAX);
-    struct stream *from = attrs_stream(dup(s->fd));
-
-    stream_set_deadline(from, task_now() + PATIENCE_MS);
-    if (attrs_recv(from, &ask, NULL) == 0)
-        serve_again(s, &ask);
-    else
-        forget(s);
-    stream_abort(&from);
-    attrs_free(&ask);
+    task_watch(s->fd, 0, NULL, NULL);
+    hash_drop(state.sessions, strz(s->key));
 }
 
-/* The process takes no more connections: the end of its side; or it gives one back. */
+/* A connection that the process could not serve goes to another process of the same user. */
+static void take_back(struct session *s, struct attrs *tell, struct arena *mem)
+{
+    struct handover h;
+    struct why why = WHY;
+    int client = attrs_take_fd(tell);
+
+    if (client < 0 || strcmp(attrs_get(tell, A_REQUEST), REQUEST_AGAIN) != 0 ||
+        !handover_get(tell, &h, mem) || forker_of(h.service) == NULL)
+        msg_warn("request \"%s\" of a session process is malformed or not allowed",
+                 attrs_opt(tell, A_REQUEST, ""));
+    else if (pass_on(&h, &s->user, client, &why) < 0)
+        msg_warn("%s: %s", s->key, why_text(&why));
+    task_close(client);
+    why_free(&why);
+}
+
+static void hear_out(void *arg)
+{
+    enum { PATIENCE_MS = 5000 };
+    struct session *s = arg;
+    struct attrs tell = ATTRS(HANDOVER_MAX);
+    struct stream *process = attrs_stream(s->fd);
+
+    s->fd = -1; /* the stream's */
+    stream_set_deadline(process, task_now() + PATIENCE_MS);
+    while (attrs_recv(process, &tell, NULL) == 0)
+        take_back(s, &tell, s->mem);
+    attrs_free(&tell);
+    stream_abort(&process);
+    free_session(s);
+}
+
+/* The process takes no more connections, or has ended. */
 static void session_speaks(void *arg, int fd, short events)
 {
+    (void)fd;
     (void)events;
-    struct session *s = arg;
-
-    task_watch(fd, 0, NULL, NULL);
-    hash_drop(state.sessions, strz(s->key)); /* no more for this one */
-    task_start("session", hear_session, s);
+    take_out(arg);
+    task_start("session", hear_out, arg);
 }
 
-static struct session *new_session(const char *key, const struct user *u, int fd)
+static void new_session(const char *key, const struct user *u, int fd)
 {
-    struct session *s = mem_new(sizeof *s);
+    struct arena *mem = arena_new(NULL);
+    struct session *s = arena_alloc(mem, sizeof *s);
 
-    s->key = mem_dupz(key);
+    s->mem = mem;
+    s->key = arena_strz(mem, strz(key));
+    s->user = (struct user){.name = arena_strz(mem, strz(u->name)),
+                            .uid = u->uid,
+                            .gid = u->gid,
+                            .home = arena_strz(mem, strz(u->home)),
+                            .mail = arena_strz(mem, strz(u->mail)),
+                            .quota_rule = arena_strz(mem, strz(u->quota_rule))};
     s->fd = fd;
-    s->user = ATTRS(HANDOVER_MAX);
-    handover_put_user(&s->user, u);
     hash_put(state.sessions, strz(key), s);
     task_watch(fd, POLLIN, session_speaks, s);
-    return s;
 }
 
 /* To a process that is there. */
@@ -146,14 +153,6 @@ static int join(struct session *s, const struct handover *h, int client, struct 
     attrs_take_fd(&ask); /* the caller's */
     attrs_free(&ask);
     return result;
-}
-
-static struct channel *forker_of(const char *service)
-{
-    for (size_t i = 0; i < PROGRAMS; i++)
-        if (strcmp(programs[i], service) == 0)
-            return state.forkers[i];
-    msg_panic("no program for service %s", service);
 }
 
 /*
@@ -191,8 +190,10 @@ static int pass_on(const struct handover *h, const struct user *u, int client, s
     struct session *s = hash_find(state.sessions, buf_str(&key));
     if (s != NULL) {
         result = join(s, h, client, why);
-        if (result < 0)
-            forget(s); /* it is stuck or has gone: the next login gets another one */
+        if (result < 0) { /* it is stuck or has gone: the next login gets another one */
+            take_out(s);
+            free_session(s);
+        }
     } else {
         result = begin(key.p, h, u, client, why);
     }
@@ -223,7 +224,7 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     struct user u;
 
     if (client < 0 || strcmp(attrs_get(ask, A_REQUEST), REQUEST_OPEN) != 0 ||
-        !handover_get(ask, &h, mem)) {
+        !handover_get(ask, &h, mem) || forker_of(h.service) == NULL) {
         msg_warn("request \"%s\" of a front is malformed or not allowed",
                  attrs_opt(ask, A_REQUEST, ""));
         why_set(&why, "4.3.0", "malformed request");
@@ -260,7 +261,8 @@ static void drain(void)
     for (size_t i = 0; i < PROGRAMS; i++)
         channel_close_idle(state.forkers[i]);
     while (hash_next(state.sessions, &cursor, &key, &value)) {
-        forget(value);
+        take_out(value);
+        free_session(value);
         cursor = 0;
     }
 }

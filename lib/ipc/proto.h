@@ -82,13 +82,13 @@
  * mailbox to a user's session process, on that socket pair; nothing is answered:
  *   ask     request=join, the attributes of struct handover, and the client's descriptor
  * The process says once that it will take no more by shutting its sending side down; it still
- * serves what it finds until mailbox has closed the pair.
+ * serves what it finds until mailbox has closed the pair. Before that it may send a connection back
+ * that it cannot serve, because the user's mail directory is another one than it is confined to:
+ *   tell    request=again, the attributes of struct handover, and the client's descriptor
  */
 #define REQUEST_OPEN  "open"
 #define REQUEST_SERVE "serve"
 #define REQUEST_JOIN  "join"
-/* session to broker: it cannot serve this one, since the user's directory was replaced; a new
- * process shall. The handover and the client's descriptor, as they came. */
 #define REQUEST_AGAIN "again"
 
 #define A_TOKEN          "token"

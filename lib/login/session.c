@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -51,7 +52,11 @@ static struct {
     int nconnections;
     struct task *control; /* reads what the broker sends, and is woken when a connection ends */
     bool stopping; /* the sessions say good-bye */
-    int dir; /* the user's mail directory, to which we are confined */
+    bool leaving; /* the broker was told: no more connections */
+    int64_t idle_since; /* no connection from then on */
+    int64_t leave_at; /* give up waiting for the broker's end of the pair */
+    int64_t trim_at, trim_step; /* memory is given back then; 0: not again */
+    struct stat dir; /* the mail directory that we are confined to */
     bool unusable; /* start has failed */
     struct why why; /* the reason */
 } state;
@@ -102,9 +107,33 @@ static void serve_connection(void *arg)
     stream_free(&client);
     list_drop(&c->link);
     state.nconnections--;
+    state.idle_since = task_now();
     struct arena *mem = c->mem; /* c is in it */
     arena_free(&mem);
     task_wake(state.control);
+}
+
+/*
+ * There may be thousands of these processes, each for one idle user: what malloc keeps for later
+ * goes back, soon after a connection has come, and then more and more rarely.
+ */
+static void trim(void)
+{
+    enum { TRIM_MOST_MS = 300 * 1000 };
+
+    if (state.trim_at == 0 || task_now() < state.trim_at)
+        return;
+    malloc_trim(0);
+    state.trim_step = state.trim_step >= TRIM_MOST_MS / 10 ? TRIM_MOST_MS : state.trim_step * 10;
+    state.trim_at = task_now() + state.trim_step;
+}
+
+static void trim_soon(void)
+{
+    enum { TRIM_FIRST_MS = 3000 };
+
+    state.trim_step = TRIM_FIRST_MS;
+    state.trim_at = task_now() + TRIM_FIRST_MS;
 }
 
 /* Takes the client's descriptor of a message over into a task of its own. */
@@ -124,6 +153,7 @@ static void add_connection(struct attrs *ask)
     }
     list_add(&state.connections, &c->link);
     state.nconnections++;
+    trim_soon();
     c->task = task_start(state.program->name, serve_connection, c);
 }
 
@@ -151,35 +181,45 @@ static void lifeline_ended(void *arg, int fd, short events)
     stop_all();
 }
 
-/* The directory was removed, or another one stands in its place: that one we may not open. */
-static bool directory_replaced(void)
+/* We are confined to a directory, not to a name: when another one stands there now (restored from a
+ * backup, say), only a new process can serve it. */
+static bool directory_was_replaced(void)
 {
     struct buf path = BUF(4096);
-    struct stat mine, there;
+    struct stat now;
 
     buf_add(&path, user_maildir(&state.user));
-    bool same = state.dir >= 0 && fstat(state.dir, &mine) == 0 && stat(path.p, &there) == 0 &&
-                mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+    bool replaced = !state.unusable && (stat(path.p, &now) < 0 || now.st_ino != state.dir.st_ino ||
+                                        now.st_dev != state.dir.st_dev);
     buf_free(&path);
-    return !same && !state.unusable;
+    return replaced;
 }
 
-/* To a new process, through the broker. */
-static void give_back(int broker, struct attrs *ask)
+static void leave(int fd)
+{
+    if (state.leaving)
+        return;
+    state.leaving = true;
+    state.leave_at = task_now() + LEAVE_MS;
+    shutdown(fd, SHUT_WR);
+}
+
+/* To the broker, which finds or makes another process for it. */
+static void send_back(struct attrs *ask, int fd)
 {
     struct attrs again = ATTRS(HANDOVER_MAX);
     struct arena *mem = arena_new(NULL);
     struct handover h;
-    int client = attrs_take_fd(ask);
+    struct why why = WHY;
 
-    if (client >= 0 && handover_get(ask, &h, mem)) {
+    if (handover_get(ask, &h, mem)) {
         attrs_putz(&again, A_REQUEST, REQUEST_AGAIN);
         handover_put(&again, &h);
-        attrs_put_fd(&again, client);
-        attrs_post(broker, &again, NULL);
-        attrs_take_fd(&again);
+        attrs_put_fd(&again, attrs_take_fd(ask));
+        if (attrs_post(fd, &again, &why) < 0)
+            msg_warn("to the mailbox broker: %s", why_text(&why));
     }
-    task_close(client);
+    why_free(&why);
     attrs_free(&again);
     arena_free(&mem);
 }
@@ -190,15 +230,27 @@ static bool take_message(struct stream *broker)
     struct attrs ask = ATTRS(HANDOVER_MAX);
     bool taken = attrs_recv(broker, &ask, NULL) == 0;
 
-    if (taken && strcmp(attrs_get(&ask, A_REQUEST), REQUEST_JOIN) == 0 && directory_replaced())
-        give_back(stream_fd(broker), &ask);
-    else if (taken && strcmp(attrs_get(&ask, A_REQUEST), REQUEST_JOIN) == 0)
-        add_connection(&ask);
-    else if (taken)
+    if (taken && strcmp(attrs_get(&ask, A_REQUEST), REQUEST_JOIN) != 0) {
         msg_warn("request \"%s\" of the mailbox broker is not allowed in this state",
                  attrs_opt(&ask, A_REQUEST, ""));
+    } else if (taken && !state.leaving && directory_was_replaced()) {
+        send_back(&ask, stream_fd(broker));
+        leave(stream_fd(broker));
+    } else if (taken) {
+        add_connection(&ask);
+    }
     attrs_free(&ask);
     return taken;
+}
+
+/* Until when there is nothing to do but to wait for the broker; 0: for ever. */
+static int64_t rest_until(void)
+{
+    int64_t linger = state.unusable || state.stopping ? 0 : conf.mail_session_linger * 1000;
+
+    if (state.leaving)
+        return state.leave_at;
+    return state.nconnections > 0 ? 0 : state.idle_since + linger;
 }
 
 /* The broker may send us a connection at the moment when we want to end. So we say that we will,
@@ -206,22 +258,19 @@ static bool take_message(struct stream *broker)
 static void control(int fd)
 {
     struct stream *broker = attrs_stream(fd);
-    bool leaving = false;
 
     for (;;) {
-        int64_t linger = state.unusable || state.stopping ? 0 : conf.mail_session_linger * 1000;
-        int64_t until = leaving                  ? task_now() + LEAVE_MS
-                        : state.nconnections > 0 ? 0
-                                                 : task_now() + linger;
-        enum wait w = stream_wait(broker, until);
+        int64_t until = rest_until();
+        bool trims = state.trim_at != 0 && (until == 0 || state.trim_at < until);
+        enum wait w = stream_wait(broker, trims ? state.trim_at : until);
+        bool over = w == WAIT_TIMEOUT && until != 0 && task_now() >= until;
+        trim();
         if (w == WAIT_READY && !take_message(broker))
             break;
-        if (w == WAIT_CANCELLED || (w == WAIT_TIMEOUT && leaving))
+        if (w == WAIT_CANCELLED || (over && state.leaving))
             break;
-        if (w == WAIT_TIMEOUT || (state.stopping && !leaving)) {
-            leaving = true;
-            shutdown(fd, SHUT_WR);
-        }
+        if (over || state.stopping)
+            leave(fd);
     }
     stream_abort(&broker);
     while (state.nconnections > 0)
@@ -242,6 +291,8 @@ static int become_user(const struct user *u, struct why *why)
         if (result == 0)
             result = become_forever(u->uid, u->gid, dirs, 1, why);
     }
+    if (result == 0 && stat(path.p, &state.dir) < 0)
+        result = why_errno(why, "4.3.0", "%s", path.p);
     buf_free(&path);
     return result;
 }
@@ -251,18 +302,13 @@ static void settle(struct attrs *ask)
     state.mem = arena_new(NULL);
     state.why = WHY;
     list_init(&state.connections);
+    state.idle_since = task_now();
     if (!handover_get_user(ask, &state.user, state.mem))
         msg_panic("malformed user from the mailbox broker");
     if (become_user(&state.user, &state.why) < 0) {
         /* Nothing of the user's has been read, and nothing may be. */
         msg_error("user %s: %s", state.user.name, why_text(&state.why));
         state.unusable = true;
-    }
-    if (!state.unusable) {
-        struct buf path = BUF(4096);
-        buf_add(&path, user_maildir(&state.user));
-        state.dir = open(path.p, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        buf_free(&path);
     }
     task_watch(state.lifeline[0], POLLIN, lifeline_ended, NULL);
     task_on_signal(SIGTERM, on_signal);

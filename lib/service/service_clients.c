@@ -29,6 +29,7 @@ struct client {
     struct process *process;
     struct task *task;
     int fd; /* until the stream owns it */
+    struct stream *channel; /* of requests; null: a session */
     struct peer peer;
     bool idle; /* a channel between two requests: nothing is lost when it closes */
 };
@@ -132,6 +133,7 @@ static void serve_channel(struct client *c, struct arena *mem)
     struct attrs ask = ATTRS(limit), answer = ATTRS(ANSWER_LIMIT);
     struct stream *s = attrs_stream(c->fd);
 
+    c->channel = s;
     if (next_request(c, s)) {
         if (is_trigger(p, s))
             take_triggers(p, s);
@@ -366,4 +368,16 @@ void clients_cancel(struct process *p, bool idle_only)
         if (c->idle || !idle_only)
             task_cancel(c->task);
     }
+}
+
+/* In a forked child: its task goes on, but not with the channel that the request came by. */
+void clients_forked(struct process *p)
+{
+    LIST_EACH (&p->clients, l) {
+        struct client *c = LIST_OF(l, struct client, link);
+        if (c->task == task_self() && c->channel != NULL)
+            stream_abort(&c->channel);
+    }
+    list_init(&p->clients);
+    p->nclients = 0;
 }

@@ -207,12 +207,11 @@ void service_forked(const int *keep, size_t n)
     struct process *p = drain.process;
 
     task_forked();
+    clients_forked(p);
     close_all_but(keep, n);
     metrics_forked();
     p->page = metrics_mine();
     p->spawned = false;
-    list_init(&p->clients);
-    p->nclients = 0;
     p->listeners.n = 0;
     p->idler = p->waker = NULL;
     random_after_fork();

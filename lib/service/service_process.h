@@ -55,6 +55,7 @@ void clients_accept_more(struct process *p); /* there is room again, or master s
 void clients_stop_accepting(struct process *p); /* and closes the listening sockets */
 void clients_cancel(struct process *p, bool idle_only);
 void clients_wake(struct process *p, char reason);
+void clients_forked(struct process *p); /* a child has none */
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */
