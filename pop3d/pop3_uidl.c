@@ -1,16 +1,16 @@
 /*
  * Unique ids of messages, in the form that the server before us gave them, so that clients download
- * nothing again: %u uid, %v uidvalidity, %f the file's name; in front of u and v a width and x or X
- * for hex, as Dovecot's pop3_uidl_format.
+ * nothing again: %u uid, %v uidvalidity, %f the file's name; in front of u and v a width and X for
+ * hex, which is in small letters: Dovecot's pop3_uidl_format.
  */
 #include "base/str.h"
 
 #include "pop3.h"
 
 struct item {
-    char letter, hex; /* hex: 'x', 'X' or 0 */
+    char letter;
     int width;
-    bool zeros;
+    bool zeros, hex;
 };
 
 /* Behind a '%'. Moves *p to the last character of the item. */
@@ -19,8 +19,10 @@ static bool take_item(const char **p, struct item *it)
     *it = (struct item){.zeros = **p == '0'};
     while (**p >= '0' && **p <= '9' && it->width < 100)
         it->width = it->width * 10 + (*(*p)++ - '0');
-    if (**p == 'x' || **p == 'X')
-        it->hex = *(*p)++;
+    if (**p == 'X') {
+        it->hex = true;
+        ++*p;
+    }
     it->letter = **p;
     return (it->letter != '\0' && strchr("uvf%", it->letter) != NULL) && it->width <= 20;
 }
@@ -43,9 +45,7 @@ bool pop3_uidl_valid(const char *format)
 
 static void put_number(struct buf *out, const struct item *it, uint32_t n)
 {
-    if (it->hex == 'X')
-        buf_addf(out, it->zeros ? "%0*X" : "%*X", it->width, n);
-    else if (it->hex == 'x')
+    if (it->hex)
         buf_addf(out, it->zeros ? "%0*x" : "%*x", it->width, n);
     else
         buf_addf(out, it->zeros ? "%0*u" : "%*u", it->width, n);

@@ -56,7 +56,7 @@ static struct {
     int64_t idle_since; /* no connection from then on */
     int64_t leave_at; /* give up waiting for the broker's end of the pair */
     int64_t trim_at, trim_step; /* memory is given back then; 0: not again */
-    struct stat dir; /* the mail directory that we are confined to */
+    int dir; /* the mail directory that we are confined to; open, so that no other has its number */
     bool unusable; /* start has failed */
     struct why why; /* the reason */
 } state;
@@ -186,13 +186,13 @@ static void lifeline_ended(void *arg, int fd, short events)
 static bool directory_was_replaced(void)
 {
     struct buf path = BUF(4096);
-    struct stat now;
+    struct stat mine, now;
 
     buf_add(&path, user_maildir(&state.user));
-    bool replaced = !state.unusable && (stat(path.p, &now) < 0 || now.st_ino != state.dir.st_ino ||
-                                        now.st_dev != state.dir.st_dev);
+    bool same = stat(path.p, &now) == 0 && fstat(state.dir, &mine) == 0 &&
+                now.st_ino == mine.st_ino && now.st_dev == mine.st_dev;
     buf_free(&path);
-    return replaced;
+    return !same && !state.unusable;
 }
 
 static void leave(int fd)
@@ -291,7 +291,7 @@ static int become_user(const struct user *u, struct why *why)
         if (result == 0)
             result = become_forever(u->uid, u->gid, dirs, 1, why);
     }
-    if (result == 0 && stat(path.p, &state.dir) < 0)
+    if (result == 0 && (state.dir = open(path.p, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
         result = why_errno(why, "4.3.0", "%s", path.p);
     buf_free(&path);
     return result;

@@ -217,3 +217,22 @@ def test_ids_stay_the_same(suite):
     p = suite.pop3()
     assert [line.split()[1] for line in p.uidl()[1]] == [line.split()[1] for line in before[1:]]
     p.quit()
+
+
+def test_a_mailbox_that_was_replaced_is_served_by_a_new_process(suite):
+    """restored from a backup: another directory of the same name, outside of the old process' jail"""
+    home = suite.maildir("bob")
+    empty(suite, "bob")
+    owner = os.stat(home)
+    os.rename(home, home + ".old")
+    shutil.copytree(home + ".old", home)
+    if pombal.IS_ROOT:
+        for path, _, files in os.walk(home):
+            for name in [path] + [os.path.join(path, f) for f in files]:
+                os.chown(name, owner.st_uid, owner.st_gid)
+    put(suite, "bob", "Subject: after\n\n")
+    p = suite.pop3("bob")
+    assert p.stat()[0] == 1
+    p.quit()
+    suite.pop3("bob").quit()
+    shutil.rmtree(home + ".old")
