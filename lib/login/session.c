@@ -44,6 +44,8 @@ static struct {
     /* A pipe that nothing is written to: when the forking process ends, or closes its end, its
      * children read the end of it, and stop. It may not signal them: they are other users. */
     int lifeline[2];
+    int alive[2]; /* its children hold the writing end: the reading end hangs up with the last one
+                   */
     int children; /* of the forking process */
     /* In the child: */
     struct user user;
@@ -323,9 +325,9 @@ static void settle(struct attrs *ask)
 
 static void __attribute__((noreturn)) live(struct attrs *ask, int client, int broker)
 {
-    const int keep[] = {client, broker, state.lifeline[0]};
+    const int keep[] = {client, broker, state.lifeline[0], state.alive[1]};
 
-    service_forked(keep, 3);
+    service_forked(keep, 4);
     state.control = task_self();
     settle(ask);
     attrs_put_fd(ask, client);
@@ -387,13 +389,12 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
  * Nothing else is left to do in this process, so this may block it. */
 static void end_children(void)
 {
-    enum { PATIENCE_MS = 3000, LOOK_MS = 10 };
+    enum { PATIENCE_MS = 3000 };
+    struct pollfd alive = {.fd = state.alive[0]};
 
     close(state.lifeline[1]);
-    for (int ms = 0; state.children > 0 && ms < PATIENCE_MS; ms += LOOK_MS) {
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
-        reap(SIGCHLD);
-    }
+    close(state.alive[1]);
+    poll(&alive, 1, PATIENCE_MS);
 }
 
 static void wait_for_stop(void *arg)
@@ -427,7 +428,7 @@ static void drain(void)
 
 static void open_program(void)
 {
-    if (pipe2(state.lifeline, O_CLOEXEC) < 0)
+    if (pipe2(state.lifeline, O_CLOEXEC) < 0 || pipe2(state.alive, O_CLOEXEC) < 0)
         msg_fatal("pipe: %m");
     if (state.program->open != NULL)
         state.program->open();
