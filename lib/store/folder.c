@@ -695,12 +695,27 @@ static int open_journal(struct folder *f, struct why *why)
     return 0;
 }
 
+/* Another process may have removed or renamed it. INBOX is the root itself. */
+static bool is_current(const struct folder *f)
+{
+    struct stat now, then;
+
+    return strcmp(f->dir, ".") == 0 ||
+           (fstatat(f->store->rootfd, f->dir, &now, 0) == 0 && fstat(f->dirfd, &then) == 0 &&
+            now.st_ino == then.st_ino && now.st_dev == then.st_dev);
+}
+
 static struct folder *find_open(struct store *s, struct str canonical)
 {
     LIST_EACH (&s->folders, l) {
         struct folder *f = LIST_OF(l, struct folder, link);
-        if (!f->failed && str_eqz(canonical, f->name))
+        if (f->failed || !str_eqz(canonical, f->name))
+            continue;
+        if (is_current(f))
             return f;
+        f->failed = true;
+        if (f->uses == 0)
+            folder_close(f);
     }
     return NULL;
 }

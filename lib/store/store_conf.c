@@ -3,6 +3,8 @@
  */
 #include "store/store_conf.h"
 
+#include <string.h>
+
 #include "conf/conf.h"
 
 struct store_settings store_conf(void)
@@ -11,7 +13,7 @@ struct store_settings store_conf(void)
         .separator = conf.mail_separator[0] == '/' ? '/' : '.',
         .hostname = conf.myhostname,
         .special_use = conf.mail_special_use,
-        .flags_sync = conf.maildir_flags_sync,
+        .flags_sync = strcmp(conf.maildir_flags_sync, "always") == 0,
         .lock_ms = conf.maildir_lock_timeout * 1000,
         .folders = (size_t)conf.mail_folder_limit,
         .depth = (size_t)conf.mime_nesting_limit,

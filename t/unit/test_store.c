@@ -115,6 +115,29 @@ TASK_TEST(a_folder_that_comes_back_has_another_uidvalidity)
     store_close(&s);
 }
 
+TASK_TEST(what_another_process_removes_or_renames_is_seen)
+{
+    struct store *s = open_store(), *other = open_store();
+    struct why why = WHY;
+
+    OK(store_create(s, "A", &why));
+    assert_int_equal(deliver(s, "A", hello), 1);
+    struct mailbox *b = open_box(s, "A");
+    OK(store_remove(other, "A", &why));
+    assert_string_equal(pull_all(b, true), "failed");
+    assert_null(mailbox_open(s, "A", false, &why));
+    assert_string_equal(why.code, "5.2.0");
+    OK(store_create(other, "A", &why));
+    assert_int_equal(deliver(s, "A", hello), 1);
+    mailbox_close(&b);
+    OK(store_rename(other, "A", "B", &why));
+    assert_null(mail_in_new(s, "A", NULL, &why));
+    assert_int_equal(deliver(s, "B", hello), 2);
+    store_close(&s);
+    store_close(&other);
+    why_free(&why);
+}
+
 TASK_TEST(subscriptions_are_dovecots_and_couriers)
 {
     struct store *s = open_store();
@@ -181,5 +204,6 @@ TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
 
 RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_moves_its_messages),
           TS(a_folder_that_comes_back_has_another_uidvalidity),
+          TS(what_another_process_removes_or_renames_is_seen),
           TS(subscriptions_are_dovecots_and_couriers), TS(the_separator_can_be_a_slash),
           TS(a_pool_keeps_stores_and_sees_when_they_go))
