@@ -194,6 +194,9 @@ static int run(const struct command *c, int in, int out_read, int out_write, str
     finish_output(&o);
     if (status == 0)
         status = judge(c, wait_status, &o.text, why);
+    else if (why != NULL && str_starts(buf_str(&why->text), STR("Command time limit exceeded")))
+        /* Later, where Postfix bounces: a filter that hangs today may not tomorrow. */
+        why_set(why, "4.3.0", "Command time limit exceeded: \"%s\"", c->shown);
     buf_free(&o.text);
     return status;
 }

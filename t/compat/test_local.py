@@ -23,6 +23,7 @@ output: "|echo sorry; exit 69"
 code: "|echo 4.2.1 come again; exit 69"
 odd: "|exit 3"
 plain: |/bin/false
+signal: "|kill -9 $$"
 notthere: |/nonexistent/command
 file: {out}/file
 dir: {out}/dir/
@@ -43,7 +44,7 @@ includecmd: :include:{out}/cmdlist
 delim+ext: sys
 """
 RECIPIENTS = """
-one two three mixed cmd env+x.y nouser tempfail output code odd plain notthere file dir include relative missing looped
+one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere file dir include relative missing looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon
 """.split()

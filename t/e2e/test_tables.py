@@ -32,6 +32,7 @@ def test_a_missing_table_puts_mail_off_and_is_told(make_suite):
     s.send("anybody")
     s.wait_log(r"to=<anybody@example\.test>.*dsn=4\.3\.0, status=deferred \(alias database unavailable\)")
     s.wait_log(r"error: open database %s/nosuch\.db: No such file or directory" % s.etc)
+    pombal.wait_for(lambda: s.queue_files("deferred"))
     s.write("etc/nosuch", "anybody: alice@virtual.test\n")
     s.write("etc/mailboxes2", "alice@virtual.test a/\n")
     s.tool("postalias", "hash:%s/nosuch" % s.etc)
