@@ -133,17 +133,36 @@ void *hash_drop(struct hash *h, struct str key)
     return value;
 }
 
+/* An empty slot: no run of entries, which a drop shifts back, passes over it. */
+static size_t find_empty(const struct hash *h)
+{
+    size_t at = 0;
+
+    while (h->slots[at].key != NULL)
+        at++;
+    return at;
+}
+
+/*
+ * Backwards from an empty slot, so that what a drop shifts back has been seen already and is not
+ * seen again. That slot stays empty and is kept in the cursor beside the number of steps.
+ */
 bool hash_next(const struct hash *h, size_t *cursor, struct str *key, void **value)
 {
-    /* From the end, so that what a drop shifts back has not been seen twice. */
-    while (*cursor < h->room) {
-        const struct slot *s = &h->slots[h->room - 1 - (*cursor)++];
+    if (h->count == 0)
+        return false;
+    if (*cursor == 0)
+        *cursor = 1 + h->room + find_empty(h);
+    size_t steps = (*cursor - 1) / h->room, start = (*cursor - 1) % h->room;
+    for (; steps < h->room; steps++) {
+        const struct slot *s = &h->slots[(start - steps) & (h->room - 1)];
         if (s->key == NULL)
             continue;
         if (key != NULL)
             *key = (struct str){s->key, s->n};
         if (value != NULL)
             *value = s->value;
+        *cursor = 1 + (steps + 1) * h->room + start;
         return true;
     }
     return false;
