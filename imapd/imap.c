@@ -21,6 +21,7 @@
 #include "imap.h"
 
 #include "base/mem.h"
+#include "mail/charset.h"
 #include "store/store_conf.h"
 
 static struct {
@@ -62,5 +63,6 @@ int main(int argc, char **argv)
 {
     static const struct session_program imap = {
         .name = "imap", .connection = imap_connection, .stop = close_store, .refuse = refuse};
+    charset_preload(); /* the jail has no way to the modules of iconv */
     return session_main(&imap, argc, argv);
 }

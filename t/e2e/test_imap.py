@@ -146,6 +146,19 @@ def test_what_is_too_large_is_refused(make_suite):
     c.logout()
 
 
+def test_search_knows_character_sets_in_the_jail(make_suite):
+    c = make_suite().imap()
+    ok(c.append("INBOX", None, None, "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                "Content-Transfer-Encoding: 8bit\r\n\r\n\u041f\u0440\u0438\u0432\u0435\u0442\r\n".encode()))
+    c.select()
+    for charset in ("KOI8-R", "windows-1251", "UTF-8"):
+        c.literal = "\u043f\u0440\u0438\u0432\u0435\u0442".encode(charset)
+        assert ok(c.search(charset, "BODY")) == [b"1"], charset
+    kind, data = c.search("X-NONE", "BODY", "x")
+    assert kind == "NO" and b"BADCHARSET" in data[0]
+    c.logout()
+
+
 def test_curl(suite, user, tmp_path):
     text = tmp_path / "mail"
     text.write_bytes(MESSAGE % (b"curl", b"from curl"))
