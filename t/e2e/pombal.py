@@ -230,8 +230,9 @@ class Instance:
         return wait_for(arrived, seconds)
 
     def queue_files(self, name=None):
+        """paths of messages; what a writer that died has left unfinished ("123.456") is none"""
         names = [name] if name else ["maildrop", "incoming", "active", "deferred", "hold"]
-        return [os.path.join(d, f) for n in names for d, _, files in os.walk(os.path.join(self.queue, n)) for f in files]
+        return [os.path.join(d, f) for n in names for d, _, files in os.walk(os.path.join(self.queue, n)) for f in files if "." not in f]
 
     def wait_queue_empty(self, seconds=PATIENCE):
         def empty_queue():
