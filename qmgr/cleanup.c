@@ -192,6 +192,7 @@ static void open_all(void)
     classes_open();
     cleanup_open_maps();
     cleanup_open_headers();
+    cleanup_open_checks();
     cleanup_open_body();
 }
 
@@ -205,6 +206,8 @@ static void paths(void)
     jail_read_tables(conf.recipient_canonical_maps);
     jail_read_tables(conf.sender_bcc_maps);
     jail_read_tables(conf.recipient_bcc_maps);
+    jail_read_tables(conf.header_checks);
+    jail_read_tables(conf.body_checks);
 }
 
 int main(int argc, char **argv)

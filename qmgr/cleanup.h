@@ -44,6 +44,7 @@ struct cleanup {
     const char *log_as, *log_text; /* the client's own log line */
     VEC(const char *) prepend; /* header fields that go above all */
     enum rewrite rewrite;
+    const char *found_filter, *found_redirect; /* by cleanup_checks.c; null: none */
     off_t encoding_at; /* of "encoding=7bit", to be changed when 8-bit content is met */
     bool eight_bit;
 
@@ -53,6 +54,7 @@ struct cleanup {
     unsigned headers_seen; /* bits of cleanup_header.c */
     bool resent;
     int64_t hops;
+    int64_t checked; /* bytes of body that body_checks have seen */
     int64_t content; /* bytes of content so far, with a line end each */
 };
 
@@ -102,6 +104,15 @@ void cleanup_open_body(void);
 size_t cleanup_body_records(struct cleanup *c, struct str bytes);
 /* One line, or a piece of one, of the header: checked and changed as body lines are. */
 void cleanup_put_line(struct cleanup *c, struct str line);
+
+/* cleanup_checks.c */
+void cleanup_open_checks(void);
+enum cleanup_content { CLEANUP_HEADER_FIELD, CLEANUP_BODY_LINE };
+enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
+bool cleanup_checks_body(const struct cleanup *c); /* is there anything to look for */
+/* What header_checks or body_checks say; with CLEANUP_REPLACE, instead is the new text. */
+enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what, struct str text,
+                                   struct buf *instead);
 
 /* cleanup_finish.c */
 int cleanup_finish(struct cleanup *c); /* (waits) commit, tell qmgr; -1: c->why */

@@ -103,6 +103,22 @@ static void note(struct cleanup *c, struct str text, unsigned found)
         cleanup_fail(c, "5.3.4", "message file too big");
 }
 
+/* A record that body_checks look at. */
+static void put_checked(struct cleanup *c, enum rec type, struct str text, unsigned found)
+{
+    struct buf instead = BUF(REC_MAX);
+    enum cleanup_verdict verdict = CLEANUP_KEEP;
+
+    if (c->checked < conf.body_checks_size_limit)
+        verdict = cleanup_check(c, CLEANUP_BODY_LINE, text, &instead);
+    c->checked += (int64_t)text.n;
+    if (verdict == CLEANUP_REPLACE)
+        cleanup_put(c, type, buf_str(&instead));
+    else if (verdict == CLEANUP_KEEP)
+        put_changed(c, type, text, found);
+    buf_free(&instead);
+}
+
 static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
 {
     if (to > from && !cleanup_failed(c))
@@ -112,6 +128,7 @@ static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
 size_t cleanup_body_records(struct cleanup *c, struct str bytes)
 {
     size_t run = 0, at = 0, size;
+    bool checked = cleanup_checks_body(c);
     struct str text;
 
     while (at < bytes.n) {
@@ -120,9 +137,9 @@ size_t cleanup_body_records(struct cleanup *c, struct str bytes)
             break;
         unsigned found = survey(text);
         note(c, text, found);
-        if ((found & ~(unsigned)BYTE_8BIT) != 0) {
+        if (checked || (found & ~(unsigned)BYTE_8BIT) != 0) {
             put_run(c, bytes, run, at);
-            put_changed(c, (enum rec)type, text, found);
+            (checked ? put_checked : put_changed)(c, (enum rec)type, text, found);
             run = at + size;
         }
         at += size;

@@ -323,9 +323,13 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
 {
-    if (type == REC_END)
+    if (type == REC_END) {
+        if (c->found_filter != NULL)
+            cleanup_put(c, REC_FILT, strz(c->found_filter));
+        if (c->found_redirect != NULL)
+            cleanup_put(c, REC_RDIR, strz(c->found_redirect));
         c->phase = CLEANUP_ENDED;
-    else if (type == REC_RRTO || type == REC_ERTO)
+    } else if (type == REC_RRTO || type == REC_ERTO)
         cleanup_put(c, type, body);
     else
         cleanup_fail(c, "4.3.0", "internal protocol error: unexpected record after the content");

@@ -182,6 +182,16 @@ static void end_field(struct cleanup *c)
         buf_clear(&c->field);
         return;
     }
+    struct buf instead = BUF((size_t)conf.header_size_limit);
+    enum cleanup_verdict verdict = cleanup_check(c, CLEANUP_HEADER_FIELD, text, &instead);
+    if (verdict == CLEANUP_REPLACE)
+        buf_swap(&c->field, &instead);
+    else if (verdict == CLEANUP_DROP)
+        buf_clear(&c->field);
+    buf_free(&instead);
+    text = buf_str(&c->field);
+    if (text.n == 0)
+        return;
     if (!header_split(text, &name, &value))
         value = name = STR("");
     const struct kind *kind = kind_of(name);

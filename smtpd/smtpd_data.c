@@ -234,7 +234,7 @@ static bool receive(struct transfer *t)
 static void refuse(struct smtpd *s, const struct why *why)
 {
     int code = dsn_to_code(why->code);
-    bool plain = strcmp(why->code, "5.7.1") == 0; /* a text that an administrator wrote */
+    bool plain = strncmp(why->code + 1, ".7.", 3) == 0; /* a text that an administrator wrote */
 
     if (strcmp(why->code, "5.3.4") == 0)
         code = 552;

@@ -46,6 +46,28 @@ SERVICES = {
     "small_header": ["header_size_limit=300"],
     "strip": ["message_strip_characters=\\0", "message_reject_characters=\\001"],
     "hops": ["hopcount_limit=5"],
+    "checks": ["header_checks=regexp:DIR/header", "body_checks=regexp:DIR/body"],
+}
+FILES = {
+    "header": """/^Subject: no/ REJECT not this
+/^Subject: later/ REJECT 4.7.0 come again
+/^Subject: bare/ REJECT
+/^X-Ignore:/ IGNORE
+/^X-Strip:/ STRIP as ordered
+/^X-Warn:/ WARN oh
+/^X-Info: (.*)/ INFO saw $1
+/^X-Replace: (.*)/ REPLACE X-Replaced: $1!
+/^X-Prepend:/ PREPEND X-Before: yes
+/^X-Filter:/ FILTER discard:x
+/^X-Redirect:/ REDIRECT other@x.test
+/^X-Odd:/ FROBNICATE
+/^X-Multi: one.*two/ REPLACE X-Multi: found
+""",
+    "body": """/^forbidden/ REJECT 5.7.9 not in here
+/^ignored/ IGNORE
+/^replaced/ REPLACE instead
+/^prepended/ PREPEND before
+""",
 }
 LOCAL = "permit_mynetworks"
 
@@ -93,6 +115,13 @@ MESSAGES = {
     "hops": ("hops", "s@x.test", ["r@x.test"], "Received: x\r\n" * 3 + H + "\r\nb\r\n"),
     "too_many_hops": ("hops", "s@x.test", ["r@x.test"], "Received: x\r\n" * 4 + H + "\r\nb\r\n"),
     "stray_cr": ("plain", "s@x.test", ["r@x.test"], H + "X-A: a\rb\r\n\r\na\rb\r\n"),
+    "checks": ("checks", "s@x.test", ["r@x.test"], H + "X-Ignore: a\r\nX-Strip: b\r\nX-Warn: c\r\nX-Info: d\r\nX-Replace: e\r\n"
+               "X-Prepend: f\r\nX-Odd: g\r\nX-Multi: one\r\n two\r\n\r\nignored\r\nreplaced\r\nprepended\r\nend\r\n"),
+    "checks_reject": ("checks", "s@x.test", ["r@x.test"], "Subject: no\r\n\r\n"),
+    "checks_later": ("checks", "s@x.test", ["r@x.test"], "Subject: later\r\n\r\n"),
+    "checks_bare": ("checks", "s@x.test", ["r@x.test"], "Subject: bare\r\n\r\n"),
+    "checks_body": ("checks", "s@x.test", ["r@x.test"], H + "\r\nforbidden\r\n"),
+    "checks_filter": ("checks", "s@x.test", ["r@x.test"], H + "X-Filter: 1\r\nX-Redirect: 1\r\n\r\nb\r\n"),
     "odd_rcpts": ("plain", "s@x.test", ['"a b"@x.test', '"a@b"@x.test', "a..b@x.test"], H + "\r\nb\r\n"),
 }
 
@@ -111,7 +140,7 @@ DIFFERENT = {
 }
 
 
-def service_lines(ports):
+def service_lines(ports, where):
     for name, options in SERVICES.items():
         yield "127.0.0.1:%d inet n - n - - smtpd\n    -o cleanup_service_name=cleanup-%s\n" % (ports[name], name)
         if name in ("remote", "missing"):
@@ -120,7 +149,12 @@ def service_lines(ports):
             yield "    -o local_header_rewrite_clients=%s\n" % LOCAL
         yield "cleanup-%s unix n - n - 0 cleanup\n" % name
         for option in options:
-            yield "    -o { %s = %s }\n" % tuple(option.split("=", 1))
+            yield "    -o { %s = %s }\n" % tuple(option.replace("DIR", where).split("=", 1))
+
+
+def make_files(where):
+    for name, text in FILES.items():
+        open("%s/%s" % (where, name), "w").write(text)
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +162,12 @@ def both():
     ports = [{name: pombal.listen_port() for name in SERVICES} for _ in range(2)]
     ours, theirs = pombal.Instance(start=False), None
     try:
+        make_files(ours.dir)
         ours.add_main(COMMON + "smtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n")
         with open(ours.etc + "/master.cf", "a") as f:
-            f.write("".join(service_lines(ports[0])))
+            f.write("".join(service_lines(ports[0], ours.dir)))
         ours.start()
-        theirs = RealPostfix(COMMON, lambda where: service_lines(ports[1]))
+        theirs = RealPostfix(COMMON, lambda where: service_lines(ports[1], where), make_files)
         for port in (ports[0]["plain"], ports[1]["plain"]):
             pombal.wait_for(lambda: answers(port))
         yield (ours, ports[0]), (theirs, ports[1])
@@ -184,7 +219,7 @@ def mask(shown, queue_id):
             lines.append(line.split(" /")[0])
         elif header and line[:1] in (" ", "\t"):
             lines[-1] += " " + line.strip()  # what was rewritten is folded anew by Postfix and left as it was here
-        elif content or re.match(r"(sender|recipient|original_recipient): |named_attribute: (dsn_orig_rcpt|notify_flags)=", line):
+        elif content or re.match(r"(sender|recipient|original_recipient|content_filter|redirect_to): |named_attribute: (dsn_orig_rcpt|notify_flags)=", line):
             header = header and line != ""
             lines.append(line)
     return lines
