@@ -51,7 +51,8 @@ static bool put_size(struct imap *c, uint32_t number)
 
     if (mailbox_size(c->box, number, &size, NULL) < 0)
         return false;
-    stream_putf(c->client, "RFC822.SIZE %llu", (unsigned long long)size);
+    stream_putz(c->client, "RFC822.SIZE ");
+    imap_put_number(c, size);
     return true;
 }
 
@@ -79,7 +80,8 @@ static bool put_item(struct imap *c, uint32_t number, const struct fetch_item *i
     case FETCH_SIZE:
         return put_size(c, number);
     case FETCH_UID:
-        stream_putf(c->client, "UID %u", mailbox_msg(c->box, number)->uid);
+        stream_putz(c->client, "UID ");
+        imap_put_number(c, mailbox_msg(c->box, number)->uid);
         return true;
     case FETCH_SECTION:
         return fetch_put_section(c, number, item);
@@ -93,9 +95,12 @@ static bool put_message(struct imap *c, uint32_t number, const struct fetch_item
 {
     bool whole = true, gap = false;
 
-    stream_putf(c->client, "* %u FETCH (", number);
+    stream_putz(c->client, "* ");
+    imap_put_number(c, number);
+    stream_putz(c->client, " FETCH (");
     if (c->uid && !items->uid) {
-        stream_putf(c->client, "UID %u", mailbox_msg(c->box, number)->uid);
+        stream_putz(c->client, "UID ");
+        imap_put_number(c, mailbox_msg(c->box, number)->uid);
         gap = true;
     }
     if (made_seen && !items->flags) {

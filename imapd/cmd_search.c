@@ -12,8 +12,10 @@ static void put_result(struct imap *c, const struct uidset *numbers)
     uint32_t number = 0;
 
     stream_putz(c->client, "* SEARCH");
-    while (uidset_next(numbers, &cursor, &number))
-        stream_putf(c->client, " %u", c->uid ? mailbox_msg(c->box, number)->uid : number);
+    while (uidset_next(numbers, &cursor, &number)) {
+        stream_putc(c->client, ' ');
+        imap_put_number(c, c->uid ? mailbox_msg(c->box, number)->uid : number);
+    }
     stream_putz(c->client, "\r\n");
 }
 

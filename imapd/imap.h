@@ -60,6 +60,7 @@ void imap_bad(struct imap *c, const char *fmt, ...) __attribute__((format(printf
 void imap_no_why(struct imap *c, const struct why *why); /* with the response code that fits */
 /* (waits) What others did: untagged responses of the selected folder. */
 void imap_updates(struct imap *c, bool may_expunge);
+void imap_put_number(struct imap *c, uint64_t number); /* printf would be most of a FETCH */
 void imap_put_flags(struct imap *c, uint32_t flags, uint64_t keywords, bool recent);
 void imap_put_flag_list(struct imap *c); /* "* FLAGS (...)" and PERMANENTFLAGS */
 void imap_put_string(struct imap *c, struct str s); /* quoted or literal */

@@ -65,6 +65,13 @@ static void replace_zeros(struct buf *text)
         *p = '\x80';
 }
 
+static void put_literal(struct imap *c, uint64_t length)
+{
+    stream_putz(c->client, " {");
+    imap_put_number(c, length);
+    stream_putz(c->client, "}\r\n");
+}
+
 static void put_text(struct imap *c, const struct fetch_item *item, struct buf *text)
 {
     uint64_t skip, length;
@@ -72,7 +79,7 @@ static void put_text(struct imap *c, const struct fetch_item *item, struct buf *
     replace_zeros(text);
     cut(item, text->n, &skip, &length);
     put_name(c, item);
-    stream_putf(c->client, " {%llu}\r\n", (unsigned long long)length);
+    put_literal(c, length);
     stream_put(c->client, str_part(buf_str(text), (size_t)skip, (size_t)length));
 }
 
@@ -87,7 +94,7 @@ static void put_span(struct imap *c, const struct fetch_item *item, const struct
 
     cut(item, span->vsize, &skip, &length);
     put_name(c, item);
-    stream_putf(c->client, " {%llu}\r\n", (unsigned long long)length);
+    put_literal(c, length);
     while (length > 0 && at < span->size) {
         buf_clear(&in);
         ssize_t got = pread(span->fd, buf_room(&in, piece), piece, (off_t)(span->at + at));

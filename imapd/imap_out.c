@@ -63,6 +63,17 @@ void imap_no_why(struct imap *c, const struct why *why)
     imap_no(c, "%s%s", code, why_text(why));
 }
 
+void imap_put_number(struct imap *c, uint64_t number)
+{
+    char text[20], *p = text + sizeof text;
+
+    do {
+        *--p = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    stream_put(c->client, (struct str){p, (size_t)(text + sizeof text - p)});
+}
+
 void imap_put_string(struct imap *c, struct str s)
 {
     struct buf text = BUF(s.n * 2 + 64);

@@ -47,6 +47,7 @@ struct state {
     uint32_t nkeywords;
     int64_t seen_new, seen_cur; /* times of the directories up to which they are merged, in ns */
     int64_t sure_at; /* when they were last read whole, seconds */
+    uint64_t clean_at; /* the modseq at which all file names told their flags; 0: not known */
 };
 
 void state_init(struct state *s);

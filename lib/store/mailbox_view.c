@@ -228,11 +228,15 @@ void view_flush(struct mailbox *b)
     why_free(&why);
 }
 
-static bool has_stale_names(const struct state *s)
+/* Closing a folder that has not changed must not cost a look at each message. */
+static bool has_stale_names(struct state *s)
 {
+    if (s->clean_at == s->modseq)
+        return false;
     for (size_t i = 0; i < s->n; i++)
         if (s->slots[i].m.flags & (SLOT_DIRTY | SLOT_NEW) && !(s->slots[i].m.flags & SLOT_GONE))
             return true;
+    s->clean_at = s->modseq;
     return false;
 }
 

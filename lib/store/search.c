@@ -235,8 +235,9 @@ int search_run(struct mailbox *b, const struct search_key *key, struct uidset *n
         c.failed = false;
         if (may_match(&c, folded) && matches(&c, folded) && !c.failed)
             uidset_add(numbers, number, number);
+        bool opened = c.text.is_read;
         search_message_clear(&c.text);
-        if (number % YIELD_EVERY == 0 || clock_ms() - turn > 20) {
+        if (number % YIELD_EVERY == 0 || (opened && clock_ms() - turn > 20)) {
             task_yield();
             turn = clock_ms();
         }

@@ -317,7 +317,8 @@ def test_expunge_copy_move(pair):
         "COPY 1:2 Work", "UID COPY 7 Work", "UID COPY 99999 Work", "COPY 1 nosuch", "STATUS Work (MESSAGES UIDNEXT)", "MOVE 1 Work", "UID MOVE 8,9 Empty",
         "MOVE 1 nosuch", "NOOP", "UID SEARCH ALL", "COPY 1 INBOX", "NOOP", "FETCH * (UID FLAGS)", "SELECT Work", "UID SEARCH ALL", "FETCH 1:* FLAGS",
         "STORE 1 +FLAGS (\\Deleted)", "CLOSE", "SELECT Work", "UID SEARCH ALL", "EXAMINE Empty", "FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE)",
-        "SELECT Empty", "STORE 1:* +FLAGS.SILENT (\\Deleted)", "UNSELECT", "SELECT Empty", "EXPUNGE", "UID SEARCH ALL"])
+        "SELECT Empty", "STORE 1:* +FLAGS.SILENT (\\Deleted)", "UNSELECT", "SELECT Empty", "EXPUNGE", "UID SEARCH ALL"],
+        ignore=[lambda a: isinstance(a, bytes) and a.endswith(b"RECENT")])  # told with EXISTS only
 
 
 SEARCHES = """ALL|ANSWERED|UNANSWERED|DELETED|UNDELETED|DRAFT|UNDRAFT|FLAGGED|UNFLAGGED|SEEN|UNSEEN|NOT SEEN|NOT NOT SEEN
