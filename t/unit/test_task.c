@@ -44,7 +44,7 @@ TEST(tasks_take_turns)
 
 static void sleeper(void *arg)
 {
-    int64_t *ms = arg, began = clock_ms();
+    int64_t *ms = arg, began = task_now();
 
     assert_int_equal(task_sleep(task_now() + *ms), WAIT_TIMEOUT);
     assert_true(clock_ms() - began >= *ms);
@@ -442,14 +442,17 @@ static void overflow(void *arg)
 
 TEST(stack_overflow_hits_the_guard_page)
 {
+    const char *preload = getenv("LD_PRELOAD");
     int status;
+
+    if (preload != NULL && strstr(preload, "vgpreload") != NULL)
+        return; /* Valgrind gets lost in it */
     pid_t pid = fork();
 
     if (pid == 0) {
         struct rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
         close(STDERR_FILENO);
-        alarm(10); /* Valgrind gets lost in it */
         task_start("deep", overflow, NULL);
         task_loop();
         _exit(0);
