@@ -144,9 +144,9 @@ def deliver_with_postfix(out, more, recipients):
 
 
 def deliver_with_ours(out, make_suite, more, recipients):
-    s = make_suite(main=override(settings(out), more.format(out=out)))
+    s = make_suite(main=override(settings(out), more.format(out=out)), start=False)
     s.tool("postalias", "hash:%s/aliases" % out)
-    s.reload()
+    s.start()
     for r in recipients:
         s.tool("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
     waiting = ("maildrop", "incoming", "active")

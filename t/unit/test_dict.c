@@ -157,7 +157,7 @@ TEST(a_change_that_is_not_committed_leaves_the_table_as_it_was)
     dict_close(&d);
     assert_string_equal(ask("hash:u", "a"), "b");
     assert_int_equal(access("u.db.tmp", F_OK), -1);
-    assert_null(dict_open("static:x", DICT_UPDATE, 0, &why));
+    assert_null(dict_open("texthash:x", DICT_UPDATE, 0, &why));
     assert_null(dict_open("hash:missing", DICT_UPDATE, 0, &why));
     why_free(&why);
 }
