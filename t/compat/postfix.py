@@ -38,7 +38,10 @@ class RealPostfix:
             f.write("postlog unix-dgram n - n - 1 postlogd\n")
         prepare(self.dir)
         r = subprocess.run([POSTFIX, "-c", self.etc, "start"], capture_output=True, text=True)
-        assert r.returncode == 0, r.stderr + self.log()
+        if r.returncode:
+            said = r.stderr + self.log()
+            self.close()
+            raise AssertionError(said)
 
     def close(self):
         subprocess.run([POSTFIX, "-c", self.etc, "stop"], capture_output=True)

@@ -131,3 +131,9 @@ def test_mail_waits_in_maildrop_while_the_system_is_down(make_suite):
     assert len(suite.queue_files("maildrop")) == 1
     suite.start()
     suite.wait_mail("alice", match="waited")
+
+
+def test_a_loop_is_reported_to_the_sender(suite):
+    sendmail(suite, "-f", "alice@example.test", "bob", text="Received: x\n" * 60 + "Subject: round and round\n\nx\n")
+    report = suite.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0]
+    assert "Status: 5.4.0" in report.as_string() and "too many hops" in report.as_string()
