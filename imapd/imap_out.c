@@ -166,6 +166,7 @@ void imap_updates(struct imap *c, bool may_expunge)
 
     if (c->box == NULL)
         return;
+    uint32_t recent = mailbox_recent_count(c->box);
     if (mailbox_check(c->box, &why) < 0)
         event = MAIL_FAILED;
     while (event != MAIL_FAILED &&
@@ -190,8 +191,9 @@ void imap_updates(struct imap *c, bool may_expunge)
         if (keywords)
             imap_put_flag_list(c);
         if (added)
-            stream_putf(c->client, "* %u EXISTS\r\n* %u RECENT\r\n", mailbox_count(c->box),
-                        mailbox_recent_count(c->box));
+            stream_putf(c->client, "* %u EXISTS\r\n", mailbox_count(c->box));
+        if (added || mailbox_recent_count(c->box) != recent)
+            stream_putf(c->client, "* %u RECENT\r\n", mailbox_recent_count(c->box));
     }
     why_free(&why);
 }

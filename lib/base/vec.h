@@ -17,7 +17,7 @@
 #define VEC_ADD(v)                                                                                 \
     ((v)->n < (v)->room ? (void)0 : vec_grow((void **)&(v)->at, &(v)->room, sizeof *(v)->at),      \
      memset(&(v)->at[(v)->n], 0, sizeof *(v)->at), &(v)->at[(v)->n++])
-#define VEC_FREE(v)    (free((v)->at), (v)->at = NULL, (v)->n = (v)->room = 0)
+#define VEC_FREE(v) (free((v)->at), (v)->at = NULL, (v)->n = (v)->room = 0)
 #define VEC_EACH(v, p)                                                                             \
     for (__typeof__((v)->at) p = (v)->at; p != NULL && (size_t)(p - (v)->at) < (v)->n; p++)
 
