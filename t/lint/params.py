@@ -24,6 +24,8 @@ twice = {n for n in params if params.count(n) > 1} | (set(params) & set(known))
 bad += ["params.def: %s is declared twice" % n for n in sorted(twice)]
 text = "\n".join(program_text())
 used = set(re.findall(r"\bconf\.([A-Za-z_0-9]+)", text)) | set(re.findall(r'"([A-Za-z_0-9]+)"', text))
+# conf_use_lmtp gives the value of lmtp_x to the users of smtp_x.
+used |= {n.replace("smtp_", "lmtp_", 1).replace("lmtp_helo", "lmtp_lhlo").replace("discard_ehlo", "discard_lhlo") for n in used}
 unused = [n for n in params if n not in used]
 print("params: %d declared, %d known without effect, %d without a user: %s"
       % (len(params), len(known), len(unused), " ".join(unused)))

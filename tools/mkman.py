@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+"""Manual pages: of each program from the comment at the top of its main file, with the parameters
+it uses; postconf.5 from params.def and known.def. Usage: tools/mkman.py DIRECTORY"""
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDERS = "master smtpd qmgr local smtp pop3d imapd tools".split()
+UNITS = {"STR": "text", "RAW": "text", "INT": "number", "TIME": "time", "BOOL": "yes or no"}
+ENTRY = re.compile(r'^[PK]\((\w+), (\w+), "((?:[^"\\]|\\.)*)", (-?\d+), (-?\d+), (?:"((?:[^"\\]|\\.)*)"|(\w+))\)', re.M)
+
+
+def entries(name):
+    text = open(ROOT + "/lib/conf/" + name).read()
+    for kind, name, default, low, high, help_text, reason in ENTRY.findall(text):
+        unquote = lambda s: re.sub(r"\\(.)", r"\1", s)
+        yield re.sub(r"^_(?=\d)", "", name), kind, unquote(default), int(low), int(high), unquote(help_text), reason
+
+
+def roff(text):
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return re.sub(r"^([.'])", r"\\&\1", text, flags=re.M)
+
+
+def bounds(kind, low, high):
+    if kind not in ("INT", "TIME") or (low == 0 and high == 0):
+        return ""
+    unit = " seconds" if kind == "TIME" else ""
+    return "; at least %d%s" % (low, unit) + ("; at most %d%s" % (high, unit) if high else "")
+
+
+def postconf_5(params, known):
+    out = ['.TH POSTCONF 5', '.SH NAME', 'postconf \\- parameters of main.cf', '.SH DESCRIPTION',
+           roff("A line \"name = value\" of main.cf sets a parameter; a line that begins with white space continues the one\n"
+                "before it; a line whose first visible character is # is a comment. $name, ${name} and $(name) stand for values,\n"
+                "${name?{a}:{b}} for a if name has a value, else b, and ${{x} == {y} ? {a} : {b}} compares (also != < <= > >=, and\n"
+                "with \"level\" behind: compatibility levels). $$ is a $. Times take s m h d w."),
+           '.SH PARAMETERS']
+    for name, kind, default, low, high, text, _ in params:
+        out += [".TP", "\\fB%s\\fR (default: %s)" % (roff(name), roff(default) if default else "empty"),
+                roff("%s: %s%s." % (UNITS[kind].capitalize(), text, bounds(kind, low, high)))]
+    out += ['.SH "PARAMETERS WITHOUT EFFECT"', "Known from Postfix. One that is set is reported once."]
+    for reason, title in (("LATER", "The feature is not there yet:"), ("GONE", "Nothing needs them:")):
+        out += [".PP", title, ".br", roff(", ".join(n for n, *_, r in known if r == reason)) + "."]
+    return "\n".join(out) + "\n"
+
+
+def comment(path):
+    m = re.match(r"/\*\n((?: \*.*\n)+?) \*/", open(path).read())
+    return [line[3:] for line in m[1].splitlines()] if m else None
+
+
+def uses(folder, program):
+    """parameters that the files of a program name; files of a folder are told apart by their prefix"""
+    text = ""
+    for f in sorted(os.listdir(os.path.join(ROOT, folder))):
+        others = [p for p in PROGRAMS.get(folder, ()) if p != program and f.startswith(p) and len(p) > len(program)]
+        if f.endswith((".c", ".h")) and not others and (f.startswith(program) or f.split(".")[0] not in PROGRAMS[folder]):
+            text += open(os.path.join(ROOT, folder, f)).read()
+    return set(re.findall(r"\bconf\.(\w+)", text))
+
+
+def program_page(name, section, lines, params):
+    out = [".TH %s %d" % (name.upper(), section), ".SH NAME"]
+    body = lines[:]
+    if body and body[0].strip() == "NAME":
+        body.pop(0)
+    for line in body:
+        if re.fullmatch(r"[A-Z][A-Z ]+", line):
+            out.append('.SH "%s"' % line)
+        elif not line.strip():
+            out.append(".PP")
+        elif line.startswith("        ") or (out[-1] == ".br"):
+            out += [".br", roff(line.strip())]
+        else:
+            out.append(roff(line.strip()))
+    if params:
+        out.append('.SH "CONFIGURATION PARAMETERS"')
+        for n, kind, default, low, high, text, _ in params:
+            out += [".TP", "\\fB%s\\fR (%s)" % (roff(n), roff(default) or "empty"), roff(text[:1].upper() + text[1:] + ".")]
+    return "\n".join(out) + "\n"
+
+
+def programs():
+    found = {}
+    for folder in FOLDERS:
+        text = open("%s/%s/CMakeLists.txt" % (ROOT, folder)).read()
+        names = re.findall(r"pombal_program\(\s*([\w-]+)", text)
+        found[folder] = [n for n in names if os.path.exists("%s/%s/%s.c" % (ROOT, folder, n))]
+    return found
+
+
+PROGRAMS = programs()
+
+
+def main(to):
+    os.makedirs(to, exist_ok=True)
+    params, known = list(entries("params.def")), list(entries("known.def"))
+    pages = {"postconf.5": postconf_5(params, known)}
+    for folder, names in PROGRAMS.items():
+        for name in names:
+            lines = comment("%s/%s/%s.c" % (ROOT, folder, name))
+            if lines:
+                section = 1 if folder == "tools" else 8
+                mine = uses(folder, name)
+                pages["%s.%d" % (name, section)] = program_page(name, section, lines, [p for p in params if p[0] in mine])
+    for page, text in pages.items():
+        with open(os.path.join(to, page), "w") as f:
+            f.write(text)
+    print("%d pages in %s" % (len(pages), to))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])
