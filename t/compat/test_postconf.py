@@ -215,7 +215,7 @@ def test_edit_main_cf(tmp_path, args, main):
     etc = files(tmp_path, main)
     os.chmod(etc + "/main.cf", 0o640)
     ours = run(OURS, etc, args)
-    lines = lambda text: sorted(text.split("\n")) if args[-1] == "relayhost =" else text  # new names: order of a hash table
+    lines = lambda text: sorted(text.split("\n")) if len(args) > 2 else text  # new names: order of a hash table
     assert lines(open(etc + "/main.cf").read()) == lines(after)
     assert ours == theirs
     assert os.stat(etc + "/main.cf").st_mode & 0o777 == 0o640
