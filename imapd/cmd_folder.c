@@ -2,6 +2,7 @@
  * CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 3501 6.3.3 to 6.3.7, 6.3.10.
  */
 #include "base/str.h"
+#include "mail/utf7.h"
 
 #include "imap.h"
 
@@ -14,12 +15,24 @@ static void done(struct imap *c, int result, struct why *why, const char *what)
     why_free(why);
 }
 
+/* RFC 3501 5.1.3: a name is modified UTF-7. False: the client was told. */
+static bool is_new_name(struct imap *c, const char *folder)
+{
+    struct buf utf8 = BUF(16384);
+    bool good = utf7_to_utf8(strz(folder), &utf8);
+
+    buf_free(&utf8);
+    if (!good)
+        imap_no(c, "[CANNOT] Invalid mailbox name: not modified UTF-7.");
+    return good;
+}
+
 void cmd_create(struct imap *c)
 {
     const char *folder;
     struct why why = WHY;
 
-    if (imap_arg_folder(c, &folder) && imap_end(c))
+    if (imap_arg_folder(c, &folder) && imap_end(c) && is_new_name(c, folder))
         done(c, store_create(c->store, folder, &why), &why, "Create");
 }
 
@@ -41,7 +54,7 @@ void cmd_rename(struct imap *c)
     const char *from, *to;
     struct why why = WHY;
 
-    if (imap_arg_folder(c, &from) && imap_arg_folder(c, &to) && imap_end(c))
+    if (imap_arg_folder(c, &from) && imap_arg_folder(c, &to) && imap_end(c) && is_new_name(c, to))
         done(c, store_rename(c->store, from, to, &why), &why, "Rename");
 }
 

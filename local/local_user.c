@@ -61,8 +61,26 @@ int local_user_by_id(struct arena *mem, uid_t uid, struct rights *r, struct why 
 
 /* default_privs: a user that owns nothing of worth. The lookup also loads what the name service
  * needs, which the jail forbids later. */
+/*
+ * The name service loads a module of nsswitch.conf only when it gets to it, and in the jail nothing
+ * can be loaded any more. A name, a number and a group that do not exist make it try them all.
+ */
+static void load_name_services(void)
+{
+    enum { NO_ID = 2147483646 };
+    gid_t groups[1];
+    int n = 1;
+
+    (void)getpwnam("no such user");
+    (void)getpwuid(NO_ID);
+    (void)getgrnam("no such group");
+    (void)getgrgid(NO_ID);
+    (void)getgrouplist("no such user", NO_ID, groups, &n);
+}
+
 void local_user_open(void)
 {
+    load_name_services();
     const struct passwd *pw = getpwnam(conf.default_privs);
 
     if (pw == NULL)
