@@ -1,6 +1,6 @@
 """local: the same aliases, .forward files and messages to Postfix and to ours; what arrives where, with which headers,
 and what the log says, is compared."""
-import glob, os, re, shutil, subprocess
+import os, re, shutil, tempfile
 
 import pytest
 
@@ -159,7 +159,7 @@ def lines(items):
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def both(tmp_path_factory, request):
+def both(request):
     more, recipients = VARIANTS[request.param]
     recipients = recipients or RECIPIENTS
     made = []
@@ -168,11 +168,8 @@ def both(tmp_path_factory, request):
         made.append(pombal.Instance(**kw))
         return made[-1]
 
-    base = str(tmp_path_factory.mktemp("local"))
-    path = base
-    while path != "/tmp" and path != "/":
-        os.chmod(path, 0o755)
-        path = os.path.dirname(path)
+    base = tempfile.mkdtemp(prefix="local-compat-", dir="/tmp")
+    os.chmod(base, 0o755) # for all recipients, which a folder of pytest's is not
     prepare(base + "/theirs")
     prepare(base + "/ours")
     try:

@@ -2,9 +2,11 @@
 
 Postfix's daemon is run alone (-S), once for each question, on a private configuration."""
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -118,7 +120,9 @@ def ours(conf, questions):
 
 
 @pytest.fixture
-def configured(tmp_path, request):
+def configured(request):
+    tmp_path = pathlib.Path(tempfile.mkdtemp(prefix="route-compat-", dir="/tmp"))
+    os.chmod(tmp_path, 0o755)  # Postfix's own user must get there
     conf = tmp_path / "etc"
     for d in (conf, tmp_path / "spool/private", tmp_path / "spool/pid", tmp_path / "data"):
         d.mkdir(parents=True)
