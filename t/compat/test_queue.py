@@ -93,8 +93,8 @@ def test_our_queue_is_delivered_by_postfix(long_ids):
         wait_for(lambda: "daemon started" in real.log())
         theirs = real.run("postqueue", "-p").stdout
         assert sorted(theirs.split("\n")) == sorted(ours.split("\n"))
-        real.run("postqueue", "-f")
-        wait_for(lambda: not files(s.queue) and not s.queue_files())
+        # A flush that comes while Postfix's queue manager starts is lost: ask again.
+        wait_for(lambda: not s.queue_files() or real.run("postqueue", "-f") is None, every=1)
         got = {}
         for sender, to, text in sink.mails:
             got.setdefault(sender, set()).update(to)
@@ -114,8 +114,7 @@ def test_a_fresh_message_in_incoming_is_taken_over_both_ways():
         s.stop()
         assert s.queue_files("active") or s.queue_files("incoming") or s.queue_files("deferred")
         real.start()
-        real.run("postqueue", "-f")
-        wait_for(lambda: sink.mails)
+        wait_for(lambda: sink.mails or real.run("postqueue", "-f") is None, every=1)
         wait_for(lambda: "%s: removed" % id in real.log())
         real.stop()
     sink.close()
