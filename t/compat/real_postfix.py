@@ -43,6 +43,7 @@ alias_database =
 local_recipient_maps =
 default_transport = smtp:[127.0.0.1]:%(sink)d
 relay_transport = smtp:[127.0.0.1]:%(sink)d
+smtp_connection_cache_on_demand = no
 import_environment = MAIL_CONFIG TZ
 """
 
@@ -85,7 +86,7 @@ class RealPostfix:
 
     def __exit__(self, *what):
         if what[0] is not None:
-            print(self.log()[-6000:])
+            print(self.log()[-30000:])
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 
