@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "task/task.h"
 
-enum { PATIENCE_MS = 30000, ATTEMPTS = 1000 };
+enum { PATIENCE_MS = 300000, ATTEMPTS = 1000 };
 
 struct attempt {
     char mech[32], user[200], password[200];

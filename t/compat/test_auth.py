@@ -17,7 +17,7 @@ from dovecot import HAVE, Dovecot, free_port
 BUILD = os.environ.get("POMBAL_BUILD", os.path.join(os.path.dirname(__file__), "../../build/dev"))
 BUILD = os.path.abspath(BUILD)
 IS_ROOT = os.getuid() == 0
-PATIENCE = 60
+PATIENCE = 150
 
 SCHEMES = ["CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "BLF-CRYPT", "DES-CRYPT", "PLAIN", "CLEARTEXT", "SHA",
            "SHA1", "SHA256", "SHA512", "SSHA", "SSHA256", "SSHA512", "SMD5", "LDAP-MD5", "PLAIN-MD5", "DIGEST-MD5",
@@ -52,6 +52,7 @@ myhostname = mail.example.test
 auth_passdb = passwd-file:{self.passwd}
 auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
+auth_request_timeout = 300
 first_valid_uid = 1
 """)
         self.auth = self.dir + "/queue/private/auth"
