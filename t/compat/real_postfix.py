@@ -52,7 +52,7 @@ class RealPostfix:
     def __init__(self, queue=None, sink=9, main=""):
         self.dir = tempfile.mkdtemp(prefix="pombal-real-", dir="/tmp")
         os.chmod(self.dir, 0o755)
-        self.etc, self.queue, self.port = self.dir + "/etc", queue or self.dir + "/queue", pombal.free_port()
+        self.etc, self.queue, self.port = self.dir + "/etc", queue or self.dir + "/queue", pombal.listen_port()
         for path in (self.etc, self.dir + "/data", self.queue):
             os.makedirs(path, exist_ok=True)
         os.chown(self.dir + "/data", pwd.getpwnam("postfix").pw_uid, -1)
