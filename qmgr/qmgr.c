@@ -29,6 +29,7 @@
  */
 #include "qmgr.h"
 
+#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -48,6 +49,7 @@ static struct {
     size_t rcpts; /* in memory */
     int64_t rank;
     bool draining;
+    int64_t flushed_us; /* wall clock of the last flush of everything */
     uint64_t *taken, *removed;
 } state;
 
@@ -107,6 +109,11 @@ void qmgr_count_rcpts(ptrdiff_t change)
 int64_t qmgr_next_rank(void)
 {
     return ++state.rank;
+}
+
+bool qmgr_flushed_since(int64_t wall_us)
+{
+    return state.flushed_us >= wall_us;
 }
 
 static void open_all(void)
@@ -180,8 +187,10 @@ static void wake(char reason)
 {
     bool everything = reason == 'F' || reason == 'A';
 
-    if (everything)
+    if (everything) {
+        state.flushed_us = clock_wall_us();
         transport_wake_all();
+    }
     if (reason != 'D')
         scan_request(Q_INCOMING, everything);
     if (reason == 'D' || everything)

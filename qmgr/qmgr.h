@@ -122,6 +122,8 @@ void qmgr_drop(struct message *m); /* frees it */
 size_t qmgr_rcpt_room(void); /* recipients that one more batch may have */
 void qmgr_count_rcpts(ptrdiff_t change);
 int64_t qmgr_next_rank(void);
+/* Somebody asked for everything to be tried after that time (postqueue -f). */
+bool qmgr_flushed_since(int64_t wall_us);
 
 /* qmgr_message.c */
 /* Cleanup's announcement; the request's attributes are copied. */

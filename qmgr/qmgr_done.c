@@ -109,7 +109,9 @@ static void defer_file(const struct message *m)
 {
     struct buf path = BUF(512);
     struct why why = WHY;
-    time_t due = clock_wall() + message_backoff(m);
+    /* A flush that came while it was tried means it, too. */
+    bool again = qmgr_flushed_since(m->d.active_us);
+    time_t due = clock_wall() + (again ? 0 : message_backoff(m));
     struct timespec at[2] = {{.tv_sec = due}, {.tv_sec = due}};
 
     queue_path(&path, Q_ACTIVE, m->d.queue_id);
@@ -117,6 +119,8 @@ static void defer_file(const struct message *m)
         msg_warn("%s: set time: %m", path.p);
     if (queue_move(m->d.queue_id, Q_ACTIVE, Q_DEFERRED, &why) < 0 && errno != ENOENT)
         msg_warn("%s: %s", m->d.queue_id, why_text(&why));
+    if (again)
+        scan_request(Q_DEFERRED, false);
     buf_free(&path);
     why_free(&why);
 }

@@ -98,7 +98,8 @@ class Sink:
         self.mails = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def accept(self):
         while True:
@@ -142,4 +143,7 @@ class Sink:
         sock.close()
 
     def close(self):
+        # A thread that still waits in accept() would take connections of whoever gets its descriptor next.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join()
         self.listener.close()

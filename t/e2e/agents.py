@@ -149,7 +149,8 @@ class Agent:
         self.listener.bind(path)
         os.chmod(path, 0o666)
         self.listener.listen(100)
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def accept(self):
         while True:
@@ -205,6 +206,9 @@ class Agent:
                 f.write(b"D")
 
     def close(self):
+        # A thread that still waits in accept() would take connections of whoever gets its descriptor next.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join()
         self.listener.close()
 
     def __enter__(self):
