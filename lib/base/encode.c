@@ -15,7 +15,7 @@ void encode_base64(struct buf *out, struct str s)
     }
 }
 
-static int value64(char c)
+int decode_base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -43,7 +43,7 @@ bool decode_base64(struct buf *out, struct str s)
         int pad = !last ? 0 : s.p[i + 3] != '=' ? 0 : s.p[i + 2] != '=' ? 1 : 2;
         int v[4] = {0};
         for (int k = 0; k < 4 - pad; k++)
-            if ((v[k] = value64(s.p[i + (size_t)k])) < 0)
+            if ((v[k] = decode_base64_digit(s.p[i + (size_t)k])) < 0)
                 return fail(out, was);
         char three[3] = {(char)(v[0] << 2 | v[1] >> 4), (char)(v[1] << 4 | v[2] >> 2),
                          (char)(v[2] << 6 | v[3])};

@@ -8,6 +8,7 @@
  */
 void encode_base64(struct buf *out, struct str s); /* RFC 4648 4, with padding */
 bool decode_base64(struct buf *out, struct str s); /* strict: padding needed, nothing else inside */
+int decode_base64_digit(char c); /* 0 to 63; -1: none */
 void encode_hex(struct buf *out, struct str s); /* lower case */
 bool decode_hex(struct buf *out, struct str s);
 void encode_percent(struct buf *out, struct str s,

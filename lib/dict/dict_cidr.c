@@ -74,9 +74,7 @@ static enum dict_answer cidr_find(struct dict *d, const char *key, struct buf *v
 
     if (!addr_parse(strz(key), &addr))
         return DICT_NONE;
-    return rules_find(((struct cidr *)d)->rules, strz(key), &addr, value, why) == RULES_YES
-               ? DICT_FOUND
-               : DICT_NONE;
+    return rules_find(((struct cidr *)d)->rules, strz(key), &addr, value, why);
 }
 
 const struct dict_type dict_cidr = {

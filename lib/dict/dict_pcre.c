@@ -180,14 +180,7 @@ static enum dict_answer pcre_find(struct dict *d, const char *key, struct buf *v
 {
     struct str subject = strz(key);
 
-    switch (rules_find(((struct pcre *)d)->rules, subject, &subject, value, why)) {
-    case RULES_YES:
-        return DICT_FOUND;
-    case RULES_NO:
-        return DICT_NONE;
-    default:
-        return DICT_FAILED;
-    }
+    return rules_find(((struct pcre *)d)->rules, subject, &subject, value, why);
 }
 
 const struct dict_type dict_pcre = {

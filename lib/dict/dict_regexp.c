@@ -166,14 +166,7 @@ static enum dict_answer regexp_find(struct dict *d, const char *key, struct buf 
         why_set(why, "4.3.0", "table %s: key is too long", d->spec);
         return DICT_FAILED;
     }
-    switch (rules_find(((struct regexp *)d)->rules, subject, key, value, why)) {
-    case RULES_YES:
-        return DICT_FOUND;
-    case RULES_NO:
-        return DICT_NONE;
-    default:
-        return DICT_FAILED;
-    }
+    return rules_find(((struct regexp *)d)->rules, subject, key, value, why);
 }
 
 const struct dict_type dict_regexp = {

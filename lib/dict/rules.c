@@ -238,8 +238,8 @@ static void expand(struct rule *rule, struct str key, const struct rules_hit *hi
     }
 }
 
-enum rules_answer rules_find(struct rules *r, struct str key, const void *subject,
-                             struct buf *value, struct why *why)
+enum dict_answer rules_find(struct rules *r, struct str key, const void *subject, struct buf *value,
+                            struct why *why)
 {
     struct rules_hit hit;
 
@@ -251,17 +251,17 @@ enum rules_answer rules_find(struct rules *r, struct str key, const void *subjec
         enum rules_answer answer = r->kind->match(rule->pattern, subject, &hit, why);
         if (answer == RULES_BROKEN) {
             why_in(why, "%s map %s, line %d", r->kind->name, r->path, rule->line);
-            return RULES_BROKEN;
+            return DICT_FAILED;
         }
         bool holds = answer != RULES_OTHER && (answer == RULES_YES) != rule->negated;
         if (rule->op == RULE_IF && !holds)
             i = rule->skip_to - 1;
         if (rule->op == RULE_TEXT && holds) {
             expand(rule, key, &hit, value);
-            return RULES_YES;
+            return DICT_FOUND;
         }
     }
-    return RULES_NO;
+    return DICT_NONE;
 }
 
 void rules_free(struct rules **rules)

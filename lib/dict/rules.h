@@ -2,7 +2,7 @@
 #ifndef DICT_RULES_H
 #define DICT_RULES_H
 
-#include "base/why.h"
+#include "dict/dict.h"
 
 /* Where the groups of a match stand in the subject; 0 is the whole. */
 struct rules_span {
@@ -34,10 +34,10 @@ struct rules;
 /* Never fails: a line that is wrong is left out with a warning that names path and line. */
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
                          bool no_substitution);
-/* The first rule that matches gives the text, with the groups of key filled in. RULES_BROKEN: the
+/* The first rule that matches gives the text, with the groups of key filled in. DICT_FAILED: a
  * pattern could not be tried to its end (limits); why names the line. */
-enum rules_answer rules_find(struct rules *r, struct str key, const void *subject,
-                             struct buf *value, struct why *why);
+enum dict_answer rules_find(struct rules *r, struct str key, const void *subject, struct buf *value,
+                            struct why *why);
 void rules_free(struct rules **r);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "net/sock.h"
 #include "net/stream.h"
 #include "task/task.h"
 
@@ -143,21 +144,6 @@ static struct conn *take_idle(struct channel *c)
     return NULL;
 }
 
-static int connect_once(const char *path)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return fd;
-}
-
 /* Full backlog; not there yet, because master is just making it. */
 static bool may_pass(int error)
 {
@@ -172,7 +158,7 @@ struct stream *channel_connect(const char *path, int64_t deadline, struct why *w
         why_set(why, "4.3.0", "name of service is too long: %s", path);
         return NULL;
     }
-    while ((fd = connect_once(path)) < 0) {
+    while ((fd = sock_try_unix(path)) < 0) {
         int64_t now = task_now();
         int error = errno;
         if (!may_pass(error) || now >= deadline) {

@@ -2,35 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-static int open_socket(const char *path)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof to.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return fd;
-}
+#include "net/sock.h"
 
 /* A fifo refuses to be connected to; only then is it looked at. */
 static int open_any(const char *path)
 {
     struct stat st;
-    int fd = open_socket(path);
+    int fd = sock_try_unix(path);
 
     if (fd >= 0 || errno != ECONNREFUSED)
         return fd;

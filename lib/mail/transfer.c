@@ -22,17 +22,6 @@ enum transfer_encoding transfer_named(struct str name)
     return TRANSFER_UNKNOWN;
 }
 
-static int digit64(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static void decode_base64_piece(struct transfer *t, struct str s, struct buf *out)
 {
     char *to = buf_room(out, s.n);
@@ -41,7 +30,7 @@ static void decode_base64_piece(struct transfer *t, struct str s, struct buf *ou
     if (to == NULL)
         return;
     for (size_t i = 0; i < s.n && !t->ended; i++) {
-        int digit = digit64(s.p[i]);
+        int digit = decode_base64_digit(s.p[i]);
         if (digit < 0) {
             t->ended = s.p[i] == '=';
             continue; /* RFC 2045 6.8: other characters must be ignored */

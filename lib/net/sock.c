@@ -148,6 +148,22 @@ int sock_connect(const struct addr *to, const struct addr *from, int64_t deadlin
     return fd;
 }
 
+int sock_try_unix(const char *path)
+{
+    struct sockaddr_un sa;
+
+    if (unix_address(path, &sa, NULL) < 0) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
+        task_close(fd); /* keeps errno */
+        return -1;
+    }
+    return fd;
+}
+
 int sock_connect_unix(const char *path, int64_t deadline, struct why *why)
 {
     enum { RETRY_MS = 20 };
@@ -156,20 +172,15 @@ int sock_connect_unix(const char *path, int64_t deadline, struct why *why)
 
     if (unix_address(path, &sa, why) < 0)
         return -1;
-    fd = socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
-    /* A full backlog is told as EAGAIN, and there is nothing to wait for but time. */
-    while (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
+    while ((fd = sock_try_unix(path)) < 0) {
         bool full = errno == EAGAIN;
         if (full && (deadline == 0 || task_now() < deadline) &&
             task_sleep(task_now() + RETRY_MS) == WAIT_TIMEOUT)
             continue;
         if (full)
             errno = ETIMEDOUT;
-        task_close(fd);
-        fd = -1;
+        return why_errno(why, "4.3.0", "connect to %s", path);
     }
-    if (fd < 0)
-        why_errno(why, "4.3.0", "connect to %s", path);
     return fd;
 }
 

@@ -17,6 +17,9 @@ int sock_datagram(const struct addr *at, struct why *why);
 /* (waits) from: the local address to use, or null. */
 int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline, struct why *why);
 int sock_connect_unix(const char *path, int64_t deadline, struct why *why); /* (waits) */
+/* Does not wait. -1 and errno: EAGAIN is a full backlog, ENAMETOOLONG a path of more than 107
+ * bytes. */
+int sock_try_unix(const char *path);
 
 /* Takes one client; does not wait. -1 and EAGAIN, or another errno. to may be null. */
 int sock_accept(int listener, struct peer *to);
