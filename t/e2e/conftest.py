@@ -15,6 +15,11 @@ def pytest_runtest_makereport(item, call):
                 outcome.get_result().sections.append(("maillog", value.log()[-8000:]))
 
 
+def pytest_make_parametrize_id(val):
+    """Short names for long input: pytest hands a test's name to every child in its environment, which has a limit."""
+    return repr(val[:40]) + "..." if isinstance(val, (bytes, str)) and len(val) > 40 else None
+
+
 @pytest.fixture(scope="module")
 def suite(request):
     """an instance that the tests of a file share; SUITE_MAIN and SUITE_MASTER of the file are its settings"""
