@@ -1,7 +1,8 @@
 """Each file of dialog/ is a conversation that must pass, line by line.
 
   connect: imap            the service (smtp, submission, pop3, imap); also "connect: imap alice" after a login
-  mail: alice S 120        before it: a message with these Maildir flags (- for none) and virtual size in alice's mailbox
+  mail: alice S 120        a message with these Maildir flags (- for none) and virtual size comes into alice's mailbox
+  mail: alice S @x.eml     the message in dialog/x.eml does
   C: text                  the client sends; $APOP is the digest of the greeting's stamp and the password
   S: text                  the next line of the server; <...> stands for anything, also for nothing
   S+: text                 one of the next lines; those before it may be anything
@@ -21,15 +22,22 @@ def pattern(text):
                               else re.escape(part) for part in re.split(r"(<[^<>]*>)", text)) + r"\s*$")
 
 
-def put_message(suite, user, flags, size):
+def message(size):
+    if size.startswith("@"):
+        return open(os.path.join(os.path.dirname(FILES[0]), size[1:])).read()
+    size = int(size)
     head = "Subject: message of %d octets\r\nFrom: a@elsewhere.test\r\n\r\n" % size
     text = head + "x" * (size - len(head) - 2) + "\r\n"
     assert len(text) == size, "too small for a message: %d" % size
+    return text.replace("\r\n", "\n")
+
+
+def put_message(suite, user, flags, size):
     folder = suite.maildir(user)
     path = "%s/%s/%d.%s.test" % (folder, "new" if flags == "-" else "cur", time.time_ns(), suite.dir[-6:])
     path += "" if flags == "-" else ":2," + flags
     with open(path, "w") as f:
-        f.write(text.replace("\r\n", "\n"))
+        f.write(message(size))
     owner = os.stat(folder)
     if pombal.IS_ROOT:
         os.chown(path, owner.st_uid, owner.st_gid)
@@ -77,7 +85,7 @@ def test_dialog(make_suite, path):
             talk.connect(*text.split())
         elif kind == "mail":
             user, flags, size = text.split()
-            put_message(suite, user, flags, int(size))
+            put_message(suite, user, flags, size)
         elif kind == "C":
             talk.client(text)
         elif kind == "S":
