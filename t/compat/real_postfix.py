@@ -1,28 +1,17 @@
-"""A private Postfix, Debian's own, on a queue directory that may be somebody else's. Needs root."""
-import os, pwd, shutil, socket, subprocess, tempfile, threading
+"""A private Postfix, Debian's own: directory, queue, configuration and log below one folder. Needs root."""
+import os, shutil, socket, subprocess, tempfile, threading
 
 import pombal
 
 HAVE = os.path.exists("/usr/lib/postfix/sbin/master") and pombal.IS_ROOT
-MASTER = """
-127.0.0.1:%(port)d inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-flush unix n - n 1000? 0 flush
-smtp unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-local unix - n n - - local
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
+SERVICES = {
+    "pickup": "n - n 60 1 pickup", "cleanup": "n - n - 0 cleanup", "qmgr": "n - n 300 1 qmgr",
+    "rewrite": "- - n - - trivial-rewrite", "bounce": "- - n - 0 bounce", "defer": "- - n - 0 bounce",
+    "trace": "- - n - 0 bounce", "verify": "- - n - 1 verify", "flush": "n - n 1000? 0 flush",
+    "proxymap": "- - n - - proxymap", "showq": "n - n - - showq", "smtp": "- - n - - smtp", "relay": "- - n - - smtp",
+    "error": "- - n - - error", "retry": "- - n - - error", "discard": "- - n - - discard", "local": "- n n - - local",
+    "virtual": "- n n - - virtual", "anvil": "- - n - 1 anvil", "scache": "- - n - 1 scache", "tlsmgr": "- - n - 1 tlsmgr",
+}
 MAIN = """
 compatibility_level = 3.6
 queue_directory = %(queue)s
@@ -31,55 +20,82 @@ command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
 mail_owner = postfix
 setgid_group = postdrop
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+maillog_file = %(dir)s/maillog
+maillog_file_prefixes = /tmp
+import_environment = MAIL_CONFIG TZ PATH=/usr/bin:/bin
+"""
+SENDING = """
 myhostname = real.test
 mydomain = real.test
 mydestination = real.test
 mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-maillog_file = %(dir)s/maillog
-maillog_file_prefixes = /tmp
 alias_maps =
 alias_database =
 local_recipient_maps =
-default_transport = smtp:[127.0.0.1]:%(sink)d
-relay_transport = smtp:[127.0.0.1]:%(sink)d
+default_transport = smtp:[127.0.0.1]:%d
+relay_transport = smtp:[127.0.0.1]:%d
 smtp_connection_cache_on_demand = no
-import_environment = MAIL_CONFIG TZ
 """
 
 
+def merge(settings, more):
+    """main.cf's text, with those of the second in the place of the first's"""
+    names = [line.split("=")[0].strip() for line in more.splitlines() if "=" in line]
+    return "".join(line + "\n" for line in settings.splitlines() if line.split("=")[0].strip() not in names) + more
+
+
 class RealPostfix:
-    def __init__(self, queue=None, sink=9, main=""):
+    """main: settings; queue: a queue that is there already; agents: what delivers in their place ({"smtp": "discard"});
+    master(dir): further lines of master.cf; prepare(dir): makes files before the start"""
+
+    def __init__(self, main="", queue=None, agents={}, master=lambda where: "", prepare=lambda where: None):
         self.dir = tempfile.mkdtemp(prefix="pombal-real-", dir="/tmp")
         os.chmod(self.dir, 0o755)
-        self.etc, self.queue, self.port = self.dir + "/etc", queue or self.dir + "/queue", pombal.listen_port()
+        self.etc, self.queue = self.dir + "/etc", queue or self.dir + "/queue"
         for path in (self.etc, self.dir + "/data", self.queue):
             os.makedirs(path, exist_ok=True)
-        os.chown(self.dir + "/data", pwd.getpwnam("postfix").pw_uid, -1)
-        values = {"dir": self.dir, "queue": self.queue, "port": self.port, "sink": sink}
-        open(self.etc + "/main.cf", "w").write(MAIN % values + main)
-        open(self.etc + "/master.cf", "w").write(MASTER % values)
+        shutil.chown(self.dir + "/data", "postfix")
         for name in ("postfix-files", "dynamicmaps.cf", "post-install", "postfix-script"):
             if os.path.exists("/etc/postfix/" + name):
                 shutil.copy("/etc/postfix/" + name, self.etc)
+        if os.path.isdir("/etc/postfix/dynamicmaps.cf.d"):
+            shutil.copytree("/etc/postfix/dynamicmaps.cf.d", self.etc + "/dynamicmaps.cf.d")
+        services = {**SERVICES, **{name: "- - n - - " + program for name, program in agents.items()}}
+        with open(self.etc + "/main.cf", "w") as f:
+            f.write(merge(MAIN % {"dir": self.dir, "queue": self.queue}, main))
+        with open(self.etc + "/master.cf", "w") as f:
+            f.write("".join(master(self.dir)))
+            f.write("".join("%s unix %s\n" % line for line in services.items()))
+            f.write("postlog unix-dgram n - n - 1 postlogd\n")
+        prepare(self.dir)
 
     def run(self, name, *args, input=None, check=True):
-        r = subprocess.run(["/usr/sbin/" + name] + list(args), input=input, capture_output=True, text=True, timeout=60,
-                           env=dict(os.environ, MAIL_CONFIG=self.etc))
-        assert not check or r.returncode == 0, r.stdout + r.stderr
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err: # no pipe: the daemons would keep it open
+            r = subprocess.run(["/usr/sbin/" + name] + list(args), input=input, text=True, stdout=out, stderr=err, timeout=60,
+                               env=dict(os.environ, MAIL_CONFIG=self.etc, PATH="/usr/sbin:/usr/bin:/sbin:/bin"))
+            out.seek(0), err.seek(0)
+            r.stdout, r.stderr = out.read(), err.read()
+        assert not check or r.returncode == 0, r.stdout + r.stderr + self.log()
         return r
 
     def start(self):
-        self.run("postfix", "-c", self.etc, "start")
+        self.run("postfix", "start")
+        return self
 
     def stop(self):
-        self.run("postfix", "-c", self.etc, "stop", check=False)
+        self.run("postfix", "stop", check=False)
 
     def log(self):
         try:
-            return open(self.dir + "/maillog").read()
+            return open(self.dir + "/maillog", errors="replace").read()
         except OSError:
             return ""
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -87,8 +103,16 @@ class RealPostfix:
     def __exit__(self, *what):
         if what[0] is not None:
             print(self.log()[-30000:])
-        self.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        self.close()
+
+
+class SendingPostfix(RealPostfix):
+    """takes mail on self.port and sends all of it to a server on the port sink"""
+
+    def __init__(self, queue=None, sink=9, main=""):
+        self.port = pombal.listen_port()
+        super().__init__(merge(SENDING % (sink, sink), main), queue,
+                         master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % self.port)
 
 
 class Sink:

@@ -4,7 +4,7 @@ import glob, os, re, shutil, smtplib, subprocess
 import pytest
 from agents import Agent, MiniSuite, content
 from pombal import BIN, wait_for
-from real_postfix import HAVE, RealPostfix, Sink
+from real_postfix import HAVE, SendingPostfix, Sink
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Debian's Postfix and root")
 LONG = "L" * 5000
@@ -44,7 +44,7 @@ def postcats_agree(real, suite, paths):
 
 @pytest.mark.parametrize("long_ids", ["no", "yes"])
 def test_postfixs_queue_is_delivered_by_ours(long_ids):
-    with RealPostfix(main="enable_long_queue_ids = %s\n" % long_ids) as real, MiniSuite(start=False) as s:
+    with SendingPostfix(main="enable_long_queue_ids = %s\n" % long_ids) as real, MiniSuite(start=False) as s:
         real.start()
         wait_for(lambda: fill(real.port) or True)
         wait_for(lambda: len(files(real.queue)) == 5)
@@ -82,7 +82,7 @@ def test_postfixs_queue_is_delivered_by_ours(long_ids):
 def test_our_queue_is_delivered_by_postfix(long_ids):
     sink = Sink()
     main = "enable_long_queue_ids = %s\n" % long_ids
-    with MiniSuite(main) as s, RealPostfix(queue=s.queue, sink=sink.port, main=main) as real:
+    with MiniSuite(main) as s, SendingPostfix(queue=s.queue, sink=sink.port, main=main) as real:
         with Agent(s, "fake", lambda d: "l" * len(d.to)):
             fill(s.smtp_port)
             wait_for(lambda: len(files(s.queue)) == 5)
@@ -109,7 +109,7 @@ def test_our_queue_is_delivered_by_postfix(long_ids):
 def test_a_fresh_message_in_incoming_is_taken_over_both_ways():
     """what was accepted in the last moment before the change"""
     sink = Sink()
-    with MiniSuite() as s, RealPostfix(queue=s.queue, sink=sink.port) as real:
+    with MiniSuite() as s, SendingPostfix(queue=s.queue, sink=sink.port) as real:
         id = s.send("a@far.test")
         s.stop()
         assert s.queue_files("active") or s.queue_files("incoming") or s.queue_files("deferred")
@@ -122,7 +122,7 @@ def test_a_fresh_message_in_incoming_is_taken_over_both_ways():
 
 def test_logs_of_deferred_mail_serve_both():
     """what one suite put off is returned by the other with the reason that the first one wrote"""
-    with RealPostfix() as real, MiniSuite(start=False) as s:
+    with SendingPostfix() as real, MiniSuite(start=False) as s:
         real.start()
         with smtplib.SMTP("127.0.0.1", real.port, timeout=60) as c:
             c.sendmail("s@x.test", ["a@far.test"], "Subject: x\r\n\r\nx\r\n")

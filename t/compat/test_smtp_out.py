@@ -5,7 +5,7 @@ import os, re
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix
+from real_postfix import HAVE, SendingPostfix
 from sink import Sink
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
@@ -86,7 +86,7 @@ def sides():
     suite.write("etc/transport", ours.transport)
     suite.add_main("relay_domains = regexp:%s\n" % suite.write("etc/relay", "/\\.test$/ yes\n"))
     suite.start()
-    with RealPostfix(main=MAIN + "transport_maps = texthash:$config_directory/transport\nsmtp_host_lookup = native\n"
+    with SendingPostfix(main=MAIN + "transport_maps = texthash:$config_directory/transport\nsmtp_host_lookup = native\n"
                      "smtp_dns_support_level = disabled\nsmtp_connection_cache_on_demand = no\n") as real:
         with open(real.etc + "/transport", "w") as f:
             f.write(theirs.transport)
