@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/msg.h"
@@ -50,4 +51,30 @@ void mem_trim(void)
         return;
     next = now + 100;
     malloc_trim(0);
+}
+
+void mem_fill_holes(void)
+{
+    enum { LARGEST = 1024 * 1024, KEPT_BY_MALLOC = 1032, SMALLEST = 16, STEP = 16 };
+    static struct hole {
+        struct hole *next;
+    } * holes; /* so that leak checkers find them */
+    struct mallinfo2 info = mallinfo2();
+    char *end = (char *)sbrk(0) - info.keepcost; /* of the heap's used part */
+
+    if (info.keepcost == 0) /* another allocator */
+        return;
+    for (size_t size = LARGEST; size >= SMALLEST;
+         size = size > KEPT_BY_MALLOC * 2 ? size / 2 : size - STEP) {
+        struct hole *h;
+        do {
+            h = mem_resize(NULL, size);
+            h->next = holes;
+            holes = h;
+        } while ((char *)h < end);
+        if (size > KEPT_BY_MALLOC) { /* it goes back into the end */
+            holes = h->next;
+            free(h);
+        }
+    }
 }

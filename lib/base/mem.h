@@ -14,4 +14,11 @@ char *mem_dupz(const char *s);
 /* Gives free pages back to the system, at most ten times a second: for a process that goes idle. */
 void mem_trim(void);
 
+/*
+ * For a process that will fork many children which live long: takes what is free between its
+ * allocations out of use, for good. What a child allocates then lies together at the end of the
+ * heap, instead of making a page here and there its own.
+ */
+void mem_fill_holes(void);
+
 #endif

@@ -407,6 +407,7 @@ static void wait_for_stop(void *arg)
 
 static void start(void)
 {
+    mem_fill_holes();
     task_on_signal(SIGCHLD, reap);
     task_start("lifeline", wait_for_stop, NULL);
 }

@@ -24,6 +24,7 @@ static struct metrics_page *map_page(int fd, int slot)
         msg_warn("metrics page %d: %m", slot);
         return mem_new(METRICS_PAGE);
     }
+    memset(p, 0, METRICS_PAGE);
     return p;
 }
 
@@ -31,7 +32,6 @@ void metrics_open(int fd, int slot, const char *service, const char *program)
 {
     struct metrics_page *p = fd >= 0 ? map_page(fd, slot) : mem_new(METRICS_PAGE);
 
-    memset(p, 0, sizeof *p);
     p->pid = getpid();
     p->started = clock_wall();
     snprintf(p->service, sizeof p->service, "%s", service);

@@ -1,9 +1,11 @@
 /*
- * One task and one inotify per store: a user has few instances of inotify, and thousands of virtual
- * users may share one uid. Without inotify, everybody is woken every 30 seconds.
+ * One inotify per store: a user has few instances of it, and thousands of virtual users may share
+ * one uid. It is read in the loop, since every idle session would pay for a task. Without inotify,
+ * a task wakes everybody every 30 seconds.
  */
 #include "store/store_watch.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -16,9 +18,9 @@ enum {
 };
 
 struct store_watch {
-    struct store *store; /* null: the store is closed, end */
+    struct store *store; /* null: the store is closed, the task ends */
     struct notify *notify; /* null: none to be had */
-    struct task *task;
+    struct task *task; /* without notify */
     size_t folders;
 };
 
@@ -31,35 +33,60 @@ static void wake_folder(struct folder *f)
     }
 }
 
+static void wake_all(struct store *s)
+{
+    LIST_EACH (&s->folders, l)
+        wake_folder(LIST_OF(l, struct folder, link));
+}
+
 static void wake_for(struct store *s, const struct notify_event *e)
 {
     LIST_EACH (&s->folders, l) {
         struct folder *f = LIST_OF(l, struct folder, link);
-        bool all = e == NULL || e->watch == NOTIFY_LOST;
         /* In the folder itself, only the journal is news. */
-        if (all || e->watch == f->watch_new || e->watch == f->watch_cur ||
+        if (e->watch == f->watch_new || e->watch == f->watch_cur ||
             (e->watch == f->watch_dir && str_eqz(e->name, "pombal.journal")))
             wake_folder(f);
     }
 }
 
-static void watch(void *arg)
+static void happened(void *arg, int fd, short events)
 {
     struct store_watch *w = arg;
 
-    while (w->store != NULL) {
-        struct notify_event e;
-        enum wait result =
-            w->notify != NULL ? notify_wait(w->notify, &e, 0) : task_sleep(task_now() + POLL_MS);
-        if (result == WAIT_CANCELLED || w->store == NULL)
-            break;
-        if (result == WAIT_READY || w->notify == NULL)
-            wake_for(w->store, w->notify != NULL ? &e : NULL);
+    (void)fd;
+    (void)events;
+    for (struct notify_event e; notify_next(w->notify, &e);) {
+        if (e.watch == NOTIFY_LOST)
+            wake_all(w->store);
+        else
+            wake_for(w->store, &e);
     }
+}
+
+static void look_often(void *arg)
+{
+    struct store_watch *w = arg;
+
+    while (w->store != NULL && task_sleep(task_now() + POLL_MS) != WAIT_CANCELLED)
+        if (w->store != NULL)
+            wake_all(w->store);
     if (w->store != NULL)
         w->store->watch = NULL;
-    notify_free(&w->notify);
     free(w);
+}
+
+static struct store_watch *new_watch(struct store *s)
+{
+    struct store_watch *w = mem_new(sizeof *w);
+
+    w->store = s;
+    w->notify = notify_new();
+    if (w->notify != NULL)
+        task_watch(notify_fd(w->notify), POLLIN, happened, w);
+    else
+        w->task = task_start("mailbox-watch", look_often, w);
+    return w;
 }
 
 static int add(struct store_watch *w, const struct folder *f, const char *below, unsigned mask)
@@ -82,13 +109,8 @@ void store_watch_folder(struct folder *f)
     if (f->watched)
         return;
     f->watched = true;
-    if (w == NULL) {
-        w = mem_new(sizeof *w);
-        w->store = f->store;
-        w->notify = notify_new();
-        w->task = task_start("mailbox-watch", watch, w);
-        f->store->watch = w;
-    }
+    if (w == NULL)
+        w = f->store->watch = new_watch(f->store);
     w->folders++;
     f->watch_dir = add(w, f, "", NOTIFY_WRITTEN | NOTIFY_MOVED_TO);
     f->watch_new = add(w, f, "/new", NEWS);
@@ -120,7 +142,12 @@ void store_watch_stop(struct store *s)
         return;
     s->watch = NULL;
     w->store = NULL;
-    task_cancel(w->task);
+    if (w->task != NULL) {
+        task_cancel(w->task);
+    } else {
+        notify_free(&w->notify);
+        free(w);
+    }
 }
 
 void mailbox_watch(struct mailbox *b, struct task *who)

@@ -96,13 +96,10 @@ static struct notify_event take(struct notify *n)
     return out;
 }
 
-enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t deadline)
+bool notify_next(struct notify *n, struct notify_event *event)
 {
-    while (n->at >= n->n && !fill(n)) {
-        enum wait w = task_wait_either(n->fd, POLLIN, deadline);
-        if (w != WAIT_READY)
-            return w;
-    }
+    if (n->at >= n->n && !fill(n))
+        return false;
     *event = take(n);
     while (n->at < n->n) { /* neighbours of the same name are one */
         size_t before = n->at;
@@ -112,6 +109,16 @@ enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t dead
             break;
         }
         event->mask |= next.mask;
+    }
+    return true;
+}
+
+enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t deadline)
+{
+    while (!notify_next(n, event)) {
+        enum wait w = task_wait_either(n->fd, POLLIN, deadline);
+        if (w != WAIT_READY)
+            return w;
     }
     return WAIT_READY;
 }

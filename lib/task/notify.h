@@ -31,6 +31,8 @@ void notify_free(struct notify **n);
 int notify_add(struct notify *n, const char *path, unsigned mask); /* -1 and errno */
 void notify_drop(struct notify *n, int watch);
 int notify_fd(const struct notify *n); /* for task_watch: readable when there are events */
+/* An event that is there already; false: none. For callbacks. */
+bool notify_next(struct notify *n, struct notify_event *event);
 /* (waits) WAIT_READY and an event; WAIT_WOKEN after task_wake. A deadline that has passed: only
  * what is there. */
 enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t deadline);

@@ -40,7 +40,7 @@ static struct slot *slot_of(int fd)
     if (fd < 0)
         msg_panic("a wait for descriptor %d", fd);
     if (want > room) {
-        room = want < 64 ? 64 : want * 2;
+        room = want < 16 ? 16 : want * 2;
         poller.slots = mem_resize(poller.slots, room * sizeof poller.slots[0]);
         memset(poller.slots + poller.nslots, 0, (room - poller.nslots) * sizeof poller.slots[0]);
         poller.nslots = room;
@@ -323,7 +323,10 @@ void poller_forked(void)
 {
     if (poller.epoll >= 0)
         close(poller.epoll); /* the parent's: nothing may be changed in it */
+    /* What the tables hold is the parent's. They are left as they are: writing to their pages would
+     * only make them our own. */
     poller.epoll = -1;
-    for (size_t i = 0; i < poller.nslots; i++)
-        poller.slots[i] = (struct slot){.use = poller.slots[i].use + 1};
+    poller.slots = NULL;
+    poller.nslots = 0;
+    poller.timers = (struct heap){0};
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/msg.h"
+#include "base/vec.h"
 #include "task/annotate.h"
 #include "task/switch.h"
 
@@ -16,16 +17,15 @@ enum { WIDER = ANNOTATE_ASAN ? 4 : 1 };
 static struct {
     size_t size;
     unsigned keep;
-    unsigned n;
-    char *idle[KEPT_MAX]; /* low ends, most recently used last */
+    VEC(char *) idle; /* low ends, most recently used last */
 } pool = {.size = 64 * 1024 * WIDER, .keep = 32};
 
 void stack_setup(size_t size, unsigned keep_idle)
 {
     size = (size + PAGE - 1) / PAGE * PAGE * WIDER;
     if (size != pool.size)
-        while (pool.n > 0)
-            munmap(pool.idle[--pool.n] - PAGE, pool.size + PAGE);
+        while (pool.idle.n > 0)
+            munmap(pool.idle.at[--pool.idle.n] - PAGE, pool.size + PAGE);
     pool.size = size;
     pool.keep = keep_idle < KEPT_MAX ? keep_idle : KEPT_MAX;
 }
@@ -43,7 +43,7 @@ static char *map_stack(void)
 void stack_new(struct stack *s, void (*entry)(void))
 {
     *s = (struct stack){.size = pool.size};
-    s->low = pool.n > 0 ? pool.idle[--pool.n] : map_stack();
+    s->low = pool.idle.n > 0 ? pool.idle.at[--pool.idle.n] : map_stack();
     s->registration = annotate_stack_new(s->low, s->size);
     s->sp = task_first_frame(s->low + s->size, entry);
 }
@@ -51,8 +51,8 @@ void stack_new(struct stack *s, void (*entry)(void))
 void stack_drop(struct stack *s)
 {
     annotate_stack_drop(s->low, s->size, s->registration);
-    if (s->size == pool.size && pool.n < pool.keep)
-        pool.idle[pool.n++] = s->low;
+    if (s->size == pool.size && pool.idle.n < pool.keep)
+        *VEC_ADD(&pool.idle) = s->low;
     else
         munmap(s->low - PAGE, s->size + PAGE);
     s->low = NULL;
@@ -60,12 +60,12 @@ void stack_drop(struct stack *s)
 
 void stack_trim(const struct stack *s)
 {
+    enum { SOON = 1024 }; /* so much will be used again by the next calls */
     char here;
-    char *from = s->low, *to = s->low + ((size_t)(annotate_address(&here) - s->low) / PAGE) * PAGE;
+    size_t below = (size_t)(annotate_address(&here) - s->low);
 
-    /* The page below this one will be used again by the next call. */
-    if (to - from > PAGE)
-        madvise(from, (size_t)(to - from - PAGE), MADV_DONTNEED);
+    if (below > SOON + PAGE)
+        madvise(s->low, (below - SOON) / PAGE * PAGE, MADV_DONTNEED);
 }
 
 void stack_switch(struct stack *from, struct stack *to, bool last)

@@ -272,16 +272,21 @@ void task_forked(void)
     poller_forked();
     sync_forked();
     signals_forked();
-    LIST_EACH (&loop.all, l) {
+    LIST_EACH (&loop.all, l) { /* the structs stay as they are: see poller_forked */
         struct task *t = LIST_OF(l, struct task, all);
+        struct stack stack = t->stack;
         if (t == loop.self)
             continue;
-        list_drop(&t->all);
-        list_drop(&t->turn);
-        poller_forget(t);
-        stack_drop(&t->stack);
-        free(t);
+        if (!list_empty(&t->turn))
+            list_drop(&t->turn);
+        stack_drop(&stack);
     }
-    loop.count = loop.self != NULL ? 1 : 0;
+    list_init(&loop.all);
+    loop.count = 0;
+    if (loop.self != NULL) {
+        loop.self->timer = (struct heap_node){0};
+        list_add(&loop.all, &loop.self->all);
+        loop.count = 1;
+    }
     loop.longest = 0;
 }
