@@ -4,7 +4,7 @@ import re
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix
+from real_postfix import HAVE, SendingPostfix
 from sink import Sink
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
@@ -83,7 +83,7 @@ def sides():
     suite = pombal.Instance(start=False, main=MAIN)
     suite.write("etc/transport", ours.transport)
     suite.start()
-    with RealPostfix(main=MAIN + "smtp_host_lookup = native\nsmtp_dns_support_level = disabled\n") as real:
+    with SendingPostfix(main=MAIN + "smtp_host_lookup = native\nsmtp_dns_support_level = disabled\n") as real:
         with open(real.etc + "/transport", "w") as f:
             f.write(theirs.transport)
         real.start()
