@@ -7,6 +7,8 @@
 #include "store/folder_state.h"
 #include "store/store.h"
 
+#define FOLDER_JOURNAL "pombal.journal"
+
 struct mailbox;
 struct store_watch;
 
@@ -81,6 +83,20 @@ int folder_sync(struct folder *f, struct why *why);
 int folder_checkpoint(struct folder *f, struct why *why);
 /* If it has grown enough. */
 void folder_tidy(struct folder *f);
+
+/* folder_read.c, for the other folder_*.c. 1: the journal is open, 0: there is none, -1: error. A
+ * journal whose head is not good counts as empty. */
+int folder_open_file(struct folder *f, struct why *why);
+/* Only the last record: the next uid and the modseq. False: it is not good. */
+bool folder_read_last(struct folder *f, off_t size);
+/* Applies what is good in bytes, which stand at f->end. */
+void folder_apply(struct folder *f, struct state *state, struct str bytes, struct events *events);
+/*
+ * folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged one, or
+ * nothing. Only a folder that never had a journal (first) takes over the numbers of another
+ * program: else an old file would bring back numbers that have been used since.
+ */
+int folder_make(struct folder *f, struct state *state, bool first, struct why *why);
 
 /* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
 void folder_ranges(const struct uidset *set, struct buf *out);
