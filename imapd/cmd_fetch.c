@@ -11,16 +11,20 @@
 
 enum { BATCH = 256 }; /* messages that are made \Seen with one record */
 
-static void put_date(struct imap *c, int64_t received)
+static bool put_date(struct imap *c, uint32_t number)
 {
     struct buf text = BUF(64);
     struct tm tm;
+    int64_t received;
     int offset;
 
+    if (mailbox_received(c->box, number, &received, NULL) < 0)
+        return false;
     clock_local(received, &tm, &offset);
     date_imap_format(received, offset, &text);
     stream_putf(c->client, "INTERNALDATE \"%s\"", text.p);
     buf_free(&text);
+    return true;
 }
 
 static bool put_cached(struct imap *c, uint32_t number, enum fetch_what what)
@@ -75,8 +79,7 @@ static bool put_item(struct imap *c, uint32_t number, const struct fetch_item *i
         put_flags(c, number);
         return true;
     case FETCH_INTERNALDATE:
-        put_date(c, mailbox_msg(c->box, number)->received);
-        return true;
+        return put_date(c, number);
     case FETCH_SIZE:
         return put_size(c, number);
     case FETCH_UID:

@@ -51,10 +51,10 @@ void imap_no_why(struct imap *c, const struct why *why)
 {
     static const struct {
         const char *status, *code;
-    } codes[] = {{"5.2.0", "[NONEXISTENT] "}, {"5.2.1", "[ALREADYEXISTS] "},
-                 {"5.1.3", "[CANNOT] "},      {"5.1.1", "[TRYCREATE] "},
-                 {"5.2.2", "[LIMIT] "},       {"4.2.2", "[OVERQUOTA] "},
-                 {"4.3.1", "[UNAVAILABLE] "}, {"4.2.0", "[INUSE] "}};
+    } codes[] = {
+        {"5.2.0", "[NONEXISTENT] "}, {"5.2.1", "[ALREADYEXISTS] "}, {"5.1.3", "[CANNOT] "},
+        {"5.1.1", "[TRYCREATE] "},   {"5.2.2", "[LIMIT] "},         {"4.2.2", "[OVERQUOTA] "},
+        {"4.3.1", "[UNAVAILABLE] "}, {"4.2.0", "[INUSE] "},         {"5.7.1", "[NOPERM] "}};
     const char *code = why->code[0] == '4' ? "[SERVERBUG] " : "";
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)

@@ -171,7 +171,7 @@ void folder_release(struct folder *f)
 
     if (--f->uses > 0)
         return;
-    if (f->failed) {
+    if (f->failed || f->in_memory || f->frozen) { /* perhaps it can be written next time */
         folder_close(f);
         return;
     }

@@ -38,6 +38,8 @@ struct folder {
     unsigned uses;
     bool loaded;
     bool opening, watched;
+    bool in_memory; /* records are applied, not written: being made, or it cannot be written */
+    bool frozen; /* there is a journal, but it cannot be written: what it says is shown */
     bool failed; /* removed, or numbered anew by somebody else */
     struct journal_head head;
     off_t end; /* of the journal, as far as it was read */
@@ -52,7 +54,10 @@ struct folder {
     uint32_t out_uidnext;
     uint64_t out_modseq;
     struct cache cache;
-    int64_t again_at; /* read the directories once more then; 0: no need */
+    int64_t looked_new, looked_cur; /* times of the directories when they were read last */
+    int64_t again_at; /* and before then (task_now) they need no look if they still have them */
+    int64_t checkpoint_at; /* no checkpoint before */
+    size_t gone_kept; /* slots that views still show, at the last compaction */
     int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
 };
 
@@ -73,6 +78,8 @@ int folder_refresh(struct folder *f, bool locked, struct why *why);
  * uidnext is 0 leaves it as it is. */
 void folder_record(struct folder *f, enum journal_type type, struct str payload, uint32_t uidnext);
 int folder_commit(struct folder *f, struct why *why);
+/* -1, "5.7.1": the directory or the journal may only be read. */
+int folder_writable(const struct folder *f, struct why *why);
 uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
 /* Under the lock, loaded: the next keyword is called name. "5.2.2": there are 64. */
 int folder_define_keyword(struct folder *f, struct str name, struct why *why);
@@ -81,7 +88,8 @@ int folder_sync(struct folder *f, struct why *why);
 
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);
-/* If it has grown enough. */
+/* (waits) What is to be done from time to time, when nobody of this process walks the messages: a
+ * checkpoint if the journal has grown enough, and what was expunged is dropped. */
 void folder_tidy(struct folder *f);
 
 /* folder_read.c, for the other folder_*.c. 1: the journal is open, 0: there is none, -1: error. A
@@ -118,6 +126,8 @@ void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
 /* store.c: a uidvalidity that no folder of this store had. */
 uint32_t store_new_uidvalidity(struct store *s);
+/* mailbox_news.c: all views take the events in, so that few are kept. */
+void mailbox_take_events(struct folder *f);
 /* mailbox_view.c: which slots the views show, and where they are after compaction. */
 void mailbox_marks(struct folder *f, bool *used);
 void mailbox_slots_moved(struct folder *f, const uint32_t *to);

@@ -56,6 +56,8 @@ void folder_apply(struct folder *f, struct state *state, struct str bytes, struc
         f->end += (off_t)rec->size;
         bytes = str_from(bytes, rec->size);
     }
+    if (events != NULL)
+        mailbox_take_events(f);
 }
 
 bool folder_read_last(struct folder *f, off_t size)
@@ -89,14 +91,16 @@ bool folder_read_last(struct folder *f, off_t size)
 int folder_open_file(struct folder *f, struct why *why)
 {
     int fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    bool frozen = fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
 
-    if (fd < 0 && (errno == EACCES || errno == EROFS))
+    if (frozen)
         fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? 0 : unreadable(f, why);
     if (f->jfd >= 0)
         close(f->jfd);
     f->jfd = fd;
+    f->frozen = frozen;
     f->end = sizeof f->head;
     f->checkpoint = 0;
     if (pread(fd, &f->head, sizeof f->head, 0) != sizeof f->head || !journal_head_ok(&f->head))
@@ -104,19 +108,27 @@ int folder_open_file(struct folder *f, struct why *why)
     return 1;
 }
 
-/* Under the lock, in case what was read did not reach the end of the file: a torn record is cut
- * off, damage makes a new journal. */
-static int mend(struct folder *f, struct state *state, struct str rest, struct why *why)
+/* Of what was read, rest does not check. Is it the torn end of the file, and not damage in it? */
+static bool is_torn(const struct folder *f, struct str rest)
 {
-    if (f->end > (off_t)sizeof f->head && !journal_any(&f->head, str_from(rest, 8), f->end + 8)) {
-        msg_warn("folder %s of %s: the journal's torn end is cut off", f->name, f->store->path);
-        if (ftruncate(f->jfd, f->end) < 0)
-            return why_errno(why, "4.3.0", "cannot mend the journal of folder %s", f->name);
-        /* What was lost may have been seen: its numbers must not come again. */
-        if (state->uidnext < UINT32_MAX - UID_GAP)
-            folder_record(f, J_UIDNEXT, STR(""), state->uidnext + UID_GAP);
-        return 1;
-    }
+    return f->end > (off_t)sizeof f->head && !journal_any(&f->head, str_from(rest, 8), f->end + 8);
+}
+
+/* Under the lock: a record that was not written whole is cut off. */
+static int cut_torn(struct folder *f, const struct state *state, struct why *why)
+{
+    msg_warn("folder %s of %s: the journal's torn end is cut off", f->name, f->store->path);
+    if (ftruncate(f->jfd, f->end) < 0)
+        return why_errno(why, "4.3.0", "cannot mend the journal of folder %s", f->name);
+    /* What was lost may have been seen: its numbers must not come again. */
+    if (state->uidnext < UINT32_MAX - UID_GAP)
+        folder_record(f, J_UIDNEXT, STR(""), state->uidnext + UID_GAP);
+    return 0;
+}
+
+/* Under the lock: what can be read is kept, under another uidvalidity. */
+static int make_anew(struct folder *f, struct state *state, struct why *why)
+{
     msg_warn("folder %s of %s: the journal is damaged and made again", f->name, f->store->path);
     state->seen_new = state->seen_cur = 0;
     return folder_make(f, state, false, why);
@@ -145,11 +157,11 @@ static int load(struct folder *f, bool locked, struct why *why)
             result = 0;
         } else if (!locked) {
             result = 1;
+        } else if (is_torn(f, rest)) {
+            result = f->frozen ? 0 : cut_torn(f, &state, why);
         } else {
-            result = mend(f, &state, rest, why);
-            if (result == 0)
-                goto out; /* made anew */
-            result = result > 0 ? 0 : -1;
+            result = make_anew(f, &state, why);
+            goto out;
         }
     }
     if (result == 0) {
@@ -211,7 +223,10 @@ static void take_differences(struct folder *f, struct state *fresh)
         } else if (memcmp(&fresh->slots[k].m, &old->m, sizeof old->m) != 0) {
             bool flags = (fresh->slots[k].m.flags & MSG_FLAGS) != (old->m.flags & MSG_FLAGS) ||
                          fresh->slots[k].m.keywords != old->m.keywords;
+            struct msg before = old->m;
             old->m = fresh->slots[k].m;
+            if (old->m.received == 0) /* found here, not recorded yet */
+                old->m.received = before.received;
             if (flags)
                 told(f, EVENT_FLAGS, old->m.uid, old->m.uid);
         }
@@ -251,7 +266,6 @@ static void take_fresh(struct folder *f, struct state *fresh)
     }
     while (s->nkeywords < fresh->nkeywords) {
         s->keywords[s->nkeywords] = mem_dupz(fresh->keywords[s->nkeywords]);
-        told(f, EVENT_KEYWORD, s->nkeywords, s->nkeywords);
         s->nkeywords++;
     }
     s->uidnext = fresh->uidnext;
@@ -308,6 +322,8 @@ int folder_refresh(struct folder *f, bool locked, struct why *why)
 
     if (f->failed)
         return lost(f, "is no longer available", why);
+    if (f->in_memory)
+        return 0;
     if (fstat(f->jfd, &st) < 0)
         return unreadable(f, why);
     if (st.st_nlink == 0 || st.st_size < f->end)
@@ -325,11 +341,13 @@ int folder_refresh(struct folder *f, bool locked, struct why *why)
         folder_apply(f, &f->state, buf_str(&bytes), &f->events);
     struct str rest = str_from(buf_str(&bytes), (size_t)(f->end - start));
     if (result == 0 && rest.n > 0 && locked) {
-        /* Nobody else writes now: what does not check will not get better. */
-        result = mend(f, &f->state, rest, why);
-        if (result == 0)
+        /* Nobody else writes now: what does not check will not get better. Who opens the folder
+         * next makes it anew; here views still show it. */
+        if (!is_torn(f, rest))
             result = lost(f, "was damaged", why);
-        else if (result > 0)
+        else if (!f->frozen && cut_torn(f, &f->state, why) < 0)
+            result = -1;
+        else
             result = folder_commit(f, why);
     }
     buf_free(&bytes);

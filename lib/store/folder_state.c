@@ -344,10 +344,8 @@ static bool apply_keyword(struct state *s, const struct journal_rec *rec, struct
     struct str name;
 
     (void)rec;
-    if (!str_split(&p, '\0', &name) || !add_keyword(s, name))
-        return false;
-    tell(events, EVENT_KEYWORD, s->nkeywords - 1, s->nkeywords - 1);
-    return true;
+    (void)events;
+    return str_split(&p, '\0', &name) && add_keyword(s, name);
 }
 
 static bool apply_names(struct state *s, const struct journal_rec *rec, struct str p,
@@ -396,7 +394,8 @@ static bool apply_moved(struct state *s, const struct journal_rec *rec, struct s
         slot->m.flags = to.m.flags & (MSG_FLAGS | SLOT_FILE);
         slot->m.keywords = to.m.keywords;
         slot->letters = to.letters;
-        slot->m.received = to.m.received;
+        if (slot->m.received == 0)
+            slot->m.received = to.m.received;
         if (!str_eq(state_name(s, slot), name))
             slot->name = add_name(s, name);
         set_dirty(slot);
@@ -465,13 +464,32 @@ static bool apply_sizes(struct state *s, const struct journal_rec *rec, struct s
     return true;
 }
 
+/* Once told, a date stays: RFC 3501 2.3.3. */
+static bool apply_dates(struct state *s, const struct journal_rec *rec, struct str p,
+                        struct events *events)
+{
+    const struct journal_ranges *head = (const void *)p.p;
+
+    (void)rec;
+    (void)events;
+    if (p.n < sizeof *head || (p.n - sizeof *head) / sizeof(struct journal_date) < head->count)
+        return false;
+    const struct journal_date *dates = (const void *)(head + 1);
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct slot *slot = state_slot(s, dates[i].uid);
+        if (slot != NULL && slot->m.received == 0)
+            slot->m.received = dates[i].received;
+    }
+    return true;
+}
+
 typedef bool apply_fn(struct state *s, const struct journal_rec *rec, struct str p,
                       struct events *events);
 static apply_fn *const by_type[] = {
     [J_CHECK] = apply_check,     [J_ADD] = apply_add,         [J_FLAGS] = apply_flags,
     [J_EXPUNGE] = apply_expunge, [J_KEYWORD] = apply_keyword, [J_NAMES] = apply_names,
     [J_MOVED] = apply_moved,     [J_RECENT] = apply_recent,   [J_DIRS] = apply_dirs,
-    [J_UIDNEXT] = apply_uidnext, [J_SIZES] = apply_sizes,
+    [J_UIDNEXT] = apply_uidnext, [J_SIZES] = apply_sizes,     [J_DATES] = apply_dates,
 };
 
 bool state_apply(struct state *s, const struct journal_rec *rec, struct str payload,

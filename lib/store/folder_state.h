@@ -25,8 +25,8 @@ struct slot {
     uint32_t letters; /* that the file name has */
 };
 
-enum event_kind { EVENT_ADDED, EVENT_FLAGS, EVENT_EXPUNGED, EVENT_KEYWORD };
-struct event { /* a range of uids, or a keyword's number */
+enum event_kind { EVENT_ADDED, EVENT_FLAGS, EVENT_EXPUNGED };
+struct event { /* a range of uids */
     enum event_kind kind;
     uint32_t low, high;
     const void *silent; /* the view that need not be told */

@@ -9,21 +9,28 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "store/folder.h"
 #include "task/task.h"
 
-enum { CHECKPOINT_MIN = 256 << 10 };
+enum {
+    CHECKPOINT_MIN = 256 << 10,
+    CHECKPOINT_PAUSE_MS = 1000, /* also after a failure: a full disk is not tried at each command */
+    GONE_MIN = 1000,
+};
 
 /* ---- a journal is made: at first open, and when one is lost or damaged ---- */
 
+/* Leaves errno. */
 static int write_whole(struct folder *f, const struct journal_head *head, const struct state *state,
                        struct buf *out, struct why *why)
 {
     size_t start;
     int fd;
 
+    errno = 0;
     buf_add(out, (struct str){(const char *)head, sizeof *head});
     start = journal_begin(out, J_CHECK);
     state_check(state, out);
@@ -32,15 +39,21 @@ static int write_whole(struct folder *f, const struct journal_head *head, const 
         return why_set(why, "4.2.2", "folder %s has too many messages", f->name);
     fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
                 O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, f->store->set.mode & 0666);
-    if (fd < 0)
-        return why_errno(why, "4.3.0", "cannot create a journal in folder %s", f->name);
+    if (fd < 0) {
+        int error = errno;
+        why_errno(why, "4.3.0", "cannot create a journal in folder %s", f->name);
+        errno = error;
+        return -1;
+    }
     if (file_write_all(fd, out->p, out->n) == 0 &&
         (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
         renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0)
         return fd;
     why_errno(why, "4.3.0", "cannot write the journal of folder %s", f->name);
+    int error = errno;
     close(fd);
     unlinkat(f->dirfd, FOLDER_JOURNAL ".new", 0);
+    errno = error;
     return -1;
 }
 
@@ -63,26 +76,47 @@ static bool has_cache(const struct folder *f)
     return faccessat(f->dirfd, "pombal.cache", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static bool is_denied(int error)
+{
+    return error == EACCES || error == EROFS || error == EPERM;
+}
+
 int folder_make(struct folder *f, struct state *state, bool first, struct why *why)
 {
     struct journal_head head;
     struct buf out = BUF(JOURNAL_MAX);
     uint32_t uidvalidity = first && !has_cache(f) ? takeover(f, state) : 0;
+    int fd = -1;
 
     if (uidvalidity == 0)
         uidvalidity = store_new_uidvalidity(f->store);
     journal_head_make(&head, uidvalidity);
-    int fd = write_whole(f, &head, state, &out, why);
-    if (fd >= 0)
-        use_file(f, fd, &head, out.n);
-    buf_free(&out);
-    if (fd < 0)
-        return -1;
     state_free(&f->state);
     f->state = *state;
     state_init(state);
+    f->head = head;
+    f->end = sizeof head;
     f->loaded = true;
-    return maildir_merge(f, true, why);
+    /* What is in the directories goes into the first record with the rest. */
+    f->in_memory = true;
+    int result = maildir_merge(f, true, why);
+    f->in_memory = false;
+    if (result == 0)
+        fd = write_whole(f, &head, &f->state, &out, why);
+    if (fd >= 0) {
+        use_file(f, fd, &head, out.n);
+    } else if (result == 0 && first && is_denied(errno)) {
+        /* Whoever may only read gets to see it, with numbers that last as long as this process. */
+        msg_warn("%s: shown without a journal", why_text(why));
+        why_clear(why);
+        f->in_memory = true;
+        cache_init(&f->cache, f->dirfd, uidvalidity);
+    } else {
+        f->loaded = false;
+        result = -1;
+    }
+    buf_free(&out);
+    return result;
 }
 
 /* ---- writing ---- */
@@ -107,6 +141,13 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
     journal_end(&f->out, start, &f->head, f->end, f->out_modseq, f->out_uidnext);
 }
 
+int folder_writable(const struct folder *f, struct why *why)
+{
+    if (!f->frozen && !f->in_memory)
+        return 0;
+    return why_set(why, "5.7.1", "folder %s cannot be written", f->name);
+}
+
 int folder_commit(struct folder *f, struct why *why)
 {
     struct buf out = f->out;
@@ -114,9 +155,11 @@ int folder_commit(struct folder *f, struct why *why)
     int result = 0;
 
     f->out = BUF(JOURNAL_MAX);
-    if (out.full) {
+    if (f->frozen) {
+        result = folder_writable(f, why);
+    } else if (out.full) {
         result = why_set(why, "4.2.2", "too large a change of folder %s", f->name);
-    } else if (out.n > 0) {
+    } else if (out.n > 0 && !f->in_memory) {
         done = pwrite(f->jfd, out.p, out.n, f->end);
         if (done != (ssize_t)out.n) {
             if (done >= 0)
@@ -169,7 +212,7 @@ int folder_define_keyword(struct folder *f, struct str name, struct why *why)
 
 int folder_sync(struct folder *f, struct why *why)
 {
-    if (f->store->set.no_sync || task_fdatasync(f->jfd) == 0)
+    if (f->in_memory || f->store->set.no_sync || task_fdatasync(f->jfd) == 0)
         return 0;
     return why_errno(why, "4.3.0", "cannot sync the journal of folder %s", f->name);
 }
@@ -195,13 +238,36 @@ int folder_checkpoint(struct folder *f, struct why *why)
     return fd < 0 ? -1 : 0;
 }
 
+/* The names of the slots that are left. */
+static void compact_names(struct state *s)
+{
+    char *names = mem_resize(NULL, s->names_n + 1);
+    size_t n = 0;
+
+    names[0] = '\0';
+    for (size_t i = 0; i < s->n; i++) {
+        struct slot *slot = &s->slots[i];
+        size_t length = strlen(s->names + slot->name) + 1;
+        if (slot->m.flags & SLOT_GONE) {
+            slot->name = 0; /* it has no file */
+            continue;
+        }
+        memcpy(names + n, s->names + slot->name, length);
+        slot->name = (uint32_t)n;
+        n += length;
+    }
+    free(s->names);
+    s->names = names;
+    s->names_n = n;
+}
+
 /* Slots that are gone and that no view shows any more are dropped. */
 static void compact(struct folder *f)
 {
     struct state *s = &f->state;
 
     /* Who has the lock may be walking the slots. */
-    if (f->locked || (s->gone < 1000 && !(s->gone > 0 && list_empty(&f->views))))
+    if (f->locked || (s->gone < f->gone_kept + GONE_MIN && !(s->gone > 0 && list_empty(&f->views))))
         return;
     bool *used = mem_array(s->n, sizeof *used);
     uint32_t *to = mem_array(s->n + 1, sizeof *to);
@@ -217,9 +283,17 @@ static void compact(struct folder *f)
         s->slots[n++] = s->slots[i];
     }
     s->n = n;
+    f->gone_kept = s->gone;
+    compact_names(s);
     mailbox_slots_moved(f, to);
     free(used);
     free(to);
+}
+
+static bool has_grown(const struct folder *f)
+{
+    off_t tail = f->end - f->checkpoint;
+    return !f->in_memory && !f->frozen && tail > CHECKPOINT_MIN && tail > f->checkpoint;
 }
 
 void folder_tidy(struct folder *f)
@@ -229,11 +303,14 @@ void folder_tidy(struct folder *f)
     if (!f->loaded || f->failed)
         return;
     compact(f);
-    off_t tail = f->end - f->checkpoint;
-    if (tail > CHECKPOINT_MIN && tail > f->checkpoint && folder_lock(f, &why) == 0) {
-        if (folder_refresh(f, true, &why) == 0)
-            folder_checkpoint(f, &why);
-        folder_unlock(f);
+    if (has_grown(f) && task_now() >= f->checkpoint_at) {
+        f->checkpoint_at = task_now() + CHECKPOINT_PAUSE_MS;
+        if (folder_lock(f, &why) == 0) {
+            if (folder_refresh(f, true, &why) == 0 && has_grown(f) &&
+                folder_checkpoint(f, &why) < 0)
+                msg_warn("%s", why_text(&why));
+            folder_unlock(f);
+        }
     }
     why_free(&why);
 }

@@ -40,6 +40,7 @@ enum journal_type {
     J_DIRS, /* journal_dirs: the directories as they were merged */
     J_UIDNEXT, /* nothing: the record's uidnext counts */
     J_SIZES, /* journal_ranges (count), then journal_size: found later */
+    J_DATES, /* journal_ranges (count), then journal_date: asked for later; the first one counts */
 };
 
 struct journal_rec {
@@ -81,6 +82,10 @@ struct journal_dirs {
 struct journal_size {
     uint32_t uid, reserved;
     uint64_t size;
+};
+struct journal_date {
+    uint32_t uid, reserved;
+    int64_t received;
 };
 
 enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30 };

@@ -73,6 +73,10 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
 
     if (f == NULL)
         return NULL;
+    if (folder_writable(f, why) < 0) {
+        folder_release(f);
+        return NULL;
+    }
     struct mail_in *m = mem_new(sizeof *m);
     m->f = f;
     m->fd = -1;

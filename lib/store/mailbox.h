@@ -20,7 +20,7 @@ struct msg {
     uint32_t flags; /* enum msg_flag; other bits are the store's own */
     uint64_t keywords; /* bit i: the folder's i-th keyword */
     uint64_t modseq; /* RFC 7162: position of the last change in the folder's journal */
-    int64_t received; /* seconds since 1970 */
+    int64_t received; /* seconds since 1970; 0: not known yet, mailbox_received finds it */
     uint64_t size; /* with CRLF line ends; 0: not known yet, mailbox_size finds it */
 };
 
@@ -42,8 +42,9 @@ void mail_in_abort(struct mail_in **m);
 
 /*
  * A view of a folder. It stands still: the count and the numbers (1 to count) change only in
- * mailbox_pull, one event of the journal at a time, and each event is one untagged response of
- * IMAP. (The flags that mailbox_msg shows are always the newest: views of a process share them.)
+ * mailbox_pull, one message at a time, and each is one untagged response of IMAP. A message whose
+ * flags changed many times is told once; one that is told as added is not told as changed too. (The
+ * flags that mailbox_msg shows are always the newest: views of a process share them.)
  * Expunges wait while may_expunge is false, as RFC 3501 7.4.1 wants it during FETCH, STORE and
  * SEARCH; a message that is expunged but still in the view keeps its state, but has no bytes.
  * Several expunges are told from the highest number down. MAIL_FAILED is final: the folder was
@@ -119,6 +120,9 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why);
 /* (waits) Size with CRLF; reads the message if nobody has counted it yet. */
 int mailbox_size(struct mailbox *b, uint32_t number, uint64_t *size, struct why *why);
+/* (waits) When the message came (INTERNALDATE): of a file that another program put there, its time
+ * when it is first asked for; from then on it is in the journal. */
+int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, struct why *why);
 
 /*
  * From the cache file, or made by reading the message and kept for the next time. (waits)

@@ -12,7 +12,7 @@
 #include "mail/mime_tree.h"
 #include "store/view.h"
 
-enum { PENDING_MAX = 1 << 20 };
+enum { PENDING_MAX = 1 << 20, DATES_MAX = 64 << 10 };
 
 int view_lock_file(const struct mailbox *b)
 {
@@ -39,6 +39,12 @@ static int open_slot(struct mailbox *b, const struct slot *slot)
 static int gone(const struct mailbox *b, struct why *why)
 {
     return why_set(why, "4.2.0", "the message is no longer available in folder %s", b->f->name);
+}
+
+/* 0 says that a date is not known. */
+static int64_t time_of(const struct stat *st)
+{
+    return st->st_mtim.tv_sec != 0 ? st->st_mtim.tv_sec : 1;
 }
 
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why)
@@ -69,6 +75,7 @@ int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, stru
             return gone(b, why);
         }
         b->fd_size = st.st_size;
+        b->fd_time = time_of(&st);
     }
     *fd = b->fd;
     *size = b->fd_size;
@@ -96,6 +103,45 @@ int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *w
         at += n;
     }
     return 0;
+}
+
+static void note_date(struct mailbox *b, uint32_t number, int64_t received)
+{
+    struct slot *slot = view_slot(b, number);
+    struct journal_date d = {slot->m.uid, 0, received};
+
+    if (slot->m.received != 0)
+        return;
+    slot->m.received = received;
+    buf_add(&b->dates, (struct str){(const char *)&d, sizeof d});
+    if (b->dates.n > DATES_MAX)
+        view_flush(b);
+}
+
+int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, struct why *why)
+{
+    const struct slot *slot = view_slot(b, number);
+    struct buf path = BUF(600);
+    struct stat st;
+    int result = 0;
+
+    if (slot->m.received == 0 && !(slot->m.flags & SLOT_GONE)) {
+        state_file(&b->f->state, slot, &path);
+        if (fstatat(b->f->dirfd, path.p, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            note_date(b, number, time_of(&st));
+        } else { /* renamed meanwhile? */
+            off_t size;
+            int fd;
+            result = mailbox_bytes(b, number, &fd, &size, why);
+            if (result == 0)
+                note_date(b, number, b->fd_time);
+        }
+    } else if (slot->m.received == 0) {
+        result = gone(b, why);
+    }
+    buf_free(&path);
+    *received = view_slot(b, number)->m.received;
+    return result;
 }
 
 /* Reads the message and makes its record, which waits in memory to be kept. */
@@ -128,6 +174,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
         slot->m.size = size;
         buf_add(&b->sizes, (struct str){(const char *)&s, sizeof s});
     }
+    note_date(b, number, b->fd_time);
     if (b->pending.n > PENDING_MAX)
         view_flush(b);
     return 0;

@@ -92,7 +92,10 @@ static int copy_bytes(struct folder *from, const char *path, struct folder *to,
         off_t at = 0;
         while (at < st.st_size && sendfile(out, in, &at, (size_t)(st.st_size - at)) > 0)
             ;
-        result = at == st.st_size && task_fdatasync(out) == 0 ? 0 : -1;
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
+        /* The date of the message, if nobody has asked for it yet. */
+        bool whole = at == st.st_size && futimens(out, times) == 0;
+        result = whole && task_fdatasync(out) == 0 ? 0 : -1;
         close(out);
         if (result < 0)
             unlinkat(to->dirfd, new_path, 0);
@@ -295,6 +298,10 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
     target = folder_open(b->f->store, to, why);
     if (target == NULL)
         return -1;
+    if (folder_writable(target, why) < 0) {
+        folder_release(target);
+        return -1;
+    }
     c.to = target;
     for (int tries = 0; tries < 2; tries++) {
         if (lock_both(b->f, target, why) < 0) {

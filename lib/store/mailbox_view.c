@@ -2,6 +2,7 @@
  * Views: how one user of a folder sees it. A view knows messages by the places of their slots; as
  * long as nothing was expunged, number n is slot n - 1 and there is no map.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -58,7 +59,7 @@ static void make_map(struct mailbox *b)
     b->gap = 0;
 }
 
-static void append(struct mailbox *b, size_t slot)
+void view_append(struct mailbox *b, size_t slot)
 {
     if (b->map == NULL && slot == b->count) {
         b->count++;
@@ -76,7 +77,7 @@ static void append(struct mailbox *b, size_t slot)
 
 /* The gap moves to where the message was: a run of removals from the end down moves each entry
  * once. */
-static void drop(struct mailbox *b, uint32_t number)
+void view_drop(struct mailbox *b, uint32_t number)
 {
     size_t i = number - 1;
 
@@ -134,22 +135,6 @@ int view_merge(struct mailbox *b, bool force, struct why *why)
     return result;
 }
 
-/* RFC 3501 2.3.2: each message is recent in one session only. */
-static void claim_recent(struct mailbox *b, uint32_t low, uint32_t high)
-{
-    struct state *s = &b->f->state;
-
-    if (low < s->recent)
-        low = s->recent;
-    if (low > high)
-        return;
-    uidset_add(&b->recent, low, high);
-    if (!b->read_only) {
-        s->recent = high + 1;
-        b->recent_claimed = true;
-    }
-}
-
 static void record_recent(struct folder *f)
 {
     struct journal_recent r = {f->state.recent, 0};
@@ -166,10 +151,9 @@ static void take_all(struct mailbox *b)
     } else {
         for (size_t i = 0; i < s->n; i++)
             if (!(s->slots[i].m.flags & SLOT_GONE))
-                append(b, i);
+                view_append(b, i);
     }
-    b->next_event = b->f->events_base + b->f->events.list.n;
-    claim_recent(b, 1, s->uidnext - 1);
+    view_begin_news(b);
 }
 
 struct mailbox *mailbox_open(struct store *s, const char *folder, bool read_only, struct why *why)
@@ -185,40 +169,55 @@ struct mailbox *mailbox_open(struct store *s, const char *folder, bool read_only
     b->text = BUF(8 << 20);
     b->pending = BUF(JOURNAL_MAX);
     b->sizes = BUF(JOURNAL_MAX);
+    b->dates = BUF(JOURNAL_MAX);
     list_init(&b->link);
     if (folder_load(f, false, why) < 0 ||
         (maildir_changed(f, true) && view_merge(b, false, why) < 0)) {
         mailbox_close(&b);
         return NULL;
     }
+    b->read_only = read_only || folder_writable(f, NULL) < 0;
     list_add(&f->views, &b->link);
     take_all(b);
     return b;
 }
 
-/* The texts and sizes that were made while reading. Under the lock. */
+static_assert(sizeof(struct journal_size) == sizeof(struct journal_date), "one way to count");
+
+static void record_found(struct folder *f, enum journal_type type, struct buf *found)
+{
+    struct journal_ranges head = {.count = (uint32_t)(found->n / sizeof(struct journal_size))};
+    struct buf out = BUF(JOURNAL_MAX);
+
+    if (found->n == 0)
+        return;
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    buf_add(&out, buf_str(found));
+    folder_record(f, type, buf_str(&out), 0);
+    buf_free(&out);
+    buf_clear(found);
+}
+
+static bool is_pending(const struct mailbox *b)
+{
+    return b->pending.n > 0 || b->sizes.n > 0 || b->dates.n > 0;
+}
+
+/* The texts, sizes and dates that were found while reading. Under the lock. */
 static void store_pending(struct mailbox *b)
 {
     if (b->pending.n > 0)
         cache_append(&b->f->cache, buf_str(&b->pending));
-    if (b->sizes.n > 0) {
-        struct journal_ranges head = {.count =
-                                          (uint32_t)(b->sizes.n / sizeof(struct journal_size))};
-        struct buf out = BUF(JOURNAL_MAX);
-        buf_add(&out, (struct str){(const char *)&head, sizeof head});
-        buf_add(&out, buf_str(&b->sizes));
-        folder_record(b->f, J_SIZES, buf_str(&out), 0);
-        buf_free(&out);
-    }
+    record_found(b->f, J_SIZES, &b->sizes);
+    record_found(b->f, J_DATES, &b->dates);
     buf_clear(&b->pending);
-    buf_clear(&b->sizes);
 }
 
 void view_flush(struct mailbox *b)
 {
     struct why why = WHY;
 
-    if ((b->pending.n > 0 || b->sizes.n > 0) && folder_lock(b->f, &why) == 0) {
+    if (is_pending(b) && folder_lock(b->f, &why) == 0) {
         if (folder_refresh(b->f, true, &why) == 0) {
             store_pending(b);
             folder_commit(b->f, &why);
@@ -246,7 +245,7 @@ static void leave(struct mailbox *b)
     struct why why = WHY;
     bool names = !b->read_only && has_stale_names(&f->state);
 
-    if (names || b->recent_claimed || b->pending.n > 0 || b->sizes.n > 0) {
+    if (names || b->recent_claimed || is_pending(b)) {
         if (folder_lock(f, &why) == 0) {
             if (folder_refresh(f, true, &why) == 0) {
                 store_pending(b);
@@ -262,23 +261,6 @@ static void leave(struct mailbox *b)
     why_free(&why);
 }
 
-/* The events that all views have taken are dropped. */
-static void trim_events(struct folder *f)
-{
-    uint64_t next = f->events_base + f->events.list.n;
-
-    LIST_EACH (&f->views, l) {
-        const struct mailbox *b = LIST_OF(l, struct mailbox, link);
-        if (b->next_event < next)
-            next = b->next_event;
-    }
-    size_t done = (size_t)(next - f->events_base);
-    f->events.list.n -= done;
-    memmove(f->events.list.at, f->events.list.at + done,
-            f->events.list.n * sizeof *f->events.list.at);
-    f->events_base = next;
-}
-
 void mailbox_close(struct mailbox **view)
 {
     struct mailbox *b = *view;
@@ -290,8 +272,7 @@ void mailbox_close(struct mailbox **view)
         leave(b);
     mailbox_watch(b, NULL);
     list_drop(&b->link);
-    if (b->f->events.list.n > 0)
-        trim_events(b->f);
+    view_end_news(b);
     folder_tidy(b->f);
     folder_release(b->f);
     if (b->fd >= 0)
@@ -299,11 +280,11 @@ void mailbox_close(struct mailbox **view)
     if (b->lock_fd >= 0)
         close(b->lock_fd);
     free(b->map);
-    uidset_free(&b->gone);
     uidset_free(&b->recent);
     buf_free(&b->text);
     buf_free(&b->pending);
     buf_free(&b->sizes);
+    buf_free(&b->dates);
     free(b);
 }
 
@@ -384,102 +365,6 @@ struct str mailbox_guid(const struct mailbox *b, uint32_t number)
     ptrdiff_t colon = str_find(name, ':');
 
     return colon < 0 ? name : str_upto(name, (size_t)colon);
-}
-
-/* ---- news ---- */
-
-int mailbox_check(struct mailbox *b, struct why *why)
-{
-    if (folder_refresh(b->f, false, why) < 0)
-        return -1;
-    return maildir_changed(b->f, false) ? view_merge(b, false, why) : 0;
-}
-
-/* Each of these takes the next step within an event; false: the event has nothing more to tell. */
-static bool pull_added(struct mailbox *b, const struct event *e, uint32_t *number)
-{
-    const struct state *s = &b->f->state;
-    size_t i = state_find(s, b->in_event > e->low ? b->in_event : e->low);
-
-    for (; i < s->n && s->slots[i].m.uid <= e->high; i++) {
-        b->in_event = s->slots[i].m.uid + 1;
-        if (s->slots[i].m.flags & SLOT_GONE)
-            continue;
-        append(b, i);
-        claim_recent(b, s->slots[i].m.uid, s->slots[i].m.uid);
-        *number = b->count;
-        return true;
-    }
-    return false;
-}
-
-static bool pull_flags(struct mailbox *b, const struct event *e, uint32_t *number)
-{
-    uint32_t n = mailbox_number_from(b, b->in_event > e->low ? b->in_event : e->low);
-
-    for (; e->silent != b && n <= b->count && view_slot(b, n)->m.uid <= e->high; n++) {
-        const struct slot *slot = view_slot(b, n);
-        b->in_event = slot->m.uid + 1;
-        if (slot->m.flags & SLOT_GONE)
-            continue;
-        *number = n;
-        return true;
-    }
-    return false;
-}
-
-/* From the highest number down. */
-static bool pull_expunged(struct mailbox *b, uint32_t *number)
-{
-    while (b->gone.n > 0) {
-        struct uid_range *r = &b->gone.at[b->gone.n - 1];
-        uint32_t n = r->high == UINT32_MAX ? b->count : mailbox_number_from(b, r->high + 1) - 1;
-        if (n == 0 || view_slot(b, n)->m.uid < r->low) {
-            b->gone.n--;
-            continue;
-        }
-        struct slot *slot = view_slot(b, n);
-        if (slot->m.uid > r->low)
-            r->high = slot->m.uid - 1;
-        else
-            b->gone.n--;
-        if (!(slot->m.flags & SLOT_GONE))
-            continue;
-        drop(b, n);
-        *number = n;
-        return true;
-    }
-    return false;
-}
-
-enum mail_event mailbox_pull(struct mailbox *b, bool may_expunge, uint32_t *number, struct why *why)
-{
-    struct folder *f = b->f;
-    uint64_t end = f->events_base + f->events.list.n;
-
-    if (f->failed) {
-        why_set(why, "4.2.0", "folder %s is no longer available", f->name);
-        return MAIL_FAILED;
-    }
-    for (; b->next_event < end; b->next_event++, b->in_event = 0) {
-        const struct event *e = &f->events.list.at[b->next_event - f->events_base];
-        if (e->kind == EVENT_ADDED && pull_added(b, e, number))
-            return MAIL_ADDED;
-        if (e->kind == EVENT_FLAGS && pull_flags(b, e, number))
-            return MAIL_FLAGS;
-        if (e->kind == EVENT_EXPUNGED)
-            uidset_add(&b->gone, e->low, e->high);
-        if (e->kind == EVENT_KEYWORD) {
-            *number = e->low;
-            b->next_event++;
-            return MAIL_KEYWORD;
-        }
-    }
-    if (may_expunge && pull_expunged(b, number))
-        return MAIL_EXPUNGED;
-    if (f->events.list.n > 0)
-        trim_events(f);
-    return MAIL_NONE;
 }
 
 int mailbox_lock_session(struct mailbox *b, struct why *why)

@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -17,11 +19,17 @@
 #include "store/folder.h"
 #include "task/task.h"
 
+#ifndef ZFS_MAGIC
+#define ZFS_MAGIC 0x2fc12fc1
+#endif
+
 enum {
     STALE = 3600, /* seconds until the directories are read whole again, though nothing shows */
-    RACY_NS = 2000000000, /* a change in the same tick of the clock would not show */
+    TICK_NS = 20000000, /* more than a tick of the clock that file times are taken from */
+    REMOTE_NS = 2000000000, /* where times are coarse or another machine's */
     FEW = 8,
     YIELD_EVERY = 64,
+    ADOPT_YIELD = 4096, /* that ask the file system nothing */
 };
 
 int64_t maildir_time(const struct folder *f, const char *dir)
@@ -35,12 +43,45 @@ int64_t maildir_time(const struct folder *f, const char *dir)
 
 bool maildir_changed(const struct folder *f, bool strict)
 {
-    if (f->again_at != 0 && task_now() >= f->again_at)
-        return true;
+    if (f->frozen)
+        return false;
     if (strict && f->state.sure_at + STALE < clock_wall())
         return true;
-    return maildir_time(f, "new") != f->state.seen_new ||
-           maildir_time(f, "cur") != f->state.seen_cur;
+    int64_t new = maildir_time(f, "new"), cur = maildir_time(f, "cur");
+    if (!strict && task_now() < f->again_at && new == f->looked_new &&cur == f->looked_cur)
+        return false;
+    return new != f->state.seen_new || cur != f->state.seen_cur;
+}
+
+/* File systems of this machine whose times are fine. */
+static bool has_fine_times(const struct folder *f)
+{
+    static const unsigned long local[] = {EXT4_SUPER_MAGIC,     XFS_SUPER_MAGIC,  BTRFS_SUPER_MAGIC,
+                                          TMPFS_MAGIC,          F2FS_SUPER_MAGIC, ZFS_MAGIC,
+                                          OVERLAYFS_SUPER_MAGIC};
+    struct statfs fs;
+
+    for (size_t i = 0; fstatfs(f->dirfd, &fs) == 0 && i < sizeof local / sizeof *local; i++)
+        if ((unsigned long)fs.f_type == local[i])
+            return true;
+    return false;
+}
+
+/*
+ * A directory's time that is too near to now does not prove that nothing more came in the same tick
+ * of the clock. It is then recorded as a time that the directory does not have, so that whoever
+ * looks next reads it once more.
+ */
+static int64_t sure_time(struct folder *f, int64_t time, int64_t now)
+{
+    if (time + TICK_NS < now && time + REMOTE_NS < now)
+        return time;
+    int64_t guard = has_fine_times(f) ? TICK_NS : REMOTE_NS;
+    if (time + guard < now)
+        return time;
+    if (guard == REMOTE_NS) /* not at each command */
+        f->again_at = task_now() + guard / 1000000;
+    return time - 1;
 }
 
 int maildir_make_dirs(struct folder *f, struct why *why)
@@ -60,6 +101,7 @@ struct found {
     struct str whole;
     bool in_new;
     size_t slot; /* SIZE_MAX: not known */
+    uint64_t age; /* the number at the start of the name */
 };
 
 struct scan {
@@ -103,6 +145,8 @@ static size_t look_up(struct scan *sc, struct str base)
 {
     const struct state *s = &sc->f->state;
 
+    if (s->n == s->gone)
+        return SIZE_MAX;
     if (sc->table == NULL && sc->found.n <= FEW) {
         for (size_t i = s->n; i-- > 0;)
             if (!(s->slots[i].m.flags & SLOT_GONE) && str_eq(state_name(s, &s->slots[i]), base))
@@ -137,7 +181,8 @@ static int read_dir(struct scan *sc, const char *name, struct why *why)
             continue;
         struct str whole = arena_str(sc->mem, strz(e->d_name));
         if (maildir_name_parse(whole, &parsed))
-            *VEC_ADD(&sc->found) = (struct found){parsed, whole, name[0] == 'n', SIZE_MAX};
+            *VEC_ADD(&sc->found) = (struct found){
+                .name = parsed, .whole = whole, .in_new = name[0] == 'n', .slot = SIZE_MAX};
     }
     closedir(dir);
     return 0;
@@ -161,17 +206,6 @@ static void match(struct scan *sc, size_t from)
 
 /* ---- what follows from it ---- */
 
-static int64_t file_time(const struct folder *f, const struct found *found)
-{
-    char path[300];
-    struct stat st;
-
-    snprintf(path, sizeof path, "%s/%.*s", found->in_new ? "new" : "cur", (int)found->whole.n,
-             found->whole.p);
-    return fstatat(f->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtim.tv_sec
-                                                                  : clock_wall();
-}
-
 static uint32_t place_bits(const struct found *found)
 {
     return (found->in_new ? SLOT_NEW : 0u) | (found->name.bare ? SLOT_BARE : 0u) |
@@ -185,15 +219,23 @@ static uint64_t known_keywords(const struct state *s, uint32_t letters)
     return maildir_keywords(letters) & known;
 }
 
+static uint64_t age_of(struct str name)
+{
+    uint64_t age = 0;
+
+    for (size_t i = 0; i < name.n && name.p[i] >= '0' && name.p[i] <= '9'; i++)
+        age = age < UINT64_MAX / 10 ? age * 10 + (uint64_t)(name.p[i] - '0') : UINT64_MAX;
+    return age;
+}
+
 /* By the time in the name, then by the name: the order of delivery, as far as names tell. */
 static int by_age(const void *a, const void *b)
 {
-    struct str x = ((const struct found *)a)->whole, y = ((const struct found *)b)->whole;
-    size_t nx = strspn(x.p, "0123456789"), ny = strspn(y.p, "0123456789");
+    const struct found *x = a, *y = b;
 
-    if (nx != ny)
-        return nx < ny ? -1 : 1;
-    return str_cmp(x, y);
+    if (x->age != y->age)
+        return x->age < y->age ? -1 : 1;
+    return str_cmp(x->whole, y->whole);
 }
 
 static int adopt(struct scan *sc, struct why *why)
@@ -208,6 +250,8 @@ static int adopt(struct scan *sc, struct why *why)
         if (sc->found.at[i].slot == SIZE_MAX)
             sc->found.at[n++] = sc->found.at[i];
     sc->found.n = n;
+    for (size_t i = 0; i < n; i++)
+        sc->found.at[i].age = age_of(sc->found.at[i].whole);
     if (n == 0)
         return 0;
     if (uid > UINT32_MAX - n - 1)
@@ -220,11 +264,10 @@ static int adopt(struct scan *sc, struct why *why)
         slot.m.uid = uid++;
         slot.m.flags = maildir_flags(found->name.letters) | place_bits(found);
         slot.m.keywords = known_keywords(&f->state, found->name.letters);
-        slot.m.received = file_time(f, found);
         slot.m.size = maildir_name_vsize(found->name.base);
         state_entry(&slot, found->name.base, &out);
         head.count++;
-        if (i % YIELD_EVERY == YIELD_EVERY - 1)
+        if (i % ADOPT_YIELD == ADOPT_YIELD - 1)
             task_yield();
     }
     memcpy(out.p, &head, sizeof head);
@@ -246,7 +289,7 @@ static void take_renamed(struct scan *sc)
             continue;
         struct slot slot = f->state.slots[found->slot];
         uint32_t bits = place_bits(found), changed = slot.letters ^ found->name.letters;
-        if ((slot.m.flags & SLOT_FILE) == bits && changed == 0 && slot.m.received != 0 &&
+        if ((slot.m.flags & SLOT_FILE) == bits && changed == 0 &&
             str_eq(state_name(&f->state, &f->state.slots[found->slot]), found->name.base))
             continue;
         uint32_t flags = maildir_flags(changed);
@@ -256,8 +299,6 @@ static void take_renamed(struct scan *sc)
         slot.m.keywords =
             (slot.m.keywords & ~keywords) | (maildir_keywords(found->name.letters) & keywords);
         slot.letters = found->name.letters;
-        if (slot.m.received == 0) /* taken over from another server */
-            slot.m.received = file_time(f, found);
         state_entry(&slot, found->name.base, &out);
         head.count++;
     }
@@ -324,11 +365,13 @@ int maildir_merge(struct folder *f, bool force, struct why *why)
 {
     struct journal_dirs dirs = {maildir_time(f, "new"), maildir_time(f, "cur"), clock_wall()};
     struct scan sc = {.f = f};
-    bool cur_too = force || dirs.seen_cur != f->state.seen_cur || f->again_at != 0 ||
-                   f->state.sure_at + STALE < dirs.sure_at;
+    bool cur_too =
+        force || dirs.seen_cur != f->state.seen_cur || f->state.sure_at + STALE < dirs.sure_at;
     bool whole = false;
     int64_t now = clock_wall_us() * 1000;
 
+    if (f->frozen)
+        return 0;
     if (dirs.seen_new == 0 || dirs.seen_cur == 0) {
         if (maildir_make_dirs(f, why) < 0)
             return -1;
@@ -345,13 +388,12 @@ int maildir_merge(struct folder *f, bool force, struct why *why)
     }
     if (result == 0) {
         bool told_new = sc.found.n > 0;
-        /* A time that is too near to now does not prove that nothing more came in the same tick of
-         * the clock: then look once more. */
-        bool racy = dirs.seen_new + RACY_NS > now || dirs.seen_cur + RACY_NS > now;
-        f->again_at = racy ? task_now() + RACY_NS / 1000000 : 0;
-        if (racy)
-            dirs.sure_at = 0;
-        else if (!whole)
+        f->again_at = 0;
+        f->looked_new = dirs.seen_new;
+        f->looked_cur = whole ? dirs.seen_cur : 0;
+        dirs.seen_new = sure_time(f, dirs.seen_new, now);
+        dirs.seen_cur = whole ? sure_time(f, dirs.seen_cur, now) : f->state.seen_cur;
+        if (!whole)
             dirs.sure_at = f->state.sure_at;
         if (f->out.n > 0 || dirs.seen_new != f->state.seen_new ||
             dirs.seen_cur != f->state.seen_cur || dirs.sure_at != f->state.sure_at)

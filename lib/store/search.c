@@ -138,7 +138,22 @@ static bool compare_size(struct candidate *c, const struct search_key *k)
     return k->what == SEARCH_LARGER ? size > k->number : size < k->number;
 }
 
-static bool match_state(const struct candidate *c, const struct search_key *k)
+static bool compare_received(struct candidate *c, const struct search_key *k)
+{
+    int64_t received;
+
+    if (mailbox_received(c->b, c->number, &received, c->why) < 0) {
+        c->failed = true;
+        return false;
+    }
+    if (k->what == SEARCH_OLDER)
+        return received <= clock_wall() - (int64_t)k->number;
+    if (k->what == SEARCH_YOUNGER)
+        return received >= clock_wall() - (int64_t)k->number;
+    return compare_day(k->what, local_day(received), k->day);
+}
+
+static bool match_state(struct candidate *c, const struct search_key *k)
 {
     const struct msg *m = mailbox_msg(c->b, c->number);
 
@@ -158,13 +173,11 @@ static bool match_state(const struct candidate *c, const struct search_key *k)
     case SEARCH_MODSEQ:
         return m->modseq >= k->number;
     case SEARCH_OLDER:
-        return m->received <= clock_wall() - (int64_t)k->number;
     case SEARCH_YOUNGER:
-        return m->received >= clock_wall() - (int64_t)k->number;
     case SEARCH_BEFORE:
     case SEARCH_ON:
     case SEARCH_SINCE:
-        return compare_day(k->what, local_day(m->received), k->day);
+        return compare_received(c, k);
     default:
         return false;
     }
@@ -203,8 +216,16 @@ static bool needs_text(enum search_what what)
            (what >= SEARCH_SENTBEFORE && what <= SEARCH_SENTSINCE) || what >= SEARCH_HEADER;
 }
 
+/* The date of a file that another program put there has to be asked for. */
+static bool needs_file(const struct candidate *c, enum search_what what)
+{
+    return mailbox_msg(c->b, c->number)->received == 0 &&
+           (what == SEARCH_OLDER || what == SEARCH_YOUNGER || what == SEARCH_BEFORE ||
+            what == SEARCH_ON || what == SEARCH_SINCE);
+}
+
 /* False: the state alone says that the tree cannot match. Children of AND in any order. */
-static bool may_match(const struct candidate *c, const struct search_key *k)
+static bool may_match(struct candidate *c, const struct search_key *k)
 {
     if (k->what == SEARCH_AND) {
         for (const struct search_key *child = k->child; child != NULL; child = child->next)
@@ -218,7 +239,8 @@ static bool may_match(const struct candidate *c, const struct search_key *k)
                 return true;
         return false;
     }
-    return k->what == SEARCH_NOT || needs_text(k->what) || match_state(c, k);
+    return k->what == SEARCH_NOT || needs_text(k->what) || needs_file(c, k->what) ||
+           match_state(c, k);
 }
 
 int search_run(struct mailbox *b, const struct search_key *key, struct uidset *numbers,

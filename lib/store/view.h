@@ -13,22 +13,34 @@ struct mailbox {
     uint32_t *map; /* null: number n is slot n - 1 */
     size_t room, gap_at, gap; /* map has a gap of free entries at gap_at */
     uint64_t next_event; /* of the folder's */
-    uint32_t in_event; /* the uid to go on with in it */
-    struct uidset gone; /* expunged, but not told yet */
+    /* What the events say, not told yet (mailbox_news.c). */
+    uint32_t keywords; /* that were told */
+    uint32_t last_uid, add_to; /* in the view; to be added */
+    uint32_t told_uid; /* the last one that the owner knows of */
+    struct uidset changed, gone;
+    struct uidset telling; /* what is being told of changed */
+    size_t telling_i;
     struct uidset recent;
     struct task *watcher;
     int fd; /* of the message fd_uid */
     uint32_t fd_uid;
     off_t fd_size;
+    int64_t fd_time; /* its time, as msg.received */
     int lock_fd;
     struct buf text; /* the record of text_uid that was made last */
     uint32_t text_uid;
-    struct buf pending, sizes; /* records and journal_size that are not on disk yet */
+    /* Records, journal_size and journal_date that are not on disk yet. */
+    struct buf pending, sizes, dates;
 };
 
 enum { VIEW_MESSAGE_MAX = 1 << 30 };
 
 struct slot *view_slot(const struct mailbox *b, uint32_t number);
+void view_append(struct mailbox *b, size_t slot);
+void view_drop(struct mailbox *b, uint32_t number);
+/* mailbox_news.c: the view shows all of the folder, and its news from now on. */
+void view_begin_news(struct mailbox *b);
+void view_end_news(struct mailbox *b);
 int view_merge(struct mailbox *b, bool force, struct why *why); /* (waits) */
 void view_flush(struct mailbox *b); /* (waits) what is pending */
 /* (waits) The whole message as it is on disk. */

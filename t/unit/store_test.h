@@ -71,6 +71,7 @@ static __attribute__((unused)) struct mailbox *open_box(struct store *s, const c
     if (b == NULL)
         print_error("%s\n", why_text(&why));
     assert_non_null(b);
+    why_free(&why);
     return b;
 }
 
