@@ -41,7 +41,12 @@
 #include "service/service.h"
 #include "task/task.h"
 
+/* Of a process that drains: what conversations have left, and passwords that are being computed.
+ * Clients ask the next process again what is not answered then. */
+enum { DRAIN_MS = 5000 };
+
 static struct {
+    int64_t drain_until; /* 0: we do not drain */
     struct buf mechs; /* the MECH lines of the hand-shake */
     uint32_t last_conn;
     unsigned nconns;
@@ -302,6 +307,20 @@ static int64_t answer_due(struct authd_conn *c)
     return 0;
 }
 
+static bool may_end(struct authd_conn *c)
+{
+    if (state.drain_until == 0)
+        return false;
+    return task_now() >= state.drain_until ||
+           (hash_count(c->attempts) == 0 && stream_ahead(c->stream) == 0);
+}
+
+/* Of two times, 0 for never. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return b != 0 && (a == 0 || b < a) ? b : a;
+}
+
 static void serve(struct authd_conn *c)
 {
     struct buf line = BUF(AUTH_LINE_MAX);
@@ -311,10 +330,10 @@ static void serve(struct authd_conn *c)
         int64_t next = answer_due(c);
         stream_put(c->stream, buf_str(&c->out));
         buf_clear(&c->out);
+        if (may_end(c))
+            break;
         if (stream_ahead(c->stream) == 0) {
-            if (service_draining() && hash_count(c->attempts) == 0)
-                break;
-            enum wait w = stream_wait(c->stream, next);
+            enum wait w = stream_wait(c->stream, earlier(next, state.drain_until));
             if (w == WAIT_CANCELLED)
                 break;
             if (w != WAIT_READY)
@@ -358,11 +377,29 @@ static void session(struct stream *client, const struct peer *peer, struct arena
     buf_free(&c->out);
 }
 
+/* Who waits for a refusal has waited long enough. */
+static void hurry(struct authd_conn *c)
+{
+    size_t cursor = 0;
+    struct str key;
+    void *value;
+
+    while (hash_next(c->attempts, &cursor, &key, &value)) {
+        struct attempt *a = value;
+        if (a->failed)
+            conn_wait(a, task_now());
+    }
+}
+
 /* Idle connections end at once; their owners connect to the next process. */
 static void drain(void)
 {
-    LIST_EACH (&state.conns, l)
-        task_wake(LIST_OF(l, struct authd_conn, all)->task);
+    state.drain_until = task_now() + DRAIN_MS;
+    LIST_EACH (&state.conns, l) {
+        struct authd_conn *c = LIST_OF(l, struct authd_conn, all);
+        hurry(c);
+        task_wake(c->task);
+    }
 }
 
 /* ---- start */
@@ -388,6 +425,7 @@ static void open_all(void)
     list_init(&state.conns);
     users_open();
     cache_open();
+    tokens_open();
     workers_start();
 }
 
@@ -395,7 +433,7 @@ int main(int argc, char **argv)
 {
     static const struct service authd = {.name = "authd",
                                          .rights = RIGHT_READ,
-                                         .alone = true,
+                                         .sole = true,
                                          .open = open_all,
                                          .paths = users_paths,
                                          .start = workers_watch,

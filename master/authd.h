@@ -53,7 +53,9 @@ int64_t penalty_failed(const char *address, int64_t now); /* counts; millisecond
 void penalty_ok(const char *address);
 
 /* ---- authd_token.c: from a login to the broker */
-void token_make(struct str name, const char *service, int64_t now, struct buf *token);
+void tokens_open(void); /* before the jail */
+/* token is empty before. False: too many have not been redeemed. */
+bool token_make(struct str name, const char *service, int64_t now, struct buf *token);
 /* The name it was made for, once; false: none, or too old, or for another service. */
 bool token_redeem(struct str token, struct str service, int64_t now, struct buf *name);
 

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "net/addr.h"
 #include "service/metrics.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "authd.h"
@@ -63,7 +64,7 @@ static void fail(struct attempt *a, const char *source, const char *text)
     ++*metrics_counter("logins_failed");
     log_failure(a, source, text);
     a->failed = true;
-    conn_wait(a, a->started + delay);
+    conn_wait(a, service_draining() ? task_now() : a->started + delay);
 }
 
 static void fail_later(struct attempt *a, const char *text)
@@ -74,19 +75,26 @@ static void fail_later(struct attempt *a, const char *text)
     say_fail(a, conn_out(a));
 }
 
+static bool needs_token(const struct attempt *a)
+{
+    return strcmp(a->service, "imap") == 0 || strcmp(a->service, "pop3") == 0;
+}
+
 static void succeed(struct attempt *a)
 {
     struct buf *out = conn_out(a), token = BUF(100);
 
+    if (needs_token(a) && !token_make(buf_str(&a->name), a->service, task_now(), &token)) {
+        fail_later(a, "too many logins wait for their sessions");
+        return;
+    }
     ++*metrics_counter("logins");
     penalty_ok(a->client_address);
     auth_wire_begin_id(out, AUTH_V_OK, a->id);
     auth_wire_pair(out, "user", buf_str(&a->name));
-    if (strcmp(a->service, "imap") == 0 || strcmp(a->service, "pop3") == 0) {
-        token_make(buf_str(&a->name), a->service, task_now(), &token);
+    if (token.n > 0)
         auth_wire_pair(out, "token", buf_str(&token));
-        buf_free(&token);
-    }
+    buf_free(&token);
     auth_wire_end(out);
     conn_finished(a);
 }

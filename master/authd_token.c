@@ -1,76 +1,103 @@
 /*
  * Tokens: what a front gets for a login and the mailbox broker redeems. Random, good once, for
  * login_token_lifetime, for one service.
+ *
+ * They are in memory that the next process of authd has, too: after a reload or a change of a table
+ * logins that are half done still come to their end. Two processes may use it at the same time, one
+ * of them draining: a slot belongs to whoever sets its state to SLOT_HELD.
  */
-#include "base/hash.h"
-#include "base/list.h"
-#include "base/mem.h"
+#include <stdatomic.h>
+
+#include "base/num.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "service/service.h"
 
 #include "authd.h"
 
-enum { TOKEN_LENGTH = 32, TOKENS_MAX = 100000 };
+enum { TOKEN_LENGTH = 32, PLACE_LENGTH = 4, SERVICE_MAX = 15, SLOTS = 4096 };
 
-struct token {
-    struct list order; /* oldest first; all live equally long */
-    char *text, *name, *service;
+enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_LIVE };
+
+struct slot {
+    atomic_uint state; /* enum slot_state */
     int64_t until;
+    char text[PLACE_LENGTH + TOKEN_LENGTH + 1]; /* begins with the number of the slot */
+    char service[SERVICE_MAX + 1];
+    char name[SASL_FIELD_MAX + 1];
 };
 
 static struct {
-    struct hash *table;
-    struct list order;
+    struct slot *slots;
 } tokens;
 
-static void forget(struct token *t)
+void tokens_open(void)
 {
-    list_drop(&t->order);
-    hash_drop(tokens.table, strz(t->text));
-    free(t->text);
-    free(t->name);
-    free(t->service);
-    free(t);
+    tokens.slots = service_shared(SLOTS * sizeof *tokens.slots);
 }
 
-static void forget_old(int64_t now)
+static bool hold(struct slot *s, unsigned from)
 {
-    while (!list_empty(&tokens.order)) {
-        struct token *t = LIST_OF(tokens.order.next, struct token, order);
-        if (t->until > now && hash_count(tokens.table) < TOKENS_MAX)
-            return;
-        forget(t);
-    }
+    return atomic_compare_exchange_strong(&s->state, &from, SLOT_HELD);
 }
 
-void token_make(struct str name, const char *service, int64_t now, struct buf *text)
+static bool is_over(struct slot *s, int64_t now)
 {
-    struct token *t = mem_new(sizeof *t);
+    return atomic_load(&s->state) == SLOT_LIVE && s->until <= now;
+}
 
-    if (tokens.table == NULL) {
-        tokens.table = hash_new();
-        list_init(&tokens.order);
-    }
-    forget_old(now);
+/* The first that is free; null when there are thousands of logins that nobody redeems. */
+static struct slot *take_slot(int64_t now)
+{
+    for (struct slot *s = tokens.slots; s < tokens.slots + SLOTS; s++)
+        if (hold(s, SLOT_FREE) || (is_over(s, now) && hold(s, SLOT_LIVE)))
+            return s;
+    return NULL;
+}
+
+bool token_make(struct str name, const char *service, int64_t now, struct buf *text)
+{
+    struct slot *s = name.n <= SASL_FIELD_MAX ? take_slot(now) : NULL;
+
+    if (s == NULL)
+        return false;
+    buf_addf(text, "%0*x", PLACE_LENGTH, (unsigned)(s - tokens.slots));
     random_token(text, TOKEN_LENGTH);
-    t->text = mem_dup(text->p, text->n);
-    t->name = mem_dup(name.p, name.n);
-    t->service = mem_dupz(service);
-    t->until = now + conf.login_token_lifetime * 1000;
-    list_add(&tokens.order, &t->order);
-    hash_put(tokens.table, strz(t->text), t);
+    snprintf(s->text, sizeof s->text, "%s", text->p);
+    snprintf(s->service, sizeof s->service, "%s", service);
+    memcpy(s->name, name.p, name.n);
+    s->name[name.n] = 0;
+    s->until = now + conf.login_token_lifetime * 1000;
+    atomic_store(&s->state, SLOT_LIVE);
+    return true;
+}
+
+static struct slot *find(struct str text)
+{
+    uint64_t place;
+
+    if (text.n != PLACE_LENGTH + TOKEN_LENGTH ||
+        !num_parse_hex(str_upto(text, PLACE_LENGTH), &place) || place >= SLOTS)
+        return NULL;
+    struct slot *s = &tokens.slots[place];
+    return atomic_load(&s->state) == SLOT_LIVE && str_eqz(text, s->text) ? s : NULL;
 }
 
 bool token_redeem(struct str text, struct str service, int64_t now, struct buf *name)
 {
-    struct token *t = tokens.table != NULL ? hash_find(tokens.table, text) : NULL;
+    struct slot *s = find(text);
 
-    if (t == NULL)
+    if (s == NULL || !hold(s, SLOT_LIVE))
         return false;
-    bool good = t->until > now && str_eqz(service, t->service);
+    if (!str_eqz(text, s->text)) { /* another one has taken its place just now */
+        atomic_store(&s->state, SLOT_LIVE);
+        return false;
+    }
+    bool good = s->until > now && str_eqz(service, s->service);
     if (good)
-        buf_addz(name, t->name);
-    forget(t);
+        buf_addz(name, s->name);
+    explicit_bzero(s->text, sizeof s->text);
+    atomic_store(&s->state, SLOT_FREE);
     return good;
 }

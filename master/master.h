@@ -52,6 +52,8 @@ struct svc {
     bool found; /* in the configuration that is being loaded */
     bool retired; /* no longer in master.cf: goes when its last child has gone */
     bool alone; /* its processes said so: never two, not even while one drains */
+    bool sole; /* they said so: never two that accept */
+    int shared_fd; /* memory of its processes */
     bool used; /* somebody has connected (wakeup column with ?) */
     int64_t next_wakeup; /* clock_ms; 0: none */
     int64_t throttled_until, backoff_ms; /* after a process that could not start */

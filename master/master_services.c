@@ -1,6 +1,7 @@
 /*
  * master.cf to services, and what changes on reload.
  */
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -67,6 +68,9 @@ static struct svc *svc_new(const struct conf_service *from)
     else
         buf_addf(&path, "%s/%s", from->is_private ? "private" : "public", from->name);
     s->path = buf_take(&path);
+    s->shared_fd = memfd_create("pombal", MFD_CLOEXEC);
+    if (s->shared_fd < 0)
+        msg_fatal("memfd_create: %m");
     set_conf(s, from);
     list_add(&master.services, &s->link);
     return s;
@@ -77,6 +81,7 @@ static void svc_free(struct svc *s)
     list_drop(&s->link);
     free_texts(s);
     VEC_FREE(&s->endpoints);
+    close(s->shared_fd);
     free(s->path);
     free((char *)(uintptr_t)s->conf.name);
     free(s);

@@ -77,11 +77,12 @@ static bool give_page(int page)
 static void place_fds(const struct svc *s, int status)
 {
     enum { HIGH = 200 };
-    int fds[2 + 100];
+    int fds[3 + 100];
     size_t n = 0, most = sizeof fds / sizeof *fds;
 
     fds[n++] = fcntl(status, F_DUPFD_CLOEXEC, HIGH);
     fds[n++] = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, HIGH);
+    fds[n++] = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, HIGH);
     for (size_t i = 0; i < s->endpoints.n && n < most; i++)
         fds[n++] = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, HIGH);
     for (size_t i = 0; i < n; i++)

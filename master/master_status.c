@@ -74,6 +74,8 @@ int64_t status_room(const struct svc *s)
 
     if (s->alone && s->nchildren > 0)
         return 0;
+    if (s->sole && promised(s) > 0)
+        return 0;
     return most - promised(s);
 }
 
@@ -99,6 +101,9 @@ static bool take_status(struct child *c, char byte)
         return true;
     case SPAWN_ALONE:
         c->svc->alone = true;
+        return true;
+    case SPAWN_SOLE:
+        c->svc->sole = true;
         return true;
     case SPAWN_DRAINING:
         c->draining = true;

@@ -197,6 +197,11 @@ static void wake(char reason)
         scan_request(Q_DEFERRED, everything);
 }
 
+static bool is_idle(void)
+{
+    return transport_idle() && deliver_refused_idle() && message_reports_idle();
+}
+
 /* Deliveries that are under way go on in the agents whatever happens here. To wait for them a
  * little spares the next process most files that are "still being delivered". */
 static void drain(void)
@@ -204,7 +209,7 @@ static void drain(void)
     int64_t until = task_now() + DRAIN_MS;
 
     state.draining = true;
-    while (!transport_idle() && task_now() < until)
+    while (!is_idle() && task_now() < until)
         if (task_sleep(task_now() + DRAIN_POLL_MS) == WAIT_CANCELLED)
             return;
 }

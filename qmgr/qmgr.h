@@ -137,6 +137,7 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 
 /* qmgr_done.c */
 void message_done(struct message *m); /* every recipient has had its turn */
+bool message_reports_idle(void); /* no report is being asked for */
 int64_t message_backoff(const struct message *m); /* seconds until the next attempt */
 
 /* qmgr_transport.c */
@@ -173,6 +174,7 @@ void deliver_entry(struct transport *t, struct entry *e); /* (waits) */
 /* Ends an entry without an agent, in a task of its own: code 4 puts off, 5 bounces, 2 discards. */
 void deliver_refuse(struct entry *e, const char *code, const char *text);
 void deliver_refuse_all(struct dest *d, const char *code, const char *text);
+bool deliver_refused_idle(void); /* all refusals have been recorded */
 
 /* qmgr_scan.c */
 void scan_start(void);

@@ -175,6 +175,11 @@ static void refuser(void *arg)
     refused.tasks--;
 }
 
+bool deliver_refused_idle(void)
+{
+    return refused.tasks == 0;
+}
+
 void deliver_refuse(struct entry *e, const char *code, const char *text)
 {
     if (!refused.ready) {

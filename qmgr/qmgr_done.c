@@ -146,6 +146,10 @@ static void end(struct message *m)
     scan_room();
 }
 
+static struct {
+    size_t tasks;
+} reports;
+
 static void report_task(void *arg)
 {
     struct message *m = arg;
@@ -153,14 +157,22 @@ static void report_task(void *arg)
     send_reports(m);
     if (!task_is_cancelled())
         end(m);
+    reports.tasks--;
+}
+
+bool message_reports_idle(void)
+{
+    return reports.tasks == 0;
 }
 
 void message_done(struct message *m)
 {
     bool waits = m->bounced || m->traced || (m->deferred && (is_expired(m) || is_warning_due(m)));
 
-    if (waits)
-        task_start("report", report_task, m);
-    else
+    if (!waits) {
         end(m);
+        return;
+    }
+    reports.tasks++;
+    task_start("report", report_task, m);
 }

@@ -259,6 +259,8 @@ static void take(const char *name)
     why_free(&d.why);
 }
 
+/* After a reload the file at hand is finished; the next process, which master wakes, takes the
+ * others. */
 static void wake(char reason)
 {
     struct queue_scan *scan = queue_scan_new(Q_MAILDROP);
@@ -266,7 +268,7 @@ static void wake(char reason)
     const char *name;
 
     (void)reason;
-    while ((name = queue_scan_next(scan)) != NULL && !service_draining())
+    while (!service_draining() && (name = queue_scan_next(scan)) != NULL)
         if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
             take(name);
     queue_scan_free(&scan);

@@ -45,6 +45,8 @@ struct auth_client {
     struct waiter *waiting; /* for the hand-shake */
 };
 
+enum { SENDINGS = 5 }; /* of what a server has not answered before it ended */
+
 enum login_state { LOGIN_IDLE, LOGIN_ASKED, LOGIN_ANSWERED, LOGIN_LOST };
 
 struct auth_login {
@@ -326,17 +328,12 @@ static int connect_server(struct auth_client *c, int64_t deadline, struct why *w
     return 0;
 }
 
-/* (waits) until the server's hand-shake is complete; connects if need be. */
-static int be_ready(struct auth_client *c, int64_t deadline, struct why *why)
+/* (waits) while there is a connection whose hand-shake is not complete. False: for too long. */
+static bool wait_greeting(struct auth_client *c, int64_t deadline)
 {
     struct waiter me = {.next = c->waiting, .task = task_self()};
     enum wait w = WAIT_READY;
 
-    if (c->ready)
-        return 0;
-    if (c->fd < 0 && !c->connecting && connect_server(c, deadline, why) < 0)
-        return -1;
-    me.next = c->waiting;
     c->waiting = &me;
     while (!c->ready && (c->fd >= 0 || c->connecting) && w != WAIT_TIMEOUT && w != WAIT_CANCELLED)
         w = task_park(deadline);
@@ -345,6 +342,19 @@ static int be_ready(struct auth_client *c, int64_t deadline, struct why *why)
             *p = me.next;
             break;
         }
+    return w != WAIT_TIMEOUT && w != WAIT_CANCELLED;
+}
+
+/* (waits) until the server's hand-shake is complete; connects if need be, again when the server
+ * goes just then. */
+static int be_ready(struct auth_client *c, int64_t deadline, struct why *why)
+{
+    for (int i = 0; !c->ready && i < SENDINGS; i++) {
+        if (c->fd < 0 && !c->connecting && connect_server(c, deadline, why) < 0)
+            return -1;
+        if (!wait_greeting(c, deadline))
+            break;
+    }
     return c->ready ? 0 : no_answer(c, why);
 }
 
@@ -449,19 +459,15 @@ static void format_ask(struct buf *out, uint32_t id, const struct auth_ask *ask)
 }
 
 /* (waits) Sends the line as a request of this attempt, then waits for the answer. */
-static enum auth_answer ask(struct auth_login *l, struct buf *line, int64_t deadline,
+static enum auth_answer ask(struct auth_login *l, const struct buf *line, int64_t deadline,
                             struct why *why)
 {
     struct auth_client *c = l->client;
-    bool too_long = line->full;
-    bool sent = !too_long && send_lines(c, line);
 
-    if (line->room > 0)
-        explicit_bzero(line->p, line->room);
-    buf_free(line);
-    if (too_long)
+    if (line->full)
         return denied(l, "authentication response too long", why);
-    if (!sent) {
+    if (!send_lines(c, line)) {
+        l->state = LOGIN_LOST;
         no_answer(c, why);
         return AUTH_LATER;
     }
@@ -469,6 +475,30 @@ static enum auth_answer ask(struct auth_login *l, struct buf *line, int64_t dead
         hash_put(c->logins, id_key(&l->id), l);
     l->state = LOGIN_ASKED;
     return wait_answer(l, deadline, why);
+}
+
+static void wipe(struct buf *line)
+{
+    if (line->room > 0)
+        explicit_bzero(line->p, line->room);
+    buf_free(line);
+}
+
+/* (waits) The same for the first line of an attempt: it stands for itself, so it can be sent again
+ * when the connection ends without an answer, as it does when the server is started anew. */
+static enum auth_answer ask_first(struct auth_login *l, const struct buf *line, int64_t deadline,
+                                  struct why *why)
+{
+    enum auth_answer answer;
+    int sendings = 0;
+
+    do {
+        l->state = LOGIN_IDLE;
+        answer = be_ready(l->client, deadline, why) < 0 ? AUTH_LATER : ask(l, line, deadline, why);
+    } while (l->state == LOGIN_LOST && ++sendings < SENDINGS && !task_is_cancelled());
+    if (answer == AUTH_OK || answer == AUTH_MORE)
+        why_clear(why);
+    return answer;
 }
 
 static struct auth_login *new_login(struct auth_client *c)
@@ -496,11 +526,11 @@ enum auth_answer auth_login_start(struct auth_client *c, const struct auth_ask *
 
     if (!is_base64(what->initial))
         return denied(l, "malformed authentication response", why);
-    if (be_ready(c, deadline, why) < 0)
-        return AUTH_LATER;
     number(l);
     format_ask(&line, l->id, what);
-    return ask(l, &line, deadline, why);
+    enum auth_answer answer = ask_first(l, &line, deadline, why);
+    wipe(&line);
+    return answer;
 }
 
 enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64_t deadline,
@@ -517,7 +547,9 @@ enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64
     auth_wire_begin_id(&line, AUTH_V_CONT, l->id);
     auth_wire_arg(&line, base64);
     auth_wire_end(&line);
-    return ask(l, &line, deadline, why);
+    enum auth_answer answer = ask(l, &line, deadline, why);
+    wipe(&line);
+    return answer;
 }
 
 enum auth_answer auth_client_redeem(struct auth_client *c, const char *token, const char *service,
@@ -526,18 +558,16 @@ enum auth_answer auth_client_redeem(struct auth_client *c, const char *token, co
 {
     struct auth_login *l = new_login(c);
     struct buf line = BUF(AUTH_LINE_MAX);
-    enum auth_answer answer = AUTH_LATER;
 
     l->found = u;
     l->mem = mem;
-    if (be_ready(c, deadline, why) == 0) {
-        number(l);
-        auth_wire_begin_id(&line, AUTH_V_REQUEST, l->id);
-        auth_wire_arg(&line, strz(token));
-        auth_wire_pair(&line, "service", strz(service));
-        auth_wire_end(&line);
-        answer = ask(l, &line, deadline, why);
-    }
+    number(l);
+    auth_wire_begin_id(&line, AUTH_V_REQUEST, l->id);
+    auth_wire_arg(&line, strz(token));
+    auth_wire_pair(&line, "service", strz(service));
+    auth_wire_end(&line);
+    enum auth_answer answer = ask_first(l, &line, deadline, why);
+    wipe(&line);
     auth_login_free(&l);
     return answer;
 }

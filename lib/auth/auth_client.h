@@ -9,9 +9,10 @@
 /*
  * One connection to the authentication socket, shared by all tasks of the process: requests of many
  * clients are outstanding on it at once. It is opened when first needed and again after it broke;
- * what was outstanding then ends as AUTH_LATER. The protocol is Dovecot's authentication protocol
- * 1.1 (auth_wire.h). Challenges and responses are passed as the client's protocol carries them, in
- * base64; they are checked here, so what a client sent may be handed in as it is.
+ * what was outstanding is then asked again, except conversations: they end as AUTH_LATER. The
+ * protocol is Dovecot's authentication protocol 1.1 (auth_wire.h). Challenges and responses are
+ * passed as the client's protocol carries them, in base64; they are checked here, so what a client
+ * sent may be handed in as it is.
  */
 struct auth_client;
 

@@ -1,7 +1,9 @@
 #include "ipc/channel.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,7 +16,14 @@
 #include "net/stream.h"
 #include "task/task.h"
 
-enum { CONNECT_RETRY_MS = 100 };
+enum {
+    CONNECT_RETRY_MS = 100,
+    SENDINGS = 5, /* of a request that nobody has read: each time another process had to go */
+    FIRST_FLIGHT =
+        64 * 1024, /* from here on it is asked whether the other side has begun to read */
+    /* More than the kernel takes for a socket that nobody reads (net.core.wmem_default, 208 KiB) */
+    FLIGHT_MOST = 1024 * 1024,
+};
 
 struct conn {
     struct list link; /* in channel.idle, the last used first */
@@ -45,6 +54,9 @@ struct call {
     struct channel *channel;
     struct conn *conn;
     int64_t deadline;
+    struct buf flight; /* what was put so far, while the other side may not have begun to read it */
+    bool under_way; /* it has begun: it will go through with it */
+    int sendings;
 };
 
 static void conn_free(struct conn *c)
@@ -232,13 +244,13 @@ static void give_back(struct channel *c, struct conn *conn)
         start_reaper(c);
 }
 
-static struct call *call_open(struct channel *c, int64_t deadline, bool fresh, struct why *why)
+static struct call *call_open(struct channel *c, int64_t deadline, struct why *why)
 {
     if (deadline == 0)
         deadline = task_now() + conf.ipc_timeout * 1000;
     if (take_turn(c, deadline, why) < 0)
         return NULL;
-    struct conn *conn = fresh ? NULL : take_idle(c);
+    struct conn *conn = take_idle(c);
     if (conn == NULL)
         conn = conn_new(c, deadline, why);
     if (conn == NULL) {
@@ -247,8 +259,17 @@ static struct call *call_open(struct channel *c, int64_t deadline, bool fresh, s
     }
     stream_set_deadline(conn->stream, deadline);
     struct call *k = mem_new(sizeof *k);
-    *k = (struct call){c, conn, deadline};
+    *k =
+        (struct call){.channel = c, .conn = conn, .deadline = deadline, .flight = BUF(FLIGHT_MOST)};
     return k;
+}
+
+static void call_free(struct call **k)
+{
+    give_turn((*k)->channel);
+    buf_free(&(*k)->flight);
+    free(*k);
+    *k = NULL;
 }
 
 void channel_abort(struct call **k)
@@ -256,24 +277,21 @@ void channel_abort(struct call **k)
     if (*k == NULL)
         return;
     conn_free((*k)->conn);
-    give_turn((*k)->channel);
-    free(*k);
-    *k = NULL;
+    call_free(k);
 }
 
 /* The call is over and its connection fit for the next. */
 static void call_close(struct call **k)
 {
     give_back((*k)->channel, (*k)->conn);
-    give_turn((*k)->channel);
-    free(*k);
-    *k = NULL;
+    call_free(k);
 }
 
 /*
  * A UNIX socket that was closed with our request unread fails with EPIPE or ECONNRESET; one whose
  * owner read the request and ended then shows a plain end. So these errors, and only they, mean
- * that nobody has seen the request.
+ * that nobody has seen the request whole. Services that drain close their idle connections without
+ * reading them: what has just been sent there goes to the next process.
  */
 static bool was_unread(const struct call *k)
 {
@@ -284,37 +302,102 @@ static bool was_unread(const struct call *k)
             strcmp(error, strerrordesc_np(ECONNRESET)) == 0);
 }
 
-static struct call *call_send(struct channel *c, const struct attrs *ask, int64_t deadline,
-                              bool fresh, struct why *why)
+/* (waits) Another connection after one that was closed unread. False: it was read, or there have
+ * been enough; the old one is still there. */
+static bool reconnect(struct call *k, struct why *why)
 {
-    struct call *k = call_open(c, deadline, fresh, why);
+    if (!was_unread(k) || ++k->sendings >= SENDINGS)
+        return false;
+    struct conn *conn = conn_new(k->channel, k->deadline, why);
+    if (conn == NULL)
+        return false;
+    conn_free(k->conn);
+    k->conn = conn;
+    stream_set_deadline(conn->stream, k->deadline);
+    return true;
+}
 
-    if (k == NULL || attrs_send(k->conn->stream, ask, why) == 0)
-        return k;
-    bool again = !fresh && was_unread(k);
-    why_in(why, "%s", c->path);
-    channel_abort(&k);
-    return again ? call_send(c, ask, deadline, true, why) : NULL;
+/* (waits) Sends all of a request, as often as it takes until somebody reads it. */
+static int send_whole(struct call *k, const struct attrs *ask, struct why *why)
+{
+    int result;
+
+    do
+        result = attrs_send(k->conn->stream, ask, why);
+    while (result < 0 && reconnect(k, why));
+    return result;
+}
+
+/* ---- in steps */
+
+static int begin_flight(struct call *k, const struct attrs *ask, struct why *why)
+{
+    if (attrs_write(k->conn->stream, ask, why) < 0)
+        return -1;
+    buf_add(&k->flight, buf_str(&ask->wire));
+    buf_addc(&k->flight, 0);
+    return 0;
 }
 
 struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,
                            struct why *why)
 {
-    struct call *k = call_open(c, deadline, false, why);
+    struct call *k = call_open(c, deadline, why);
 
-    if (k != NULL && attrs_write(k->conn->stream, ask, why) < 0)
+    if (k != NULL && begin_flight(k, ask, why) < 0)
         channel_abort(&k);
     return k;
 }
 
-struct stream *channel_stream(struct call *k)
+/* Less lies unread in the socket than was put: the other side has begun. (The kernel counts more
+ * for a byte than a byte.) */
+static bool is_read(const struct call *k)
 {
-    return k->conn->stream;
+    size_t sent = k->flight.n - stream_pending(k->conn->stream);
+    int unread;
+
+    return ioctl(stream_fd(k->conn->stream), SIOCOUTQ, &unread) == 0 && (size_t)unread < sent;
+}
+
+static void end_flight(struct call *k)
+{
+    k->under_way = true;
+    buf_free(&k->flight);
+}
+
+/* (waits) */
+static void fly_again(struct call *k)
+{
+    while (reconnect(k, NULL)) {
+        stream_put(k->conn->stream, buf_str(&k->flight));
+        if (stream_state(k->conn->stream) == STREAM_OK)
+            break;
+    }
+}
+
+void channel_put(struct call *k, struct str bytes)
+{
+    if (!k->under_way) {
+        buf_add(&k->flight, bytes);
+        if (k->flight.full)
+            end_flight(k);
+    }
+    stream_put(k->conn->stream, bytes);
+    if (k->under_way)
+        return;
+    if (stream_state(k->conn->stream) != STREAM_OK)
+        fly_again(k);
+    if (k->flight.n >= FIRST_FLIGHT && is_read(k))
+        end_flight(k);
 }
 
 int channel_end(struct call **k, struct attrs *answer, struct why *why)
 {
-    if (!stream_flush((*k)->conn->stream) || attrs_recv((*k)->conn->stream, answer, why) < 0) {
+    while (!stream_flush((*k)->conn->stream) || attrs_recv((*k)->conn->stream, answer, why) < 0) {
+        if (!(*k)->under_way && answer->wire.n == 0 && reconnect(*k, why)) {
+            stream_put((*k)->conn->stream, buf_str(&(*k)->flight));
+            continue;
+        }
         if (stream_state((*k)->conn->stream) != STREAM_OK)
             why_set(why, "4.3.0", "%s: %s", (*k)->channel->path, stream_error((*k)->conn->stream));
         attrs_clear(answer);
@@ -322,36 +405,47 @@ int channel_end(struct call **k, struct attrs *answer, struct why *why)
         return -1;
     }
     call_close(k);
+    why_clear(why);
     return attrs_get_why(answer, why);
 }
+
+/* ---- at once */
 
 int channel_call(struct channel *c, const struct attrs *ask, struct attrs *answer, int64_t deadline,
                  struct why *why)
 {
-    for (bool fresh = false;; fresh = true) {
-        struct call *k = call_send(c, ask, deadline, fresh, why);
-        if (k == NULL)
-            return -1;
-        if (attrs_recv(k->conn->stream, answer, why) == 0) {
-            call_close(&k);
-            why_clear(why);
-            return attrs_get_why(answer, why);
-        }
-        bool again = !fresh && was_unread(k) && answer->wire.n == 0;
-        why_in(why, "%s", c->path);
+    struct call *k = call_open(c, deadline, why);
+    bool answered;
+
+    if (k == NULL)
+        return -1;
+    do {
         attrs_clear(answer);
-        channel_abort(&k);
-        if (!again)
-            return -1;
+        answered = send_whole(k, ask, why) == 0 && attrs_recv(k->conn->stream, answer, why) == 0;
+    } while (!answered && answer->wire.n == 0 && reconnect(k, why));
+    if (answered) {
+        call_close(&k);
+        why_clear(why);
+        return attrs_get_why(answer, why);
     }
+    why_in(why, "%s", c->path);
+    attrs_clear(answer);
+    channel_abort(&k);
+    return -1;
 }
 
 int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, struct why *why)
 {
-    struct call *k = call_send(c, ask, deadline, false, why);
+    struct call *k = call_open(c, deadline, why);
 
     if (k == NULL)
         return -1;
-    call_close(&k);
-    return 0;
+    if (send_whole(k, ask, why) == 0) {
+        call_close(&k);
+        why_clear(why);
+        return 0;
+    }
+    why_in(why, "%s", c->path);
+    channel_abort(&k);
+    return -1;
 }

@@ -13,8 +13,9 @@ struct stream;
  * conf.ipc_idle, and used ones after conf.ipc_ttl. So a process keeps one static
  * struct channel per service it asks.
  *
- * A connection that died while it was idle (the service restarted) is replaced and the request sent
- * again, but only when it is certain that the service had not read it.
+ * A service that ends (reload, a changed table, max_use) closes its connections without reading
+ * what came meanwhile. Such a request is sent again over a new connection, a few times at most, and
+ * only when it is certain that no process had read it whole.
  *
  * When the service cannot be reached the call waits for it until the deadline (master may be
  * starting it), and fails with 4.3.0.
@@ -39,14 +40,15 @@ int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, s
 
 /*
  * A call in steps, when more than attributes travel (queue file records after the request). begin
- * takes a connection and buffers ask; the caller then writes to channel_stream; end flushes,
- * receives the answer and gives the connection back. abort instead of end closes the connection, so
- * the other side sees an early end.
+ * takes a connection and buffers ask, which has no descriptors; put (waits) adds to it, and a
+ * failure sticks; end flushes, receives the answer and gives the connection back. abort instead of
+ * end closes the connection, so the other side sees an early end. What was put is kept until the
+ * other side has begun to read it, so that it can be sent again.
  */
 struct call;
 struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,
                            struct why *why); /* (waits) null: why */
-struct stream *channel_stream(struct call *k);
+void channel_put(struct call *k, struct str bytes);
 int channel_end(struct call **k, struct attrs *answer, struct why *why); /* (waits) */
 void channel_abort(struct call **k);
 

@@ -8,11 +8,9 @@
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "ipc/proto.h"
-#include "net/stream.h"
 
 struct submit {
     struct call *call;
-    struct stream *stream;
 };
 
 /* One channel per process, shared by all its tasks. */
@@ -36,7 +34,6 @@ struct submit *submit_begin(unsigned flags, struct why *why)
         return NULL;
     struct submit *s = mem_new(sizeof *s);
     s->call = call;
-    s->stream = channel_stream(call);
     return s;
 }
 
@@ -44,8 +41,8 @@ void submit_put(struct submit *s, enum rec type, struct str body)
 {
     char head[8];
 
-    stream_put(s->stream, (struct str){head, qrec_head(head, type, body.n)});
-    stream_put(s->stream, body);
+    channel_put(s->call, (struct str){head, qrec_head(head, type, body.n)});
+    channel_put(s->call, body);
 }
 
 void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
@@ -73,7 +70,7 @@ void submit_line(struct submit *s, struct str line)
 
 void submit_raw(struct submit *s, struct str records)
 {
-    stream_put(s->stream, records);
+    channel_put(s->call, records);
 }
 
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "service/runner.h"
 #include "service/service_process.h"
 #include "service/spawned.h"
+
+enum { SHARED_OWN = MAP_PRIVATE | MAP_ANONYMOUS };
 
 static struct process process;
 
@@ -42,6 +45,21 @@ bool service_draining(void)
     return process.draining;
 }
 
+void *service_shared(size_t size)
+{
+    struct stat st = {0};
+    int fd = process.spawned ? SPAWN_SHARED_FD : -1;
+
+    /* Another size is of another version of the program: its contents mean nothing here. */
+    if (fd >= 0 && (fstat(fd, &st) < 0 || (st.st_size != 0 && st.st_size != (off_t)size) ||
+                    ftruncate(fd, (off_t)size) < 0))
+        fd = -1;
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, fd >= 0 ? MAP_SHARED : SHARED_OWN, fd, 0);
+    if (p == MAP_FAILED)
+        msg_fatal("shared memory: %m");
+    return p;
+}
+
 void service_refresh(const char *what_changed)
 {
     struct buf text = BUF(300);
@@ -65,12 +83,13 @@ static void load_conf(struct process *p)
 static void set_limits(struct process *p)
 {
     enum { CLIENTS_OF_ALONE = 10000 };
+    bool lone = p->service->alone || p->service->sole;
 
-    if (p->service->alone)
+    if (lone)
         p->limit = CLIENTS_OF_ALONE;
     else if (p->limit == 0)
         p->limit = (int)conf_int_of(p->name, "_sessions_per_process", conf.sessions_per_process);
-    if (!p->service->alone)
+    if (!lone)
         p->max_uses = conf.max_use * p->limit;
 }
 
@@ -200,6 +219,8 @@ int service_main(const struct service *s, int argc, char **argv)
     open_metrics(p);
     if (s->open != NULL)
         s->open();
+    if (p->spawned)
+        close(SPAWN_SHARED_FD);
     open_listeners(p);
     if ((s->rights & RIGHT_EXEC) != 0)
         runner_start();

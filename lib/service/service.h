@@ -53,6 +53,7 @@ struct service {
     const char *name;
     unsigned rights; /* all else is closed by the jail */
     bool alone; /* at most one process of it, which takes all clients (maxproc 1 in master.cf) */
+    bool sole; /* the same, but the next one may start while it drains */
     void (*open)(void); /* before the jail, maybe as root, in the queue directory: tables, keys,
                            certificates, directories */
     void (*paths)(void); /* calls jail_read/jail_write/jail_port (service/jail.h) */
@@ -66,7 +67,8 @@ struct service {
     void (*stream_request)(struct stream *client, struct attrs *ask, struct attrs *answer,
                            struct arena *mem);
     void (*wake)(char reason); /* one byte on the service's socket or fifo, or master's wake-up;
-                                  in a task of its own, one at a time */
+                                  in a task of its own, one at a time; the process does not end
+                                  before it returns: a long one looks at service_draining() */
     void (*datagram)(struct str bytes); /* unix-dgram services */
     void (*drain)(void); /* reload or stop: no more clients will come */
     size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
@@ -85,6 +87,12 @@ int service_main(const struct service *s, int argc, char **argv);
 const char *service_name(void);
 /* The arguments after the options: pipe's flags= and argv=, for example. */
 int service_args(char ***argv);
+/*
+ * Before the jail, once: memory that all processes of this service have in common while master
+ * runs, zeros at first. What one writes there the next one finds after a reload. Two that overlap,
+ * one of them draining, must agree on who touches what. Started by hand it is the process's own.
+ */
+void *service_shared(size_t size);
 /* The most clients of this process at a time. */
 int service_limit(void);
 /* A table, certificate or the like that is open has changed on disk: finish the sessions, then let

@@ -20,7 +20,7 @@
 enum {
     REQUEST_LIMIT = 64 * 1024, /* when the service names none */
     ANSWER_LIMIT = 1024 * 1024,
-    PASS_WAIT_MS = 10000, /* for a descriptor that was announced by a connection */
+    PASS_WAIT_MS = 10000, /* for what was announced by a connection */
     TRIGGERS = 64, /* bytes of one trigger connection that are looked at */
 };
 
@@ -50,6 +50,7 @@ static void run_wakes(void *arg)
         p->service->wake((char)('A' + n));
     }
     p->waker = NULL;
+    drain_check(p);
 }
 
 void clients_wake(struct process *p, char reason)
@@ -114,15 +115,31 @@ static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
     return sent;
 }
 
-/* Between two requests, until one comes or the process drains. */
+/* The first request, or a trigger: who was accepted is served, also when the process drains. */
+static bool first_request(struct client *c, struct stream *s)
+{
+    int64_t until = c->process->draining ? task_now() + PASS_WAIT_MS : 0;
+
+    c->idle = true;
+    enum wait ended = stream_wait_unread(s, until);
+    c->idle = false;
+    return ended == WAIT_READY;
+}
+
+/*
+ * Between two requests, until one comes or the process drains. What has been read is served (after
+ * a request that wanted no answer there may be the next). What has not is left to a new process,
+ * with the new tables: the client finds the connection closed unread, and asks there.
+ */
 static bool next_request(struct client *c, struct stream *s)
 {
     if (stream_ahead(s) > 0)
         return true;
+    if (c->process->draining)
+        return false;
     c->idle = true;
     enum wait ended = stream_wait_unread(s, 0);
     c->idle = false;
-    /* A new process with the new tables takes what comes next: it is not read here. */
     return ended == WAIT_READY && !drain_if_stale(c->process);
 }
 
@@ -134,11 +151,11 @@ static void serve_channel(struct client *c, struct arena *mem)
     struct stream *s = attrs_stream(c->fd);
 
     c->channel = s;
-    if (next_request(c, s)) {
+    if (first_request(c, s)) {
         if (is_trigger(p, s))
             take_triggers(p, s);
         else if (p->service->request != NULL || p->service->stream_request != NULL)
-            while (serve_request(c, s, &ask, &answer, mem) && !p->draining && next_request(c, s))
+            while (serve_request(c, s, &ask, &answer, mem) && next_request(c, s))
                 ;
     }
     attrs_free(&ask);

@@ -38,6 +38,12 @@ static void wait_for_tasks(size_t others, int64_t deadline)
         ;
 }
 
+/* What wake does is finished like a client's request: half done it may be done twice. */
+static bool is_idle(const struct process *p)
+{
+    return p->nclients == 0 && p->waker == NULL;
+}
+
 /* The last task, of which there is one: all sessions have gone, or must go. */
 static void end(void *arg)
 {
@@ -46,7 +52,7 @@ static void end(void *arg)
 
     if (p->stopping) {
         clients_cancel(p, false);
-        while (p->nclients > 0 && task_now() < deadline &&
+        while (!is_idle(p) && task_now() < deadline &&
                task_sleep(task_now() + POLL_MS) != WAIT_CANCELLED)
             ;
     }
@@ -65,7 +71,7 @@ static void end(void *arg)
 
 void drain_check(struct process *p)
 {
-    bool done = p->stopping || (p->draining && p->drained && p->nclients == 0);
+    bool done = p->stopping || (p->draining && p->drained && is_idle(p));
 
     if (done && p->ender == NULL)
         p->ender = task_start("end", end, p);
@@ -172,6 +178,8 @@ void drain_start(struct process *p)
     task_watch(SPAWN_STATUS_FD, POLLIN, from_master, p);
     if (p->service->alone)
         drain_tell(p, SPAWN_ALONE);
+    else if (p->service->sole)
+        drain_tell(p, SPAWN_SOLE);
     else
         p->idler = task_start("idle", watch_idleness, p);
 }

@@ -4,15 +4,16 @@
 
 /*
  * Descriptors of a new process: the status channel (a socket pair with master), the metrics file
- * (the page is option -k), then the listening sockets (their number is option -s). Beside the
- * options of service.h master gives
+ * (the page is option -k), the memory that the processes of the service have in common (a memfd,
+ * empty at first), then the listening sockets (their number is option -s). Beside the options of
+ * service.h master gives
  *   -s COUNT   listening sockets
  *   -k PAGE    of the metrics file
  *   -m LIMIT   clients of this process at a time
  *   -C         chroot to the queue directory
  *   -U         the unprivileged column says y: RIGHT_SETUID is not granted
  */
-enum { SPAWN_STATUS_FD = 3, SPAWN_METRICS_FD = 4, SPAWN_LISTEN_FD = 5 };
+enum { SPAWN_STATUS_FD = 3, SPAWN_METRICS_FD = 4, SPAWN_SHARED_FD = 5, SPAWN_LISTEN_FD = 6 };
 
 /*
  * Bytes on the status channel. A process accepts clients from its start on; one that is told to
@@ -23,6 +24,7 @@ enum spawn_status {
     SPAWN_FULL = 'F', /* process: takes no more clients for now */
     SPAWN_ROOM = 'R', /* process: takes clients again */
     SPAWN_ALONE = 'A', /* process: never start a second one, not even while I drain */
+    SPAWN_SOLE = 'S', /* process: start no second one before I drain */
     SPAWN_DRAINING = 'D', /* process: takes no more clients for good */
     SPAWN_PAUSE = 'P', /* master */
     SPAWN_GO = 'G', /* master */

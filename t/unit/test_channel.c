@@ -22,7 +22,20 @@ static struct {
     int accepted, most, now; /* connections: ever, most at a time, now */
     int requests;
     bool close_after_each;
+    int close_unread; /* so many connections are closed with what came unread */
+    size_t content; /* bytes that follow a request "take" */
 } server;
+
+/* Numbers that count up, so that what is lost or comes twice is seen. */
+static void take_content(struct stream *s)
+{
+    uint32_t n;
+
+    for (uint32_t i = 0; i < server.content / sizeof n; i++) {
+        assert_int_equal(stream_read(s, &n, sizeof n), sizeof n);
+        assert_int_equal(n, i);
+    }
+}
 
 static void serve(void *arg)
 {
@@ -32,8 +45,14 @@ static void serve(void *arg)
     server.accepted++;
     if (++server.now > server.most)
         server.most = server.now;
-    while (attrs_recv(s, &ask, NULL) == 0) {
+    while (stream_wait_unread(s, 0) == WAIT_READY) {
+        if (server.close_unread > 0 && server.close_unread--)
+            break;
+        if (attrs_recv(s, &ask, NULL) < 0)
+            break;
         server.requests++;
+        if (strcmp(attrs_get(&ask, A_REQUEST), "take") == 0)
+            take_content(s);
         if (strcmp(attrs_get(&ask, A_REQUEST), "die") == 0)
             break;
         task_yield();
@@ -202,6 +221,58 @@ static void stepwise(void *arg)
     stop_server(acceptor);
 }
 
+static int send_content(struct channel *c, size_t size)
+{
+    struct attrs ask = ATTRS(100), answer = ATTRS(100);
+    struct buf piece = BUF(50000);
+
+    server.content = size;
+    attrs_putz(&ask, A_REQUEST, "take");
+    attrs_putz(&ask, "text", "taken");
+    struct call *k = channel_begin(c, &ask, task_now() + 5000, NULL);
+    assert_non_null(k);
+    for (uint32_t i = 0; i < size / sizeof i; i++) {
+        if (piece.n + sizeof i > piece.max) {
+            channel_put(k, buf_str(&piece));
+            buf_clear(&piece);
+        }
+        buf_add(&piece, (struct str){(const char *)&i, sizeof i});
+    }
+    channel_put(k, buf_str(&piece));
+    int result = channel_end(&k, &answer, NULL);
+    if (result == 0)
+        assert_string_equal(attrs_get(&answer, "text"), "taken");
+    attrs_free(&ask);
+    attrs_free(&answer);
+    buf_free(&piece);
+    return result;
+}
+
+static void unread(void *arg)
+{
+    static const size_t sizes[] = {4, 3000, 60000, 200000, 3000000};
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.path, 4);
+    int requests = 0;
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int times = 0; times < 4; times++) {
+            server.close_unread = times; /* a kept connection, and new ones */
+            assert_int_equal(send_content(c, sizes[i]), 0);
+            server.close_unread = times;
+            assert_int_equal(echo(c, "echo", "x"), 0);
+            assert_int_equal(server.requests, requests += 2);
+        }
+    server.close_unread = 100; /* somebody who never reads */
+    assert_int_equal(send_content(c, 5), -1);
+    assert_int_equal(echo(c, "echo", "x"), -1);
+    assert_int_equal(server.requests, requests);
+    server.close_unread = 0;
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
 static void idle_ones_are_closed(void *arg)
 {
     struct task *acceptor = start_server();
@@ -253,6 +324,10 @@ TEST(a_request_that_was_read_is_not_sent_twice)
 {
     run(ask_once);
 }
+TEST(a_request_that_nobody_read_is_sent_again)
+{
+    run(unread);
+}
 TEST(concurrency_is_the_number_of_connections)
 {
     run(limited);
@@ -275,6 +350,7 @@ TEST(a_trigger_is_one_byte)
 }
 
 RUN_TESTS(T(one_connection_serves_many_calls), T(a_connection_that_died_is_replaced),
-          T(a_request_that_was_read_is_not_sent_twice), T(concurrency_is_the_number_of_connections),
+          T(a_request_that_was_read_is_not_sent_twice), T(a_request_that_nobody_read_is_sent_again),
+          T(concurrency_is_the_number_of_connections),
           T(an_absent_service_is_waited_for_until_the_deadline), T(a_call_can_be_made_in_steps),
           T(idle_connections_are_closed), T(a_trigger_is_one_byte))

@@ -1,0 +1,112 @@
+"""A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
+import collections, os, re, smtplib, subprocess, threading, time
+
+import pytest
+
+from pombal import BIN, wait_for
+
+SENDERS, READERS, RELOADS = 20, 2, 25
+TEXT = "From: a@elsewhere.test\r\nTo: alice@example.test\r\nSubject: %s\r\n\r\n%s"
+# What an administrator would be alarmed by. Nothing of the kind is due to a reload.
+ALARM = re.compile(r"warning:|fatal:|panic:|error:|reset by peer|[Bb]roken pipe|exit status|skipped, still")
+
+
+class Crowd:
+    """threads that work until told to stop; what goes wrong is kept"""
+
+    def __init__(self):
+        self.stop, self.wrong, self.done, self.threads = threading.Event(), [], collections.Counter(), []
+
+    def add(self, what, *args):
+        def run():
+            n = 0
+            while not self.stop.is_set():
+                n += 1
+                try:
+                    what(n, *args)
+                    self.done[what.__name__] += 1
+                except Exception as e:  # whatever a client sees
+                    self.wrong.append("%s: %r" % (what.__name__, e))
+        self.threads.append(threading.Thread(target=run, daemon=True))
+        self.threads[-1].start()
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join(120)
+            assert not t.is_alive()
+
+
+def warnings(suite):
+    return [line for line in suite.log().splitlines() if ALARM.search(line)]
+
+
+def reload_often(suite, crowd, enough):
+    """every 0.3 s, and until everybody has done something"""
+    count = 0
+    while count < RELOADS or not enough():
+        suite.reload()
+        count += 1
+        assert count < 20 * RELOADS, (crowd.done, crowd.wrong[:5])
+        time.sleep(0.3)
+
+
+def subjects(suite, user):
+    return collections.Counter(m["Subject"] for m in suite.messages(user))
+
+
+def test_storm_of_mail_and_logins_during_reloads(make_suite):
+    suite = make_suite()
+    for i in range(READERS):
+        suite.add_user("reader%d" % i)
+        suite.add_user("popper%d" % i)
+    suite.reload()
+    crowd, sent, lock = Crowd(), [], threading.Lock()
+
+    def accepted(subject):
+        with lock:
+            sent.append(subject)
+
+    def keep_sending(n, who):
+        """several messages over one connection; one of them larger than any buffer on the way"""
+        with suite.smtp() as s:
+            for i in range(5):
+                subject = "%d-%d-%d" % (who, n, i)
+                body = "text\r\n" if i != 3 or who % 4 else ("x" * 70 + "\r\n") * 6000
+                s.sendmail("a@elsewhere.test", ["alice@example.test"], TEXT % (subject, body))
+                accepted(subject)
+
+    def submit_locally(n, who):
+        subject = "local-%d-%d" % (who, n)
+        text = "From: a@example.test\nTo: alice@example.test\nSubject: %s\n\ntext\n" % subject
+        suite.tool("sendmail", "-i", "-f", "a@example.test", "alice@example.test", input=text)
+        accepted(subject)
+
+    def read_imap(n, user):
+        c = suite.imap(user, tls=n % 2 == 0)
+        assert c.select()[0] == "OK"
+        c.logout()
+
+    def read_pop3(n, user):
+        c = suite.pop3(user, tls=n % 2 == 0)
+        assert c.stat() == (0, 0)
+        c.quit()
+
+    for who in range(SENDERS):
+        crowd.add(keep_sending, who)
+    crowd.add(submit_locally, 0)
+    for i in range(READERS):
+        crowd.add(read_imap, "reader%d@example.test" % i)
+        crowd.add(read_pop3, "popper%d@example.test" % i)
+    try:
+        reload_often(suite, crowd, lambda: len(crowd.done) == 4 or crowd.wrong)
+    finally:
+        crowd.end()
+    assert collections.Counter(crowd.wrong) == {}
+    wait_for(lambda: len(subjects(suite, "alice")) >= len(sent), 120)
+    suite.wait_queue_empty()
+    got = subjects(suite, "alice")
+    assert sorted(got) == sorted(sent)
+    assert {s: n for s, n in got.items() if n != 1} == {}
+    assert warnings(suite) == []
+    print("sent %d, %s" % (len(sent), dict(crowd.done)))
