@@ -56,7 +56,10 @@ static void close_store(void)
 
 static void refuse(struct stream *client, const struct handover *h, const struct why *why)
 {
-    stream_putf(client, "%s NO [UNAVAILABLE] %s\r\n", h->tag, why_text(why));
+    bool limit = strcmp(why->code, SESSION_LIMIT) == 0; /* RFC 5530 3 */
+
+    stream_putf(client, "%s NO [%s] %s\r\n", h->tag, limit ? "LIMIT" : "UNAVAILABLE",
+                why_text(why));
 }
 
 int main(int argc, char **argv)

@@ -55,6 +55,7 @@ struct svc {
     bool sole; /* they said so: never two that accept */
     int shared_fd; /* memory of its processes */
     bool used; /* somebody has connected (wakeup column with ?) */
+    bool crowded; /* its processes were told so: all are full */
     int64_t next_wakeup; /* clock_ms; 0: none */
     int64_t throttled_until, backoff_ms; /* after a process that could not start */
     int64_t stressed_until, warned_at; /* the limit was reached */

@@ -14,12 +14,27 @@
 
 enum { STRESS_MS = 1000 * 1000, WARN_MS = 600 * 1000 };
 
-static void tell(struct child *c, enum spawn_status what)
+static void send_status(struct child *c, enum spawn_status what)
 {
     char byte = (char)what;
 
-    c->paused = what == SPAWN_PAUSE;
     send(c->status.fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void tell(struct child *c, enum spawn_status what)
+{
+    c->paused = what == SPAWN_PAUSE;
+    send_status(c, what);
+}
+
+/* Who can end a client that it can spare does so for the next one. */
+static void tell_crowded(struct svc *s, bool crowded)
+{
+    if (s->crowded == crowded)
+        return;
+    s->crowded = crowded;
+    LIST_EACH (&s->children, l)
+        send_status(LIST_OF(l, struct child, link), crowded ? SPAWN_CROWDED : SPAWN_EASY);
 }
 
 /* One process is enough for what comes, and it is the oldest that has room. */
@@ -85,6 +100,7 @@ void status_balance(struct svc *s)
     bool room = !served && status_room(s) > 0;
     bool full = !served && !room && s->conf.type == SERVICE_INET && s->nchildren > 0;
 
+    tell_crowded(s, full);
     if (full)
         warn_limit(s);
     listen_attend(s, room && master.now >= s->throttled_until);

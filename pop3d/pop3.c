@@ -37,8 +37,10 @@ enum { LINE_MAX_BYTES = 1024 }; /* RFC 2449 4: 255 octets with arguments; be gen
 
 static void refuse(struct stream *client, const struct handover *h, const struct why *why)
 {
+    bool limit = strcmp(why->code, SESSION_LIMIT) == 0;
+
     (void)h;
-    stream_putf(client, "-ERR [SYS/TEMP] %s\r\n", why_text(why));
+    stream_putf(client, "-ERR [%s] %s\r\n", limit ? "IN-USE" : "SYS/TEMP", why_text(why));
 }
 
 /* All sizes are needed at once: clients ask STAT or LIST first. */

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "dict/match.h"
 #include "login/login_parts.h"
 #include "net/peer.h"
 #include "net/stream.h"
@@ -19,6 +20,8 @@
 
 static struct {
     struct tls_context *tls; /* null: no certificate is set */
+    struct list logins; /* those that have not logged in */
+    struct match *exceptions; /* login_client_event_limit_exceptions */
 } state;
 
 static bool is_set(const char *text)
@@ -44,6 +47,9 @@ void login_open(void)
         if (state.tls == NULL)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
     }
+    list_init(&state.logins);
+    state.exceptions =
+        match_open("login_client_event_limit_exceptions", conf.login_client_event_limit_exceptions);
     login_auth_open();
     why_free(&why);
 }
@@ -64,6 +70,27 @@ static bool is_local(const struct peer *p)
     return addr_is_loopback(&p->addr) || addr_same_host(&p->addr, &p->local);
 }
 
+static bool is_excepted(const struct peer *p)
+{
+    struct why why = WHY;
+    enum dict_answer answer = match_host(state.exceptions, p->name, p->addr_text, &why);
+
+    if (answer == DICT_FAILED)
+        msg_warn("%s", why_text(&why));
+    why_free(&why);
+    return answer == DICT_FOUND;
+}
+
+/* One host must not take all places of those that have not logged in. */
+static bool too_many_from(const struct peer *p)
+{
+    int64_t most = conf.login_client_connection_count_limit, n = 0;
+
+    LIST_EACH (&state.logins, k)
+        n += strcmp(LIST_OF(k, struct login, link)->peer->addr_text, p->addr_text) == 0;
+    return most > 0 && n > most && !is_excepted(p);
+}
+
 static void begin(struct login *l, const struct login_front *front, struct stream *client,
                   const struct peer *peer, struct arena *mem)
 {
@@ -76,6 +103,7 @@ static void begin(struct login *l, const struct login_front *front, struct strea
                         .secured = is_local(peer),
                         .may_start_tls = state.tls != NULL,
                         .stamp = BUF(400)};
+    list_add(&state.logins, &l->link);
     random_token(&id, sizeof l->session - 1);
     memcpy(l->session, id.p, id.n + 1);
     buf_free(&id);
@@ -91,7 +119,10 @@ bool login_start_tls(struct login *l)
 
     if (tls_context_stale(state.tls))
         service_refresh("the certificate");
-    if (tls_accept(l->client, state.tls, NULL, &why) < 0) {
+    service_spare(true);
+    int result = tls_accept(l->client, state.tls, NULL, &why);
+    service_spare(false);
+    if (result < 0) {
         msg_info("%s: TLS handshake with %s failed: %s", l->front->service, l->peer->addr_text,
                  why_text(&why));
         why_free(&why);
@@ -119,9 +150,18 @@ static void give_up(struct login *l, const char *text)
     stream_flush(l->client);
 }
 
+/* Cancelled, but not with all others: for a new client. */
+static bool was_spare(const struct login *l)
+{
+    return stream_state(l->client) == STREAM_CANCELLED && !service_draining();
+}
+
 bool login_line(struct login *l, struct buf *line)
 {
-    switch (stream_line(l->client, line)) {
+    service_spare(true);
+    enum line kind = stream_line(l->client, line);
+    service_spare(false);
+    switch (kind) {
     case LINE_CRLF:
     case LINE_LF: /* all servers of the field take it */
         return true;
@@ -133,23 +173,30 @@ bool login_line(struct login *l, struct buf *line)
     }
     if (stream_state(l->client) == STREAM_TIMEOUT)
         give_up(l, "Disconnected for inactivity.");
+    else if (was_spare(l))
+        give_up(l, "Too many connections, and you had not logged in.");
     else if (stream_state(l->client) == STREAM_CANCELLED)
         give_up(l, "Server shutting down.");
     return false;
 }
 
+static const char *how_it_ended(const struct login *l)
+{
+    if (was_spare(l))
+        return "the oldest of too many";
+    return stream_state(l->client) == STREAM_OK ? "too long" : stream_error(l->client);
+}
+
 /* Commands until one of them ends it. */
-static enum login_next run(struct login *l)
+static void run(struct login *l)
 {
     struct buf line = BUF((size_t)conf.login_max_line_length);
     enum login_next next = LOGIN_GO_ON;
-    const char *text = "no attempts";
+    const char *text = NULL;
 
     while (next == LOGIN_GO_ON) {
-        if (!login_line(l, &line)) {
-            text = stream_state(l->client) == STREAM_OK ? "line too long" : stream_error(l->client);
+        if (!login_line(l, &line))
             break;
-        }
         if (++l->commands > conf.login_max_commands) {
             give_up(l, text = "Too many commands before login.");
             break;
@@ -164,9 +211,31 @@ static enum login_next run(struct login *l)
     if (line.room > 0)
         explicit_bzero(line.p, line.room);
     buf_free(&line);
-    if (next != LOGIN_OVER)
-        log_end(l, next == LOGIN_BYE ? "logged out" : text);
-    return next;
+    if (!l->handed_over)
+        log_end(l, next == LOGIN_BYE ? "logged out" : text != NULL ? text : how_it_ended(l));
+}
+
+/* Everything up to the first command. */
+static bool welcome(struct login *l)
+{
+    if (too_many_from(l->peer)) {
+        msg_warn("%s: more than login_client_connection_count_limit (%lld) connections from %s "
+                 "that have not logged in",
+                 l->front->service, (long long)conf.login_client_connection_count_limit,
+                 l->peer->addr_text);
+        if (!l->front->wrappermode())
+            give_up(l, "Too many connections from your address.");
+        return false;
+    }
+    if (l->front->wrappermode()) {
+        if (state.tls == NULL)
+            msg_warn("%s: TLS is wanted from the first byte, but login_tls_cert_file is not set",
+                     service_name());
+        if (state.tls == NULL || !login_start_tls(l))
+            return false;
+    }
+    l->front->greet(l);
+    return true;
 }
 
 void login_session(const struct login_front *front, struct stream *client, const struct peer *peer,
@@ -175,16 +244,8 @@ void login_session(const struct login_front *front, struct stream *client, const
     struct login l;
 
     begin(&l, front, client, peer, mem);
-    if (front->wrappermode()) {
-        if (state.tls == NULL) {
-            msg_warn("%s: TLS is wanted from the first byte, but login_tls_cert_file is not set",
-                     service_name());
-            return;
-        }
-        if (!login_start_tls(&l))
-            return;
-    }
-    front->greet(&l);
-    run(&l);
+    if (welcome(&l))
+        run(&l);
+    list_drop(&l.link);
     buf_free(&l.stamp);
 }

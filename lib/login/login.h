@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "auth/auth_client.h"
+#include "base/list.h"
 
 struct arena;
 struct peer;
@@ -14,7 +15,8 @@ struct stream;
  * A front speaks the commands before login and nothing else: it has no file, no mailbox, and no
  * way to name a user to anybody but authd. Every connection is a task; login_session is its body.
  * Limits: login_timeout for the whole, login_max_line_length, login_max_commands,
- * login_max_attempts; all end the connection with a word to the client.
+ * login_max_attempts, login_client_connection_count_limit; all end the connection with a word to
+ * the client. When the service is full, the oldest that says nothing goes for the next one.
  */
 struct login;
 
@@ -37,12 +39,14 @@ struct login_front {
 };
 
 struct login {
+    struct list link; /* of those that have not logged in */
     const struct login_front *front;
     struct stream *client;
     const struct peer *peer;
     struct arena *mem;
     bool tls, secured;
     bool may_start_tls; /* a certificate is set, and TLS not yet on */
+    bool handed_over; /* the session has it */
     int attempts, commands;
     char session[16];
     char client_port[8], server_address[64], server_port[8];

@@ -142,9 +142,12 @@ static enum login_next hand_over(struct login *l, const char *tag, const char *m
     msg_info("%s: login: user=<%s>, method=%s, rip=%s, lip=%s%s, session=<%s>", l->front->service,
              user, mech, l->peer->addr_text, l->server_address, l->tls ? ", TLS" : "", l->session);
     stream_flush(l->client);
+    l->handed_over = true;
+    list_drop(&l->link);
     int result = l->tls ? pass_relay(l, tag, token, &why) : pass_socket(l, tag, token, &why);
     if (result < 0) {
         msg_warn("%s: %s: no session: %s", l->front->service, user, why_text(&why));
+        l->handed_over = false;
         l->front->refuse(l, tag, AUTH_LATER, "", why_text(&why));
     }
     why_free(&why);

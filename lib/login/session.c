@@ -85,7 +85,7 @@ static bool too_many_from(const struct connection *c, struct why *why)
             n++;
     if (conf.mail_max_userip_connections == 0 || n <= conf.mail_max_userip_connections)
         return false;
-    why_set(why, "4.7.0",
+    why_set(why, SESSION_LIMIT,
             "Maximum number of connections from user+IP exceeded "
             "(mail_max_userip_connections=%lld)",
             (long long)conf.mail_max_userip_connections);
@@ -99,12 +99,15 @@ static void serve_connection(void *arg)
     struct why why = WHY;
 
     stream_unread(client, c->h.pending);
-    if (state.unusable)
+    if (state.unusable) {
         state.program->refuse(client, &c->h, &state.why);
-    else if (too_many_from(c, &why))
+    } else if (too_many_from(c, &why)) {
+        msg_info("%s: Disconnected: %s: user=<%s>, rip=%s, session=<%s>", state.program->name,
+                 why_text(&why), state.user.name, c->h.client_address, c->h.session);
         state.program->refuse(client, &c->h, &why);
-    else
+    } else {
         state.program->connection(client, &c->h, c->mem);
+    }
     why_free(&why);
     stream_free(&client);
     list_drop(&c->link);

@@ -28,6 +28,8 @@ struct session_program {
     void (*refuse)(struct stream *client, const struct handover *h,
                    const struct why *why); /* tell the client why it cannot go on */
 };
+/* The code of why when the user has too many connections from one address: RFC 3463 3.8. */
+#define SESSION_LIMIT "4.7.0"
 
 int session_main(const struct session_program *p, int argc, char **argv);
 const struct user *session_user(void);

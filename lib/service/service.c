@@ -40,6 +40,11 @@ int service_limit(void)
     return process.limit;
 }
 
+void service_spare(bool may_go)
+{
+    clients_spare(&process, may_go);
+}
+
 bool service_draining(void)
 {
     return process.draining;

@@ -98,6 +98,11 @@ int service_limit(void);
 /* A table, certificate or the like that is open has changed on disk: finish the sessions, then let
  * master start a new process. Called by whoever notices. */
 void service_refresh(const char *what_changed);
+/*
+ * For a session function, of its own client: may it be ended for a new one? When this process is
+ * full, and there may be no other one, the oldest such client is cancelled for each that comes.
+ */
+void service_spare(bool may_go);
 /* Reload or stop: a long session may look at this between two commands and say good-bye. */
 bool service_draining(void);
 

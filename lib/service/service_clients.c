@@ -32,11 +32,19 @@ struct client {
     struct stream *channel; /* of requests; null: a session */
     struct peer peer;
     bool idle; /* a channel between two requests: nothing is lost when it closes */
+    bool spare; /* it may be ended for a new one */
 };
 
 static bool is_full(const struct process *p)
 {
     return p->nclients >= p->limit;
+}
+
+static bool may_accept(const struct process *p)
+{
+    if (is_full(p)) /* one more than the limit until the one that was ended has gone */
+        return p->crowded && p->nspare > 0 && p->nclients == p->limit;
+    return !p->paused;
 }
 
 /* Several bytes of the same reason that come together are one. */
@@ -193,6 +201,7 @@ static void client_gone(struct client *c)
     struct process *p = c->process;
 
     list_drop(&c->link);
+    p->nspare -= c->spare;
     free(c);
     p->page->sessions = (uint32_t)--p->nclients;
     p->last_used = task_now();
@@ -219,6 +228,20 @@ static void client_task(void *arg)
     client_gone(c);
 }
 
+/* The oldest of those that may be ended. */
+static void end_one(struct process *p)
+{
+    LIST_EACH (&p->clients, l) {
+        struct client *c = LIST_OF(l, struct client, link);
+        if (!c->spare)
+            continue;
+        c->spare = false;
+        p->nspare--;
+        task_cancel(c->task);
+        return;
+    }
+}
+
 static void client_new(struct process *p, int fd, const struct peer *peer)
 {
     struct client *c = mem_new(sizeof *c);
@@ -231,6 +254,8 @@ static void client_new(struct process *p, int fd, const struct peer *peer)
     p->uses++;
     p->last_used = task_now();
     c->task = task_start(p->program, client_task, c);
+    if (p->nclients > p->limit)
+        end_one(p);
     if (is_full(p) && !p->told_full) {
         p->told_full = true;
         drain_tell(p, SPAWN_FULL);
@@ -246,16 +271,24 @@ void clients_accept_more(struct process *p)
         p->told_full = false;
         drain_tell(p, SPAWN_ROOM);
     }
-    if (is_full(p) || p->paused)
+    if (!may_accept(p))
         return;
     VEC_EACH (&p->listeners, l)
         if (l->task != NULL)
             task_wake(l->task);
 }
 
-static bool may_accept(const struct process *p)
+void clients_spare(struct process *p, bool may_go)
 {
-    return !is_full(p) && !p->paused;
+    LIST_EACH (&p->clients, l) {
+        struct client *c = LIST_OF(l, struct client, link);
+        if (c->task != task_self() || c->spare == may_go)
+            continue;
+        c->spare = may_go;
+        p->nspare += may_go ? 1 : -1;
+        if (p->crowded)
+            clients_accept_more(p);
+    }
 }
 
 /* Errors that the next call may not have; the others end the process and master starts anew. */
@@ -396,5 +429,5 @@ void clients_forked(struct process *p)
             stream_abort(&c->channel);
     }
     list_init(&p->clients);
-    p->nclients = 0;
+    p->nclients = p->nspare = 0;
 }

@@ -28,6 +28,8 @@ enum spawn_status {
     SPAWN_DRAINING = 'D', /* process: takes no more clients for good */
     SPAWN_PAUSE = 'P', /* master */
     SPAWN_GO = 'G', /* master */
+    SPAWN_CROWDED = 'C', /* master: all are full, and there may be no more processes */
+    SPAWN_EASY = 'E', /* master: no longer */
 };
 
 #endif

@@ -192,16 +192,85 @@ def test_many_logins_at_once(suite):
 
 
 def test_the_limit_of_connections(make_suite):
-    suite = make_suite(main="mail_max_userip_connections = 2\nmail_session_linger = 1\n")
+    suite = make_suite(main="mail_max_userip_connections = 2\nmail_session_linger = 1\n",
+                       master="pop3 unix - n n - - pop3\n  -o mail_max_userip_connections=1\n")
     a, b = suite.imap(), suite.imap()
     r = greet(suite)
     answer = ask(r, "LOGIN alice secret")[-1]
-    assert answer.startswith("a NO") and "mail_max_userip_connections" in answer
+    assert answer.startswith("a NO [LIMIT]") and "mail_max_userip_connections" in answer
+    suite.wait_log(r"imap\[\d+\]: imap: Disconnected: Maximum number of connections from user\+IP exceeded "
+                   r"\(mail_max_userip_connections=2\): user=<alice@example.test>, rip=127.0.0.1, session=<\w+>")
     suite.imap("bob").logout()
+    p, r = suite.pop3(), greet(suite, "pop3")
+    r.send("USER alice\r\nPASS secret\r\n")
+    assert r.line() == "+OK"
+    assert r.line().startswith("-ERR [IN-USE] Maximum number of connections")
+    p.quit()
     a.logout()
     b.logout()
     wait_for(lambda: len(suite.pids("imap")) == 1)  # only what forks: linger is over
     suite.imap().logout()
+
+
+def silent(suite, name, count):
+    return [greet(suite, name) for _ in range(count)]
+
+
+def ended(connections):
+    """those to which something was said, and what"""
+    said = {}
+    for c in connections:
+        c.sock.setblocking(False)
+        try:
+            said[c] = c.sock.recv(1000).decode()
+        except BlockingIOError:
+            pass
+    return said
+
+
+@pytest.mark.parametrize("name,bye", [("imap", "* BYE Too many connections"), ("pop3", "-ERR Too many connections")])
+def test_a_full_front_ends_the_oldest_that_has_not_logged_in(make_suite, name, bye):
+    """five connections at a time, three in a process: a silent one goes for each that comes, nobody who has logged in"""
+    suite = make_suite(main="sessions_per_process = 3\n", start=False)
+    suite.add_master("127.0.0.1:%d inet n - n - 5 %sd\n" % (suite.port(name), name))
+    suite.start()
+    inside = greet(suite, name)
+    inside.send("a STARTTLS\r\n" if name == "imap" else "STLS\r\n")
+    assert "OK" in inside.line()
+    inside.sock = suite.tls_context().wrap_socket(inside.sock, server_hostname="localhost")
+    inside.send("a LOGIN bob secret\r\n" if name == "imap" else "USER bob\r\nPASS secret\r\n")
+    while "ogged in" not in inside.line():
+        pass
+    waiting = silent(suite, name, 4)
+    waiting.append(greet(suite, name))
+    suite.wait_log(r"disconnected before login \(the oldest of too many, 0 attempts\)")
+    said = wait_for(lambda: ended(waiting))
+    assert len(said) == 1 and list(said.values())[0].startswith(bye), said
+    assert waiting[-1] not in said
+    waiting = [c for c in waiting if c not in said]
+    (suite.imap() if name == "imap" else suite.pop3()).noop()
+    assert not ended(waiting[-1:])
+    inside.send("b NOOP\r\n" if name == "imap" else "NOOP\r\n")
+    assert "OK" in inside.line()
+    suite.wait_log(r'service "127.0.0.1:%d" .* has reached its process limit "5"' % suite.port(name))
+    for c in waiting + [inside]:
+        c.close()
+
+
+def test_connections_of_one_address_before_login(make_suite):
+    suite = make_suite(main="login_client_connection_count_limit = 3\nlogin_client_event_limit_exceptions =\n")
+    inside = [suite.imap("alice", tls=tls) for tls in (False, True)]  # these have logged in
+    waiting = silent(suite, "imap", 3)
+    r = Raw(suite.port("imap"))
+    assert r.line() == "* BYE Too many connections from your address."
+    assert r.line() is None
+    suite.wait_log(r"more than login_client_connection_count_limit \(3\) connections from 127.0.0.1 that have not logged in")
+    assert ask(waiting[0], "LOGIN bob secret")[-1].startswith("a OK")
+    waiting.append(greet(suite))
+    for c in waiting:
+        c.close()
+    for c in inside:
+        c.logout()
 
 
 def test_no_session_without_the_program(make_suite):
