@@ -95,17 +95,6 @@ static int warn(struct attrs *ask, struct arena *mem, struct why *why)
     return log.n > 0 ? bounce_warn(&d, &log, why) : 0;
 }
 
-static int one(struct attrs *ask, struct arena *mem, struct why *why)
-{
-    struct bounce_record r;
-    struct bounce_log log = {&r, 1};
-    struct delivery d;
-
-    if (decode(ask, mem, &d, why) < 0 || bounce_record_of_attrs(ask, mem, &r, why) < 0)
-        return -1;
-    return bounce_flush(Q_BOUNCE, &d, &log, why);
-}
-
 static const struct {
     const char *name;
     int (*run)(struct attrs *ask, struct arena *mem, struct why *why);
@@ -113,7 +102,6 @@ static const struct {
     {REQUEST_APPEND, append},
     {REQUEST_FLUSH, flush},
     {REQUEST_WARN, warn},
-    {REQUEST_ONE, one},
 };
 
 static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)

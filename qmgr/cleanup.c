@@ -39,18 +39,35 @@
 /* More than any record that a client of ours sends; what stream_peek_n can give. */
 enum { RECORD_LIMIT = 60000 };
 
-void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
+static void fail(struct cleanup *c, const char *code, const char *fmt, va_list ap)
 {
     struct buf text = BUF(1000);
-    va_list ap;
 
     if (cleanup_failed(c))
         return;
-    va_start(ap, fmt);
     buf_addv(&text, fmt, ap);
-    va_end(ap);
     why_set(&c->why, code, "%s", text.p);
     buf_free(&text);
+}
+
+void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    fail(c, code, fmt, ap);
+    va_end(ap);
+    c->stopped = true;
+}
+
+void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    fail(c, code, fmt, ap);
+    va_end(ap);
+    c->stopped = c->stopped || (c->flags & SUBMIT_BOUNCE) == 0 || code[0] != '5';
 }
 
 bool cleanup_failed(const struct cleanup *c)
@@ -60,7 +77,7 @@ bool cleanup_failed(const struct cleanup *c)
 
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body)
 {
-    return cleanup_failed(c) ? 0 : qfile_put(c->file, type, body);
+    return c->stopped ? 0 : qfile_put(c->file, type, body);
 }
 
 static void broken(struct cleanup *c, const char *what)
@@ -79,7 +96,7 @@ static void take_record(struct cleanup *c, int type, struct str body)
     case CLEANUP_BODY:
         if (type == REC_XTRA) {
             cleanup_end_headers(c);
-            if (!cleanup_failed(c))
+            if (!c->stopped)
                 c->size.size = c->size.content = qfile_tell(c->file) - c->size.data_offset;
             cleanup_put(c, REC_XTRA, STR(""));
             c->phase = CLEANUP_EXTRACTED;

@@ -25,7 +25,8 @@ struct cleanup_dsn {
 
 /*
  * One message, from the client's first record to the answer. The first failure sticks in why: from
- * then on records are only read, so that the client comes to its end and gets the answer.
+ * then on records are only read, so that the client comes to its end and gets the answer. But what
+ * is refused for what it says, and goes back to its sender (SUBMIT_BOUNCE), is still written.
  */
 struct cleanup {
     struct arena *mem;
@@ -33,6 +34,7 @@ struct cleanup {
     enum cleanup_phase phase;
     struct qfile *file;
     struct why why;
+    bool stopped; /* after a failure: nothing more is written */
     struct delivery d; /* what qmgr will be told */
     VEC(struct rcpt) rcpts;
     struct hash *seen; /* recipients, for the duplicate filter */
@@ -60,6 +62,9 @@ struct cleanup {
 
 /* cleanup.c */
 void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The message is whole, but not wanted. */
+void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool cleanup_failed(const struct cleanup *c);
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */

@@ -83,7 +83,7 @@ static void put_changed(struct cleanup *c, enum rec type, struct str text, unsig
     struct buf clean = BUF(REC_MAX);
 
     if ((found & BYTE_REJECT) != 0) {
-        cleanup_fail(c, "5.7.1", "disallowed character");
+        cleanup_refuse(c, "5.7.1", "disallowed character");
         return;
     }
     for (size_t i = 0; i < text.n; i++) {
@@ -121,7 +121,7 @@ static void put_checked(struct cleanup *c, enum rec type, struct str text, unsig
 
 static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
 {
-    if (to > from && !cleanup_failed(c))
+    if (to > from && !c->stopped)
         qfile_put_raw(c->file, str_part(bytes, from, to - from));
 }
 

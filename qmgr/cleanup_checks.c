@@ -72,7 +72,8 @@ static void act_reject(struct action *a)
         a->text = str_trim(str_from(a->text, n));
     if (a->text.n == 0)
         a->text = STR("message content rejected");
-    cleanup_fail(a->c, dsn, "%.*s", (int)a->text.n, a->text.p);
+    cleanup_refuse(a->c, dsn, "%.*s", (int)a->text.n, a->text.p);
+    a->c->d.dsn_ret = DSN_RET_HDRS; /* what was rejected is not sent on to anybody */
 }
 
 static void act_warn(struct action *a)

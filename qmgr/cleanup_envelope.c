@@ -120,7 +120,7 @@ static bool is_duplicate(struct cleanup *c, const char *address, const char *ori
 
 static void put_rcpt(struct cleanup *c, const char *address, const char *original)
 {
-    if (is_duplicate(c, address, original) || cleanup_failed(c))
+    if (is_duplicate(c, address, original) || c->stopped)
         return;
     if (c->dsn.orcpt.n > 0)
         put_attr(c, "dsn_orig_rcpt", buf_str(&c->dsn.orcpt));
@@ -263,10 +263,10 @@ static void begin_content(struct cleanup *c)
         if (c->rcpts.n == 0)
             cleanup_fail(c, "5.1.0", "no recipients specified");
     }
-    c->encoding_at = cleanup_failed(c) ? 0 : qfile_tell(c->file);
+    c->encoding_at = c->stopped ? 0 : qfile_tell(c->file);
     put_attr(c, "encoding", c->eight_bit ? STR("8bit") : STR("7bit"));
     cleanup_put(c, REC_MESG, STR(""));
-    c->size.data_offset = cleanup_failed(c) ? 0 : qfile_tell(c->file);
+    c->size.data_offset = c->stopped ? 0 : qfile_tell(c->file);
     c->d.data_offset = c->size.data_offset;
     c->phase = CLEANUP_HEADER;
     if (!rewrite_by_name(c->d.rewrite_context, &c->rewrite))

@@ -3,6 +3,7 @@
  */
 #include "base/msg.h"
 #include "base/str.h"
+#include "ipc/proto.h"
 #include "mail/path.h"
 #include "queue/bounce_log.h"
 
@@ -19,15 +20,9 @@ static const char *external(struct cleanup *c, const char *address)
     return copy;
 }
 
-/* A message of a local program that nobody waits for: who sent it gets a report. */
-static int bounce_all(struct cleanup *c)
+static int report(struct cleanup *c, struct why *why)
 {
-    struct why why = WHY;
-    int result = 0;
-
-    c->d.rcpts = c->rcpts.at;
-    c->d.nrcpts = c->rcpts.n;
-    for (size_t i = 0; i < c->rcpts.n && result == 0; i++) {
+    for (size_t i = 0; i < c->rcpts.n; i++) {
         struct bounce_record r = {.recipient = external(c, c->rcpts.at[i].address),
                                   .original = external(c, c->rcpts.at[i].original),
                                   .dsn_orcpt = c->rcpts.at[i].dsn_orcpt,
@@ -39,23 +34,10 @@ static int bounce_all(struct cleanup *c)
                                   .mta_type = "",
                                   .mta_name = "",
                                   .reason = why_text(&c->why)};
-        result = bounce_one(&c->d, &r, &why);
+        if (bounce_append(Q_BOUNCE, c->d.queue_id, &r, why) < 0)
+            return -1;
     }
-    if (result < 0)
-        msg_warn("%s: no report of %s: %s", c->d.queue_id, why_text(&c->why), why_text(&why));
-    why_free(&why);
-    return result;
-}
-
-static int refuse(struct cleanup *c)
-{
-    bool never = c->why.code[0] == '5';
-
-    if (c->file != NULL)
-        qfile_abort(&c->file);
-    if (never && (c->flags & SUBMIT_BOUNCE) != 0 && c->has_sender && c->rcpts.n > 0)
-        return bounce_all(c);
-    return -1;
+    return bounce_report(Q_BOUNCE, REQUEST_FLUSH, &c->d, why);
 }
 
 static void fill_in(struct cleanup *c)
@@ -64,6 +46,44 @@ static void fill_in(struct cleanup *c)
         qfile_patch(c->file, c->encoding_at, REC_ATTR, STR("encoding=8bit"));
     c->d.encoding = c->eight_bit ? "8bit" : "7bit";
     qfile_patch_size(c->file, &c->size);
+}
+
+/*
+ * A message of a local program that nobody waits for: who sent it gets a report and the message,
+ * or what was written of it, read by bounce from the queue file. For pickup it is done then; if
+ * there is no report, pickup keeps it and comes again.
+ */
+static int give_back(struct cleanup *c)
+{
+    struct why why = WHY;
+    int result;
+
+    c->d.queue = Q_INCOMING;
+    c->d.content_size = c->content;
+    if (c->stopped) /* cut off: not the whole */
+        c->d.dsn_ret = DSN_RET_HDRS;
+    fill_in(c);
+    result = qfile_show(c->file, &why);
+    if (result == 0)
+        result = report(c, &why);
+    qfile_abort(&c->file);
+    if (result < 0) {
+        msg_warn("%s: no report of %s: %s", c->d.queue_id, why_text(&c->why), why_text(&why));
+        why_set(&c->why, "4.3.0", "%s", why_text(&why));
+    }
+    why_free(&why);
+    return result;
+}
+
+static int refuse(struct cleanup *c)
+{
+    bool never = c->why.code[0] == '5';
+
+    if (never && (c->flags & SUBMIT_BOUNCE) != 0 && c->rcpts.n > 0 && c->d.data_offset > 0)
+        return give_back(c);
+    if (c->file != NULL)
+        qfile_abort(&c->file);
+    return -1;
 }
 
 int cleanup_finish(struct cleanup *c)

@@ -155,7 +155,7 @@ static bool rewrite_field(struct cleanup *c, const struct kind *kind, struct str
 static void count_hop(struct cleanup *c)
 {
     if (++c->hops >= conf.hopcount_limit) /* RFC 5321 6.3 */
-        cleanup_fail(c, "5.4.0", "too many hops");
+        cleanup_refuse(c, "5.4.0", "too many hops");
 }
 
 static void log_id(struct cleanup *c, bool resent, struct str id)
@@ -178,7 +178,7 @@ static void end_field(struct cleanup *c)
 {
     struct str text = buf_str(&c->field), name, value;
 
-    if (text.n == 0 || cleanup_failed(c)) {
+    if (text.n == 0 || c->stopped) {
         buf_clear(&c->field);
         return;
     }
@@ -279,9 +279,9 @@ static void add_missing(struct cleanup *c)
 void cleanup_begin_headers(struct cleanup *c)
 {
     VEC_EACH (&c->prepend, field)
-        if (!cleanup_failed(c))
+        if (!c->stopped)
             put_field(c, strz(*field));
-    if (c->received_before == NULL || c->received_after == NULL || cleanup_failed(c))
+    if (c->received_before == NULL || c->received_after == NULL || c->stopped)
         return;
     put_fieldf(c, "Received: %sid %s%s", c->received_before, c->d.queue_id, c->received_after);
     count_hop(c);
@@ -292,7 +292,7 @@ void cleanup_end_headers(struct cleanup *c)
     if (c->phase != CLEANUP_HEADER)
         return;
     end_field(c);
-    if (!cleanup_failed(c))
+    if (!c->stopped)
         add_missing(c);
     c->phase = CLEANUP_BODY;
 }

@@ -58,12 +58,10 @@
  *   append  queue_id and the attributes of struct bounce_record: one record, durable when answered
  *   flush   the attributes of struct delivery: send a report made from the log, forget the log
  *   warn    the same, as a delayed-mail warning; the log stays
- *   one     a report of one record that is in no log: struct delivery and struct bounce_record
  */
 #define REQUEST_APPEND "append"
 #define REQUEST_FLUSH  "flush"
 #define REQUEST_WARN   "warn"
-#define REQUEST_ONE    "one"
 
 /*
  * private/auth (smtpd, pop3d and imapd fronts, mailbox): not attributes but Dovecot's

@@ -85,7 +85,7 @@ static bool has_8bit(const char *s)
 void dsn_report_begin(const struct dsn_report *r, struct buf *out)
 {
     put_date("Date", r->now, out);
-    buf_addz(out, "From: MAILER-DAEMON (Mail Delivery System)\n");
+    buf_addz(out, "From: Mail Delivery System <MAILER-DAEMON>\n");
     buf_addf(out, "Subject: %s%s\n", r->to_postmaster ? "Postmaster Copy: " : "",
              kinds[r->kind].subject);
     buf_addz(out, "To: ");

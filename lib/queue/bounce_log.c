@@ -249,15 +249,3 @@ int bounce_report(enum queue q, const char *request, const struct delivery *d, s
     delivery_encode(&message, &ask);
     return ask_service(q, &ask, why);
 }
-
-int bounce_one(const struct delivery *d, const struct bounce_record *r, struct why *why)
-{
-    struct attrs ask = ATTRS(131072);
-    struct delivery message = *d;
-
-    message.nrcpts = 0;
-    attrs_putz(&ask, A_REQUEST, REQUEST_ONE);
-    bounce_record_to_attrs(r, &ask);
-    delivery_encode(&message, &ask);
-    return ask_service(Q_BOUNCE, &ask, why);
-}

@@ -40,8 +40,6 @@ int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
 int bounce_append(enum queue q, const char *id, const struct bounce_record *r, struct why *why);
 /* request: REQUEST_FLUSH (report and forget the log), REQUEST_WARN (report, keep the log). */
 int bounce_report(enum queue q, const char *request, const struct delivery *d, struct why *why);
-/* One recipient, without a log: for mail that cleanup or pickup could not take. */
-int bounce_one(const struct delivery *d, const struct bounce_record *r, struct why *why);
 void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a);
 int bounce_record_of_attrs(struct attrs *a, struct arena *mem, struct bounce_record *r,
                            struct why *why);

@@ -216,6 +216,41 @@ void qfile_abort(struct qfile **f)
     free_file(f);
 }
 
+/* The path that it will have. */
+static const char *path_of(const struct qfile *f, struct buf *path)
+{
+    queue_path(path, f->queue, f->id);
+    return path->p;
+}
+
+static int give_name(const struct qfile *f, const char *path, struct why *why)
+{
+    int result = rename(f->temporary, path);
+
+    if (result < 0 && errno == ENOENT && queue_make_dirs(f->queue, f->id, why) == 0)
+        result = rename(f->temporary, path);
+    return result;
+}
+
+int qfile_show(struct qfile *f, struct why *why)
+{
+    struct buf path = BUF(512);
+    int result = 0;
+
+    write_window(f);
+    if (f->error == 0 &&
+        (fchmod(f->fd, QUEUE_MODE_PARTIAL) < 0 || give_name(f, path_of(f, &path), why) < 0))
+        f->error = errno;
+    if (f->error != 0) {
+        result = full_or_broken(f->error, "write", why);
+    } else {
+        free(f->temporary);
+        f->temporary = mem_dupz(path.p);
+    }
+    buf_free(&path);
+    return result;
+}
+
 /*
  * The sync comes after the rename and covers both: a file system that keeps a journal writes the
  * new name with the inode. fsync, not fdatasync, because the name is no data.
@@ -231,10 +266,7 @@ int qfile_commit(struct qfile **file, struct why *why)
         qfile_abort(file);
         return -1;
     }
-    queue_path(&path, f->queue, f->id);
-    int result = rename(f->temporary, path.p);
-    if (result < 0 && errno == ENOENT && queue_make_dirs(f->queue, f->id, why) == 0)
-        result = rename(f->temporary, path.p);
+    int result = give_name(f, path_of(f, &path), why);
     if (result == 0)
         result = task_fsync(f->fd);
     if (result < 0) {

@@ -29,6 +29,9 @@ void qfile_patch_size(struct qfile *f, const struct qsize *size); /* of the REC_
 void qfile_set_queue(struct qfile *f, enum queue q); /* where commit puts it: incoming or hold */
 bool qfile_failed(const struct qfile *f); /* a write has failed: no use to go on */
 int qfile_commit(struct qfile **f, struct why *why); /* (waits) -1: nothing is left of it */
+/* Writes what there is and gives the file its name, so that others can read it; but it is no
+ * message that qmgr would take. qfile_abort removes it. */
+int qfile_show(struct qfile *f, struct why *why);
 void qfile_abort(struct qfile **f);
 
 /*
