@@ -13,8 +13,11 @@
  *
  * SECURITY
  *
- * Stays root to act as each mailbox's owner, and only below virtual_mailbox_base; a uid under
- * virtual_minimum_uid is refused, and root always. No network, no commands.
+ * Acts as each mailbox's owner, and only below virtual_mailbox_base; a uid under
+ * virtual_minimum_uid is refused, and root always. Where all mailboxes share one owner
+ * (virtual_uid_maps and virtual_gid_maps are both static:number), the process is the mail owner
+ * with that user as its second id, and has no capability; else it stays root with a few of them. No
+ * network, no commands.
  *
  * SEE ALSO
  *
@@ -151,12 +154,35 @@ static void open_tables(void)
     deliver_mailbox_open();
 }
 
+/* The number that a "static:" table has for everybody; 0: it is another kind of table, or wrong. */
+static uint32_t static_id(const char *specs, int64_t low)
+{
+    struct str spec = str_trim(strz(specs));
+    uint32_t id;
+
+    if (!str_starts(spec, STR("static:")) ||
+        !num_parse_u32(str_from(spec, 7), (uint32_t)low, UINT32_MAX - 1, &id))
+        return 0;
+    return id;
+}
+
+/* All mailboxes are of one user: no need to stay root to become others. */
+static void act_as_one_user(void)
+{
+    uint32_t uid = static_id(conf.virtual_uid_maps, conf.virtual_minimum_uid);
+    uint32_t gid = static_id(conf.virtual_gid_maps, 1);
+
+    if (uid != 0 && gid != 0)
+        jail_other_user(uid, gid);
+}
+
 /* The base, or as much of it as exists: the rest is made with the first mailbox. */
 static void paths(void)
 {
     struct buf base = BUF(PATH_LIMIT);
 
     agent_paths();
+    act_as_one_user();
     buf_addz(&base, *conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/");
     while (access(base.p, F_OK) < 0 && str_rfind(buf_str(&base), '/') > 0)
         buf_cut(&base, (size_t)str_rfind(buf_str(&base), '/'));

@@ -14,6 +14,9 @@
 /* What the process is does not change, except in become_forever: asked once. */
 static struct {
     bool known, root;
+    bool has_other; /* not root, but may act as one other user: jail_other_user */
+    uid_t uid, other_uid;
+    gid_t other_gid;
     bool works; /* the kernel has let us act as somebody else before */
     gid_t gid;
 } process;
@@ -22,8 +25,10 @@ static bool runs_as_root(void)
 {
     if (!process.known) {
         process.known = true;
-        process.root = geteuid() == 0;
+        process.uid = geteuid();
         process.gid = getegid();
+        process.root = process.uid == 0;
+        process.has_other = jail_has_other_user(&process.other_uid, &process.other_gid);
     }
     return process.root;
 }
@@ -45,15 +50,17 @@ static void use_ids(uint64_t word)
     bool own = word == 0;
 
     setfsgid(own ? process.gid : (gid_t)(word & UINT32_MAX));
-    setfsuid(own ? 0 : (uid_t)(word >> 32));
+    setfsuid(own ? process.uid : (uid_t)(word >> 32));
 }
 
 int become_begin(uid_t uid, gid_t gid, struct why *why)
 {
-    if (!runs_as_root())
+    if (!runs_as_root() && !process.has_other)
         return 0;
     if (refuse_root(uid, gid, why) < 0)
         return -1;
+    if (process.has_other && (uid != process.other_uid || gid != process.other_gid))
+        return why_set(why, "4.3.0", "cannot act with uid %u gid %u", uid, gid);
     task_on_word(use_ids);
     task_set_word((uint64_t)uid << 32 | gid);
     /* The calls return the former value, never an error: asking with an invalid one tells. What
@@ -68,7 +75,7 @@ int become_begin(uid_t uid, gid_t gid, struct why *why)
 
 void become_end(void)
 {
-    if (runs_as_root())
+    if (runs_as_root() || process.has_other)
         task_set_word(0);
 }
 

@@ -35,6 +35,9 @@ static const struct {
 static struct {
     struct jail_paths paths;
     bool left_root;
+    uid_t other_uid; /* 0: nobody */
+    gid_t other_gid;
+    bool has_other; /* in the jail */
 } jail;
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -138,16 +141,19 @@ static void enter_root(const char *root)
 
 static void become_owner(const struct passwd *pw)
 {
-    if (setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
-        setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+    uid_t other_uid = jail.has_other ? jail.other_uid : pw->pw_uid;
+    gid_t other_gid = jail.has_other ? jail.other_gid : pw->pw_gid;
+
+    if (setresgid(pw->pw_gid, pw->pw_gid, other_gid) < 0 ||
+        setresuid(pw->pw_uid, pw->pw_uid, other_uid) < 0)
         msg_fatal("become user %s: %m", pw->pw_name);
     if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0)
         msg_panic("user %s may become root again", pw->pw_name);
 }
 
-static void drop_root(const struct jail *j)
+static void drop_root(const struct jail *j, unsigned rights)
 {
-    bool stays = (j->rights & RIGHT_SETUID) != 0;
+    bool stays = (rights & RIGHT_SETUID) != 0;
     const struct passwd *pw = getpwnam(j->user);
 
     jail.left_root = true;
@@ -156,13 +162,13 @@ static void drop_root(const struct jail *j)
         msg_fatal("mail_owner: no such user: %s", j->user);
     if (pw->pw_uid == 0)
         msg_fatal("mail_owner: %s has uid 0", j->user);
-    if ((stays ? setgroups(0, NULL) : initgroups(pw->pw_name, pw->pw_gid)) < 0)
+    if ((stays || jail.has_other ? setgroups(0, NULL) : initgroups(pw->pw_name, pw->pw_gid)) < 0)
         msg_fatal("groups of user %s: %m", j->user);
     if (j->root != NULL)
         enter_root(j->root);
     drop_bounding_set();
     uint64_t needed = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID;
-    if (set_capabilities(stays ? kept_capabilities(j->rights) : needed) < 0)
+    if (set_capabilities(stays ? kept_capabilities(rights) : needed) < 0)
         msg_fatal("capset: %m");
     if (!stays) {
         become_owner(pw);
@@ -170,8 +176,27 @@ static void drop_root(const struct jail *j)
     }
 }
 
+void jail_other_user(uid_t uid, gid_t gid)
+{
+    jail.other_uid = uid;
+    jail.other_gid = gid;
+}
+
+bool jail_has_other_user(uid_t *uid, gid_t *gid)
+{
+    *uid = jail.other_uid;
+    *gid = jail.other_gid;
+    return jail.has_other;
+}
+
 void jail_enter(const struct jail *j)
 {
+    unsigned rights = j->rights;
+
+    if (geteuid() == 0 && (rights & RIGHT_SETUID) != 0 && jail.other_uid != 0) {
+        jail.has_other = true;
+        rights = (rights & ~(unsigned)RIGHT_SETUID) | RIGHT_OTHER;
+    }
     if (JAIL_SANITIZED)
         jail_read("/proc/self"); /* the leak checker */
     if (JAIL_COVERAGE[0] != 0)
@@ -179,7 +204,7 @@ void jail_enter(const struct jail *j)
     if ((j->rights & RIGHT_DNS) != 0)
         jail_port(DNS_PORT);
     if (geteuid() == 0)
-        drop_root(j);
+        drop_root(j, rights);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         msg_fatal("no_new_privs: %m");
     if (j->ends_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0)
@@ -190,7 +215,7 @@ void jail_enter(const struct jail *j)
         close(p->fd);
     VEC_FREE(&jail.paths.at);
     VEC_FREE(&jail.paths.ports);
-    jail_seccomp(j->rights);
+    jail_seccomp(rights);
 }
 
 int jail_confine_to(const char *const *dirs, size_t ndirs)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * In order: uid and gid of the mail owner (or, with RIGHT_SETUID, root with only the capabilities
@@ -27,6 +28,15 @@ void jail_port(int port); /* TCP connections to this port, beside those the righ
 /* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is
  * noticed. */
 void jail_read_tables(const char *list);
+
+/*
+ * All that this process would become with RIGHT_SETUID is this one user, not root. Then it is the
+ * mail owner and not root, has no capability, and the user is its saved id: become_begin may act as
+ * him and as nobody else.
+ */
+void jail_other_user(uid_t uid, gid_t gid);
+/* In the jail: is it so, and who is that user? */
+bool jail_has_other_user(uid_t *uid, gid_t *gid);
 
 void jail_enter(const struct jail *j); /* ends the process when it fails */
 

@@ -189,6 +189,8 @@ static const struct rule plain[] = {
     /* becoming somebody else; what for is bounded by the capabilities that are left (jail.c) */
     C(RIGHT_SETUID, setfsuid),
     C(RIGHT_SETUID, setfsgid),
+    C(RIGHT_OTHER, setfsuid),
+    C(RIGHT_OTHER, setfsgid),
     C(RIGHT_SETUID, setresuid),
     C(RIGHT_SETUID, setresgid),
     C(RIGHT_SETUID, setuid),

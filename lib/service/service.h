@@ -41,6 +41,7 @@ enum service_right {
     RIGHT_SETUID = 8, /* stays root, with only the capabilities to become somebody else */
     RIGHT_READ = 16, /* open(2) for reading below jail_read() paths */
     RIGHT_WRITE = 32, /* create, rename, unlink below jail_write() paths; task_fsync */
+    RIGHT_OTHER = 128, /* act as one other user, without being root: given by jail_other_user() */
     RIGHT_FORK = 64, /* fork, without exec: the mailbox broker's sessions */
 };
 

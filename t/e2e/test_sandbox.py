@@ -13,7 +13,6 @@ BECOMES = {"setgid", "setuid"}
 # Programs that stay root, to become their users, and the capabilities that they keep.
 ROOTS = {
     "local": BECOMES | {"chown", "dac_override", "dac_read_search"},
-    "virtual": BECOMES | {"chown", "dac_override", "dac_read_search"},
     "pop3": BECOMES,
     "imap": BECOMES,
 }
@@ -94,7 +93,37 @@ def test_nobody_else_is_root(suite, processes):
     owner = re.search(r"^mail_owner = (\S+)", open(suite.etc + "/main.cf").read(), flags=re.M).group(1)
     uid = str(pwd.getpwnam(owner).pw_uid)
     for pid, name in direct(suite, processes).items():
-        assert status(pid)["Uid"] == ["0" if name in ROOTS else uid] * 4, name
+        if name != "virtual":  # see below
+            assert status(pid)["Uid"] == ["0" if name in ROOTS else uid] * 4, name
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+@pytest.mark.parametrize("maps", ["static:%d", "inline:{@v.test=%d}"])
+def test_virtual_is_not_root_where_all_mailboxes_share_an_owner(make_suite, maps):
+    suite = make_suite(main="virtual_mailbox_domains = v.test\nvirtual_mailbox_maps = inline:{{u@v.test=u/},{box@v.test=box}}\n"
+                       "virtual_uid_maps = %s\nvirtual_gid_maps = %s\n" % (maps % 5000, maps % 5001), start=False)
+    boxes = suite.dir + "/boxes"
+    os.mkdir(boxes)
+    os.chown(boxes, 5000, 5001)
+    suite.add_main("virtual_mailbox_base = %s\n" % boxes)
+    suite.start()
+    suite.send(["u@v.test", "box@v.test"])
+    for address in ("u", "box"):
+        suite.wait_log(r"to=<%s@v\.test>.*status=sent" % address)
+    suite.wait_queue_empty()
+    assert len(os.listdir(boxes + "/u/new")) == 1
+    for path in ("u/new", "box", "u/new/" + os.listdir(boxes + "/u/new")[0]):
+        assert (os.stat(boxes + "/" + path).st_uid, os.stat(boxes + "/" + path).st_gid) == (5000, 5001)
+    owner = pwd.getpwnam(re.search(r"^mail_owner = (\S+)", open(suite.etc + "/main.cf").read(), flags=re.M).group(1))
+    (pid,) = [p for p in suite.pids() if program(p) == "virtual"]
+    s = status(pid)
+    if "inline" in maps:
+        assert s["Uid"] == ["0"] * 4
+        assert int(s["CapPrm"][0], 16) == sum(1 << CAP[c] for c in ROOTS["local"])
+        return
+    assert s["Uid"] == [str(u) for u in (owner.pw_uid, owner.pw_uid, 5000, owner.pw_uid)]
+    assert s["Gid"] == [str(g) for g in (owner.pw_gid, owner.pw_gid, 5001, owner.pw_gid)]
+    assert s["Groups"] == [] and all(int(s[c][0], 16) == 0 for c in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"))
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may chroot")
