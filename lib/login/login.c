@@ -22,7 +22,7 @@ static struct {
     struct tls_context *tls; /* null: no certificate is set */
     struct list logins; /* those that have not logged in */
     struct match *exceptions; /* login_client_event_limit_exceptions */
-} state;
+} state = {.logins = {&state.logins, &state.logins}};
 
 static bool is_set(const char *text)
 {
@@ -47,7 +47,6 @@ void login_open(void)
         if (state.tls == NULL)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
     }
-    list_init(&state.logins);
     state.exceptions =
         match_open("login_client_event_limit_exceptions", conf.login_client_event_limit_exceptions);
     login_auth_open();

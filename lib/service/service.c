@@ -21,7 +21,7 @@
 
 enum { SHARED_OWN = MAP_PRIVATE | MAP_ANONYMOUS };
 
-static struct process process;
+static struct process process = {.clients = {&process.clients, &process.clients}};
 
 const char *service_name(void)
 {
@@ -209,7 +209,6 @@ int service_main(const struct service *s, int argc, char **argv)
     struct process *p = &process;
 
     p->service = s;
-    list_init(&p->clients);
     service_options(p, argc, argv);
     load_conf(p);
     service_open_log(p->program, !p->spawned);
