@@ -275,12 +275,37 @@ static bool put_part(struct imap *c, uint32_t number, const struct fetch_item *i
     return got >= 0 && put_fields(c, number, item, (struct str){text, (size_t)got});
 }
 
+/* A short one is counted while it is sent: one look at the file. */
+static bool put_short(struct imap *c, uint32_t number, const struct fetch_item *item, int fd,
+                      size_t size)
+{
+    struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
+    bool cr = false;
+    ssize_t got = pread(fd, buf_room(&in, size), size, 0);
+
+    if (got == (ssize_t)size) {
+        buf_grown(&in, size);
+        crlf_add(&out, buf_str(&in), &cr);
+        mailbox_counted(c->box, number, out.n);
+        put_text(c, item, &out);
+    }
+    buf_free(&in);
+    buf_free(&out);
+    return got == (ssize_t)size;
+}
+
 static bool put_whole(struct imap *c, uint32_t number, const struct fetch_item *item)
 {
     int fd;
     off_t size;
     uint64_t vsize;
 
+    if (mailbox_msg(c->box, number)->size == 0) {
+        if (mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
+            return false;
+        if (size > 0 && size <= PIECE)
+            return put_short(c, number, item, fd, (size_t)size);
+    }
     if (mailbox_size(c->box, number, &vsize, NULL) < 0 ||
         mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
         return false;

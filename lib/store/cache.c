@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "mail/crlf.h"
@@ -36,7 +37,7 @@ struct cache_rec {
 };
 static_assert(sizeof(struct cache_rec) == 40, "file format");
 
-enum { RECORD_MAX = 4 << 20, INDEX_MAX = 1 << 28 };
+enum { RECORD_MAX = 4 << 20, INDEX_MAX = 1 << 28, ABSENT_MS = 1000 };
 
 void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity)
 {
@@ -201,6 +202,8 @@ static bool open_file(struct cache *c, bool make)
 
     if (c->fd >= 0)
         return true;
+    if (!make && clock_ms() < c->absent_until)
+        return false;
     c->fd = openat(c->dirfd, file_name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (c->fd < 0)
         c->fd = openat(c->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -212,8 +215,10 @@ static bool open_file(struct cache *c, bool make)
         close(c->fd);
         c->fd = -1;
     }
-    if (!make)
+    if (!make) {
+        c->absent_until = clock_ms() + ABSENT_MS;
         return false;
+    }
     memcpy(head.magic, magic, sizeof magic);
     head.order = 0x01020304;
     head.uidvalidity = c->uidvalidity;

@@ -33,6 +33,7 @@ struct cache {
     off_t end; /* what is indexed */
     VEC(struct cache_place) index;
     bool sorted, torn;
+    int64_t absent_until; /* clock_ms: there was no file a moment ago */
 };
 
 void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity);

@@ -120,6 +120,8 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why);
 /* (waits) Size with CRLF; reads the message if nobody has counted it yet. */
 int mailbox_size(struct mailbox *b, uint32_t number, uint64_t *size, struct why *why);
+/* Who has read all bytes of a message of which msg.size was 0 may tell it: with CRLF. */
+void mailbox_counted(struct mailbox *b, uint32_t number, uint64_t size);
 /* (waits) When the message came (INTERNALDATE): of a file that another program put there, its time
  * when it is first asked for; from then on it is in the journal. */
 int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, struct why *why);

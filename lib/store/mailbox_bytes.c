@@ -140,8 +140,20 @@ int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, stru
         result = gone(b, why);
     }
     buf_free(&path);
+    b->date_told = b->dates.n > 0;
     *received = view_slot(b, number)->m.received;
     return result;
+}
+
+void mailbox_counted(struct mailbox *b, uint32_t number, uint64_t size)
+{
+    struct slot *slot = view_slot(b, number);
+    struct journal_size s = {slot->m.uid, 0, size};
+
+    if (slot->m.size == size)
+        return;
+    slot->m.size = size;
+    buf_add(&b->sizes, (struct str){(const char *)&s, sizeof s});
 }
 
 /* Reads the message and makes its record, which waits in memory to be kept. */
@@ -168,12 +180,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
     b->text_uid = uid;
     cache_set_uid(&b->text, uid);
     buf_add(&b->pending, buf_str(&b->text));
-    struct slot *slot = view_slot(b, number);
-    if (slot->m.size != size) {
-        struct journal_size s = {uid, 0, size};
-        slot->m.size = size;
-        buf_add(&b->sizes, (struct str){(const char *)&s, sizeof s});
-    }
+    mailbox_counted(b, number, size);
     note_date(b, number, b->fd_time);
     if (b->pending.n > PENDING_MAX)
         view_flush(b);

@@ -86,7 +86,7 @@ void mailbox_take_events(struct folder *f)
 
 int mailbox_check(struct mailbox *b, struct why *why)
 {
-    if (b->dates.n > 0)
+    if (b->date_told)
         view_flush(b);
     if (folder_refresh(b->f, false, why) < 0)
         return -1;

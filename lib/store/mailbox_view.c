@@ -210,6 +210,7 @@ static void store_pending(struct mailbox *b)
         cache_append(&b->f->cache, buf_str(&b->pending));
     record_found(b->f, J_SIZES, &b->sizes);
     record_found(b->f, J_DATES, &b->dates);
+    b->date_told = false;
     buf_clear(&b->pending);
 }
 

@@ -27,7 +27,8 @@ static bool letter_bit(char c, uint32_t *bit)
 
 static uint64_t find_size(struct str base, const char *key)
 {
-    ptrdiff_t at = str_search(base, strz(key));
+    /* Most names that other programs make have no comma: quicker than a search for the key. */
+    ptrdiff_t at = str_find(base, ',') < 0 ? -1 : str_search(base, strz(key));
     struct str digits;
     size_t n = 0;
     uint64_t size = 0;

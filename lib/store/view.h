@@ -31,6 +31,7 @@ struct mailbox {
     uint32_t text_uid;
     /* Records, journal_size and journal_date that are not on disk yet. */
     struct buf pending, sizes, dates;
+    bool date_told; /* one of dates: it must be recorded soon */
 };
 
 enum { VIEW_MESSAGE_MAX = 1 << 30 };

@@ -364,7 +364,9 @@ def test_two_connections_see_each_other(pair):
     play(pair.fresh(2), [
         "1: SELECT INBOX", "2: SELECT INBOX", "1: STORE 1 +FLAGS (\\Flagged)", "2: NOOP", "2: STORE 2 +FLAGS.SILENT (\\Seen)", "1: NOOP",
         "1: STORE 3,5 +FLAGS.SILENT (\\Deleted)", "2: NOOP", "1: EXPUNGE", "2: FETCH 1 FLAGS", "2: NOOP", "2: UID SEARCH ALL", "2: COPY 1 INBOX", "2: NOOP", "1: NOOP",
-        "1: STORE 1 +FLAGS.SILENT (shared)", "2: NOOP", "2: SEARCH KEYWORD shared", "2: CLOSE", "1: LOGOUT"],
+        "1: STORE 1 +FLAGS.SILENT (shared)", "2: NOOP", "2: SEARCH KEYWORD shared",
+        "1: STORE 1 +FLAGS.SILENT (\\Answered)", "1: STORE 1:2 -FLAGS.SILENT (\\Seen)", "1: STORE 1 +FLAGS.SILENT (\\Seen)", "1: STORE 1 -FLAGS (\\Answered)",
+        "2: NOOP", "2: NOOP", "2: CLOSE", "1: LOGOUT"],
         ignore=[lambda a: a[0] in (b"*",) or isinstance(a, bytes) and a.endswith(b"RECENT")])
 
 

@@ -18,7 +18,7 @@ def ok(result):
     return data
 
 
-USERS = 12
+USERS = 15
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,90 @@ def test_a_session_with_every_command(suite, user):
     ok(c.delete("Done.Old"))
     ok(c.namespace())
     ok(c.noop())
+    c.logout()
+
+
+def raw(suite, user, select="SELECT INBOX"):
+    """a connection whose answers are lists of lines"""
+    c = pombal.Raw(suite.port("imap"))
+    c.line()
+
+    def command(text):
+        c.send("x %s\r\n" % text)
+        lines = []
+        while not lines or not lines[-1].startswith("x "):
+            lines.append(c.line())
+        assert lines[-1].startswith("x OK"), lines
+        return lines[:-1]
+    command("LOGIN %s %s" % (user, suite.password))
+    command(select)
+    return command
+
+
+def foreign(suite, user, names, seconds=1600000000):
+    """files that another program put into a Maildir that no session has opened yet"""
+    d = suite.maildir(user)
+    owner = os.stat(d)
+    for i, name in enumerate(names):
+        path = d + "/" + name
+        with open(path, "wb") as f:
+            f.write(b"From: a@example.test\nSubject: %d\n\nbody %d\n" % (i, i))
+        os.chown(path, owner.st_uid, owner.st_gid)
+        os.utime(path, (seconds + i, seconds + i))
+
+
+def test_a_message_that_changed_often_is_told_once(suite, user):
+    foreign(suite, user, ["cur/%d.a:2,S" % i for i in range(4)])
+    a, b = raw(suite, user), raw(suite, user)
+    for _ in range(3):
+        a("STORE 2 +FLAGS (\\Flagged)")
+        a("STORE 2:3 -FLAGS (\\Seen)")
+        a("STORE 2 +FLAGS.SILENT (\\Seen $Work)")
+    assert [x for x in b("NOOP") if "FETCH" in x] == ["* 2 FETCH (FLAGS (\\Flagged \\Seen $Work))", "* 3 FETCH (FLAGS ())"]
+    assert b("NOOP") == []
+    a("COPY 1 INBOX")
+    a("STORE 5 +FLAGS (\\Deleted)")
+    assert [x for x in b("NOOP") if "RECENT" not in x] == ["* 5 EXISTS"]
+
+
+def test_the_date_of_a_foreign_file_stays_once_told(suite, user):
+    names = ["cur/1.a:2,", "new/2.b"]
+    foreign(suite, user, names)
+    c = suite.imap(user)
+    ok(c.select())
+    told = ok(c.fetch("1", "(INTERNALDATE)"))
+    foreign(suite, user, [names[0]], 1500000000)
+    assert ok(c.search(None, "BEFORE", "1-Jan-2019")) == [b""]
+    c.logout()
+    c = suite.imap(user)
+    ok(c.select())
+    assert ok(c.fetch("1", "(INTERNALDATE)")) == told
+    assert ok(c.search(None, "SINCE", "1-Jan-2019")) == [b"1 2"]
+    c.logout()
+
+
+def test_a_maildir_that_cannot_be_written_can_be_read(suite, user):
+    foreign(suite, user, ["cur/1.a:2,S", "new/2.b"])
+    d = suite.maildir(user)
+    for sub in ("", "/cur", "/new", "/tmp"):
+        os.chmod(d + sub, 0o555)
+    try:
+        c = suite.imap(user)
+        assert ok(c.select(readonly=True)) == [b"2"]
+        assert b"body 1" in ok(c.fetch("2", "(FLAGS INTERNALDATE ENVELOPE BODY.PEEK[TEXT])"))[0][1]
+        assert b"MESSAGES 2" in ok(c.status("INBOX", "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"))[0]
+        ok(c.unselect())
+        assert ok(c.select(readonly=True)) == [b"2"]
+        kind, data = c.append("INBOX", None, None, MESSAGE % (b"no", b"x"))
+        assert kind == "NO" and b"[NOPERM]" in data[0]
+        c.logout()
+    finally:
+        for sub in ("", "/cur", "/new", "/tmp"):
+            os.chmod(d + sub, 0o700)
+    assert not os.path.exists(d + "/pombal.journal")
+    c = suite.imap(user)
+    assert ok(c.select()) == [b"2"]
+    ok(c.append("INBOX", None, None, MESSAGE % (b"yes", b"x")))
     c.logout()
 
 
