@@ -248,11 +248,12 @@ static void happened(const struct epoll_event *e)
     s->in = s->in || broken || (e->events & (EPOLLIN | EPOLLRDHUP));
     s->ended = s->ended || broken || (e->events & EPOLLRDHUP);
     s->out = s->out || broken || (e->events & EPOLLOUT);
-    if (s->reader != NULL && s->in) {
+    /* A waiter that something else has just woken learns of the edge at its next wait. */
+    if (s->reader != NULL && s->reader->waiting && s->in) {
         s->in = false;
         task_resume(s->reader, WAIT_READY);
     }
-    if (s->writer != NULL && s->out) {
+    if (s->writer != NULL && s->writer->waiting && s->out) {
         s->out = false;
         task_resume(s->writer, WAIT_READY);
     } else if (s->writer == NULL && s->asks_out && !broken && (e->events & EPOLLOUT)) {

@@ -109,7 +109,6 @@ ATTEMPTS = (["PLAIN u%d@d.test secret%d" % (i, i) for i in range(len(SCHEMES))]
 
 
 @pytest.mark.skipif(not HAVE or not IS_ROOT, reason="needs Dovecot, and root to run it")
-@pytest.mark.skipif(not os.environ.get("POMBAL_SLOW"), reason="now and then authd answers the later ones of very many slow hashes at once with 'later'")
 def test_the_same_users_get_in_as_with_dovecot():
     passwd = hashes()
     theirs, ours = Dovecot(passwd), Authd(passwd)

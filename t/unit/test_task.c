@@ -518,6 +518,43 @@ TEST(watch_calls_back_until_it_is_ended)
     run(watcher, NULL);
 }
 
+static void write_both(void *arg)
+{
+    const struct pair *p = arg;
+
+    assert_int_equal(write(p[0].fd[1], "x", 1), 1);
+    assert_int_equal(write(p[1].fd[1], "x", 1), 1);
+}
+
+/* A callback wakes the task in the same turn in which its own descriptor becomes ready. */
+static void woken_and_ready(void *arg)
+{
+    struct pair p[2];
+    char c;
+
+    (void)arg;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p[i].fd), 0);
+    task_watch(p[0].fd[0], POLLIN, watched, task_self());
+    assert_int_equal(task_wait_either(p[1].fd[0], POLLIN, task_now() + 1), WAIT_TIMEOUT);
+    for (int i = 0; i < 3; i++) {
+        task_start("writer", write_both, p);
+        assert_int_equal(task_wait_again_either(p[1].fd[0], POLLIN, task_now() + 5000), WAIT_WOKEN);
+        assert_int_equal(task_wait_again_either(p[1].fd[0], POLLIN, task_now() + 500), WAIT_READY);
+        assert_int_equal(recv(p[1].fd[0], &c, 1, 0), 1);
+    }
+    task_watch(p[0].fd[0], 0, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        task_close(p[i].fd[0]);
+        task_close(p[i].fd[1]);
+    }
+}
+
+TEST(an_edge_that_comes_with_a_wake_up_is_not_lost)
+{
+    run(woken_and_ready, NULL);
+}
+
 TEST(waits_outside_of_a_task_block_the_process)
 {
     int fds[2];
@@ -539,5 +576,5 @@ RUN_TESTS(T(tasks_take_turns), T(sleepers_wake_in_order_of_time), T(readers_wake
           T(syncs_park_the_task_and_complete), T(sync_of_a_cancelled_task_completes),
           T(signals_come_as_callbacks), T(turns_are_counted_and_timed),
           T(forked_task_has_a_loop_of_its_own), T(stack_overflow_hits_the_guard_page),
-          T(watch_calls_back_until_it_is_ended), T(waits_outside_of_a_task_block_the_process),
-          T(many_tasks_use_stacks_again))
+          T(watch_calls_back_until_it_is_ended), T(an_edge_that_comes_with_a_wake_up_is_not_lost),
+          T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again))
