@@ -10,6 +10,7 @@
 #include "dict/maps.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "service/service.h"
 
 #include "smtp.h"
 
@@ -287,6 +288,8 @@ int smtp_start_tls(struct smtp_job *job, struct smtp_session *s,
     struct why reason = WHY;
     int result;
 
+    if (tls_context_stale(policy->context)) /* this one is good for the last time */
+        service_refresh("a TLS certificate");
     expected_names(job, s, policy->match, names);
     stream_discard(s->stream); /* RFC 3207 5: nothing from before counts */
     stream_set_deadline(s->stream, task_now() + conf.smtp_starttls_timeout * 1000);

@@ -1,5 +1,5 @@
 """The SMTP and LMTP client against servers that are told what to answer."""
-import os, re, ssl, subprocess, time
+import os, re, shutil, ssl, subprocess, time
 
 import pytest
 
@@ -14,6 +14,9 @@ secure unix - - n - - smtp
   -o smtp_tls_security_level=verify
   -o smtp_tls_CAfile=%(ca)s
   -o smtp_tls_loglevel=1
+renewed unix - - n - - smtp
+  -o smtp_tls_security_level=verify
+  -o smtp_tls_CAfile=%(ca)s.2
 must unix - - n - - smtp
   -o smtp_tls_security_level=encrypt
 login unix - - n - - smtp
@@ -29,7 +32,7 @@ short unix - - n - - smtp
 
 
 SLOTS = 80
-TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "must", "login", "plainless", "short")
+TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short")
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +43,13 @@ def suite():
     s.ports, s.next = [pombal.free_port() for _ in range(SLOTS)], 0
     lines = ["nosuch.test smtp:[nosuch.invalid]:25"]
     for n, port in enumerate(s.ports):
-        lines += ["n%d-%s.test %s:[%s]:%d" % (n, t, t, "localhost" if t == "secure" else "127.0.0.1", port) for t in TRANSPORTS]
+        lines += ["n%d-%s.test %s:[%s]:%d" % (n, t, t, "localhost" if t in ("secure", "renewed") else "127.0.0.1", port) for t in TRANSPORTS]
         lines += ["n%d-two.test smtp:[127.0.0.1]:%d, [127.0.0.1]:%d" % (n, port, s.ports[(n + 1) % SLOTS]),
                   "n%d-unix.test lmtp:unix:private/test-lmtp" % n]
     s.write("etc/transport", "\n".join(lines) + "\n")
     s.add_main("relay_domains = regexp:%s\n" % s.write("etc/relay", "/\\.test$/ yes\n"))
     s.add_master(MASTER % {"ca": s.dir + "/ca.pem"})
+    shutil.copy(s.dir + "/ca.pem", s.dir + "/ca.pem.2")
     s.start()
     yield s
     s.close()
@@ -303,6 +307,24 @@ def test_certificate_of_somebody_else_is_refused(suite, sink, tls, tmp_path):
     r.send("a")
     r.wait("a", r".*dsn=4\.7\.5, status=deferred \(Server certificate not trusted\)")
     assert s.messages == []
+
+
+def test_a_ca_file_that_changes_is_noticed(suite, sink, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "k", "-out", tmp_path / "c",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c", tmp_path / "k")
+    s = sink(tls=context)
+    r = Route(suite, s.slot, "renewed")
+    r.send("before")
+    r.wait("before", r".*dsn=4\.7\.5, status=deferred \(Server certificate not trusted\)")
+    os.replace(shutil.copy(tmp_path / "c", suite.dir + "/ca.new"), suite.dir + "/ca.pem.2")
+
+    def arrives():
+        suite.tool("postqueue", "-f")
+        return re.search(r"to=<before@%s>.*status=sent" % r.domain, suite.log())
+    pombal.wait_for(arrives, every=0.3)
+    suite.wait_log(r"smtp\[\d+\]: a TLS certificate has changed -- restarting")
 
 
 def test_tls_that_is_required_but_not_offered(suite, sink):
