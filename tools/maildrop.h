@@ -7,7 +7,8 @@
 
 /*
  * Runs command_directory/postdrop with a pipe. Writes stick; maildrop_commit gives the exit status
- * of sysexits.h, 0 when the message is on stable storage, and what postdrop said of it.
+ * of sysexits.h, and what postdrop said of it: 0 when the message is on stable storage, and the
+ * name of its file in maildrop.
  */
 struct maildrop;
 struct maildrop *maildrop_begin(void);

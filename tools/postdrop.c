@@ -13,7 +13,7 @@
  *
  *   -c config_dir   the configuration; a user other than root may only name those that
  *                   alternate_config_directories allows, when postdrop is set-gid
- *   -r              accepted: the message is on standard input
+ *   -r              for sendmail: the name of the file in maildrop is printed
  *   -v              accepted
  *
  * SECURITY
@@ -39,10 +39,12 @@
 #include "ipc/trigger.h"
 #include "net/stream.h"
 #include "queue/qfile.h"
+#include "queue/qid.h"
 #include "task/task.h"
 
 static struct {
     const char *config_dir;
+    bool reports; /* -r */
     int status;
 } drop;
 
@@ -157,6 +159,14 @@ static int copy(struct stream *in, struct qfile *f)
     return 0;
 }
 
+/* The id is that of the file in maildrop; cleanup will give another one, as in Postfix. */
+static void taken(const char *id)
+{
+    trigger_send("public/pickup", TRIGGER_WAKE, NULL);
+    if (drop.reports)
+        printf("%s\n", id);
+}
+
 static int store(struct stream *in)
 {
     struct why why = WHY;
@@ -170,12 +180,14 @@ static int store(struct stream *in)
     int64_t now = clock_wall_us();
     qfile_putf(f, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
     int status = copy(in, f);
+    char id[QID_MAX + 1];
+    snprintf(id, sizeof id, "%s", qfile_id(f));
     if (status != 0)
         qfile_abort(&f);
     else if (qfile_commit(&f, &why) < 0)
         status = fail(EX_TEMPFAIL, why_text(&why));
     else
-        trigger_send("public/pickup", TRIGGER_WAKE, NULL);
+        taken(id);
     why_free(&why);
     return status;
 }
@@ -200,6 +212,8 @@ int main(int argc, char **argv)
     while ((c = getopt(argc, argv, "c:rv")) != -1) {
         if (c == 'c')
             drop.config_dir = optarg;
+        else if (c == 'r')
+            drop.reports = true;
         else if (c == '?')
             return EX_USAGE;
     }

@@ -132,7 +132,7 @@ static void data(struct session *s, struct str args)
     }
     int status = maildrop_commit(&d, &text);
     if (status == EX_OK)
-        say("250 2.0.0 Ok: queued");
+        printf("250 2.0.0 Ok: queued as %s\r\n", text.p);
     else
         printf("%s Error: %s\r\n", status == EX_TEMPFAIL ? "451 4.3.0" : "550 5.3.0", text.p);
     fflush(stdout);

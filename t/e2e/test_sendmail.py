@@ -91,6 +91,7 @@ def test_bs_speaks_smtp(suite):
                    "Subject: by bs\r\n\r\n..dot\r\n.\r\nFOO\r\nQUIT\r\n")
     codes = [line[:3] for line in r.stdout.split("\n") if line[3:4] == " "]
     assert codes == ["220", "250", "250", "250", "354", "250", "500", "221"]
+    assert re.search(r"^250 2\.0\.0 Ok: queued as [0-9A-Za-z]{6,}$", r.stdout, re.M)  # the file in maildrop
     assert suite.wait_mail("alice", match="by bs")[0].get_payload() == ".dot\n"
 
 
