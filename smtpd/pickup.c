@@ -134,6 +134,48 @@ static void put_log_line(struct drop *d)
     buf_free(&sender);
 }
 
+static void pass_rcpt(struct drop *d, struct str body)
+{
+    submit_raw(d->submit, buf_str(&d->pending));
+    buf_clear(&d->pending);
+    submit_put(d->submit, REC_RCPT, body);
+}
+
+static bool is_rcpt_attribute(struct str body)
+{
+    struct str name, value;
+
+    return qrec_parse_attr(body, &name, &value) &&
+           (str_eqz(name, "dsn_orig_rcpt") || str_eqz(name, "notify_flags"));
+}
+
+/*
+ * Queue files of old, and those that a milter has edited, have recipients behind the content;
+ * cleanup wants all of them before. The rest that stands there it finds anew. The file is at the
+ * content.
+ */
+static int pass_late_rcpts(struct drop *d)
+{
+    off_t content = qfile_tell(d->file);
+    bool extracted = false;
+    struct str body;
+    enum rec type;
+
+    while ((type = qfile_next(d->file, &body)) != REC_END) {
+        if (type == REC_BAD || type == REC_EOF)
+            return damaged(d, "malformed record");
+        if (type == REC_XTRA)
+            extracted = true;
+        else if (extracted && type == REC_RCPT)
+            pass_rcpt(d, body);
+        else if (extracted && type == REC_ATTR && is_rcpt_attribute(body))
+            qrec_put(&d->pending, type, body);
+        else if (extracted && (type == REC_ORCP || type == REC_DONE || type == REC_DRCP))
+            pass_requeued(d, type, body);
+    }
+    return qfile_seek(d->file, content, &d->why);
+}
+
 static int pass_envelope(struct drop *d, enum rec type, struct str body, enum part *part)
 {
     switch (type) {
@@ -148,15 +190,15 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
         submit_put(d->submit, type, body);
         break;
     case REC_RCPT:
-        submit_raw(d->submit, buf_str(&d->pending));
-        buf_clear(&d->pending);
-        submit_put(d->submit, type, body);
+        pass_rcpt(d, body);
         break;
     case REC_FULL:
     case REC_VERP:
         submit_put(d->submit, type, body);
         break;
     case REC_MESG:
+        if (d->requeued && pass_late_rcpts(d) < 0)
+            return -1;
         if (*conf.content_filter != 0)
             submit_put(d->submit, REC_FILT, strz(conf.content_filter));
         submit_putf(d->submit, REC_ATTR, "rewrite_context=%s", d->remote ? "remote" : "local");
@@ -190,7 +232,8 @@ static int pass_record(struct drop *d, enum rec type, struct str body, enum part
         return pass_envelope(d, type, body, part);
     if (*part == CONTENT)
         return pass_content(d, type, body, part);
-    if (type == REC_RRTO || type == REC_ERTO || type == REC_ATTR)
+    if (type == REC_RRTO || type == REC_ERTO || type == REC_ATTR ||
+        (d->requeued && type != REC_END))
         return 0;
     if (type != REC_END)
         return damaged(d, "unexpected record after the content");

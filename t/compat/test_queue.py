@@ -144,3 +144,44 @@ def test_logs_of_deferred_mail_serve_both():
             wait_for(lambda: reports)
             assert "Connection refused" in reports[0] and "Final-Recipient: rfc822; a@far.test" in reports[0]
             s.wait_log("%s: removed" % id)
+
+
+def record(type, text):
+    n, length = len(text), b""
+    while n > 127:
+        length += bytes([n & 127 | 128])
+        n >>= 7
+    return type + length + bytes([n]) + text
+
+
+def old_file(path, owner):
+    """a file of a Postfix of long ago: no attributes, and recipients behind the content; one of them is done"""
+    early = record(b"T", b"1700000000") + record(b"S", b"s@x.test") + record(b"R", b"early@far.test") + record(b"D", b"done1@far.test")
+    content = b"".join(record(b"N", line) for line in (b"Subject: old", b"", b"body")) + record(b"X", b"")
+    late = record(b"A", b"notify_flags=1") + record(b"O", b"orig@far.test") + record(b"R", b"late1@far.test") + \
+        record(b"O", b"gone@far.test") + record(b"D", b"done2@far.test") + record(b"R", b"late2@far.test") + record(b"E", b"")
+    with open(path, "wb") as f:
+        f.write(record(b"C", b"%15d" % len(content)) + early + record(b"M", b"") + content + late)
+    os.chmod(path, 0o700)
+    os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def test_recipients_behind_the_content_survive_a_requeue():
+    seen = []
+    for ours in (True, False):
+        sink = Sink()
+        with (MiniSuite(start=False) if ours else SendingPostfix(sink=sink.port)) as s:
+            s.start()
+            if ours:
+                s.add_main("default_transport = smtp:[127.0.0.1]:%d\n" % sink.port)
+                s.add_master("smtp unix - - n - - smtp\n")
+                s.tool("pombal", "reload")
+            old_file(s.queue + "/hold/ABCDE12345", os.stat(s.queue + "/hold"))
+            run = s.tool if ours else s.run
+            run("postsuper", "-r", "ABCDE12345")
+            wait_for(lambda: run("postkick", "public", "pickup", "W", check=False) and
+                     {r for m in sink.mails for r in m[1]} >= {"early@far.test", "late1@far.test", "late2@far.test"}, every=0.5)
+            assert all("Subject: old" in m[2] for m in sink.mails)
+            seen.append(sorted(r for m in sink.mails for r in m[1]))
+        sink.close()
+    assert seen[0] == seen[1] == ["early@far.test", "late1@far.test", "late2@far.test"]
