@@ -203,6 +203,18 @@ static void told(struct folder *f, enum event_kind kind, uint32_t low, uint32_t 
     *VEC_ADD(&f->events.list) = (struct event){kind, low, high, NULL};
 }
 
+/* Of a state that no view shows. */
+static void drop_gone(struct state *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (!(s->slots[i].m.flags & SLOT_GONE))
+            s->slots[n++] = s->slots[i];
+    s->n = n;
+    s->gone = 0;
+}
+
 /* The journal was replaced by a checkpoint: take over what differs. Slots keep their places,
  * because views know messages by them. */
 static void take_differences(struct folder *f, struct state *fresh)
@@ -307,6 +319,7 @@ static int reopen(struct folder *f, bool locked, struct why *why)
     if (result == 0 && f->head.uidvalidity != uidvalidity)
         result = lost(f, "was numbered anew", why);
     if (result == 0) {
+        drop_gone(&fresh); /* expunged since the checkpoint */
         take_differences(f, &fresh);
         take_fresh(f, &fresh);
     } else {
