@@ -89,15 +89,14 @@ void qmgr_drop(struct message *m)
     ++*state.removed;
 }
 
-size_t qmgr_rcpt_room(void)
+size_t qmgr_rcpt_room(size_t transport_room)
 {
     size_t limit = (size_t)conf.qmgr_message_recipient_limit;
     size_t room = state.rcpts < limit ? limit - state.rcpts : 0;
     size_t minimum = (size_t)conf.qmgr_message_recipient_minimum;
-    size_t most = (size_t)conf.default_recipient_limit;
 
-    if (most > 0 && room > most)
-        room = most;
+    if (room > transport_room)
+        room = transport_room;
     return room > minimum ? room : minimum;
 }
 

@@ -42,6 +42,7 @@ struct job {
     struct list peers;
     int64_t rank; /* who goes first: smallest; set again when it preempts */
     size_t total, given; /* entries: of this batch, handed to agents so far */
+    size_t nrcpts; /* of this batch, in transport->rcpts too */
     size_t slots_used; /* by those that preempted it */
     bool preempting;
 };
@@ -98,6 +99,7 @@ struct transport {
     struct heap ready; /* dests by rank of their first job */
     struct list jobs;
     size_t workers, max_workers;
+    size_t rcpts; /* in memory */
     bool answers; /* the last request was answered */
     struct timer timer;
     bool resting; /* transport rate delay */
@@ -105,6 +107,7 @@ struct transport {
     bool deferred_by_admin; /* defer_transports */
     /* Parameters, <transport>_x. */
     size_t concurrency, initial, recipient_limit;
+    size_t rcpts_limit; /* <transport>_recipient_limit: in memory */
     double failed_cohort_limit;
     struct feedback positive, negative;
     int64_t rate_delay_ms, dest_rate_delay_ms;
@@ -119,7 +122,8 @@ bool qmgr_room(void); /* for one more */
 struct message *qmgr_find(const char *queue_id);
 void qmgr_add(struct message *m);
 void qmgr_drop(struct message *m); /* frees it */
-size_t qmgr_rcpt_room(void); /* recipients that one more batch may have */
+/* Recipients that one more batch may have, where its transports have that much room. */
+size_t qmgr_rcpt_room(size_t transport_room);
 void qmgr_count_rcpts(ptrdiff_t change);
 int64_t qmgr_next_rank(void);
 /* Somebody asked for everything to be tried after that time (postqueue -f). */
@@ -167,7 +171,10 @@ bool feedback_failure(struct dest *d); /* true: the destination is dead now */
 struct peer *job_peer(struct message *m, struct dest *d); /* makes job and peer when needed */
 struct entry *job_select(struct transport *t); /* the next entry; null: nothing may go now */
 void job_requeue(struct entry *e);
-void job_drop_all(struct message *m);
+/* They end with the batch. How many recipients the next one may have: their transports have that
+ * much room (<transport>_recipient_limit). */
+size_t job_drop_all(struct message *m);
+void job_count_rcpt(struct job *j);
 
 /* qmgr_deliver.c */
 void deliver_entry(struct transport *t, struct entry *e); /* (waits) */

@@ -30,6 +30,7 @@ static void add_rcpt(struct entry *e, const struct rcpt *r)
         e->room = room;
     }
     e->rcpts[e->nrcpts++] = *r;
+    job_count_rcpt(e->peer->job);
 }
 
 /* The last entry of the peer, if there is room in it and no agent has it yet. */

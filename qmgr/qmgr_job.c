@@ -143,9 +143,25 @@ void job_requeue(struct entry *e)
     p->job->given--;
 }
 
-void job_drop_all(struct message *m)
+void job_count_rcpt(struct job *j)
 {
-    LIST_EACH (&m->jobs, l)
-        list_drop(&LIST_OF(l, struct job, in_message)->in_transport);
+    j->nrcpts++;
+    j->transport->rcpts++;
+}
+
+size_t job_drop_all(struct message *m)
+{
+    size_t room = SIZE_MAX;
+
+    LIST_EACH (&m->jobs, l) {
+        struct job *j = LIST_OF(l, struct job, in_message);
+        struct transport *t = j->transport;
+        list_drop(&j->in_transport);
+        t->rcpts -= j->nrcpts;
+        size_t left = t->rcpts < t->rcpts_limit ? t->rcpts_limit - t->rcpts : 0;
+        if (left < room)
+            room = left;
+    }
     list_init(&m->jobs);
+    return room;
 }

@@ -125,7 +125,7 @@ static struct message *read_file(const char *id, enum queue from, struct envelop
         return NULL;
     }
     m = new_message();
-    if (envelope_read(f, 0, qmgr_rcpt_room(), m->mem, e, &why) < 0 || e->truncated) {
+    if (envelope_read(f, 0, qmgr_rcpt_room(SIZE_MAX), m->mem, e, &why) < 0 || e->truncated) {
         if (e->truncated)
             why_set(&why, "5.3.0", "queue file has no end");
         move_aside(id, &why);
@@ -196,7 +196,7 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
 }
 
 /* The recipients after those that are done. False: there are none, or the file cannot be read. */
-static bool next_batch(struct message *m)
+static bool next_batch(struct message *m, size_t transport_room)
 {
     struct envelope e = {.size = m->size};
     struct why why = WHY;
@@ -205,7 +205,8 @@ static bool next_batch(struct message *m)
 
     arena_reset(m->batch);
     m->next = 0;
-    if (f == NULL || envelope_read(f, from, qmgr_rcpt_room(), m->batch, &e, &why) < 0) {
+    if (f == NULL ||
+        envelope_read(f, from, qmgr_rcpt_room(transport_room), m->batch, &e, &why) < 0) {
         /* The file stays as it is: later, or another process, sees more of it. */
         msg_warn("%s: %s", m->d.queue_id, why_text(&why));
         m->deferred = true;
@@ -224,9 +225,9 @@ void message_release(struct message *m)
 {
     if (--m->pending > 0)
         return;
-    job_drop_all(m);
+    size_t room = job_drop_all(m);
     qmgr_count_rcpts(-(ptrdiff_t)m->nrcpts);
     m->nrcpts = 0;
-    if (m->next == 0 || !next_batch(m))
+    if (m->next == 0 || !next_batch(m, room))
         message_done(m);
 }

@@ -59,6 +59,7 @@ static void read_parameters(struct transport *t)
                                      conf.initial_destination_concurrency);
     t->recipient_limit = (size_t)conf_int_of(n, "_destination_recipient_limit",
                                              conf.default_destination_recipient_limit);
+    t->rcpts_limit = (size_t)conf_int_of(n, "_recipient_limit", conf.default_recipient_limit);
     t->failed_cohort_limit =
         (double)conf_int_of(n, "_destination_concurrency_failed_cohort_limit",
                             conf.default_destination_concurrency_failed_cohort_limit);
@@ -79,6 +80,8 @@ static void read_parameters(struct transport *t)
         t->concurrency = 1;
     if (t->initial < 1)
         t->initial = 1;
+    if (t->rcpts_limit == 0)
+        t->rcpts_limit = SIZE_MAX;
     if (t->recipient_limit == 0 || t->recipient_limit > 100000)
         t->recipient_limit = 100000;
 }

@@ -78,7 +78,7 @@ def test_each_recipient_has_its_own_fate_and_the_sender_is_told_once():
         to, report = reports[0]
         assert to == ["sender@far.test"]
         assert report["Subject"] == "Undelivered Mail Returned to Sender"
-        assert report["From"].startswith("MAILER-DAEMON") and report["Auto-Submitted"] == "auto-replied"
+        assert "MAILER-DAEMON@" in report["From"] and report["Auto-Submitted"] == "auto-replied"
         assert report.get_content_type() == "multipart/report" and report.get_param("report-type") == "delivery-status"
         text, status, original = report.get_payload()
         assert "<no@far.test>: said no" in text.get_payload()
@@ -271,6 +271,36 @@ def test_long_lists_are_taken_in_batches():
         # The announcement may be above the limit: then the file is read.
         s.wait_log("%s: removed" % id)
         assert sorted(a for d in agent.seen for a in d.to) == sorted(to)
+
+
+def test_a_transport_holds_no_more_recipients_than_its_limit():
+    """the first batch is as large as all memory allows, since transports are not known before it is read"""
+    main = "qmgr_message_recipient_limit = 20\nqmgr_message_recipient_minimum = 2\nfake_recipient_limit = 8\n"
+    with MiniSuite(main) as s, Agent(s, "fake", lambda d: "d" * len(d.to)) as agent:
+        for to in (["u%d@far.test" % i for i in range(50)], ["v%d@far.test" % i for i in range(50)]):
+            agent.seen.clear()
+            id = s.send(to)
+            s.wait_log("%s: removed" % id)
+            assert sorted(a for d in agent.seen for a in d.to) == sorted(to)
+            assert [len(d.to) for d in agent.seen] == [20, 8, 8, 8, 6]
+
+
+def test_local_limits_are_one_recipient_and_two_deliveries_of_each():
+    def policy(d):
+        time.sleep(0.05)
+        return "d" * len(d.to)
+
+    with MiniSuite("transport_maps = inline:{far.test=local:}\n") as s, Agent(s, "local", policy) as agent:
+        ids = [s.send(["busy@far.test", "busy@far.test", "other@far.test"]) for _ in range(6)]
+        for id in ids:
+            s.wait_log("%s: removed" % id)
+        assert all(len(d.to) == 1 for d in agent.seen)
+        assert agent.most <= 4, "two of each user"
+    with MiniSuite("transport_maps = inline:{far.test=local:}\nlocal_destination_recipient_limit = 3\n") as s, \
+            Agent(s, "local", policy) as agent:
+        id = s.send(["u%d@far.test" % i for i in range(6)])
+        s.wait_log("%s: removed" % id)
+        assert [len(d.to) for d in agent.seen] == [3, 3]
 
 
 def test_a_small_message_overtakes_a_large_list():

@@ -26,6 +26,9 @@ text = "\n".join(program_text())
 used = set(re.findall(r"\bconf\.([A-Za-z_0-9]+)", text)) | set(re.findall(r'"([A-Za-z_0-9]+)"', text))
 # conf_use_lmtp gives the value of lmtp_x to the users of smtp_x.
 used |= {n.replace("smtp_", "lmtp_", 1).replace("lmtp_helo", "lmtp_lhlo").replace("discard_ehlo", "discard_lhlo") for n in used}
+# conf_int_of("local", "_destination_recipient_limit", ...) reads local_destination_recipient_limit.
+computed = tuple(re.findall(r'_of\(\s*\w+,\s*"(_[a-z_]+)"', text) + re.findall(r'read_feedback\(\w+, "(_[a-z_]+)"', text))
+used |= {n for n in params if n.endswith(computed)}
 unused = [n for n in params if n not in used]
 print("params: %d declared, %d known without effect, %d without a user: %s"
       % (len(params), len(known), len(unused), " ".join(unused)))
