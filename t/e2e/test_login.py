@@ -257,6 +257,19 @@ def test_a_full_front_ends_the_oldest_that_has_not_logged_in(make_suite, name, b
         c.close()
 
 
+def test_who_never_speaks_tls_does_not_fill_the_front(make_suite):
+    suite = make_suite(start=False)
+    suite.add_master("127.0.0.1:%d inet n - n - 2 imapd\n  -o imap_tls_wrappermode=yes\n" % suite.port("imaps"))
+    suite.start()
+    mute = [Raw(suite.port("imaps")) for _ in range(4)]
+    c = suite.imap(tls=True)
+    assert c.noop()[0] == "OK"
+    suite.wait_log(r"imap: TLS handshake with 127.0.0.1 failed: .*cancelled", count=3)
+    c.logout()
+    for m in mute:
+        m.close()
+
+
 def test_connections_of_one_address_before_login(make_suite):
     suite = make_suite(main="login_client_connection_count_limit = 3\nlogin_client_event_limit_exceptions =\n")
     inside = [suite.imap("alice", tls=tls) for tls in (False, True)]  # these have logged in
