@@ -312,9 +312,12 @@ static int64_t run_timers(void)
             s->throttled_until = 0;
             status_balance(s);
         }
+        if (s->stressed && master.now >= s->stressed_until)
+            status_calm(s);
         wakeup_due(s);
         next = earlier(next, s->throttled_until);
         next = earlier(next, s->next_wakeup);
+        next = earlier(next, s->stressed ? s->stressed_until : 0);
     }
     return next;
 }

@@ -58,7 +58,8 @@ struct svc {
     bool crowded; /* its processes were told so: all are full */
     int64_t next_wakeup; /* clock_ms; 0: none */
     int64_t throttled_until, backoff_ms; /* after a process that could not start */
-    int64_t stressed_until, warned_at; /* the limit was reached */
+    bool stressed; /* the limit was reached, and its processes know */
+    int64_t stressed_until, warned_at; /* clock_ms */
 };
 
 struct master {
@@ -93,6 +94,7 @@ void spawn_metrics_open(void);
 /* master_status.c: who accepts; called after every change */
 void status_balance(struct svc *s);
 void status_watch(struct child *c, int fd);
+void status_calm(struct svc *s); /* stressed_until has come */
 int64_t status_room(const struct svc *s); /* clients that a new process may have */
 void status_drain_all(void); /* reload: the present processes finish their clients */
 

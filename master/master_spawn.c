@@ -131,10 +131,6 @@ static void __attribute__((noreturn)) run(const struct svc *s, const struct chil
         *VEC_ADD(&argv) = "-C";
     if (s->conf.unprivileged)
         *VEC_ADD(&argv) = "-U";
-    if (master.now < s->stressed_until) {
-        *VEC_ADD(&argv) = "-o";
-        *VEC_ADD(&argv) = "stress=yes";
-    }
     for (size_t i = 1; i < s->conf.argc; i++)
         *VEC_ADD(&argv) = s->conf.argv[i];
     *VEC_ADD(&argv) = NULL;

@@ -37,6 +37,19 @@ static void tell_crowded(struct svc *s, bool crowded)
         send_status(LIST_OF(l, struct child, link), crowded ? SPAWN_CROWDED : SPAWN_EASY);
 }
 
+static void set_stress(struct svc *s, bool on)
+{
+    s->stressed = on;
+    LIST_EACH (&s->children, l)
+        send_status(LIST_OF(l, struct child, link), on ? SPAWN_STRESS : SPAWN_CALM);
+}
+
+void status_calm(struct svc *s)
+{
+    set_stress(s, false);
+    status_balance(s); /* or not yet */
+}
+
 /* One process is enough for what comes, and it is the oldest that has room. */
 static bool choose(struct svc *s)
 {
@@ -58,6 +71,8 @@ static bool choose(struct svc *s)
 static void warn_limit(struct svc *s)
 {
     s->stressed_until = master.now + STRESS_MS;
+    if (!s->stressed)
+        set_stress(s, true);
     if (s->warned_at != 0 && master.now - s->warned_at < WARN_MS)
         return;
     s->warned_at = master.now;
@@ -147,6 +162,8 @@ void status_watch(struct child *c, int fd)
 {
     c->status = (struct watch){.fd = fd, .events = POLLIN, .fn = on_status, .arg = c};
     loop_add(&c->status);
+    if (c->svc->stressed)
+        send_status(c, SPAWN_STRESS);
 }
 
 void status_drain_all(void)

@@ -62,7 +62,7 @@ struct smtpd {
     bool closing; /* the last reply has been said */
     bool failed; /* the present command got a 4yz or 5yz */
     bool early_talk; /* commands came before their time */
-    bool counted; /* in smtpd_limit.c */
+    struct smtpd_count *count; /* of smtpd_limit.c; null: not counted */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
 
@@ -112,7 +112,7 @@ void smtpd_open_auth(void);
 bool smtpd_auth_offered(struct smtpd *s);
 void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
 
-/* smtpd_limit.c: sessions of one client at a time, counted in this process. */
+/* smtpd_limit.c: sessions of one client at a time, in all processes of the service. */
 void smtpd_open_limits(void);
 bool smtpd_limit_enter(struct smtpd *s); /* false: too many; smtpd_limit_leave in any case */
 void smtpd_limit_leave(struct smtpd *s);

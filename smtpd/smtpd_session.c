@@ -156,6 +156,18 @@ static void run_command(struct smtpd *s)
     s->errors += s->failed;
 }
 
+/* (waits) for the next command. Stress may begin or end meanwhile: we are woken, and what time is
+ * left is another. */
+static void await_command(struct smtpd *s)
+{
+    int64_t since = task_now();
+    enum wait ended = WAIT_WOKEN;
+
+    while (ended == WAIT_WOKEN && stream_ahead(s->stream) == 0)
+        ended = stream_wait(s->stream, since + conf.smtpd_timeout * 1000);
+    stream_set_idle(s->stream, ended == WAIT_TIMEOUT ? 1 : conf.smtpd_timeout * 1000);
+}
+
 static void read_command(struct smtpd *s)
 {
     if (s->errors >= conf.smtpd_hard_error_limit) {
@@ -163,7 +175,7 @@ static void read_command(struct smtpd *s)
         smtpd_hang_up(s, "4.7.0", "Error: too many errors");
         return;
     }
-    stream_set_idle(s->stream, conf.smtpd_timeout * 1000);
+    await_command(s);
     buf_clear(&s->line);
     switch (stream_line(s->stream, &s->line)) {
     case LINE_LF:

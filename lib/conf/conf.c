@@ -306,6 +306,33 @@ int conf_load(const char *dir, const char *service, const char *const *overrides
     return read_all(dir, service, false, overrides, why) < 0 ? -1 : fill_all(why);
 }
 
+/* Text is kept by who uses it: it is made anew only where it must be. */
+static bool may_change(const struct conf_param *p)
+{
+    const char *value = state.value[index_of(p)];
+
+    if (p->reason != CONF_EFFECTIVE || p->type == CONF_TYPE_RAW || strchr(value, '$') == NULL)
+        return false;
+    return p->type != CONF_TYPE_STR || strstr(value, "stress") != NULL;
+}
+
+void conf_set_stress(bool on)
+{
+    size_t stress = index_of(conf_param_find(STR("stress")));
+    struct why why = WHY;
+
+    if (state.is_set[stress] || on == (*conf.stress != 0))
+        return;
+    state.value[stress] = conf.stress = on ? "yes" : "";
+    for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
+        if (may_change(p) && fill_one(p, &why) < 0) {
+            bad_value(p, &why);
+            msg_warn("%s", why_text(&why));
+            why_clear(&why);
+        }
+    why_free(&why);
+}
+
 int conf_read(const char *dir, bool defaults_only, const char *const *overrides, struct why *why)
 {
     return read_all(dir, NULL, defaults_only, overrides, why);

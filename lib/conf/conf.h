@@ -18,7 +18,7 @@ struct conf_main;
  *   BOOL  bool          yes or no
  * So conf.smtpd_timeout is the value of smtpd_timeout, after main.cf, master.cf -o and the command
  * line; conf._2bounce_notice_recipient that of 2bounce_notice_recipient. It never changes while a
- * process lives: a reload starts new processes.
+ * process lives, but by conf_set_stress: a reload starts new processes.
  */
 #define CONF_STR  const char *
 #define CONF_RAW  const char *
@@ -41,6 +41,9 @@ extern struct conf conf;
  * be null. -1: why names file, line, parameter and what would be right. A second call replaces all.
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
+/* Sets the parameter "stress", if main.cf and master.cf leave it alone, and with it all that refers
+ * to it, in conf. Texts that were made of parameters before (tables, lists) stay as they are. */
+void conf_set_stress(bool on);
 const char *conf_dir(void); /* the configuration directory in use */
 /* For postconf: the same without conf being filled and values being checked. defaults_only: main.cf
  * is not read. Then conf_find_raw, conf_expand and conf_is_set work. */

@@ -59,6 +59,8 @@ struct service {
                            certificates, directories */
     void (*paths)(void); /* calls jail_read/jail_write/jail_port (service/jail.h) */
     void (*start)(void); /* in the jail, in a task, before the first client */
+    /* When the service reaches its limit or is calm again, parameters that refer to $stress change
+     * and each session is woken once (task_wake), to look at them where it waits for its client. */
     void (*session)(struct stream *client, const struct peer *peer, struct arena *mem);
     /* A task per channel, one request at a time in it. What is left in answer is sent, status "ok"
      * put in front of it unless attrs_put_why was called; nothing is sent when the request has

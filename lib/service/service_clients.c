@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/msg.h"
+#include "conf/conf.h"
 #include "ipc/proto.h"
 #include "net/peer.h"
 #include "net/sock.h"
@@ -418,6 +419,15 @@ void clients_cancel(struct process *p, bool idle_only)
         if (c->idle || !idle_only)
             task_cancel(c->task);
     }
+}
+
+void clients_stress(struct process *p, bool on)
+{
+    conf_set_stress(on);
+    if (p->service->session == NULL)
+        return;
+    LIST_EACH (&p->clients, l)
+        task_wake(LIST_OF(l, struct client, link)->task);
 }
 
 /* In a forked child: its task goes on, but not with the channel that the request came by. */

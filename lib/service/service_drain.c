@@ -141,6 +141,8 @@ static void from_master(void *arg, int fd, short events)
             p->paused = true;
         else if (bytes[i] == SPAWN_GO)
             p->paused = false;
+        else if (bytes[i] == SPAWN_STRESS || bytes[i] == SPAWN_CALM)
+            clients_stress(p, bytes[i] == SPAWN_STRESS);
         else if (bytes[i] == SPAWN_CROWDED || bytes[i] == SPAWN_EASY)
             p->crowded = bytes[i] == SPAWN_CROWDED;
     }

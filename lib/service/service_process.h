@@ -58,6 +58,7 @@ void clients_stop_accepting(struct process *p); /* and closes the listening sock
 void clients_cancel(struct process *p, bool idle_only);
 void clients_spare(struct process *p, bool may_go); /* of the client whose task is running */
 void clients_wake(struct process *p, char reason);
+void clients_stress(struct process *p, bool on); /* for all sessions, also those in progress */
 void clients_forked(struct process *p); /* a child has none */
 
 /* service_drain.c: how a process ends, and what it says to master */

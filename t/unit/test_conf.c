@@ -72,6 +72,31 @@ TEST(every_default_is_valid)
     assert_int_equal(conf.smtpd_timeout, 10);
 }
 
+TEST(stress_comes_and_goes_and_takes_along_what_refers_to_it)
+{
+    assert_int_equal(load("smtpd_banner = ${stress?{busy}:{idle}}\nmine = ${stress?{7}:{8}}\n"
+                          "smtpd_soft_error_limit = $mine\n",
+                          NULL, NULL),
+                     0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(conf.smtpd_timeout, 300);
+        assert_int_equal(conf.smtpd_hard_error_limit, 20);
+        assert_int_equal(conf.smtpd_soft_error_limit, 8);
+        assert_string_equal(conf.smtpd_banner, "idle");
+        conf_set_stress(true);
+        assert_int_equal(conf.smtpd_timeout, 10);
+        assert_int_equal(conf.smtpd_hard_error_limit, 1);
+        assert_int_equal(conf.smtpd_soft_error_limit, 7);
+        assert_string_equal(conf.smtpd_banner, "busy");
+        assert_string_equal(conf_find("stress"), "yes");
+        conf_set_stress(false);
+    }
+    static const char *const never[] = {"stress=", NULL};
+    assert_int_equal(load("", never, NULL), 0); /* the administrator does not want it */
+    conf_set_stress(true);
+    assert_int_equal(conf.smtpd_timeout, 300);
+}
+
 TEST(the_table_is_sorted_and_names_are_found)
 {
     for (size_t i = 0; i < conf_nparams; i++)
@@ -147,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(values_come_from_main_cf_then_from_overrides),
         T(every_default_is_valid),
+        T(stress_comes_and_goes_and_takes_along_what_refers_to_it),
         T(the_table_is_sorted_and_names_are_found),
         T(errors_name_file_line_parameter_and_bound),
         T(transport_parameters_fall_back_to_their_default),

@@ -1,0 +1,72 @@
+"""Clients that keep smtpd busy: the limit per client over all processes, and stress when the service is full."""
+import os, re, signal, time
+
+import pytest
+
+import pombal
+
+ALONE = "    -o sessions_per_process=1\n"
+COUNTED = "    -o smtpd_client_connection_count_limit=3\n    -o smtpd_client_event_limit_exceptions=\n"
+TOO_MANY = "421 4.7.0 mail.example.test Error: too many connections from 127.0.0.1"
+
+
+def with_service(make_suite, maxproc, options):
+    suite, port = make_suite(start=False), pombal.listen_port()
+    suite.add_master("127.0.0.1:%d inet n - n - %s smtpd\n%s" % (port, maxproc, options))
+    suite.start()
+    return suite, port
+
+
+def greeted(port):
+    raw = pombal.Raw(port)
+    reply = raw.reply()
+    if not reply.startswith("220 "):
+        raw.close()
+        return reply
+    return raw
+
+
+def test_limit_of_one_client_holds_over_all_processes(make_suite):
+    suite, port = with_service(make_suite, "10", ALONE + COUNTED)
+    inside = [greeted(port) for _ in range(3)]
+    assert greeted(port) == TOO_MANY
+    inside.pop().ask("QUIT")
+    inside.append(pombal.wait_for(lambda: isinstance(raw := greeted(port), pombal.Raw) and raw))
+    # A reload changes nothing of it: the old processes serve, the new ones count theirs.
+    suite.reload()
+    assert greeted(port) == TOO_MANY
+    # What a killed process had is forgotten, as soon as another one starts.
+    begun, ended = [re.findall(r"smtpd\[(\d+)\]: %s from" % what, suite.log()) for what in ("connect", "disconnect")]
+    pid = next(pid for pid in begun if pid not in ended)
+    os.kill(int(pid), signal.SIGKILL)
+    inside.append(pombal.wait_for(lambda: isinstance(raw := greeted(port), pombal.Raw) and raw))
+    assert greeted(port) == TOO_MANY
+    for raw in inside:
+        raw.close()
+
+
+def test_silent_clients_are_dropped_when_the_service_is_full(make_suite):
+    suite, port = with_service(make_suite, "3", "    -o sessions_per_process=2\n    -o { smtpd_timeout = ${stress?{1}:{300}}s }\n")
+    silent = [greeted(port) for _ in range(2)]
+    silent[1].ask("EHLO silent.test")
+    silent.append(greeted(port))  # the last that has room: from now on there is stress
+    began = time.monotonic()
+    late = greeted(port)  # waits until there is room again
+    assert isinstance(late, pombal.Raw)
+    assert time.monotonic() - began < pombal.PATIENCE / 2
+    assert late.ask("EHLO late.test").startswith("250")
+    for raw in silent:
+        assert raw.reply() == "421 4.4.2 mail.example.test Error: timeout exceeded"
+    suite.wait_log(r"has reached its process limit \"3\"")
+    suite.wait_log(r"timeout after CONNECT from")
+    # In force for new sessions, too, also in new processes.
+    fresh = greeted(port)
+    assert fresh.reply() == "421 4.4.2 mail.example.test Error: timeout exceeded"
+
+
+def test_who_wants_no_stress_has_none(make_suite):
+    suite, port = with_service(make_suite, "1", "    -o stress=\n    -o { smtpd_timeout = ${stress?{1}:{300}}s }\n")
+    silent = greeted(port)
+    suite.wait_log(r"has reached its process limit \"1\"")
+    time.sleep(2)  # nothing is to happen
+    assert silent.ask("NOOP").startswith("250")
