@@ -22,6 +22,7 @@ static bool wait_for_client(struct imap *c, int64_t until)
             stream_fail(c->client, "timed out");
             return true;
         }
+        imap_updates(c, true); /* where nobody tells of changes, as on NFS */
         stream_putz(c->client, "* OK Still here\r\n"); /* so that routers keep the connection */
         return false;
     default:

@@ -122,6 +122,33 @@ static void put_foreign(void)
     buf_free(&name);
 }
 
+/* Another program marks a message as read, or removes it. */
+static void touch_foreign(void)
+{
+    struct buf dir = BUF(100), from = BUF(600), to = BUF(600);
+    const char *sub = rnd(2) == 0 ? "new" : "cur";
+    uint32_t at = rnd(FEW);
+
+    buf_addf(&dir, ".%s/%s", folder, sub);
+    DIR *d = opendir(path_of(dir.p));
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL && at-- > 0;) {
+        if (at > 0 || e->d_name[0] == '.')
+            continue;
+        size_t base = strcspn(e->d_name, ":");
+        buf_addf(&from, ".%s/%s/%s", folder, sub, e->d_name);
+        buf_addf(&to, ".%s/cur/%.*s:2,%s", folder, (int)base, e->d_name, rnd(2) == 0 ? "S" : "FR");
+        if (rnd(5) == 0)
+            unlink(path_of(from.p));
+        else
+            (void)!rename(path_of(from.p), path_of(to.p));
+    }
+    closedir(d);
+    buf_free(&dir);
+    buf_free(&from);
+    buf_free(&to);
+}
+
 static void step(struct client *c)
 {
     uint32_t what = rnd(100);
@@ -130,6 +157,8 @@ static void step(struct client *c)
         deliver(c->s, folder, hello);
     else if (what < 15)
         put_foreign();
+    else if (what < 18)
+        touch_foreign();
     else if (what < 60 && c->at.n > 0)
         change(c);
     else if (what < 63 && c->at.n > FEW)
