@@ -76,6 +76,17 @@ void arena_reset(struct arena *a)
     a->used = 0;
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena *child = a->child; child != NULL; child = child->next)
+        arena_wipe(child);
+    for (struct block *b = a->block; b != NULL; b = b->next)
+        explicit_bzero(b->bytes, b->used);
+    arena_reset(a);
+    free_blocks(a->block);
+    a->block = NULL;
+}
+
 size_t arena_used(const struct arena *a)
 {
     return a->used;

@@ -13,6 +13,7 @@ struct arena;
 struct arena *arena_new(struct arena *parent); /* parent may be null */
 void arena_free(struct arena **a); /* children too; null is accepted */
 void arena_reset(struct arena *a); /* drops all contents and children, keeps one block */
+void arena_wipe(struct arena *a); /* the same, all of it overwritten before; keeps no block */
 size_t arena_used(const struct arena *a); /* bytes handed out, for bounds */
 
 void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type */

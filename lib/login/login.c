@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "dict/match.h"
 #include "login/login_parts.h"
+#include "login/relay.h"
 #include "net/peer.h"
 #include "net/stream.h"
 #include "net/tls.h"
@@ -101,6 +102,7 @@ static void begin(struct login *l, const struct login_front *front, struct strea
                         .mem = mem,
                         .secured = is_local(peer),
                         .may_start_tls = state.tls != NULL,
+                        .relay = -1,
                         .stamp = BUF(400)};
     list_add(&state.logins, &l->link);
     random_token(&id, sizeof l->session - 1);
@@ -247,4 +249,7 @@ void login_session(const struct login_front *front, struct stream *client, const
         run(&l);
     list_drop(&l.link);
     buf_free(&l.stamp);
+    arena_wipe(mem); /* passwords: a relay may live for days */
+    if (l.relay >= 0)
+        relay_run(client, l.relay);
 }

@@ -47,6 +47,7 @@ struct login {
     bool tls, secured;
     bool may_start_tls; /* a certificate is set, and TLS not yet on */
     bool handed_over; /* the session has it */
+    int relay; /* the session's end of a TLS connection; -1: none */
     int attempts, commands;
     char session[16];
     char client_port[8], server_address[64], server_port[8];

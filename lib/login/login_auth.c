@@ -16,7 +16,6 @@
 #include "login/handover.h"
 #include "login/login.h"
 #include "login/login_parts.h"
-#include "login/relay.h"
 #include "net/peer.h"
 #include "net/sock.h"
 #include "net/stream.h"
@@ -117,8 +116,7 @@ static int pass_socket(struct login *l, const char *tag, const char *token, stru
     return ask_broker(l, tag, token, pending, stream_fd(l->client), why);
 }
 
-/* TLS stays here: the session gets one end of a pair, and we relay. (waits) until the end of the
- * session. */
+/* TLS stays here: the session gets one end of a pair, and login_session relays to the other. */
 static int pass_relay(struct login *l, const char *tag, const char *token, struct why *why)
 {
     int pair[2];
@@ -128,7 +126,7 @@ static int pass_relay(struct login *l, const char *tag, const char *token, struc
     int result = ask_broker(l, tag, token, STR(""), pair[1], why);
     close(pair[1]);
     if (result == 0)
-        relay_run(l->client, pair[0]);
+        l->relay = pair[0];
     else
         close(pair[0]);
     return result;

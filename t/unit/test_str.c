@@ -97,6 +97,11 @@ TEST(a_child_arena_goes_with_its_parent)
     assert_true(arena_used(a) >= 24000);
     arena_reset(a);
     assert_int_equal(arena_used(a), 0);
+    arena_strz(arena_new(a), STR("a secret in a child"));
+    arena_strz(a, STR("a secret"));
+    arena_wipe(a);
+    assert_int_equal(arena_used(a), 0);
+    assert_string_equal(arena_strz(a, STR("again")), "again");
     arena_free(&a);
 }
 
