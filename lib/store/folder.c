@@ -161,7 +161,7 @@ struct folder *folder_open(struct store *s, const char *name, struct why *why)
     return f;
 }
 
-enum { KEEP_FOLDERS = 8, KEEP_MESSAGES = 20000 };
+enum { KEEP_FOLDERS = 8, KEEP_MESSAGES = 100000 };
 
 /* What nobody uses stays open for the next time, within bounds. */
 void folder_release(struct folder *f)

@@ -25,7 +25,6 @@
 
 enum {
     STALE = 3600, /* seconds until the directories are read whole again, though nothing shows */
-    TICK_NS = 20000000, /* more than a tick of the clock that file times are taken from */
     REMOTE_NS = 2000000000, /* where times are coarse or another machine's */
     FEW = 8,
     YIELD_EVERY = 64,
@@ -47,10 +46,11 @@ bool maildir_changed(const struct folder *f, bool strict)
         return false;
     if (strict && f->state.sure_at + STALE < clock_wall())
         return true;
-    int64_t new = maildir_time(f, "new"), cur = maildir_time(f, "cur");
-    if (!strict && task_now() < f->again_at && new == f->looked_new &&cur == f->looked_cur)
+    int64_t seen_new = maildir_time(f, "new"), seen_cur = maildir_time(f, "cur");
+    if (!strict && task_now() < f->again_at && seen_new == f->looked_new &&
+        seen_cur == f->looked_cur)
         return false;
-    return new != f->state.seen_new || cur != f->state.seen_cur;
+    return seen_new != f->state.seen_new || seen_cur != f->state.seen_cur;
 }
 
 /* File systems of this machine whose times are fine. */
@@ -68,19 +68,19 @@ static bool has_fine_times(const struct folder *f)
 }
 
 /*
- * A directory's time that is too near to now does not prove that nothing more came in the same tick
- * of the clock. It is then recorded as a time that the directory does not have, so that whoever
- * looks next reads it once more.
+ * A directory's time that is this tick's does not prove that nothing more comes in the same tick.
+ * It is then recorded as a time that the directory does not have, so that whoever looks next reads
+ * it once more. tick: of after the time was taken, and before the directory was read.
  */
-static int64_t sure_time(struct folder *f, int64_t time, int64_t now)
+static int64_t sure_time(struct folder *f, int64_t time, int64_t tick)
 {
-    if (time + TICK_NS < now && time + REMOTE_NS < now)
+    if (time + REMOTE_NS < tick)
         return time;
-    int64_t guard = has_fine_times(f) ? TICK_NS : REMOTE_NS;
-    if (time + guard < now)
+    bool fine = has_fine_times(f);
+    if (fine && time < tick)
         return time;
-    if (guard == REMOTE_NS) /* not at each command */
-        f->again_at = task_now() + guard / 1000000;
+    if (!fine) /* not at each command */
+        f->again_at = task_now() + REMOTE_NS / 1000000;
     return time - 1;
 }
 
@@ -368,7 +368,7 @@ int maildir_merge(struct folder *f, bool force, struct why *why)
     bool cur_too =
         force || dirs.seen_cur != f->state.seen_cur || f->state.sure_at + STALE < dirs.sure_at;
     bool whole = false;
-    int64_t now = clock_wall_us() * 1000;
+    int64_t tick = clock_tick_ns();
 
     if (f->frozen)
         return 0;
@@ -391,8 +391,8 @@ int maildir_merge(struct folder *f, bool force, struct why *why)
         f->again_at = 0;
         f->looked_new = dirs.seen_new;
         f->looked_cur = whole ? dirs.seen_cur : 0;
-        dirs.seen_new = sure_time(f, dirs.seen_new, now);
-        dirs.seen_cur = whole ? sure_time(f, dirs.seen_cur, now) : f->state.seen_cur;
+        dirs.seen_new = sure_time(f, dirs.seen_new, tick);
+        dirs.seen_cur = whole ? sure_time(f, dirs.seen_cur, tick) : f->state.seen_cur;
         if (!whole)
             dirs.sure_at = f->state.sure_at;
         if (f->out.n > 0 || dirs.seen_new != f->state.seen_new ||
