@@ -1,0 +1,51 @@
+"""What "cmake --install" puts where: the tree is complete, works from there, and leaves configuration alone."""
+import os, shutil, subprocess
+
+import pytest
+
+import pombal
+
+BUILD = os.path.dirname(pombal.BIN)
+pytestmark = pytest.mark.skipif(not os.path.exists(BUILD + "/cmake_install.cmake") or not shutil.which("cmake"), reason="no build tree")
+
+
+def install(to):
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", "/usr"], check=True, capture_output=True, timeout=120,
+                   env=dict(os.environ, DESTDIR=str(to)))
+
+
+def postconf(name):
+    return subprocess.run([pombal.BIN + "/postconf", "-dh", name], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_an_installed_tree_serves_mail(tmp_path, make_suite):
+    os.chmod(tmp_path, 0o755)
+    install(tmp_path)
+    daemons, commands = str(tmp_path) + postconf("daemon_directory"), str(tmp_path) + postconf("command_directory")
+    for name in os.listdir(pombal.BIN):
+        places = [d + "/" + name for d in (daemons, commands, str(tmp_path) + "/usr/bin")]
+        assert sum(os.path.exists(p) for p in places) == 1, name
+    for parameter in ("sendmail_path", "mailq_path", "newaliases_path"):
+        assert os.path.exists(str(tmp_path) + postconf(parameter))
+    suite = make_suite(start=False)
+    text = open(suite.etc + "/main.cf").read().replace(pombal.BIN, "@")
+    assert "@" in text
+    suite.write("etc/main.cf", text.replace("daemon_directory = @", "daemon_directory = " + daemons)
+                .replace("command_directory = @", "command_directory = " + commands))
+    suite.start()
+    subprocess.run([commands + "/sendmail", "-C", suite.etc, "-f", "s@x.test", "alice@example.test"], check=True, timeout=60,
+                   input=b"Subject: installed\n\nx\n")
+    suite.wait_mail("alice", match="installed")
+    running = {os.readlink("/proc/%d/exe" % pid) for pid in suite.pids()}
+    assert running and all(exe.startswith(daemons + "/") for exe in running)
+
+
+def test_manual_pages_and_configuration(tmp_path):
+    os.makedirs(tmp_path / "etc/postfix")
+    (tmp_path / "etc/postfix/main.cf").write_text("# mine\n")
+    install(tmp_path)
+    assert (tmp_path / "etc/postfix/main.cf").read_text() == "# mine\n"
+    for file in ("etc/postfix/master.cf", "etc/aliases"):
+        assert (tmp_path / file).read_text() == open(pombal.TOP + "/conf/" + os.path.basename(file)).read()
+    for page in ("man1/postconf.1", "man1/sendmail.1", "man5/postconf.5", "man8/smtpd.8", "man8/qmgr.8"):
+        assert (tmp_path / "usr/share/man" / page).read_text().startswith(".TH ")
