@@ -9,13 +9,15 @@
  * DESCRIPTION
  *   Installed also as postfix, whose commands these are.
  *
- *   start      checks, then starts the mail system in the background; returns when it takes mail
+ *   start      checks, then starts the mail system in the background; returns when it takes mail.
+ *              postsuper(1) mends the queue before that
  *   start-fg   the same in the foreground, for containers and service managers
  *   stop       stops it in an orderly way; returns when all its processes have gone
  *   abort      stops it at once; no accepted mail is lost by that
  *   reload     new processes read the new configuration, the present ones finish their clients
  *   flush      tries all deferred mail now
- *   check      makes missing directories, and says what is wrong and how to mend it
+ *   check      makes missing directories, mends the queue, and says what else is wrong and how to
+ *              mend it
  *   status     is it running; with -v also the counters of each process
  *   version    of this program, and of Postfix, whose behaviour it has
  *
@@ -104,17 +106,25 @@ static void __attribute__((noreturn)) become(const char *dir, const char *const 
     msg_fatal("exec %s: %m", path.p);
 }
 
-static int run_master(const char *option)
+static int run(const char *dir, const char *const *argv)
 {
-    const char *argv[] = {"master", "-c", conf_dir(), option, NULL};
     int status;
 
     pid_t pid = fork();
     if (pid == 0)
-        become(conf.daemon_directory, argv);
+        become(dir, argv);
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        msg_fatal("start master: %m");
+        msg_fatal("start %s: %m", argv[0]);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* Files under a wrong name, for example of a queue that was copied, and those that a writer which
+ * died has left unfinished. */
+static bool mend_queue(void)
+{
+    const char *argv[] = {"postsuper", "-c", conf_dir(), NULL};
+
+    return run(conf.command_directory, argv) == 0;
 }
 
 static void prepare_start(void)
@@ -123,15 +133,17 @@ static void prepare_start(void)
 
     if (pid != 0)
         msg_fatal("the Postfix mail system is already running: PID: %d", (int)pid);
-    if (!pombal_check())
+    if (!pombal_check() || !mend_queue())
         msg_fatal("the Postfix mail system cannot start: see the errors above");
     msg_info("starting the Postfix mail system");
 }
 
 static int cmd_start(void)
 {
+    const char *argv[] = {"master", "-c", conf_dir(), "-w", NULL};
+
     prepare_start();
-    if (run_master("-w") != 0)
+    if (run(conf.daemon_directory, argv) != 0)
         msg_fatal("mail system startup failed: see the log%s%s",
                   conf.maillog_file[0] != 0 ? " in " : "", conf.maillog_file);
     return 0;
@@ -201,7 +213,7 @@ static int cmd_flush(void)
 
 static int cmd_check(void)
 {
-    return pombal_check() ? 0 : 1;
+    return pombal_check() && mend_queue() ? 0 : 1;
 }
 
 static int cmd_status(void)

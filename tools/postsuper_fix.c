@@ -2,10 +2,12 @@
  * The structure of the queue: every file in its hash directory, named after its inode.
  */
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/msg.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "conf/conf.h"
@@ -13,7 +15,7 @@
 
 #include "postsuper.h"
 
-enum { TEMPORARY_AGE = 24 * 3600 };
+enum { TEMPORARY_AGE = 24 * 3600, TEMPORARY_AGE_DEAD = 3600 };
 
 static const enum queue messages[] = {Q_MAILDROP, Q_INCOMING, Q_ACTIVE, Q_DEFERRED,
                                       Q_HOLD,     Q_CORRUPT,  Q_COUNT};
@@ -157,6 +159,20 @@ size_t fix_orphans(enum queue log)
     return removed;
 }
 
+/* "NUMBER.PID": seen as dead, or too old for anything that lives. A process that we cannot see may
+ * be in another container. */
+static bool is_abandoned(const char *name, const struct stat *st)
+{
+    const char *dot = strrchr(name, '.');
+    int64_t pid, age = clock_wall() - st->st_mtime;
+
+    if (dot == NULL || !S_ISREG(st->st_mode))
+        return false;
+    bool dead =
+        num_parse(strz(dot + 1), 2, INT32_MAX, &pid) && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+    return age > (dead ? TEMPORARY_AGE_DEAD : TEMPORARY_AGE);
+}
+
 void fix_purge(enum queue q)
 {
     struct queue_scan *scan = queue_scan_new(q);
@@ -165,8 +181,7 @@ void fix_purge(enum queue q)
 
     queue_scan_all(scan, true);
     while ((name = queue_scan_next(scan)) != NULL)
-        if (strchr(name, '.') != NULL && lstat(queue_scan_path(scan), &st) == 0 &&
-            S_ISREG(st.st_mode) && st.st_mtime < clock_wall() - TEMPORARY_AGE &&
+        if (lstat(queue_scan_path(scan), &st) == 0 && is_abandoned(name, &st) &&
             unlink(queue_scan_path(scan)) == 0)
             msg_info("removed temporary file %s", queue_scan_path(scan));
     queue_scan_free(&scan);

@@ -5,7 +5,7 @@ import pytest
 
 from pombal import BIN, BUILD, IS_ROOT, free_port, wait_for
 
-PROGRAMS = ["master", "pombal", "postlog", "postkick", "postlogd", "spawn"]
+PROGRAMS = ["master", "pombal", "postlog", "postkick", "postlogd", "postsuper", "spawn"]
 
 
 def is_gone(pid):

@@ -1,9 +1,11 @@
-"""Clients that keep smtpd busy: the limit per client over all processes, and stress when the service is full."""
-import os, re, signal, time
+"""More than the suite can take: the limit per client over all processes, stress when a service is full, mail that comes
+in faster than it goes out; and what a crash leaves in the queue."""
+import os, re, signal, subprocess, time
 
 import pytest
 
 import pombal
+from sink import Sink
 
 ALONE = "    -o sessions_per_process=1\n"
 COUNTED = "    -o smtpd_client_connection_count_limit=3\n    -o smtpd_client_event_limit_exceptions=\n"
@@ -70,3 +72,46 @@ def test_who_wants_no_stress_has_none(make_suite):
     suite.wait_log(r"has reached its process limit \"1\"")
     time.sleep(2)  # nothing is to happen
     assert silent.ask("NOOP").startswith("250")
+
+
+def took(suite, **kw):
+    began = time.monotonic()
+    suite.send("alice", **kw)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("delay", [1, 0])
+def test_clients_are_slowed_down_when_mail_comes_in_faster_than_it_goes_out(make_suite, delay):
+    """The queue manager takes no more than two messages, and those stay: the others lie in incoming."""
+    sink = Sink(greeting="silent")
+    suite = make_suite(main="qmgr_message_active_limit = 2\nin_flow_delay = %d\nmydestination =\nrelay_domains = example.test\n"
+                       "relay_recipient_maps =\ntransport_maps = inline:{example.test=smtp:[127.0.0.1]:%d}" % (delay, sink.port))
+    try:
+        began = time.monotonic()
+        while delay == 1 and time.monotonic() - began < 30 and took(suite) < 1:
+            pass
+        assert (took(suite) >= 1) == (delay == 1)
+        assert suite.queue_files("incoming") or delay == 0
+    finally:
+        sink.close()
+
+
+def test_start_removes_what_a_dead_writer_left(make_suite):
+    suite = make_suite(start=False)
+    suite.tool("pombal", "check")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    stat = os.stat(suite.queue + "/incoming")
+
+    def temporary(name, pid, age):
+        path = "%s/%s/%s.%d" % (suite.queue, name, "123456", pid)
+        open(path, "w").write("half a file")
+        os.chown(path, stat.st_uid, stat.st_gid)
+        os.utime(path, (time.time() - age, time.time() - age))
+        return path
+
+    gone = [temporary("incoming", dead.pid, 7200), temporary("hold", dead.pid, 7200), temporary("maildrop", os.getpid(), 100000)]
+    left = [temporary("incoming", os.getpid(), 7200), temporary("maildrop", dead.pid, 60)]
+    suite.start()
+    assert [os.path.exists(p) for p in gone + left] == [False] * 3 + [True] * 2
+    suite.wait_log(r"removed temporary file incoming/123456\.%d" % dead.pid)
