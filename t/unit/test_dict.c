@@ -30,7 +30,7 @@ static void prepare(void)
     conf.pcre_heap_limit = 20000000;
     conf.smtputf8_enable = true;
     conf.myhostname = "mail.example.com";
-    if (strchr(folder, 'X') != NULL && mkdtemp(folder) == NULL)
+    if (strstr(folder, "XXXXXX") != NULL && mkdtemp(folder) == NULL)
         abort();
     if (chdir(folder) < 0)
         abort();

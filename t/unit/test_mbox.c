@@ -22,7 +22,7 @@ static void prepare(void)
     conf.deliver_lock_attempts = 2;
     conf.deliver_lock_delay = 0;
     conf.stale_lock_time = 500;
-    if (strchr(folder, 'X') != NULL && mkdtemp(folder) == NULL)
+    if (strstr(folder, "XXXXXX") != NULL && mkdtemp(folder) == NULL)
         abort();
     if (chdir(folder) < 0)
         abort();
