@@ -62,7 +62,7 @@ struct smtpd {
     bool closing; /* the last reply has been said */
     bool failed; /* the present command got a 4yz or 5yz */
     bool early_talk; /* commands came before their time */
-    struct smtpd_count *count; /* of smtpd_limit.c; null: not counted */
+    struct client_count *count; /* null: not counted */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
 

@@ -15,15 +15,15 @@
 #include "net/peer.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "service/client_count.h"
 #include "service/metrics.h"
 #include "service/service.h"
 #include "task/task.h"
 
 static struct {
     struct tls_context *tls; /* null: no certificate is set */
-    struct list logins; /* those that have not logged in */
     struct match *exceptions; /* login_client_event_limit_exceptions */
-} state = {.logins = {&state.logins, &state.logins}};
+} state;
 
 static bool is_set(const char *text)
 {
@@ -48,6 +48,7 @@ void login_open(void)
         if (state.tls == NULL)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
     }
+    client_count_open();
     state.exceptions =
         match_open("login_client_event_limit_exceptions", conf.login_client_event_limit_exceptions);
     login_auth_open();
@@ -82,13 +83,12 @@ static bool is_excepted(const struct peer *p)
 }
 
 /* One host must not take all places of those that have not logged in. */
-static bool too_many_from(const struct peer *p)
+static bool too_many(struct login *l)
 {
-    int64_t most = conf.login_client_connection_count_limit, n = 0;
+    int64_t most = conf.login_client_connection_count_limit, all;
 
-    LIST_EACH (&state.logins, k)
-        n += strcmp(LIST_OF(k, struct login, link)->peer->addr_text, p->addr_text) == 0;
-    return most > 0 && n > most && !is_excepted(p);
+    l->count = client_count_add(&l->peer->addr, &all);
+    return most > 0 && all > most && !is_excepted(l->peer);
 }
 
 static void begin(struct login *l, const struct login_front *front, struct stream *client,
@@ -104,7 +104,6 @@ static void begin(struct login *l, const struct login_front *front, struct strea
                         .may_start_tls = state.tls != NULL,
                         .relay = -1,
                         .stamp = BUF(400)};
-    list_add(&state.logins, &l->link);
     random_token(&id, sizeof l->session - 1);
     memcpy(l->session, id.p, id.n + 1);
     buf_free(&id);
@@ -219,7 +218,7 @@ static void run(struct login *l)
 /* Everything up to the first command. */
 static bool welcome(struct login *l)
 {
-    if (too_many_from(l->peer)) {
+    if (too_many(l)) {
         msg_warn("%s: more than login_client_connection_count_limit (%lld) connections from %s "
                  "that have not logged in",
                  l->front->service, (long long)conf.login_client_connection_count_limit,
@@ -247,7 +246,7 @@ void login_session(const struct login_front *front, struct stream *client, const
     begin(&l, front, client, peer, mem);
     if (welcome(&l))
         run(&l);
-    list_drop(&l.link);
+    client_count_drop(&l.count);
     buf_free(&l.stamp);
     arena_wipe(mem); /* passwords: a relay may live for days */
     if (l.relay >= 0)

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "auth/auth_client.h"
-#include "base/list.h"
 
 struct arena;
 struct peer;
@@ -39,11 +38,11 @@ struct login_front {
 };
 
 struct login {
-    struct list link; /* of those that have not logged in */
     const struct login_front *front;
     struct stream *client;
     const struct peer *peer;
     struct arena *mem;
+    struct client_count *count; /* until it has logged in */
     bool tls, secured;
     bool may_start_tls; /* a certificate is set, and TLS not yet on */
     bool handed_over; /* the session has it */

@@ -19,6 +19,7 @@
 #include "net/peer.h"
 #include "net/sock.h"
 #include "net/stream.h"
+#include "service/client_count.h"
 #include "task/task.h"
 
 static struct {
@@ -141,7 +142,7 @@ static enum login_next hand_over(struct login *l, const char *tag, const char *m
              user, mech, l->peer->addr_text, l->server_address, l->tls ? ", TLS" : "", l->session);
     stream_flush(l->client);
     l->handed_over = true;
-    list_drop(&l->link);
+    client_count_drop(&l->count);
     int result = l->tls ? pass_relay(l, tag, token, &why) : pass_socket(l, tag, token, &why);
     if (result < 0) {
         msg_warn("%s: %s: no session: %s", l->front->service, user, why_text(&why));

@@ -271,7 +271,7 @@ def test_who_never_speaks_tls_does_not_fill_the_front(make_suite):
 
 
 def test_connections_of_one_address_before_login(make_suite):
-    suite = make_suite(main="login_client_connection_count_limit = 3\nlogin_client_event_limit_exceptions =\n")
+    suite = make_suite(main="sessions_per_process = 2\nlogin_client_connection_count_limit = 3\nlogin_client_event_limit_exceptions =\n")
     inside = [suite.imap("alice", tls=tls) for tls in (False, True)]  # these have logged in
     waiting = silent(suite, "imap", 3)
     r = Raw(suite.port("imap"))

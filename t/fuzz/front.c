@@ -14,6 +14,7 @@
 #include "login/login_parts.h"
 #include "net/peer.h"
 #include "net/stream.h"
+#include "service/client_count.h"
 #include "task/task.h"
 
 struct front {
@@ -104,6 +105,7 @@ static void serve(void *arg)
 void front_run(const struct login_front *front, const uint8_t *data, size_t size)
 {
     enum { ROOM = 100000 }; /* of the socket, for sure */
+    static bool opened;
     int pair[2];
 
     conf.login_max_line_length = 512;
@@ -113,6 +115,9 @@ void front_run(const struct login_front *front, const uint8_t *data, size_t size
     conf.login_greeting = "Ready.";
     conf.imap_capability = "";
     conf.imap_id_send = "name * version *";
+    if (!opened)
+        client_count_open();
+    opened = true;
     msg_capture(sink);
     if (size > ROOM || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
         return;
