@@ -34,6 +34,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
+#include "ipc/trigger.h"
 #include "queue/qid.h"
 #include "route/resolve.h"
 #include "service/jail.h"
@@ -182,10 +183,27 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     why_free(&why);
 }
 
+/* A flush is not lost because a reload came at the same time. */
+static void pass_on(char reason)
+{
+    struct buf path = BUF(256);
+    struct why why = WHY;
+
+    buf_addf(&path, "public/%s", service_name());
+    if (trigger_send(path.p, reason, &why) < 0)
+        msg_warn("%s", why_text(&why));
+    buf_free(&path);
+    why_free(&why);
+}
+
 static void wake(char reason)
 {
     bool everything = reason == 'F' || reason == 'A';
 
+    if (state.draining && everything) {
+        pass_on(reason);
+        return;
+    }
     if (everything) {
         state.flushed_us = clock_wall_us();
         transport_wake_all();

@@ -1,9 +1,8 @@
 """A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
-import collections, os, re, smtplib, subprocess, threading, time
+import collections, re, threading, time
 
-import pytest
-
-from pombal import BIN, wait_for
+from pombal import wait_for
+from sink import Sink
 
 SENDERS, READERS, RELOADS = 20, 2, 25
 TEXT = "From: a@elsewhere.test\r\nTo: alice@example.test\r\nSubject: %s\r\n\r\n%s"
@@ -110,3 +109,55 @@ def test_storm_of_mail_and_logins_during_reloads(make_suite):
     assert {s: n for s, n in got.items() if n != 1} == {}
     assert warnings(suite) == []
     print("sent %d, %s" % (len(sent), dict(crowd.done)))
+
+
+class SlowSink(Sink):
+    """answers the end of the content after so many seconds, the first ones of delays first"""
+
+    def __init__(self, *delays):
+        super().__init__()
+        self.delays = list(delays)
+
+    def pick(self, line):
+        if line == ".":
+            time.sleep(self.delays.pop(0) if self.delays else 0)
+        return super().pick(line)
+
+
+def to_sink(make_suite, sink):
+    return make_suite(main="mydestination =\nrelay_domains = example.test\nrelay_recipient_maps =\n"
+                      "transport_maps = inline:{example.test=smtp:[127.0.0.1]:%d}" % sink.port)
+
+
+def test_deliveries_under_way_are_finished_and_not_repeated(make_suite):
+    sink = SlowSink(*[0.5] * 40)
+    suite = to_sink(make_suite, sink)
+    try:
+        for i in range(40):
+            suite.send("user%d" % i, subject=str(i))
+            if i % 4 == 0:
+                suite.reload()
+        suite.wait_queue_empty()
+        found = collections.Counter(re.search(rb"^Subject: (\d+)", m, re.M).group(1).decode() for m in sink.messages)
+        assert found == collections.Counter(str(i) for i in range(40))
+        assert len(suite.wait_log(r"status=sent", 40)) == 40
+        assert warnings(suite) == []
+    finally:
+        sink.close()
+
+
+def test_a_delivery_that_outlives_its_queue_manager(make_suite):
+    """slower than the queue manager waits at a reload: its successor leaves it to the agent, and does not repeat it"""
+    sink = SlowSink(14)
+    suite = to_sink(make_suite, sink)
+    try:
+        suite.send("slow")
+        wait_for(lambda: sink.messages)
+        suite.reload()
+        suite.wait_log(r"skipped, still being delivered")
+        suite.wait_log(r"to=<slow@example\.test>.* status=sent")
+        suite.tool("postqueue", "-f")
+        suite.wait_queue_empty()
+        assert len(sink.messages) == 1
+    finally:
+        sink.close()
