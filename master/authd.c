@@ -61,6 +61,7 @@ struct authd_conn {
     enum conn_state state;
     struct stream *stream;
     struct task *task;
+    bool has_asked; /* something at all */
     struct buf out; /* answers not yet given to the stream, which only our own task touches */
     struct hash *attempts; /* by id */
     struct heap due;
@@ -122,6 +123,7 @@ static struct attempt *new_attempt(struct authd_conn *c, const struct auth_msg *
     struct arena *mem = arena_new(NULL);
     struct attempt *a = arena_alloc(mem, sizeof *a);
 
+    c->has_asked = true;
     a->mem = mem;
     a->id = m->id;
     a->conn = c;
@@ -227,6 +229,7 @@ static bool cmd_request(struct authd_conn *c, struct auth_msg *m)
         return false;
     }
     c->state = CONN_BROKER;
+    c->has_asked = true;
     struct arena *mem = arena_new(NULL);
     if (!token_redeem(auth_msg_arg(m, 0), auth_msg_get(m, "service"), task_now(), &name)) {
         auth_wire_begin_id(&c->out, AUTH_V_NOTFOUND, m->id);
@@ -307,12 +310,14 @@ static int64_t answer_due(struct authd_conn *c)
     return 0;
 }
 
+/* Who has been accepted and is about to ask gets an answer: a storm of reloads would else send him
+ * from one process to the next. */
 static bool may_end(struct authd_conn *c)
 {
     if (state.drain_until == 0)
         return false;
     return task_now() >= state.drain_until ||
-           (hash_count(c->attempts) == 0 && stream_ahead(c->stream) == 0);
+           (c->has_asked && hash_count(c->attempts) == 0 && stream_ahead(c->stream) == 0);
 }
 
 /* Of two times, 0 for never. */

@@ -45,7 +45,7 @@ struct auth_client {
     struct waiter *waiting; /* for the hand-shake */
 };
 
-enum { SENDINGS = 5 }; /* of what a server has not answered before it ended */
+enum { SENDINGS = 10 }; /* of what a server has not answered before it ended */
 
 enum login_state { LOGIN_IDLE, LOGIN_ASKED, LOGIN_ANSWERED, LOGIN_LOST };
 

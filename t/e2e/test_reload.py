@@ -1,5 +1,5 @@
 """A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
-import collections, re, threading, time
+import collections, os, re, threading, time
 
 from pombal import wait_for
 from sink import Sink
@@ -161,3 +161,44 @@ def test_a_delivery_that_outlives_its_queue_manager(make_suite):
         assert len(sink.messages) == 1
     finally:
         sink.close()
+
+
+def test_a_changed_table_disturbs_nobody(make_suite):
+    """each process that has the table open ends; the next message and login find its successor, with the new table"""
+    suite = make_suite(start=False)
+    table = suite.write("etc/virtual", "")
+    suite.add_main("virtual_alias_maps = texthash:%s" % table)
+    suite.start()
+    crowd, passwd = Crowd(), open(suite.etc + "/passwd").read()
+
+    def keep_sending(n):
+        with suite.smtp() as s:
+            for i in range(10):
+                s.sendmail("a@elsewhere.test", ["alice@example.test"], TEXT % ("%d" % n, "x"))
+
+    def log_in(n):
+        suite.imap(tls=n % 2 == 0).logout()
+
+    def replace(path, text):
+        with open(path + ".new", "w") as f:
+            f.write(text)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+
+    for _ in range(5):
+        crowd.add(keep_sending)
+    crowd.add(log_in)
+    try:
+        for i in range(20):
+            replace(table, "new%d@example.test bob@example.test\n" % i)
+            replace(suite.etc + "/passwd", passwd + "new%d@example.test:{PLAIN}new:%d:%d::/nonexistent::\n" % (i, 1000, 1000))
+            suite.send("new%d" % i, subject="new %d" % i)  # refused if somebody still had the old table
+            time.sleep(0.1)
+        wait_for(lambda: len(crowd.done) == 2 or crowd.wrong)
+    finally:
+        crowd.end()
+    assert collections.Counter(crowd.wrong) == {}
+    assert len(suite.wait_mail("bob", 20)) == 20
+    suite.wait_queue_empty()
+    assert len(suite.messages("alice")) == 10 * crowd.done["keep_sending"]
+    assert warnings(suite) == []
