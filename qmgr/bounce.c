@@ -27,15 +27,21 @@
  */
 #include "bounce.h"
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "queue/qid.h"
+#include "queue/report_words.h"
 #include "service/jail.h"
 #include "service/service.h"
 
 /* A report names at most so many recipients. */
 enum { RECORDS_MAX = 20000 };
+
+static struct {
+    struct dsn_words words[DSN_REPORT_KINDS];
+} state;
 
 static enum queue which_log(void)
 {
@@ -120,6 +126,20 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     why_free(&why);
 }
 
+const struct dsn_words *bounce_words(enum dsn_kind kind)
+{
+    return &state.words[kind];
+}
+
+static void open_words(void)
+{
+    struct why why = WHY;
+
+    if (report_words_load(conf.bounce_template_file, arena_new(NULL), state.words, &why) < 0)
+        msg_warn("%s", why_text(&why));
+    why_free(&why);
+}
+
 static void paths(void)
 {
     jail_write(queue_name(Q_BOUNCE));
@@ -134,6 +154,7 @@ int main(int argc, char **argv)
     static const struct service bounce = {
         .name = "bounce",
         .rights = RIGHT_READ | RIGHT_WRITE,
+        .open = open_words,
         .paths = paths,
         .request = request,
         .request_limit = 256 * 1024,

@@ -9,6 +9,9 @@
 int bounce_file_append(enum queue log, const char *id, const struct bounce_record *r,
                        struct why *why); /* (waits) on stable storage, but for defer */
 
+/* bounce.c: those of bounce_template_file. */
+const struct dsn_words *bounce_words(enum dsn_kind kind);
+
 /* bounce_notice.c: all send one report and log its queue id. */
 struct notice {
     enum dsn_kind kind;

@@ -6,7 +6,9 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/date.h"
+#include "mail/header.h"
 #include "mail/path.h"
+#include "queue/report_words.h"
 #include "queue/submit.h"
 
 #include "bounce.h"
@@ -67,6 +69,23 @@ static void put_original(struct submit *s, const struct delivery *d, bool header
             continued = type == REC_CONT;
         }
     qfile_close(&f);
+}
+
+/* The Message-ID of the original, if it is on one line and whole: what replies refer to. */
+static void find_message_id(const struct delivery *d, struct buf *id)
+{
+    struct qfile *f = qfile_open(d->queue, d->queue_id, QFILE_READ, NULL);
+    struct str body, name, value;
+    enum rec type;
+
+    if (f != NULL && d->data_offset > 0 && qfile_seek(f, d->data_offset, NULL) == 0)
+        while (((type = qfile_next(f, &body)) == REC_NORM && body.n > 0) || type == REC_CONT)
+            if (header_split(body, &name, &value) && str_ieq(name, STR("Message-ID")) &&
+                str_starts(value, STR("<")) && str_ends(value, STR(">")))
+                buf_set(id, value);
+    qfile_close(&f);
+    if (id->full)
+        buf_clear(id);
 }
 
 static bool has_8bit(const char *s)
@@ -134,6 +153,7 @@ static int64_t retry_until(const struct notice *n)
 int notice_send(const struct notice *n, struct why *why)
 {
     struct buf boundary = BUF(300), id = BUF(100), sender = BUF(REC_MAX), to = BUF(REC_MAX);
+    struct buf text = BUF(TEXT_MAX), message_id = BUF(998); /* RFC 5322 2.1.1 */
     int64_t now_us = clock_wall_us();
     struct submit *s = submit_begin(SUBMIT_MAP_OK, why);
 
@@ -143,8 +163,14 @@ int notice_send(const struct notice *n, struct why *why)
              conf.myhostname);
     path_quote(strz(n->d->sender), &sender);
     path_quote(strz(n->to), &to);
+    if (conf.enable_threaded_bounces)
+        find_message_id(n->d, &message_id);
+    report_words_expand(bounce_words(n->kind)->text, &text);
     struct dsn_report report = {
         .kind = n->kind,
+        .words = bounce_words(n->kind),
+        .text = text.p,
+        .references = message_id.p,
         .to_postmaster = n->to_postmaster,
         .utf8 = needs_utf8(n),
         .host = conf.myhostname,
@@ -170,5 +196,7 @@ int notice_send(const struct notice *n, struct why *why)
     buf_free(&id);
     buf_free(&sender);
     buf_free(&to);
+    buf_free(&text);
+    buf_free(&message_id);
     return result;
 }

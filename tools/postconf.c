@@ -12,12 +12,15 @@
  *     postconf -M | -F | -P [-e] service/type[/name]=value ...
  *     postconf -M# | -MX | -PX service/type[/parameter] ...
  *     postconf -m | -a | -A | -l
+ *     postconf -b | -t [template_file]
  *
  * DESCRIPTION
  *     Without options, shows all parameters of main.cf with their values. With names, those.
  *
  *     -a -A   The SASL implementations of the server, of the client.
  *     -C      builtin, service (made by master.cf), user (defined in main.cf), all.
+ *     -b -t   The words of delivery reports: with values for $name, and as bounce_template_file (or
+ *             the file given) has them.
  *     -c      Another configuration directory than $MAIL_CONFIG or /etc/postfix.
  *     -d      Defaults instead of values; main.cf is not read.
  *     -e      Change values in place. Comments stay. "name=value" alone does the same.
@@ -56,6 +59,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "dict/dict.h"
+#include "queue/report_words.h"
 
 static void report(const char *level, const char *fmt, va_list ap)
 {
@@ -132,8 +136,34 @@ static void print_list(int what)
         print_lines(what == 'a' ? servers : what == 'A' ? clients : locks);
 }
 
+/* -b, -t: the words of delivery reports, with or without values in the place of $name. */
+static void print_words(struct postconf *p, int what, const char *path)
+{
+    struct dsn_words words[DSN_REPORT_KINDS];
+    struct arena *mem = arena_new(NULL);
+    struct buf out = BUF(1 << 24);
+    struct why why = WHY;
+
+    if (conf_load(p->dir, "bounce", NULL, &why) < 0)
+        postconf_fatal("%s", why_text(&why));
+    if (report_words_load(path != NULL ? path : conf.bounce_template_file, mem, words, &why) < 0)
+        postconf_warn("%s", why_text(&why));
+    if (what == 't')
+        dsn_words_format(words, &out);
+    for (size_t i = 0; what == 'b' && i < DSN_REPORT_KINDS; i++) {
+        buf_addf(&out, "%sexpanded_%s_text = <<EOF\n", i > 0 ? "\n" : "", dsn_words_name(i));
+        report_words_expand(words[i].text, &out);
+        buf_addz(&out, "EOF\n");
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+    why_free(&why);
+    arena_free(&mem);
+}
+
 struct options {
     int list; /* m, a, A or l */
+    int words; /* b or t */
     int view; /* M, F or P */
 };
 
@@ -186,6 +216,10 @@ static void set_option(struct postconf *p, struct options *o, int letter)
     case 'l':
         o->list = letter;
         break;
+    case 'b':
+    case 't':
+        o->words = letter;
+        break;
     case 'x':
         p->expand = true;
         break;
@@ -193,7 +227,7 @@ static void set_option(struct postconf *p, struct options *o, int letter)
     case 'v':
         break;
     default:
-        postconf_fatal("usage: postconf [-aAdefhHlmnpvxX#] [-M | -F | -P] [-C class] "
+        postconf_fatal("usage: postconf [-aAbdefhHlmnptvxX#] [-M | -F | -P] [-C class] "
                        "[-c config_dir] [-o name=value] [name...]");
     }
 }
@@ -254,7 +288,7 @@ int main(int argc, char **argv)
 
     msg_open("postconf");
     msg_capture(log_line);
-    while ((letter = getopt(argc, argv, "+aAc:C:deEf#hFHlmMno:pPvxX")) > 0)
+    while ((letter = getopt(argc, argv, "+aAbc:C:deEf#hFHlmMno:pPtvxX")) > 0)
         set_option(&p, &o, letter);
     argv += optind;
     argc -= optind;
@@ -262,6 +296,10 @@ int main(int argc, char **argv)
     if (o.list != 0) {
         print_list(o.list);
         return 0;
+    }
+    if (o.words != 0) {
+        print_words(&p, o.words, argc > 0 ? argv[0] : NULL);
+        return fflush(stdout) == 0 ? 0 : 1;
     }
     if (p.edit == EDIT_NONE && any_has_equals(argv, argc))
         p.edit = EDIT_SET;

@@ -5,29 +5,17 @@
 
 #include "base/str.h"
 #include "mail/date.h"
+#include "mail/dsn_words.h"
 
 enum { TEXT_WIDTH = 75, FIELD_WIDTH = 76 };
 
 static const struct {
-    const char *subject, *said, *original, *headers, *action;
+    const char *original, *headers, *action;
 } kinds[] = {
-    [DSN_REPORT_FAILED] = {"Undelivered Mail Returned to Sender",
-                           "Your message could not be delivered to the recipients below, and no\n"
-                           "further attempt will be made. It is attached, whole or in part.\n",
-                           "Undelivered Message", "Undelivered Message Headers", "failed"},
-    [DSN_REPORT_DELAYED] = {"Delayed Mail (still being retried)",
-                            "This is only a warning: there is no need to send the message again.\n"
-                            "It could not yet be delivered to the recipients below. Delivery will\n"
-                            "be tried again, until the message is too old.\n",
-                            "Delayed Message", "Delayed Message Headers", "delayed"},
-    [DSN_REPORT_SUCCESS] =
-        {"Successful Mail Delivery Report",
-         "Your message has been delivered to the recipients below. If it was\n"
-         "passed to a system that sends no such notices, no other one follows.\n",
-         "Delivered Message", "Message Headers", NULL},
-    [DSN_REPORT_STATUS] = {"Mail Delivery Status Report",
-                           "Here is the report on mail delivery that you have asked for.\n",
-                           "Message", "Message Headers", NULL},
+    [DSN_REPORT_FAILED] = {"Undelivered Message", "Undelivered Message Headers", "failed"},
+    [DSN_REPORT_DELAYED] = {"Delayed Message", "Delayed Message Headers", "delayed"},
+    [DSN_REPORT_SUCCESS] = {"Delivered Message", "Message Headers", NULL},
+    [DSN_REPORT_STATUS] = {"Message", "Message Headers", NULL},
 };
 
 /* A value from outside: one line of printable text; UTF-8 only where it is allowed. */
@@ -82,17 +70,27 @@ static bool has_8bit(const char *s)
     return false;
 }
 
+static const char *subject(const struct dsn_report *r)
+{
+    const struct dsn_words *w = r->words;
+    return r->to_postmaster && w->postmaster_subject != NULL ? w->postmaster_subject : w->subject;
+}
+
 void dsn_report_begin(const struct dsn_report *r, struct buf *out)
 {
     put_date("Date", r->now, out);
-    buf_addz(out, "From: Mail Delivery System <MAILER-DAEMON>\n");
-    buf_addf(out, "Subject: %s%s\n", r->to_postmaster ? "Postmaster Copy: " : "",
-             kinds[r->kind].subject);
-    buf_addz(out, "To: ");
+    buf_addf(out, "From: %s\nSubject: %s\nTo: ", r->words->from, subject(r));
     put_clean(r, r->to, out);
     /* RFC 3834 5 */
+    buf_addf(out, "\nAuto-Submitted: %s\n", r->to_postmaster ? "auto-generated" : "auto-replied");
+    if (*r->references != 0) { /* RFC 5322 3.6.4 */
+        buf_addz(out, "References: ");
+        put_clean(r, r->references, out);
+        buf_addz(out, "\nIn-Reply-To: ");
+        put_clean(r, r->references, out);
+        buf_addc(out, '\n');
+    }
     buf_addf(out,
-             "\nAuto-Submitted: auto-replied\n"
              "MIME-Version: 1.0\n"
              "Content-Type: multipart/report; report-type=%s;\n"
              "\tboundary=\"%s\"\n"
@@ -105,16 +103,10 @@ void dsn_report_begin(const struct dsn_report *r, struct buf *out)
              "Content-Type: text/plain; charset=%s\n"
              "Content-Transfer-Encoding: 8bit\n"
              "\n"
-             "This is the mail system at host %s.\n"
+             "%s"
              "\n",
              r->utf8 ? "global-delivery-status" : "delivery-status", r->boundary, r->boundary,
-             r->utf8 ? "utf-8" : "us-ascii", r->host);
-    buf_addz(out, kinds[r->kind].said);
-    buf_addz(out, "\n"
-                  "If you need help, please write to postmaster and add this report.\n"
-                  "\n"
-                  "                   The mail system\n"
-                  "\n");
+             r->utf8 ? "utf-8" : r->words->charset, r->to_postmaster ? "" : r->text);
 }
 
 void dsn_report_text(const struct dsn_report *r, const struct dsn_rcpt *rcpt, struct buf *out)

@@ -24,8 +24,12 @@ struct dsn_rcpt {
     const char *reason; /* one line */
 };
 
+struct dsn_words;
 struct dsn_report {
     enum dsn_kind kind;
+    const struct dsn_words *words; /* its header fields and charset (mail/dsn_words.h) */
+    const char *text; /* for people: that of words, without $name; not in postmasters' copies */
+    const char *references; /* Message-ID of the original; "" for no thread */
     bool to_postmaster; /* a copy for the administrator, or about an undeliverable report */
     bool utf8; /* addresses may be UTF-8: RFC 6533 */
     const char *host; /* the reporting server */

@@ -1,5 +1,5 @@
 """Delivery reports beside those of Postfix's bounce daemon: the same messages that cannot go on, the same reports."""
-import email, re
+import email, re, subprocess
 
 import pytest
 
@@ -49,6 +49,7 @@ def ours_of(send, main="", count=1):
     suite = pombal.Instance(main=MAIN % sink.port + main, start=False)
     try:
         suite.write("etc/checks", CHECKS)
+        suite.write("etc/words", TEMPLATES)
         suite.start()
         send(suite, lambda *a, **k: suite.tool("sendmail", *a, **k))
         pombal.wait_for(lambda: len(sink.messages) >= count)
@@ -64,6 +65,8 @@ def theirs_of(send, main="", count=1):
         with RealPostfix(main=MAIN % sink.port + "smtp_host_lookup = native\nsmtp_dns_support_level = disabled\n" + main) as real:
             with open(real.etc + "/checks", "w") as f:
                 f.write(CHECKS)
+            with open(real.etc + "/words", "w") as f:
+                f.write(TEMPLATES)
             real.start()
             send(real, lambda *a, **k: real.run("sendmail", "-C", real.etc, *a, **k))
             pombal.wait_for(lambda: len(sink.messages) >= count)
@@ -82,3 +85,55 @@ def test_local_mail_that_is_refused_comes_back(case):
     for part in ("header", "types", "fields", "original"):
         assert ours[0][part] == theirs[0][part]
     assert ("body" in ours[0]["original"][0]) == (case in ("hops", "two"))
+
+
+TEMPLATES = """# words of our own
+failure_template = <<EOF
+Charset: utf-8
+From: MAILER-DAEMON (Our post)
+Subject: It did not work
+Postmaster-Subject: A copy
+
+Here is $myhostname with $$ and ${mail_name}, for ${maximal_queue_lifetime_weeks} weeks or
+$maximal_queue_lifetime_days days; $delay_warning_time_hours h. ${relayhost?{relay}:{none}}
+
+  indented
+EOF
+
+delay_template = <<END
+Subject: Late by $delay_warning_time_minutes
+
+It takes more than $delay_warning_time_hours hours.
+END
+"""
+WORDS = "bounce_template_file = $config_directory/words\nenable_threaded_bounces = yes\nmaximal_queue_lifetime = 11d\n" \
+        "delay_warning_time = 100m\nnotify_classes = bounce\nbounce_notice_recipient = pm@sender.test\n"
+
+
+def test_words_and_threads_of_ones_own():
+    def send(_, sendmail):
+        sendmail("-i", "-f", "s@sender.test", "r@x.test", input="Received: x\n" * 60 + LOCAL)
+    both = []
+    for run in (ours_of, theirs_of):
+        reports = {r["header"]["To"]: r for r in run(send, WORDS, count=2)}
+        both.append({(to, part): r[part].split("\n<r@x.test>")[0] if part == "text" else r[part]
+                     for to, r in reports.items() for part in ("header", "types", "fields", "text")})
+    for key in both[1]:
+        if key[1] == "header":  # Postfix prints addresses anew
+            assert both[0][key].pop("From") in ("MAILER-DAEMON@real.test (Our post)", both[1][key]["From"])
+            both[1][key].pop("From")
+        assert both[0][key] == both[1][key], key
+    assert both[0]["s@sender.test", "header"]["References"] == "<1@example.test>"
+    assert both[0]["s@sender.test", "text"].startswith("Here is real.test with $ and Postfix, for 1 weeks or\n11 days; 1 h. none")
+
+
+def test_postconf_prints_the_words_of_a_file(tmp_path):
+    (tmp_path / "main.cf").write_text("compatibility_level = 3.6\nmyhostname = real.test\n" + WORDS)
+    (tmp_path / "master.cf").write_text("")
+    (tmp_path / "words").write_text(TEMPLATES)
+    for option in ("-t", "-b"):
+        ours, theirs = [subprocess.run([program, "-c", str(tmp_path), option], capture_output=True, text=True, check=True).stdout
+                        for program in (pombal.BIN + "/postconf", "/usr/sbin/postconf")]
+        first = [text.split("expanded_success" if option == "-b" else "success_template")[0] for text in (ours, theirs)]
+        assert first[0] == first[1]  # the others have words of their own
+        assert ours.count("<<EOF") == theirs.count("<<EOF") == 4

@@ -1,7 +1,7 @@
 /*
  * Delivery reports.
  */
-#include "mail/dsn_report.h"
+#include "mail/dsn_words.h"
 
 #include "test.h"
 
@@ -18,9 +18,15 @@ static const struct dsn_rcpt rcpt = {
     .reason = "host mx.real.test said: 550 5.1.1 <c@real.test> unknown user",
 };
 
+static struct dsn_words words[DSN_REPORT_KINDS];
+
 static struct dsn_report failed(void)
 {
+    dsn_words_builtin(words);
     return (struct dsn_report){.kind = DSN_REPORT_FAILED,
+                               .words = &words[DSN_REPORT_FAILED],
+                               .text = words[DSN_REPORT_FAILED].text,
+                               .references = "",
                                .host = "mail.test",
                                .product = "Postfix",
                                .queue_id = "4D1F",
@@ -76,6 +82,7 @@ TEST(delays_and_copies_say_what_they_are)
     struct buf out = BUF(100000);
 
     r.kind = DSN_REPORT_DELAYED;
+    r.words = &words[DSN_REPORT_DELAYED];
     r.whole_original = false;
     r.retry_until = 1795397238;
     make(&r, &out);
@@ -85,9 +92,13 @@ TEST(delays_and_copies_say_what_they_are)
     assert_non_null(strstr(out.p, "\nContent-Type: text/rfc822-headers\n"));
     buf_clear(&out);
     r.kind = DSN_REPORT_FAILED;
+    r.words = &words[DSN_REPORT_FAILED];
+    r.references = "<1@x.test>";
     r.to_postmaster = true;
     make(&r, &out);
     assert_non_null(strstr(out.p, "\nSubject: Postmaster Copy: Undelivered Mail"));
+    assert_non_null(strstr(out.p, "\nAuto-Submitted: auto-generated\n"));
+    assert_non_null(strstr(out.p, "\nReferences: <1@x.test>\nIn-Reply-To: <1@x.test>\n"));
     buf_free(&out);
 }
 
