@@ -174,6 +174,22 @@ bool str_word_braces(struct str *rest, const char *separators, struct str *word)
     return next_word(rest, separators, true, word);
 }
 
+bool str_unbrace(struct str *s)
+{
+    int depth = 0;
+    size_t i;
+
+    for (i = 0; i < s->n; i++) {
+        depth += (s->p[i] == '{') - (s->p[i] == '}');
+        if (depth <= 0)
+            break;
+    }
+    if (i == 0 || i + 1 != s->n)
+        return false;
+    *s = str_trim(str_part(*s, 1, s->n - 2));
+    return true;
+}
+
 void str_lower(char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -428,8 +428,7 @@ static void set_environment(struct str list)
     struct str word, name, value;
 
     while (str_word_braces(&list, ", \t\r\n", &word)) {
-        if (word.n > 1 && word.p[0] == '{')
-            word = str_trim(str_part(word, 1, word.n - 2));
+        str_unbrace(&word);
         ptrdiff_t equals = str_find(word, '=');
         if (equals <= 0)
             continue;

@@ -58,7 +58,7 @@ static struct dict *cidr_open(const char *arg, enum dict_mode mode __attribute__
     struct buf text = BUF(TEXT_LIMIT);
     struct dict *d = &c->dict;
 
-    if (dict_file_read(d, arg, &text, why) < 0)
+    if (rules_read(d, arg, &text, why) < 0)
         dict_close(&d);
     else
         c->rules = rules_load(&kind, arg, buf_str(&text), false);

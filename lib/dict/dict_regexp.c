@@ -148,7 +148,7 @@ static struct dict *regexp_open(const char *arg, enum dict_mode mode __attribute
     struct buf text = BUF(TEXT_LIMIT);
     struct dict *d = &r->dict;
 
-    if (dict_file_read(d, arg, &text, why) < 0)
+    if (rules_read(d, arg, &text, why) < 0)
         dict_close(&d);
     else
         r->rules = rules_load(&kind, arg, buf_str(&text), (flags & DICT_HOSTILE_KEY) != 0);

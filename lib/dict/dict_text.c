@@ -123,14 +123,6 @@ static struct dict *texthash_open(const char *arg, enum dict_mode mode __attribu
 
 /* static:value and static:{ value } */
 
-static bool strip_braces(struct str *s)
-{
-    if (s->n < 2 || s->p[0] != '{' || s->p[s->n - 1] != '}')
-        return false;
-    *s = str_trim(str_part(*s, 1, s->n - 2));
-    return true;
-}
-
 static struct dict *static_open(const char *arg, enum dict_mode mode __attribute__((unused)),
                                 unsigned flags, struct why *why)
 {
@@ -140,7 +132,7 @@ static struct dict *static_open(const char *arg, enum dict_mode mode __attribute
     struct dict *d = &t->dict;
     int status = 0;
 
-    if (arg[0] == '{' && !strip_braces(&value))
+    if (arg[0] == '{' && !str_unbrace(&value))
         status = why_set(why, "4.3.5", "bad static:name syntax: missing '}' in \"%s\"", arg);
     t->value = mem_dup(value.p, value.n);
     if (status == 0 && (flags & DICT_FILE_VALUES) != 0) {
@@ -160,7 +152,7 @@ static int inline_entry(struct text_table *t, struct str entry, const char *arg)
     struct buf key = BUF(DICT_VALUE_LIMIT), value = BUF(DICT_VALUE_LIMIT);
     int status = -1;
 
-    if (entry.n > 0 && entry.p[0] == '{' && !strip_braces(&entry)) {
+    if (entry.n > 0 && entry.p[0] == '{' && !str_unbrace(&entry)) {
         why_set(t->why, "4.3.5",
                 "missing '}' in \"%.*s\": \"inline:%s\"; need "
                 "\"inline:{name=value...}\"",
@@ -195,7 +187,7 @@ static struct dict *inline_open(const char *arg, enum dict_mode mode __attribute
     d->flags = flags;
     t->why = why;
     t->entries = hash_new();
-    if (!strip_braces(&rest) || rest.n == 0)
+    if (!str_unbrace(&rest) || rest.n == 0)
         status = why_set(why, "4.3.5", "bad syntax: \"inline:%s\"; need \"inline:{name=value...}\"",
                          arg);
     while (status == 0 && str_word_braces(&rest, ", \t\r\n", &entry))

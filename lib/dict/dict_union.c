@@ -62,16 +62,14 @@ static struct dict *group_open(const struct dict_type *type, const char *arg, un
     struct str rest = strz(arg), word;
     int status = 0;
 
-    if (rest.n < 2 || rest.p[0] != '{' || rest.p[rest.n - 1] != '}')
+    if (!str_unbrace(&rest))
         status = bad_syntax(type, arg, why);
-    rest = str_part(rest, 1, rest.n < 2 ? 0 : rest.n - 2);
     while (status == 0 && str_word_braces(&rest, ", \t\r\n", &word)) {
         if (type != &dict_randmap) {
             status = add_table(g, word, flags, why);
             continue;
         }
-        if (word.n >= 2 && word.p[0] == '{' && word.p[word.n - 1] == '}')
-            word = str_trim(str_part(word, 1, word.n - 2));
+        str_unbrace(&word);
         *VEC_ADD(&g->values) = mem_dup(word.p, word.n);
     }
     if (status == 0 && g->tables.n + g->values.n == 0)

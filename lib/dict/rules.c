@@ -204,6 +204,23 @@ static void load_line(void *arg, struct str line, int number)
         load_rule(r, line, number);
 }
 
+int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *why)
+{
+    struct str rest = strz(arg), rule;
+
+    if (arg[0] != '{')
+        return dict_file_read(d, arg, text, why);
+    if (!str_unbrace(&rest))
+        return why_set(why, "4.3.5", "missing '}' in \"%s\"", arg);
+    while (str_word_braces(&rest, ", \t\r\n", &rule)) {
+        if (!str_unbrace(&rule))
+            return why_set(why, "4.3.5", "no {braces} around \"%.*s\"", (int)rule.n, rule.p);
+        buf_add(text, rule);
+        buf_addc(text, '\n');
+    }
+    return text->full ? why_set(why, "4.3.5", "the rules are too long") : 0;
+}
+
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
                          bool no_substitution)
 {

@@ -31,6 +31,11 @@ struct rules_kind {
 
 struct rules;
 
+/*
+ * Reads the text of a table's rules: of the file arg, which d then watches, or arg itself is
+ * "{ {rule}, {rule} }", a rule a line. -1: why says what is wrong with the file or the braces.
+ */
+int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *why);
 /* Never fails: a line that is wrong is left out with a warning that names path and line. */
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
                          bool no_substitution);

@@ -161,6 +161,23 @@ def test_rules_answer_as_postfix_s(place, kind):
         assert lines(mine[2]) == lines(theirs[2]), (mine[2], theirs[2])
 
 
+@pytest.mark.parametrize("table", [
+    "regexp:{ {/^a(.)/ one$1}, {/b/ two} }", "pcre:{{/^a(.)/ one$1} {/b/ two}}",
+    "pcre:{ {if /a/} {/ab/ y} {endif} }", "pcre:{ {# comment} { /a/   x y } }", "regexp:{ {/a{1,2}/ x} }", "regexp:{}",
+    "cidr:{ {10.0.0.0/8 ten} {!1.1.1.0/24 other} }"])
+def test_rules_may_stand_in_the_name_of_the_table(place, table):
+    for key in ("a1", "ab", "b", "10.1.2.3", "1.1.1.1", "x"):
+        mine, theirs = (place.run(p, "-q", key, table) for p in (ours("postmap"), POSTMAP))
+        assert mine == theirs, key
+
+
+@pytest.mark.parametrize("table", ["regexp:{ /a/ x }", "regexp:{", "pcre:{{/a/ x}", "cidr:{ {1.2.3.4 x}, # no }",
+                                   "regexp:{{/a/ x}{/b/ y}}", "static:{a}{b}", "inline:{{a=b}{c=d}}", "unionmap:{static:a}{static:b}"])
+def test_braces_in_the_wrong_place_are_an_error(place, table):
+    mine, theirs = (place.run(p, "-q", "a", table) for p in (ours("postmap"), POSTMAP))
+    assert mine[:2] == theirs[:2] == (1, "") and mine[2] and theirs[2]
+
+
 def test_editing_is_the_same_and_each_edits_the_other_s_tables(place):
     for name, first, second in (("ours", ours("postmap"), POSTMAP), ("theirs", POSTMAP, ours("postmap"))):
         place.write(name, b"a 1\nb 2\n")

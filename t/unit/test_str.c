@@ -105,7 +105,23 @@ TEST(a_child_arena_goes_with_its_parent)
     arena_free(&a);
 }
 
-RUN_TESTS(T(split_keeps_empty_fields_and_word_skips_them), T(a_braced_group_is_one_word),
-          T(searching_finds_first_and_last), T(numbers_are_whole_in_range_and_do_not_overflow),
+TEST(braces_go_only_as_a_pair_around_all)
+{
+    static const struct {
+        const char *text, *inside;
+    } cases[] = {{"{a b}", "a b"}, {"{ {a} }", "{a}"}, {"{}", ""},    {"", NULL},
+                 {"a", NULL},      {"{", NULL},        {"{a", NULL},  {"a}", NULL},
+                 {"}{", NULL},     {"{a}{b}", NULL},   {"{a}b", NULL}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct str s = strz(cases[i].text);
+        assert_int_equal(str_unbrace(&s), cases[i].inside != NULL);
+        assert_true(str_eqz(s, cases[i].inside != NULL ? cases[i].inside : cases[i].text));
+    }
+}
+
+RUN_TESTS(T(braces_go_only_as_a_pair_around_all), T(split_keeps_empty_fields_and_word_skips_them),
+          T(a_braced_group_is_one_word), T(searching_finds_first_and_last),
+          T(numbers_are_whole_in_range_and_do_not_overflow),
           T(context_of_an_error_goes_in_front_and_text_is_clean),
           T(long_error_text_is_cut_not_lost), T(a_child_arena_goes_with_its_parent))
