@@ -36,8 +36,8 @@ bool str_word(struct str *rest, const char *separators, struct str *word);
 bool str_listed(const char *list, const char *word);
 /* As str_word, but a {group} is one word (with its braces); Postfix's list syntax. */
 bool str_word_braces(struct str *rest, const char *separators, struct str *word);
-/* "{ text }" becomes "text"; false, and nothing changes: no brace at the start, or its other half is
- * not at the end. */
+/* "{ text }" becomes "text"; false, and nothing changes: no brace at the start, or its other half
+ * is not at the end. */
 bool str_unbrace(struct str *s);
 
 void str_lower(char *p, size_t n); /* ASCII, in place */
