@@ -30,6 +30,7 @@
 
 #include "auth/auth_wire.h"
 #include "base/arena.h"
+#include "base/encode.h"
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -41,12 +42,12 @@
 #include "service/service.h"
 #include "task/task.h"
 
-/* Of a process that drains: what conversations have left, and passwords that are being computed.
- * Clients ask the next process again what is not answered then. */
-enum { DRAIN_MS = 5000 };
+/* Of a process that drains: how long it waits for the first word of a connection. Conversations
+ * have login_timeout. */
+enum { SILENT_MS = 5000 };
 
 static struct {
-    int64_t drain_until; /* 0: we do not drain */
+    int64_t silent_until, talk_until; /* 0: we do not drain */
     struct buf mechs; /* the MECH lines of the hand-shake */
     uint32_t last_conn;
     unsigned nconns;
@@ -65,7 +66,8 @@ struct authd_conn {
     struct buf out; /* answers not yet given to the stream, which only our own task touches */
     struct hash *attempts; /* by id */
     struct heap due;
-    char stamp[32]; /* pid and number of the connection: what APOP stamps begin with */
+    pid_t client; /* 0: unknown */
+    char stamp[STAMP_MAX]; /* pid and number of the connection: what APOP stamps begin with */
 };
 
 /* ---- for authd_attempt.c */
@@ -117,6 +119,20 @@ static const char *keep(struct arena *mem, struct str s)
     return s.p == NULL || str_find(s, '\0') >= 0 ? "" : arena_strz(mem, s);
 }
 
+/* What its stamp must begin with: our name for this connection, or what an earlier process had for
+ * one of the same client. */
+static const char *stamp_of(const struct authd_conn *c, const struct sasl_mech *mech,
+                            struct str response, struct arena *mem)
+{
+    struct buf raw = BUF(AUTH_LINE_MAX);
+    const char *stamp = NULL;
+
+    if (strcmp(mech->name, "APOP") == 0 && decode_base64(&raw, response) && raw.n > 0)
+        stamp = stamp_find(str_from(buf_str(&raw), 1), c->client, task_now(), mem);
+    buf_free(&raw);
+    return stamp != NULL ? stamp : c->stamp;
+}
+
 static struct attempt *new_attempt(struct authd_conn *c, const struct auth_msg *m,
                                    const struct sasl_mech *mech)
 {
@@ -132,7 +148,7 @@ static struct attempt *new_attempt(struct authd_conn *c, const struct auth_msg *
     a->client_address = keep(mem, auth_msg_get(m, "rip"));
     a->fail_code = a->fail_reason = "";
     sasl_server_begin(&a->sasl, mech, conf.myhostname);
-    a->sasl.stamp = c->stamp;
+    a->sasl.stamp = stamp_of(c, mech, auth_msg_get(m, "resp"), mem);
     hash_put(c->attempts, id_key(&a->id), a);
     return a;
 }
@@ -197,13 +213,18 @@ static bool cmd_cancel(struct authd_conn *c, struct auth_msg *m)
     return true;
 }
 
+static bool peer_of(const struct authd_conn *c, struct ucred *who)
+{
+    socklen_t len = sizeof *who;
+
+    return getsockopt(stream_fd(c->stream), SOL_SOCKET, SO_PEERCRED, who, &len) == 0;
+}
+
 static bool is_broker(const struct authd_conn *c)
 {
     struct ucred who;
-    socklen_t len = sizeof who;
 
-    return getsockopt(stream_fd(c->stream), SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-           (who.uid == 0 || who.uid == geteuid());
+    return peer_of(c, &who) && (who.uid == 0 || who.uid == geteuid());
 }
 
 static void put_user(struct buf *out, uint32_t id, const struct user *u)
@@ -310,14 +331,24 @@ static int64_t answer_due(struct authd_conn *c)
     return 0;
 }
 
-/* Who has been accepted and is about to ask gets an answer: a storm of reloads would else send him
- * from one process to the next. */
-static bool may_end(struct authd_conn *c)
+/*
+ * When the connection ends if nothing more is said on it; 0: not for that. A process that drains
+ * brings conversations to their end. Who has been accepted and is about to ask gets an answer: a
+ * storm of reloads would else send him from one process to the next.
+ */
+static int64_t ends_at(const struct authd_conn *c)
 {
-    if (state.drain_until == 0)
-        return false;
-    return task_now() >= state.drain_until ||
-           (c->has_asked && hash_count(c->attempts) == 0 && stream_ahead(c->stream) == 0);
+    if (hash_count(c->attempts) > 0)
+        return state.talk_until;
+    return c->has_asked && state.silent_until != 0 ? task_now() : state.silent_until;
+}
+
+/* What has been read is answered first. */
+static bool may_end(const struct authd_conn *c)
+{
+    int64_t at = ends_at(c);
+
+    return at != 0 && task_now() >= at && (stream_ahead(c->stream) == 0 || at == state.talk_until);
 }
 
 /* Of two times, 0 for never. */
@@ -338,7 +369,7 @@ static void serve(struct authd_conn *c)
         if (may_end(c))
             break;
         if (stream_ahead(c->stream) == 0) {
-            enum wait w = stream_wait(c->stream, earlier(next, state.drain_until));
+            enum wait w = stream_wait(c->stream, earlier(next, ends_at(c)));
             if (w == WAIT_CANCELLED)
                 break;
             if (w != WAIT_READY)
@@ -366,15 +397,19 @@ static void drop_attempts(struct authd_conn *c)
 static void session(struct stream *client, const struct peer *peer, struct arena *mem)
 {
     struct authd_conn *c = arena_alloc(mem, sizeof *c);
+    struct ucred who;
 
     (void)peer;
     c->stream = client;
+    c->client = peer_of(c, &who) ? who.pid : 0;
     c->task = task_self();
     c->out = BUF(1024 * 1024);
     c->attempts = hash_new();
     list_add(&state.conns, &c->all);
     greet(c);
     serve(c);
+    if (c->state == CONN_CLIENT && service_draining() && is_offered(sasl_find(STR("APOP"))))
+        stamp_keep(c->stamp, c->client, task_now());
     list_drop(&c->all);
     drop_attempts(c);
     hash_free(&c->attempts, NULL);
@@ -399,7 +434,8 @@ static void hurry(struct authd_conn *c)
 /* Idle connections end at once; their owners connect to the next process. */
 static void drain(void)
 {
-    state.drain_until = task_now() + DRAIN_MS;
+    state.silent_until = task_now() + SILENT_MS;
+    state.talk_until = task_now() + conf.login_timeout * 1000;
     LIST_EACH (&state.conns, l) {
         struct authd_conn *c = LIST_OF(l, struct authd_conn, all);
         hurry(c);
@@ -430,7 +466,9 @@ static void open_all(void)
     list_init(&state.conns);
     users_open();
     cache_open();
-    tokens_open();
+    char *shared = service_shared(tokens_size() + stamps_size());
+    tokens_open(shared);
+    stamps_open(shared + tokens_size());
     workers_start();
 }
 

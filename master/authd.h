@@ -52,8 +52,18 @@ void cache_add(struct str user, struct str plain, struct str stored, int64_t now
 int64_t penalty_failed(const char *address, int64_t now); /* counts; milliseconds to wait */
 void penalty_ok(const char *address);
 
+/* ---- authd_stamp.c: which connection of an earlier process a greeting's stamp names */
+enum { STAMP_MAX = 32 };
+size_t stamps_size(void);
+void stamps_open(void *shared); /* as tokens_open */
+/* The connection of that client ends, but not what it has greeted with. */
+void stamp_keep(const char *stamp, pid_t client, int64_t now);
+/* What the text begins with, if that was kept for the same client; else null. */
+const char *stamp_find(struct str text, pid_t client, int64_t now, struct arena *mem);
+
 /* ---- authd_token.c: from a login to the broker */
-void tokens_open(void); /* before the jail */
+size_t tokens_size(void);
+void tokens_open(void *shared); /* so much memory that the processes of authd have in common */
 /* token is empty before. False: too many have not been redeemed. */
 bool token_make(struct str name, const char *service, int64_t now, struct buf *token);
 /* The name it was made for, once; false: none, or too old, or for another service. */

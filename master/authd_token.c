@@ -12,7 +12,6 @@
 #include "base/random.h"
 #include "base/str.h"
 #include "conf/conf.h"
-#include "service/service.h"
 
 #include "authd.h"
 
@@ -32,9 +31,14 @@ static struct {
     struct slot *slots;
 } tokens;
 
-void tokens_open(void)
+size_t tokens_size(void)
 {
-    tokens.slots = service_shared(SLOTS * sizeof *tokens.slots);
+    return SLOTS * sizeof *tokens.slots;
+}
+
+void tokens_open(void *shared)
+{
+    tokens.slots = shared;
 }
 
 static bool hold(struct slot *s, unsigned from)

@@ -265,30 +265,39 @@ static bool take_lines(struct auth_client *c)
     return true;
 }
 
-static void readable(void *arg, int fd, short events)
+/* What has come: 1 something, 0 nothing, -1 the connection is over. */
+static int receive(struct auth_client *c)
 {
-    struct auth_client *c = arg;
     size_t room = c->in.max - c->in.n;
-
-    (void)events;
     char *to = room > 0 ? buf_room(&c->in, room < 4096 ? room : 4096) : NULL;
-    ssize_t n = to == NULL ? 0 : recv(fd, to, room < 4096 ? room : 4096, MSG_DONTWAIT);
+    ssize_t n = to == NULL ? 0 : recv(c->fd, to, room < 4096 ? room : 4096, MSG_DONTWAIT);
+
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return 0;
     if (n > 0)
         buf_grown(&c->in, (size_t)n);
-    if (n <= 0 || !take_lines(c))
-        hang_up(c);
+    return n > 0 && take_lines(c) ? 1 : -1;
+}
+
+static void readable(void *arg, int fd, short events)
+{
+    (void)fd;
+    (void)events;
+    if (receive(arg) < 0)
+        hang_up(arg);
 }
 
 /* ---- asking */
 
-/* A socket that does not take a few lines at once belongs to a server that is stuck. */
+/* A socket that does not take a few lines at once belongs to a server that is stuck, or has gone.
+ * What it said before it went holds: a token that it has redeemed is not asked for again. */
 static bool send_lines(struct auth_client *c, const struct buf *out)
 {
     ssize_t n = out->full ? -1 : send(c->fd, out->p, out->n, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n == (ssize_t)out->n)
         return true;
+    while (receive(c) > 0)
+        ;
     hang_up(c);
     return false;
 }

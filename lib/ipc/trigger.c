@@ -7,6 +7,8 @@
 
 #include "net/sock.h"
 
+enum { SENDINGS = 5 }; /* each time another process had to go */
+
 /* A fifo refuses to be connected to; only then is it looked at. */
 static int open_any(const char *path)
 {
@@ -21,15 +23,27 @@ static int open_any(const char *path)
     return -1;
 }
 
-int trigger_send(const char *path, char reason, struct why *why)
+/* 1 when it was written; what a process that drains has not read before it closed fails. */
+static ssize_t send_byte(const char *path, char reason)
 {
     int fd = open_any(path);
 
     if (fd < 0)
-        return why_errno(why, "4.3.0", "trigger %s", path);
+        return -1;
     ssize_t n = write(fd, &reason, 1);
-    if (n != 1)
-        why_errno(why, "4.3.0", "trigger %s", path);
+    int error = errno;
     close(fd);
-    return n == 1 ? 0 : -1;
+    errno = error;
+    return n;
+}
+
+int trigger_send(const char *path, char reason, struct why *why)
+{
+    for (int i = 0; i < SENDINGS; i++) {
+        if (send_byte(path, reason) == 1)
+            return 0;
+        if (errno != EPIPE && errno != ECONNRESET)
+            break;
+    }
+    return why_errno(why, "4.3.0", "trigger %s", path);
 }

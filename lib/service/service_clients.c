@@ -124,32 +124,53 @@ static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
     return sent;
 }
 
-/* The first request, or a trigger: who was accepted is served, also when the process drains. */
-static bool first_request(struct client *c, struct stream *s)
+/*
+ * (waits) False: none came, or not before the process began to drain. Then nothing has been read,
+ * also when something came in the same turn: the client finds the connection closed unread, and
+ * asks a new process, which has the new tables.
+ */
+static bool wait_request(struct client *c, struct stream *s, int64_t until)
 {
-    int64_t until = c->process->draining ? task_now() + PASS_WAIT_MS : 0;
-
     c->idle = true;
     enum wait ended = stream_wait_unread(s, until);
     c->idle = false;
-    return ended == WAIT_READY;
+    return ended == WAIT_READY && !task_is_cancelled();
 }
 
-/*
- * Between two requests, until one comes or the process drains. What has been read is served (after
- * a request that wanted no answer there may be the next). What has not is left to a new process,
- * with the new tables: the client finds the connection closed unread, and asks there.
+/* Who sends a trigger does not hear whether it was read: what came before the socket was shut is
+ * taken, and what comes later fails at the sender, who tries again. */
+static void take_late_triggers(struct client *c, struct stream *s)
+{
+    char bytes[TRIGGERS];
+    int fd = stream_fd(s);
+
+    if (c->process->service->wake == NULL || stream_ahead(s) > 0 || shutdown(fd, SHUT_RD) < 0 ||
+        recv(fd, bytes, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || bytes[0] < 'A' || bytes[0] > 'Z')
+        return;
+    ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    for (ssize_t i = 0; i < n; i++)
+        clients_wake(c->process, bytes[i]);
+}
+
+/* The first request, or a trigger: who was accepted last is served, also when the process drains.
  */
+static bool first_request(struct client *c, struct stream *s)
+{
+    int64_t until = c->process->draining ? task_now() + PASS_WAIT_MS : 0;
+    bool came = wait_request(c, s, until);
+
+    if (!came)
+        take_late_triggers(c, s);
+    return came;
+}
+
+/* What has been read is served also while the process drains: after a request that wanted no
+ * answer there may be the next. */
 static bool next_request(struct client *c, struct stream *s)
 {
     if (stream_ahead(s) > 0)
         return true;
-    if (c->process->draining)
-        return false;
-    c->idle = true;
-    enum wait ended = stream_wait_unread(s, 0);
-    c->idle = false;
-    return ended == WAIT_READY && !drain_if_stale(c->process);
+    return !c->process->draining && wait_request(c, s, 0) && !drain_if_stale(c->process);
 }
 
 static void serve_channel(struct client *c, struct arena *mem)

@@ -1,5 +1,5 @@
 """A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
-import collections, os, re, threading, time
+import base64, collections, hmac, os, poplib, re, threading, time
 
 from pombal import wait_for
 from sink import Sink
@@ -201,4 +201,54 @@ def test_a_changed_table_disturbs_nobody(make_suite):
     assert len(suite.wait_mail("bob", 20)) == 20
     suite.wait_queue_empty()
     assert len(suite.messages("alice")) == 10 * crowd.done["keep_sending"]
+    assert warnings(suite) == []
+
+
+def cram_md5(challenge, user, password):
+    digest = hmac.new(password.encode(), base64.b64decode(challenge), "md5").hexdigest()
+    return base64.b64encode(("%s %s" % (user, digest)).encode()).decode()
+
+
+def test_logins_that_began_before_the_reload(make_suite):
+    """a client may take its time between two steps, longer than a process waits for who says nothing"""
+    suite = make_suite(main="auth_mechanisms = plain login cram-md5 apop")
+    user, password = "alice@example.test", suite.password
+    imap, pop3, smtp = suite.imap(login=False), suite.pop3(login=False), suite.smtp()
+    smtp.ehlo()
+    smtp_challenge = smtp.docmd("AUTH", "CRAM-MD5")[1].decode()
+    pop3._putcmd("AUTH LOGIN")
+    assert pop3._getline()[0] == b"+ VXNlcm5hbWU6"
+    challenges = []
+
+    def answer(challenge):
+        challenges.append(base64.b64encode(challenge).decode())
+        suite.reload()
+        suite.wait_log(r"reload -- version")
+        time.sleep(6)
+        return base64.b64decode(cram_md5(challenges[0], user, password)).decode()
+
+    assert imap.authenticate("CRAM-MD5", answer)[0] == "OK"
+    pop3._putcmd(base64.b64encode(user.encode()).decode())
+    assert pop3._getline()[0] == b"+ UGFzc3dvcmQ6"
+    pop3._putcmd(base64.b64encode(password.encode()).decode())
+    assert pop3._getline()[0].startswith(b"+OK")
+    assert smtp.docmd(cram_md5(smtp_challenge, user, password))[0] == 235
+    assert warnings(suite) == []
+
+
+def test_an_apop_greeting_from_before_the_reload(make_suite):
+    """it names a connection to a process that has ended; another client's stamp is still refused"""
+    suite = make_suite(main="auth_mechanisms = plain apop")
+    suite.pop3("bob").quit()
+    first, second = suite.pop3(login=False), suite.pop3(login=False)
+    before = suite.pids("authd")
+    suite.reload()
+    wait_for(lambda: not set(before) & set(suite.pids("authd")))
+    assert first.apop("alice", suite.password).startswith(b"+OK")
+    second.welcome = suite.pop3(login=False).welcome
+    try:
+        second.apop("bob", suite.password)
+        assert False
+    except poplib.error_proto as e:
+        assert b"[AUTH]" in e.args[0]
     assert warnings(suite) == []

@@ -198,6 +198,54 @@ TEST(requests_and_triggers_share_a_socket)
     close(idle);
 }
 
+/* The bytes and the order to drain come in one turn of its loop, in this order. */
+static void say_and_reload(int fd, const char *bytes, size_t n)
+{
+    kill(d.pid, SIGSTOP);
+    assert_int_equal(write(fd, bytes, n), n);
+    kill(d.pid, SIGHUP);
+    kill(d.pid, SIGCONT);
+}
+
+TEST(a_request_in_the_turn_of_the_reload_is_left_unread_or_answered)
+{
+    static const char echo[] = "request\0echo\0text\0hi\0";
+    char answer[200] = "";
+
+    start("askd");
+    int a = dial(), b = dial();
+    assert_true(ask(b, echo, sizeof echo, answer, sizeof answer) > 8); /* so a is accepted, too */
+    say_and_reload(a, echo, sizeof echo);
+    ssize_t n = read(a, answer, sizeof answer);
+    assert_true(n > 8 || (n < 0 && errno == ECONNRESET)); /* who gets the latter asks again */
+    close(a);
+    close(b);
+    assert_int_equal(waitpid(d.pid, NULL, 0), d.pid);
+    assert_false(logged("warning:"));
+    assert_int_equal(file_remove_all(d.dir), 0);
+}
+
+TEST(a_trigger_in_the_turn_of_the_reload_is_taken)
+{
+    static const char echo[] = "request\0echo\0text\0hi\0";
+    int64_t until = clock_ms() + 20000;
+    char answer[200] = "";
+
+    start("askd");
+    int a = dial(), b = dial();
+    assert_true(ask(b, echo, sizeof echo, answer, sizeof answer) > 8); /* so a is accepted, too */
+    say_and_reload(a, "W", 1);
+    while (!logged("woken: W")) {
+        assert_true(clock_ms() < until);
+        poll(NULL, 0, 5);
+    }
+    close(a);
+    close(b);
+    assert_int_equal(finish(), 0);
+}
+
 RUN_TESTS(T(sessions_are_served_and_stopped_politely), T(a_reload_lets_sessions_finish),
           T(a_forbidden_call_is_logged_by_name_and_ends_the_process),
-          T(requests_and_triggers_share_a_socket))
+          T(requests_and_triggers_share_a_socket),
+          T(a_request_in_the_turn_of_the_reload_is_left_unread_or_answered),
+          T(a_trigger_in_the_turn_of_the_reload_is_taken))

@@ -1,0 +1,134 @@
+/* The client of authd against a server in the same process that ends when the test wants it. */
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "auth/auth_client.h"
+#include "auth/user.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "net/stream.h"
+#include "task/task.h"
+
+#include "test.h"
+
+static struct {
+    char path[64];
+    int listener;
+    int asked; /* requests that were read */
+    bool ends; /* after each answer, before anything else happens */
+    struct task *next; /* woken when a server has ended */
+    int done; /* tests' tasks that are through */
+} server;
+
+/* The token is good once. */
+static void answer(struct stream *s, const char *line)
+{
+    unsigned id;
+
+    if (sscanf(line, "REQUEST\t%u\t", &id) != 1)
+        return;
+    if (server.asked++ < 2)
+        stream_putf(s, "USER\t%u\tuser%u\tuid=1\tgid=1\thome=/h\tmail=maildir:/m\n", id, id);
+    else
+        stream_putf(s, "NOTFOUND\t%u\n", id);
+}
+
+static void serve(void *arg)
+{
+    struct stream *s = stream_new((int)(intptr_t)arg);
+    struct buf line = BUF(1000);
+    int before = server.asked;
+
+    stream_putz(s, "VERSION\t1\t1\nSPID\t1\nCUID\t1\nDONE\n");
+    while (stream_line(s, &line) == LINE_LF) {
+        answer(s, line.p);
+        if (server.ends && server.asked > before)
+            break;
+    }
+    stream_free(&s);
+    buf_free(&line);
+    if (server.next != NULL)
+        task_wake(server.next);
+}
+
+static void accept_all(void *arg)
+{
+    (void)arg;
+    while (task_wait_fd(server.listener, POLLIN, 0) == WAIT_READY) {
+        int fd = accept4(server.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            task_start("serve", serve, (void *)(intptr_t)fd);
+    }
+    task_close(server.listener);
+}
+
+static struct task *start_server(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+    memset(&server, 0, sizeof server);
+    snprintf(server.path, sizeof server.path, "/tmp/test_auth_client.%d", (int)getpid());
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", server.path);
+    unlink(server.path);
+    server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server.listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(server.listener, 20), 0);
+    return task_start("accept", accept_all, NULL);
+}
+
+static void redeem(struct auth_client *c)
+{
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct user u;
+
+    assert_int_equal(auth_client_redeem(c, "token", "imap", task_now() + 5000, &u, mem, &why),
+                     AUTH_OK);
+    why_free(&why);
+    arena_free(&mem);
+    server.done++;
+}
+
+static void redeem_first(void *arg)
+{
+    redeem(arg);
+}
+
+/* Asks when the server of the first has answered it and gone, and nobody has read that yet. */
+static void redeem_second(void *arg)
+{
+    server.next = task_self();
+    task_park(0);
+    server.next = NULL;
+    redeem(arg);
+}
+
+static void answer_before_the_end(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct auth_client *c = auth_client_new_broker(server.path);
+
+    (void)arg;
+    server.ends = true;
+    task_start("first", redeem_first, c);
+    task_start("second", redeem_second, c);
+    while (server.done < 2)
+        task_sleep(task_now() + 5);
+    assert_int_equal(server.asked, 2);
+    auth_client_free(&c);
+    task_cancel(acceptor);
+    unlink(server.path);
+}
+
+TEST(what_a_server_answered_before_it_went_holds)
+{
+    msg_to_stderr(false);
+    task_start("test", answer_before_the_end, NULL);
+    task_loop();
+}
+
+RUN_TESTS(T(what_a_server_answered_before_it_went_holds))
