@@ -1,47 +1,16 @@
 /*
  * Address classes, and transport_maps.
  */
-#include <unistd.h>
-
-#include "base/file.h"
-#include "base/msg.h"
-#include "base/str.h"
-#include "conf/conf.h"
 #include "route/classes.h"
 #include "route/transport.h"
 
-#include "test.h"
-
-static struct buf logged = {buf_none, 0, 0, 65536, false};
-
-static void sink(const char *level __attribute__((unused)), const char *text)
-{
-    buf_addf(&logged, "%s\n", text);
-}
+#include "route_test.h"
 
 static void configure(const char *more)
 {
-    char dir[] = "/tmp/test_classes.XXXXXX", path[100];
-    struct buf text = BUF(10000);
-    struct why why = WHY;
-
-    buf_clear(&logged);
-    msg_capture(sink);
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/main.cf", dir);
-    buf_addf(&text,
-             "compatibility_level = 3.6\nmyhostname = mail.a.test\nmydomain = a.test\n"
-             "mydestination = local.test\nmyorigin = origin.test\ninet_interfaces = 127.0.0.1\n"
-             "virtual_alias_domains = va.test\nvirtual_mailbox_domains = vm.test\n"
-             "relay_domains = r.test\nrecipient_delimiter = +\n%s",
-             more);
-    assert_int_equal(file_replace(path, buf_str(&text), 0644, NULL), 0);
-    assert_int_equal(conf_load(dir, "test", NULL, &why), 0);
+    load_conf(more);
     classes_close();
     classes_open();
-    file_remove_all(dir);
-    buf_free(&text);
-    why_free(&why);
 }
 
 static int class_number(const char *domain)
@@ -85,7 +54,7 @@ TEST(myorigin_has_users_though_it_is_not_delivered_here)
 {
     struct why why = WHY;
 
-    configure("");
+    configure("myorigin = origin.test\n");
     assert_int_equal(domain_has_users("origin.test", &why), DICT_FOUND);
     assert_int_equal(domain_is_local("origin.test", &why), DICT_NONE);
     why_free(&why);

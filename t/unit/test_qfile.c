@@ -2,38 +2,12 @@
  * Queue files and the directories they move through, in a queue of their own.
  */
 #include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/str.h"
-#include "conf/conf.h"
 #include "queue/delivery.h"
 #include "queue/qfile.h"
 #include "queue/qid.h"
 
-#include "test.h"
-
-static char dir[] = "/tmp/pombal-qfile-XXXXXX";
-
-static int enter_queue(void **state)
-{
-    (void)state;
-    conf.hash_queue_names = "deferred, defer";
-    conf.hash_queue_depth = 2;
-    if (mkdtemp(dir) == NULL || chdir(dir) < 0)
-        return -1;
-    for (enum queue q = Q_MAILDROP; q < Q_COUNT; q++)
-        if (mkdir(queue_name(q), 0700) < 0)
-            return -1;
-    return 0;
-}
-
-static int leave_queue(void **state)
-{
-    (void)state;
-    return chdir("/") < 0 ? -1 : file_remove_all(dir);
-}
+#include "queue_test.h"
 
 /* A small message; its id goes to id. */
 static void make(const char *sender, size_t lines, struct buf *id)

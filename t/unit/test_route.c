@@ -2,49 +2,16 @@
  * Classes, rewriting, resolving and recipients. t/compat/test_route.py compares them with Postfix
  * at length; here is what must never break.
  */
-#include <unistd.h>
-
-#include "base/file.h"
-#include "base/msg.h"
-#include "base/str.h"
-#include "conf/conf.h"
 #include "route/recipient.h"
 #include "route/rewrite.h"
 
-#include "test.h"
-
-static struct buf logged = {buf_none, 0, 0, 65536, false};
-
-static void sink(const char *level __attribute__((unused)), const char *text)
-{
-    buf_addf(&logged, "%s\n", text);
-}
+#include "route_test.h"
 
 static void configure(const char *more)
 {
-    char dir[] = "/tmp/test_route.XXXXXX", path[100];
-    struct buf text = BUF(10000);
-    struct why why = WHY;
-
-    buf_clear(&logged);
-    msg_capture(sink);
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/main.cf", dir);
-    buf_addf(&text,
-             "compatibility_level = 3.6\nmyhostname = mail.a.test\nmydomain = a.test\n"
-             "mydestination = local.test\ninet_interfaces = 127.0.0.1\n"
-             "virtual_alias_maps = inline:{alias@va.test=x}\nvirtual_alias_domains = va.test\n"
-             "virtual_mailbox_domains = vm.test\nvirtual_mailbox_maps = inline:{u@vm.test=u/}\n"
-             "relay_domains = r.test\nrelay_recipient_maps = inline:{u@r.test=x}\n"
-             "local_recipient_maps = inline:{alice=x}\nrecipient_delimiter = +\n%s",
-             more);
-    assert_int_equal(file_replace(path, buf_str(&text), 0644, NULL), 0);
-    assert_int_equal(conf_load(dir, "test", NULL, &why), 0);
+    load_conf(more);
     recipient_close();
     recipient_open();
-    file_remove_all(dir);
-    buf_free(&text);
-    why_free(&why);
 }
 
 static const char *listed(const char *address)
