@@ -53,6 +53,7 @@ static struct {
     struct auth_client *authd;
     struct channel *forkers[PROGRAMS];
     struct hash *sessions; /* by key */
+    int ending; /* processes that take no more, and may still give back */
 } state;
 
 /* The channel to the program of a service; null: there is none. */
@@ -112,6 +113,7 @@ static void hear_out(void *arg)
     attrs_free(&tell);
     stream_abort(&process);
     free_session(s);
+    state.ending--;
 }
 
 /* The process takes no more connections, or has ended. */
@@ -120,6 +122,7 @@ static void session_speaks(void *arg, int fd, short events)
     (void)fd;
     (void)events;
     take_out(arg);
+    state.ending++;
     task_start("session", hear_out, arg);
 }
 
@@ -174,7 +177,8 @@ static int begin(const char *key, const struct handover *h, const struct user *u
     handover_put_user(&ask, u);
     attrs_put_fd(&ask, client);
     attrs_put_fd(&ask, pair[1]);
-    int result = channel_call(forker_of(h->service), &ask, &answer, 0, why);
+    int64_t until = task_now() + conf.auth_request_timeout * 1000; /* as long as the front waits */
+    int result = channel_call(forker_of(h->service), &ask, &answer, until, why);
     attrs_take_fd(&ask); /* the client's is the caller's; ours ends the session if that failed */
     attrs_free(&ask);
     attrs_free(&answer);
@@ -184,17 +188,17 @@ static int begin(const char *key, const struct handover *h, const struct user *u
 static int pass_on(const struct handover *h, const struct user *u, int client, struct why *why)
 {
     struct buf key = BUF(2000);
-    int result;
 
     buf_addf(&key, "%s %s", h->service, u->name);
     struct session *s = hash_find(state.sessions, buf_str(&key));
-    if (s != NULL) {
-        result = join(s, h, client, why);
-        if (result < 0) { /* it is stuck or has gone: the next login gets another one */
-            take_out(s);
-            free_session(s);
-        }
-    } else {
+    int result = s != NULL ? join(s, h, client, why) : -1;
+    if (s != NULL && result < 0) { /* it is stuck, or has just gone */
+        msg_warn("%s: %s", key.p, why_text(why));
+        take_out(s);
+        free_session(s);
+    }
+    if (result < 0) {
+        why_clear(why);
         result = begin(key.p, h, u, client, why);
     }
     buf_free(&key);
@@ -254,6 +258,7 @@ static void open_all(void)
 /* The sessions serve what they have; their next connections go to the next broker's. */
 static void drain(void)
 {
+    enum { LOOK_MS = 20 };
     size_t cursor = 0;
     struct str key;
     void *value;
@@ -265,6 +270,8 @@ static void drain(void)
         free_session(value);
         cursor = 0;
     }
+    while (state.ending > 0 && task_sleep(task_now() + LOOK_MS) != WAIT_CANCELLED)
+        ;
 }
 
 int main(int argc, char **argv)

@@ -295,11 +295,19 @@ def lines_of(log):
     return sorted(found, key=lambda line: line.split(":")[0])  # each process in its own order
 
 
+def sessions_logged(suite):
+    """where the log ends, once every session in it has ended"""
+    def settled():
+        log = suite.log()
+        return log.count("]: connect from") == log.count("]: disconnect from") and log
+    return len(pombal.wait_for(settled))
+
+
 @pytest.mark.parametrize("number", range(len(LOGGED)))
 def test_log_lines_are_the_same(both, number):
     logs = []
     for suite, ports in both:
-        before = len(suite.log())
+        before = sessions_logged(suite)
         play(ports["plain"], LOGGED[number])
         pombal.wait_for(lambda: "disconnect" in suite.log()[before:])
         if "DATA" in LOGGED[number]:

@@ -198,9 +198,23 @@ TEST(requests_and_triggers_share_a_socket)
     close(idle);
 }
 
+static bool sleeps(pid_t pid)
+{
+    char path[40];
+    struct buf text = BUF(1000);
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    assert_int_equal(file_read(path, &text, NULL), 0);
+    bool result = strstr(text.p, ") S ") != NULL;
+    buf_free(&text);
+    return result;
+}
+
 /* The bytes and the order to drain come in one turn of its loop, in this order. */
 static void say_and_reload(int fd, const char *bytes, size_t n)
 {
+    while (!sleeps(d.pid))
+        poll(NULL, 0, 5);
     kill(d.pid, SIGSTOP);
     assert_int_equal(write(fd, bytes, n), n);
     kill(d.pid, SIGHUP);
