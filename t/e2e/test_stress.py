@@ -90,7 +90,7 @@ def test_clients_are_slowed_down_when_mail_comes_in_faster_than_it_goes_out(make
         began = time.monotonic()
         while delay == 1 and time.monotonic() - began < 30 and took(suite) < 1:
             pass
-        assert (took(suite) >= 1) == (delay == 1)
+        assert (min(took(suite) for _ in range(3)) >= 1) == (delay == 1)  # the machine alone may delay one
         assert suite.queue_files("incoming") or delay == 0
     finally:
         sink.close()
