@@ -10,12 +10,14 @@
 
 #include "imapd.h"
 
+enum { ID_WORDS = 60 }; /* RFC 2971 3.3: at most 30 pairs */
+
 /* A command's arguments; a literal continues on the next line. */
 struct args {
     struct login *l;
     struct str rest;
     struct buf line; /* what follows a literal */
-    bool over; /* the connection is */
+    bool over; /* the connection is, by a literal or a list beyond its bound */
 };
 
 static void capabilities(struct login *l, struct buf *out)
@@ -162,7 +164,7 @@ static enum login_next malformed(struct args *a, const char *tag)
 {
     if (a->over) {
         if (stream_state(a->l->client) == STREAM_OK)
-            bye(a->l, "Literal too large.");
+            bye(a->l, "Command too large.");
         return LOGIN_OVER;
     }
     stream_putf(a->l->client, "%s BAD Error in IMAP command: invalid arguments.\r\n", tag);
@@ -214,23 +216,39 @@ static void put_id(struct login *l)
     buf_free(&out);
 }
 
-/* RFC 2971 3.1: NIL or a list of strings. What the client says of itself is read past. */
-static enum login_next cmd_id(struct args *a, const char *tag)
+/* NIL or a list of strings. */
+static bool take_id(struct args *a, struct arena *mem)
 {
     struct str word;
+    int words = 0;
 
-    if (str_starts(a->rest, STR(" ("))) {
-        a->rest = str_from(a->rest, 2);
-        if (!str_starts(a->rest, STR(")"))) {
-            /* Each string with a blank in front, as take_arg wants it. */
-            a->rest = strz(arena_printf(a->l->mem, " %.*s", (int)a->rest.n, a->rest.p));
-            while (!str_eqz(a->rest, ")"))
-                if (!take_arg(a, &word, a->l->mem))
-                    return malformed(a, tag);
+    if (!str_starts(a->rest, STR(" (")))
+        return take_arg(a, &word, mem);
+    a->rest = str_from(a->rest, 2);
+    if (str_starts(a->rest, STR(")")))
+        return true;
+    /* Each string with a blank in front, as take_arg wants it. */
+    a->rest = strz(arena_printf(mem, " %.*s", (int)a->rest.n, a->rest.p));
+    while (!str_eqz(a->rest, ")")) {
+        if (++words > ID_WORDS) {
+            a->over = true; /* more of them may be on their way */
+            return false;
         }
-    } else if (!take_arg(a, &word, a->l->mem)) {
-        return malformed(a, tag);
+        if (!take_arg(a, &word, mem))
+            return false;
     }
+    return true;
+}
+
+/* RFC 2971 3.1. What the client says of itself is read past. */
+static enum login_next cmd_id(struct args *a, const char *tag)
+{
+    struct arena *mem = arena_new(a->l->mem);
+    bool good = take_id(a, mem);
+
+    arena_free(&mem);
+    if (!good)
+        return malformed(a, tag);
     put_id(a->l);
     stream_putf(a->l->client, "%s OK ID completed.\r\n", tag);
     return LOGIN_GO_ON;

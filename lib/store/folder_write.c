@@ -241,8 +241,8 @@ int folder_checkpoint(struct folder *f, struct why *why)
 /* The names of the slots that are left. */
 static void compact_names(struct state *s)
 {
-    char *names = mem_resize(NULL, s->names_n + 1);
-    size_t n = 0;
+    size_t room = s->names_n + 1, n = 0;
+    char *names = mem_resize(NULL, room);
 
     names[0] = '\0';
     for (size_t i = 0; i < s->n; i++) {
@@ -259,6 +259,7 @@ static void compact_names(struct state *s)
     free(s->names);
     s->names = names;
     s->names_n = n;
+    s->names_room = room;
 }
 
 /* Slots that are gone and that no view shows any more are dropped. */

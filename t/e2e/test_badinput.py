@@ -165,6 +165,16 @@ def test_imap_garbage_before_login_is_answered_with_bad_no_or_bye(suite, data):
     assert suite.imap("alice").logout()[0] == "BYE"
 
 
+def test_an_endless_list_before_login_ends_the_connection(suite):
+    raw = pombal.Raw(suite.port("imap"))
+    raw.line()
+    raw.send(b'a ID ("x" {10+}\r\n' + b"0123456789 {10+}\r\n" * 58 + b"0123456789)\r\n")
+    assert raw.until("a")[-1].startswith("a OK")
+    raw.send(b'b ID ("x" {10+}\r\n' + b"0123456789 {10+}\r\n" * 1000)
+    assert raw.line().startswith("* BYE")
+    raw.close()
+
+
 def imap(suite):
     raw = pombal.Raw(suite.port("imap"))
     raw.line()

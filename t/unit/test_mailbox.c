@@ -218,6 +218,22 @@ TASK_TEST(what_others_do_to_the_files_is_merged)
     store_close(&s);
 }
 
+TASK_TEST(a_folder_that_was_emptied_takes_new_messages)
+{
+    struct store *s = open_store();
+    struct mailbox *b;
+
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 4 * round; i++)
+            deliver(s, "INBOX", hello);
+        b = open_box(s, "INBOX");
+        assert_int_equal(mailbox_count(b), 4 * round);
+        expunge(b, "1:*", true);
+        mailbox_close(&b); /* what is gone is forgotten now, names too */
+    }
+    store_close(&s);
+}
+
 TASK_TEST(files_that_all_vanish_are_expunged)
 {
     struct store *s = open_store();
@@ -363,5 +379,6 @@ RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_wit
           TS(views_pull_each_for_itself), TS(a_message_is_told_once_with_its_last_flags),
           TS(another_process_is_followed), TS(flags_and_numbers_survive_reopening),
           TS(what_others_do_to_the_files_is_merged), TS(a_renamed_file_is_found_again),
-          TS(files_that_all_vanish_are_expunged), TS(copies_are_links_and_moves_leave_nothing),
-          TS(a_folder_has_at_most_64_keywords), TS(one_session_at_a_time_if_asked_for))
+          TS(a_folder_that_was_emptied_takes_new_messages), TS(files_that_all_vanish_are_expunged),
+          TS(copies_are_links_and_moves_leave_nothing), TS(a_folder_has_at_most_64_keywords),
+          TS(one_session_at_a_time_if_asked_for))
