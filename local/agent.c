@@ -1,6 +1,7 @@
 #include "agent.h"
 
 #include "base/clock.h"
+#include "base/msg.h"
 #include "conf/conf.h"
 #include "service/jail.h"
 
@@ -11,13 +12,13 @@ void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, con
     struct why why = WHY;
     int64_t begin_us = clock_wall_us();
 
-    if (delivery_decode(ask, (size_t)conf.agent_recipient_limit, mem, &job.d, &why) < 0 ||
-        (job.file = qfile_open(job.d.queue, job.d.queue_id, QFILE_DELIVER, &why)) == NULL) {
+    if (delivery_decode(ask, (size_t)conf.agent_recipient_limit, mem, &job.d, &why) < 0) {
         attrs_put_why(answer, &why);
         why_free(&why);
         return;
     }
     delivery_result_start(&job.result, job.d.nrcpts);
+    job.file = qfile_open(job.d.queue, job.d.queue_id, QFILE_DELIVER, &why);
     job.outcome = (struct outcome){
         .d = &job.d,
         .file = job.file,
@@ -25,7 +26,10 @@ void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, con
         .begin_us = begin_us,
         .result = &job.result,
     };
-    deliver(&job);
+    if (job.file == NULL)
+        msg_warn("%s: %s", job.d.queue_id, why_text(&why)); /* nothing is said: all come later */
+    else
+        deliver(&job);
     delivery_answer(answer, &job.result);
     delivery_result_free(&job.result);
     qfile_close(&job.file);

@@ -15,8 +15,8 @@ struct job {
 
 /*
  * Serves one request: relay is what the log shows ("local"); deliver ends every recipient of
- * job->d with an outcome. A message that is gone or cannot be opened fails the request: qmgr keeps
- * it.
+ * job->d with an outcome. Of a message that is gone (the administrator's tools may take it away at
+ * any time) or cannot be opened all recipients come later, if it is still there then.
  */
 void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, const char *relay,
                  void (*deliver)(struct job *job));

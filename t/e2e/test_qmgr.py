@@ -1,9 +1,9 @@
 """The queue: what the queue manager does with what agents say, reports, recovery, and the administrator's tools."""
-import email, glob, json, os, re, signal, time
+import email, glob, json, os, re, signal, socket, time
 
 import pytest
-from agents import Agent, MiniSuite, content
-from pombal import wait_for
+from agents import Agent, MiniSuite, content, encode, receive
+from pombal import IS_ROOT, PATIENCE, wait_for
 
 SOON = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n"
 
@@ -469,3 +469,28 @@ def test_quoted_addresses_are_quoted_in_logs_and_reports():
         wait_for(lambda: reports)
         assert reports[0]["To"] == '"s t"@far.test'
         assert reports[0].get_payload(1).get_payload(1)["Final-Recipient"] == 'rfc822; "a b"@far.test'
+
+
+ALL_AGENTS = """
+local unix - n n - - local
+virtual unix - n n - - virtual
+error unix - - n - - error
+discard unix - - n - - discard
+smtp unix - - n - - smtp
+pipe unix - n n - - pipe user=%s argv=/bin/true
+""" % ("games" if IS_ROOT else os.getuid())
+
+
+def test_a_message_that_is_gone_is_no_broken_transport():
+    """postsuper -d, -h and -r take files away while they wait for their turn"""
+    with MiniSuite("default_transport = pipe\n", ALL_AGENTS) as s:
+        for name in ("local", "virtual", "error", "discard", "smtp", "pipe"):
+            with socket.socket(socket.AF_UNIX) as c:
+                c.settimeout(PATIENCE)
+                c.connect("%s/private/%s" % (s.queue, name))
+                c.sendall(encode([("request", "deliver"), ("queue_name", "active"), ("queue_id", "0123456789A"),
+                                  ("rcpt_at", 1), ("rcpt", "a@far.test")]))
+                assert dict(receive(c)) == {"status": "ok", "fates": "l"}, name
+            s.wait_log(r"postfix/%s\[\d+\]: warning: 0123456789A: open active/0123456789A: No such file" % name)
+        id = s.send("b@far.test")
+        s.wait_log("%s: removed" % id)
