@@ -35,6 +35,7 @@
  */
 #include "local.h"
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "route/resolve.h"
@@ -47,6 +48,14 @@
 enum { STACK = 1024 * 1024 };
 
 struct local_tables local_tables;
+
+/* An :include: file without an entry, or one that includes itself: a list may be empty, so this is
+ * no failure, as it is none for Postfix; but nothing goes away without a word. */
+static void discard_for_nobody(struct local *l, const struct address *a)
+{
+    msg_warn("%s: no recipient in what <%s> expands to", l->job->d.queue_id, a->address);
+    local_sent(l, a, "2.0.0", "discarded: no recipient in the expansion");
+}
 
 static void deliver_to(struct job *job, size_t i)
 {
@@ -70,6 +79,8 @@ static void deliver_to(struct job *job, size_t i)
     l.resend = resend_new(&l);
     local_recipient(&l, &a);
     resend_end(&l.resend, l.fate == FATE_LATER); /* all of it comes again then */
+    if (!l.said)
+        discard_for_nobody(&l, &a);
     outcome_finish(&job->outcome, i, l.fate);
     hash_free(&l.seen, NULL);
     arena_free(&l.mem);

@@ -45,6 +45,7 @@ struct local {
     struct hash *seen; /* what was done already (duplicate_filter_limit) */
     struct resend *resend; /* messages to other addresses, being made */
     enum fate fate; /* of all that it led to so far */
+    bool said; /* somebody ended in it: there is a line in the log */
 };
 
 /* The tables, opened before the jail. */

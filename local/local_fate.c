@@ -15,6 +15,7 @@ void local_sent(struct local *l, const struct address *a, const char *dsn, const
 {
     struct rcpt r = as_rcpt(l, a);
 
+    l->said = true;
     l->fate = outcome_join(l->fate, outcome_say_sent(&l->job->outcome, &r, dsn, text));
 }
 
@@ -22,6 +23,7 @@ void local_failed(struct local *l, const struct address *a, const struct why *wh
 {
     struct rcpt r = as_rcpt(l, a);
 
+    l->said = true;
     l->fate = outcome_join(l->fate, outcome_say_failed(&l->job->outcome, &r, why));
 }
 

@@ -35,6 +35,7 @@ static enum fate pass(struct local *l, const struct address *a, const char *tran
     struct rcpt r = *l->rcpt;
 
     r.address = a->address;
+    l->said = true;
     return pass_to(l->job, transport, &r, a->sender);
 }
 

@@ -49,6 +49,24 @@ def test_an_alias_reaches_every_member_once(suite):
     assert len([m for m in suite.messages("alice") if m["Subject"] == "to the team"]) == 1
 
 
+def test_an_alias_for_nobody_is_done_but_not_without_a_word(make_suite):
+    s = make_suite()
+    s.write("nobody", "# no entry\n")
+    s.write("itself", ":include:%s/itself\n" % s.dir)
+    with open(s.etc + "/aliases", "a") as f:
+        f.write('nobody1: ":include:%s/nobody"\nitself: ":include:%s/itself"\nsome: ":include:%s/nobody", alice\n'
+                % (s.dir, s.dir, s.dir))
+    s.tool("newaliases")
+    for name in ("nobody1", "itself", "some"):
+        s.tool("sendmail", "-f", "bob@example.test", name + "@example.test", input="Subject: %s\n\ntext\n" % name)
+    s.wait_log(r": removed$", 3)
+    for name in ("nobody1", "itself"):
+        s.wait_log(r"local\[\d+\]: warning: \w+: no recipient in what <%s@example\.test> expands to$" % name)
+        s.wait_log(r"local\[\d+\]: \w+: to=<%s@example\.test>, .*dsn=2\.0\.0, status=sent \(discarded: " % name)
+    assert len(s.wait_mail("alice")) == 1
+    assert "discarded" not in "".join(line for line in s.log().splitlines() if "some@" in line)
+
+
 def test_sendmail_takes_recipients_from_the_header_and_drops_bcc(suite):
     suite.tool("sendmail", "-t", "-f", "bob@example.test",
                input="To: alice@example.test\nBcc: bob@example.test\nSubject: by sendmail\n\nhello\n")
