@@ -38,6 +38,8 @@ static bool put_cached(struct imap *c, uint32_t number, enum fetch_what what)
     if (good && what == FETCH_BODY) {
         good = imap_text_body(text, &body);
         text = buf_str(&body);
+    } else if (good) {
+        text = arena_str(c->mem, text); /* putting waits */
     }
     if (good) {
         stream_putz(c->client, what == FETCH_ENVELOPE ? "ENVELOPE "
@@ -62,10 +64,10 @@ static bool put_size(struct imap *c, uint32_t number)
 
 static void put_flags(struct imap *c, uint32_t number)
 {
-    const struct msg *m = mailbox_msg(c->box, number);
+    struct msg m = *mailbox_msg(c->box, number); /* putting waits */
 
     stream_putz(c->client, "FLAGS ");
-    imap_put_flags(c, m->flags, m->keywords, mailbox_recent(c->box, number));
+    imap_put_flags(c, m.flags, m.keywords, mailbox_recent(c->box, number));
 }
 
 static bool put_item(struct imap *c, uint32_t number, const struct fetch_item *item)

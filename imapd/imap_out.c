@@ -147,13 +147,13 @@ void imap_put_flag_list(struct imap *c)
 
 static void put_flags_of(struct imap *c, uint32_t number)
 {
-    const struct msg *m = mailbox_msg(c->box, number);
+    struct msg m = *mailbox_msg(c->box, number); /* putting waits */
 
     stream_putf(c->client, "* %u FETCH (", number);
     if (c->uid)
-        stream_putf(c->client, "UID %u ", m->uid);
+        stream_putf(c->client, "UID %u ", m.uid);
     stream_putz(c->client, "FLAGS ");
-    imap_put_flags(c, m->flags, m->keywords, mailbox_recent(c->box, number));
+    imap_put_flags(c, m.flags, m.keywords, mailbox_recent(c->box, number));
     stream_putz(c->client, ")\r\n");
 }
 

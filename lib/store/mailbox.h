@@ -61,6 +61,11 @@ uint32_t mailbox_uidvalidity(const struct mailbox *b);
 uint32_t mailbox_uidnext(const struct mailbox *b);
 uint64_t mailbox_modseq(const struct mailbox *b); /* HIGHESTMODSEQ */
 
+/*
+ * What a view shows belongs to the folder, which other tasks of the process change and move while
+ * this one waits. So a pointer from here must not be used after anything that may wait, and all of
+ * stream_put* may: copy what is needed first. (Numbers stay; keywords' names stay until close.)
+ */
 /* 1..count; valid until the next call that (waits) or pulls. */
 const struct msg *mailbox_msg(const struct mailbox *b, uint32_t number);
 bool mailbox_recent(const struct mailbox *b, uint32_t number); /* first told to this view */
@@ -128,7 +133,8 @@ int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, stru
 
 /*
  * From the cache file, or made by reading the message and kept for the next time. (waits)
- * The text is valid until the next call that (waits).
+ * The text is in the mapped cache file, which others map anew: valid until anything waits,
+ * stream_put too.
  * CACHED_ENVELOPE: "(...)" of RFC 3501 7.4.2. CACHED_STRUCTURE: BODYSTRUCTURE's "(...)";
  * mail/imap_text.h makes BODY from it. CACHED_FIELDS: the header fields that clients list, each as
  * it stands in the message with CRLF line ends, in their order: mailbox_field_cached says which.
@@ -142,7 +148,8 @@ bool mailbox_field_cached(struct str name);
  * "4.2.0": somebody else has it. */
 int mailbox_lock_session(struct mailbox *b, struct why *why);
 
-/* Dovecot's and Courier's name of the message: the file name up to the first colon. */
+/* Dovecot's and Courier's name of the message: the file name up to the first colon. Valid until the
+ * next call that (waits). */
 struct str mailbox_guid(const struct mailbox *b, uint32_t number);
 
 #endif
