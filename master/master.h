@@ -68,6 +68,7 @@ struct master {
     bool foreground, stopping;
     int metrics_fd;
     VEC(bool) pages; /* of the metrics file: in use */
+    bool metrics_full; /* the disk had no room for one more page, and that was said */
     pid_t pid;
 };
 extern struct master master; /* in master.c */

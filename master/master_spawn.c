@@ -25,7 +25,7 @@
 #include "master.h"
 
 enum {
-    PAGES = 4096, /* processes at a time; the file is sparse */
+    PAGES = 4096, /* processes at a time that are counted */
     FIRST_BACKOFF_MS = 1000,
 };
 
@@ -37,9 +37,31 @@ void spawn_metrics_open(void)
     /* Not as its owner: the directory is not root's. An old file may have readers. */
     unlink(path.p);
     master.metrics_fd = open(path.p, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (master.metrics_fd < 0 || ftruncate(master.metrics_fd, (off_t)PAGES * METRICS_PAGE) < 0)
-        msg_fatal("open %s: %m", path.p);
+    if (master.metrics_fd < 0) {
+        msg_warn("open %s: %m -- the counters are not to be seen", path.p);
+        master.metrics_fd = memfd_create("metrics", MFD_CLOEXEC);
+    }
+    if (master.metrics_fd < 0)
+        msg_fatal("memfd_create: %m");
     buf_free(&path);
+}
+
+/* Who writes to a mapped page that the disk has no room for is killed: so the room comes first. A
+ * process without a page counts in memory of its own. */
+static bool add_page(void)
+{
+    static const char advice[] = "new processes are left out of \"pombal status\"";
+
+    if (master.pages.n >= PAGES)
+        return false;
+    int error =
+        posix_fallocate(master.metrics_fd, (off_t)master.pages.n * METRICS_PAGE, METRICS_PAGE);
+    if (error != 0 && !master.metrics_full)
+        msg_warn("%s/metrics: %s -- %s", conf.data_directory, strerror(error), advice);
+    master.metrics_full = error != 0;
+    if (error == 0)
+        *VEC_ADD(&master.pages) = true;
+    return error == 0;
 }
 
 static int take_page(void)
@@ -49,10 +71,7 @@ static int take_page(void)
             master.pages.at[i] = true;
             return (int)i;
         }
-    if (master.pages.n >= PAGES)
-        return -1;
-    *VEC_ADD(&master.pages) = true;
-    return (int)master.pages.n - 1;
+    return add_page() ? (int)master.pages.n - 1 : -1;
 }
 
 /* Had it served a client? Then the page is free again. */

@@ -8,8 +8,9 @@
 
 /*
  * master keeps the file data_directory/metrics: a page per process. It hands each new process its
- * page; the process counts there with plain stores. A process without master counts in memory of
- * its own. The reader trusts nothing in a page but its size.
+ * page, with room on the disk; the process counts there with plain stores. A process without
+ * master, or started while the disk was full, counts in memory of its own. The reader trusts
+ * nothing in a page but its size.
  */
 enum { METRICS_PAGE = 4096, METRICS_COUNTERS = 60, METRICS_NAME = 48 };
 

@@ -1,5 +1,5 @@
 /*
- * The cache file. Readers map it; a record that does not check ends it.
+ * The cache file. Readers map it, so it is never cut; a record that does not check ends it.
  */
 #include "store/cache.h"
 
@@ -56,13 +56,19 @@ static void forget(struct cache *c)
     c->torn = false;
 }
 
-void cache_close(struct cache *c)
+static void reopen(struct cache *c)
 {
     forget(c);
-    VEC_FREE(&c->index);
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
+    c->absent_until = 0;
+}
+
+void cache_close(struct cache *c)
+{
+    reopen(c);
+    VEC_FREE(&c->index);
 }
 
 static const char *const kept[] = {
@@ -222,8 +228,9 @@ static bool open_file(struct cache *c, bool make)
     memcpy(head.magic, magic, sizeof magic);
     head.order = 0x01020304;
     head.uidvalidity = c->uidvalidity;
+    unlinkat(c->dirfd, file_name, 0); /* not cut: others may have it mapped */
     c->fd = openat(c->dirfd, file_name,
-                   O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+                   O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (c->fd < 0)
         return false;
     if (file_write_all(c->fd, &head, sizeof head) == 0)
@@ -326,12 +333,24 @@ bool cache_find(struct cache *c, uint32_t uid, struct cache_entry *out)
     return true;
 }
 
+/* What was not written whole ends the file. Nobody cuts it off: who has it mapped would be killed.
+ */
+static void replace_torn(struct cache *c)
+{
+    reopen(c); /* somebody else may have been faster */
+    index_tail(c);
+    if (!c->torn)
+        return;
+    unlinkat(c->dirfd, file_name, 0);
+    reopen(c);
+}
+
 void cache_append(struct cache *c, struct str records)
 {
+    if (c->torn)
+        replace_torn(c);
     if (records.n == 0 || !open_file(c, true))
         return;
-    if (c->torn && ftruncate(c->fd, c->end) == 0)
-        c->torn = false;
     /* What fails here is found missing later, and made again. */
     (void)!write(c->fd, records.p, records.n);
 }

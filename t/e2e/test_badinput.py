@@ -1,5 +1,5 @@
 """What is wrong gets a clear answer, and nothing is lost."""
-import os, re, socket, subprocess, time
+import os, re, shutil, socket, subprocess, time
 
 import pytest
 
@@ -291,6 +291,19 @@ def fill(path):
     os.close(fd)
 
 
+def assert_452(suite):
+    raw = smtp(suite)
+    for command in ("MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
+        answer = raw.ask(command)
+        if answer.startswith("4"):
+            break
+    else:
+        raw.send("Subject: no room\r\n\r\n" + ("x" * 70 + "\r\n") * 2000 + ".\r\n")
+        answer = raw.reply()
+    assert answer.startswith("452 4.3.1"), answer
+    raw.close()
+
+
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
     suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\n", start=False)
@@ -301,16 +314,7 @@ def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
         suite.send("alice", subject="while there is room")
         suite.wait_mail("alice", match="while there is room")
         fill(suite.queue + "/filler")
-        raw = smtp(suite)
-        for command in ("MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
-            answer = raw.ask(command)
-            if answer.startswith("4"):
-                break
-        else:
-            raw.send("Subject: no room\r\n\r\n" + ("x" * 70 + "\r\n") * 2000 + ".\r\n")
-            answer = raw.reply()
-        assert answer.startswith("452 4.3.1"), answer
-        raw.close()
+        assert_452(suite)
         os.unlink(suite.queue + "/filler")
         suite.send("alice", subject="room again")
         suite.wait_mail("alice", match="room again")
@@ -319,6 +323,46 @@ def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
     finally:
         suite.stop()
         subprocess.run(["umount", suite.queue], check=True)
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
+def test_with_the_whole_instance_on_a_full_disk_every_server_answers(make_suite):
+    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\nmax_idle = 1s\n", start=False)
+    kept = suite.dir + ".kept"
+    os.rename(suite.dir, kept)
+    os.mkdir(suite.dir)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=755", "none", suite.dir], check=True)
+    try:
+        subprocess.run(["cp", "-a", kept + "/.", suite.dir], check=True)
+        suite.start()
+        suite.send("alice", subject="while there is room")
+        suite.wait_mail("alice", match="while there is room")
+        suite.wait_queue_empty()
+        suite.stop()
+        fill(suite.dir + "/filler")
+        os.truncate(suite.dir + "/filler", os.path.getsize(suite.dir + "/filler") - 40960) # for the log and master's pid
+        suite.start()
+        fill(suite.dir + "/filler2") # from here on the log has no room, either
+        for _ in range(3):
+            assert_452(suite)
+            imap = suite.imap("alice")
+            assert imap.select("INBOX")[0] == "OK"
+            assert b"while there is room" in imap.fetch("1", "(BODY[])")[1][0][1]
+            assert imap.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"y" * 200000)[0] == "NO"
+            imap.logout()
+            pop3 = suite.pop3("alice")
+            assert pop3.stat()[0] == 1
+            pop3.quit()
+        for name in ("/filler", "/filler2"):
+            os.unlink(suite.dir + name)
+        suite.send("alice", subject="room again")
+        suite.wait_mail("alice", match="room again")
+        suite.wait_queue_empty()
+        assert not re.search(r"killed by signal|panic", suite.log())
+    finally:
+        suite.stop()
+        subprocess.run(["umount", suite.dir], check=True)
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")

@@ -1,0 +1,94 @@
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "mail/mime_tree.h"
+#include "store/cache.h"
+
+#include "test.h"
+
+static int open_dir(char *path)
+{
+    assert_non_null(mkdtemp(path));
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void remove_dir(char *path, int fd)
+{
+    unlinkat(fd, "pombal.cache", 0);
+    close(fd);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void append(struct cache *c, uint32_t uid)
+{
+    static const struct mime_limits limits;
+    struct arena *mem = arena_new(NULL);
+    struct buf record = BUF(100000);
+    struct str mail = STR("Subject: text\n\nbody\n");
+
+    cache_make(mime_tree_parse(mem, &limits, mail), mail, &record);
+    cache_set_uid(&record, uid);
+    cache_append(c, buf_str(&record));
+    buf_free(&record);
+    arena_free(&mem);
+}
+
+static void leave_half_a_record(int dir)
+{
+    int fd = openat(dir, "pombal.cache", O_WRONLY | O_APPEND | O_CLOEXEC);
+
+    assert_int_equal(write(fd, "half", 4), 4);
+    close(fd);
+}
+
+TEST(a_record_that_was_not_written_whole_is_replaced_and_never_cut_off)
+{
+    char path[] = "/tmp/pombal-cache-XXXXXX";
+    int dir = open_dir(path);
+    struct cache writer, reader;
+    struct cache_entry entry;
+
+    cache_init(&writer, dir, 7);
+    cache_init(&reader, dir, 7);
+    append(&writer, 1);
+    leave_half_a_record(dir);
+    off_t size = lseek(writer.fd, 0, SEEK_END);
+    int old = dup(writer.fd);
+    assert_true(cache_find(&reader, 1, &entry));
+    assert_false(cache_find(&writer, 2, &entry)); /* and finds the half one */
+    append(&writer, 2);
+    assert_true(cache_find(&writer, 2, &entry));
+    assert_int_equal(lseek(old, 0, SEEK_END), size); /* readers have it mapped */
+    assert_true(cache_find(&reader, 1, &entry));
+    append(&reader, 3); /* into the file that the writer has made */
+    assert_true(cache_find(&reader, 2, &entry));
+    assert_true(cache_find(&writer, 3, &entry));
+    close(old);
+    cache_close(&writer);
+    cache_close(&reader);
+    remove_dir(path, dir);
+}
+
+TEST(a_file_of_another_folder_is_replaced_and_never_cut_off)
+{
+    char path[] = "/tmp/pombal-cache-XXXXXX";
+    int dir = open_dir(path);
+    struct cache old, new;
+    struct cache_entry entry;
+
+    cache_init(&old, dir, 7);
+    append(&old, 1);
+    cache_init(&new, dir, 8);
+    append(&new, 5);
+    assert_true(cache_find(&old, 1, &entry));
+    assert_false(cache_find(&new, 1, &entry));
+    assert_true(cache_find(&new, 5, &entry));
+    cache_close(&old);
+    cache_close(&new);
+    remove_dir(path, dir);
+}
+
+RUN_TESTS(T(a_record_that_was_not_written_whole_is_replaced_and_never_cut_off),
+          T(a_file_of_another_folder_is_replaced_and_never_cut_off))
