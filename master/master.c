@@ -172,6 +172,20 @@ static void close_inherited(void)
     close_range(3, (unsigned)most.rlim_cur - 1, 0);
 }
 
+/* As many descriptors as may be had, in reason: commands of users inherit it, and some of them go
+ * through all. */
+static void raise_limit(void)
+{
+    enum { PLENTY = 65536 };
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= PLENTY)
+        return;
+    files.rlim_cur = files.rlim_max < PLENTY ? files.rlim_max : PLENTY;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        msg_warn("setrlimit RLIMIT_NOFILE: %m");
+}
+
 static void on_signal(struct watch *w)
 {
     struct signalfd_siginfo info;
@@ -390,6 +404,7 @@ int main(int argc, char **argv)
     load_conf();
     if (self.test)
         return control_is_locked() ? 1 : 0;
+    raise_limit();
     service_open_log("master", master.foreground);
     if (self.debug)
         msg_debug_topics("all");

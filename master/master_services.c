@@ -2,6 +2,7 @@
  * master.cf to services, and what changes on reload.
  */
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -134,6 +135,21 @@ static void retire_lost(void)
     }
 }
 
+/* A socket, its memory and a process of each; what a new process needs until it is made; the rest
+ * is for what a process opens itself. */
+static int check_descriptors(size_t services, struct why *why)
+{
+    struct rlimit allowed;
+    size_t needed = 3 * services + 64;
+
+    if (getrlimit(RLIMIT_NOFILE, &allowed) < 0 || allowed.rlim_cur >= needed)
+        return 0;
+    return why_set(why, "4.3.0",
+                   "the %zu services of master.cf need %zu descriptors at least, but \"ulimit -n\" "
+                   "(LimitNOFILE= of systemd) allows %llu",
+                   services, needed, (unsigned long long)allowed.rlim_cur);
+}
+
 int services_load(struct why *why)
 {
     struct conf_master cf = {0};
@@ -141,6 +157,10 @@ int services_load(struct why *why)
 
     if (conf_master_load(&cf, why) < 0)
         return -1;
+    if (check_descriptors(cf.n, why) < 0) {
+        conf_master_free(&cf);
+        return -1;
+    }
     LIST_EACH (&master.services, l)
         LIST_OF(l, struct svc, link)->found = false;
     for (size_t i = 0; i < cf.n; i++) {

@@ -95,15 +95,15 @@ static bool give_page(int page)
 /* Everything to where the process expects it; the numbers in between may be in use. */
 static void place_fds(const struct svc *s, int status)
 {
-    enum { HIGH = 200 };
     int fds[3 + 100];
     size_t n = 0, most = sizeof fds / sizeof *fds;
+    int above = SPAWN_LISTEN_FD + (int)s->endpoints.n;
 
-    fds[n++] = fcntl(status, F_DUPFD_CLOEXEC, HIGH);
-    fds[n++] = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, HIGH);
-    fds[n++] = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, HIGH);
+    fds[n++] = fcntl(status, F_DUPFD_CLOEXEC, above);
+    fds[n++] = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, above);
+    fds[n++] = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < s->endpoints.n && n < most; i++)
-        fds[n++] = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, HIGH);
+        fds[n++] = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < n; i++)
         if (fds[i] < 0 || dup2(fds[i], SPAWN_STATUS_FD + (int)i) < 0)
             msg_fatal("descriptor for %s: %m", s->conf.command);
@@ -180,14 +180,17 @@ static void throttle(struct svc *s)
 
 void spawn_child(struct svc *s)
 {
-    struct child *c = mem_new(sizeof *c);
     int ends[2];
 
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        msg_warn("socketpair: %m -- throttling");
+        throttle(s);
+        return;
+    }
+    struct child *c = mem_new(sizeof *c);
     c->svc = s;
     c->started = master.now;
     c->limit = limit_of_new(s);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        msg_fatal("socketpair: %m");
     c->page = take_page();
     msg_flush();
     c->pid = fork();

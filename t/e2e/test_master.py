@@ -366,6 +366,22 @@ def test_a_taken_port_is_said_clearly(make):
     assert re.search(r"fatal: inet: service 127.0.0.1:%d: bind .*Address already in use" % s.port, s.log())
 
 
+@pytest.mark.parametrize("soft, hard", [(40, 4096), (40, 40)])
+def test_a_low_limit_of_descriptors_is_raised_or_said(make, soft, hard):
+    s = make()
+    r = subprocess.run(["prlimit", "--nofile=%d:%d" % (soft, hard), s.dir + "/bin/pombal", "-c", s.dir + "/etc", "start"],
+                       capture_output=True, text=True, timeout=60)
+    if hard == soft:
+        assert r.returncode == 1
+        assert re.search(r"fatal: .*need \d+ descriptors at least, but \"ulimit -n\" .* allows 40", s.log())
+    else:
+        assert r.returncode == 0, r.stderr
+        c = s.dial()
+        c.ask("hello")
+        limits = open("/proc/%d/limits" % s.children()[0]).read()
+        assert re.search(r"Max open files +4096 +4096", limits)
+
+
 def test_check_makes_directories_and_says_what_is_wrong(make):
     s = make("127.0.0.1:PORT inet n - y - - nosuch", main="alias_maps = hash:/nonexistent/aliases")
     r = s.pombal("check")
