@@ -11,7 +11,7 @@
 
 #include "smtp.h"
 
-enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, SAID_MOST = 4096, REPLY_LINES_MOST = 1000 };
+enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, SAID_MOST = 4096, BAD_LINE_SHOWN = 200 };
 
 struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr, in_port_t port)
 {
@@ -81,27 +81,38 @@ static int conversation_failed(struct smtp_session *s, struct why *why)
     return why_set(why, "4.4.2", "lost connection with %s while %s", s->namaddr, s->doing);
 }
 
+static int bad_reply(struct smtp_session *s, const char *what, struct str line, struct why *why)
+{
+    s->broken = true;
+    return why_set(why, "4.5.0", "host %s sent %s reply while %s: %.*s", s->namaddr, what, s->doing,
+                   (int)str_upto(line, BAD_LINE_SHOWN).n, line.p);
+}
+
+/* A reply longer than any honest one is not read to its end: it may have none. */
 int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
 {
-    struct buf line = BUF(LINE_MOST);
+    struct buf line = BUF(REPLY_MOST);
     enum esmtp_more more = ESMTP_MORE;
+    enum line end = LINE_CRLF;
+    size_t size = 0;
 
     esmtp_reply_clear(&s->reply);
     buf_clear(&s->said);
     stream_set_deadline(s->stream, task_now() + seconds * 1000);
-    while (more == ESMTP_MORE && stream_line(s->stream, &line) != LINE_NONE) {
-        more = s->reply.lines < REPLY_LINES_MOST ? esmtp_reply_line(&s->reply, buf_str(&line))
-                                                 : ESMTP_BAD;
+    while (more == ESMTP_MORE && (end = stream_line_within(s->stream, &line)) != LINE_NONE) {
+        size += line.n + 2;
+        if (end == LINE_TOO_LONG || size > REPLY_MOST)
+            break;
+        more = esmtp_reply_line(&s->reply, buf_str(&line));
         buf_addf(&s->said, "%s%.*s", s->said.n > 0 ? " " : "", (int)str_rtrim(buf_str(&line)).n,
                  line.p);
     }
-    if (more == ESMTP_BAD) {
-        s->broken = true;
-        why_set(why, "4.5.0", "host %s sent a malformed reply while %s: %s", s->namaddr, s->doing,
-                line.p);
-    } else if (more == ESMTP_MORE) {
+    if (more == ESMTP_BAD)
+        bad_reply(s, "a malformed", buf_str(&line), why);
+    else if (more == ESMTP_MORE && end != LINE_NONE)
+        bad_reply(s, "an over-long", buf_str(&line), why);
+    else if (more == ESMTP_MORE)
         conversation_failed(s, why);
-    }
     buf_free(&line);
     if (more != ESMTP_DONE)
         return -1;

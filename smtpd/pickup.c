@@ -42,6 +42,8 @@ struct drop {
     bool remote; /* sendmail -G: headers are not ours to complete */
     bool requeued; /* postsuper -r: a queue file of our own, with all that it knows */
     struct buf pending; /* records in front of a recipient, until it is known to be needed */
+    size_t left, done; /* recipients */
+    bool finished; /* nobody is left: its delivery ended while postsuper -r took it */
     struct why why;
 };
 
@@ -91,9 +93,10 @@ static bool pass_requeued(struct drop *d, enum rec type, struct str body)
 
     if (type == REC_ORCP)
         qrec_put(&d->pending, type, body);
-    else if (type == REC_DONE || type == REC_DRCP)
+    else if (type == REC_DONE || type == REC_DRCP) {
         buf_clear(&d->pending);
-    else if (type == REC_RDIR)
+        d->done++;
+    } else if (type == REC_RDIR)
         submit_put(d->submit, type, body);
     else
         return type > 0 && type < 128 && strchr(left_out, type) != NULL;
@@ -139,6 +142,7 @@ static void pass_rcpt(struct drop *d, struct str body)
     submit_raw(d->submit, buf_str(&d->pending));
     buf_clear(&d->pending);
     submit_put(d->submit, REC_RCPT, body);
+    d->left++;
 }
 
 static bool is_rcpt_attribute(struct str body)
@@ -199,6 +203,9 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
     case REC_MESG:
         if (d->requeued && pass_late_rcpts(d) < 0)
             return -1;
+        d->finished = d->requeued && d->left == 0 && d->done > 0;
+        if (d->finished)
+            return why_set(&d->why, "2.0.0", "all recipients are done");
         if (*conf.content_filter != 0)
             submit_put(d->submit, REC_FILT, strz(conf.content_filter));
         submit_putf(d->submit, REC_ATTR, "rewrite_context=%s", d->remote ? "remote" : "local");
@@ -268,7 +275,11 @@ static void settle(struct drop *d, int result)
 {
     struct why why = WHY;
 
-    if (result < 0 && why_later(&d->why)) {
+    if (d->finished) {
+        result = queue_remove(Q_MAILDROP, d->name, &why);
+        if (result == 0)
+            msg_info("%s: %s: removed", d->name, why_text(&d->why));
+    } else if (result < 0 && why_later(&d->why)) {
         msg_warn("maildrop/%s: %s", d->name, why_text(&d->why));
     } else if (result < 0) {
         msg_warn("maildrop/%s: %s: moved to the corrupt queue", d->name, why_text(&d->why));

@@ -273,7 +273,7 @@ static bool fill(struct stream *s)
     }
 }
 
-enum line stream_line(struct stream *s, struct buf *line)
+static enum line read_line(struct stream *s, struct buf *line, bool skip)
 {
     bool too_long = false, cr = false;
 
@@ -302,9 +302,19 @@ enum line stream_line(struct stream *s, struct buf *line)
             buf_add(line, (struct str){p, text});
         cr = last_cr || (cr && take == 0);
         s->in_at += take + (lf != NULL);
-        if (lf != NULL)
+        if (lf != NULL || (too_long && !skip))
             return too_long ? LINE_TOO_LONG : cr ? LINE_CRLF : LINE_LF;
     }
+}
+
+enum line stream_line(struct stream *s, struct buf *line)
+{
+    return read_line(s, line, true);
+}
+
+enum line stream_line_within(struct stream *s, struct buf *line)
+{
+    return read_line(s, line, false);
 }
 
 size_t stream_read(struct stream *s, void *p, size_t n)

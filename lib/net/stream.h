@@ -43,6 +43,8 @@ void stream_set_deadline(struct stream *s, int64_t at); /* limit of all waits; 0
  */
 enum line { LINE_CRLF, LINE_LF, LINE_TOO_LONG, LINE_NONE };
 enum line stream_line(struct stream *s, struct buf *line); /* without its end */
+/* As stream_line, but what is too long is said at once and not skipped: for who hangs up then. */
+enum line stream_line_within(struct stream *s, struct buf *line);
 size_t stream_read(struct stream *s, void *p, size_t n); /* short only at the end */
 /* Borrow what is there, at least one byte, or nothing at the end; valid until the next read.
  * stream_skip takes n bytes of it (n up to stream_ahead()). */

@@ -433,6 +433,23 @@ def test_a_requeued_message_goes_through_cleanup_again():
         assert not glob.glob(s.queue + "/defer/*/*")
 
 
+def test_a_requeued_message_whose_recipients_are_done_is_finished():
+    """its delivery ended while postsuper -r took it away"""
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l" * len(d.to)):
+        id = s.send(["a@far.test", "b@far.test"])
+        path = wait_for(lambda: s.queue_files("deferred"))[0]
+        data = open(path, "rb").read()
+        for name in (b"a@far.test", b"b@far.test"):
+            assert data.count(b"R\x0a" + name) == 1
+            data = data.replace(b"R\x0a" + name, b"D\x0a" + name)
+        with open(path, "r+b") as f:
+            f.write(data)
+        s.tool("postsuper", "-r", id)
+        s.tool("postkick", "public", "pickup", "W")
+        s.wait_log(r"pickup\[\d+\]: %s: all recipients are done: removed$" % id)
+        assert not s.queue_files() and not s.queue_files("corrupt")
+
+
 def test_a_destination_with_a_rate_delay_gets_one_at_a_time():
     times = []
 

@@ -1,5 +1,5 @@
 """The SMTP and LMTP client against servers that are told what to answer."""
-import os, re, shutil, ssl, subprocess, time
+import os, re, shutil, socket, ssl, subprocess, threading, time
 
 import pytest
 
@@ -166,6 +166,30 @@ def test_servers_that_do_not_want_to_talk(suite, sink, greeting, dsn, text):
     r = route_to(suite, s, "slow")
     r.send("a")
     r.wait("a", r"relay=127\.0\.0\.1\[127\.0\.0\.1\]:%d, .*dsn=%s, status=deferred \(%s" % (s.port, dsn, text))
+
+
+@pytest.mark.parametrize("piece", [b"x" * 65536, b"220-go on\r\n" * 6000])
+def test_an_endless_reply_is_not_read_to_its_end(suite, piece):
+    slot, sent = free_slot(suite), []
+
+    def serve(listener):
+        client, _ = listener.accept()
+        with client:
+            client.sendall(b"220-")
+            try:
+                while sum(sent) < 1 << 30:
+                    sent.append(client.send(piece))
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", suite.ports[slot])) as listener:
+        server = threading.Thread(target=serve, args=(listener,), daemon=True)
+        server.start()
+        r = Route(suite, slot)
+        r.send("a")
+        r.wait("a", r".*dsn=4\.5\.0, status=deferred \(host \S+ sent an over-long reply while receiving the initial")
+        server.join(20)
+    assert not server.is_alive() and sum(sent) < 64 << 20  # what the kernel's buffers hold, not what time allows
 
 
 @pytest.mark.parametrize("stage,text", [

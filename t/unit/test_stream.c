@@ -105,6 +105,30 @@ static void skip_long(struct stream *s, void *arg)
     buf_free(&line);
 }
 
+static void leave_long(struct stream *s, void *arg)
+{
+    struct buf line = BUF(1000);
+
+    (void)arg;
+    assert_int_equal(stream_line_within(s, &line), LINE_CRLF);
+    assert_string_equal(line.p, "first");
+    assert_int_equal(stream_line_within(s, &line), LINE_TOO_LONG); /* it never ends */
+    assert_int_equal(line.n, 1000);
+    buf_free(&line);
+}
+
+TEST(line_longer_than_buffer_is_not_waited_for)
+{
+    struct buf in = BUF(1000000), out = BUF(10);
+
+    buf_addz(&in, "first\r\n");
+    for (int i = 0; i < 5000; i++)
+        buf_addc(&in, 'x');
+    mini_talk(leave_long, NULL, buf_str(&in), &out);
+    buf_free(&in);
+    buf_free(&out);
+}
+
 TEST(line_longer_than_buffer_is_skipped_whole)
 {
     struct buf in = BUF(1000000), out = BUF(10);
@@ -460,8 +484,9 @@ TEST(pipes_work_as_well)
 }
 
 RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
-          T(line_longer_than_buffer_is_skipped_whole), T(large_transfers_come_through_whole),
-          T(reads_are_short_only_at_the_end), T(a_read_that_waits_flushes_the_output_first),
+          T(line_longer_than_buffer_is_skipped_whole), T(line_longer_than_buffer_is_not_waited_for),
+          T(large_transfers_come_through_whole), T(reads_are_short_only_at_the_end),
+          T(a_read_that_waits_flushes_the_output_first),
           T(time_out_sticks_but_good_bye_can_be_said),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
           T(descriptors_ride_along), T(files_go_out_as_asked), T(layers_take_no_input_from_before),
