@@ -11,14 +11,14 @@
 
 enum { BATCH = 256 }; /* messages that are made \Seen with one record */
 
-static bool put_date(struct imap *c, uint32_t number)
+static bool put_date(struct imap *c, struct fetching *m)
 {
     struct buf text = BUF(64);
     struct tm tm;
     int64_t received;
     int offset;
 
-    if (mailbox_received(c->box, number, &received, NULL) < 0)
+    if (mailbox_received(c->box, m->number, &received, m->why) < 0)
         return false;
     clock_local(received, &tm, &offset);
     date_imap_format(received, offset, &text);
@@ -27,13 +27,13 @@ static bool put_date(struct imap *c, uint32_t number)
     return true;
 }
 
-static bool put_cached(struct imap *c, uint32_t number, enum fetch_what what)
+static bool put_cached(struct imap *c, struct fetching *m, enum fetch_what what)
 {
     struct str text;
     struct buf body = BUF(1 << 24);
-    bool good =
-        mailbox_cached(c->box, number, what == FETCH_ENVELOPE ? CACHED_ENVELOPE : CACHED_STRUCTURE,
-                       &text, NULL) == 0;
+    bool good = mailbox_cached(c->box, m->number,
+                               what == FETCH_ENVELOPE ? CACHED_ENVELOPE : CACHED_STRUCTURE, &text,
+                               m->why) == 0;
 
     if (good && what == FETCH_BODY) {
         good = imap_text_body(text, &body);
@@ -51,11 +51,11 @@ static bool put_cached(struct imap *c, uint32_t number, enum fetch_what what)
     return good;
 }
 
-static bool put_size(struct imap *c, uint32_t number)
+static bool put_size(struct imap *c, struct fetching *m)
 {
     uint64_t size;
 
-    if (mailbox_size(c->box, number, &size, NULL) < 0)
+    if (mailbox_size(c->box, m->number, &size, m->why) < 0)
         return false;
     stream_putz(c->client, "RFC822.SIZE ");
     imap_put_number(c, size);
@@ -70,59 +70,76 @@ static void put_flags(struct imap *c, uint32_t number)
     imap_put_flags(c, m.flags, m.keywords, mailbox_recent(c->box, number));
 }
 
-static bool put_item(struct imap *c, uint32_t number, const struct fetch_item *item)
+static void put_uid(struct imap *c, uint32_t number)
+{
+    stream_putz(c->client, "UID ");
+    imap_put_number(c, mailbox_msg(c->box, number)->uid);
+}
+
+static bool put_item(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     switch (item->what) {
     case FETCH_BODY:
     case FETCH_BODYSTRUCTURE:
     case FETCH_ENVELOPE:
-        return put_cached(c, number, item->what);
+        return put_cached(c, m, item->what);
     case FETCH_FLAGS:
-        put_flags(c, number);
+        put_flags(c, m->number);
         return true;
     case FETCH_INTERNALDATE:
-        return put_date(c, number);
+        return put_date(c, m);
     case FETCH_SIZE:
-        return put_size(c, number);
+        return put_size(c, m);
     case FETCH_UID:
-        stream_putz(c->client, "UID ");
-        imap_put_number(c, mailbox_msg(c->box, number)->uid);
+        put_uid(c, m->number);
         return true;
     case FETCH_SECTION:
-        return fetch_put_section(c, number, item);
+        return fetch_put_section(c, m, item);
     }
     return false;
 }
 
-/* An item that cannot be had (the message was expunged meanwhile) is left out: RFC 2180 4.1.2. */
-static bool put_message(struct imap *c, uint32_t number, const struct fetch_items *items,
-                        bool made_seen)
+static bool is_gone(const struct why *why)
 {
+    return strcmp(why->code, "5.2.0") == 0;
+}
+
+/* An item that cannot be had (the message was expunged meanwhile, RFC 2180 4.1.2, or cannot be
+ * read) is left out; the uid in its place keeps the response well formed. What is to be told in the
+ * end is that a message cannot be read, if there is one. */
+static bool put_message(struct imap *c, struct fetching *m, const struct fetch_items *items,
+                        bool made_seen, struct why *why)
+{
+    struct why missing = WHY;
     bool whole = true, gap = false;
 
+    m->why = &missing;
     stream_putz(c->client, "* ");
-    imap_put_number(c, number);
+    imap_put_number(c, m->number);
     stream_putz(c->client, " FETCH (");
     if (c->uid && !items->uid) {
-        stream_putz(c->client, "UID ");
-        imap_put_number(c, mailbox_msg(c->box, number)->uid);
+        put_uid(c, m->number);
         gap = true;
     }
     if (made_seen && !items->flags) {
         stream_putz(c->client, gap ? " " : "");
-        put_flags(c, number);
+        put_flags(c, m->number);
         gap = true;
     }
     for (const struct fetch_item *item = items->first; item != NULL; item = item->next) {
         if (gap)
             stream_putc(c->client, ' ');
-        gap = put_item(c, number, item);
-        whole = whole && gap;
-        if (!gap)
-            stream_putz(c->client, "FLAGS ()"); /* keeps the response well formed */
         gap = true;
+        if (!put_item(c, m, item)) {
+            put_uid(c, m->number);
+            whole = false;
+            if (why->code[0] == '\0' || is_gone(why))
+                why_copy(why, &missing);
+        }
+        fetch_breathe(m);
     }
     stream_putz(c->client, ")\r\n");
+    why_free(&missing);
     return whole;
 }
 
@@ -143,23 +160,25 @@ static bool fetch_batch(struct imap *c, const uint32_t *uids, size_t n,
                         const struct fetch_items *items, struct why *why)
 {
     struct uidset made = UIDSET;
+    struct fetching m = {.turn = clock_ms()};
     bool whole = true;
 
-    if (items->sets_seen && !mailbox_read_only(c->box) && make_seen(c, uids, n, &made, why) < 0)
+    if (items->sets_seen && !mailbox_read_only(c->box) && make_seen(c, uids, n, &made, why) < 0) {
+        uidset_free(&made);
         return false;
+    }
     for (size_t i = 0; i < n && stream_state(c->client) == STREAM_OK; i++) {
         struct arena *command = c->mem;
-        uint32_t number = mailbox_number(c->box, uids[i]);
-        if (number == 0)
+        m.number = mailbox_number(c->box, uids[i]);
+        m.tree = NULL;
+        if (m.number == 0)
             continue;
         c->mem = arena_new(command);
-        if (!put_message(c, number, items, uidset_has(&made, uids[i])))
+        if (!put_message(c, &m, items, uidset_has(&made, uids[i]), why))
             whole = false;
         arena_free(&c->mem);
         c->mem = command;
     }
-    if (!whole)
-        why_set(why, "4.2.0", "Some messages could not be FETCHed");
     uidset_free(&made);
     return whole;
 }
@@ -202,8 +221,10 @@ void cmd_fetch(struct imap *c)
             imap_updates(c, c->uid);
             if (whole)
                 imap_ok(c, "Fetch completed.");
+            else if (is_gone(&why)) /* RFC 5530 */
+                imap_no(c, "[EXPUNGEISSUED] Some messages are no longer there.");
             else
-                imap_no(c, "[EXPUNGEISSUED] %s.", why_text(&why));
+                imap_no_why(c, &why);
         }
     }
     uidset_free(&which);

@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "mail/crlf.h"
 #include "mail/header.h"
@@ -12,7 +13,7 @@
 #include "imap.h"
 #include "imap_fetch.h"
 
-enum { PIECE = 64 * 1024, HEADER_LIMIT = 16 * 1024 * 1024 };
+enum { PIECE = 64 * 1024, HEADER_LIMIT = 16 * 1024 * 1024, TURN_MS = 20 };
 
 /* A part of the file, and what it will be on the wire. */
 struct span {
@@ -20,6 +21,14 @@ struct span {
     uint64_t at, size; /* in the file */
     uint64_t vsize; /* with CRLF */
 };
+
+void fetch_breathe(struct fetching *m)
+{
+    if (clock_ms() - m->turn <= TURN_MS)
+        return;
+    task_yield();
+    m->turn = clock_ms();
+}
 
 static void put_name(struct imap *c, const struct fetch_item *item)
 {
@@ -85,7 +94,8 @@ static void put_text(struct imap *c, const struct fetch_item *item, struct buf *
 
 /* Line ends are made CRLF on the way. A file that is shorter than it was ends the connection: the
  * size has been announced. */
-static void put_span(struct imap *c, const struct fetch_item *item, const struct span *span)
+static void put_span(struct imap *c, struct fetching *m, const struct fetch_item *item,
+                     const struct span *span)
 {
     uint64_t skip, length, at = 0;
     size_t piece = span->size < PIECE ? (size_t)span->size : PIECE;
@@ -112,11 +122,18 @@ static void put_span(struct imap *c, const struct fetch_item *item, const struct
         ready = str_upto(ready, length < ready.n ? (size_t)length : ready.n);
         stream_put(c->client, ready);
         length -= ready.n;
+        fetch_breathe(m);
     }
     buf_free(&in);
     buf_free(&out);
     if (length > 0)
         stream_fail(c->client, "message is shorter than it was");
+}
+
+static bool unreadable(struct fetching *m)
+{
+    why_set(m->why, "4.3.0", "cannot read a message");
+    return false;
 }
 
 /* Reads the file from the start up to and with the empty line, or to its end. */
@@ -184,19 +201,16 @@ static bool all_cached(const struct fetch_item *item)
     return item->text == SECTION_FIELDS;
 }
 
-static bool put_fields(struct imap *c, uint32_t number, const struct fetch_item *item,
-                       struct str header)
+static void put_fields(struct imap *c, const struct fetch_item *item, struct str header)
 {
     struct buf out = BUF(2 * HEADER_LIMIT + 2);
 
-    (void)number;
     filter_fields(item, header, &out);
     put_text(c, item, &out);
     buf_free(&out);
-    return true;
 }
 
-static bool put_top_header(struct imap *c, uint32_t number, const struct fetch_item *item)
+static bool put_top_header(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     struct buf header = BUF(HEADER_LIMIT), out = BUF(2 * HEADER_LIMIT);
     struct str cached;
@@ -204,23 +218,28 @@ static bool put_top_header(struct imap *c, uint32_t number, const struct fetch_i
     off_t size;
     bool cr = false, good;
 
-    if (all_cached(item) && mailbox_cached(c->box, number, CACHED_FIELDS, &cached, NULL) == 0)
-        return put_fields(c, number, item, cached);
-    good = mailbox_bytes(c->box, number, &fd, &size, NULL) == 0 &&
-           read_header(fd, (uint64_t)size, &header);
+    if (all_cached(item) && mailbox_cached(c->box, m->number, CACHED_FIELDS, &cached, NULL) == 0) {
+        put_fields(c, item, cached);
+        return true;
+    }
+    good = mailbox_bytes(c->box, m->number, &fd, &size, m->why) == 0 &&
+           (read_header(fd, (uint64_t)size, &header) || unreadable(m));
     if (good && item->text == SECTION_HEADER) {
         crlf_add(&out, buf_str(&header), &cr);
         put_text(c, item, &out);
     } else if (good) {
-        put_fields(c, number, item, buf_str(&header));
+        put_fields(c, item, buf_str(&header));
     }
     buf_free(&header);
     buf_free(&out);
     return good;
 }
 
-static struct mime_part *parse(struct imap *c, int fd, off_t size)
+/* Once for all items. */
+static const struct mime_part *tree_of(struct imap *c, struct fetching *m, int fd, off_t size)
 {
+    if (m->tree != NULL)
+        return m->tree;
     char *piece = arena_alloc(c->mem, PIECE);
     struct mime_builder *b = mime_builder_new(c->mem, NULL);
 
@@ -230,8 +249,10 @@ static struct mime_part *parse(struct imap *c, int fd, off_t size)
             break;
         mime_builder_put(b, (struct str){piece, (size_t)got});
         at += got;
+        fetch_breathe(m);
     }
-    return mime_builder_end(b);
+    m->tree = mime_builder_end(b);
+    return m->tree;
 }
 
 /* The message whose HEADER and TEXT are meant: the root, or what a message/rfc822 part holds. */
@@ -250,14 +271,14 @@ static bool put_nothing(struct imap *c, const struct fetch_item *item)
     return true;
 }
 
-static bool put_part(struct imap *c, uint32_t number, const struct fetch_item *item)
+static bool put_part(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     int fd;
     off_t size;
 
-    if (mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
+    if (mailbox_bytes(c->box, m->number, &fd, &size, m->why) < 0)
         return false;
-    const struct mime_part *part = mime_tree_find(parse(c, fd, size), item->path, item->depth);
+    const struct mime_part *part = mime_tree_find(tree_of(c, m, fd, size), item->path, item->depth);
     if (item->text != SECTION_ALL && item->text != SECTION_MIME)
         part = message_of(part, item->depth);
     if (part == NULL)
@@ -266,17 +287,20 @@ static bool put_part(struct imap *c, uint32_t number, const struct fetch_item *i
     const struct mime_span *s = header ? &part->header : &part->body;
     struct span span = {fd, s->at, s->size, s->vsize};
     if (item->text != SECTION_FIELDS && item->text != SECTION_FIELDS_NOT) {
-        put_span(c, item, &span);
+        put_span(c, m, item, &span);
         return true;
     }
     size_t n = span.size < HEADER_LIMIT ? (size_t)span.size : HEADER_LIMIT;
     char *text = arena_alloc(c->mem, n + 1);
     ssize_t got = pread(fd, text, n, (off_t)span.at);
-    return got >= 0 && put_fields(c, number, item, (struct str){text, (size_t)got});
+    if (got < 0)
+        return unreadable(m);
+    put_fields(c, item, (struct str){text, (size_t)got});
+    return true;
 }
 
 /* A short one is counted while it is sent: one look at the file. */
-static bool put_short(struct imap *c, uint32_t number, const struct fetch_item *item, int fd,
+static bool put_short(struct imap *c, struct fetching *m, const struct fetch_item *item, int fd,
                       size_t size)
 {
     struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
@@ -286,39 +310,39 @@ static bool put_short(struct imap *c, uint32_t number, const struct fetch_item *
     if (got == (ssize_t)size) {
         buf_grown(&in, size);
         crlf_add(&out, buf_str(&in), &cr);
-        mailbox_counted(c->box, number, out.n);
+        mailbox_counted(c->box, m->number, out.n);
         put_text(c, item, &out);
     }
     buf_free(&in);
     buf_free(&out);
-    return got == (ssize_t)size;
+    return got == (ssize_t)size || unreadable(m);
 }
 
-static bool put_whole(struct imap *c, uint32_t number, const struct fetch_item *item)
+static bool put_whole(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     int fd;
     off_t size;
     uint64_t vsize;
 
-    if (mailbox_msg(c->box, number)->size == 0) {
-        if (mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
+    if (mailbox_msg(c->box, m->number)->size == 0) {
+        if (mailbox_bytes(c->box, m->number, &fd, &size, m->why) < 0)
             return false;
         if (size > 0 && size <= PIECE)
-            return put_short(c, number, item, fd, (size_t)size);
+            return put_short(c, m, item, fd, (size_t)size);
     }
-    if (mailbox_size(c->box, number, &vsize, NULL) < 0 ||
-        mailbox_bytes(c->box, number, &fd, &size, NULL) < 0)
+    if (mailbox_size(c->box, m->number, &vsize, m->why) < 0 ||
+        mailbox_bytes(c->box, m->number, &fd, &size, m->why) < 0)
         return false;
     struct span span = {fd, 0, (uint64_t)size, vsize};
-    put_span(c, item, &span);
+    put_span(c, m, item, &span);
     return true;
 }
 
-bool fetch_put_section(struct imap *c, uint32_t number, const struct fetch_item *item)
+bool fetch_put_section(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     if (item->depth > 0 || item->text == SECTION_TEXT)
-        return put_part(c, number, item);
+        return put_part(c, m, item);
     if (item->text == SECTION_ALL)
-        return put_whole(c, number, item);
-    return put_top_header(c, number, item);
+        return put_whole(c, m, item);
+    return put_top_header(c, m, item);
 }

@@ -53,8 +53,19 @@ struct fetch_items {
 /* "ALL", "UID" or "(FLAGS BODY[1.2]<0.100>)". False: not understood. Lives in the arena of a. */
 bool fetch_parse(struct imap_args *a, struct fetch_items *out);
 
+/* One message while its items are answered. */
+struct fetching {
+    uint32_t number;
+    const struct mime_part *tree; /* its parts, in c->mem; null: no item has needed them yet */
+    struct why *why; /* why an item could not be had */
+    int64_t turn; /* clock_ms when other tasks had theirs */
+};
+
+/* (waits) Lets others run if this task has been busy for long. Once a message, item or piece. */
+void fetch_breathe(struct fetching *m);
+
 /* (waits) The value of a section with its name. False: the message cannot be read; nothing was
  * sent. */
-bool fetch_put_section(struct imap *c, uint32_t number, const struct fetch_item *item);
+bool fetch_put_section(struct imap *c, struct fetching *m, const struct fetch_item *item);
 
 #endif

@@ -44,22 +44,29 @@ static void refuse(struct stream *client, const struct handover *h, const struct
 }
 
 /* All sizes are needed at once: clients ask STAT or LIST first. */
-static int take_sizes(struct pop3 *s, struct arena *mem, struct why *why)
+static void take_messages(struct pop3 *s, struct arena *mem)
 {
-    s->count = mailbox_count(s->box);
-    s->sizes = arena_array(mem, s->count + 1, sizeof *s->sizes);
-    s->marks = arena_array(mem, s->count + 1, sizeof *s->marks);
-    for (uint32_t n = 1; n <= s->count; n++) {
+    uint32_t count = mailbox_count(s->box);
+    struct why why = WHY;
+
+    s->numbers = arena_array(mem, count + 1, sizeof *s->numbers);
+    s->sizes = arena_array(mem, count + 1, sizeof *s->sizes);
+    s->marks = arena_array(mem, count + 1, sizeof *s->marks);
+    for (uint32_t n = 1; n <= count; n++) {
         uint64_t size = mailbox_msg(s->box, n)->size;
-        if (size == 0 && mailbox_size(s->box, n, &size, why) < 0)
-            return -1;
-        s->sizes[n - 1] = size;
+        if (size == 0 && mailbox_size(s->box, n, &size, &why) < 0) {
+            msg_warn("user %s: message with uid %u is left out: %s", session_user()->name,
+                     mailbox_msg(s->box, n)->uid, why_text(&why));
+            continue;
+        }
+        s->numbers[s->count] = n;
+        s->sizes[s->count++] = size;
         s->total += size;
     }
-    return 0;
+    why_free(&why);
 }
 
-static int open_mailbox(struct pop3 *s, struct arena *mem, struct why *why)
+static int open_mailbox(struct pop3 *s, struct arena *mem, bool *in_use, struct why *why)
 {
     struct store_settings settings = store_conf();
     const char *path = arena_strz(mem, user_maildir(session_user()));
@@ -68,8 +75,12 @@ static int open_mailbox(struct pop3 *s, struct arena *mem, struct why *why)
     if (s->store == NULL)
         return -1;
     s->box = mailbox_open(s->store, "INBOX", false, why);
-    if (s->box == NULL || mailbox_lock_session(s->box, why) < 0 || take_sizes(s, mem, why) < 0)
+    if (s->box == NULL)
         return -1;
+    *in_use = mailbox_lock_session(s->box, why) < 0;
+    if (*in_use)
+        return -1;
+    take_messages(s, mem);
     return 0;
 }
 
@@ -77,7 +88,7 @@ static bool set_of(const struct pop3 *s, unsigned mark, struct uidset *out)
 {
     for (uint32_t n = 1; n <= s->count; n++)
         if ((s->marks[n - 1] & mark) != 0) {
-            uint32_t uid = mailbox_msg(s->box, n)->uid;
+            uint32_t uid = mailbox_msg(s->box, s->numbers[n - 1])->uid;
             uidset_add(out, uid, uid);
         }
     return out->n > 0;
@@ -146,10 +157,10 @@ void pop3_connection(struct stream *client, const struct handover *h, struct are
 {
     struct pop3 s = {.client = client, .from = h, .ended = "No mailbox"};
     struct why why = WHY;
+    bool in_use = false;
 
     ++*metrics_counter("sessions");
-    if (open_mailbox(&s, mem, &why) < 0) {
-        bool in_use = strcmp(why.code, "4.2.0") == 0; /* of mailbox_lock_session */
+    if (open_mailbox(&s, mem, &in_use, &why) < 0) {
         msg_info("pop3(%s): %s", session_user()->name, why_text(&why));
         stream_putf(client, "-ERR [%s] %s\r\n", in_use ? "IN-USE" : "SYS/TEMP",
                     in_use ? "The mailbox is in use by another session."

@@ -7,13 +7,15 @@
 
 struct store;
 
-/* The TRANSACTION state of RFC 1939 5. The view stands still, so message numbers are the view's. */
+/* The TRANSACTION state of RFC 1939 5. The view stands still; its messages that cannot be read are
+ * left out, so that one odd file does not keep its owner from the others. */
 struct pop3 {
     struct stream *client;
     const struct handover *from;
     struct store *store;
     struct mailbox *box;
     uint32_t count; /* messages, deleted ones too */
+    uint32_t *numbers; /* in the view; by number - 1 */
     uint64_t *sizes; /* with CR LF; by number - 1 */
     unsigned char *marks; /* enum pop3_mark; by number - 1 */
     uint32_t deleted;

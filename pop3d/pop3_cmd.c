@@ -67,8 +67,9 @@ static void cmd_list(struct pop3 *s, struct str args)
 static void put_uidl(struct pop3 *s, uint32_t n, struct buf *text)
 {
     buf_clear(text);
-    pop3_uidl(conf.pop3_uidl_format, mailbox_msg(s->box, n)->uid, mailbox_uidvalidity(s->box),
-              mailbox_guid(s->box, n), text);
+    uint32_t number = s->numbers[n - 1];
+    pop3_uidl(conf.pop3_uidl_format, mailbox_msg(s->box, number)->uid, mailbox_uidvalidity(s->box),
+              mailbox_guid(s->box, number), text);
     stream_putf(s->client, "%u %s\r\n", n, text->p);
 }
 

@@ -91,7 +91,7 @@ bool pop3_send(struct pop3 *s, uint32_t number, int64_t lines, uint64_t *bytes, 
     off_t size;
     int fd;
 
-    if (mailbox_bytes(s->box, number, &fd, &size, why) < 0)
+    if (mailbox_bytes(s->box, s->numbers[number - 1], &fd, &size, why) < 0)
         return false;
     if (lines < 0)
         stream_putf(s->client, "+OK %llu octets\r\n", (unsigned long long)s->sizes[number - 1]);

@@ -120,8 +120,8 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
                  struct copied *out, struct why *why);
 
 /* The bytes as they are on disk (line ends are LF, or what another program wrote): a descriptor
- * open for reading, owned by the view, valid until the next call of this function. "4.2.0" and
- * "no longer available" if the message was expunged. (waits) */
+ * open for reading, owned by the view, valid until the next call of this function. "5.2.0" if the
+ * message was expunged: here, and of the next three. (waits) */
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why);
 /* (waits) Size with CRLF; reads the message if nobody has counted it yet. */
 int mailbox_size(struct mailbox *b, uint32_t number, uint64_t *size, struct why *why);

@@ -31,14 +31,14 @@ static int open_slot(struct mailbox *b, const struct slot *slot)
     struct buf path = BUF(600);
 
     state_file(&b->f->state, slot, &path);
-    int fd = openat(b->f->dirfd, path.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = openat(b->f->dirfd, path.p, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     buf_free(&path);
     return fd;
 }
 
 static int gone(const struct mailbox *b, struct why *why)
 {
-    return why_set(why, "4.2.0", "the message is no longer available in folder %s", b->f->name);
+    return why_set(why, "5.2.0", "the message is no longer available in folder %s", b->f->name);
 }
 
 /* 0 says that a date is not known. */
@@ -72,7 +72,7 @@ int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, stru
         if (fstat(b->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
             close(b->fd);
             b->fd = -1;
-            return gone(b, why);
+            return why_set(why, "4.3.0", "a message of folder %s is not a file", b->f->name);
         }
         b->fd_size = st.st_size;
         b->fd_time = time_of(&st);
@@ -127,7 +127,7 @@ int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, stru
 
     if (slot->m.received == 0 && !(slot->m.flags & SLOT_GONE)) {
         state_file(&b->f->state, slot, &path);
-        if (fstatat(b->f->dirfd, path.p, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (fstatat(b->f->dirfd, path.p, &st, 0) == 0) {
             note_date(b, number, time_of(&st));
         } else { /* renamed meanwhile? */
             off_t size;

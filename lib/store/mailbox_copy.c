@@ -117,7 +117,7 @@ static int place(struct copying *c, struct item *item, const char *old_path)
         item->moved = false;
         if (errno != EXDEV)
             return -1;
-    } else if (linkat(from->dirfd, old_path, to->dirfd, item->path, 0) == 0) {
+    } else if (linkat(from->dirfd, old_path, to->dirfd, item->path, AT_SYMLINK_FOLLOW) == 0) {
         return 0;
     }
     if (errno == EXDEV || errno == EMLINK || errno == EPERM)

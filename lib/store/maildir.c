@@ -164,6 +164,17 @@ static size_t look_up(struct scan *sc, struct str base)
     return SIZE_MAX;
 }
 
+/* Directories, sockets and so on are no messages. A link is one if it leads to a file, as in
+ * Dovecot: what it may lead to is bounded where messages are read, by the jail of the session. */
+static bool is_message(int dirfd, const struct dirent *e)
+{
+    struct stat st;
+
+    if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
+        return e->d_type == DT_REG;
+    return fstatat(dirfd, e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
 static int read_dir(struct scan *sc, const char *name, struct why *why)
 {
     int fd = openat(sc->f->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -177,7 +188,7 @@ static int read_dir(struct scan *sc, const char *name, struct why *why)
     }
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         struct maildir_name parsed;
-        if (e->d_name[0] == '.' || e->d_type == DT_DIR)
+        if (e->d_name[0] == '.' || !is_message(fd, e))
             continue;
         struct str whole = arena_str(sc->mem, strz(e->d_name));
         if (maildir_name_parse(whole, &parsed))

@@ -103,3 +103,41 @@ def test_flags_are_told_while_messages_come(suite):
     flags = [line for line in told if " FETCH (" in line]
     assert len(flags) == count
     assert all("\\Seen " in line and keywords in line for line in flags)
+
+
+def large(first, count):
+    """a message of two parts, the second one of count lines"""
+    return ("Subject: large\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n" + first +
+            "\r\n--b\r\n\r\n" + ("y" * 70 + "\r\n") * count + "--b--\r\n")
+
+
+def test_a_message_is_taken_apart_once_for_all_items(suite):
+    c = Client(suite)
+    c.append(large("part", 150000))
+    c.ok("SELECT INBOX")
+    c.ok("FETCH 1 BODY.PEEK[1]")
+
+    def seconds(items):
+        start = time.monotonic()
+        answer = c.ok("FETCH 1 (%s)" % " ".join(["BODY.PEEK[1]"] * items))
+        assert " ".join(answer).count("part") == items
+        return time.monotonic() - start
+    one = min(seconds(1) for _ in range(5))
+    assert min(seconds(150) for _ in range(2)) < 40 * one + 0.5
+
+
+def test_what_takes_long_lets_others_of_the_user_run(suite):
+    a, b = Client(suite), Client(suite)
+    a.append(large("part", 100000))
+    for c in (a, b):
+        c.ok("SELECT INBOX")
+    a.send("y FETCH 1 (%s)\r\n" % " ".join(["BODY.PEEK[2]<7000000.10>"] * 200))
+    for _ in range(5):
+        b.ok("NOOP")
+    a.sock.setblocking(False)
+    try:
+        assert b"y OK" not in a.sock.recv(1 << 20, socket.MSG_PEEK)
+    except BlockingIOError:
+        pass
+    a.sock.settimeout(pombal.PATIENCE)
+    assert a.until("y")[-1].startswith("y OK")

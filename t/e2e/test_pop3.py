@@ -1,5 +1,5 @@
 """POP3 with real clients and rude ones: RFC 1939, RFC 2449, and what must not happen."""
-import glob, os, poplib, shutil, subprocess, time
+import glob, os, poplib, re, shutil, subprocess, time
 
 import pytest
 
@@ -76,6 +76,41 @@ def test_one_session_at_a_time(suite):
     assert b"[IN-USE]" in e.value.args[0]
     first.quit()
     suite.pop3("bob").quit()
+
+
+def test_odd_files_do_not_keep_the_owner_out(suite):
+    """what is no file is no message; a file that cannot be read is left out, and IMAP says why"""
+    home = suite.add_user("odd")
+    suite.reload()
+    put(suite, "odd", "Subject: one\n\nbody\n", "1700000001.one.test")
+    os.mkfifo(home + "/new/1700000002.fifo.test", 0o666)
+    os.symlink("/nonexistent", home + "/new/1700000003.link.test")
+    os.chmod(put(suite, "odd", "Subject: locked\n\nbody\n", "1700000004.locked.test:2,", "cur"), 0)
+    put(suite, "odd", "Subject: two\n\nbody\n", "1700000005.two.test")
+    p = suite.pop3("odd")
+    assert [line.split()[0] for line in p.uidl()[1]] == [b"1", b"2"]
+    assert p.stat()[0] == 2
+    assert [p.retr(n)[1][0] for n in (1, 2)] == [b"Subject: one", b"Subject: two"]
+    p.dele(2)
+    p.quit()
+    suite.wait_log("warning: user odd@.*left out: .*Permission denied")
+    p = suite.pop3("odd")
+    assert [p.retr(n)[1][0] for n in (1,)] == [b"Subject: one"]
+    p.quit()
+    c = Raw(suite.port("imap"))
+    c.line()
+    for command in ("LOGIN odd " + suite.password, "SELECT INBOX"):
+        c.send("x %s\r\n" % command)
+        assert c.until("x")[-1].startswith("x OK")
+    c.send("x FETCH 1:* (FLAGS BODY.PEEK[])\r\n")
+    answer = c.until("x")
+    assert re.match(r"x NO \[SERVERBUG\] .*Permission denied", answer[-1])
+    assert "* 2 FETCH (FLAGS () UID 2)" in answer and any("Subject: one" in line for line in answer)
+    os.unlink(home + "/cur/1700000004.locked.test:2,")
+    c.send("x FETCH 1:2 (FLAGS BODY.PEEK[])\r\n")
+    assert c.until("x")[-1].startswith("x NO [EXPUNGEISSUED]")
+    c.send("x NOOP\r\n")
+    assert "* 2 EXPUNGE" in c.until("x")
 
 
 def test_errors_are_told_and_do_no_harm(suite):

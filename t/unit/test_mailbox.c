@@ -218,6 +218,36 @@ TASK_TEST(what_others_do_to_the_files_is_merged)
     store_close(&s);
 }
 
+TASK_TEST(only_files_are_messages)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    off_t size;
+    int fd;
+
+    deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mkfifo(path_of("new/1700000001.fifo.y"), 0600), 0);
+    assert_int_equal(mkdir(path_of("cur/1700000002.dir.y:2,"), 0700), 0);
+    assert_int_equal(symlink("/nonexistent", path_of("new/1700000003.dangling.y")), 0);
+    assert_int_equal(symlink(root, path_of("new/1700000004.to-dir.y")), 0);
+    assert_string_equal(pull_all(b, true), "");
+    put_file("target", hello);
+    assert_int_equal(symlink("../target", path_of("cur/1700000005.link.y:2,")), 0);
+    assert_string_equal(pull_all(b, true), "+2");
+    assert_int_equal(mailbox_bytes(b, 2, &fd, &size, &why), 0);
+    assert_int_equal(size, strlen(hello));
+    /* Once it leads nowhere, it is expunged. */
+    assert_int_equal(unlink(path_of("target")), 0);
+    assert_int_equal(mailbox_bytes(b, 1, &fd, &size, &why), 0);
+    assert_int_equal(mailbox_bytes(b, 2, &fd, &size, &why), -1);
+    assert_string_equal(why.code, "5.2.0");
+    assert_string_equal(pull_all(b, true), "-2");
+    why_free(&why);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
 TASK_TEST(a_folder_that_was_emptied_takes_new_messages)
 {
     struct store *s = open_store();
@@ -378,7 +408,7 @@ RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_wit
           TS(crlf_is_stored_as_lf_and_counted), TS(an_aborted_delivery_leaves_nothing),
           TS(views_pull_each_for_itself), TS(a_message_is_told_once_with_its_last_flags),
           TS(another_process_is_followed), TS(flags_and_numbers_survive_reopening),
-          TS(what_others_do_to_the_files_is_merged), TS(a_renamed_file_is_found_again),
-          TS(a_folder_that_was_emptied_takes_new_messages), TS(files_that_all_vanish_are_expunged),
-          TS(copies_are_links_and_moves_leave_nothing), TS(a_folder_has_at_most_64_keywords),
-          TS(one_session_at_a_time_if_asked_for))
+          TS(what_others_do_to_the_files_is_merged), TS(only_files_are_messages),
+          TS(a_renamed_file_is_found_again), TS(a_folder_that_was_emptied_takes_new_messages),
+          TS(files_that_all_vanish_are_expunged), TS(copies_are_links_and_moves_leave_nothing),
+          TS(a_folder_has_at_most_64_keywords), TS(one_session_at_a_time_if_asked_for))
