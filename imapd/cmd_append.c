@@ -14,7 +14,19 @@ struct append {
     struct msg as;
     VEC(struct str) keywords;
     struct imap_literal literal;
+    struct str bad_flag; /* a system flag that there is not; n is 0: none */
 };
+
+/* What the client sends anyway is taken, but not kept. */
+static void refuse(struct imap *c, const struct append *a)
+{
+    struct buf line = BUF(1);
+
+    imap_skip_literal(c, &a->literal);
+    if (!a->literal.synchronising)
+        stream_line(c->client, &line);
+    buf_free(&line);
+}
 
 static bool take_flags(struct imap *c, struct append *a)
 {
@@ -25,6 +37,8 @@ static bool take_flags(struct imap *c, struct append *a)
     while (imap_take_flag(&c->args, &name)) {
         if (name.p[0] != '\\' && a->keywords.n < MAILBOX_KEYWORDS)
             *VEC_ADD(&a->keywords) = name;
+        else if (name.p[0] == '\\' && imap_flag(name) == 0)
+            a->bad_flag = name;
         a->as.flags |= imap_flag(name);
         imap_take_space(&c->args);
     }
@@ -43,14 +57,18 @@ static bool take_date(struct imap *c, struct append *a)
 
 static bool take_arguments(struct imap *c, struct append *a)
 {
-    if (!imap_arg_folder(c, &a->folder))
-        return false;
-    if (imap_take_space(&c->args) && take_flags(c, a) && take_date(c, a) &&
-        imap_literal_at_end(c->args.rest, &a->literal) == LITERAL_FOUND && a->literal.at == 0)
+    bool folder = imap_arg_folder(c, &a->folder);
+    bool good = folder && imap_take_space(&c->args) && take_flags(c, a) && take_date(c, a);
+    bool literal = imap_literal_at_end(c->args.rest, &a->literal) == LITERAL_FOUND;
+    if (good && literal && a->literal.at == 0 && a->bad_flag.n == 0)
         return true;
-    imap_bad(c, "Error in IMAP command APPEND: Invalid arguments.");
-    if (imap_literal_at_end(c->args.rest, &a->literal) == LITERAL_FOUND)
-        imap_skip_literal(c, &a->literal);
+    if (a->bad_flag.n > 0)
+        imap_bad(c, "Error in IMAP command APPEND: Invalid system flag %.*s",
+                 (int)(a->bad_flag.n < 100 ? a->bad_flag.n : 100), a->bad_flag.p);
+    else if (folder)
+        imap_bad(c, "Error in IMAP command APPEND: Invalid arguments.");
+    if (literal)
+        refuse(c, a);
     return false;
 }
 
@@ -77,17 +95,6 @@ static bool receive(struct imap *c, struct append *a, struct mail_in *m)
         imap_bad(c, "Error in IMAP command APPEND: Garbage after the message.");
     buf_free(&line);
     return good;
-}
-
-/* What the client sends anyway is taken, but not kept. */
-static void refuse(struct imap *c, const struct append *a)
-{
-    struct buf line = BUF(1);
-
-    imap_skip_literal(c, &a->literal);
-    if (!a->literal.synchronising)
-        stream_line(c->client, &line);
-    buf_free(&line);
 }
 
 static void append(struct imap *c, struct append *a, struct why *why)

@@ -75,6 +75,11 @@ bool cleanup_failed(const struct cleanup *c)
     return c->why.code[0] != 0;
 }
 
+const char *cleanup_id(const struct cleanup *c)
+{
+    return c->d.queue_id != NULL ? c->d.queue_id : "NOQUEUE";
+}
+
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body)
 {
     return c->stopped ? 0 : qfile_put(c->file, type, body);

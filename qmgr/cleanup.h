@@ -67,6 +67,7 @@ void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
 void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool cleanup_failed(const struct cleanup *c);
+const char *cleanup_id(const struct cleanup *c); /* for the log: "NOQUEUE" before there is one */
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */
 
 /* cleanup_envelope.c */

@@ -73,7 +73,14 @@ void cleanup_open_maps(void)
 static void failed(struct cleanup *c, const struct why *why)
 {
     cleanup_fail(c, "4.3.0", "%s", why_text(why));
-    msg_warn("%s: %s", c->d.queue_id != NULL ? c->d.queue_id : "NOQUEUE", why_text(why));
+    msg_warn("%s: %s", cleanup_id(c), why_text(why));
+}
+
+static void too_long(struct cleanup *c, const struct buf *result)
+{
+    msg_warn("%s: unreasonable %s result %.300s... -- message not accepted, try again later",
+             cleanup_id(c), maps_parameter(maps.virtual), result->p);
+    cleanup_fail(c, "4.6.0", "Alias expansion error");
 }
 
 /*
@@ -107,7 +114,7 @@ static size_t results(struct cleanup *c, const char *address, struct str value, 
         }
         rewrite_address(REWRITE_LOCAL, one.p, &canonical);
         if (canonical.n > (size_t)conf.virtual_alias_address_length_limit)
-            cleanup_fail(c, "4.6.0", "address in table is too long");
+            too_long(c, &canonical);
         else if (canonical.n > 0)
             (*out)[n++] = arena_strz(c->mem, buf_str(&canonical));
     }
@@ -140,7 +147,8 @@ static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const
     return n;
 }
 
-/* A canonical map is followed until nothing changes any more. */
+/* A canonical map is followed until nothing changes any more. One that goes round is told of, but
+ * stops no mail, as in Postfix. */
 static int map_once(struct cleanup *c, struct maps *m, struct buf *address)
 {
     enum { NESTING = 10 };
@@ -157,8 +165,9 @@ static int map_once(struct cleanup *c, struct maps *m, struct buf *address)
                      address->p);
         buf_setz(address, found[0]);
     }
-    cleanup_fail(c, "4.6.0", "unreasonable %s map nesting for %s", maps_parameter(m), address->p);
-    return -1;
+    msg_warn("%s: unreasonable %s map nesting for %s", cleanup_id(c), maps_parameter(m),
+             address->p);
+    return 0;
 }
 
 /* Masquerading: a host below one of masquerade_domains becomes that domain. "!host" is left as it
@@ -212,20 +221,36 @@ int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf 
     return 0;
 }
 
+/* The warnings are in Postfix's words, since people look for them. */
+static void not_expanded(struct cleanup *c, const char *what, const char *address)
+{
+    msg_warn("%s: unreasonable %s map %s for %s -- message not accepted, try again later",
+             cleanup_id(c), maps_parameter(maps.virtual), what, address);
+    cleanup_fail(c, "4.6.0", "Alias expansion error");
+}
+
 /* One expansion: Postfix's order, the first result in the place of what it was found for, the
  * others at the end. */
 struct expansion {
     struct cleanup *c;
+    const char *original;
     VEC(const char *) at; /* the addresses, done and to do */
-    struct hash *met;
+    struct hash *selves; /* those that gave themselves: a mailbox, not looked up again */
 };
 
-/* True the first time. An address that was met before is not followed again, so loops end. */
-static bool meet(struct expansion *e, const char *address)
+/* Puts the results in the place of what they were found for, and at the end. */
+static void replace(struct expansion *e, size_t i, const char **found, size_t n)
 {
-    if (e->met == NULL)
-        e->met = hash_new();
-    return hash_put(e->met, strz(address), e) == NULL;
+    const char *from = e->at.at[i];
+
+    for (size_t k = 0; k < n; k++) {
+        if (k == 0)
+            e->at.at[i] = found[0];
+        else
+            *VEC_ADD(&e->at) = found[k];
+        if (strcasecmp(found[k], from) == 0)
+            hash_put(e->selves, strz(from), e);
+    }
 }
 
 /* Follows the address at i until a table says no more of it. -1: c has failed. */
@@ -233,44 +258,38 @@ static int follow(struct expansion *e, size_t i)
 {
     const char **found;
 
-    for (int64_t depth = 0; depth <= conf.virtual_alias_recursion_limit; depth++) {
-        const char *now = e->at.at[i];
-        ptrdiff_t n = look_up(e->c, maps.virtual, maps.virtual_extension, now, &found);
-        if (n < 0)
+    for (int64_t depth = 0; hash_find(e->selves, strz(e->at.at[i])) == NULL; depth++) {
+        if (depth >= conf.virtual_alias_recursion_limit) {
+            not_expanded(e->c, "nesting", e->original);
             return -1;
-        if (n == 0)
-            return 0;
-        if (depth == 0 && i == 0)
-            meet(e, now);
-        for (ptrdiff_t k = 1; k < n; k++)
-            if (meet(e, found[k]))
-                *VEC_ADD(&e->at) = found[k];
-        if (e->at.n > (size_t)conf.virtual_alias_expansion_limit)
-            break;
-        if (strcasecmp(found[0], now) == 0 || !meet(e, found[0]))
-            return 0;
-        e->at.at[i] = found[0];
+        }
+        ptrdiff_t n = look_up(e->c, maps.virtual, maps.virtual_extension, e->at.at[i], &found);
+        if (n <= 0)
+            return (int)n;
+        replace(e, i, found, (size_t)n);
     }
-    cleanup_fail(e->c, "4.6.0", "unreasonable virtual_alias_maps map expansion for %s",
-                 e->at.at[0]);
-    return -1;
+    return 0;
 }
 
 /* Breadth is bounded by virtual_alias_expansion_limit, depth by virtual_alias_recursion_limit. */
 int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out)
 {
-    struct expansion e = {.c = c};
+    struct expansion e = {.c = c, .original = address, .selves = hash_new()};
     int result = 0;
 
     *VEC_ADD(&e.at) = address;
-    if (!maps_empty(maps.virtual))
-        for (size_t i = 0; i < e.at.n && result == 0; i++)
-            result = follow(&e, i);
+    for (size_t i = 0; !maps_empty(maps.virtual) && i < e.at.n && result == 0; i++) {
+        result = follow(&e, i);
+        if (result == 0 && e.at.n > (size_t)conf.virtual_alias_expansion_limit) {
+            not_expanded(c, "expansion size", address);
+            result = -1;
+        }
+    }
     out->n = e.at.n;
     out->at = arena_array(c->mem, e.at.n, sizeof *out->at);
     memcpy(out->at, e.at.at, e.at.n * sizeof *out->at);
     VEC_FREE(&e.at);
-    hash_free(&e.met, NULL);
+    hash_free(&e.selves, NULL);
     return result;
 }
 

@@ -101,6 +101,12 @@ smtpd_command smtpd_rcpt;
 smtpd_command smtpd_data;
 smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_quit;
 
+/* smtpd_path.c. Takes the path of MAIL or RCPT off args: its internal form, in mem. PATH_BARE comes
+ * from main.cf. False: not one that mail can be sent to, which is logged. */
+bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
+                     const char **address);
+bool smtpd_is_verify_sender(const char *address); /* address_verify_sender */
+
 /* smtpd_starttls.c */
 void smtpd_open_tls(void); /* before the jail */
 bool smtpd_tls_offered(const struct smtpd *s);

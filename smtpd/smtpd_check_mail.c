@@ -108,6 +108,14 @@ enum verdict check_defer_unauth_destination(struct check *k, const struct restri
 
 /* ---- existence ---- */
 
+/* RFC 3463 3.2: X.1.1 is about a recipient. */
+static const char *sender_code(const struct route *r, const char *code)
+{
+    if (strcmp(code + 1, ".1.1") != 0)
+        return code;
+    return r->class == CLASS_VIRTUAL_ALIAS ? "5.1.7" : code[0] == '4' ? "4.1.0" : "5.1.0";
+}
+
 static enum verdict unlisted(struct check *k, const char *address, bool sender)
 {
     const char *class = sender ? sender_class : rcpt_class;
@@ -121,11 +129,8 @@ static enum verdict unlisted(struct check *k, const char *address, bool sender)
         if (answer == DICT_FAILED)
             v = check_failed(k, address, &why);
         else if (answer == DICT_NONE)
-            v = deny(k, code,
-                     !sender                          ? why.code
-                     : r.class == CLASS_VIRTUAL_ALIAS ? "5.1.7"
-                                                      : "5.1.0",
-                     address, class, why_text(&why));
+            v = deny(k, code, sender ? sender_code(&r, why.code) : why.code, address, class,
+                     why_text(&why));
     }
     route_free(&r);
     why_free(&why);

@@ -234,7 +234,8 @@ static bool receive(struct transfer *t)
 static void refuse(struct smtpd *s, const struct why *why)
 {
     int code = dsn_to_code(why->code);
-    bool plain = strncmp(why->code + 1, ".7.", 3) == 0; /* a text that an administrator wrote */
+    /* what an administrator wrote, and what cleanup found in his tables */
+    bool plain = strncmp(why->code + 1, ".7.", 3) == 0 || strcmp(why->code, "4.6.0") == 0;
 
     if (strcmp(why->code, "5.3.4") == 0)
         code = 552;

@@ -79,20 +79,15 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
 
 static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m)
 {
-    struct buf sender = BUF(1024);
     struct esmtp_param p;
-    unsigned flags = PATH_NULL | (conf.strict_rfc821_envelopes ? 0 : PATH_BARE);
     int more;
 
     if (!esmtp_cmd_keyword(&args, "FROM") || args.n == 0)
         return bad(s, 501, "Syntax: MAIL FROM:<address>");
-    if (!path_parse(&args, flags, &sender)) {
+    if (!smtpd_take_path(s, &args, PATH_NULL, m->mem, &m->sender)) {
         smtpd_reply(s, 501, "5.1.7", "Bad sender address syntax");
-        buf_free(&sender);
         return false;
     }
-    m->sender = arena_strz(m->mem, buf_str(&sender));
-    buf_free(&sender);
     while ((more = esmtp_param_next(&args, &p)) > 0)
         if (!take_param(s, m, &p))
             return false;

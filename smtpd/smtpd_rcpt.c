@@ -52,17 +52,12 @@ static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtp
 
 static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r)
 {
-    struct buf address = BUF(1024);
     struct esmtp_param p;
     int more;
 
     if (!esmtp_cmd_keyword(&args, "TO") || args.n == 0)
         return bad(s, "Syntax: RCPT TO:<address>");
-    bool good = path_parse(&args, conf.strict_rfc821_envelopes ? 0 : PATH_BARE, &address);
-    if (good)
-        r->address = arena_strz(s->mail->mem, buf_str(&address));
-    buf_free(&address);
-    if (!good) {
+    if (!smtpd_take_path(s, &args, 0, s->mail->mem, &r->address)) {
         smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
         return false;
     }
@@ -94,7 +89,8 @@ void smtpd_rcpt(struct smtpd *s, struct str args)
     }
     if (too_many(s) || !take_args(s, args, &r))
         return;
-    if (smtpd_check_rcpt(s, r.address) < 0) {
+    /* Who refuses probes that come from here would never be sent mail. */
+    if (!smtpd_is_verify_sender(r.address) && smtpd_check_rcpt(s, r.address) < 0) {
         smtpd_reply_denial(s);
         return;
     }

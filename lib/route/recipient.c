@@ -105,7 +105,7 @@ static enum dict_answer is_error(const struct route *r, bool later, int *reply, 
     struct buf code = BUF(16);
     size_t n = strcspn(text, " \t");
 
-    buf_setz(&code, later ? "4.1.0" : "5.1.0");
+    buf_setz(&code, later ? "4.1.1" : "5.1.1");
     if (n >= 5 && n < 12 && strchr("245", text[0]) != NULL && text[1] == '.' &&
         strspn(text, "0123456789.") == n) {
         buf_set(&code, (struct str){text, n});

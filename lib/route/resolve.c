@@ -296,6 +296,23 @@ static bool is_routed(const struct buf *recipient)
     return strcspn(recipient->p, "@!%") < at;
 }
 
+/* A command's option is what such an address looks like to some programs. */
+static bool is_option(const struct buf *recipient)
+{
+    return !conf.allow_min_user && recipient->p[0] == '-';
+}
+
+bool resolve_is_valid(const char *address)
+{
+    struct route r = ROUTE;
+    bool local, failed = false;
+
+    bool valid = strip_local(address, &r.recipient, &local, NULL) == DICT_FAILED ||
+                 (fix_domain(&r, &local, NULL, &failed) && !is_option(&r.recipient));
+    route_free(&r);
+    return valid;
+}
+
 int resolve_address(enum resolve_for what, const char *sender, const char *address, struct route *r,
                     struct why *why)
 {
@@ -319,7 +336,6 @@ int resolve_address(enum resolve_for what, const char *sender, const char *addre
         return -1;
     if (by_class(set, sender, domain, r, why) < 0 || exceptions(set, domain, r, why) < 0)
         return -1;
-    /* A command's option is what such an address looks like to some programs. */
-    r->bad_address = !conf.allow_min_user && r->recipient.p[0] == '-';
+    r->bad_address = is_option(&r->recipient);
     return 0;
 }

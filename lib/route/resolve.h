@@ -28,6 +28,9 @@ void resolve_close(void); /* for tests, the classes too */
  */
 int resolve_address(enum resolve_for what, const char *sender, const char *address, struct route *r,
                     struct why *why);
+/* The cheap half of it: false if bad_address would be set. A table that could not be asked is no
+ * reason to say so. */
+bool resolve_is_valid(const char *address);
 void route_free(struct route *r);
 
 #endif

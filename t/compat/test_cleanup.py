@@ -39,6 +39,12 @@ SERVICES = {
     "virtual": ["virtual_alias_maps=inline:{ { team@x.test=a@x.test, b@x.test } { a@x.test=a@x.test, copy@x.test } { list@x.test="
                 "team@x.test, c@x.test } { round@x.test=about@x.test } { about@x.test=round@x.test } { @all.test=catch@x.test } "
                 "{ @dom.test=@other.test } { plain=someone } { ext@x.test=target@x.test } }"],
+    "limits": ["virtual_alias_recursion_limit=5", "virtual_alias_expansion_limit=3", "virtual_alias_address_length_limit=40",
+               "virtual_alias_maps=inline:{ { a4@x.test=a3@x.test } { a3@x.test=a2@x.test } { a2@x.test=a1@x.test } "
+               "{ a1@x.test=a0@x.test } { a5@x.test=a4@x.test } { three@x.test=a@x.test, b@x.test, c@x.test } "
+               "{ four@x.test=three@x.test, d@x.test } { far@x.test=ok@x.test, " + "y" * 50 + "@x.test } "
+               "{ same@x.test=b0@x.test, twin@x.test } { twin@x.test=b0@x.test } { self@x.test=c0@x.test, SELF@x.test } }"],
+    "canonical_loop": ["canonical_maps=inline:{ { a@x.test=b@x.test } { b@x.test=a@x.test } }"],
     "masquerade": ["masquerade_domains=x.test !keep.example.test example.test", "masquerade_exceptions=root"],
     "bcc": ["always_bcc=archive@x.test", "sender_bcc_maps=inline:{ { s@x.test=from@x.test } }",
             "recipient_bcc_maps=inline:{ { r@x.test=to@x.test } }"],
@@ -110,6 +116,14 @@ MESSAGES = {
     "virtual_nested": ("virtual", "s@x.test", ["list@x.test"], H + "\r\nb\r\n"),
     "virtual_catch": ("virtual", "s@x.test", ["any@all.test", "u@dom.test", "plain", "none@x.test"], H + "\r\nb\r\n"),
     "virtual_ext": ("virtual", "s@x.test", ["ext+y@x.test", "u+z@dom.test", "a+q@all.test"], H + "\r\nb\r\n"),
+    "virtual_loop": ("virtual", "s@x.test", ["round@x.test"], H + "\r\nb\r\n"),
+    "virtual_deep": ("limits", "s@x.test", ["a4@x.test"], H + "\r\nb\r\n"),
+    "virtual_too_deep": ("limits", "s@x.test", ["a5@x.test"], H + "\r\nb\r\n"),
+    "virtual_broad": ("limits", "s@x.test", ["three@x.test"], H + "\r\nb\r\n"),
+    "virtual_too_broad": ("limits", "s@x.test", ["four@x.test"], H + "\r\nb\r\n"),
+    "virtual_too_long": ("limits", "s@x.test", ["far@x.test"], H + "\r\nb\r\n"),
+    "virtual_same": ("limits", "s@x.test", ["same@x.test", "self@x.test"], H + "\r\nb\r\n"),
+    "canonical_loop": ("canonical_loop", "a@x.test", ["a@x.test"], "From: c@x.test\r\nTo: d@x.test\r\n" + H[30:] + "\r\nb\r\n"),
     "masquerade": ("masquerade", "a@host.x.test", ["b@host.x.test"], "From: a@host.x.test\r\nTo: b@deep.host.x.test, root@host.x.test, "
                    "c@keep.example.test, d@sub.keep.example.test, e@host.example.test, f@x.test\r\n" + H[30:] + "\r\nb\r\n"),
     "bcc": ("bcc", "s@x.test", ["r@x.test", "q@x.test"], H + "\r\nb\r\n"),
@@ -235,3 +249,18 @@ def test_message(both, name):
     if name in DIFFERENT:
         got, want = DIFFERENT[name](got), DIFFERENT[name](want)
     assert got == want
+
+
+def warnings(suite):
+    return re.findall(r"warning: \w+: (unreasonable \S+ (?:map [a-z ]+ for|result) \S+)", suite.log())
+
+
+@pytest.mark.parametrize("name", ["virtual_loop", "virtual_too_deep", "virtual_too_broad", "virtual_too_long", "canonical_loop"])
+def test_unreasonable_maps_are_told_in_the_log(both, name):
+    service, sender, rcpts, text = MESSAGES[name]
+    found = []
+    for suite, ports in both:
+        before = len(warnings(suite))
+        send(suite, ports[service], sender, rcpts, text)
+        found.append(set(pombal.wait_for(lambda: warnings(suite)[before:])))
+    assert found[0] == found[1]

@@ -22,6 +22,9 @@ relay_domains = relay.test
 relay_recipient_maps = inline:{ known@relay.test=x }
 virtual_alias_domains = alias.test
 virtual_alias_maps = inline:{ { info@alias.test = alice@example.test } { @catch.test = bob@example.test } }
+transport_maps = inline:{ { err@relay.test=error:some text } { err2@relay.test=error:5.2.3 some text } { err4@relay.test=
+    error:4.2.3 some text } { later@relay.test=retry:wait } { later2@relay.test=retry:4.2.3 wait } { later5@relay.test=
+    retry:5.2.3 wait } { bare@relay.test=error: } { err@example.test=error:gone } { shut.test=error:5.1.2 shut } }
 virtual_mailbox_domains = box.test
 virtual_mailbox_maps = inline:{ u@box.test=u/ }
 local_recipient_maps = inline:{ alice=x bob=x postmaster=x }
@@ -80,6 +83,7 @@ SERVICES = {
     "unknown": ["smtpd_sender_restrictions=no_such_restriction"],
     "warn": ["smtpd_sender_restrictions=warn_if_reject,reject,permit"],
     "data": ["smtpd_data_restrictions=reject"],
+    "nothing": ["smtpd_recipient_restrictions=reject"],
     "end": ["smtpd_end_of_data_restrictions=reject"],
     "data_pipe": ["smtpd_data_restrictions=reject_unauth_pipelining"],
     "codes": ["reject_code=541", "access_map_reject_code=553", "relay_domains_reject_code=555",
@@ -104,6 +108,14 @@ def senders(*names):
         found += ["MAIL FROM:<%s>" % name, "RCPT TO:<alice@example.test>", "RSET"]
     return found
 
+
+# Domains that nobody can send mail to, options of commands, what is no mailbox. RFC 5321 4.1.2, 4.1.3
+ADDRESSES = """a@b..c a@-b.c a@b-.c a@LONG.c a@b_c.d a@[1.2.3] a@[ipv6:zz] a@[1.2.3.4] a@[ipv6:::1] a@.b a@b. a@b.. a@1.2.3 a@1.2.3.4
+    a@1234 a@ a@b!c b!c a%b a%b..c -f@relay.test -f -f@example.test "-f"@relay.test a-f@relay.test a@b,c@d a..b@x.test .a@x.test
+    a.@x.test a@x.test. "a@b"@x.test a;b@c.test a@b*c.d a@b/c.d a@x.test>x a@] a@#1 @ @@ x:a;@x.test""".replace("LONG", "x" * 70).split()
+# Not addresses by RFC 5321 4.1.2, which Postfix repairs as it does in headers.
+REPAIRED = """@x.test a@b@c a@x.test@x.test <a@b> "a"@"x.test" a(c)@x.test a@x.test(c) a@[127.0.0.1 a@@b "a@b" a:b@c.test
+    a\\@b@x.test""".split()
 
 # name: (service, commands)
 TRANSCRIPTS = {
@@ -139,6 +151,15 @@ TRANSCRIPTS = {
     "unlisted": ("unlisted", GO + "RCPT TO:<nobody@example.test>|RCPT TO:<unknown@relay.test>|QUIT".split("|")),
     "unlisted_sender": ("sender", senders("nobody@example.test", "alice@example.test", "x@elsewhere.test", "none@box.test",
                                            "none@alias.test", "")),
+    "bad_rcpts": ("mine", GO + ["RCPT TO:<%s>" % a for a in ADDRESSES + REPAIRED + ["a b@x.test"]] + ["QUIT"]),
+    "bad_senders": ("mine", GO[:1] + sum([["MAIL FROM:<%s>" % a, "RSET"] for a in ADDRESSES + REPAIRED], []) + ["QUIT"]),
+    "errors_at_rcpt": ("mine", GO + ["RCPT TO:<%s>" % a for a in """err@relay.test err2@relay.test err4@relay.test later@relay.test
+        later2@relay.test later5@relay.test bare@relay.test err@example.test x@shut.test double-bounce@shut.test
+        postmaster@shut.test double-bounce@example.test Double-Bounce""".split()] + ["QUIT"]),
+    "errors_of_senders": ("sender", senders("err@relay.test", "err2@relay.test", "later@relay.test", "later5@relay.test",
+                                            "err@example.test")),
+    "verify_sender": ("nothing", GO + "RCPT TO:<double-bounce@example.test>|RCPT TO:<double-bounce>|"
+                      "RCPT TO:<double-bounce@mx.example.test>|RCPT TO:<alice@example.test>|QUIT".split("|")),
     "helo_required": ("helo", "MAIL FROM:<s@x.test>|HELO x|MAIL FROM:<s@x.test>|QUIT"),
     "early_helo": ("early", "HELO a_b!|HELO localhost|HELO [127.0.0.1]|HELO [foo]|HELO client.test|MAIL FROM:<x>|MAIL FROM:<x@y>|"
                             "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|QUIT"),
@@ -188,6 +209,8 @@ TRANSCRIPTS = {
 
 # (transcript, command): why the replies differ
 DIFFERENT = {
+    **{("bad_rcpts", "RCPT TO:<%s>" % a): "RFC 5321 4.1.2" for a in REPAIRED},
+    **{("bad_senders", "MAIL FROM:<%s>" % a): "RFC 5321 4.1.2" for a in REPAIRED},
 }
 
 
@@ -279,7 +302,8 @@ def test_transcript(both, name):
     assert not wrong and len(got) == len(want), "\n".join([""] + wrong)
 
 
-LOGGED = [GO + ["RCPT TO:<x@elsewhere.test>", "RCPT TO:<nobody@example.test>", "RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"],
+LOGGED = [["EHLO x", "MAIL FROM:<-x@example.test>", "MAIL FROM:<s@x.test>", "RCPT TO:<a@b..c>", "RCPT TO:<a@b c> x", "RCPT TO:<>"],
+          GO + ["RCPT TO:<x@elsewhere.test>", "RCPT TO:<nobody@example.test>", "RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"],
           ["HELO x", "MAIL FROM:<>", "RCPT TO:<x@elsewhere.test>", "FOO", "RSET", "NOOP"],
           ["EHLO x", "MAIL FROM:<s@x.test> SIZE=99999999999", "QUIT"]]
 

@@ -230,6 +230,20 @@ def test_what_is_too_large_is_refused(make_suite):
     c.logout()
 
 
+def test_a_refused_append_takes_its_literal_with_it(suite, user):
+    c = pombal.Raw(suite.port("imap"))
+    c.line()
+    c.send("l LOGIN %s %s\r\n" % (user, suite.password))
+    c.line()
+    for arguments in ("INBOX (\\Bogus)", "INBOX (\\Recent)", "INBOX (\\Seen (x))", 'INBOX "garbage"', "(\\Seen)", "nosuch"):
+        c.send("a APPEND %s {9+}\r\nz LOGOUT\r\r\nb NOOP\r\n" % arguments)
+        found = []
+        while not found or not found[-1].startswith("b "):
+            found.append(c.line())
+        assert found[0].split(" ")[:2] in (["a", "BAD"], ["a", "NO"]) and len(found) == 2, (arguments, found)
+    c.close()
+
+
 def test_search_knows_character_sets_in_the_jail(make_suite):
     c = make_suite().imap()
     ok(c.append("INBOX", None, None, "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"

@@ -56,6 +56,27 @@ TEST(unknown_recipients_of_each_class_are_told)
     assert_string_equal(listed("x@1.2.3.4"), "bad");
 }
 
+TEST(what_nobody_can_deliver_to_is_not_valid)
+{
+    static const char *const bad[] = {"a@b..c",      "a@-b.c",        "a@.b",
+                                      "a@1.2.3.4",   "a@[1.2.3]",     "-f@r.test",
+                                      "a@[ipv6:zz]", "-f@local.test", "a@local.test@b..c"};
+    static const char *const good[] = {"a@b_c.d",      "a@b.", "a@[1.2.3.4]",
+                                       "a@[ipv6:::1]", "a%b",  "a-f@r.test"};
+
+    configure("");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (resolve_is_valid(bad[i]))
+            fail_msg("%s is taken", bad[i]);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (!resolve_is_valid(good[i]))
+            fail_msg("%s is not taken", good[i]);
+    configure("allow_min_user = yes\n");
+    assert_true(resolve_is_valid("-f@r.test"));
+    configure("mydestination = fail:x\n");
+    assert_true(resolve_is_valid("a@b.c"));
+}
+
 TEST(a_broken_table_defers_and_never_says_unknown)
 {
     configure("local_recipient_maps = hash:/nonexistent/x\n");
@@ -86,8 +107,8 @@ TEST(error_transports_give_their_reason)
     configure("transport_maps = inline:{{x@o.test=error:5.7.1 no mail},{y@o.test=retry:wait},"
               "{z@o.test=error}}\nunknown_local_recipient_reject_code = 450\n");
     assert_string_equal(listed("x@o.test"), "550 5.7.1 no mail");
-    assert_string_equal(listed("y@o.test"), "450 4.1.0 wait");
-    assert_string_equal(listed("z@o.test"), "550 5.1.0 Address is undeliverable");
+    assert_string_equal(listed("y@o.test"), "450 4.1.1 wait");
+    assert_string_equal(listed("z@o.test"), "550 5.1.1 Address is undeliverable");
     assert_string_equal(listed("bob@local.test"),
                         "450 4.1.1 User unknown in local recipient table");
 }
@@ -118,11 +139,9 @@ static int end(void **state __attribute__((unused)))
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(unknown_recipients_of_each_class_are_told),
-        T(a_broken_table_defers_and_never_says_unknown),
-        T(a_domain_in_two_lists_is_told_once),
-        T(error_transports_give_their_reason),
-        T(addresses_are_completed),
+        T(unknown_recipients_of_each_class_are_told),    T(what_nobody_can_deliver_to_is_not_valid),
+        T(a_broken_table_defers_and_never_says_unknown), T(a_domain_in_two_lists_is_told_once),
+        T(error_transports_give_their_reason),           T(addresses_are_completed),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }
