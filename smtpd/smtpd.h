@@ -105,7 +105,8 @@ smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_
  * from main.cf. False: not one that mail can be sent to, which is logged. */
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
                      const char **address);
-bool smtpd_is_verify_sender(const char *address); /* address_verify_sender */
+/* postmaster, and address_verify_sender, since a refusal would be counted against us. */
+bool smtpd_is_always_taken(const char *address);
 
 /* smtpd_starttls.c */
 void smtpd_open_tls(void); /* before the jail */

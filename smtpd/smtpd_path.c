@@ -50,12 +50,12 @@ bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct a
     return good;
 }
 
-bool smtpd_is_verify_sender(const char *address)
+bool smtpd_is_always_taken(const char *address)
 {
     struct buf ours = BUF(4096);
 
     rewrite_address(REWRITE_LOCAL, conf.address_verify_sender, &ours);
-    bool same = ours.n > 0 && str_ieqz(buf_str(&ours), address);
+    bool verify_sender = ours.n > 0 && str_ieqz(buf_str(&ours), address);
     buf_free(&ours);
-    return same;
+    return verify_sender || strcasecmp(address, "postmaster") == 0; /* RFC 5321 4.5.1 */
 }

@@ -89,8 +89,7 @@ void smtpd_rcpt(struct smtpd *s, struct str args)
     }
     if (too_many(s) || !take_args(s, args, &r))
         return;
-    /* Who refuses probes that come from here would never be sent mail. */
-    if (!smtpd_is_verify_sender(r.address) && smtpd_check_rcpt(s, r.address) < 0) {
+    if (!smtpd_is_always_taken(r.address) && smtpd_check_rcpt(s, r.address) < 0) {
         smtpd_reply_denial(s);
         return;
     }

@@ -83,6 +83,7 @@ SERVICES = {
     "unknown": ["smtpd_sender_restrictions=no_such_restriction"],
     "warn": ["smtpd_sender_restrictions=warn_if_reject,reject,permit"],
     "data": ["smtpd_data_restrictions=reject"],
+    "no_relay": ["smtpd_relay_restrictions=reject"],
     "nothing": ["smtpd_recipient_restrictions=reject"],
     "end": ["smtpd_end_of_data_restrictions=reject"],
     "data_pipe": ["smtpd_data_restrictions=reject_unauth_pipelining"],
@@ -158,6 +159,10 @@ TRANSCRIPTS = {
         postmaster@shut.test double-bounce@example.test Double-Bounce""".split()] + ["QUIT"]),
     "errors_of_senders": ("sender", senders("err@relay.test", "err2@relay.test", "later@relay.test", "later5@relay.test",
                                             "err@example.test")),
+    "postmaster_alone": ("nothing", GO + "RCPT TO:<postmaster>|RCPT TO:<PostMaster>|RCPT TO:<postmaster@example.test>|RCPT TO:<postmaster@>|"
+                         "QUIT".split("|")),
+    "postmaster_of_nobody": ("no_relay", GO + "RCPT TO:<postmaster>|RCPT TO:<postmaster@example.test>|QUIT".split("|")),
+    "postmaster_closed": ("closed", GO + "RCPT TO:<postmaster>|RCPT TO:<postmaster@example.test>|RCPT TO:<double-bounce@example.test>|QUIT".split("|")),
     "verify_sender": ("nothing", GO + "RCPT TO:<double-bounce@example.test>|RCPT TO:<double-bounce>|"
                       "RCPT TO:<double-bounce@mx.example.test>|RCPT TO:<alice@example.test>|QUIT".split("|")),
     "helo_required": ("helo", "MAIL FROM:<s@x.test>|HELO x|MAIL FROM:<s@x.test>|QUIT"),
