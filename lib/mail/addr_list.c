@@ -155,7 +155,8 @@ static const struct token *last_at(const struct token *a, const struct token *b)
     return NULL;
 }
 
-/* In "John Doe a . b @ c" the local part begins where a word is not joined by a dot. */
+/* In "John Doe a . b @ c" the local part begins where a word is not joined by a dot. An earlier "@"
+ * joins, too: a@b@c is user "a@b" of c, never user b of c. */
 static const struct token *local_begin(const struct token *a, const struct token *at)
 {
     const struct token *begin = at;
@@ -163,7 +164,9 @@ static const struct token *local_begin(const struct token *a, const struct token
 
     while (begin > a) {
         const struct token *t = begin - 1;
-        if (t->kind != '(') {
+        if (t->kind == '@') {
+            join = true;
+        } else if (t->kind != '(') {
             bool dot_end = t->text.p[t->text.n - 1] == '.';
             if (!is_word(t) || (!join && !dot_end))
                 break;

@@ -47,6 +47,7 @@ TEST(lists_of_the_standard_and_of_the_world)
          "Joe Q. Public||john.q.public|example.com[john.q.public@example.com];"},
         {"Mary Smith <@node.test:mary@example.net>, , jdoe@test",
          "Mary Smith|@node.test|mary|example.net[mary@example.net];||jdoe|test[jdoe@test];"},
+        {"a@b@c, John Doe a.x@b@c (x)", "||a@b|c[a@b@c];John Doe||a.x@b|c[a.x@b@c];"},
         {"user@host (Full Name)", "Full Name||user|host[user@host];"},
         {"alice", "||alice|[alice];"},
         {"<>", "|||[];"},
