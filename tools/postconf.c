@@ -208,6 +208,8 @@ static void set_option(struct postconf *p, struct options *o, int letter)
     case 'M':
     case 'F':
     case 'P':
+        if (o->view != 0 && o->view != letter)
+            postconf_fatal("specify one of -%c -%c", o->view, letter);
         o->view = letter;
         break;
     case 'm':
@@ -239,6 +241,8 @@ static void check_options(const struct postconf *p, const struct options *o)
     if (p->edit != EDIT_NONE && (p->defaults || p->only_set))
         postconf_fatal("specify one of %s -%c", p->edit == EDIT_SET ? "-e" : "-X or -#",
                        p->defaults ? 'd' : 'n');
+    if (o->words == 'b' && (p->defaults || p->only_set))
+        postconf_fatal("with option -b, do not specify -%c", p->defaults ? 'd' : 'n');
     if (o->view != 0 && (p->defaults || p->only_set))
         postconf_fatal("with option -%c, do not specify -%c", o->view, p->defaults ? 'd' : 'n');
     if (o->view == VIEW_SERVICES && (p->hide_name || p->hide_value))

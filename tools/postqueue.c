@@ -8,8 +8,11 @@
  * DESCRIPTION
  *   What any user may do with the queue. -p prints it as mailq does, -j as one JSON object per
  *   message and line; -f tries to deliver all deferred mail now, -i one message, -s all that is for
- *   a domain. authorized_mailq_users and authorized_flush_users say who may. postsuper is for what
- *   only the administrator may do.
+ *   a domain: it is an error when none is, unless fast_flush_domains has the domain.
+ *   authorized_mailq_users and authorized_flush_users say who may. postsuper is for what only the
+ *   administrator may do.
+ *
+ *   Exit status 0: done; 69: not, and a line says why.
  *
  * SECURITY
  *   It is set-gid to the group that may use the sockets in public/. It reads no queue file, except
@@ -31,6 +34,7 @@
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 #include "ipc/trigger.h"
+#include "mail/domain.h"
 #include "net/sock.h"
 #include "net/stream.h"
 #include "queue/listing.h"
@@ -44,11 +48,11 @@ enum mode { MODE_NONE, MODE_LIST, MODE_JSON, MODE_FLUSH, MODE_FLUSH_ID, MODE_FLU
 static struct {
     enum mode mode;
     const char *argument;
-    int status; /* of the process */
+    struct buf failure; /* what was not possible */
     /* of a listing */
     bool begun;
     int64_t messages, bytes;
-} tool;
+} tool = {.failure = BUF(1000)};
 
 static void usage(void)
 {
@@ -56,10 +60,11 @@ static void usage(void)
               "postqueue -s site");
 }
 
+/* Said at the end, when all else is put away. */
 static void fail(int status, const char *text)
 {
-    msg_error("%s", text);
-    tool.status = status;
+    msg_fatal_status(status);
+    buf_setz(&tool.failure, text);
 }
 
 /* Prints one list of the stream; false at its end. */
@@ -174,7 +179,21 @@ static void list_queue(void)
     print_end();
 }
 
-static void ask_qmgr(const char *request, const char *name, const char *none)
+/* Postfix's words. Here any destination can be flushed that mail waits for. */
+static void check_site_is_served(void)
+{
+    struct match *served = match_open("fast_flush_domains", conf.fast_flush_domains);
+    struct why why = WHY;
+
+    if (match_domain(served, tool.argument, &why) != DICT_FOUND) {
+        buf_addf(&tool.failure, "Flush service is not configured for destination \"%s\"",
+                 tool.argument);
+    }
+    match_close(&served);
+    why_free(&why);
+}
+
+static void ask_qmgr(const char *request, const char *name)
 {
     struct attrs ask = ATTRS(4096), answer = ATTRS(4096);
     struct why why = WHY;
@@ -187,8 +206,8 @@ static void ask_qmgr(const char *request, const char *name, const char *none)
     if (channel_call(qmgr, &ask, &answer, task_now() + ASK_MS, &why) < 0) {
         msg_warn("%s", why_text(&why));
         fail(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
-    } else if (attrs_getn(&answer, A_COUNT, 0, INT64_MAX) == 0 && none != NULL) {
-        fail(EX_UNAVAILABLE, none);
+    } else if (attrs_getn(&answer, A_COUNT, 0, INT64_MAX) == 0 && tool.mode == MODE_FLUSH_SITE) {
+        check_site_is_served();
     }
     channel_free(&qmgr);
     attrs_free(&ask);
@@ -221,10 +240,10 @@ static void run(void *arg)
         flush_all();
         break;
     case MODE_FLUSH_ID:
-        ask_qmgr(REQUEST_FLUSH_ID, A_QUEUE_ID, NULL);
+        ask_qmgr(REQUEST_FLUSH_ID, A_QUEUE_ID);
         break;
     case MODE_FLUSH_SITE:
-        ask_qmgr(REQUEST_FLUSH_SITE, A_SITE_NAME, NULL);
+        ask_qmgr(REQUEST_FLUSH_SITE, A_SITE_NAME);
         break;
     case MODE_NONE:
         break;
@@ -256,8 +275,9 @@ static void check_arguments(void)
     else
         check_user("authorized_flush_users", conf.authorized_flush_users, "flush the mail queue");
     if (tool.mode == MODE_FLUSH_ID && !qid_valid(strz(tool.argument)))
-        msg_fatal("invalid mail queue id: %s", tool.argument);
-    if (tool.mode == MODE_FLUSH_SITE && *tool.argument == 0)
+        msg_fatal("Cannot flush queue ID - invalid name: \"%s\"", tool.argument);
+    if (tool.mode == MODE_FLUSH_SITE && !domain_valid(strz(tool.argument)) &&
+        !domain_is_literal(strz(tool.argument), NULL))
         msg_fatal("Cannot flush mail queue - invalid destination: \"%s\"", tool.argument);
 }
 
@@ -305,14 +325,17 @@ static const char *options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    const char *name = strrchr(argv[0], '/'), *dir;
+    char *slash = strrchr(argv[0], '/');
+    const char *dir;
     struct why why = WHY;
 
-    name = name != NULL ? name + 1 : argv[0];
+    if (slash != NULL)
+        argv[0] = slash + 1; /* as getopt is to name it */
     msg_open("postqueue");
+    msg_fatal_status(EX_UNAVAILABLE);
     msg_to_stderr(true);
     dir = options(argc, argv);
-    if (tool.mode == MODE_NONE && strcmp(name, "mailq") == 0)
+    if (tool.mode == MODE_NONE && strcmp(argv[0], "mailq") == 0)
         tool.mode = MODE_LIST;
     if (tool.mode == MODE_NONE || optind < argc)
         usage();
@@ -323,5 +346,7 @@ int main(int argc, char **argv)
         msg_fatal("chdir %s: %s", conf.queue_directory, strerror(errno));
     task_start("postqueue", run, NULL);
     task_loop();
-    return tool.status;
+    if (tool.failure.n > 0)
+        msg_fatal("%s", tool.failure.p);
+    return 0;
 }

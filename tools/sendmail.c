@@ -27,14 +27,15 @@
  *   -i -oi            a line with only a dot does not end the message
  *   -L label          accepted, no effect
  *   -N dsn            when to report: never, or of delay,failure,success
- *   -n -m -U -h N -e X -X file -c -O option=value -o7 -o8 -oX ...   accepted, no effect
- *   -q                try all deferred mail now; -qI id, -qR site: that part; -q15m: accepted
- *   -R full|hdrs      what a report contains
- *   -t                take the recipients from To, Cc and Bcc
- *   -V envid          an identifier for reports
- *   -v                report each delivery; twice: debugging
+ *   -m -U -h N -e X -c -O option=value -o7 -o8 -oX ...   accepted, no effect
+ *   -n -X file        refused
+ *   -q                try all deferred mail now; -qI id, -qR site: that part; -q15m: nothing is
+ * done -R full|hdrs      what a report contains -t                take the recipients from To, Cc
+ * and Bcc -V envid          an identifier for reports -v                report each delivery;
+ * twice: debugging
  *
- *   Exit status is one of sysexits.h: 64 wrong use, 65 bad data, 69 refused, 75 try again.
+ *   Exit status is one of sysexits.h, and Postfix's: 65 bad data, 69 refused, 75 wrong use, or try
+ *   again.
  *
  * SEE ALSO
  *   postdrop(1), postqueue(1), postalias(1), pombal(1)
@@ -42,6 +43,7 @@
 #include "sendmail.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -49,11 +51,16 @@
 #include "base/str.h"
 #include "conf/conf.h"
 
-static int usage(const char *text, const char *value)
+int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
 {
-    fprintf(stderr, "sendmail: fatal: %s%s%s\n", text, value != NULL ? ": " : "",
-            value != NULL ? value : "");
-    return EX_USAGE;
+    va_list ap;
+
+    fprintf(stderr, "%s: fatal: ", m->name);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return EX_TEMPFAIL;
 }
 
 /* ---- other programs ---- */
@@ -87,10 +94,11 @@ static int run_aliases(const struct sendmail *m)
     *VEC_ADD(&argv) = "postalias";
     while (str_word_braces(&rest, ", \t\r\n", &word))
         *VEC_ADD(&argv) = arena_strz(m->mem, word);
-    if (argv.n == 1)
-        return EX_OK;
-    *VEC_ADD(&argv) = NULL;
-    int status = run(argv.at);
+    int status = EX_OK;
+    if (argv.n > 1) {
+        *VEC_ADD(&argv) = NULL;
+        status = run(argv.at);
+    }
     VEC_FREE(&argv);
     return status;
 }
@@ -131,17 +139,20 @@ static int set_mode(struct sendmail *m, const char *arg)
         m->verify = true;
         break;
     default:
-        return usage("unsupported: -b", arg);
+        return sendmail_wrong(m, "unsupported: -b%c", arg[0]);
     }
     return EX_OK;
 }
 
 static int set_queue(struct sendmail *m, const char *arg)
 {
-    if (arg != NULL && arg[0] == 'S')
-        return usage("-qS is not implemented", NULL);
-    if (arg != NULL && arg[0] >= '0' && arg[0] <= '9')
-        return EX_OK; /* the interval of -bd: queue_run_delay has it */
+    if (arg != NULL && arg[0] >= '0' && arg[0] <= '9') {
+        if (m->mode == SENDMAIL_MAIL) /* the interval of -bd: queue_run_delay has it */
+            m->mode = SENDMAIL_IGNORE;
+        return EX_OK;
+    }
+    if (arg != NULL && (arg[0] == 'I' || arg[0] == 'R') && arg[1] == 0)
+        return sendmail_wrong(m, "specify: -q%s", arg[0] == 'I' ? "Iqueueid" : "Rsitename");
     m->mode = SENDMAIL_QUEUE;
     m->flush = true;
     if (arg != NULL && arg[0] == 'I')
@@ -149,8 +160,14 @@ static int set_queue(struct sendmail *m, const char *arg)
     else if (arg != NULL && arg[0] == 'R')
         m->flush_site = arg + 1;
     else if (arg != NULL && arg[0] != 0)
-        return usage("-q: usage: -q, -qIqueueid or -qRsite", arg);
+        return sendmail_wrong(m, "-q%c is not implemented", arg[0]);
     return EX_OK;
+}
+
+/* What is asked for a report is no reason to keep mail back. */
+static void ignored(const struct sendmail *m, char option)
+{
+    fprintf(stderr, "%s: warning: bad -%c option value -- ignored\n", m->name, option);
 }
 
 static int set_option(struct sendmail *m, int c, const char *arg)
@@ -158,7 +175,7 @@ static int set_option(struct sendmail *m, int c, const char *arg)
     switch (c) {
     case 'B':
         if (strcasecmp(arg, "7BIT") != 0 && strcasecmp(arg, "8BITMIME") != 0)
-            return usage("specify -B 7BIT or -B 8BITMIME", arg);
+            return sendmail_wrong(m, "-B option needs 8BITMIME or 7BIT");
         m->encoding = strcasecmp(arg, "7BIT") == 0 ? "7bit" : "8bit";
         return EX_OK;
     case 'b':
@@ -183,9 +200,17 @@ static int set_option(struct sendmail *m, int c, const char *arg)
         m->ignore_dots = true;
         return EX_OK;
     case 'N':
-        return dsn_notify_parse(strz(arg), &m->notify) ? EX_OK : usage("invalid -N option", arg);
+        m->notify = 0;
+        if (!dsn_notify_parse(strz(arg), &m->notify))
+            ignored(m, 'N');
+        return EX_OK;
+    case 'n':
+        return sendmail_wrong(m, "-n option not supported");
     case 'R':
-        return dsn_ret_parse(strz(arg), &m->ret) ? EX_OK : usage("specify -R full or -R hdrs", arg);
+        m->ret = DSN_RET_NONE;
+        if (!dsn_ret_parse(strz(arg), &m->ret))
+            ignored(m, 'R');
+        return EX_OK;
     case 'V':
         m->envid = arg;
         return EX_OK;
@@ -200,38 +225,62 @@ static int set_option(struct sendmail *m, int c, const char *arg)
     case 'v':
         m->verbose++;
         return EX_OK;
+    case 'X':
+        return sendmail_wrong(m, "unsupported: -X%c", arg[0]);
     case '?':
-        return EX_USAGE;
-    default: /* A c e h L m n O p U X x: the world's habits */
+        return sendmail_wrong(m, "usage: %s [options]", m->name);
+    default: /* A c e h L m O p U x: the world's habits */
         return EX_OK;
     }
 }
 
+/* Options that exclude each other, in Postfix's order. */
+static int check_together(const struct sendmail *m)
+{
+    static const char *const modes[] = {
+        [SENDMAIL_SMTP] = "stand-alone",
+        [SENDMAIL_QUEUE] = "display queue",
+        [SENDMAIL_ALIASES] = "alias initialization",
+        [SENDMAIL_DAEMON] = "daemon",
+        [SENDMAIL_IGNORE] = NULL,
+    };
+
+    if (m->extract && m->mode != SENDMAIL_MAIL)
+        return sendmail_wrong(m, "-t can be used only in delivery mode");
+    if (m->extract && m->verify)
+        return sendmail_wrong(m, "-t option cannot be used with -bv");
+    if (m->rcpts.n > 0 && modes[m->mode] != NULL)
+        return sendmail_wrong(m, "%s mode requires no recipient",
+                              m->flush ? "flush queue" : modes[m->mode]);
+    return EX_OK;
+}
+
 static int read_command(struct sendmail *m, int argc, char **argv)
 {
-    const char *slash = strrchr(argv[0], '/');
-    const char *name = slash != NULL ? slash + 1 : argv[0];
     int c, status = EX_OK;
 
-    if (strcmp(name, "mailq") == 0)
+    if (strcmp(m->name, "mailq") == 0)
         m->mode = SENDMAIL_QUEUE;
-    else if (strcmp(name, "newaliases") == 0)
+    else if (strcmp(m->name, "newaliases") == 0)
         m->mode = SENDMAIL_ALIASES;
     while (status == EX_OK &&
            (c = getopt(argc, argv, "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) != -1)
         status = set_option(m, c, optarg);
     for (int i = optind; i < argc; i++)
         *VEC_ADD(&m->rcpts) = argv[i];
-    return status;
+    return status == EX_OK ? check_together(m) : status;
 }
 
 static int go(struct sendmail *m)
 {
     struct why why = WHY;
+    int status = EX_OK;
 
     if (conf_load(m->config_dir, "sendmail", NULL, &why) < 0)
-        return fprintf(stderr, "sendmail: fatal: %s\n", why_text(&why)), EX_CONFIG;
+        status = sendmail_wrong(m, "%s", why_text(&why));
     why_free(&why);
+    if (status != EX_OK)
+        return status;
     switch (m->mode) {
     case SENDMAIL_QUEUE:
         return run_queue(m);
@@ -251,8 +300,12 @@ static int go(struct sendmail *m)
 
 int main(int argc, char **argv)
 {
+    char *slash = strrchr(argv[0], '/');
     struct sendmail m = {.mem = arena_new(NULL)};
 
+    if (slash != NULL)
+        argv[0] = slash + 1; /* as getopt is to name it */
+    m.name = argv[0];
     msg_open("postfix/sendmail");
     int status = read_command(&m, argc, argv);
     if (status == EX_OK)

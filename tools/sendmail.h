@@ -20,6 +20,7 @@ enum sendmail_mode {
 /* What the command line asked for. */
 struct sendmail {
     struct arena *mem;
+    const char *name; /* as it was called */
     enum sendmail_mode mode;
     const char *config_dir;
     const char *sender; /* null: who runs it */
@@ -41,6 +42,9 @@ struct sendmail {
 /* The envelope into the drop: sender and recipients in internal form. */
 void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
                        const char *const *rcpts, size_t n);
+/* Says "NAME: fatal: ..."; the exit status of wrong use, which is Postfix's. */
+int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 const char *sendmail_login(const struct sendmail *m); /* who runs it */
 
 int sendmail_message(struct sendmail *m); /* one message on standard input; the exit status */

@@ -257,7 +257,9 @@ static int send_on(struct message *g, const char *sender, bool body)
         status = maildrop_commit(&d, &text);
     }
     if (status != EX_OK)
-        fprintf(stderr, "sendmail: fatal: %s(%ld): %s\n", sender, (long)getuid(), text.p);
+        sendmail_wrong(g->m, "%s(%ld): %s", sender, (long)getuid(), text.p);
+    else if (g->m->verify || g->m->verbose > 0)
+        printf("Mail Delivery Status Report will be mailed to <%s>.\n", sender);
     buf_free(&text);
     return status;
 }
@@ -265,25 +267,24 @@ static int send_on(struct message *g, const char *sender, bool body)
 int sendmail_message(struct sendmail *m)
 {
     struct message g = {.m = m, .line = BUF(LINE_LIMIT)};
-    int status = EX_USAGE;
+    const char *sender = sender_of(m);
+    int status;
 
     for (size_t i = 0; i < m->rcpts.n; i++)
         add_addresses(&g, strz(m->rcpts.at[i]));
     if (g.rcpts.n == 0 && !m->extract) {
-        fprintf(stderr, "sendmail: fatal: Recipient addresses must be specified on the command "
-                        "line or via the -t option\n");
+        status = sendmail_wrong(m,
+                                "%s(%ld): Recipient addresses must be specified on the command "
+                                "line or via the -t option",
+                                sender, (long)getuid());
     } else {
-        const char *sender = sender_of(m);
         bool body = read_header(&g);
         if (m->extract)
             extract(&g);
-        if (g.rcpts.n > 0)
-            status = send_on(&g, sender, body);
-        else
-            fprintf(stderr,
-                    "sendmail: fatal: %s(%ld): No recipient addresses found in message "
-                    "header\n",
-                    sender, (long)getuid());
+        status = g.rcpts.n > 0
+                     ? send_on(&g, sender, body)
+                     : sendmail_wrong(m, "%s(%ld): No recipient addresses found in message header",
+                                      sender, (long)getuid());
     }
     VEC_FREE(&g.header);
     VEC_FREE(&g.rcpts);

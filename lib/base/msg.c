@@ -29,13 +29,17 @@ static struct {
     bool syslog, to_stderr, held;
     struct buf lines; /* held, for a file */
     msg_sink *sink;
+    int fatal_status;
     char topics[200];
     struct {
         unsigned hash;
         int64_t at;
     } said[THROTTLE];
-} msg = {
-    .name = "pombal", .fd = -1, .to_stderr = true, .lines = {buf_none, 0, 0, HELD_LIMIT, false}};
+} msg = {.name = "pombal",
+         .fd = -1,
+         .to_stderr = true,
+         .fatal_status = 1,
+         .lines = {buf_none, 0, 0, HELD_LIMIT, false}};
 
 void msg_open(const char *name)
 {
@@ -249,7 +253,12 @@ void msg_fatal(const char *fmt, ...)
     say(&fatal, NULL, fmt, ap);
     va_end(ap);
     msg_flush();
-    exit(1);
+    exit(msg.fatal_status);
+}
+
+void msg_fatal_status(int status)
+{
+    msg.fatal_status = status;
 }
 
 void msg_panic(const char *fmt, ...)

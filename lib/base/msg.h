@@ -28,6 +28,7 @@ void msg_warn(const char *fmt, ...)
     __attribute__((format(printf, 1, 2))); /* the same text at most once in 10 s */
 void msg_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void msg_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn)); /* exit 1 */
+void msg_fatal_status(int status); /* exit with this instead: a tool's, of sysexits.h */
 void msg_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn)); /* abort */
 
 /* Off unless the topic is on. */

@@ -78,6 +78,10 @@ struct envelope {
 };
 int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
                   struct envelope *e, struct why *why);
+/* The same of a file in maildrop, which does not begin with its size: that of the whole file stands
+ * for the content's. */
+int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
+                          struct envelope *e, struct why *why);
 
 /*
  * What became of each recipient, one letter in the order of rcpts. A recipient that nobody said

@@ -32,6 +32,7 @@ struct reader {
     size_t room; /* of e->d.rcpts */
     size_t max;
     bool only_rcpts; /* the message's own records were read before */
+    bool dropped; /* a file of maildrop: its envelope ends with the content's beginning */
 };
 
 static void forget_rcpt(struct reader *r)
@@ -118,9 +119,14 @@ static void take_message_record(struct reader *r, int type, struct str body, off
 {
     struct delivery *d = &r->e->d;
     struct str word = str_trim(body);
+    struct qsize size;
     int64_t n;
 
     switch (type) {
+    case REC_SIZE: /* of what postsuper has put back into maildrop */
+        if (r->dropped && qsize_parse(body, &size))
+            d->content_size = size.content;
+        break;
     case REC_TIME:
         qrec_parse_time(body, &d->arrival_us);
         break;
@@ -220,27 +226,22 @@ static int read_size(struct qfile *f, struct envelope *e, struct why *why)
     return 0;
 }
 
-int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
-                  struct envelope *e, struct why *why)
+/* From where the file stands. */
+static int read_records(struct reader *r, struct qfile *f, struct why *why)
 {
-    struct reader r = {.e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0};
+    struct envelope *e = r->e;
     struct str body;
     enum rec type;
 
-    forget_rcpt(&r);
-    if (from == 0) {
-        start(e);
-        if (read_size(f, e, why) < 0)
-            return -1;
-    } else if (qfile_seek(f, from, why) < 0) {
-        return -1;
-    }
+    forget_rcpt(r);
     e->d.rcpts = NULL;
     e->d.nrcpts = 0;
     e->next = 0;
     while ((type = qfile_next(f, &body)) != REC_END && type != REC_EOF) {
         if (type == REC_BAD)
             return why_set(why, "5.3.0", "queue file is damaged");
+        if (type == REC_MESG && r->dropped)
+            break;
         if (type == REC_MESG) {
             if (qfile_tell(f) != e->size.data_offset)
                 return why_set(why, "5.3.0", "queue file has its content in the wrong place");
@@ -248,8 +249,8 @@ int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *m
                 return -1;
             continue;
         }
-        take_record(&r, type, body, qfile_at(f));
-        if (e->d.nrcpts == r.max) {
+        take_record(r, type, body, qfile_at(f));
+        if (e->d.nrcpts == r->max) {
             e->next = qfile_tell(f);
             break;
         }
@@ -258,4 +259,34 @@ int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *m
     if (e->d.created == 0)
         e->d.created = e->d.arrival_us / 1000000;
     return 0;
+}
+
+int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
+                  struct envelope *e, struct why *why)
+{
+    struct reader r = {.e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0};
+
+    if (from == 0) {
+        start(e);
+        if (read_size(f, e, why) < 0)
+            return -1;
+    } else if (qfile_seek(f, from, why) < 0) {
+        return -1;
+    }
+    return read_records(&r, f, why);
+}
+
+int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
+                          struct envelope *e, struct why *why)
+{
+    struct reader r = {
+        .e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0, .dropped = true};
+
+    if (from == 0) {
+        start(e);
+        e->d.content_size = qfile_stat(f)->st_size;
+    } else if (qfile_seek(f, from, why) < 0) {
+        return -1;
+    }
+    return read_records(&r, f, why);
 }

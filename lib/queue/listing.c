@@ -86,7 +86,8 @@ static bool emit_file(enum queue q, const char *id, const char *path, listing_fn
             bounce_log_read(Q_DEFER, id, RCPTS_AT_A_TIME, mem, &log, NULL);
         do {
             struct arena *part = arena_new(mem);
-            if (envelope_read(f, from, RCPTS_AT_A_TIME, part, &e, NULL) < 0)
+            if ((q == Q_MAILDROP ? envelope_read_dropped : envelope_read)(f, from, RCPTS_AT_A_TIME,
+                                                                          part, &e, NULL) < 0)
                 break;
             if (from == 0)
                 put_message(q, id, &e, (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0, &out);

@@ -62,15 +62,20 @@ def test_no_header_and_no_text(suite):
     sendmail(suite, "-f", "s@x.test", "bob", text="")
 
 
-def test_wrong_use_is_64(suite):
-    assert "Recipient addresses must be specified" in sendmail(suite, status=64).stderr
-    assert "No recipient addresses found" in sendmail(suite, "-t", text="Subject: x\n\nx\n", status=64).stderr
-    sendmail(suite, "-N", "sometimes", "alice", status=64)
-    sendmail(suite, "-bz", status=64)
+def test_wrong_use_is_75_as_with_postfix(suite):
+    assert "Recipient addresses must be specified" in sendmail(suite, status=75).stderr
+    assert "No recipient addresses found" in sendmail(suite, "-t", text="Subject: x\n\nx\n", status=75).stderr
+    sendmail(suite, "-bz", status=75)
+
+
+def test_mail_goes_out_although_its_report_is_asked_for_wrongly(suite):
+    r = sendmail(suite, "-N", "sometimes", "-R", "half", "-f", "s@x.test", "alice", text="Subject: no such report\n\nx\n")
+    assert "bad -N option value -- ignored" in r.stderr and "bad -R option value -- ignored" in r.stderr
+    suite.wait_mail("alice", match="no such report")
 
 
 def test_what_the_world_passes_is_accepted(suite):
-    sendmail(suite, "-om", "-oem", "-odb", "-oo", "-n", "-m", "-U", "-h", "3", "-L", "tag", "-O", "A=b", "-X", "/dev/null", "-B8BITMIME",
+    sendmail(suite, "-om", "-oem", "-odb", "-oo", "-m", "-U", "-h", "3", "-L", "tag", "-O", "A=b", "-B8BITMIME",
              "-Am", "-G", "-R", "hdrs", "-N", "never", "-V", "envelope", "-f", "s@x.test", "alice")
 
 
@@ -130,6 +135,8 @@ def test_mail_waits_in_maildrop_while_the_system_is_down(make_suite):
     suite.stop()
     suite.tool("sendmail", "-f", "s@x.test", "alice", input="Subject: waited\n\nx\n")
     assert len(suite.queue_files("maildrop")) == 1
+    listed = suite.tool("postqueue", "-j").stdout
+    assert '"queue_name": "maildrop"' in listed and '"sender": "s@x.test", "recipients": [{"address": "alice"}]' in listed
     suite.start()
     suite.wait_mail("alice", match="waited")
 
