@@ -39,9 +39,16 @@ struct sendmail {
     VEC(const char *) rcpts; /* as on the command line */
 };
 
-/* The envelope into the drop: sender and recipients in internal form. */
+/* Address in internal form; what RFC 3461 has to say of it. */
+struct sendmail_rcpt {
+    const char *address;
+    unsigned notify; /* 0: not said */
+    const char *orcpt; /* xtext decoded; null: not said */
+};
+
+/* The envelope into the drop. */
 void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
-                       const char *const *rcpts, size_t n);
+                       const struct sendmail_rcpt *rcpts, size_t n);
 /* Says "NAME: fatal: ..."; the exit status of wrong use, which is Postfix's. */
 int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

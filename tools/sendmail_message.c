@@ -73,7 +73,7 @@ static void put_number(struct maildrop *d, const char *name, unsigned value)
 }
 
 void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
-                       const char *const *rcpts, size_t n)
+                       const struct sendmail_rcpt *rcpts, size_t n)
 {
     const char *name = full_name(m);
 
@@ -90,9 +90,11 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
         maildrop_put(d, REC_FULL, strz(name));
     maildrop_put(d, REC_FROM, strz(sender));
     for (size_t i = 0; i < n; i++) {
-        if (m->notify != 0)
-            put_number(d, "notify_flags", m->notify);
-        maildrop_put(d, REC_RCPT, strz(rcpts[i]));
+        if (rcpts[i].notify != 0)
+            put_number(d, "notify_flags", rcpts[i].notify);
+        if (rcpts[i].orcpt != NULL)
+            put_attr(d, "dsn_orig_rcpt", rcpts[i].orcpt);
+        maildrop_put(d, REC_RCPT, strz(rcpts[i].address));
     }
     maildrop_put(d, REC_MESG, STR(""));
 }
@@ -103,7 +105,7 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
 struct message {
     struct sendmail *m;
     VEC(const char *) header; /* whole fields, lines parted by LF */
-    VEC(const char *) rcpts; /* internal form */
+    VEC(struct sendmail_rcpt) rcpts;
     bool resent;
     bool strip_cr; /* the first line ended in CR LF: so do the others */
     bool first_read;
@@ -122,7 +124,8 @@ static void add_addresses(struct message *g, struct str text)
         if (a->kind == ADDR_MAILBOX)
             addr_internal(a, &address);
         if (address.n > 0)
-            *VEC_ADD(&g->rcpts) = arena_strz(g->m->mem, buf_str(&address));
+            *VEC_ADD(&g->rcpts) = (struct sendmail_rcpt){arena_strz(g->m->mem, buf_str(&address)),
+                                                         g->m->notify, NULL};
     }
     buf_free(&address);
 }

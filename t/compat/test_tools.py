@@ -105,3 +105,35 @@ def test_flush_of_a_site_that_mail_waits_for(both):
     ours.send("someone@waits.test")
     wait_for(lambda: called(ours, "postqueue", ["-s", "waits.test"]).returncode == 0)
     assert called(ours, "postqueue", ["-s", "nobody.test"]).returncode == 69
+
+
+SESSION = """HELO x|HELO|EHLO|VRFY root|VRFY|ETRN x.test|ETRN bad dom|ETRN|MAIL FROM:<s@x.test> SIZE=99999999999|MAIL FROM:<s@x.test> SIZE=x
+MAIL FROM:<s@x.test> BODY=9|MAIL FROM:<s@x.test> RET=XX|MAIL FROM:<s@x.test> RET=HDRS RET=FULL|MAIL FROM:<s@x.test> ENVID=a+b|MAIL FROM:<s@x.test> FOO=1
+MAIL FROM:|MAIL FROM:<a b>|RCPT TO:<root>|DATA|MAIL FROM:<s@x.test> RET=HDRS ENVID=ab+2Bc BODY=8BITMIME SIZE=100|MAIL FROM:<>|ETRN a.test
+RCPT TO:|RCPT TO:<a b>|RCPT TO:<root> NOTIFY=NEVER,DELAY|RCPT TO:<root> ORCPT=x|RCPT TO:<root> FOO|RCPT TO:<root> NOTIFY=DELAY ORCPT=rfc822;q+2Bw@x
+RCPT TO:<b@x.test> NOTIFY=NEVER ORCPT=rfc822;b@x.test|DATA|Subject: z||\u00e9|.|MAIL FROM:<>|RCPT TO:root|RSET|FOO|QUIT|"""
+
+
+def test_smtp_to_a_command(monkeypatch):
+    """sendmail -bs: the same answers, and the same of the recipients in the file that pickup gets"""
+    monkeypatch.delitem(SERVICES, "pickup")
+    commands = SESSION.replace("\n", "|").replace("|", "\r\n")
+    with RealPostfix(NAMES + "smtpd_peername_lookup = no\nsmtpd_soft_error_limit = 100\nsmtpd_hard_error_limit = 100\n") as real, \
+            MiniSuite(NAMES, "pickup unix n - n 0 1 discard\n") as ours:
+        real.start()
+        answers, records = [], []
+        for suite, run in ((real, real.run), (ours, ours.tool)):
+            text = run("sendmail", "-bs", input=commands).stdout
+            answers.append([re.sub("queued as .*", "queued as ID", line.rstrip()) for line in text.split("\n")])
+            path, = [p for p in glob.glob(suite.queue + "/maildrop/*") if "." not in os.path.basename(p)]
+            shown = run("postcat", "-e", path).stdout
+            records.append([l for l in shown.split("\n") if l.startswith(("sender:", "recipient:", "named_attribute: notify_flags",
+                                                                           "named_attribute: dsn_orig"))])
+            last = shown
+        assert answers[1] == answers[0]
+        assert records[1] == records[0]
+        for kept in ("envelope_id=ab+c", "ret_flags=2", "encoding=8bit"):  # theirs may forget them on this way
+            assert "named_attribute: " + kept in last
+        theirs, mine = [re.findall(r"(?m)^250[- ](.*?)\r?$", run("sendmail", "-bs", input="EHLO x\r\nQUIT\r\n").stdout)
+                        for run in (real.run, ours.tool)]
+        assert mine == [word for word in theirs if word not in ("SMTPUTF8", "CHUNKING")]

@@ -100,6 +100,14 @@ def test_bs_speaks_smtp(suite):
     assert suite.wait_mail("alice", match="by bs")[0].get_payload() == ".dot\n"
 
 
+def test_bs_keeps_what_is_asked_for_a_report(suite):
+    suite.tool("sendmail", "-bs", input="EHLO x\r\nMAIL FROM:<bob@example.test> RET=HDRS ENVID=Q+2B1 BODY=8BITMIME\r\n"
+               "RCPT TO:<alice@example.test> NOTIFY=SUCCESS ORCPT=rfc822;first@x.test\r\nDATA\r\nSubject: asks\r\n\r\nsecret \u00e9\r\n.\r\nQUIT\r\n")
+    report = suite.wait_mail("bob", match="Successful Mail Delivery Report")[0].as_string()
+    assert "Original-Envelope-Id: Q+1" in report and "Original-Recipient: rfc822;first@x.test" in report
+    assert "Subject: asks" in report and "secret" not in report
+
+
 def test_bp_and_mailq_list_the_queue(suite):
     suite.wait_queue_empty()
     assert "Mail queue is empty" in suite.tool("sendmail", "-bp").stdout
