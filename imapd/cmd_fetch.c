@@ -2,6 +2,7 @@
  * FETCH. RFC 3501 6.4.5, 7.4.2.
  */
 #include "base/clock.h"
+#include "base/msg.h"
 #include "mail/date.h"
 #include "mail/imap_text.h"
 #include "store/uidset.h"
@@ -143,17 +144,23 @@ static bool put_message(struct imap *c, struct fetching *m, const struct fetch_i
     return whole;
 }
 
-/* BODY[...] without PEEK sets \Seen: for a batch at once, before the bodies are sent. */
-static int make_seen(struct imap *c, const uint32_t *uids, size_t n, struct uidset *made,
-                     struct why *why)
+/* BODY[...] without PEEK sets \Seen: for a batch at once, before the bodies are sent. On a disk
+ * that is full or read-only mail can still be read. */
+static void make_seen(struct imap *c, const uint32_t *uids, size_t n, struct uidset *made)
 {
+    struct why why = WHY;
+
     for (size_t i = 0; i < n; i++) {
         uint32_t number = mailbox_number(c->box, uids[i]);
         if (number > 0 && !(mailbox_msg(c->box, number)->flags & MSG_SEEN))
             uidset_add(made, uids[i], uids[i]);
     }
     struct flag_change change = {.op = FLAGS_ADD, .flags = MSG_SEEN, .silent = true};
-    return made->n == 0 ? 0 : mailbox_flag(c->box, made, &change, why);
+    if (made->n > 0 && mailbox_flag(c->box, made, &change, &why) < 0) {
+        msg_warn("%s: %s", session_user()->name, why_text(&why));
+        uidset_clear(made);
+    }
+    why_free(&why);
 }
 
 static bool fetch_batch(struct imap *c, const uint32_t *uids, size_t n,
@@ -163,10 +170,8 @@ static bool fetch_batch(struct imap *c, const uint32_t *uids, size_t n,
     struct fetching m = {.turn = clock_ms()};
     bool whole = true;
 
-    if (items->sets_seen && !mailbox_read_only(c->box) && make_seen(c, uids, n, &made, why) < 0) {
-        uidset_free(&made);
-        return false;
-    }
+    if (items->sets_seen && !mailbox_read_only(c->box))
+        make_seen(c, uids, n, &made);
     for (size_t i = 0; i < n && stream_state(c->client) == STREAM_OK; i++) {
         struct arena *command = c->mem;
         m.number = mailbox_number(c->box, uids[i]);

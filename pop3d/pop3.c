@@ -94,24 +94,25 @@ static bool set_of(const struct pop3 *s, unsigned mark, struct uidset *out)
     return out->n > 0;
 }
 
-/* RFC 1939 6: only after QUIT, and nothing that was not marked. */
+/* RFC 1939 6: only after QUIT, and nothing that was not marked. That a message was seen is of no
+ * concern to the client, so it need not hear that this could not be kept. */
 bool pop3_update(struct pop3 *s)
 {
     struct uidset which = UIDSET;
     struct why why = WHY;
     struct flag_change seen = {.op = FLAGS_ADD, .flags = MSG_SEEN, .silent = true};
-    bool ok = true;
+    bool removed = true, kept = true;
 
     if (set_of(s, POP3_DELETED, &which))
-        ok = mailbox_expunge(s->box, &which, true, &why) == 0;
+        removed = mailbox_expunge(s->box, &which, true, &why) == 0;
     uidset_clear(&which);
-    if (ok && !conf.pop3_no_flag_updates && set_of(s, POP3_SEEN, &which))
-        ok = mailbox_flag(s->box, &which, &seen, &why) == 0;
-    if (!ok)
+    if (removed && !conf.pop3_no_flag_updates && set_of(s, POP3_SEEN, &which))
+        kept = mailbox_flag(s->box, &which, &seen, &why) == 0;
+    if (!removed || !kept)
         msg_warn("user %s: update of the mailbox: %s", session_user()->name, why_text(&why));
     uidset_free(&which);
     why_free(&why);
-    return ok;
+    return removed;
 }
 
 static void serve(struct pop3 *s)

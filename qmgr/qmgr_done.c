@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "mail/path.h"
@@ -105,7 +106,8 @@ static void send_reports(struct message *m)
         forget_trace(m);
 }
 
-static void defer_file(const struct message *m)
+/* False: not now. */
+static bool defer_file(const struct message *m)
 {
     struct buf path = BUF(512);
     struct why why = WHY;
@@ -117,33 +119,69 @@ static void defer_file(const struct message *m)
     queue_path(&path, Q_ACTIVE, m->d.queue_id);
     if (utimensat(AT_FDCWD, path.p, at, 0) < 0 && errno != ENOENT)
         msg_warn("%s: set time: %m", path.p);
-    if (queue_move(m->d.queue_id, Q_ACTIVE, Q_DEFERRED, &why) < 0 && errno != ENOENT)
+    bool done = queue_move(m->d.queue_id, Q_ACTIVE, Q_DEFERRED, &why) == 0 || errno == ENOENT;
+    if (!done)
         msg_warn("%s: %s", m->d.queue_id, why_text(&why));
     if (again)
         scan_request(Q_DEFERRED, false);
     buf_free(&path);
     why_free(&why);
+    return done;
 }
 
-static void remove_file(const struct message *m)
+/* False: not now. */
+static bool remove_file(const struct message *m)
 {
     struct why why = WHY;
+    bool removed = queue_remove(Q_ACTIVE, m->d.queue_id, &why) == 0;
+    bool done = removed || errno == ENOENT; /* gone: the administrator has deleted or held it */
 
-    if (queue_remove(Q_ACTIVE, m->d.queue_id, &why) == 0)
+    if (removed)
         msg_info("%s: removed", m->d.queue_id);
-    else if (errno != ENOENT) /* gone: the administrator has deleted or held it */
+    if (!done)
         msg_warn("%s: %s", m->d.queue_id, why_text(&why));
     why_free(&why);
+    return done;
+}
+
+static bool try_end(struct message *m)
+{
+    if (m->deferred ? !defer_file(m) : !remove_file(m))
+        return false;
+    qmgr_drop(m);
+    scan_room();
+    return true;
+}
+
+/* Files that could not be moved or removed, since the disk is full or read-only. Nobody looks into
+ * the active queue for them, so they are tried again here; other processes find them when they
+ * start. */
+static struct {
+    VEC(struct message *) all;
+    struct task *task;
+} stuck;
+
+static void unstick(void *arg)
+{
+    (void)arg;
+    while (stuck.all.n > 0 &&
+           task_sleep(task_now() + conf.transport_retry_time * 1000) != WAIT_CANCELLED) {
+        size_t left = 0;
+        for (size_t i = 0; i < stuck.all.n; i++)
+            if (!try_end(stuck.all.at[i]))
+                stuck.all.at[left++] = stuck.all.at[i];
+        stuck.all.n = left;
+    }
+    stuck.task = NULL;
 }
 
 static void end(struct message *m)
 {
-    if (m->deferred)
-        defer_file(m);
-    else
-        remove_file(m);
-    qmgr_drop(m);
-    scan_room();
+    if (try_end(m))
+        return;
+    *VEC_ADD(&stuck.all) = m;
+    if (stuck.task == NULL)
+        stuck.task = task_start("unstick", unstick, NULL);
 }
 
 static struct {

@@ -1,5 +1,5 @@
 """What is wrong gets a clear answer, and nothing is lost."""
-import os, re, shutil, socket, subprocess, time
+import os, re, shutil, smtplib, socket, subprocess, time
 
 import pytest
 
@@ -385,3 +385,98 @@ def test_a_full_mailbox_disk_defers_and_delivers_later(make_suite):
     finally:
         suite.stop()
         subprocess.run(["umount", suite.dir + "/mail"], check=True)
+
+
+
+class Disk:
+    """a small ext4 in a file, mounted over a directory whose contents move there"""
+
+    def __init__(self, where):
+        self.where, self.image = where, where + ".img"
+        with open(self.image, "wb") as f:
+            f.truncate(16 << 20)
+        self.run("mkfs.ext4", "-q", "-F", self.image)
+        os.rename(where, where + ".kept")
+        os.mkdir(where)
+        try:
+            self.mount()
+        except subprocess.CalledProcessError:
+            pytest.skip("no loop device")
+        os.rmdir(where + "/lost+found")
+        self.run("cp", "-a", where + ".kept/.", where)
+
+    def run(self, *words):
+        subprocess.run(words, check=True, capture_output=True, env=dict(os.environ, PATH="/usr/sbin:/sbin:/usr/bin:/bin"))
+
+    def mount(self):
+        self.run("mount", "-o", "loop", self.image, self.where)
+
+    def fail(self):
+        """as after an error of the device: read-only from now on, also what is open"""
+        self.run("mount", "-o", "remount,abort", self.where)
+
+    def repair(self):
+        self.run("umount", self.where)
+        subprocess.run(["/sbin/fsck.ext4", "-fy", self.image], capture_output=True)
+        self.mount()
+
+
+SOON = "queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\n"
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount")
+def test_on_a_read_only_mailbox_disk_mail_is_read_and_new_mail_waits(make_suite):
+    suite = make_suite(main=SOON, start=False)
+    disk = Disk(suite.dir + "/mail")
+    try:
+        suite.start()
+        suite.send("alice", subject="before")
+        suite.wait_mail("alice", match="before")
+        imap = suite.imap("alice")
+        assert imap.select("INBOX")[0] == "OK"
+        disk.fail()
+        suite.send("alice", subject="meanwhile")
+        suite.wait_log(r"to=<alice@example\.test>.* dsn=4\.3\.0, status=deferred .*Read-only file system")
+        assert b"before" in imap.fetch("1", "(BODY[])")[1][0][1]
+        assert imap.store("1", "+FLAGS", "\\Deleted")[0] == "NO"
+        assert imap.append("INBOX", None, None, b"Subject: x\r\n\r\nx")[0] == "NO"
+        pop3 = suite.pop3("alice")
+        assert b"Subject: before" in pop3.retr(1)[1]
+        pop3.quit()
+        suite.stop()
+        disk.repair()
+        suite.start()
+        suite.wait_mail("alice", match="meanwhile")
+        suite.wait_queue_empty()
+    finally:
+        suite.stop()
+        disk.run("umount", disk.where)
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount")
+def test_on_a_read_only_queue_disk_mail_is_refused_with_451_and_read(make_suite):
+    suite = make_suite(main=SOON, start=False)
+    disk = Disk(suite.queue)
+    try:
+        suite.start()
+        suite.send("alice", subject="before")
+        suite.wait_mail("alice", match="before")
+        suite.wait_queue_empty()
+        disk.fail()
+        for _ in range(3):
+            with pytest.raises(smtplib.SMTPDataError, match="451.*4.3.0 .*Read-only file system"):
+                suite.send("alice", subject="refused")
+        r = suite.tool("sendmail", "alice@example.test", input="Subject: x\n\nx\n", check=False)
+        assert r.returncode == 75 and "Read-only file system" in r.stderr
+        imap = suite.imap("alice")
+        assert imap.select("INBOX")[0] == "OK"
+        imap.logout()
+        assert not re.search("exit status|killed by", suite.log())
+        suite.stop()
+        disk.repair()
+        suite.start()
+        suite.send("alice", subject="after")
+        suite.wait_mail("alice", match="after")
+    finally:
+        suite.stop()
+        disk.run("umount", disk.where)

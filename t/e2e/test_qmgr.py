@@ -385,6 +385,44 @@ def test_the_administrator_holds_releases_deletes_and_expires():
         assert s.tool("postsuper", "-d", "X", "nowhere", check=False).returncode == 1
 
 
+class Spoiled:
+    """a directory of the queue that nothing can be put into"""
+
+    def __init__(self, suite, name):
+        self.path = suite.queue + "/" + name
+
+    def __enter__(self):
+        os.rename(self.path, self.path + ".away")
+        open(self.path, "w").close()
+
+    def __exit__(self, *what):
+        os.unlink(self.path)
+        os.rename(self.path + ".away", self.path)
+
+
+def test_a_file_that_cannot_be_moved_is_not_left_in_active():
+    """a full or read-only disk: once there is room again it is moved, without a restart"""
+    with MiniSuite("transport_retry_time = 1s\n") as s, Agent(s, "fake", lambda d: "l"):
+        s.send("a@far.test")
+        wait_for(lambda: s.queue_files("deferred")) # qmgr has its jail around the real directory
+        with Spoiled(s, "deferred"):
+            id = s.send("a@far.test")
+            s.wait_log(r"qmgr\[\d+\]: warning: %s: rename active/%s to deferred/" % (id, id))
+        wait_for(lambda: [p for p in s.queue_files("deferred") if id in p])
+        assert not s.queue_files("active")
+
+
+def test_without_a_place_for_new_mail_the_client_hears_why():
+    with MiniSuite() as s, Agent(s, "fake"):
+        s.wait_log("%s: removed" % s.send("a@far.test"))
+        with Spoiled(s, "incoming"):
+            for _ in range(3):
+                with pytest.raises(AssertionError, match="create queue file: "):
+                    s.send("b@far.test")
+        s.wait_log("%s: removed" % s.send("c@far.test"))
+        assert not re.search("cleanup.* (exit status|killed)", s.log())
+
+
 def test_misplaced_files_are_put_right():
     with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
         id = s.send("a@far.test")
