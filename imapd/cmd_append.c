@@ -13,6 +13,7 @@ struct append {
     const char *folder;
     struct msg as;
     VEC(struct str) keywords;
+    bool long_keyword;
     struct imap_literal literal;
     struct str bad_flag; /* a system flag that there is not; n is 0: none */
 };
@@ -39,6 +40,7 @@ static bool take_flags(struct imap *c, struct append *a)
             *VEC_ADD(&a->keywords) = name;
         else if (name.p[0] == '\\' && imap_flag(name) == 0)
             a->bad_flag = name;
+        a->long_keyword = a->long_keyword || (name.p[0] != '\\' && !imap_may_define(name));
         a->as.flags |= imap_flag(name);
         imap_take_space(&c->args);
     }
@@ -135,6 +137,9 @@ void cmd_append(struct imap *c)
     if (a.literal.size > (uint64_t)conf.imap_append_limit) {
         imap_no(c, "[TOOBIG] Message is larger than %lld bytes.",
                 (long long)conf.imap_append_limit);
+        refuse(c, &a);
+    } else if (a.long_keyword) {
+        imap_no_keyword(c);
         refuse(c, &a);
     } else if (a.literal.size == 0) {
         imap_no(c, "Can't save a zero byte message.");

@@ -71,6 +71,9 @@ bool imap_end(struct imap *c); /* no more arguments: else BAD */
 bool imap_arg_folder(struct imap *c, const char **folder); /* as the store has it */
 /* A sequence set or, in UID commands, a uid set, made into uids that are in the view. */
 bool imap_arg_set(struct imap *c, struct uidset *uids);
+/* False: longer than a keyword may be that the folder does not have yet. */
+bool imap_may_define(struct str keyword);
+void imap_no_keyword(struct imap *c); /* the answer then */
 /* "(\Seen word)" or "\Seen word": flags and the folder's keywords, defined if need be. */
 bool imap_arg_flags(struct imap *c, uint32_t *flags, uint64_t *keywords);
 

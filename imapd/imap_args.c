@@ -65,6 +65,17 @@ bool imap_arg_set(struct imap *c, struct uidset *uids)
     return good;
 }
 
+bool imap_may_define(struct str keyword)
+{
+    return keyword.n <= (size_t)conf.mail_max_keyword_length;
+}
+
+void imap_no_keyword(struct imap *c)
+{
+    imap_no(c, "[CANNOT] A keyword is longer than %lld bytes.",
+            (long long)conf.mail_max_keyword_length);
+}
+
 static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t *keywords)
 {
     struct why why = WHY;
@@ -77,6 +88,9 @@ static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t 
         if (!good)
             imap_bad(c, "Error in IMAP command %s: Invalid system flag %.*s", c->command->name,
                      (int)(name.n < 100 ? name.n : 100), name.p);
+    } else if (mailbox_keyword_find(c->box, name) < 0 && !imap_may_define(name)) {
+        imap_no_keyword(c);
+        good = false;
     } else if (mailbox_keyword_add(c->box, name, &bit, &why) < 0) {
         imap_no_why(c, &why);
         good = false;

@@ -187,13 +187,19 @@ static bool imap_day(struct str text, int *year, int *month, int *day)
            m.n == 3 && month_by_name(m, month) && text.n == 4 && number(text, 0, 9999, year);
 }
 
+static int days_in_month(int year, int month)
+{
+    return (int)(date_days(year + month / 12, month % 12 + 1, 1) - date_days(year, month, 1));
+}
+
 bool date_imap_parse(struct str text, int64_t *wall, int *offset)
 {
     struct str day, time;
     int y, m, d, hms[3], zone;
 
     if (!str_word(&text, " ", &day) || !str_word(&text, " ", &time) || !imap_day(day, &y, &m, &d) ||
-        time.n != 8 || !clock_time(time, hms) || !zone_digits(str_trim(text), &zone))
+        d > days_in_month(y, m) || time.n != 8 || !clock_time(time, hms) ||
+        !zone_digits(str_trim(text), &zone))
         return false;
     *wall = to_wall(y, m, d, hms, zone);
     if (offset != NULL)

@@ -15,7 +15,8 @@ bool date_parse(struct str text, int64_t *wall, int *offset);
 
 void date_imap_format(int64_t wall, int offset, struct buf *out); /* "17-Jul-1996 02:44:25 -0700" */
 bool date_imap_parse(struct str text, int64_t *wall, int *offset); /* without the quotes */
-bool date_imap_day(struct str text, int64_t *midnight); /* "1-Feb-1994" of SEARCH, at 00:00 UTC */
+/* "1-Feb-1994" of SEARCH, at 00:00 UTC; "31-Feb" is in March, as Dovecot takes it. */
+bool date_imap_day(struct str text, int64_t *midnight);
 
 /* Days since 1970-01-01 of a date of the Gregorian calendar; month 1..12. */
 int64_t date_days(int64_t year, int month, int day);

@@ -244,6 +244,25 @@ def test_a_refused_append_takes_its_literal_with_it(suite, user):
     c.close()
 
 
+def test_a_keyword_has_a_bounded_length(suite, user):
+    c = pombal.Raw(suite.port("imap"))
+    c.line()
+
+    def command(text):
+        c.send("x %s\r\n" % text)
+        return c.until("x")[-1]
+    command("LOGIN %s %s" % (user, suite.password))
+    append = "APPEND INBOX (%s) {14+}\r\nSubject: x\r\n\r\n"
+    assert command(append % ("k" * 50)).startswith("x OK")
+    assert command(append % ("k" * 51)).startswith("x NO [CANNOT]")
+    assert command(append % ("k" * 60000)).startswith("x NO [CANNOT]")
+    assert command("SELECT INBOX").startswith("x OK")
+    assert command("STORE 1 +FLAGS (%s)" % ("j" * 50)).startswith("x OK")
+    assert command("STORE 1 +FLAGS (%s)" % ("j" * 51)).startswith("x NO [CANNOT]")
+    assert command('APPEND INBOX "31-Feb-2020 10:00:00 +0000" {14+}\r\nSubject: x\r\n\r\n').startswith("x BAD")
+    assert command("FETCH 1:* UID").startswith("x OK")
+
+
 def test_search_knows_character_sets_in_the_jail(make_suite):
     c = make_suite().imap()
     ok(c.append("INBOX", None, None, "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"

@@ -77,8 +77,13 @@ TEST(dates_of_imap)
     assert_true(date_imap_parse(STR(" 1-Feb-1994 00:00:00 +0000"), &wall, &offset));
     assert_true(date_imap_day(STR("1-Feb-1994"), &wall));
     assert_int_equal(wall, 760060800);
-    static const char *const bad[] = {"17-Jul-96 02:44:25 -0700", "17-Jul-1996 2:44:25 -0700",
-                                      "17-Jul-1996 02:44:25", "", "17-July-1996 02:44:25 -0700"};
+    assert_true(date_imap_parse(STR("29-Feb-2020 10:00:00 +0000"), &wall, &offset));
+    assert_true(date_imap_parse(STR("31-Dec-2020 10:00:00 +0000"), &wall, &offset));
+    static const char *const bad[] = {"17-Jul-96 02:44:25 -0700",    "17-Jul-1996 2:44:25 -0700",
+                                      "17-Jul-1996 02:44:25",        "",
+                                      "17-July-1996 02:44:25 -0700", "31-Feb-2020 10:00:00 +0000",
+                                      "29-Feb-2021 10:00:00 +0000",  "31-Apr-2020 10:00:00 +0000",
+                                      "32-Jan-2020 10:00:00 +0000"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(date_imap_parse(strz(bad[i]), &wall, &offset));
     buf_free(&out);
