@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "conf/conf.h"
 #include "service/become.h"
 #include "store/mailbox.h"
 #include "store/store_conf.h"
@@ -67,10 +68,23 @@ static void soften(struct why *why)
     why->code[0] = '4';
 }
 
+/* A typing error in main.cf must not cost mail. */
+static int limits_fit(const struct mailbox_target *t, struct why *why)
+{
+    if (t->size_limit == 0 ||
+        (conf.message_size_limit > 0 && t->size_limit >= conf.message_size_limit))
+        return 0;
+    return why_set(why, "4.3.5",
+                   "mail system configuration error: the limit of mailboxes is smaller than "
+                   "message_size_limit");
+}
+
 int deliver_maildir(struct job *job, const struct mailbox_target *t, struct why *why)
 {
     int status;
 
+    if (limits_fit(t, why) < 0)
+        return -1;
     if (t->size_limit > 0 && job->d.content_size > t->size_limit)
         return why_set(why, "5.2.2", "maildir delivery failed: the message is larger than %lld",
                        (long long)t->size_limit);
@@ -134,6 +148,8 @@ int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *wh
     bool as_user = !t->in_spool || geteuid() != 0;
     int status = -1;
 
+    if (limits_fit(t, why) < 0)
+        return -1;
     if (!as_user)
         spool_rules(t, &rules, &keep);
     if (as_user && become_begin(t->uid, t->gid, why) < 0)

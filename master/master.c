@@ -51,10 +51,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "service/conf_check.h"
 #include "service/jail.h"
 #include "service/openlog.h"
 
@@ -67,7 +69,7 @@ enum {
 struct master master = {.services = {&master.services, &master.services}, .metrics_fd = -1};
 
 static struct {
-    const char *dir;
+    char *dir;
     bool test, wait, debug;
     int ready; /* -w: a byte here says that all is well */
     struct watch signals;
@@ -82,7 +84,8 @@ static void parse_options(int argc, char **argv)
     while ((option = getopt(argc, argv, "c:Ddistvw")) != -1)
         switch (option) {
         case 'c':
-            self.dir = optarg;
+            free(self.dir);
+            self.dir = mem_dupz(optarg);
             break;
         case 'd':
         case 'i':
@@ -112,6 +115,8 @@ static void load_conf(void)
     if (conf_load(self.dir, "master", NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
+    free(self.dir);
+    self.dir = mem_dupz(conf_dir()); /* absolute */
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("queue_directory: chdir %s: %m", conf.queue_directory);
 }
@@ -258,6 +263,8 @@ static void start(void)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     take_signals();
     spawn_metrics_open();
+    if (!conf_check(self.dir))
+        msg_fatal("mail system configuration error: see the errors above");
     if (services_load(&why) < 0)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
@@ -267,32 +274,13 @@ static void start(void)
     say_ready();
 }
 
-/* A child reads the new configuration first: with a mistake in it, the old one stays in force. */
-static bool is_good_conf(void)
-{
-    int status;
-
-    msg_flush();
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct why why = WHY;
-        struct conf_master cf = {0};
-        if (conf_load(self.dir, "master", NULL, &why) < 0 || conf_master_load(&cf, &why) < 0) {
-            msg_error("%s", why_text(&why));
-            _exit(1);
-        }
-        _exit(0);
-    }
-    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
 static void reload(void)
 {
     struct why why = WHY;
     struct buf state = BUF(100);
 
     self.reload = false;
-    if (!is_good_conf()) {
+    if (!conf_check(self.dir)) {
         msg_error("reload: the old configuration stays in force");
         return;
     }

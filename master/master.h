@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "base/why.h"
 #include "conf/conf_master.h"
+#include "service/interfaces.h"
 
 /* master_loop.c: descriptors and what is to be done when they are ready. */
 struct watch {
@@ -47,6 +48,7 @@ struct svc {
     char *path; /* "private/name"; the name itself for inet */
     int64_t sessions; /* of one process, at a time */
     VEC(struct endpoint *) endpoints;
+    struct interfaces places; /* of the configuration that is being loaded */
     struct list children;
     int nchildren;
     bool found; /* in the configuration that is being loaded */
@@ -79,8 +81,13 @@ void services_close(void); /* all listening sockets */
 void services_free(void);
 
 /* master_listen.c */
-int listen_open(struct svc *s,
-                struct why *why); /* opens what is missing, closes what is not wanted */
+/* A new configuration, in this order: for all services mark, for each one keep, for each one open,
+ * for each one drop. So a socket goes to the service that has its address now, and is never closed
+ * in between. -1: why. */
+void listen_mark(void); /* nothing is wanted */
+int listen_keep(struct svc *s, struct why *why); /* marks what it wants and some service has */
+int listen_open(struct svc *s, struct why *why); /* opens what it wants and nobody had */
+void listen_drop(struct svc *s); /* closes what is not wanted */
 void listen_close(struct svc *s);
 void listen_remove(struct svc *s); /* also the name in the file system */
 void listen_attend(struct svc *s, bool attend); /* is master to watch for clients? */

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,7 +13,6 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
-#include "conf/conf.h"
 #include "net/addr.h"
 #include "net/sock.h"
 
@@ -51,17 +49,15 @@ static void drop_endpoint(struct endpoint *e)
     free(e);
 }
 
-static bool keep(struct svc *s, const char *at)
+static struct endpoint *find_endpoint(struct svc *s, const char *at)
 {
     VEC_EACH (&s->endpoints, e)
-        if (strcmp((*e)->at, at) == 0) {
-            (*e)->kept = true;
-            return true;
-        }
-    return false;
+        if (strcmp((*e)->at, at) == 0)
+            return *e;
+    return NULL;
 }
 
-static void drop_unwanted(struct svc *s)
+void listen_drop(struct svc *s)
 {
     size_t n = 0;
 
@@ -73,129 +69,92 @@ static void drop_unwanted(struct svc *s)
     s->endpoints.n = n;
 }
 
-static bool uses_family(int family)
+static void take_endpoint(struct svc *to, struct svc *from, struct endpoint *e)
 {
-    const char *name = family == AF_INET ? "ipv4" : "ipv6";
-    struct str rest = strz(conf.inet_protocols), word;
+    for (size_t i = 0; i < from->endpoints.n; i++)
+        if (from->endpoints.at[i] == e)
+            from->endpoints.at[i--] = from->endpoints.at[--from->endpoints.n];
+    e->watch.arg = to;
+    *VEC_ADD(&to->endpoints) = e;
+}
 
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_ieqz(word, "all") || str_ieqz(word, name))
-            return true;
-    return false;
+static void keep(struct svc *s, const char *at)
+{
+    struct endpoint *e = find_endpoint(s, at);
+
+    LIST_EACH (&master.services, l) {
+        struct svc *other = LIST_OF(l, struct svc, link);
+        if (e == NULL && other->conf.type == SERVICE_INET && s->conf.type == SERVICE_INET &&
+            (e = find_endpoint(other, at)) != NULL) {
+            if (e->kept)
+                e = NULL; /* two want it: the second is told so by bind(2) */
+            else
+                take_endpoint(s, other, e);
+        }
+    }
+    if (e != NULL)
+        e->kept = true;
+}
+
+static void add_place(struct buf *at, const struct addr *a)
+{
+    char text[ADDR_TEXT];
+
+    buf_addf(at, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", addr_text(a, text), a->port);
+}
+
+static bool is_wildcard(const struct addr *a)
+{
+    static const unsigned char none[16];
+
+    return memcmp(a->ip, none, a->family == AF_INET ? 4 : 16) == 0;
+}
+
+/* A socket that is no longer wanted stands in the way: that of all addresses in that of one, or the
+ * other way round. Its processes may hold it for some moments more; shut, it blocks nobody. */
+static bool clear_way(const struct addr *wanted)
+{
+    bool found = false;
+
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        VEC_EACH (&s->endpoints, e) {
+            struct sockaddr_storage sa;
+            socklen_t len = sizeof sa;
+            struct addr a = {0};
+            if ((*e)->kept || getsockname((*e)->watch.fd, (struct sockaddr *)&sa, &len) < 0)
+                continue;
+            addr_from_sockaddr(&a, (struct sockaddr *)&sa, len);
+            if (a.family != wanted->family || a.port != wanted->port ||
+                (!is_wildcard(&a) && !is_wildcard(wanted)))
+                continue;
+            found = shutdown((*e)->watch.fd, SHUT_RDWR) == 0 || found;
+        }
+    }
+    return found;
 }
 
 static int listen_at(struct svc *s, const struct addr *a, struct why *why)
 {
-    char text[ADDR_TEXT];
     struct buf at = BUF(100);
     int result = 0;
 
-    buf_addf(&at, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", addr_text(a, text), a->port);
-    if (!keep(s, at.p)) {
+    add_place(&at, a);
+    if (find_endpoint(s, at.p) == NULL) {
         int fd = sock_listen(a, BACKLOG, why);
+        if (fd < 0 && errno == EADDRINUSE && clear_way(a)) {
+            why_clear(why);
+            fd = sock_listen(a, BACKLOG, why);
+        }
         if (fd >= 0)
             add_endpoint(s, fd, at.p);
-        else if (errno == EAFNOSUPPORT && uses_family(AF_INET))
-            msg_debug("master", "no IPv6 here: %s is left out", at.p); /* "all" */
+        else if (interfaces_may_miss(&s->places, a, errno))
+            msg_debug("master", "no IPv6 here: %s is left out", at.p);
         else
             result = -1;
     }
     buf_free(&at);
     return result;
-}
-
-/* A name of main.cf or master.cf that stands for addresses; this is start-up, so it may block. */
-static int listen_at_name(struct svc *s, struct str host, in_port_t port, struct why *why)
-{
-    struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    char *name = mem_dup(host.p, host.n);
-    int error = getaddrinfo(name, NULL, &hints, &list);
-    int result = error == 0 ? 0 : why_set(why, "4.3.5", "host %s: %s", name, gai_strerror(error));
-    size_t tried = 0;
-
-    free(name);
-    for (struct addrinfo *i = error == 0 ? list : NULL; i != NULL && result == 0; i = i->ai_next) {
-        struct addr a = {0};
-        addr_from_sockaddr(&a, i->ai_addr, i->ai_addrlen);
-        a.port = port;
-        if (!uses_family(a.family))
-            continue;
-        result = listen_at(s, &a, why);
-        tried++;
-    }
-    if (error == 0)
-        freeaddrinfo(list);
-    if (result == 0 && tried == 0)
-        result = why_set(why, "4.3.5", "host %.*s: no address of the inet_protocols", (int)host.n,
-                         host.p);
-    return result;
-}
-
-static int listen_at_host(struct svc *s, struct str host, in_port_t port, struct why *why)
-{
-    struct addr a = {0};
-
-    if (!addr_parse(host, &a))
-        return listen_at_name(s, host, port, why);
-    a.port = port;
-    if (!uses_family(a.family))
-        return 0;
-    return listen_at(s, &a, why);
-}
-
-/* "all" and "loopback-only" stand for an address of each family. */
-static int listen_at_interface(struct svc *s, struct str word, in_port_t port, struct why *why)
-{
-    const char *v4 = NULL, *v6 = NULL;
-
-    if (str_ieqz(word, "all"))
-        v4 = "0.0.0.0", v6 = "::";
-    else if (str_ieqz(word, "loopback-only"))
-        v4 = "127.0.0.1", v6 = "::1";
-    if (v4 == NULL)
-        return listen_at_host(s, word, port, why);
-    if (listen_at_host(s, strz(v4), port, why) < 0)
-        return -1;
-    return listen_at_host(s, strz(v6), port, why);
-}
-
-static int port_of(struct str text, in_port_t *port, struct why *why)
-{
-    char *name;
-    struct servent *entry;
-
-    if (port_parse(text, port))
-        return 0;
-    name = mem_dup(text.p, text.n);
-    entry = getservbyname(name, "tcp");
-    free(name);
-    if (entry == NULL)
-        return why_set(why, "4.3.5", "no such port: %.*s", (int)text.n, text.p);
-    *port = ntohs((in_port_t)entry->s_port);
-    return 0;
-}
-
-static int listen_inet(struct svc *s, struct why *why)
-{
-    struct str name = strz(s->conf.name), rest = strz(conf.inet_interfaces), word;
-    struct hostport hp;
-    in_port_t port;
-
-    if (name.n > 0 && name.p[0] == ':')
-        name = str_from(name, 1);
-    if (str_rfind(name, ':') >= 0) {
-        if (!hostport_parse(name, &hp))
-            return why_set(why, "4.3.5", "host:port is wanted");
-        if (port_of(hp.port, &port, why) < 0)
-            return -1;
-        return listen_at_host(s, hp.host, port, why);
-    }
-    if (port_of(name, &port, why) < 0)
-        return -1;
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (listen_at_interface(s, word, port, why) < 0)
-            return -1;
-    return 0;
 }
 
 static int make_fifo(const char *path, struct why *why)
@@ -237,7 +196,7 @@ static int listen_path(struct svc *s, struct why *why)
 {
     int fd;
 
-    if (keep(s, s->path))
+    if (find_endpoint(s, s->path) != NULL)
         return 0;
     if (s->conf.type == SERVICE_FIFO)
         fd = make_fifo(s->path, why);
@@ -251,12 +210,50 @@ static int listen_path(struct svc *s, struct why *why)
     return 0;
 }
 
+void listen_mark(void)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        VEC_EACH (&s->endpoints, e)
+            (*e)->kept = false;
+    }
+}
+
+int listen_keep(struct svc *s, struct why *why)
+{
+    struct buf at = BUF(100);
+
+    interfaces_free(&s->places);
+    if (s->conf.type != SERVICE_INET) {
+        keep(s, s->path);
+    } else if (interfaces_of(s->conf.name, &s->places, why) < 0) {
+        interfaces_free(&s->places); /* what it has stays */
+        VEC_EACH (&s->endpoints, e)
+            (*e)->kept = true;
+        return why_in(why, "inet: service %s", s->path);
+    }
+    VEC_EACH (&s->places.at, a) {
+        buf_clear(&at);
+        add_place(&at, a);
+        keep(s, at.p);
+    }
+    buf_free(&at);
+    return 0;
+}
+
+static int listen_inet(struct svc *s, struct why *why)
+{
+    VEC_EACH (&s->places.at, a)
+        if (listen_at(s, a, why) < 0)
+            return -1;
+    return 0;
+}
+
 int listen_open(struct svc *s, struct why *why)
 {
-    VEC_EACH (&s->endpoints, e)
-        (*e)->kept = false;
     int result = s->conf.type == SERVICE_INET ? listen_inet(s, why) : listen_path(s, why);
-    drop_unwanted(s);
+
+    interfaces_free(&s->places);
     if (result < 0)
         return why_in(why, "%s: service %s", conf_service_type_name(s->conf.type), s->path);
     return 0;

@@ -114,10 +114,26 @@ static int take(const struct conf_service *c, struct why *why)
         set_conf(s, c);
     s->found = true;
     s->throttled_until = s->backoff_ms = 0; /* the cause may have been mended */
+    return listen_keep(s, why);
+}
+
+static int open_one(struct svc *s, struct why *why)
+{
+    if (!s->found)
+        return 0;
     if (listen_open(s, why) < 0)
         return -1;
     wakeup_plan(s);
     return 0;
+}
+
+/* The first of several errors is told: the other services still get their sockets. */
+static int first_error(int so_far, int result, struct why *one, struct why *why)
+{
+    if (result < 0 && so_far == 0)
+        why_copy(why, one);
+    why_clear(one);
+    return result < 0 ? -1 : so_far;
 }
 
 /* Those that master.cf no longer names end when their clients have gone. */
@@ -153,6 +169,7 @@ static int check_descriptors(size_t services, struct why *why)
 int services_load(struct why *why)
 {
     struct conf_master cf = {0};
+    struct why one = WHY;
     int result = 0;
 
     if (conf_master_load(&cf, why) < 0)
@@ -163,18 +180,20 @@ int services_load(struct why *why)
     }
     LIST_EACH (&master.services, l)
         LIST_OF(l, struct svc, link)->found = false;
-    for (size_t i = 0; i < cf.n; i++) {
-        struct why one = WHY;
-        if (!conf_master_disabled(&cf.at[i]) && take(&cf.at[i], &one) < 0 && result == 0) {
-            why_copy(why, &one); /* the others still get their sockets */
-            result = -1;
-        }
-        why_free(&one);
-    }
+    listen_mark();
+    for (size_t i = 0; i < cf.n; i++)
+        if (!conf_master_disabled(&cf.at[i]) && !conf_master_again(&cf, &cf.at[i]))
+            result = first_error(result, take(&cf.at[i], &one), &one, why);
+    conf_master_free(&cf);
+    LIST_EACH (&master.services, l)
+        result = first_error(result, open_one(LIST_OF(l, struct svc, link), &one), &one, why);
+    LIST_EACH (&master.services, l)
+        if (LIST_OF(l, struct svc, link)->found)
+            listen_drop(LIST_OF(l, struct svc, link));
     retire_lost();
     LIST_EACH (&master.services, l)
         status_balance(LIST_OF(l, struct svc, link));
-    conf_master_free(&cf);
+    why_free(&one);
     return result;
 }
 

@@ -118,6 +118,9 @@ static int find_hosts(struct smtp_job *job, const struct smtp_dest *dest, struct
     bool loops = !smtp_is_lmtp() && dest->port == SMTP_PORT;
     enum dns_status s;
 
+    if (hosts.families == 0)
+        return why_set(why, "4.3.5", "all network protocols are disabled: inet_protocols = %s",
+                       conf.inet_protocols);
     if (dest->mx)
         s = dns_mail_hosts(dest->host, &how, loops ? is_self : NULL, job->mem, 0, found, why);
     else

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "conf/conf_master.h"
 #include "conf/conf_param.h"
+#include "service/conf_check.h"
 
 /* Who must own it; "root" and the group only where root starts the suite. */
 enum owner { ROOT, OWNER, OWNER_DROP };
@@ -167,18 +168,14 @@ static bool is_program(const char *dir, const char *name)
 
 static void check_programs(struct check *c)
 {
-    struct why why = WHY;
     struct conf_master cf = {0};
 
     if (!is_program(conf.daemon_directory, "master")) {
         msg_error("daemon_directory: no program %s/master", conf.daemon_directory);
         c->fatal = true;
     }
-    if (conf_master_load(&cf, &why) < 0) {
-        msg_error("%s", why_text(&why));
-        c->fatal = true;
-    }
-    why_free(&why);
+    if (conf_master_load(&cf, NULL) < 0)
+        c->fatal = true; /* conf_check has said why */
     for (size_t i = 0; i < cf.n; i++)
         if (!conf_master_disabled(&cf.at[i]) &&
             !is_program(conf.daemon_directory, cf.at[i].command))
@@ -242,6 +239,7 @@ bool pombal_check(void)
 
     if (!find_accounts(&c))
         return false;
+    bool good = conf_check(conf_dir());
     check_queue(&c);
     check_maillog(&c);
     check_conf_file(&c, "main.cf");
@@ -249,5 +247,5 @@ bool pombal_check(void)
     check_programs(&c);
     check_tables();
     conf_warn_ignored();
-    return !c.fatal;
+    return good && !c.fatal;
 }

@@ -15,7 +15,7 @@
 #include "conf/conf_main.h"
 #include "conf/conf_param.h"
 
-enum { MAX_FILE = 16 << 20, MAX_VALUE = 1 << 20 };
+enum { MAX_FILE = 16 << 20, MAX_VALUE = 1 << 20, MAX_PATH = 8192 };
 
 #define P(type, name, def, low, high, help)   +1
 #define K(type, name, def, low, high, reason) +1
@@ -107,6 +107,11 @@ static int bad_value(const struct conf_param *p, struct why *why)
         return why_in(why, "%s/main.cf, line %u: %s = %s", state.dir, line, p->name,
                       state.value[index_of(p)]);
     return why_in(why, "%s = %s", p->name, state.value[index_of(p)]);
+}
+
+int conf_blame(const char *name, struct why *why)
+{
+    return bad_value(conf_param_find(strz(name)), why);
 }
 
 static char unit_of_default(const struct conf_param *p)
@@ -281,13 +286,27 @@ static int read_main(struct why *why)
     return 0;
 }
 
+/* Programs change to another directory, and read it again. */
+static char *absolute(const char *dir)
+{
+    struct buf path = BUF(MAX_PATH);
+    char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
+
+    if (here != NULL)
+        buf_addf(&path, "%s/", here);
+    buf_addz(&path, dir);
+    free(here);
+    return buf_take(&path);
+}
+
 static int read_all(const char *dir, const char *service, bool defaults_only,
                     const char *const *overrides, struct why *why)
 {
-    conf_unload();
     if (dir == NULL)
         dir = getenv("MAIL_CONFIG");
-    state.dir = mem_dupz(dir != NULL && dir[0] != '\0' ? dir : CONF_DEFAULT_DIR);
+    char *full = absolute(dir != NULL && dir[0] != '\0' ? dir : CONF_DEFAULT_DIR);
+    conf_unload(); /* dir may be conf_dir() */
+    state.dir = full;
     state.others = hash_new();
     for (size_t i = 0; i < NPARAMS; i++)
         state.value[i] = conf_params[i].def;

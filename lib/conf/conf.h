@@ -36,11 +36,15 @@ struct conf {
 extern struct conf conf;
 
 /*
- * Reads DIR/main.cf (dir null: MAIL_CONFIG or the default). overrides: "name=value" strings in
- * order, from -o, up to a null; may be null. service: the name in master.cf, for $service_name; may
- * be null. -1: why names file, line, parameter and what would be right. A second call replaces all.
+ * Reads DIR/main.cf (dir null: MAIL_CONFIG or the default; made absolute). overrides: "name=value"
+ * strings in order, from -o, up to a null; may be null. service: the name in master.cf, for
+ * $service_name; may be null. -1: why names file, line, parameter and what would be right. A second
+ * call replaces all.
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
+/* Puts in front of what is wrong with a value where it was set: "main.cf, line 3: name = value: ".
+ * Always -1. */
+int conf_blame(const char *name, struct why *why);
 /* Sets the parameter "stress", if main.cf and master.cf leave it alone, and with it all that refers
  * to it, in conf. Texts that were made of parameters before (tables, lists) stay as they are. */
 void conf_set_stress(bool on);

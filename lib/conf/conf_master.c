@@ -245,6 +245,14 @@ const struct conf_service *conf_master_find(const struct conf_master *m, const c
     return NULL;
 }
 
+bool conf_master_again(const struct conf_master *m, const struct conf_service *s)
+{
+    for (const struct conf_service *t = s + 1; t < m->at + m->n; t++)
+        if (t->type == s->type && t->is_private == s->is_private && strcmp(t->name, s->name) == 0)
+            return true;
+    return false;
+}
+
 bool conf_service_matches(const struct conf_service *s, struct str pattern)
 {
     ptrdiff_t slash = str_rfind(pattern, '/');

@@ -76,6 +76,8 @@ const char *conf_service_type_name(enum conf_service_type t);
 /* The last entry of that name and type, or null. */
 const struct conf_service *conf_master_find(const struct conf_master *m, const char *name,
                                             enum conf_service_type type);
+/* Does a later entry of the same name, type and directory take the place of this one? */
+bool conf_master_again(const struct conf_master *m, const struct conf_service *s);
 /* Patterns as in master_service_disable and postconf -M: "smtp/inet" one service, "inet" all of
  * that type; "*" stands for any name or type. */
 bool conf_service_matches(const struct conf_service *s, struct str pattern);

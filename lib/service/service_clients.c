@@ -357,6 +357,8 @@ static void accept_one(struct listener *l)
         task_wait_again(l->active, POLLIN, 0);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         wait_for_room(p->name);
+    else if (errno == EINVAL)
+        drain_begin(p, NULL); /* master has shut the socket: a reload needs its address */
     else if (!passes(errno))
         msg_fatal("accept: %m");
 }

@@ -304,6 +304,43 @@ def assert_452(suite):
     raw.close()
 
 
+@pytest.mark.parametrize("limit, to", [
+    ("virtual_mailbox_limit", "alice@example.test"),
+])
+@pytest.mark.parametrize("message_limit", ["100000", "0"])
+def test_a_mailbox_limit_below_that_of_messages_loses_no_mail(make_suite, limit, to, message_limit):
+    agent = "local unix - n n - - local\n" if limit == "mailbox_size_limit" else ""
+    suite = make_suite(main="local_recipient_maps =\n", master=agent, start=False)
+    if agent:
+        suite.add_main("local_transport = local:$myhostname\n")
+    suite.add_main("mail_spool_directory = %s/spool\nmessage_size_limit = %s\n" % (suite.dir, message_limit))
+    os.mkdir(suite.dir + "/spool")
+    os.chmod(suite.dir + "/spool", 0o1777)
+    suite.add_main(limit + " = 0\n")
+    suite.start()
+    suite.add_main(limit + " = 50000\n")
+    said = r"main.cf, line \d+: %s = 50000: .*message_size_limit" % limit
+    for command in ("check", "reload"):
+        r = suite.tool("pombal", command, check=False)
+        assert r.returncode == 1 and re.search(said, r.stderr), r.stderr
+    suite.send(to, subject="kept", body="x" * 60000 + "\n") # the agent starts now, and reads it
+    suite.wait_log(r"to=<%s>.* dsn=4\.3\.5, status=deferred" % re.escape(to))
+    suite.add_main(limit + " = 0\n")
+    suite.reload()
+    suite.tool("pombal", "flush")
+    suite.wait_log(r"to=<%s>.* status=sent" % re.escape(to))
+    suite.wait_queue_empty()
+
+
+def test_a_limit_of_messages_above_the_default_of_mailboxes_is_only_odd(make_suite):
+    suite = make_suite(main="virtual_mailbox_limit = 0\n", start=False)
+    path = suite.etc + "/main.cf"
+    text = re.sub(r"^mailbox_size_limit.*\n", "", open(path).read(), flags=re.M)
+    open(path, "w").write(text + "message_size_limit = 100000000\n")
+    r = suite.tool("pombal", "check")
+    assert ("warning: " in r.stderr and "mailbox_size_limit" in r.stderr) == bool(re.search(r"^local\s+unix", open(suite.etc + "/master.cf").read(), flags=re.M))
+
+
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
     suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\n", start=False)

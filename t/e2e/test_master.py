@@ -38,16 +38,22 @@ command_directory = {0}/bin
 daemon_directory = {0}/bin
 mail_owner = {1}
 setgid_group = {2}
+default_privs = {4}
 maillog_file = {0}/log/maillog
 maillog_file_prefixes = {0}
 inet_interfaces = 127.0.0.1
 {3}
-""".format(self.dir, owner, group, main))
+""".format(self.dir, owner, group, main, "daemon" if IS_ROOT else owner))
         self.master_cf(master or "127.0.0.1:%d inet n - y - - echod" % self.port)
 
     def master_cf(self, text):
         with open(self.dir + "/etc/master.cf", "w") as f:
             f.write(text.replace("PORT", str(self.port)) + "\n")
+
+    def add_main(self, text):
+        """later lines win"""
+        with open(self.dir + "/etc/main.cf", "a") as f:
+            f.write(text + "\n")
 
     def pombal(self, command, check=True):
         r = subprocess.run([self.dir + "/bin/pombal", "-c", self.dir + "/etc", command], capture_output=True, text=True, timeout=60)
@@ -242,6 +248,96 @@ def test_reload_with_a_mistake_keeps_the_old_configuration(make):
     os.kill(s.pid(), signal.SIGHUP)
     s.wait_log("the old configuration stays in force")
     assert s.dial().ask("x") == "x"
+
+
+ROOT_ONLY = pytest.mark.skipif(not IS_ROOT, reason="only for root's processes")
+
+
+@pytest.mark.parametrize("line, said", [
+    ("inet_protocols = ipv9", r"main.cf, line \d+: inet_protocols = ipv9: .*ipv4"),
+    ("inet_protocols = ipv5, ipv4", "none of all, ipv4 and ipv6"),
+    ("inet_interfaces = 300.1.2.3", "inet_interfaces = 300.1.2.3: host 300.1.2.3: "),
+    ("inet_interfaces = nosuch.host.invalid", "inet_interfaces = nosuch.host.invalid: "),
+    ("inet_interfaces = 192.0.2.77", "no interface of this machine"),
+    ("inet_interfaces = all, 127.0.0.1", "must stand alone"),
+    ("inet_interfaces = ::1\ninet_protocols = ipv4", "not of the inet_protocols"),
+    ("myhostname = bad_host!", "myhostname = bad_host!: .*is not a host name"),
+    ("myhostname = 1.2.3.4", "is not a host name"),
+    ("mydomain = bad,host", "is not a host name"),
+    pytest.param("default_privs = root", "default_privs = root: a user without rights", marks=ROOT_ONLY),
+    pytest.param("default_privs = nosuch", "default_privs = nosuch: there is no such user", marks=ROOT_ONLY),
+    pytest.param("default_privs = $mail_owner", "same user as mail_owner", marks=ROOT_ONLY),
+])
+def test_a_wrong_value_is_refused_by_check_reload_and_start(make, line, said):
+    s = make("127.0.0.1:PORT inet n - y - - echod\n%d inet n - y - - echod" % free_port()).start()
+    s.add_main(line)
+    for command in ("check", "reload"):
+        r = s.pombal(command, check=False)
+        assert r.returncode == 1 and re.search(r"/etc/main\.cf, line \d+: ", r.stderr) and re.search(said, r.stderr), r.stderr
+    os.kill(s.pid(), signal.SIGHUP)
+    s.wait_log("the old configuration stays in force")
+    assert s.dial().ask("x") == "x"
+    s.pombal("stop")
+    assert s.pombal("start", check=False).returncode == 1
+    r = subprocess.run([s.dir + "/bin/master", "-c", s.dir + "/etc", "-s"], capture_output=True, text=True, timeout=30)
+    assert r.returncode == 1 and "configuration error" in s.log()
+
+
+def test_a_wrong_option_of_a_service_is_refused(make):
+    s = make().start()
+    for option, said in (("max_idle=soon", "max_idle = soon: "), ("inet_protocols=ipv9", "inet_protocols = ipv9: ")):
+        s.master_cf("127.0.0.1:PORT inet n - y - - echod -o " + option)
+        r = s.pombal("check", check=False)
+        assert r.returncode == 1 and re.search(r"master.cf, line 1: service \S+: " + said, r.stderr), r.stderr
+        assert s.pombal("reload", check=False).returncode == 1
+        os.kill(s.pid(), signal.SIGHUP)
+        s.wait_log(r"master\[\d+\]: error: .*: service \S+: " + said)
+    assert s.dial().ask("x") == "x"
+
+
+def test_a_service_that_is_there_twice_is_told(make):
+    s = make("127.0.0.1:PORT inet n - y - - nosuch\n127.0.0.1:PORT inet n - y - - echod").start()
+    assert s.dial().ask("x") == "x"
+    said = r"master.cf, line 1: duplicate entry for service 127.0.0.1:%d \(inet\) -- using the last entry" % s.port
+    assert re.search(r"master\[\d+\]: warning: .*" + said, s.log())
+    r = s.pombal("check")
+    assert re.search(said, r.stderr)
+
+
+@pytest.mark.parametrize("after, main", [
+    ("PORT inet n - y - - echod", ""),
+    (":PORT inet n - y - - echod", "inet_interfaces = [127.0.0.1]"),
+    ("localhost:PORT inet n - y - - echod", "inet_protocols = ipv4"),
+    ("PORT inet n - y - - echod", "inet_interfaces = all"),
+])
+def test_a_reload_moves_the_port_to_a_service_of_another_name(make, after, main):
+    s = make().start()
+    old = s.dial()
+    first = old.pid()
+
+    def served_anew():
+        try:
+            return s.dial().pid() != first
+        except (OSError, IndexError, ValueError): # in the queue of a socket of all addresses that gives way to one of one
+            return False
+
+    for count, (text, line) in enumerate([(after, main), ("127.0.0.1:PORT inet n - y - - echod", "inet_interfaces = 127.0.0.1")] * 2):
+        s.master_cf(text)
+        s.add_main(line)
+        s.pombal("reload")
+        s.wait_log("reload -- version", count + 1)
+        wait_for(served_anew)
+    assert old.ask("still") == "still"
+    assert "already in use" not in s.log()
+
+
+def test_a_configuration_directory_may_be_relative(make):
+    s = make()
+    for command in ("start", "reload", "status", "check", "stop"):
+        r = subprocess.run([s.dir + "/bin/pombal", "-c", "etc", command], cwd=s.dir, capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, r.stderr
+        if command != "stop":
+            assert s.dial().ask("x") == "x"
 
 
 def test_what_dies_is_restarted(make):

@@ -9,7 +9,7 @@ HOMES = {
         # the recipient of this delivery; user= of master.cf, before the jail
         "local/local_user.c", "local/pipe_argv.c"],
     # names in inet_interfaces, before the jail
-    r"\b(getaddrinfo|gethostbyname|getnameinfo)\s*\(": ["lib/route/classes.c", "master/master_listen.c"],
+    r"\b(getaddrinfo|gethostbyname|getnameinfo)\s*\(": ["lib/route/classes.c", "lib/service/interfaces.c"],
     r"\b(syslog|setjmp|longjmp|system|popen)\s*\(": [],
     r"\b(sleep|usleep|nanosleep)\s*\(": ["tools/"],
     r"\b(fsync|fdatasync|syncfs)\s*\(": ["lib/task/", "lib/base/file.c", "tools/", "lib/dict/"],

@@ -1,0 +1,15 @@
+/* conf_check.h - is this a configuration that the suite can run with? */
+#ifndef SERVICE_CONF_CHECK_H
+#define SERVICE_CONF_CHECK_H
+
+#include <stdbool.h>
+
+/*
+ * Everything, in a process of its own: main.cf and master.cf of the directory (null: as for
+ * conf_load), the -o of each service, the accounts and addresses that they name. Says with
+ * msg_error what is wrong, each with its file and line, and with msg_warn what is only odd. Blocks
+ * for names of hosts. The caller's conf stays as it is.
+ */
+bool conf_check(const char *dir);
+
+#endif
