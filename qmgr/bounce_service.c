@@ -120,7 +120,8 @@ int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_l
 
     if (log == Q_TRACE) {
         n = for_sender(d, DSN_REPORT_SUCCESS, NULL);
-        n.n = select_records(records, DSN_SUCCESS, chosen);
+        bool cleared = conf.confirm_delay_cleared && (d->flags & DELIVERY_DELAY_SAID) != 0;
+        n.n = select_records(records, cleared ? DSN_SUCCESS | DSN_DELAY : DSN_SUCCESS, chosen);
         n.records = chosen;
         result = trace(n, records, why);
     } else {

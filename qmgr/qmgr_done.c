@@ -54,8 +54,8 @@ static void forget_warning(const struct message *m)
 {
     struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_DELIVER, NULL);
 
-    if (f == NULL || qfile_kill(f, m->d.warn_record, REC_WARN, NULL) < 0)
-        msg_warn("%s: cannot take the warning time out of the queue file", m->d.queue_id);
+    if (f == NULL || qfile_mark_warned(f, m->d.warn_record, NULL) < 0)
+        msg_warn("%s: cannot note in the queue file that its sender was warned", m->d.queue_id);
     qfile_close(&f);
 }
 
@@ -70,7 +70,7 @@ static void forget_trace(struct message *m)
         if (type == REC_ATTR && str_starts(body, STR("trace_flags=")))
             qfile_kill(f, qfile_at(f), REC_ATTR, NULL);
     qfile_close(&f);
-    m->d.flags = 0;
+    m->d.flags &= DELIVERY_DELAY_SAID;
 }
 
 static void log_expired(const struct message *m)
@@ -102,7 +102,7 @@ static void send_reports(struct message *m)
             forget_warning(m);
     }
     m->deferred |= kept;
-    if (m->deferred && m->traced && !kept && m->d.flags != 0)
+    if (m->deferred && m->traced && !kept && (m->d.flags & ~(unsigned)DELIVERY_DELAY_SAID) != 0)
         forget_trace(m);
 }
 

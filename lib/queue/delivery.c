@@ -105,7 +105,7 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
     put_number(ask, numbers[N_ARRIVAL], d->arrival_us);
     put_number(ask, numbers[N_CREATED], d->created);
     put_number(ask, numbers[N_ACTIVE], d->active_us);
-    put_number(ask, numbers[N_WARN], d->warn_at);
+    put_number(ask, numbers[N_WARN], d->warn_at > 0 ? d->warn_at : 0);
     put_number(ask, numbers[N_WARN_AT], d->warn_record);
     for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
         attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */

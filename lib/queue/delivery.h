@@ -19,7 +19,11 @@ struct rcpt {
 
 /* sendmail -bv: do everything but deliver, and -v: report what happened. trace_flags= of the queue
  * file has Postfix's numbers; these bits are ours. */
-enum delivery_flag { DELIVERY_TRACE_ONLY = 1, DELIVERY_REPORT = 2 };
+enum delivery_flag {
+    DELIVERY_TRACE_ONLY = 1,
+    DELIVERY_REPORT = 2,
+    DELIVERY_DELAY_SAID = 4 /* the sender was warned that it is late */
+};
 enum trace_flag { TRACE_MTA_VERIFY = 1 << 8, TRACE_USER_VERIFY = 1 << 9, TRACE_RECORD = 1 << 10 };
 unsigned delivery_trace_flags(int64_t trace_flags); /* bits of the latter as bits of the former */
 
@@ -45,7 +49,8 @@ struct delivery {
     const char *sasl_method, *sasl_username, *sasl_sender, *rewrite_context, *log_ident;
     const char *filter; /* "transport:nexthop" for all recipients, or "" (qmgr only) */
     const char *redirect; /* one recipient instead of all, or "" (qmgr only) */
-    int64_t warn_at; /* wall clock seconds: delayed-mail warning due; 0: none (qmgr only) */
+    int64_t warn_at; /* wall clock seconds: delayed-mail warning due; 0: none, -1: was sent (qmgr
+                        only) */
     off_t warn_record; /* its REC_WARN */
     struct rcpt *rcpts;
     size_t nrcpts;

@@ -150,8 +150,10 @@ static void take_message_record(struct reader *r, int type, struct str body, off
         take_ret(d, body);
         break;
     case REC_WARN:
-        if (num_parse(word, 0, INT64_MAX / 1000000, &d->warn_at))
+        if (num_parse(word, -1, INT64_MAX / 1000000, &d->warn_at))
             d->warn_record = at;
+        if (d->warn_at < 0)
+            d->flags |= DELIVERY_DELAY_SAID;
         break;
     default:
         break;

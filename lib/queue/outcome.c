@@ -135,6 +135,13 @@ static int append(const struct outcome *o, enum queue log, const struct rcpt *r,
     return result;
 }
 
+/* Whom the warning reached, RFC 3461 4.1, is told that the delay is over. */
+static bool is_delay_cleared(const struct outcome *o, const struct rcpt *rcpt)
+{
+    return conf.confirm_delay_cleared && (o->d->flags & DELIVERY_DELAY_SAID) != 0 &&
+           (rcpt->dsn_notify == 0 || (rcpt->dsn_notify & DSN_DELAY) != 0);
+}
+
 enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
                            const char *text)
 {
@@ -148,7 +155,7 @@ enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const cha
     bool wanted = (rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0;
     if (*action == 0)
         action = "relayed";
-    if (!wanted && !(o->d->flags & DELIVERY_REPORT))
+    if (!wanted && !(o->d->flags & DELIVERY_REPORT) && !is_delay_cleared(o, rcpt))
         return FATE_DONE;
     return append(o, Q_TRACE, rcpt, dsn, action, text) < 0 ? FATE_DONE : FATE_TRACED;
 }

@@ -484,6 +484,20 @@ int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why)
     return retype(f, at, expected, REC_KILL, why);
 }
 
+int qfile_mark_warned(struct qfile *f, off_t warning, struct why *why)
+{
+    enum { WIDTH = 15 };
+    char record[2 + WIDTH + 1], mark[sizeof record];
+
+    snprintf(mark, sizeof mark, "%c%c%15d", REC_WARN, WIDTH, -1);
+    if (warning < 0 || pread(f->fd, record, 2 + WIDTH, warning) != 2 + WIDTH ||
+        memcmp(record, mark, 2) != 0)
+        return why_set(why, "4.3.0", "wrong record at %lld of the queue file", (long long)warning);
+    if (write_at(f->fd, mark, 2 + WIDTH, warning) < 0)
+        return why_errno(why, "4.3.0", "write queue file");
+    return 0;
+}
+
 void qfile_close(struct qfile **f)
 {
     if (*f != NULL)

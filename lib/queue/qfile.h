@@ -53,8 +53,10 @@ const struct stat *qfile_stat(const struct qfile *f); /* as it was when opened *
 /* The recipient record there becomes REC_DONE; harmless if it is that already. Not synced: after a
  * power cut it may be delivered twice, never not at all. */
 int qfile_mark_done(struct qfile *f, off_t rcpt, struct why *why);
-/* Makes the record there void (REC_KILL), for a warning time that has passed. */
+/* Makes the record there void (REC_KILL). */
 int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why);
+/* The warning time there becomes -1: the sender was warned. */
+int qfile_mark_warned(struct qfile *f, off_t warning, struct why *why);
 void qfile_close(struct qfile **f);
 
 #endif

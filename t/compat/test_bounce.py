@@ -137,3 +137,25 @@ def test_postconf_prints_the_words_of_a_file(tmp_path):
         first = [text.split("expanded_success" if option == "-b" else "success_template")[0] for text in (ours, theirs)]
         assert first[0] == first[1]  # the others have words of their own
         assert ours.count("<<EOF") == theirs.count("<<EOF") == 4
+
+
+def test_the_sender_is_told_that_a_delay_is_over():
+    """confirm_delay_cleared: whom the warning went to, and nobody else"""
+    port = pombal.listen_port()
+    main = "confirm_delay_cleared = yes\ndelay_warning_time = 1s\nmydestination =\nmydomain = real.test\nlocal_recipient_maps =\n" \
+           "queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n" \
+           "transport_maps = inline:{late.test=smtp:[127.0.0.1]:%d}\n" % port
+    late = []
+
+    def send(suite, sendmail):
+        sendmail("-f", "a@from.test", "r@late.test", input=LOCAL)
+        sendmail("-f", "a@from.test", "-N", "failure", "quiet@late.test", input=LOCAL)
+        pombal.wait_for(lambda: "sender delay notification" in suite.log())
+        pombal.wait_for(lambda: len(re.findall(r"<quiet@late.test>.*status=deferred", suite.log())) >= 2)
+        late.append(Sink(port=port))
+        pombal.wait_for(lambda: len(late[-1].messages) == 2)
+        late.pop().close()
+
+    theirs, ours = [sorted(f(send, main, 2), key=lambda r: r["header"]["Subject"]) for f in (theirs_of, ours_of)]
+    assert [r["header"]["Subject"] for r in ours] == ["Delayed Mail (still being retried)", "Successful Mail Delivery Report"]
+    assert ours[1]["header"] == theirs[1]["header"] and ours[1]["fields"] == theirs[1]["fields"] and len(ours) == len(theirs)
