@@ -306,13 +306,14 @@ def assert_452(suite):
 
 @pytest.mark.parametrize("limit, to", [
     ("virtual_mailbox_limit", "alice@example.test"),
+    pytest.param("mailbox_size_limit", "nobody@localhost", marks=pytest.mark.skipif(not pombal.IS_ROOT, reason="delivers as another user")),
 ])
 @pytest.mark.parametrize("message_limit", ["100000", "0"])
 def test_a_mailbox_limit_below_that_of_messages_loses_no_mail(make_suite, limit, to, message_limit):
     agent = "local unix - n n - - local\n" if limit == "mailbox_size_limit" else ""
     suite = make_suite(main="local_recipient_maps =\n", master=agent, start=False)
     if agent:
-        suite.add_main("local_transport = local:$myhostname\n")
+        suite.add_main("local_transport = local:$myhostname\nmailbox_transport =\n")
     suite.add_main("mail_spool_directory = %s/spool\nmessage_size_limit = %s\n" % (suite.dir, message_limit))
     os.mkdir(suite.dir + "/spool")
     os.chmod(suite.dir + "/spool", 0o1777)
