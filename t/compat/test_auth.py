@@ -31,6 +31,11 @@ def wait_for(what):
         time.sleep(0.02)
 
 
+def answers(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 class Authd:
     """our authd alone, by hand, on a socket of its own"""
 
@@ -59,7 +64,7 @@ first_valid_uid = 1
         self.err = open(self.dir + "/err", "w+")
         self.process = subprocess.Popen([BUILD + "/bin/authd", "-c", self.dir + "/etc", "-n", "auth", "-l", "private/auth"],
                                         stderr=self.err)
-        wait_for(lambda: os.path.exists(self.auth))
+        wait_for(lambda: answers(self.auth))
 
     def write(self, passwd):
         with open(self.passwd + ".new", "w") as f:
