@@ -82,6 +82,13 @@ def test_odd_files_do_not_keep_the_owner_out(suite):
     """what is no file is no message; a file that cannot be read is left out, and IMAP says why"""
     home = suite.add_user("odd")
     suite.reload()
+
+    def odd(): # a reload is done in the background
+        try:
+            return suite.pop3("odd").quit()
+        except poplib.error_proto:
+            return False
+    wait_for(odd)
     put(suite, "odd", "Subject: one\n\nbody\n", "1700000001.one.test")
     os.mkfifo(home + "/new/1700000002.fifo.test", 0o666)
     os.symlink("/nonexistent", home + "/new/1700000003.link.test")
