@@ -2,6 +2,8 @@
 #ifndef MASTER_AUTHD_H
 #define MASTER_AUTHD_H
 
+#include <stdatomic.h>
+
 #include "auth/passwd_file.h"
 #include "auth/sasl.h"
 #include "auth/user.h"
@@ -51,6 +53,20 @@ void cache_add(struct str user, struct str plain, struct str stored, int64_t now
 /* ---- authd_penalty.c: who fails is answered later */
 int64_t penalty_failed(const char *address, int64_t now); /* counts; milliseconds to wait */
 void penalty_ok(const char *address);
+
+/*
+ * Tokens and stamps are slots in memory that the next process of authd has, too: what was begun
+ * before a reload or a change of a table still comes to its end. Two processes may use it at the
+ * same time, one of them draining: a slot belongs to whoever sets its state to SLOT_HELD.
+ */
+enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_LIVE };
+
+static inline bool slot_hold(atomic_uint *state, enum slot_state from)
+{
+    unsigned expected = from;
+
+    return atomic_compare_exchange_strong(state, &expected, SLOT_HELD);
+}
 
 /* ---- authd_stamp.c: which connection of an earlier process a greeting's stamp names */
 enum { STAMP_MAX = 32 };

@@ -3,11 +3,7 @@
  * answers to what the greeting said, and the greeting names the front's connection to authd, so
  * that nobody else can use the answer. A reload between the two must not refuse the login: for
  * login_timeout the next process takes the old name from the same front.
- *
- * They are in memory that the next process has, too, as tokens are.
  */
-#include <stdatomic.h>
-
 #include "base/arena.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -15,8 +11,6 @@
 #include "authd.h"
 
 enum { SLOTS = 1024 };
-
-enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_LIVE };
 
 struct slot {
     atomic_uint state; /* enum slot_state */
@@ -39,11 +33,6 @@ void stamps_open(void *shared)
     stamps.slots = shared;
 }
 
-static bool hold(struct slot *s, unsigned from)
-{
-    return atomic_compare_exchange_strong(&s->state, &from, SLOT_HELD);
-}
-
 static bool is_live(struct slot *s, int64_t now)
 {
     return atomic_load(&s->state) == SLOT_LIVE && s->until > now;
@@ -52,7 +41,8 @@ static bool is_live(struct slot *s, int64_t now)
 void stamp_keep(const char *stamp, pid_t client, int64_t now)
 {
     for (struct slot *s = stamps.slots; s < stamps.slots + SLOTS; s++) {
-        if (is_live(s, now) || !(hold(s, SLOT_FREE) || hold(s, SLOT_LIVE)))
+        if (is_live(s, now) ||
+            !(slot_hold(&s->state, SLOT_FREE) || slot_hold(&s->state, SLOT_LIVE)))
             continue;
         s->client = client;
         s->until = now + conf.login_timeout * 1000;

@@ -1,13 +1,7 @@
 /*
  * Tokens: what a front gets for a login and the mailbox broker redeems. Random, good once, for
  * login_token_lifetime, for one service.
- *
- * They are in memory that the next process of authd has, too: after a reload or a change of a table
- * logins that are half done still come to their end. Two processes may use it at the same time, one
- * of them draining: a slot belongs to whoever sets its state to SLOT_HELD.
  */
-#include <stdatomic.h>
-
 #include "base/num.h"
 #include "base/random.h"
 #include "base/str.h"
@@ -16,8 +10,6 @@
 #include "authd.h"
 
 enum { TOKEN_LENGTH = 32, PLACE_LENGTH = 4, SERVICE_MAX = 15, SLOTS = 4096 };
-
-enum slot_state { SLOT_FREE, SLOT_HELD, SLOT_LIVE };
 
 struct slot {
     atomic_uint state; /* enum slot_state */
@@ -41,11 +33,6 @@ void tokens_open(void *shared)
     tokens.slots = shared;
 }
 
-static bool hold(struct slot *s, unsigned from)
-{
-    return atomic_compare_exchange_strong(&s->state, &from, SLOT_HELD);
-}
-
 static bool is_over(struct slot *s, int64_t now)
 {
     return atomic_load(&s->state) == SLOT_LIVE && s->until <= now;
@@ -55,7 +42,7 @@ static bool is_over(struct slot *s, int64_t now)
 static struct slot *take_slot(int64_t now)
 {
     for (struct slot *s = tokens.slots; s < tokens.slots + SLOTS; s++)
-        if (hold(s, SLOT_FREE) || (is_over(s, now) && hold(s, SLOT_LIVE)))
+        if (slot_hold(&s->state, SLOT_FREE) || (is_over(s, now) && slot_hold(&s->state, SLOT_LIVE)))
             return s;
     return NULL;
 }
@@ -92,7 +79,7 @@ bool token_redeem(struct str text, struct str service, int64_t now, struct buf *
 {
     struct slot *s = find(text);
 
-    if (s == NULL || !hold(s, SLOT_LIVE))
+    if (s == NULL || !slot_hold(&s->state, SLOT_LIVE))
         return false;
     if (!str_eqz(text, s->text)) { /* another one has taken its place just now */
         atomic_store(&s->state, SLOT_LIVE);

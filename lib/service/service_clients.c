@@ -304,12 +304,15 @@ void clients_spare(struct process *p, bool may_go)
 {
     LIST_EACH (&p->clients, l) {
         struct client *c = LIST_OF(l, struct client, link);
-        if (c->task != task_self() || c->spare == may_go)
+        if (c->task != task_self())
             continue;
+        if (c->spare == may_go)
+            return;
         c->spare = may_go;
         p->nspare += may_go ? 1 : -1;
         if (p->crowded)
             clients_accept_more(p);
+        return;
     }
 }
 

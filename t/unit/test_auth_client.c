@@ -1,9 +1,4 @@
 /* The client of authd against a server in the same process that ends when the test wants it. */
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include "auth/auth_client.h"
 #include "auth/user.h"
 #include "base/arena.h"
@@ -11,13 +6,11 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "net/stream.h"
-#include "task/task.h"
 
-#include "test.h"
+#include "unix_server.h"
 
 static struct {
-    char path[64];
-    int listener;
+    struct unix_server at;
     int asked; /* requests that were read */
     bool ends; /* after each answer, before anything else happens */
     struct task *next; /* woken when a server has ended */
@@ -55,29 +48,10 @@ static void serve(void *arg)
         task_wake(server.next);
 }
 
-static void accept_all(void *arg)
-{
-    (void)arg;
-    while (task_wait_fd(server.listener, POLLIN, 0) == WAIT_READY) {
-        int fd = accept4(server.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            task_start("serve", serve, (void *)(intptr_t)fd);
-    }
-    task_close(server.listener);
-}
-
 static struct task *start_server(void)
 {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-
     memset(&server, 0, sizeof server);
-    snprintf(server.path, sizeof server.path, "/tmp/test_auth_client.%d", (int)getpid());
-    snprintf(at.sun_path, sizeof at.sun_path, "%s", server.path);
-    unlink(server.path);
-    server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server.listener, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(server.listener, 20), 0);
-    return task_start("accept", accept_all, NULL);
+    return unix_server_start(&server.at, "test_auth_client", serve);
 }
 
 static void redeem(struct auth_client *c)
@@ -110,7 +84,7 @@ static void redeem_second(void *arg)
 static void answer_before_the_end(void *arg)
 {
     struct task *acceptor = start_server();
-    struct auth_client *c = auth_client_new_broker(server.path);
+    struct auth_client *c = auth_client_new_broker(server.at.path);
 
     (void)arg;
     server.ends = true;
@@ -121,7 +95,7 @@ static void answer_before_the_end(void *arg)
     assert_int_equal(server.asked, 2);
     auth_client_free(&c);
     task_cancel(acceptor);
-    unlink(server.path);
+    unlink(server.at.path);
 }
 
 TEST(what_a_server_answered_before_it_went_holds)

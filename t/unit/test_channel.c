@@ -1,8 +1,4 @@
 #include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/msg.h"
 #include "base/str.h"
@@ -11,14 +7,12 @@
 #include "ipc/proto.h"
 #include "ipc/trigger.h"
 #include "net/stream.h"
-#include "task/task.h"
 
-#include "test.h"
+#include "unix_server.h"
 
 /* A server in the same process: answers "echo" with its text; "die" closes without an answer. */
 static struct {
-    char path[64];
-    int listener;
+    struct unix_server at;
     int accepted, most, now; /* connections: ever, most at a time, now */
     int requests;
     bool close_after_each;
@@ -69,35 +63,16 @@ static void serve(void *arg)
     stream_free(&s);
 }
 
-static void accept_all(void *arg)
-{
-    (void)arg;
-    while (task_wait_fd(server.listener, POLLIN, 0) == WAIT_READY) {
-        int fd = accept4(server.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            task_start("serve", serve, (void *)(intptr_t)fd);
-    }
-    task_close(server.listener);
-}
-
 static struct task *start_server(void)
 {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-
     memset(&server, 0, sizeof server);
-    snprintf(server.path, sizeof server.path, "/tmp/test_channel.%d", (int)getpid());
-    snprintf(at.sun_path, sizeof at.sun_path, "%s", server.path);
-    unlink(server.path);
-    server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server.listener, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(server.listener, 20), 0);
-    return task_start("accept", accept_all, NULL);
+    return unix_server_start(&server.at, "test_channel", serve);
 }
 
 static void stop_server(struct task *acceptor)
 {
     task_cancel(acceptor);
-    unlink(server.path);
+    unlink(server.at.path);
 }
 
 static int echo(struct channel *c, const char *request, const char *text)
@@ -117,7 +92,7 @@ static int echo(struct channel *c, const char *request, const char *text)
 static void keep_alive(void *arg)
 {
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 4);
+    struct channel *c = channel_new(server.at.path, 4);
 
     (void)arg;
     for (int i = 0; i < 10; i++)
@@ -130,7 +105,7 @@ static void keep_alive(void *arg)
 static void replace_dead(void *arg)
 {
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 4);
+    struct channel *c = channel_new(server.at.path, 4);
 
     (void)arg;
     server.close_after_each = true;
@@ -144,7 +119,7 @@ static void replace_dead(void *arg)
 static void ask_once(void *arg)
 {
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 4);
+    struct channel *c = channel_new(server.at.path, 4);
 
     (void)arg;
     assert_int_equal(echo(c, "echo", "x"), 0);
@@ -165,7 +140,7 @@ static void one_of_many(void *arg)
 static void limited(void *arg)
 {
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 3);
+    struct channel *c = channel_new(server.at.path, 3);
 
     (void)arg;
     done = 0;
@@ -201,7 +176,7 @@ static void nobody_there(void *arg)
 static void stepwise(void *arg)
 {
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 1);
+    struct channel *c = channel_new(server.at.path, 1);
     struct attrs ask = ATTRS(100), answer = ATTRS(100);
 
     (void)arg;
@@ -252,7 +227,7 @@ static void unread(void *arg)
 {
     static const size_t sizes[] = {4, 3000, 60000, 200000, 3000000};
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 4);
+    struct channel *c = channel_new(server.at.path, 4);
     int requests = 0;
 
     (void)arg;
@@ -276,7 +251,7 @@ static void unread(void *arg)
 static void idle_ones_are_closed(void *arg)
 {
     struct task *acceptor = start_server();
-    struct channel *c = channel_new(server.path, 1);
+    struct channel *c = channel_new(server.at.path, 1);
 
     (void)arg;
     conf.ipc_idle = 0;
@@ -296,7 +271,7 @@ static void trigger(void *arg)
     struct why why = WHY;
 
     (void)arg;
-    assert_int_equal(trigger_send(server.path, TRIGGER_WAKE, &why), 0);
+    assert_int_equal(trigger_send(server.at.path, TRIGGER_WAKE, &why), 0);
     assert_int_equal(trigger_send("/tmp/test_channel.nobody", TRIGGER_WAKE, &why), -1);
     why_free(&why);
     stop_server(acceptor);
