@@ -73,10 +73,49 @@ void buf_grown(struct buf *b, size_t n)
     b->p[b->n] = 0;
 }
 
+bool buf_ok(const struct buf *b)
+{
+    return !b->full;
+}
+
+static size_t before_character(const char *p, size_t n)
+{
+    while (n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
+/* Text that does not fit: as much as leaves room for the three dots, without half a character. */
+static void add_cut(struct buf *b, struct str s)
+{
+    static const char dots[] = "...";
+    size_t most = b->max < 3 ? 0 : b->max - 3;
+    size_t n = most > b->n ? most - b->n : 0;
+
+    if (b->full)
+        return;
+    n = before_character(s.p, n < s.n ? n : s.n - 1);
+    if (b->n > most)
+        buf_cut(b, before_character(b->p, most));
+    if (n > 0) {
+        memcpy(buf_room(b, n), s.p, n);
+        buf_grown(b, n);
+    }
+    if (b->max >= 3) {
+        memcpy(buf_room(b, 3), dots, 3);
+        buf_grown(b, 3);
+    }
+    b->full = true;
+}
+
 void buf_add(struct buf *b, struct str s)
 {
     if (s.n == 0)
         return;
+    if (b->cuts && (b->full || s.n > b->max - b->n)) {
+        add_cut(b, s);
+        return;
+    }
     char *to = buf_room(b, s.n);
     if (to != NULL) {
         memcpy(to, s.p, s.n);
@@ -103,9 +142,16 @@ void buf_addv(struct buf *b, const char *fmt, va_list ap)
     int n = vsnprintf(small, sizeof small, fmt, ap);
     if (n >= 0 && (size_t)n < sizeof small) {
         buf_add(b, (struct str){small, (size_t)n});
-    } else if (n >= 0 && buf_room(b, (size_t)n) != NULL) {
-        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
-        buf_grown(b, (size_t)n);
+    } else if (n >= 0 && !b->cuts) {
+        if (buf_room(b, (size_t)n) != NULL) {
+            vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+            buf_grown(b, (size_t)n);
+        }
+    } else if (n >= 0) {
+        char *text = mem_new((size_t)n + 1);
+        vsnprintf(text, (size_t)n + 1, fmt, again);
+        buf_add(b, (struct str){text, (size_t)n});
+        free(text);
     }
     va_end(again);
 }
@@ -137,6 +183,6 @@ struct str buf_str(const struct buf *b)
 char *buf_take(struct buf *b)
 {
     char *p = b->room > 0 ? b->p : mem_dup("", 0);
-    *b = BUF(b->max);
+    *b = b->cuts ? BUF_TEXT(b->max) : BUF(b->max);
     return p;
 }

@@ -14,20 +14,33 @@ struct str {
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 
 /*
- * Bytes that the buffer owns. Always: p is not null, p[n] is 0, n <= max.
- * No memory left ends the process, so appending returns nothing. What does
- * not fit under max is left out whole and sets full, which stays set until
- * buf_clear: test it once, after the last append.
+ * Bytes that the buffer owns. Always: p is not null, p[n] is 0, n <= max. If no memory is left the
+ * process ends, so appending returns nothing.
+ *
+ * There are two kinds, and the declaration says which one is meant:
+ *
+ * BUF(ceiling) holds data: an address, a path, a record, a command. An append that does not fit
+ * under the ceiling is left out whole, and the buffer is full until buf_clear. The contents are
+ * then incomplete, so the step that made them has failed: ask buf_ok() once, after the last append
+ * and before the first use.
+ *
+ * BUF_TEXT(ceiling) holds words for people: a log line, the text of a reply, a notice. What does
+ * not fit is cut off, the text then ends in "...", and nobody needs to ask.
  */
 struct buf {
     char *p;
     size_t n;
     size_t room; /* bytes allocated; 0 while nothing is owned */
     size_t max;
-    bool full;
+    bool full; /* read it with buf_ok() */
+    bool cuts; /* BUF_TEXT */
 };
-#define BUF(ceiling) ((struct buf){buf_none, 0, 0, (ceiling), false})
+#define BUF(ceiling)      ((struct buf){buf_none, 0, 0, (ceiling), false, false})
+#define BUF_TEXT(ceiling) ((struct buf){buf_none, 0, 0, (ceiling), false, true})
 extern char buf_none[1];
+
+/* Has everything fitted? If not, the contents are not what was meant: do not use them. */
+bool buf_ok(const struct buf *b) __attribute__((warn_unused_result));
 
 void buf_free(struct buf *b); /* b may be used again */
 void buf_clear(struct buf *b); /* keeps the memory */
@@ -36,7 +49,7 @@ void buf_skip(struct buf *b, size_t n); /* drop the first n bytes */
 void buf_swap(struct buf *a, struct buf *b);
 
 /* Room for n more bytes at p + n, to be filled by the caller, who then adds to n with buf_grown.
- * Null if that would pass max (full is then set). */
+ * Null if that would pass max (full is then set, also for BUF_TEXT). */
 char *buf_room(struct buf *b, size_t n);
 void buf_grown(struct buf *b, size_t n);
 

@@ -39,4 +39,40 @@ TEST(long_formats_grow_the_buffer)
     buf_free(&b);
 }
 
-RUN_TESTS(T(what_passes_the_ceiling_is_left_out_whole), T(long_formats_grow_the_buffer))
+TEST(text_that_does_not_fit_is_cut_and_says_so)
+{
+    static const struct {
+        size_t max;
+        const char *first, *second, *expect;
+        bool ok;
+    } cases[] = {
+        {6, "abc", "def", "abcdef", true},
+        {6, "abc", "defg", "abc...", false},
+        {6, "abcdef", "g", "abc...", false},
+        {6, "", "abcdefghi", "abc...", false},
+        {7, "abc\xc3\xa4", "def", "abc...", false}, /* no half a character */
+        {7, "ab",
+         "c\xc3\xa4"
+         "defg",
+         "abc...", false},
+        {3, "abc", "d", "...", false},
+        {2, "ab", "c", "", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf b = BUF_TEXT(cases[i].max);
+        buf_addz(&b, cases[i].first);
+        buf_addf(&b, "%s", cases[i].second);
+        assert_string_equal(b.p, cases[i].expect);
+        assert_int_equal(buf_ok(&b), cases[i].ok);
+        buf_addz(&b, "x");
+        if (!cases[i].ok)
+            assert_string_equal(b.p, cases[i].expect);
+        buf_clear(&b);
+        assert_true(buf_ok(&b));
+        buf_free(&b);
+    }
+}
+
+RUN_TESTS(T(text_that_does_not_fit_is_cut_and_says_so),
+          T(what_passes_the_ceiling_is_left_out_whole), T(long_formats_grow_the_buffer))
