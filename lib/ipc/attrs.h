@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/why.h"
+#include "ipc/trust.h"
 
 struct stream;
 
@@ -22,6 +23,7 @@ struct attrs {
     int fds[ATTRS_FDS];
     int nfds; /* owned */
     const char *bad; /* the first name at fault, or null */
+    enum role from; /* of a request: who asks, as the kernel vouches (lib/service) */
     size_t hint; /* behind what was found last: most receivers ask in order */
 };
 #define ATTRS(ceiling) ((struct attrs){BUF(ceiling), {-1, -1, -1, -1}, 0, 0})

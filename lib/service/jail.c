@@ -139,16 +139,36 @@ static void enter_root(const char *root)
         msg_fatal("chroot %s: %m", root);
 }
 
-static void become_owner(const struct passwd *pw)
+static void become_owner(const struct jail *j, const struct passwd *pw)
 {
-    uid_t other_uid = jail.has_other ? jail.other_uid : pw->pw_uid;
-    gid_t other_gid = jail.has_other ? jail.other_gid : pw->pw_gid;
+    uid_t uid = j->uid != 0 ? j->uid : pw->pw_uid;
+    gid_t gid = j->gid != 0 ? j->gid : pw->pw_gid;
+    uid_t other_uid = jail.has_other ? jail.other_uid : uid;
+    gid_t other_gid = jail.has_other ? jail.other_gid : gid;
 
-    if (setresgid(pw->pw_gid, pw->pw_gid, other_gid) < 0 ||
-        setresuid(pw->pw_uid, pw->pw_uid, other_uid) < 0)
+    if (setresgid(gid, gid, other_gid) < 0 || setresuid(uid, uid, other_uid) < 0)
         msg_fatal("become user %s: %m", pw->pw_name);
     if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0)
         msg_panic("user %s may become root again", pw->pw_name);
+}
+
+/*
+ * The mail owner's, so that sockets of other programs for his group stay reachable. What acts as
+ * other users has no group that would be theirs meanwhile; what forks a process for each of them
+ * needs the way into private/, and the child leaves it behind.
+ */
+static void set_groups(const struct passwd *pw, unsigned rights)
+{
+    int result;
+
+    if ((rights & RIGHT_FORK) != 0)
+        result = setgroups(1, &pw->pw_gid);
+    else if ((rights & RIGHT_SETUID) != 0 || jail.has_other)
+        result = setgroups(0, NULL);
+    else
+        result = initgroups(pw->pw_name, pw->pw_gid);
+    if (result < 0)
+        msg_fatal("groups of user %s: %m", pw->pw_name);
 }
 
 static void drop_root(const struct jail *j, unsigned rights)
@@ -162,16 +182,17 @@ static void drop_root(const struct jail *j, unsigned rights)
         msg_fatal("mail_owner: no such user: %s", j->user);
     if (pw->pw_uid == 0)
         msg_fatal("mail_owner: %s has uid 0", j->user);
-    if ((stays || jail.has_other ? setgroups(0, NULL) : initgroups(pw->pw_name, pw->pw_gid)) < 0)
-        msg_fatal("groups of user %s: %m", j->user);
+    set_groups(pw, rights);
     if (j->root != NULL)
         enter_root(j->root);
     drop_bounding_set();
+    if (stays && j->gid != 0 && setresgid(j->gid, j->gid, j->gid) < 0)
+        msg_fatal("become group %u: %m", j->gid);
     uint64_t needed = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID;
     if (set_capabilities(stays ? kept_capabilities(rights) : needed) < 0)
         msg_fatal("capset: %m");
     if (!stays) {
-        become_owner(pw);
+        become_owner(j, pw);
         set_capabilities(0);
     }
 }

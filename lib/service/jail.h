@@ -15,7 +15,9 @@
 struct jail {
     const char *name; /* for the log */
     unsigned rights; /* enum service_right */
-    const char *user; /* of the passwd file: conf.mail_owner */
+    const char *user; /* of the passwd file: conf.mail_owner; his groups stay the other ones */
+    uid_t uid; /* instead of that user's; 0: his */
+    gid_t gid; /* the effective group, which is the role (ipc/trust.h); 0: his */
     const char *root; /* chroot there, or null */
     bool ends_with_parent; /* SIGTERM when master dies */
 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,8 +12,10 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "ipc/trust.h"
 #include "net/addr.h"
 #include "net/sock.h"
+#include "net/stream.h"
 #include "service/jail.h"
 #include "service/openlog.h"
 #include "service/runner.h"
@@ -160,12 +163,41 @@ static void allow_resolvers(void)
             jail_port(port);
 }
 
+/* By hand the ids of roles are not known: whoever has the mail owner's uid is of the suite. */
+static void learn_ids(const struct process *p)
+{
+    struct trust_ids ids = {.base = p->group_base, .owner = geteuid(), .network = p->network_uid};
+
+    if (ids.owner == 0) {
+        const struct passwd *pw = getpwnam(conf.mail_owner);
+        if (pw == NULL)
+            msg_fatal("mail_owner: no such user: %s", conf.mail_owner);
+        ids.owner = pw->pw_uid;
+    }
+    if (ids.network == 0)
+        ids.network = ids.owner;
+    trust_set_ids(&ids);
+}
+
+enum role service_peer_role(const struct stream *client)
+{
+    return trust_role_of_peer(stream_fd(client));
+}
+
+bool service_may_ask(const struct stream *client, const char *request)
+{
+    return clients_may_ask(&process, service_peer_role(client), request);
+}
+
 static void enter_jail(struct process *p)
 {
+    bool network = trust_uid_of_program(p->program) == TRUST_NETWORK;
     struct jail jail = {
         .name = p->program,
         .rights = p->service->rights,
         .user = conf.mail_owner,
+        .uid = network ? p->network_uid : 0,
+        .gid = p->group_base != 0 ? p->group_base + trust_role_of_program(p->program) : 0,
         .root = p->chroot ? conf.queue_directory : NULL,
         .ends_with_parent = p->spawned,
     };
@@ -219,6 +251,7 @@ int service_main(const struct service *s, int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     umask(077);
     tzset();
+    learn_ids(p);
     set_limits(p);
     open_metrics(p);
     if (s->open != NULL)

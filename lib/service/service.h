@@ -88,6 +88,12 @@ int service_main(const struct service *s, int argc, char **argv);
 /* The name in master.cf, so that one program can serve as smtp, relay, lmtp or as bounce, defer,
  * trace. */
 const char *service_name(void);
+/* Who has connected this UNIX socket: what SO_PEERCRED says, as a role (ipc/trust.h). Also of a
+ * stream that is ahead in reading; a stream over TCP is ROLE_TOOL. */
+enum role service_peer_role(const struct stream *client);
+/* May whoever has connected ask this, by the table of ipc/trust.c? If not, one line is logged: the
+ * caller ends the connection. For text protocols; requests are checked before they are served. */
+bool service_may_ask(const struct stream *client, const char *request);
 /* The arguments after the options: pipe's flags= and argv=, for example. */
 int service_args(char ***argv);
 /*

@@ -12,6 +12,7 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
+#include "ipc/trust.h"
 #include "net/peer.h"
 #include "net/sock.h"
 #include "net/stream.h"
@@ -32,6 +33,7 @@ struct client {
     int fd; /* until the stream owns it */
     struct stream *channel; /* of requests; null: a session */
     struct peer peer;
+    enum role role; /* of whoever asks over a UNIX socket */
     bool idle; /* a channel between two requests: nothing is lost when it closes */
     bool spare; /* it may be ended for a new one */
 };
@@ -81,14 +83,28 @@ static bool is_trigger(struct process *p, struct stream *s)
     return first.n > 0 && first.p[0] >= 'A' && first.p[0] <= 'Z';
 }
 
-static void take_triggers(struct process *p, struct stream *s)
+bool clients_may_ask(const struct process *p, enum role role, const char *request)
+{
+    if (trust_may(p->program, request, role))
+        return true;
+    msg_warn("refused: %s may not ask \"%.40s\" of %s", trust_role_name(role), request, p->name);
+    return false;
+}
+
+static void take_trigger(struct client *c, char reason)
+{
+    if (clients_may_ask(c->process, c->role, (char[]){reason, 0}))
+        clients_wake(c->process, reason);
+}
+
+static void take_triggers(struct client *c, struct stream *s)
 {
     struct str bytes;
 
     stream_set_idle(s, PASS_WAIT_MS);
     for (size_t taken = 0; taken < TRIGGERS && (bytes = stream_peek(s)).n > 0; taken += bytes.n) {
         for (size_t i = 0; i < bytes.n; i++)
-            clients_wake(p, bytes.p[i]);
+            take_trigger(c, bytes.p[i]);
         stream_skip(s, bytes.n);
     }
 }
@@ -107,6 +123,9 @@ static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
         return false;
     }
     attrs_clear(answer);
+    ask->from = c->role;
+    if (!clients_may_ask(c->process, c->role, attrs_opt(ask, A_REQUEST, TRUST_CONNECT)))
+        return false;
     if (service->stream_request != NULL)
         service->stream_request(s, ask, answer, mem);
     else
@@ -149,7 +168,7 @@ static void take_late_triggers(struct client *c, struct stream *s)
         return;
     ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
     for (ssize_t i = 0; i < n; i++)
-        clients_wake(c->process, bytes[i]);
+        take_trigger(c, bytes[i]);
 }
 
 /* The first request, or a trigger: who was accepted last is served, also when the process drains.
@@ -180,10 +199,11 @@ static void serve_channel(struct client *c, struct arena *mem)
     struct attrs ask = ATTRS(limit), answer = ATTRS(ANSWER_LIMIT);
     struct stream *s = attrs_stream(c->fd);
 
+    c->role = trust_role_of_peer(c->fd);
     c->channel = s;
     if (first_request(c, s)) {
         if (is_trigger(p, s))
-            take_triggers(p, s);
+            take_triggers(c, s);
         else if (p->service->request != NULL || p->service->stream_request != NULL)
             while (serve_request(c, s, &ask, &answer, mem) && next_request(c, s))
                 ;
@@ -193,11 +213,27 @@ static void serve_channel(struct client *c, struct arena *mem)
     stream_free(&s);
 }
 
+/* A session over a UNIX socket, of a program that has rules. Which command may be said in it, the
+ * service asks itself (service_may_ask). */
+static bool may_begin(struct client *c)
+{
+    struct process *p = c->process;
+
+    if (p->type != SERVICE_UNIX || !trust_has_rules(p->program))
+        return true;
+    c->role = trust_role_of_peer(c->fd);
+    if (c->role == ROLE_ROOT || c->role == ROLE_SELF ||
+        (trust_askers(p->program) & ROLE_BIT(c->role)) != 0)
+        return true;
+    return clients_may_ask(p, c->role, TRUST_CONNECT);
+}
+
 static void serve_session(struct client *c, struct arena *mem)
 {
     struct stream *s = stream_new(c->fd);
 
-    c->process->service->session(s, &c->peer, mem);
+    if (may_begin(c))
+        c->process->service->session(s, &c->peer, mem);
     stream_free(&s);
     c->process->page->served++;
 }
@@ -206,10 +242,11 @@ static void serve_session(struct client *c, struct arena *mem)
 static bool take_passed(struct client *c)
 {
     struct attrs hand = ATTRS(REQUEST_LIMIT);
+    bool may = clients_may_ask(c->process, trust_role_of_peer(c->fd), TRUST_PASS);
     struct stream *s = attrs_stream(c->fd);
 
     stream_set_deadline(s, task_now() + PASS_WAIT_MS);
-    c->fd = attrs_recv(s, &hand, NULL) == 0 ? attrs_take_fd(&hand) : -1;
+    c->fd = may && attrs_recv(s, &hand, NULL) == 0 ? attrs_take_fd(&hand) : -1;
     attrs_free(&hand);
     stream_free(&s);
     if (c->fd >= 0 && sock_set_nonblocking(c->fd) == 0 && peer_of(&c->peer, c->fd))

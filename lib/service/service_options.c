@@ -46,6 +46,14 @@ static int number(const struct process *p, int option, const char *text)
     return (int)n;
 }
 
+static int64_t id_number(const struct process *p, int option, const char *text)
+{
+    int64_t n;
+    if (!num_parse(strz(text), 1, UINT32_MAX - 1, &n))
+        msg_fatal("%s: -%c %s: a user or group number is wanted", p->program, option, text);
+    return n;
+}
+
 static void take(struct process *p, int option)
 {
     switch (option) {
@@ -86,6 +94,12 @@ static void take(struct process *p, int option)
     case 'U':
         p->unprivileged = true;
         break;
+    case 'G':
+        p->group_base = (unsigned)id_number(p, option, optarg);
+        break;
+    case 'N':
+        p->network_uid = (unsigned)id_number(p, option, optarg);
+        break;
     case 'z':
         p->free_of_jail = true;
         break;
@@ -104,7 +118,7 @@ void service_options(struct process *p, int argc, char **argv)
     p->type = SERVICE_UNIX;
     p->metrics_page = -1;
     msg_open(p->program);
-    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:m:vCuUz")) != -1)
+    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:m:G:N:vCuUz")) != -1)
         take(p, option);
     *VEC_ADD(&p->overrides) = NULL;
     p->argc = argc - optind;

@@ -27,6 +27,8 @@ struct process {
     enum conf_service_type type;
     bool chroot, unprivileged, debug, free_of_jail;
     bool spawned; /* by master */
+    gid_t group_base; /* of the roles' group numbers, from master; 0: all have one group */
+    uid_t network_uid; /* from master; 0: that of mail_owner */
     int inherited; /* listening sockets from master */
     int metrics_page;
     int limit; /* clients at a time */
@@ -57,6 +59,8 @@ void clients_accept_more(struct process *p); /* there is room again, or master s
 void clients_stop_accepting(struct process *p); /* and closes the listening sockets */
 void clients_cancel(struct process *p, bool idle_only);
 void clients_spare(struct process *p, bool may_go); /* of the client whose task is running */
+/* By the table of ipc/trust.c; false: the refusal has been logged. */
+bool clients_may_ask(const struct process *p, enum role role, const char *request);
 void clients_wake(struct process *p, char reason);
 void clients_stress(struct process *p, bool on); /* for all sessions, also those in progress */
 void clients_forked(struct process *p); /* a child has none */

@@ -11,6 +11,8 @@
  *   -k PAGE    of the metrics file
  *   -m LIMIT   clients of this process at a time
  *   -C         chroot to the queue directory
+ *   -G GID     the first group number of the roles (ipc/trust.h); only where master is root
+ *   -N UID     of network_owner
  *   -U         the unprivileged column says y: RIGHT_SETUID is not granted
  */
 enum { SPAWN_STATUS_FD = 3, SPAWN_METRICS_FD = 4, SPAWN_SHARED_FD = 5, SPAWN_LISTEN_FD = 6 };
