@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/msg.h"
 #include "conf/conf.h"
-#include "service/jail.h"
 
 void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, const char *relay,
                  void (*deliver)(struct job *job))
@@ -18,7 +17,7 @@ void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, con
         return;
     }
     delivery_result_start(&job.result, job.d.nrcpts);
-    job.file = qfile_open(job.d.queue, job.d.queue_id, QFILE_DELIVER, &why);
+    job.file = delivery_file(ask, &job.d, &why);
     job.outcome = (struct outcome){
         .d = &job.d,
         .file = job.file,
@@ -34,9 +33,4 @@ void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, con
     delivery_result_free(&job.result);
     qfile_close(&job.file);
     why_free(&why);
-}
-
-void agent_paths(void)
-{
-    jail_write(queue_name(Q_ACTIVE));
 }

@@ -1,4 +1,4 @@
-/* agent.h - what all agents do with a delivery request: read it, open the message, answer */
+/* agent.h - what all agents do with a delivery request: read it, take the message, answer */
 #ifndef LOCAL_AGENT_H
 #define LOCAL_AGENT_H
 
@@ -15,13 +15,10 @@ struct job {
 
 /*
  * Serves one request: relay is what the log shows ("local"); deliver ends every recipient of
- * job->d with an outcome. Of a message that is gone (the administrator's tools may take it away at
- * any time) or cannot be opened all recipients come later, if it is still there then.
+ * job->d with an outcome. The queue file comes open with the request; if it did not, or is no queue
+ * file, all recipients come later.
  */
 void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, const char *relay,
                  void (*deliver)(struct job *job));
-
-/* The queue's files and the tables that every agent may need. For service.paths. */
-void agent_paths(void);
 
 #endif

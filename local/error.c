@@ -10,7 +10,7 @@
  *
  * SECURITY
  *
- * Runs as the mail owner; marks recipients in the active queue, nothing else.
+ * Runs as the mail owner; opens no file: it marks recipients in the one that it is given.
  *
  * SEE ALSO
  *
@@ -53,8 +53,7 @@ int main(int argc, char **argv)
 {
     static const struct service error = {
         .name = "error",
-        .rights = RIGHT_READ | RIGHT_WRITE,
-        .paths = agent_paths,
+        .rights = 0,
         .request = request,
         .request_limit = DELIVERY_MAX,
     };

@@ -120,7 +120,6 @@ static void open_tables(void)
 /* Homes and files can be anywhere; what may be touched there, the rights of their owners say. */
 static void paths(void)
 {
-    agent_paths();
     jail_write("/");
 }
 

@@ -1,5 +1,7 @@
 #include "pass.h"
 
+#include <fcntl.h>
+
 #include "base/hash.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -28,7 +30,8 @@ static struct channel *channel_to(struct str transport)
     return c;
 }
 
-static enum fate ask(struct channel *c, const struct delivery *d, struct why *why)
+static enum fate ask(struct channel *c, const struct delivery *d, const struct qfile *file,
+                     struct why *why)
 {
     struct attrs request = ATTRS(DELIVERY_MAX), answer = ATTRS(65536);
     struct delivery_result result = {.fates = BUF(1), .why = WHY};
@@ -36,6 +39,9 @@ static enum fate ask(struct channel *c, const struct delivery *d, struct why *wh
 
     attrs_putz(&request, A_REQUEST, REQUEST_DELIVER);
     delivery_encode(d, &request);
+    int fd = fcntl(qfile_fd(file), F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        attrs_put_fd(&request, fd);
     if (channel_call(c, &request, &answer, 0, why) == 0) {
         if (delivery_read_answer(&answer, &result, 1) < 0)
             why_set(why, "4.3.0", "malformed answer");
@@ -64,7 +70,7 @@ enum fate pass_to(struct job *job, const char *transport, const struct rcpt *rcp
     d.nrcpts = 1;
     d.sender = sender;
     d.nexthop = colon != NULL && colon[1] != 0 ? colon + 1 : at != NULL ? at + 1 : conf.myhostname;
-    fate = ask(channel_to(name), &d, &why);
+    fate = ask(channel_to(name), &d, job->file, &why);
     if (why.code[0] != 0) {
         why_in(&why, "transport %.*s", (int)name.n, name.p);
         fate = outcome_say_failed(&job->outcome, rcpt, &why);

@@ -139,9 +139,8 @@ int main(int argc, char **argv)
 {
     static const struct service pipe_service = {
         .name = "pipe",
-        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
+        .rights = RIGHT_READ | RIGHT_EXEC,
         .open = open_arguments,
-        .paths = agent_paths,
         .request = request,
         .request_limit = DELIVERY_MAX,
     };

@@ -181,7 +181,6 @@ static void paths(void)
 {
     struct buf base = BUF(PATH_LIMIT);
 
-    agent_paths();
     act_as_one_user();
     buf_addz(&base, *conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/");
     while (access(base.p, F_OK) < 0 && str_rfind(buf_str(&base), '/') > 0)

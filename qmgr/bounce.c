@@ -27,6 +27,8 @@
  */
 #include "bounce.h"
 
+#include <unistd.h>
+
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -54,6 +56,29 @@ static enum queue which_log(void)
     return Q_BOUNCE;
 }
 
+/*
+ * Whoever writes to a message's log, or has a report sent of it, must have its file: an agent that
+ * of the active queue which it is to deliver, cleanup the one in incoming which it gives back. So
+ * none of them can say anything of other messages. qmgr has all of them.
+ */
+static int check_proof(struct attrs *ask, const char *id, struct why *why)
+{
+    struct stat st;
+    enum queue q = ask->from == ROLE_CLEANUP ? Q_INCOMING : Q_ACTIVE;
+
+    if (ask->from == ROLE_QMGR || ask->from == ROLE_ROOT || ask->from == ROLE_SELF)
+        return 0;
+    int fd = attrs_take_fd(ask);
+    bool proven = queue_is_file(q, id, fd, &st);
+    if (fd >= 0)
+        close(fd);
+    if (proven)
+        return 0;
+    msg_warn("%s: refused: %s has no such file of the %s queue", id, trust_role_name(ask->from),
+             queue_name(q));
+    return why_set(why, "5.7.0", "not your message");
+}
+
 static int append(struct attrs *ask, struct arena *mem, struct why *why)
 {
     struct bounce_record r;
@@ -61,6 +86,8 @@ static int append(struct attrs *ask, struct arena *mem, struct why *why)
 
     if (!qid_valid(strz(id)))
         return why_set(why, "5.3.0", "malformed request: bad queue id");
+    if (check_proof(ask, id, why) < 0)
+        return -1;
     if (bounce_record_of_attrs(ask, mem, &r, why) < 0)
         return -1;
     return bounce_file_append(which_log(), id, &r, why);
@@ -70,9 +97,9 @@ static int decode(struct attrs *ask, struct arena *mem, struct delivery *d, stru
 {
     if (delivery_decode(ask, 0, mem, d, why) < 0)
         return -1;
-    if (!qid_valid(strz(d->queue_id)))
-        return why_set(why, "5.3.0", "malformed request: bad queue id");
-    return 0;
+    if (ask->from == ROLE_CLEANUP)
+        d->queue = Q_INCOMING; /* where the file is that it shows */
+    return check_proof(ask, d->queue_id, why);
 }
 
 static int flush(struct attrs *ask, struct arena *mem, struct why *why)

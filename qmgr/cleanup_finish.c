@@ -1,6 +1,8 @@
 /*
  * The end: sizes, stable storage, and the word to qmgr. Or the bounce of what cannot be taken.
  */
+#include <unistd.h>
+
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -37,10 +39,10 @@ static int report(struct cleanup *c, struct why *why)
                                   .mta_type = "",
                                   .mta_name = "",
                                   .reason = why_text(&c->why)};
-        if (bounce_append(Q_BOUNCE, c->d.queue_id, &r, why) < 0)
+        if (bounce_append(Q_BOUNCE, c->d.queue_id, &r, c->file, why) < 0)
             return -1;
     }
-    return bounce_report(Q_BOUNCE, REQUEST_FLUSH, &c->d, why);
+    return bounce_report(Q_BOUNCE, REQUEST_FLUSH, &c->d, c->file, why);
 }
 
 static void fill_in(struct cleanup *c)
@@ -128,15 +130,18 @@ int cleanup_finish(struct cleanup *c)
     }
     cleanup_put(c, REC_END, STR(""));
     fill_in(c);
-    if (qfile_commit(&c->file, &c->why) < 0)
+    int fd = -1;
+    if (qfile_commit_keep(&c->file, &fd, &c->why) < 0)
         return -1;
-    if ((c->flags & SUBMIT_HOLD) != 0)
+    if ((c->flags & SUBMIT_HOLD) != 0) {
+        close(fd);
         return 0;
+    }
     c->d.queue = Q_INCOMING;
     c->d.content_size = c->size.size;
     c->d.rcpts = c->rcpts.at;
     c->d.nrcpts = c->rcpts.n;
-    delivery_announce(&c->d);
+    delivery_announce(&c->d, fd);
     pause_client(c);
     return 0;
 }

@@ -52,21 +52,17 @@ static bool service_exists(const struct transport *t)
     return exists;
 }
 
-static int ask_agent(struct transport *t, const struct delivery *d, struct delivery_result *r,
-                     struct why *why)
+/* The agent gets the file open: it need not reach the queue, and can deliver no other message. */
+static int ask_with_file(struct transport *t, const struct delivery *d, int fd,
+                         struct delivery_result *r, struct why *why)
 {
     struct attrs ask = ATTRS(DELIVERY_MAX), answer = ATTRS(DELIVERY_MAX);
-    int result;
 
-    delivery_result_start(r, d->nrcpts);
-    if (!t->answers && !service_exists(t)) {
-        result = why_set(why, "4.3.0", "unknown mail transport: %s", t->name);
-    } else {
-        attrs_putz(&ask, A_REQUEST, REQUEST_DELIVER);
-        delivery_encode(d, &ask);
-        result =
-            channel_call(t->channel, &ask, &answer, task_now() + conf.daemon_timeout * 1000, why);
-    }
+    attrs_putz(&ask, A_REQUEST, REQUEST_DELIVER);
+    delivery_encode(d, &ask);
+    attrs_put_fd(&ask, fd);
+    int result =
+        channel_call(t->channel, &ask, &answer, task_now() + conf.daemon_timeout * 1000, why);
     if (result == 0) {
         delivery_result_free(r);
         result = delivery_read_answer(&answer, r, d->nrcpts);
@@ -76,6 +72,22 @@ static int ask_agent(struct transport *t, const struct delivery *d, struct deliv
     attrs_free(&ask);
     attrs_free(&answer);
     return result;
+}
+
+/* Of a message that is gone (the administrator's tools may take it away at any time) or cannot be
+ * opened all recipients come later, if it is still there then. */
+static int ask_agent(struct transport *t, const struct delivery *d, struct delivery_result *r,
+                     struct why *why)
+{
+    delivery_result_start(r, d->nrcpts);
+    if (!t->answers && !service_exists(t))
+        return why_set(why, "4.3.0", "unknown mail transport: %s", t->name);
+    int fd = qfile_open_to_pass(d->queue_id, why);
+    if (fd >= 0)
+        return ask_with_file(t, d, fd, r, why);
+    msg_warn("%s: %s", d->queue_id, why_text(why));
+    why_clear(why);
+    return 0;
 }
 
 static void end_entry(struct entry *e)

@@ -41,7 +41,7 @@ static bool is_warning_due(const struct message *m)
 static int report(const struct message *m, enum queue log, const char *request)
 {
     struct why why = WHY;
-    int result = bounce_report(log, request, &m->d, &why);
+    int result = bounce_report(log, request, &m->d, NULL, &why);
 
     if (result < 0)
         msg_warn("%s: %s service failure: %s", m->d.queue_id, queue_name(log), why_text(&why));

@@ -11,7 +11,6 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/path.h"
-#include "queue/qid.h"
 
 #include "qmgr.h"
 
@@ -56,38 +55,20 @@ static void log_active(const struct message *m, int64_t nrcpt)
     buf_free(&sender);
 }
 
-void message_arrived(struct attrs *ask)
+static void take_announced(struct message *m)
 {
-    struct message *m;
-    struct why why = WHY;
+    struct rcpt *rcpts = m->d.rcpts;
+    size_t n = m->d.nrcpts;
 
-    if (!qmgr_room()) {
-        scan_request(Q_INCOMING, false);
-        return;
-    }
-    m = new_message();
-    if (delivery_decode(ask, (size_t)conf.qmgr_message_recipient_limit, m->mem, &m->d, &why) < 0 ||
-        !qid_valid(strz(m->d.queue_id))) {
-        msg_warn("announcement of a message: %s", why_text(&why));
-        scan_request(Q_INCOMING, false);
-        discard(m);
-    } else if (qmgr_find(m->d.queue_id) != NULL ||
-               queue_move(m->d.queue_id, Q_INCOMING, Q_ACTIVE, &why) < 0) {
-        discard(m); /* a scan was faster, or the administrator */
-    } else {
-        struct rcpt *rcpts = m->d.rcpts;
-        size_t n = m->d.nrcpts;
-        m->d.rcpts = NULL;
-        m->d.nrcpts = 0;
-        m->d.queue = Q_ACTIVE;
-        m->d.active_us = clock_wall_us();
-        if (m->d.created == 0)
-            m->d.created = clock_wall();
-        log_active(m, (int64_t)n);
-        qmgr_add(m);
-        begin(m, rcpts, n);
-    }
-    why_free(&why);
+    m->d.rcpts = NULL;
+    m->d.nrcpts = 0;
+    m->d.queue = Q_ACTIVE;
+    m->d.active_us = clock_wall_us();
+    if (m->d.created == 0)
+        m->d.created = clock_wall();
+    log_active(m, (int64_t)n);
+    qmgr_add(m);
+    begin(m, rcpts, n);
 }
 
 static void move_aside(const char *id, const struct why *why)
@@ -170,11 +151,23 @@ static bool is_due(const char *path, bool ignore_time)
     return ignore_time || st.st_mtime <= clock_wall();
 }
 
+/* It is in active already. */
+static bool take_moved(const char *id, enum queue from)
+{
+    struct envelope e;
+    struct message *m = read_file(id, from, &e);
+
+    if (m == NULL)
+        return false;
+    log_active(m, m->size.rcpts);
+    qmgr_add(m);
+    begin(m, e.d.rcpts, e.d.nrcpts);
+    return true;
+}
+
 bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time)
 {
     struct buf active = BUF(512);
-    struct envelope e;
-    struct message *m = NULL;
 
     if (qmgr_find(id) != NULL || !is_due(path, ignore_time))
         return false;
@@ -185,14 +178,57 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
     if (moved < 0 && errno != ENOENT)
         msg_warn("rename %s to %s: %m", path, active.p);
     buf_free(&active);
-    if (moved == 0)
-        m = read_file(id, from, &e);
-    if (m == NULL)
-        return false;
-    log_active(m, m->size.rcpts);
-    qmgr_add(m);
-    begin(m, e.d.rcpts, e.d.nrcpts);
-    return true;
+    return moved == 0 && take_moved(id, from);
+}
+
+/* The envelope is worth what whoever announces it can show: the file, open. What another process
+ * says of a file counts for nothing, nor what is said of an unfinished one. */
+static bool is_proven(struct attrs *ask, const char *id)
+{
+    struct stat st;
+    int fd = attrs_take_fd(ask);
+    bool proven = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0;
+
+    if (fd >= 0)
+        close(fd);
+    return proven;
+}
+
+static void read_announced(const char *id)
+{
+    struct buf path = BUF(512);
+
+    queue_path(&path, Q_INCOMING, id);
+    if (message_take_file(Q_INCOMING, id, path.p, false))
+        msg_warn("%s: was announced without the file: its envelope is what the file says", id);
+    buf_free(&path);
+}
+
+void message_arrived(struct attrs *ask)
+{
+    struct message *m;
+    struct why why = WHY;
+
+    if (!qmgr_room()) {
+        scan_request(Q_INCOMING, false);
+        return;
+    }
+    m = new_message();
+    if (delivery_decode(ask, (size_t)conf.qmgr_message_recipient_limit, m->mem, &m->d, &why) < 0) {
+        msg_warn("announcement of a message: %s", why_text(&why));
+        scan_request(Q_INCOMING, false);
+        discard(m);
+    } else if (qmgr_find(m->d.queue_id) != NULL) {
+        discard(m); /* a scan was faster */
+    } else if (!is_proven(ask, m->d.queue_id)) {
+        read_announced(m->d.queue_id);
+        discard(m);
+    } else if (queue_move(m->d.queue_id, Q_INCOMING, Q_ACTIVE, &why) < 0) {
+        discard(m); /* the administrator was faster */
+    } else {
+        take_announced(m);
+    }
+    why_free(&why);
 }
 
 /* The recipients after those that are done. False: there are none, or the file cannot be read. */

@@ -14,8 +14,9 @@
  *     next message for the same destination is often on its way.
  *
  * SECURITY
- *     Runs as the mail owner in a jail with outside connections. Of files it opens those in the
- *     active queue only. What servers say is cleaned before it is logged.
+ *     Runs as network_owner (lmtp: as the mail owner) in a jail with outside connections. It opens
+ * no queue file: qmgr hands it the one that it is to deliver. What servers say is cleaned before it
+ *     is logged.
  *
  * STANDARDS
  *     RFC 5321 (SMTP), RFC 2033 (LMTP), RFC 2920 (pipelining), RFC 1870 (SIZE), RFC 6152
@@ -76,7 +77,7 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
         return;
     }
     start_job(&job, &d, mem);
-    job.file = job.outcome.file = qfile_open(d.queue, d.queue_id, QFILE_DELIVER, &why);
+    job.file = job.outcome.file = delivery_file(ask, &d, &why);
     if (job.file == NULL) {
         msg_warn("%s: %s", d.queue_id, why_text(&why)); /* nothing is said: all come later */
     } else {
@@ -104,7 +105,6 @@ static void open_all(void)
 
 static void paths(void)
 {
-    jail_write(queue_name(Q_ACTIVE));
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
     if (conf.smtp_tls_CAfile[0] != 0)
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 {
     static const struct service smtp = {
         .name = "smtp",
-        .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ | RIGHT_WRITE,
+        .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ,
         .open = open_all,
         .paths = paths,
         .request = request,

@@ -53,6 +53,12 @@ int attrs_post(int fd, const struct attrs *a, struct why *why)
     return (size_t)sent == a->wire.n + 1 ? 0 : why_set(why, "4.3.0", "send: the receiver is slow");
 }
 
+static void write_wire(struct stream *s, const struct attrs *a)
+{
+    stream_put(s, buf_str(&a->wire));
+    stream_put(s, (struct str){"", 1});
+}
+
 int attrs_write(struct stream *s, const struct attrs *a, struct why *why)
 {
     if (check(a, why) < 0)
@@ -63,15 +69,17 @@ int attrs_write(struct stream *s, const struct attrs *a, struct why *why)
             return why_errno(why, "4.3.0", "pass a descriptor");
         stream_put_fd(s, copy);
     }
-    stream_put(s, buf_str(&a->wire));
-    stream_put(s, (struct str){"", 1});
+    write_wire(s, a);
     return 0;
 }
 
 int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
 {
-    if (attrs_write(s, a, why) < 0)
+    if (check(a, why) < 0)
         return -1;
+    for (int i = 0; i < a->nfds; i++)
+        stream_lend_fd(s, a->fds[i]);
+    write_wire(s, a);
     return stream_flush(s) ? 0 : failed(s, "send", why);
 }
 

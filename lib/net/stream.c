@@ -616,7 +616,13 @@ size_t stream_pending(const struct stream *s)
 void stream_put_fd(struct stream *s, int fd)
 {
     stream_flush(s);
-    stream_fd_put(&s->fd, fd);
+    stream_fd_put(&s->fd, fd, false);
+}
+
+void stream_lend_fd(struct stream *s, int fd)
+{
+    stream_flush(s);
+    stream_fd_put(&s->fd, fd, true);
 }
 
 void stream_allow_fds(struct stream *s)

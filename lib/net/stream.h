@@ -82,6 +82,9 @@ bool stream_write(struct stream *s, struct str bytes);
  * more are closed. They have arrived when the first byte put after them has been read.
  */
 void stream_put_fd(struct stream *s, int fd);
+/* The same, but the descriptor stays the caller's, who keeps it open until the next stream_flush
+ * has returned. */
+void stream_lend_fd(struct stream *s, int fd);
 void stream_allow_fds(struct stream *s); /* before the first read */
 int stream_take_fd(struct stream *s); /* the caller's; -1: none */
 

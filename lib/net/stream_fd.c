@@ -76,6 +76,16 @@ static ssize_t fd_read(void *self, void *p, size_t n)
     return read(f->fd, p, n);
 }
 
+static void drop_put(struct stream_fd *f)
+{
+    while (f->nput > 0)
+        if ((f->lent & 1u << --f->nput) == 0)
+            task_close(f->put[f->nput]);
+    free(f->put);
+    f->put = NULL;
+    f->lent = 0;
+}
+
 static ssize_t send_with_fds(struct stream_fd *f, const void *p, size_t n)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(STREAM_FDS * sizeof(int))] = {0};
@@ -92,12 +102,8 @@ static ssize_t send_with_fds(struct stream_fd *f, const void *p, size_t n)
     c->cmsg_len = CMSG_LEN(size);
     memcpy(CMSG_DATA(c), f->put, size);
     ssize_t done = sendmsg(f->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (done > 0) {
-        while (f->nput > 0)
-            task_close(f->put[--f->nput]);
-        free(f->put);
-        f->put = NULL;
-    }
+    if (done > 0)
+        drop_put(f);
     return done;
 }
 
@@ -131,12 +137,14 @@ static void fd_free(void *self)
 const struct stream_layer stream_fd_layer = {
     .read = fd_read, .write = fd_write, .waits_for = fd_waits_for, .free = fd_free};
 
-void stream_fd_put(struct stream_fd *f, int fd)
+void stream_fd_put(struct stream_fd *f, int fd, bool lent)
 {
     if (f->put == NULL)
         f->put = mem_array(STREAM_FDS, sizeof(int));
     if (f->nput == STREAM_FDS)
         msg_panic("too many descriptors in one message");
+    if (lent)
+        f->lent |= 1u << f->nput;
     f->put[f->nput++] = fd;
 }
 
@@ -157,10 +165,8 @@ int stream_fd_take(struct stream_fd *f)
 
 void stream_fd_drop_fds(struct stream_fd *f)
 {
-    while (f->nput > 0)
-        task_close(f->put[--f->nput]);
+    drop_put(f);
     while (f->ntaken > 0)
         close(f->taken[--f->ntaken]);
-    free(f->put);
     free(f->taken);
 }

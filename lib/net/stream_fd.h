@@ -15,13 +15,14 @@ struct stream_fd {
     bool takes_fds;
     bool short_reads_drain; /* a short read means that nothing is left */
     unsigned nput, ntaken;
+    unsigned lent; /* bit n: put[n] is not ours to close */
     int *put, *taken; /* to be sent, and received; null: none */
 };
 
 extern const struct stream_layer stream_fd_layer; /* self is a struct stream_fd */
 
 void stream_fd_init(struct stream_fd *f, int fd);
-void stream_fd_put(struct stream_fd *f, int fd);
+void stream_fd_put(struct stream_fd *f, int fd, bool lent);
 int stream_fd_take(struct stream_fd *f);
 void stream_fd_drop_fds(struct stream_fd *f);
 

@@ -5,6 +5,7 @@
 #include "queue/bounce_log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/file.h"
 #include "base/num.h"
@@ -15,18 +16,18 @@
 #include "queue/qid.h"
 
 enum field {
-    F_RECIPIENT,
-    F_ORIGINAL,
-    F_OFFSET,
-    F_ORCPT,
-    F_NOTIFY,
-    F_STATUS,
-    F_ACTION,
-    F_DIAG_TYPE,
-    F_DIAG_TEXT,
-    F_MTA_TYPE,
-    F_MTA_NAME,
-    F_REASON,
+    FIELD_RECIPIENT,
+    FIELD_ORIGINAL,
+    FIELD_OFFSET,
+    FIELD_ORCPT,
+    FIELD_NOTIFY,
+    FIELD_STATUS,
+    FIELD_ACTION,
+    FIELD_DIAG_TYPE,
+    FIELD_DIAG_TEXT,
+    FIELD_MTA_TYPE,
+    FIELD_MTA_NAME,
+    FIELD_REASON,
     FIELDS
 };
 
@@ -35,24 +36,24 @@ static const struct {
     const char *name;
     size_t at;
 } fields[FIELDS] = {
-    [F_RECIPIENT] = {"recipient", offsetof(struct bounce_record, recipient)},
-    [F_ORIGINAL] = {"original_recipient", offsetof(struct bounce_record, original)},
-    [F_OFFSET] = {"offset", 0},
-    [F_ORCPT] = {"dsn_orig_rcpt", offsetof(struct bounce_record, dsn_orcpt)},
-    [F_NOTIFY] = {"notify_flags", 0},
-    [F_STATUS] = {"status", offsetof(struct bounce_record, status)},
-    [F_ACTION] = {"action", offsetof(struct bounce_record, action)},
-    [F_DIAG_TYPE] = {"diag_type", offsetof(struct bounce_record, diag_type)},
-    [F_DIAG_TEXT] = {"diag_text", offsetof(struct bounce_record, diag_text)},
-    [F_MTA_TYPE] = {"mta_type", offsetof(struct bounce_record, mta_type)},
-    [F_MTA_NAME] = {"mta_mname", offsetof(struct bounce_record, mta_name)},
-    [F_REASON] = {"reason", offsetof(struct bounce_record, reason)},
+    [FIELD_RECIPIENT] = {"recipient", offsetof(struct bounce_record, recipient)},
+    [FIELD_ORIGINAL] = {"original_recipient", offsetof(struct bounce_record, original)},
+    [FIELD_OFFSET] = {"offset", 0},
+    [FIELD_ORCPT] = {"dsn_orig_rcpt", offsetof(struct bounce_record, dsn_orcpt)},
+    [FIELD_NOTIFY] = {"notify_flags", 0},
+    [FIELD_STATUS] = {"status", offsetof(struct bounce_record, status)},
+    [FIELD_ACTION] = {"action", offsetof(struct bounce_record, action)},
+    [FIELD_DIAG_TYPE] = {"diag_type", offsetof(struct bounce_record, diag_type)},
+    [FIELD_DIAG_TEXT] = {"diag_text", offsetof(struct bounce_record, diag_text)},
+    [FIELD_MTA_TYPE] = {"mta_type", offsetof(struct bounce_record, mta_type)},
+    [FIELD_MTA_NAME] = {"mta_mname", offsetof(struct bounce_record, mta_name)},
+    [FIELD_REASON] = {"reason", offsetof(struct bounce_record, reason)},
 };
 
 /* The first member is a text at offset 0: so numbers are known by their field, not by at. */
 static bool is_number(int field)
 {
-    return field == F_OFFSET || field == F_NOTIFY;
+    return field == FIELD_OFFSET || field == FIELD_NOTIFY;
 }
 
 static const char **text_of(struct bounce_record *r, int field)
@@ -70,10 +71,10 @@ static void set_field(struct bounce_record *r, int field, struct str value, stru
 {
     int64_t n;
 
-    if (field == F_OFFSET) {
+    if (field == FIELD_OFFSET) {
         if (num_parse(value, 0, INT64_MAX / 2, &n))
             r->at = n;
-    } else if (field == F_NOTIFY) {
+    } else if (field == FIELD_NOTIFY) {
         if (num_parse(value, 0, 15, &n))
             r->dsn_notify = (unsigned)n;
     } else {
@@ -103,18 +104,18 @@ static void put_clean(struct buf *out, const char *text)
 void bounce_record_format(const struct bounce_record *r, struct buf *out)
 {
     buf_addz(out, "\n<");
-    put_clean(out, text_in(r, F_RECIPIENT));
+    put_clean(out, text_in(r, FIELD_RECIPIENT));
     buf_addz(out, ">: ");
-    put_clean(out, text_in(r, F_REASON));
+    put_clean(out, text_in(r, FIELD_REASON));
     buf_addc(out, '\n');
     for (int i = 0; i < FIELDS; i++) {
-        if (i == F_OFFSET && r->at > 0)
+        if (i == FIELD_OFFSET && r->at > 0)
             buf_addf(out, "offset=%lld\n", (long long)r->at);
-        if (i == F_NOTIFY && r->dsn_notify != 0)
+        if (i == FIELD_NOTIFY && r->dsn_notify != 0)
             buf_addf(out, "notify_flags=%u\n", r->dsn_notify);
         if (is_number(i) || *text_in(r, i) == 0)
             continue;
-        if (i == F_ORIGINAL && str_ieq(strz(r->original), strz(r->recipient)))
+        if (i == FIELD_ORIGINAL && str_ieq(strz(r->original), strz(r->recipient)))
             continue;
         buf_addf(out, "%s=", fields[i].name);
         put_clean(out, text_in(r, i));
@@ -185,8 +186,8 @@ void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a)
     for (int i = 0; i < FIELDS; i++)
         if (!is_number(i) && *text_in(r, i) != 0)
             attrs_putz(a, fields[i].name, text_in(r, i));
-    attrs_putn(a, fields[F_OFFSET].name, r->at);
-    attrs_putn(a, fields[F_NOTIFY].name, r->dsn_notify);
+    attrs_putn(a, fields[FIELD_OFFSET].name, r->at);
+    attrs_putn(a, fields[FIELD_NOTIFY].name, r->dsn_notify);
 }
 
 int bounce_record_of_attrs(struct attrs *a, struct arena *mem, struct bounce_record *r,
@@ -229,17 +230,28 @@ static int ask_service(enum queue q, struct attrs *ask, struct why *why)
     return result;
 }
 
-int bounce_append(enum queue q, const char *id, const struct bounce_record *r, struct why *why)
+static void put_file(struct attrs *ask, const struct qfile *file)
+{
+    int fd = file != NULL ? fcntl(qfile_fd(file), F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (fd >= 0)
+        attrs_put_fd(ask, fd);
+}
+
+int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
+                  const struct qfile *file, struct why *why)
 {
     struct attrs ask = ATTRS(65536);
 
     attrs_putz(&ask, A_REQUEST, REQUEST_APPEND);
     attrs_putz(&ask, A_QUEUE_ID, id);
     bounce_record_to_attrs(r, &ask);
+    put_file(&ask, file);
     return ask_service(q, &ask, why);
 }
 
-int bounce_report(enum queue q, const char *request, const struct delivery *d, struct why *why)
+int bounce_report(enum queue q, const char *request, const struct delivery *d,
+                  const struct qfile *file, struct why *why)
 {
     struct attrs ask = ATTRS(65536);
     struct delivery message = *d;
@@ -247,5 +259,6 @@ int bounce_report(enum queue q, const char *request, const struct delivery *d, s
     message.nrcpts = 0; /* they are in the log */
     attrs_putz(&ask, A_REQUEST, request);
     delivery_encode(&message, &ask);
+    put_file(&ask, file);
     return ask_service(q, &ask, why);
 }

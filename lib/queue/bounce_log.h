@@ -37,9 +37,13 @@ int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
 
 /* The services, for those who ask: private/bounce, private/defer, private/trace (ipc/proto.h). All
  * (wait); the pool of channels is per process. */
-int bounce_append(enum queue q, const char *id, const struct bounce_record *r, struct why *why);
+/* file: that of the message, as proof that the caller has it to deliver; null for qmgr, whose word
+ * is enough. */
+int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
+                  const struct qfile *file, struct why *why);
 /* request: REQUEST_FLUSH (report and forget the log), REQUEST_WARN (report, keep the log). */
-int bounce_report(enum queue q, const char *request, const struct delivery *d, struct why *why);
+int bounce_report(enum queue q, const char *request, const struct delivery *d,
+                  const struct qfile *file, struct why *why);
 void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a);
 int bounce_record_of_attrs(struct attrs *a, struct arena *mem, struct bounce_record *r,
                            struct why *why);

@@ -9,6 +9,8 @@
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 #include "ipc/trigger.h"
+#include "ipc/trust.h"
+#include "queue/qid.h"
 #include "task/task.h"
 
 #define A_FATES       "fates"
@@ -232,15 +234,24 @@ int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, stru
         if (!good)
             return why_set(why, "5.3.0", "malformed request: %s", name);
     }
-    if (*d->queue_id == 0)
+    if (!qid_valid(strz(d->queue_id)))
         return why_set(why, "5.3.0", "malformed request: no queue id");
     return 0;
+}
+
+struct qfile *delivery_file(struct attrs *ask, const struct delivery *d, struct why *why)
+{
+    if (d->queue != Q_ACTIVE) {
+        why_set(why, "5.3.0", "malformed request: a message that is not in the active queue");
+        return NULL;
+    }
+    return qfile_passed(attrs_take_fd(ask), d->queue_id, trust_ids()->owner, why);
 }
 
 /* One channel per process, shared by all its tasks. */
 static struct channel *qmgr;
 
-void delivery_announce(const struct delivery *d)
+void delivery_announce(const struct delivery *d, int fd)
 {
     struct attrs ask = ATTRS(DELIVERY_MAX);
     struct buf path = BUF(256);
@@ -251,6 +262,7 @@ void delivery_announce(const struct delivery *d)
         qmgr = channel_new(path.p, 0);
     attrs_putz(&ask, A_REQUEST, REQUEST_ARRIVED);
     attrs_putn(&ask, A_ONE_WAY, 1);
+    attrs_put_fd(&ask, fd);
     delivery_encode(d, &ask);
     /* A failure loses nothing: qmgr finds the file when it scans. */
     if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask))

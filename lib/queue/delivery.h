@@ -60,13 +60,20 @@ struct delivery {
 
 /* The attributes of d, after the request's name. */
 void delivery_encode(const struct delivery *d, struct attrs *ask);
-/* At most max_rcpts recipients; 5.x.x "malformed" otherwise. Strings are copied into mem. */
+/* At most max_rcpts recipients, and a valid queue id; 5.x.x "malformed" otherwise. Strings are
+ * copied into mem. */
 int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, struct delivery *d,
                     struct why *why);
 
-/* Tells qmgr of a new message (public/qmgr, REQUEST_ARRIVED). Nothing is lost when it cannot: qmgr
- * finds the file by itself, later. (waits) at most until the socket takes it. */
-void delivery_announce(const struct delivery *d);
+/* For agents: the queue file that came with the request. Null and why: there is none, it is not one
+ * of the mail owner's, or the request is of another queue than active. */
+struct qfile *delivery_file(struct attrs *ask, const struct delivery *d, struct why *why);
+
+/* Tells qmgr of a new message (public/qmgr, REQUEST_ARRIVED). fd is the file's, as
+ * qfile_commit_keep gave it, and is closed: without it qmgr would not believe the envelope. Nothing
+ * is lost when it cannot be told: qmgr finds the file by itself, later. (waits) at most until the
+ * socket takes it. */
+void delivery_announce(const struct delivery *d, int fd);
 
 /*
  * Reads the envelope of a queue file into d: the attributes, and the recipients that still need

@@ -124,7 +124,7 @@ static int append(const struct outcome *o, enum queue log, const struct rcpt *r,
 
     split_type(o->mta, &mta, &record.mta_type, &record.mta_name);
     split_type(o->reply, &reply, &record.diag_type, &record.diag_text);
-    int result = bounce_append(log, o->d->queue_id, &record, &why);
+    int result = bounce_append(log, o->d->queue_id, &record, o->file, &why);
     if (result < 0)
         msg_warn("%s: %s service failure: %s", o->d->queue_id, queue_name(log), why_text(&why));
     buf_free(&mta);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "queue/qid.h"
@@ -58,6 +59,8 @@ static void dir_path(struct buf *path, enum queue q, const char *id)
 
 void queue_path(struct buf *path, enum queue q, const char *id)
 {
+    if (!qid_valid(strz(id)))
+        msg_panic("queue_path: not a queue id");
     dir_path(path, q, id);
     buf_addz(path, id);
 }
@@ -124,6 +127,14 @@ bool queue_stat(enum queue q, const char *id, struct stat *st)
     found = lstat(path.p, st != NULL ? st : &own) == 0;
     buf_free(&path);
     return found;
+}
+
+bool queue_is_file(enum queue q, const char *id, int fd, struct stat *st)
+{
+    struct stat named;
+
+    return fd >= 0 && fstat(fd, st) == 0 && queue_stat(q, id, &named) && S_ISREG(st->st_mode) &&
+           st->st_dev == named.st_dev && st->st_ino == named.st_ino;
 }
 
 enum queue queue_locate(const char *id, const enum queue *list, struct stat *st)

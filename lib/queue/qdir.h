@@ -42,7 +42,10 @@ enum queue {
 const char *queue_name(enum queue q); /* "incoming" */
 bool queue_by_name(const char *name, enum queue *q);
 
-/* "deferred/A/ABCDE12345". Clears path first. The id must be valid. */
+/* "deferred/A/ABCDE12345". Clears path first. The id must be valid (qid_valid); whoever
+ * has it from somebody else asks that first, for no path is made of anything else: the process
+ * ends.
+ */
 void queue_path(struct buf *path, enum queue q, const char *id);
 /* Makes the hash directories of an id. */
 int queue_make_dirs(enum queue q, const char *id, struct why *why);
@@ -52,6 +55,10 @@ int queue_make_dirs(enum queue q, const char *id, struct why *why);
 int queue_move(const char *id, enum queue from, enum queue to, struct why *why);
 int queue_remove(enum queue q, const char *id, struct why *why);
 bool queue_stat(enum queue q, const char *id, struct stat *st); /* false: not there */
+/* Is this descriptor, perhaps -1, open on the file that the queue has under the id? Whoever can
+ * show such a one has made the file or was given it; st gets what fstat says. The id must be valid.
+ */
+bool queue_is_file(enum queue q, const char *id, int fd, struct stat *st);
 /* The first of the queues in list (closed by Q_COUNT) that has the id; Q_COUNT: none. */
 enum queue queue_locate(const char *id, const enum queue *list, struct stat *st);
 

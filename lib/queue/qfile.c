@@ -255,7 +255,7 @@ int qfile_show(struct qfile *f, struct why *why)
  * The sync comes after the rename and covers both: a file system that keeps a journal writes the
  * new name with the inode. fsync, not fdatasync, because the name is no data.
  */
-int qfile_commit(struct qfile **file, struct why *why)
+int qfile_commit_keep(struct qfile **file, int *fd, struct why *why)
 {
     struct qfile *f = *file;
     struct buf path = BUF(512);
@@ -273,10 +273,18 @@ int qfile_commit(struct qfile **file, struct why *why)
         full_or_broken(errno, "commit", why);
         unlink(path.p);
         unlink(f->temporary);
+    } else if (fd != NULL) {
+        *fd = f->fd;
+        f->fd = -1;
     }
     free_file(file);
     buf_free(&path);
     return result;
+}
+
+int qfile_commit(struct qfile **file, struct why *why)
+{
+    return qfile_commit_keep(file, NULL, why);
 }
 
 struct qfile *qfile_open_path(const char *path, struct why *why)
@@ -298,23 +306,69 @@ struct qfile *qfile_open_path(const char *path, struct why *why)
     return f;
 }
 
-static struct qfile *open_to_deliver(const char *path, enum qfile_mode mode, struct why *why)
+static int open_locked(const char *path, enum qfile_mode mode, struct why *why)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    int saved = errno;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd < 0) {
+        int saved = errno;
         why_errno(why, "4.3.0", "open %s", path);
         errno = saved;
+    } else if (lock_try_flock(fd, mode == QFILE_OWN) < 0) {
+        why_set(why, "4.3.0", "%s is in use", path);
+        close(fd);
+        fd = -1;
+        errno = EAGAIN;
+    }
+    return fd;
+}
+
+int qfile_open_to_pass(const char *id, struct why *why)
+{
+    struct buf path = BUF(512);
+
+    queue_path(&path, Q_ACTIVE, id);
+    int fd = open_locked(path.p, QFILE_DELIVER, why);
+    int saved = errno;
+    buf_free(&path);
+    errno = saved;
+    return fd;
+}
+
+static void set_name(struct qfile *f, enum queue q, const char *id)
+{
+    f->queue = q;
+    snprintf(f->id, sizeof f->id, "%s", id);
+}
+
+struct qfile *qfile_passed(int fd, const char *id, uid_t owner, struct why *why)
+{
+    if (fd < 0) {
+        why_set(why, "5.3.0", "malformed request: the queue file is missing");
         return NULL;
     }
     struct qfile *f = new_file(fd);
-    if (lock_try_flock(fd, mode == QFILE_OWN) < 0) {
-        why_set(why, "4.3.0", "%s is in use", path);
+    set_name(f, Q_ACTIVE, id);
+    if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode) || (f->st.st_mode & S_IXUSR) == 0 ||
+        f->st.st_uid != owner) {
+        why_set(why, "5.3.0", "malformed request: that is no queue file");
         free_file(&f);
-        errno = EAGAIN;
-        return NULL;
     }
+    return f;
+}
+
+int qfile_fd(const struct qfile *f)
+{
+    return f->fd;
+}
+
+static struct qfile *open_to_deliver(const char *path, enum qfile_mode mode, struct why *why)
+{
+    int fd = open_locked(path, mode, why);
+
+    if (fd < 0)
+        return NULL;
+    struct qfile *f = new_file(fd);
     if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode)) {
         why_set(why, "4.3.0", "%s is no regular file", path);
         free_file(&f);
@@ -334,10 +388,8 @@ struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, str
     else
         f = open_to_deliver(path.p, mode, why);
     int saved = errno;
-    if (f != NULL) {
-        f->queue = q;
-        snprintf(f->id, sizeof f->id, "%s", id);
-    }
+    if (f != NULL)
+        set_name(f, q, id);
     buf_free(&path);
     errno = saved;
     return f;

@@ -29,6 +29,9 @@ void qfile_patch_size(struct qfile *f, const struct qsize *size); /* of the REC_
 void qfile_set_queue(struct qfile *f, enum queue q); /* where commit puts it: incoming or hold */
 bool qfile_failed(const struct qfile *f); /* a write has failed: no use to go on */
 int qfile_commit(struct qfile **f, struct why *why); /* (waits) -1: nothing is left of it */
+/* The same; after success its descriptor is in *fd, the caller's: the proof that one has written
+ * it. */
+int qfile_commit_keep(struct qfile **f, int *fd, struct why *why);
 /* Writes what there is and gives the file its name, so that others can read it; but it is no
  * message that qmgr would take. qfile_abort removes it. */
 int qfile_show(struct qfile *f, struct why *why);
@@ -42,6 +45,13 @@ void qfile_abort(struct qfile **f);
  */
 enum qfile_mode { QFILE_READ, QFILE_DELIVER, QFILE_OWN };
 struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, struct why *why);
+/* For qmgr, which alone opens files of active by name: as QFILE_DELIVER, to be passed to an agent.
+ * The descriptor, which the caller closes, or -1, why and errno. */
+int qfile_open_to_pass(const char *id, struct why *why);
+/* For agents: a file of active whose descriptor came with the request; it is taken over, also on
+ * failure, and may be -1. Null and why (5.3.0) unless it is a complete queue file of that owner. */
+struct qfile *qfile_passed(int fd, const char *id, uid_t owner, struct why *why);
+int qfile_fd(const struct qfile *f); /* still the file's */
 struct qfile *qfile_open_path(const char *path, struct why *why); /* for reading, by any name */
 /* The next record; *body is good until the next call. Follows pointer records. REC_BAD sticks: the
  * caller moves the file to corrupt. */

@@ -1,5 +1,5 @@
 """The queue: what the queue manager does with what agents say, reports, recovery, and the administrator's tools."""
-import email, glob, json, os, re, signal, socket, time
+import email, glob, json, os, re, signal, socket, threading, time
 
 import pytest
 from agents import Agent, MiniSuite, content, encode, receive
@@ -538,14 +538,34 @@ pipe unix - n n - - pipe user=%s argv=/bin/true
 
 def test_a_message_that_is_gone_is_no_broken_transport():
     """postsuper -d, -h and -r take files away while they wait for their turn"""
+    hold = threading.Event()
+    with MiniSuite("default_destination_concurrency_limit = 1\ninitial_destination_concurrency = 1\n") as s:
+        with Agent(s, "fake", lambda d: hold.wait(PATIENCE) and "d" * len(d.rcpts)) as agent:
+            first = s.send("a@far.test")
+            wait_for(lambda: agent.busy)
+            gone, last = s.send("b@far.test"), s.send("c@far.test")
+            for id in (gone, last):
+                s.wait_log("%s: from=.*queue active" % id)
+            s.tool("postsuper", "-d", gone)
+            hold.set()
+            s.wait_log(r"postfix/qmgr\[\d+\]: warning: %s: open active/%s: No such file" % (gone, gone))
+            for id in (first, last):
+                s.wait_log("%s: removed" % id)
+            assert [d.id for d in agent.seen] == [first, last]
+
+
+def test_agents_deliver_no_file_that_they_are_not_given():
+    """neither by a name, nor one of another queue: the message stays, the agent goes on"""
     with MiniSuite("default_transport = pipe\n", ALL_AGENTS) as s:
         for name in ("local", "virtual", "error", "discard", "smtp", "pipe"):
-            with socket.socket(socket.AF_UNIX) as c:
-                c.settimeout(PATIENCE)
-                c.connect("%s/private/%s" % (s.queue, name))
-                c.sendall(encode([("request", "deliver"), ("queue_name", "active"), ("queue_id", "0123456789A"),
-                                  ("rcpt_at", 1), ("rcpt", "a@far.test")]))
-                assert dict(receive(c)) == {"status": "ok", "fates": "l"}, name
-            s.wait_log(r"postfix/%s\[\d+\]: warning: 0123456789A: open active/0123456789A: No such file" % name)
+            for queue, id, said in (("active", "0123456789A", "the queue file is missing"),
+                                    ("hold", "0123456789B", "not in the active queue")):
+                with socket.socket(socket.AF_UNIX) as c:
+                    c.settimeout(PATIENCE)
+                    c.connect("%s/private/%s" % (s.queue, name))
+                    c.sendall(encode([("request", "deliver"), ("queue_name", queue), ("queue_id", id),
+                                      ("rcpt_at", 1), ("rcpt", "a@far.test")]))
+                    assert dict(receive(c)) == {"status": "ok", "fates": "l"}, name
+                s.wait_log(r"postfix/%s\[\d+\]: warning: %s: malformed request: .*%s" % (name, id, said))
         id = s.send("b@far.test")
         s.wait_log("%s: removed" % id)

@@ -95,6 +95,14 @@ TEST(malformed_requests_are_refused)
         assert_int_equal(delivery_decode(&a, 10, mem, &got, &why), -1);
         attrs_free(&a);
     }
+    static const char *const ids[] = {"",          "ABC",      "../../tmp/x",
+                                      "ABCDEF/..", "ABCDEF.1", "/etc/shadow"};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        struct attrs a = ATTRS(1000);
+        attrs_putz(&a, A_QUEUE_ID, ids[i]);
+        assert_int_equal(delivery_decode(&a, 10, mem, &got, &why), -1);
+        attrs_free(&a);
+    }
     struct attrs none = ATTRS(1000);
     assert_int_equal(delivery_decode(&none, 10, mem, &got, &why), -1);
     attrs_free(&none);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 
 #include "queue_test.h"
 
@@ -112,6 +113,26 @@ TEST(a_message_that_would_leave_too_little_room_is_refused_for_now)
     why_free(&why);
 }
 
+TEST(no_path_is_made_of_what_is_no_queue_id)
+{
+    static const char *const bad[] = {"", "..", "../../../etc/passwd", "ABCDEF/../../x",
+                                      "ABCDEF.1"};
+    struct buf path = BUF(512);
+    int status;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(STDERR_FILENO);
+            queue_path(&path, Q_ACTIVE, bad[i]);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    buf_free(&path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +142,7 @@ int main(void)
         T(a_move_of_what_is_not_there_says_so),
         T(a_walk_finds_hashed_and_flat_files_and_passes_over_what_is_no_queue_id),
         T(a_message_that_would_leave_too_little_room_is_refused_for_now),
+        T(no_path_is_made_of_what_is_no_queue_id),
     };
     return cmocka_run_group_tests(tests, enter_queue, leave_queue);
 }

@@ -2,6 +2,7 @@
  * Queue files and the directories they move through, in a queue of their own.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "queue/delivery.h"
 #include "queue/qfile.h"
@@ -271,6 +272,69 @@ TEST(pointers_are_followed_and_never_for_ever)
     buf_free(&id);
 }
 
+TEST(a_passed_descriptor_is_taken_if_it_is_a_queue_file_of_the_owner)
+{
+    struct buf id = BUF(QID_MAX), path = BUF(200);
+    struct str body;
+
+    make("sender@x.test", 3, &id);
+    assert_int_equal(queue_move(id.p, Q_INCOMING, Q_ACTIVE, NULL), 0);
+    int fd = qfile_open_to_pass(id.p, NULL);
+    assert_true(fd >= 0);
+    /* The name is of no use any more. */
+    queue_path(&path, Q_ACTIVE, id.p);
+    struct qfile *f = qfile_passed(fd, id.p, geteuid(), NULL);
+    assert_non_null(f);
+    assert_int_equal(qfile_fd(f), fd);
+    assert_null(qfile_open(Q_ACTIVE, id.p, QFILE_OWN, NULL)); /* it is locked all the time */
+    assert_int_equal(unlink(path.p), 0);
+    assert_int_equal(qfile_next(f, &body), REC_SIZE);
+    qfile_close(&f);
+    assert_int_equal(qfile_open_to_pass(id.p, NULL), -1);
+    assert_int_equal(errno, ENOENT);
+    buf_free(&id);
+    buf_free(&path);
+}
+
+TEST(other_descriptors_are_no_queue_files)
+{
+    struct buf id = BUF(QID_MAX);
+    struct why why = WHY;
+
+    make("sender@x.test", 3, &id);
+    assert_int_equal(queue_move(id.p, Q_INCOMING, Q_ACTIVE, NULL), 0);
+    assert_null(qfile_passed(qfile_open_to_pass(id.p, NULL), id.p, geteuid() + 1, &why));
+    assert_null(qfile_passed(-1, id.p, geteuid(), &why));
+    assert_null(qfile_passed(open("/dev/null", O_RDWR), id.p, geteuid(), &why));
+    assert_null(qfile_passed(open("incoming", O_RDONLY), id.p, geteuid(), &why));
+    int unfinished = open("unfinished", O_RDWR | O_CREAT, 0600);
+    assert_true(unfinished >= 0);
+    assert_null(qfile_passed(unfinished, id.p, geteuid(), &why));
+    assert_string_equal(why.code, "5.3.0");
+    why_free(&why);
+    buf_free(&id);
+}
+
+TEST(who_has_written_a_file_can_show_it)
+{
+    struct buf id = BUF(QID_MAX), other = BUF(QID_MAX);
+    struct stat st;
+    int fd = -1;
+
+    make("sender@x.test", 3, &other);
+    struct qfile *f = qfile_create(Q_INCOMING, NULL);
+    qfile_put(f, REC_END, STR(""));
+    buf_setz(&id, qfile_id(f));
+    assert_int_equal(qfile_commit_keep(&f, &fd, NULL), 0);
+    assert_true(queue_is_file(Q_INCOMING, id.p, fd, &st));
+    assert_false(queue_is_file(Q_INCOMING, other.p, fd, &st));
+    assert_false(queue_is_file(Q_ACTIVE, id.p, fd, &st));
+    assert_false(queue_is_file(Q_INCOMING, id.p, -1, &st));
+    close(fd);
+    buf_free(&id);
+    buf_free(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +347,9 @@ int main(void)
         T(an_aborted_message_leaves_nothing),
         T(too_little_space_is_said),
         T(pointers_are_followed_and_never_for_ever),
+        T(a_passed_descriptor_is_taken_if_it_is_a_queue_file_of_the_owner),
+        T(other_descriptors_are_no_queue_files),
+        T(who_has_written_a_file_can_show_it),
     };
     return cmocka_run_group_tests(tests, enter_queue, leave_queue);
 }

@@ -312,6 +312,36 @@ static void pass(void *arg)
     stream_free(&b);
 }
 
+static void lend(void *arg)
+{
+    int *fds = arg;
+    struct stream *a = stream_new(fds[0]), *b = stream_new(fds[1]);
+    int lent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    char c;
+
+    stream_allow_fds(b);
+    stream_lend_fd(a, lent);
+    stream_putz(a, "y");
+    assert_true(stream_flush(a));
+    assert_int_equal(stream_read(b, &c, 1), 1);
+    int got = stream_take_fd(b);
+    assert_true(got >= 0 && fcntl(lent, F_GETFD) >= 0);
+    stream_lend_fd(a, lent); /* nothing follows */
+    stream_abort(&a);
+    assert_true(fcntl(lent, F_GETFD) >= 0);
+    close(got);
+    close(lent);
+    stream_free(&b);
+}
+
+TEST(a_lent_descriptor_stays_the_lender_s)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    mini_run(lend, fds);
+}
+
 TEST(descriptors_ride_along)
 {
     int fds[2];
@@ -489,5 +519,6 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(a_read_that_waits_flushes_the_output_first),
           T(time_out_sticks_but_good_bye_can_be_said),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
-          T(descriptors_ride_along), T(files_go_out_as_asked), T(layers_take_no_input_from_before),
+          T(descriptors_ride_along), T(a_lent_descriptor_stays_the_lender_s),
+          T(files_go_out_as_asked), T(layers_take_no_input_from_before),
           T(wait_is_for_input_or_a_wake_up), T(formatted_text_may_be_long), T(pipes_work_as_well))
