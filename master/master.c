@@ -262,6 +262,7 @@ static void start(void)
     setenv("MAIL_CONFIG", conf_dir(), 1);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     take_signals();
+    ids_choose();
     spawn_metrics_open();
     if (!conf_check(self.dir))
         msg_fatal("mail system configuration error: see the errors above");

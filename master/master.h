@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "base/why.h"
 #include "conf/conf_master.h"
+#include "ipc/trust.h"
 #include "service/interfaces.h"
 
 /* master_loop.c: descriptors and what is to be done when they are ready. */
@@ -79,6 +80,21 @@ extern struct master master; /* in master.c */
 int services_load(struct why *why); /* master.cf to services; keeps what did not change */
 void services_close(void); /* all listening sockets */
 void services_free(void);
+
+/* master_ids.c: all do nothing, and all processes have the same ids, unless root starts master. */
+void ids_choose(void); /* at the start: they stay until master ends */
+const struct trust_ids *ids_of_suite(void);
+void ids_open_dirs(void); /* private/ and public/, for network processes to pass */
+struct socket_access {
+    mode_t mode;
+    gid_t gid;
+};
+struct socket_access
+ids_access(const struct conf_service *s); /* as the table of ipc/trust.c implies */
+/* Around the making of a socket or fifo: its owner is mail_owner, and its mode and group are these.
+ * No other file is to be made in between. end keeps errno. */
+void ids_begin_socket(const struct socket_access *a);
+void ids_end_socket(const char *path, const struct socket_access *a);
 
 /* master_listen.c */
 /* A new configuration, in this order: for all services mark, for each one keep, for each one open,

@@ -157,17 +157,17 @@ static int listen_at(struct svc *s, const struct addr *a, struct why *why)
     return result;
 }
 
-static int make_fifo(const char *path, struct why *why)
+static int make_fifo(const char *path, mode_t mode, struct why *why)
 {
     struct stat st;
 
-    if (mkfifo(path, 0622) < 0 && errno != EEXIST)
+    if (mkfifo(path, mode) < 0 && errno != EEXIST)
         return why_errno(why, "4.3.0", "mkfifo");
     /* Both ends, so that it never shows an end when a writer closes. */
     int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return why_errno(why, "4.3.0", "open");
-    if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || fchmod(fd, 0622) < 0) {
+    if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || fchmod(fd, mode) < 0) {
         close(fd);
         return why_set(why, "4.3.0", "not a fifo");
     }
@@ -183,7 +183,7 @@ static int make_datagram_socket(const char *path, struct why *why)
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     unlink(path);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || chmod(path, 0666) < 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0) {
         why_errno(why, "4.3.0", "bind");
         if (fd >= 0)
             close(fd);
@@ -192,18 +192,29 @@ static int make_datagram_socket(const char *path, struct why *why)
     return fd;
 }
 
+static int make_endpoint(const struct svc *s, const struct socket_access *a, struct why *why)
+{
+    if (s->conf.type == SERVICE_FIFO)
+        return make_fifo(s->path, a->mode & 0622, why);
+    if (s->conf.type == SERVICE_UNIX_DGRAM)
+        return make_datagram_socket(s->path, why);
+    return sock_listen_unix(s->path, BACKLOG, a->mode, why);
+}
+
 static int listen_path(struct svc *s, struct why *why)
 {
-    int fd;
+    struct socket_access a = ids_access(&s->conf);
 
-    if (find_endpoint(s, s->path) != NULL)
+    ids_begin_socket(&a);
+    if (find_endpoint(s, s->path) != NULL) {
+        /* Kept, and perhaps of another program now. */
+        if (chmod(s->path, a.mode) < 0)
+            msg_warn("chmod %s: %m", s->path);
+        ids_end_socket(s->path, &a);
         return 0;
-    if (s->conf.type == SERVICE_FIFO)
-        fd = make_fifo(s->path, why);
-    else if (s->conf.type == SERVICE_UNIX_DGRAM)
-        fd = make_datagram_socket(s->path, why);
-    else
-        fd = sock_listen_unix(s->path, BACKLOG, 0666, why);
+    }
+    int fd = make_endpoint(s, &a, why);
+    ids_end_socket(s->path, &a);
     if (fd < 0)
         return -1;
     add_endpoint(s, fd, s->path);

@@ -180,6 +180,7 @@ int services_load(struct why *why)
     }
     LIST_EACH (&master.services, l)
         LIST_OF(l, struct svc, link)->found = false;
+    ids_open_dirs();
     listen_mark();
     for (size_t i = 0; i < cf.n; i++)
         if (!conf_master_disabled(&cf.at[i]) && !conf_master_again(&cf, &cf.at[i]))

@@ -146,6 +146,12 @@ static void __attribute__((noreturn)) run(const struct svc *s, const struct chil
         *VEC_ADD(&argv) = "-k";
         *VEC_ADD(&argv) = number(c->page);
     }
+    if (ids_of_suite()->base != 0) {
+        *VEC_ADD(&argv) = "-G";
+        *VEC_ADD(&argv) = number(ids_of_suite()->base);
+        *VEC_ADD(&argv) = "-N";
+        *VEC_ADD(&argv) = number(ids_of_suite()->network);
+    }
     if (s->conf.chroot)
         *VEC_ADD(&argv) = "-C";
     if (s->conf.unprivileged)

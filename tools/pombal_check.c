@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/msg.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "conf/conf_master.h"
@@ -21,11 +22,20 @@ static const struct {
     const char *name; /* below the queue directory */
     enum owner owner;
     mode_t mode;
+    mode_t of_postfix; /* taken, too: master changes it. 0: none */
 } queue_dirs[] = {
-    {"active", OWNER, 0700},  {"bounce", OWNER, 0700},       {"corrupt", OWNER, 0700},
-    {"defer", OWNER, 0700},   {"deferred", OWNER, 0700},     {"flush", OWNER, 0700},
-    {"hold", OWNER, 0700},    {"incoming", OWNER, 0700},     {"maildrop", OWNER_DROP, 01730},
-    {"private", OWNER, 0700}, {"public", OWNER_DROP, 02710}, {"saved", OWNER, 0700},
+    {"active", OWNER, 0700},
+    {"bounce", OWNER, 0700},
+    {"corrupt", OWNER, 0700},
+    {"defer", OWNER, 0700},
+    {"deferred", OWNER, 0700},
+    {"flush", OWNER, 0700},
+    {"hold", OWNER, 0700},
+    {"incoming", OWNER, 0700},
+    {"maildrop", OWNER_DROP, 01730},
+    {"private", OWNER, 0710, 0700},
+    {"public", OWNER_DROP, 02711, 02710},
+    {"saved", OWNER, 0700},
     {"trace", OWNER, 0700},
 };
 
@@ -40,6 +50,29 @@ static const char *user_name(uid_t uid)
 {
     const struct passwd *pw = getpwuid(uid);
     return pw != NULL ? pw->pw_name : "?";
+}
+
+/* Nothing is wrong without the account: a hint, where somebody looks. */
+static void check_network_owner(uid_t owner)
+{
+    const struct passwd *pw = getpwnam(conf.network_owner);
+    uint32_t number;
+
+    if (pw != NULL)
+        number = pw->pw_uid;
+    else if (!num_parse_u32(strz(conf.network_owner), 0, UINT32_MAX - 1, &number)) {
+        msg_info("network_owner: there is no user %s, so master takes a free number: "
+                 "useradd --system --user-group %s",
+                 conf.network_owner, conf.network_owner);
+        return;
+    }
+    if (number == 0)
+        msg_error("network_owner: %s has uid 0; an account without rights is needed",
+                  conf.network_owner);
+    else if (number == owner)
+        msg_warn("network_owner: %s is mail_owner, too: what speaks with strangers is kept apart "
+                 "from the queue by its jail only",
+                 conf.network_owner);
 }
 
 static bool find_accounts(struct check *c)
@@ -63,6 +96,7 @@ static bool find_accounts(struct check *c)
         return false;
     c->uid = pw->pw_uid;
     c->gid = gr->gr_gid;
+    check_network_owner(c->uid);
     return true;
 }
 
@@ -86,7 +120,7 @@ static bool make_dir(struct check *c, const char *path, enum owner owner, mode_t
     return true;
 }
 
-static void check_dir(struct check *c, const char *path, enum owner owner, mode_t mode)
+static void check_dir(struct check *c, const char *path, enum owner owner, mode_t mode, mode_t also)
 {
     struct stat st;
     uid_t uid = owner == ROOT && c->root ? 0 : c->uid;
@@ -108,7 +142,7 @@ static void check_dir(struct check *c, const char *path, enum owner owner, mode_
     if (c->root && owner == OWNER_DROP && st.st_gid != c->gid)
         msg_warn("not owned by group %s: %s: chgrp %s %s", conf.setgid_group, path,
                  conf.setgid_group, path);
-    if ((st.st_mode & 07777) != mode)
+    if ((st.st_mode & 07777) != mode && (also == 0 || (st.st_mode & 07777) != also))
         msg_warn("mode %04o, should be %04o: %s: chmod %o %s", st.st_mode & 07777, mode, path, mode,
                  path);
 }
@@ -117,18 +151,18 @@ static void check_queue(struct check *c)
 {
     struct buf path = BUF(4096);
 
-    check_dir(c, conf.queue_directory, ROOT, 0755);
+    check_dir(c, conf.queue_directory, ROOT, 0755, 0);
     for (size_t i = 0; !c->fatal && i < sizeof queue_dirs / sizeof *queue_dirs; i++) {
         buf_clear(&path);
         buf_addf(&path, "%s/%s", conf.queue_directory, queue_dirs[i].name);
-        check_dir(c, path.p, queue_dirs[i].owner, queue_dirs[i].mode);
+        check_dir(c, path.p, queue_dirs[i].owner, queue_dirs[i].mode, queue_dirs[i].of_postfix);
     }
     buf_clear(&path);
     buf_addf(&path, conf.process_id_directory[0] == '/' ? "%s%s" : "%s/%s",
              conf.process_id_directory[0] == '/' ? "" : conf.queue_directory,
              conf.process_id_directory);
-    check_dir(c, path.p, ROOT, 0755);
-    check_dir(c, conf.data_directory, OWNER, 0700);
+    check_dir(c, path.p, ROOT, 0755, 0);
+    check_dir(c, conf.data_directory, OWNER, 0700, 0);
     buf_free(&path);
 }
 

@@ -32,7 +32,7 @@ static int give_up(int fd, struct why *why, const char *what, const struct addr 
     return why_errno(why, "4.3.0", "%s %s port %u", what, addr_text(a, text), a->port);
 }
 
-static int bound(const struct addr *at, int type, struct why *why)
+static int bound_socket(const struct addr *at, int type, struct why *why)
 {
     struct sockaddr_storage sa;
     socklen_t len = addr_to_sockaddr(at, &sa);
@@ -50,7 +50,7 @@ static int bound(const struct addr *at, int type, struct why *why)
 
 int sock_listen(const struct addr *at, int backlog, struct why *why)
 {
-    int fd = bound(at, SOCK_STREAM, why);
+    int fd = bound_socket(at, SOCK_STREAM, why);
 
     if (fd < 0)
         return -1;
@@ -62,7 +62,7 @@ int sock_listen(const struct addr *at, int backlog, struct why *why)
 
 int sock_datagram(const struct addr *at, struct why *why)
 {
-    return bound(at, SOCK_DGRAM, why);
+    return bound_socket(at, SOCK_DGRAM, why);
 }
 
 static int unix_address(const char *path, struct sockaddr_un *sa, struct why *why)
@@ -85,8 +85,11 @@ int sock_listen_unix(const char *path, int backlog, unsigned mode, struct why *w
     if (fd < 0)
         return why_errno(why, "4.3.0", "socket for %s", path);
     unlink(path);
-    if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || chmod(path, mode) < 0 ||
-        listen(fd, backlog) < 0) {
+    /* By the umask: a chmod after it could hit what somebody has put there meanwhile. */
+    mode_t before = umask(0777 & ~mode);
+    int bound = bind(fd, (struct sockaddr *)&sa, sizeof sa);
+    umask(before);
+    if (bound < 0 || listen(fd, backlog) < 0) {
         why_errno(why, "4.3.0", "listen on %s", path);
         close(fd);
         return -1;

@@ -2,7 +2,7 @@
 
 That a profile holds is tried call by call in t/unit/test_jail.c; here, that each daemon is in one.
 """
-import glob, os, pwd, re
+import glob, grp, os, pwd, re
 
 import pytest
 
@@ -16,6 +16,8 @@ ROOTS = {
     "pop3": BECOMES,
     "imap": BECOMES,
 }
+# What speaks with strangers: network_owner.
+NETWORK = {"smtpd", "smtp", "imapd", "pop3d"}
 # Helpers that run commands or ask system libraries; they read nothing from outside.
 HELPERS = {"local", "pipe", "authd"}
 
@@ -58,6 +60,10 @@ def processes(suite):
         getattr(s, "logout", getattr(s, "quit", None))()
 
 
+def mail_owner(suite):
+    return pwd.getpwnam(re.search(r"^mail_owner = (\S+)", open(suite.etc + "/main.cf").read(), flags=re.M).group(1))
+
+
 def direct(suite, processes):
     master = suite.master_pid()
     return {pid: name for pid, name in processes.items() if parent(pid) == master}
@@ -90,11 +96,73 @@ def test_capabilities_are_those_of_the_table(suite, processes):
 
 @pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
 def test_nobody_else_is_root(suite, processes):
-    owner = re.search(r"^mail_owner = (\S+)", open(suite.etc + "/main.cf").read(), flags=re.M).group(1)
-    uid = str(pwd.getpwnam(owner).pw_uid)
+    """what speaks with strangers has a uid of its own, apart from what holds mail"""
+    owner, network = (str(pwd.getpwnam(n).pw_uid) for n in (mail_owner(suite).pw_name, "pombalnet"))
     for pid, name in direct(suite, processes).items():
         if name != "virtual":  # see below
-            assert status(pid)["Uid"] == ["0" if name in ROOTS else uid] * 4, name
+            uid = "0" if name in ROOTS else network if name in NETWORK else owner
+            assert status(pid)["Uid"] == [uid] * 4, name
+
+
+def base_of_roles(suite, processes):
+    (base,) = {options(pid)[options(pid).index("-G") + 1] for pid in direct(suite, processes)}
+    return int(base)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_every_program_has_a_group_of_its_own(suite, processes):
+    """by which the others know who asks; the mail owner's groups stay beside it, for sockets of other programs"""
+    base, seen = base_of_roles(suite, processes), {}
+    for pid, name in direct(suite, processes).items():
+        gid = status(pid)["Gid"]
+        assert name == "virtual" or len(set(gid)) == 1, name
+        assert base < int(gid[0]) < base + 32, name
+        assert seen.setdefault(gid[0], name) == name
+        with pytest.raises(KeyError):
+            grp.getgrgid(int(gid[0]))
+        groups = {int(g) for g in status(pid)["Groups"]}
+        assert groups == (set() if name in ("local", "virtual") else {mail_owner(suite).pw_gid}), name
+    assert len(set(seen.values())) == len(seen)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_without_the_account_network_processes_get_a_number_of_nobody(make_suite):
+    suite = make_suite(main="network_owner = nobody-has-this-name\n")
+    suite.send("alice")
+    suite.wait_mail("alice")
+    (uid,) = {status(p)["Uid"][0] for p in suite.pids() if program(p) in NETWORK}
+    assert int(uid) > 60000
+    for find in (pwd.getpwuid, grp.getgrgid):
+        with pytest.raises(KeyError):
+            find(int(uid))
+    assert "network_owner: there is no user nobody-has-this-name" in suite.tool("pombal", "check").stderr
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_sockets_are_open_for_those_who_may_ask(suite, processes):
+    """private/ for the mail owner's group; a socket for that group where a network process may ask, else not"""
+    owner, drop = mail_owner(suite), grp.getgrnam("pombaldrop").gr_gid
+    expected = {"private": (owner.pw_gid, 0o710), "public": (drop, 0o2711), "public/cleanup": (owner.pw_gid, 0o660),
+                "public/qmgr": (drop, 0o660), "public/pickup": (drop, 0o660), "public/showq": (drop, 0o660)}
+    for name in os.listdir(suite.queue + "/private"):
+        asked = name in ("auth", "mailbox", "bounce", "defer", "trace")
+        expected["private/" + name] = (owner.pw_gid, 0o660 if asked else 0o600)
+    for name, (gid, mode) in expected.items():
+        st = os.stat(suite.queue + "/" + name)
+        assert (st.st_uid, st.st_gid, oct(st.st_mode & 0o7777)) == (owner.pw_uid, gid, oct(mode)), name
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_directories_of_postfix_are_opened_as_far_as_needed(make_suite):
+    suite = make_suite(start=False)
+    for name, mode, gid in (("private", 0o700, 0), ("public", 0o2710, grp.getgrnam("pombaldrop").gr_gid)):
+        os.mkdir(suite.queue + "/" + name)
+        os.chown(suite.queue + "/" + name, mail_owner(suite).pw_uid, gid)
+        os.chmod(suite.queue + "/" + name, mode)
+    suite.start()
+    assert "mode" not in suite.tool("pombal", "check").stderr
+    suite.send("alice")
+    suite.wait_mail("alice")
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
@@ -114,7 +182,7 @@ def test_virtual_is_not_root_where_all_mailboxes_share_an_owner(make_suite, maps
     assert len(os.listdir(boxes + "/u/new")) == 1
     for path in ("u/new", "box", "u/new/" + os.listdir(boxes + "/u/new")[0]):
         assert (os.stat(boxes + "/" + path).st_uid, os.stat(boxes + "/" + path).st_gid) == (5000, 5001)
-    owner = pwd.getpwnam(re.search(r"^mail_owner = (\S+)", open(suite.etc + "/main.cf").read(), flags=re.M).group(1))
+    owner = mail_owner(suite)
     (pid,) = [p for p in suite.pids() if program(p) == "virtual"]
     s = status(pid)
     if "inline" in maps:
@@ -122,7 +190,8 @@ def test_virtual_is_not_root_where_all_mailboxes_share_an_owner(make_suite, maps
         assert int(s["CapPrm"][0], 16) == sum(1 << CAP[c] for c in ROOTS["local"])
         return
     assert s["Uid"] == [str(u) for u in (owner.pw_uid, owner.pw_uid, 5000, owner.pw_uid)]
-    assert s["Gid"] == [str(g) for g in (owner.pw_gid, owner.pw_gid, 5001, owner.pw_gid)]
+    role = s["Gid"][0]
+    assert int(role) > 60000 and s["Gid"] == [role, role, "5001", role]
     assert s["Groups"] == [] and all(int(s[c][0], 16) == 0 for c in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"))
 
 
