@@ -86,8 +86,7 @@ static void add_mode(const char *dir, mode_t wanted, gid_t gid)
     if (fstat(fd, &st) < 0 || st.st_uid != ids.owner)
         msg_warn("%s/%s: not owned by %s", conf.queue_directory, dir, conf.mail_owner);
     else if ((st.st_gid != gid && fchown(fd, (uid_t)-1, gid) < 0) ||
-             ((st.st_mode & wanted) != wanted &&
-              fchmod(fd, (st.st_mode & 07777) | wanted) < 0))
+             ((st.st_mode & wanted) != wanted && fchmod(fd, (st.st_mode & 07777) | wanted) < 0))
         msg_warn("%s/%s: %m", conf.queue_directory, dir);
     close(fd);
 }
@@ -117,8 +116,7 @@ struct socket_access ids_access(const struct conf_service *s)
 
     if (ids.base == 0) { /* one user: others may come as far as the directory lets them */
         a.mode = 0666;
-    } else if (!s->is_private &&
-               (askers == 0 || (askers & ROLE_BIT(ROLE_TOOL)) != 0)) {
+    } else if (!s->is_private && (askers == 0 || (askers & ROLE_BIT(ROLE_TOOL)) != 0)) {
         a.mode = 0660;
         a.gid = drop_gid;
     } else if (askers == 0 || (askers & network_roles()) != 0) {

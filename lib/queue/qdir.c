@@ -51,6 +51,8 @@ static void dir_path(struct buf *path, enum queue q, const char *id)
 {
     unsigned depth = hash_depth(q);
 
+    if (!qid_valid(strz(id)))
+        msg_panic("a path is to be made of what is no queue id");
     buf_setz(path, queue_names[q]);
     buf_addc(path, '/');
     if (depth > 0)
@@ -59,8 +61,6 @@ static void dir_path(struct buf *path, enum queue q, const char *id)
 
 void queue_path(struct buf *path, enum queue q, const char *id)
 {
-    if (!qid_valid(strz(id)))
-        msg_panic("queue_path: not a queue id");
     dir_path(path, q, id);
     buf_addz(path, id);
 }

@@ -287,9 +287,9 @@ int qfile_commit(struct qfile **file, struct why *why)
     return qfile_commit_keep(file, NULL, why);
 }
 
-struct qfile *qfile_open_path(const char *path, struct why *why)
+static struct qfile *open_to_read(const char *path, int flags, struct why *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
     int saved = errno;
 
     if (fd < 0) {
@@ -304,6 +304,11 @@ struct qfile *qfile_open_path(const char *path, struct why *why)
         errno = EINVAL;
     }
     return f;
+}
+
+struct qfile *qfile_open_path(const char *path, struct why *why)
+{
+    return open_to_read(path, 0, why);
 }
 
 static int open_locked(const char *path, enum qfile_mode mode, struct why *why)
@@ -384,7 +389,7 @@ struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, str
 
     queue_path(&path, q, id);
     if (mode == QFILE_READ)
-        f = qfile_open_path(path.p, why);
+        f = open_to_read(path.p, O_NOFOLLOW, why);
     else
         f = open_to_deliver(path.p, mode, why);
     int saved = errno;
