@@ -49,7 +49,6 @@ struct auth_login {
     struct arena *mem;
 };
 
-
 /* ---- auth_client.c: the connection and its hand-shake */
 struct str auth_id_key(const uint32_t *id); /* for client->logins */
 /* (waits) until the hand-shake is complete; connects if need be. -1: 4.7.0. */

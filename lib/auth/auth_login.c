@@ -139,14 +139,15 @@ void auth_wipe(struct buf *line)
 /* (waits) The same for the first line of an attempt: it stands for itself, so it can be sent again
  * when the connection ends without an answer, as it does when the server is started anew. */
 enum auth_answer auth_login_ask(struct auth_login *l, const struct buf *line, int64_t deadline,
-                                  struct why *why)
+                                struct why *why)
 {
     enum auth_answer answer;
     int attempts = 0;
 
     do {
         l->state = LOGIN_IDLE;
-        answer = auth_client_ready(l->client, deadline, why) < 0 ? AUTH_LATER : ask(l, line, deadline, why);
+        answer = auth_client_ready(l->client, deadline, why) < 0 ? AUTH_LATER
+                                                                 : ask(l, line, deadline, why);
     } while (l->state == LOGIN_LOST && ++attempts < ATTEMPTS && !task_is_cancelled());
     if (answer == AUTH_OK || answer == AUTH_MORE)
         why_clear(why);
@@ -207,7 +208,8 @@ void auth_login_free(struct auth_login **login)
     if (l == NULL)
         return;
     *login = NULL;
-    if (l->id != 0 && hash_drop(l->client->logins, auth_id_key(&l->id)) != NULL && l->client->fd >= 0) {
+    if (l->id != 0 && hash_drop(l->client->logins, auth_id_key(&l->id)) != NULL &&
+        l->client->fd >= 0) {
         auth_wire_begin_id(&line, AUTH_V_CANCEL, l->id);
         auth_wire_end(&line);
         auth_client_send(l->client, &line);
