@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -55,8 +54,8 @@ static ssize_t send_message(int socket, const struct message *m, size_t n, int f
         head.msg_control = control.room;
         head.msg_controllen = sizeof control.room;
         struct cmsghdr *c = CMSG_FIRSTHDR(&head);
-        *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-                              .cmsg_len = CMSG_LEN(sizeof fd)};
+        *c = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
         memcpy(CMSG_DATA(c), &fd, sizeof fd);
     }
     return sendmsg(socket, &head, flags | MSG_NOSIGNAL);
@@ -144,10 +143,9 @@ static bool start_one(const struct helper_job *job, int socket)
 static void pause_if_early(int64_t started)
 {
     enum { EARLY_MS = 1000 };
-    struct timespec second = {.tv_sec = 1};
 
     if (clock_ms() - started < EARLY_MS)
-        nanosleep(&second, NULL);
+        poll(NULL, 0, EARLY_MS);
 }
 
 /* Until all helpers have ended because the daemon has. */

@@ -35,9 +35,9 @@ void helper_watch(struct helper *h); /* once, when the loop runs or is about to:
 void helper_free(struct helper **h); /* the helpers end; nobody may be waiting */
 
 /*
- * (waits) The answer is appended to answer. *fd (may be null): the descriptor that came with it, the
- * caller's, or -1. -1 and why (4.3.0): too many questions, no answer by the deadline (a helper that
- * died has lost its question), cancelled.
+ * (waits) The answer is appended to answer. *fd (may be null): the descriptor that came with it,
+ * the caller's, or -1. -1 and why (4.3.0): too many questions, no answer by the deadline (a helper
+ * that died has lost its question), cancelled.
  */
 int helper_ask(struct helper *h, struct str ask, int64_t deadline, struct buf *answer, int *fd,
                struct why *why);

@@ -8,7 +8,8 @@
 
 #include "test.h"
 
-/* "die": ends the helper; "sleep": no answer; "file": a descriptor; else the question comes back. */
+/* "die": ends the helper; "sleep": no answer; "file": a descriptor; else the question comes back.
+ */
 static void echo(struct str ask, struct buf *answer, int *fd)
 {
     if (str_eqz(ask, "die"))
@@ -20,8 +21,7 @@ static void echo(struct str ask, struct buf *answer, int *fd)
     buf_add(answer, ask);
 }
 
-static const struct helper_job job = {
-    .name = "echo", .count = 2, .queue_limit = 10, .serve = echo};
+static const struct helper_job job = {.name = "echo", .count = 2, .queue_limit = 10, .serve = echo};
 
 static int ask(struct helper *h, const char *text, int64_t ms, int *fd)
 {
