@@ -8,14 +8,15 @@
  * DESCRIPTION
  *     Serves Dovecot's authentication protocol to smtpd, pop3d and imapd on private/auth: SASL
  *     mechanisms of auth_mechanisms against the tables of auth_passdb. A login for imap or pop3
- * gets a token; the mailbox broker redeems it on the same socket and learns ids, home and mail of
- * the user from auth_userdb. Slow password hashes are computed by helper processes.
+ * gets a token. The mailbox broker exchanges it on the same socket for the name of the user and a
+ * ticket; imap or pop3, which starts the session, redeems the ticket for ids, home and mail of the
+ * user from auth_userdb. Slow password hashes are computed by helper processes.
  *
  * SECURITY
  *     Reads the tables before it locks itself in; after that it reads files of their directories
  *     only, opens no connection and starts no process. The helpers have no right at all. Passwords
- *     are never logged and do not stay in memory. Tokens are redeemed only for root or for the
- *     user authd runs as.
+ *     are never logged and do not stay in memory. Tokens are exchanged for the mail owner only,
+ * tickets are redeemed for root only, which imap and pop3 run as. Each is good once.
  *
  * STANDARDS
  *     RFC 4422, RFC 4616, RFC 2195, RFC 1939 (APOP)
@@ -52,10 +53,11 @@ static struct {
     uint32_t last_conn;
     unsigned nconns;
     struct list conns;
+    bool as_root; /* the suite was started as root: its programs have different users */
 } state;
 
 /* Which command may come in which state of a connection; anything else ends it. */
-enum conn_state { CONN_NEW, CONN_VERSION, CONN_CLIENT, CONN_BROKER, CONN_STATES };
+enum conn_state { CONN_NEW, CONN_VERSION, CONN_CLIENT, CONN_BROKER, CONN_OPENER };
 
 struct authd_conn {
     struct list all;
@@ -220,11 +222,21 @@ static bool peer_of(const struct authd_conn *c, struct ucred *who)
     return getsockopt(stream_fd(c->stream), SOL_SOCKET, SO_PEERCRED, who, &len) == 0;
 }
 
-static bool is_broker(const struct authd_conn *c)
+/* Of the mail owner's processes. */
+static bool may_exchange(const struct authd_conn *c)
 {
     struct ucred who;
 
     return peer_of(c, &who) && (who.uid == 0 || who.uid == geteuid());
+}
+
+/* imap and pop3 are root until a session has become its user. A suite that a plain user has started
+ * has one uid for all. */
+static bool may_redeem(const struct authd_conn *c)
+{
+    struct ucred who;
+
+    return peer_of(c, &who) && (who.uid == 0 || (!state.as_root && who.uid == geteuid()));
 }
 
 static void put_user(struct buf *out, uint32_t id, const struct user *u)
@@ -239,32 +251,94 @@ static void put_user(struct buf *out, uint32_t id, const struct user *u)
     auth_wire_end(out);
 }
 
-static bool cmd_request(struct authd_conn *c, struct auth_msg *m)
+/* The name that a token or ticket stands for; false: answered, and logged. */
+static bool take_token(struct authd_conn *c, struct auth_msg *m, enum token_kind kind,
+                       struct buf *name)
+{
+    const char *what = kind == TOKEN_OF_FRONT ? "login token" : "session ticket";
+    const char *problem =
+        token_redeem(kind, auth_msg_arg(m, 0), auth_msg_get(m, "service"), task_now(), name);
+
+    if (problem == NULL)
+        return true;
+    msg_warn("a %s is refused: %s", what, problem);
+    auth_wire_begin_id(&c->out, AUTH_V_NOTFOUND, m->id);
+    auth_wire_end(&c->out);
+    return false;
+}
+
+static void say_no(struct authd_conn *c, const struct auth_msg *m, bool temporary,
+                   const char *reason)
+{
+    auth_wire_begin_id(&c->out, AUTH_V_FAIL, m->id);
+    if (temporary)
+        auth_wire_arg(&c->out, STR("temp"));
+    auth_wire_pair(&c->out, "reason", strz(reason));
+    auth_wire_end(&c->out);
+}
+
+static void give_ticket(struct authd_conn *c, struct auth_msg *m, struct str name)
+{
+    struct buf ticket = BUF(TOKEN_MAX);
+    struct arena *mem = arena_new(NULL);
+    const char *service = keep(mem, auth_msg_get(m, "service"));
+
+    if (token_make(TOKEN_OF_BROKER, name, service, task_now(), &ticket)) {
+        auth_wire_begin_id(&c->out, AUTH_V_TICKET, m->id);
+        auth_wire_arg(&c->out, name);
+        auth_wire_pair(&c->out, "ticket", buf_str(&ticket));
+        auth_wire_end(&c->out);
+    } else {
+        say_no(c, m, true, "too many logins wait for their sessions");
+    }
+    buf_free(&ticket);
+    arena_free(&mem);
+}
+
+static bool cmd_exchange(struct authd_conn *c, struct auth_msg *m)
 {
     struct buf name = BUF(SASL_FIELD_MAX);
-    struct why why = WHY;
-    struct user u;
 
-    if (c->state == CONN_VERSION && !is_broker(c)) {
-        msg_warn("a login token is asked for by somebody who is not the mailbox broker");
+    if (c->state == CONN_VERSION && !may_exchange(c)) {
+        msg_warn("a login token is asked about by somebody who is not the mailbox broker");
         return false;
     }
     c->state = CONN_BROKER;
     c->has_asked = true;
+    if (take_token(c, m, TOKEN_OF_FRONT, &name))
+        give_ticket(c, m, buf_str(&name));
+    buf_free(&name);
+    return true;
+}
+
+static void give_user(struct authd_conn *c, struct auth_msg *m, struct str name)
+{
     struct arena *mem = arena_new(NULL);
-    if (!token_redeem(auth_msg_arg(m, 0), auth_msg_get(m, "service"), task_now(), &name)) {
-        auth_wire_begin_id(&c->out, AUTH_V_NOTFOUND, m->id);
-        auth_wire_end(&c->out);
-    } else if (users_find(buf_str(&name), mem, &u, &why) == 0) {
+    struct why why = WHY;
+    struct user u;
+
+    if (users_find(name, mem, &u, &why) == 0) {
         put_user(&c->out, m->id, &u);
     } else {
-        msg_warn("%s has logged in but has no mailbox: %s", name.p, why_text(&why));
-        auth_wire_begin_id(&c->out, AUTH_V_FAIL, m->id);
-        auth_wire_pair(&c->out, "reason", strz(why_text(&why)));
-        auth_wire_end(&c->out);
+        msg_warn("%.*s has logged in but has no mailbox: %s", (int)name.n, name.p, why_text(&why));
+        say_no(c, m, false, why_text(&why));
     }
     arena_free(&mem);
     why_free(&why);
+}
+
+static bool cmd_request(struct authd_conn *c, struct auth_msg *m)
+{
+    struct buf name = BUF(SASL_FIELD_MAX);
+
+    if (c->state == CONN_VERSION && !may_redeem(c)) {
+        msg_warn("a session ticket is shown by somebody who may not start sessions");
+        return false;
+    }
+    c->state = CONN_OPENER;
+    c->has_asked = true;
+    if (take_token(c, m, TOKEN_OF_BROKER, &name))
+        give_user(c, m, buf_str(&name));
     buf_free(&name);
     return true;
 }
@@ -279,7 +353,8 @@ static const struct {
     {AUTH_V_AUTH, 1 << CONN_CLIENT, cmd_auth},
     {AUTH_V_CONT, 1 << CONN_CLIENT, cmd_cont},
     {AUTH_V_CANCEL, 1 << CONN_CLIENT, cmd_cancel},
-    {AUTH_V_REQUEST, 1 << CONN_VERSION | 1 << CONN_BROKER, cmd_request},
+    {AUTH_V_EXCHANGE, 1 << CONN_VERSION | 1 << CONN_BROKER, cmd_exchange},
+    {AUTH_V_REQUEST, 1 << CONN_VERSION | 1 << CONN_OPENER, cmd_request},
 };
 
 /* False: the connection is over. */
@@ -462,6 +537,7 @@ static void make_mech_lines(void)
 
 static void open_all(void)
 {
+    state.as_root = geteuid() == 0;
     make_mech_lines();
     list_init(&state.conns);
     users_open();

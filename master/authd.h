@@ -77,13 +77,22 @@ void stamp_keep(const char *stamp, pid_t client, int64_t now);
 /* What the text begins with, if that was kept for the same client; else null. */
 const char *stamp_find(struct str text, pid_t client, int64_t now, struct arena *mem);
 
-/* ---- authd_token.c: from a login to the broker */
+/* ---- authd_token.c: from a login over the broker to the session */
+enum token_kind {
+    TOKEN_OF_FRONT, /* for a login; the mailbox broker exchanges it for the next kind */
+    TOKEN_OF_BROKER, /* a ticket; the program that starts sessions redeems it */
+};
+enum { TOKEN_MAX = 100 }; /* ceiling of its text */
 size_t tokens_size(void);
 void tokens_open(void *shared); /* so much memory that the processes of authd have in common */
-/* token is empty before. False: too many have not been redeemed. */
-bool token_make(struct str name, const char *service, int64_t now, struct buf *token);
-/* The name it was made for, once; false: none, or too old, or for another service. */
-bool token_redeem(struct str token, struct str service, int64_t now, struct buf *name);
+/* text is empty before. False: too many have not been redeemed. If all slots are taken, the ticket
+ * that would end first goes. */
+bool token_make(enum token_kind kind, struct str name, const char *service, int64_t now,
+                struct buf *text);
+/* Null: name is who it was made for. Else the reason why it is refused. It is gone in both cases.
+ */
+const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
+                         struct buf *name);
 
 /* ---- authd_attempt.c */
 /* A step of the mechanism; what is to be said goes to out, or comes later. */

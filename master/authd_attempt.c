@@ -82,9 +82,10 @@ static bool needs_token(const struct attempt *a)
 
 static void succeed(struct attempt *a)
 {
-    struct buf *out = conn_out(a), token = BUF(100);
+    struct buf *out = conn_out(a), token = BUF(TOKEN_MAX);
 
-    if (needs_token(a) && !token_make(buf_str(&a->name), a->service, task_now(), &token)) {
+    if (needs_token(a) &&
+        !token_make(TOKEN_OF_FRONT, buf_str(&a->name), a->service, task_now(), &token)) {
         fail_later(a, "too many logins wait for their sessions");
         return;
     }

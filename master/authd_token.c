@@ -1,5 +1,6 @@
 /*
- * Tokens: what a front gets for a login and the mailbox broker redeems. Random, good once, for
+ * Tokens and tickets: a front gets a token for a login, the mailbox broker exchanges it for a
+ * ticket, and the program that starts sessions redeems that. Each is random and good once, for
  * login_token_lifetime, for one service.
  */
 #include "base/num.h"
@@ -13,6 +14,7 @@ enum { TOKEN_LENGTH = 32, PLACE_LENGTH = 4, SERVICE_MAX = 15, SLOTS = 4096 };
 
 struct slot {
     atomic_uint state; /* enum slot_state */
+    enum token_kind kind;
     int64_t until;
     char text[PLACE_LENGTH + TOKEN_LENGTH + 1]; /* begins with the number of the slot */
     char service[SERVICE_MAX + 1];
@@ -38,8 +40,7 @@ static bool is_over(struct slot *s, int64_t now)
     return atomic_load(&s->state) == SLOT_LIVE && s->until <= now;
 }
 
-/* The first that is free; null when there are thousands of logins that nobody redeems. */
-static struct slot *take_slot(int64_t now)
+static struct slot *take_free(int64_t now)
 {
     for (struct slot *s = tokens.slots; s < tokens.slots + SLOTS; s++)
         if (slot_hold(&s->state, SLOT_FREE) || (is_over(s, now) && slot_hold(&s->state, SLOT_LIVE)))
@@ -47,10 +48,24 @@ static struct slot *take_slot(int64_t now)
     return NULL;
 }
 
-bool token_make(struct str name, const char *service, int64_t now, struct buf *text)
+/* The ticket that ends first. Most tickets are never redeemed: their session was there already. */
+static struct slot *take_from_ticket(void)
 {
-    struct slot *s = name.n <= SASL_FIELD_MAX ? take_slot(now) : NULL;
+    struct slot *first = NULL;
 
+    for (struct slot *s = tokens.slots; s < tokens.slots + SLOTS; s++)
+        if (s->kind == TOKEN_OF_BROKER && (first == NULL || s->until < first->until))
+            first = s;
+    return first != NULL && slot_hold(&first->state, SLOT_LIVE) ? first : NULL;
+}
+
+bool token_make(enum token_kind kind, struct str name, const char *service, int64_t now,
+                struct buf *text)
+{
+    struct slot *s = name.n <= SASL_FIELD_MAX ? take_free(now) : NULL;
+
+    if (s == NULL && name.n <= SASL_FIELD_MAX)
+        s = take_from_ticket();
     if (s == NULL)
         return false;
     buf_addf(text, "%0*x", PLACE_LENGTH, (unsigned)(s - tokens.slots));
@@ -59,6 +74,7 @@ bool token_make(struct str name, const char *service, int64_t now, struct buf *t
     snprintf(s->service, sizeof s->service, "%s", service);
     memcpy(s->name, name.p, name.n);
     s->name[name.n] = 0;
+    s->kind = kind;
     s->until = now + conf.login_token_lifetime * 1000;
     atomic_store(&s->state, SLOT_LIVE);
     return true;
@@ -75,20 +91,32 @@ static struct slot *find(struct str text)
     return atomic_load(&s->state) == SLOT_LIVE && str_eqz(text, s->text) ? s : NULL;
 }
 
-bool token_redeem(struct str text, struct str service, int64_t now, struct buf *name)
+/* Null if it may be redeemed. */
+static const char *problem_of(const struct slot *s, enum token_kind kind, struct str service,
+                              int64_t now)
+{
+    if (s->kind != kind)
+        return kind == TOKEN_OF_BROKER ? "the mailbox broker has not shown it" : "it is a ticket";
+    if (s->until <= now)
+        return "it is older than login_token_lifetime";
+    return str_eqz(service, s->service) ? NULL : "it is for another service";
+}
+
+const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
+                         struct buf *name)
 {
     struct slot *s = find(text);
 
     if (s == NULL || !slot_hold(&s->state, SLOT_LIVE))
-        return false;
+        return "unknown, or used already";
     if (!str_eqz(text, s->text)) { /* another one has taken its place just now */
         atomic_store(&s->state, SLOT_LIVE);
-        return false;
+        return "used already";
     }
-    bool good = s->until > now && str_eqz(service, s->service);
-    if (good)
+    const char *problem = problem_of(s, kind, service, now);
+    if (problem == NULL)
         buf_addz(name, s->name);
     explicit_bzero(s->text, sizeof s->text);
     atomic_store(&s->state, SLOT_FREE);
-    return good;
+    return problem;
 }

@@ -7,13 +7,15 @@
  *
  * DESCRIPTION
  *     The mailbox broker. A front (pop3d, imapd) that has a token from authd passes it here with
- *     the client's descriptor. The broker asks authd who the token is for, and hands the descriptor
- *     to the process that serves this user; if there is none, the program of the service (imap,
- *     pop3) forks one. All connections of a user by one protocol are in one process.
+ *     the client's descriptor. The broker exchanges the token at authd for the user's name and a
+ *     ticket, and hands the descriptor to the process that serves this user; if there is none, the
+ *     program of the service (imap, pop3) redeems the ticket and forks one. All connections of a
+ * user by one protocol are in one process.
  *
  * SECURITY
  *     Has no right at all: it opens no file, starts no process, becomes nobody, and reads no byte
- *     of a client. A front can name nobody here without a password that authd has seen.
+ *     of a client. A front can name nobody here without a password that authd has seen, and neither
+ *     can the broker name anybody to imap and pop3.
  *
  * SEE ALSO
  *     authd, imap, pop3, login/handover.h
@@ -43,8 +45,8 @@ static const char *const programs[PROGRAMS] = {"imap", "pop3"};
 
 /* A user's session process, as long as it takes connections. */
 struct session {
-    char *key; /* service, blank, user */
-    struct user user; /* its texts in mem */
+    const char *key; /* service, blank, user */
+    const char *user;
     struct arena *mem;
     int fd; /* to the process */
 };
@@ -65,7 +67,7 @@ static struct channel *forker_of(const char *service)
     return NULL;
 }
 
-static int pass_on(const struct handover *h, const struct user *u, int client, struct why *why);
+static int pass_on(const struct handover *h, int client, struct why *why);
 
 static void free_session(struct session *s)
 {
@@ -90,10 +92,11 @@ static void take_back(struct session *s, struct attrs *tell, struct arena *mem)
     int client = attrs_take_fd(tell);
 
     if (client < 0 || strcmp(attrs_get(tell, A_REQUEST), REQUEST_AGAIN) != 0 ||
-        !handover_get(tell, &h, mem) || forker_of(h.service) == NULL)
+        !handover_get(tell, &h, mem) || forker_of(h.service) == NULL ||
+        strcmp(h.user, s->user) != 0)
         msg_warn("request \"%s\" of a session process is malformed or not allowed",
                  attrs_opt(tell, A_REQUEST, ""));
-    else if (pass_on(&h, &s->user, client, &why) < 0)
+    else if (pass_on(&h, client, &why) < 0)
         msg_warn("%s: %s", s->key, why_text(&why));
     task_close(client);
     why_free(&why);
@@ -126,19 +129,14 @@ static void session_speaks(void *arg, int fd, short events)
     task_start("session", hear_out, arg);
 }
 
-static void new_session(const char *key, const struct user *u, int fd)
+static void new_session(const char *key, const char *user, int fd)
 {
     struct arena *mem = arena_new(NULL);
     struct session *s = arena_alloc(mem, sizeof *s);
 
     s->mem = mem;
     s->key = arena_strz(mem, strz(key));
-    s->user = (struct user){.name = arena_strz(mem, strz(u->name)),
-                            .uid = u->uid,
-                            .gid = u->gid,
-                            .home = arena_strz(mem, strz(u->home)),
-                            .mail = arena_strz(mem, strz(u->mail)),
-                            .quota_rule = arena_strz(mem, strz(u->quota_rule))};
+    s->user = arena_strz(mem, strz(user));
     s->fd = fd;
     hash_put(state.sessions, strz(key), s);
     task_watch(fd, POLLIN, session_speaks, s);
@@ -162,19 +160,17 @@ static int join(struct session *s, const struct handover *h, int client, struct 
  * To a new process. It is known from here on: who comes for the same user while it is being forked
  * writes to the pair already, and the process finds it there.
  */
-static int begin(const char *key, const struct handover *h, const struct user *u, int client,
-                 struct why *why)
+static int begin(const char *key, const struct handover *h, int client, struct why *why)
 {
     struct attrs ask = ATTRS(HANDOVER_MAX), answer = ATTRS(HANDOVER_MAX);
     int pair[2];
 
     if (sock_pair(pair) < 0)
         return why_errno(why, "4.3.0", "socket pair");
-    new_session(key, u, pair[0]);
+    new_session(key, h->user, pair[0]);
     ++*metrics_counter("session_processes");
     attrs_putz(&ask, A_REQUEST, REQUEST_SERVE);
     handover_put(&ask, h);
-    handover_put_user(&ask, u);
     attrs_put_fd(&ask, client);
     attrs_put_fd(&ask, pair[1]);
     int64_t until = task_now() + conf.auth_request_timeout * 1000; /* as long as the front waits */
@@ -185,11 +181,11 @@ static int begin(const char *key, const struct handover *h, const struct user *u
     return result;
 }
 
-static int pass_on(const struct handover *h, const struct user *u, int client, struct why *why)
+static int pass_on(const struct handover *h, int client, struct why *why)
 {
-    struct buf key = BUF(2000);
+    struct buf key = BUF(HANDOVER_MAX);
 
-    buf_addf(&key, "%s %s", h->service, u->name);
+    buf_addf(&key, "%s %s", h->service, h->user);
     struct session *s = hash_find(state.sessions, buf_str(&key));
     int result = s != NULL ? join(s, h, client, why) : -1;
     if (s != NULL && result < 0) { /* it is stuck, or has just gone */
@@ -199,23 +195,27 @@ static int pass_on(const struct handover *h, const struct user *u, int client, s
     }
     if (result < 0) {
         why_clear(why);
-        result = begin(key.p, h, u, client, why);
+        result = begin(key.p, h, client, why);
     }
     buf_free(&key);
     return result;
 }
 
-static int redeem(const char *token, const struct handover *h, struct user *u, struct arena *mem,
-                  struct why *why)
+/* (waits) Fills in the user and the ticket. */
+static int exchange(const char *token, struct handover *h, struct arena *mem, struct why *why)
 {
-    enum auth_answer answer = auth_client_redeem(
-        state.authd, token, h->service, task_now() + conf.auth_request_timeout * 1000, u, mem, why);
+    int64_t until = task_now() + conf.auth_request_timeout * 1000;
+    struct ticket t;
+    enum auth_answer answer =
+        auth_client_exchange(state.authd, token, h->service, until, &t, mem, why);
 
-    if (answer == AUTH_OK)
+    if (answer == AUTH_OK) {
+        h->user = t.user;
+        h->ticket = t.text;
         return 0;
+    }
     if (answer == AUTH_DENIED)
-        msg_warn("%s from %s: authd does not give a user for the token: %s", h->service,
-                 h->client_address, why_text(why));
+        msg_warn("%s from %s: %s", h->service, h->client_address, why_text(why));
     return -1;
 }
 
@@ -225,15 +225,14 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     int client = attrs_take_fd(ask);
     struct why why = WHY;
     struct handover h;
-    struct user u;
 
     if (client < 0 || strcmp(attrs_get(ask, A_REQUEST), REQUEST_OPEN) != 0 ||
         !handover_get(ask, &h, mem) || forker_of(h.service) == NULL) {
         msg_warn("request \"%s\" of a front is malformed or not allowed",
                  attrs_opt(ask, A_REQUEST, ""));
         why_set(&why, "4.3.0", "malformed request");
-    } else if (redeem(token, &h, &u, mem, &why) == 0) {
-        pass_on(&h, &u, client, &why);
+    } else if (exchange(token, &h, mem, &why) == 0) {
+        pass_on(&h, client, &why);
     }
     task_close(client);
     attrs_put_why(answer, &why);
@@ -245,7 +244,7 @@ static void open_all(void)
     struct buf path = BUF(200);
 
     buf_addf(&path, "private/%s", conf.auth_service_name);
-    state.authd = auth_client_new_broker(path.p);
+    state.authd = auth_client_new_tokens(path.p);
     for (size_t i = 0; i < PROGRAMS; i++) {
         buf_clear(&path);
         buf_addf(&path, "private/%s", programs[i]);

@@ -40,14 +40,28 @@ bool auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, un
 int auth_client_stamp(struct auth_client *c, struct buf *out, int64_t deadline, struct why *why);
 
 /*
- * The mailbox broker's end: a client that asks who a token is for, and nothing else.
- * (waits) AUTH_OK: *u is filled, its texts in mem. AUTH_DENIED: no such token, or the user has no
- * mailbox; why has the reason.
+ * Tokens, on a client of their own that asks about nothing else.
+ *
+ * A login for imap or pop3 gives its front a token (auth_login_token). The mailbox broker exchanges
+ * it, once, for the name of the user and a ticket; the program that starts sessions redeems the
+ * ticket, once, for all it must know of the user. So nobody who has no password gets a session, and
+ * the program believes nothing that the broker or a front says of the user.
+ *
+ * (waits) AUTH_OK: the result is filled, its texts in mem. AUTH_DENIED: no such token or ticket
+ * (any more), of another service, not ours to ask about, or the user has no mailbox; why has the
+ * reason.
  */
 struct arena;
 struct user;
-struct auth_client *auth_client_new_broker(const char *path);
-enum auth_answer auth_client_redeem(struct auth_client *c, const char *token, const char *service,
+struct ticket {
+    const char *user; /* the name */
+    const char *text;
+};
+struct auth_client *auth_client_new_tokens(const char *path);
+enum auth_answer auth_client_exchange(struct auth_client *c, const char *token, const char *service,
+                                      int64_t deadline, struct ticket *t, struct arena *mem,
+                                      struct why *why);
+enum auth_answer auth_client_redeem(struct auth_client *c, const char *ticket, const char *service,
                                     int64_t deadline, struct user *u, struct arena *mem,
                                     struct why *why);
 

@@ -10,14 +10,15 @@ static const struct {
     const char *name;
     bool has_id;
 } verbs[AUTH_VERBS] = {
-    [AUTH_V_UNKNOWN] = {"", false},     [AUTH_V_VERSION] = {"VERSION", false},
-    [AUTH_V_MECH] = {"MECH", false},    [AUTH_V_SPID] = {"SPID", false},
-    [AUTH_V_CUID] = {"CUID", false},    [AUTH_V_COOKIE] = {"COOKIE", false},
-    [AUTH_V_DONE] = {"DONE", false},    [AUTH_V_CPID] = {"CPID", false},
-    [AUTH_V_AUTH] = {"AUTH", true},     [AUTH_V_CONT] = {"CONT", true},
-    [AUTH_V_CANCEL] = {"CANCEL", true}, [AUTH_V_OK] = {"OK", true},
-    [AUTH_V_FAIL] = {"FAIL", true},     [AUTH_V_REQUEST] = {"REQUEST", true},
-    [AUTH_V_USER] = {"USER", true},     [AUTH_V_NOTFOUND] = {"NOTFOUND", true},
+    [AUTH_V_UNKNOWN] = {"", false},         [AUTH_V_VERSION] = {"VERSION", false},
+    [AUTH_V_MECH] = {"MECH", false},        [AUTH_V_SPID] = {"SPID", false},
+    [AUTH_V_CUID] = {"CUID", false},        [AUTH_V_COOKIE] = {"COOKIE", false},
+    [AUTH_V_DONE] = {"DONE", false},        [AUTH_V_CPID] = {"CPID", false},
+    [AUTH_V_AUTH] = {"AUTH", true},         [AUTH_V_CONT] = {"CONT", true},
+    [AUTH_V_CANCEL] = {"CANCEL", true},     [AUTH_V_OK] = {"OK", true},
+    [AUTH_V_FAIL] = {"FAIL", true},         [AUTH_V_REQUEST] = {"REQUEST", true},
+    [AUTH_V_USER] = {"USER", true},         [AUTH_V_NOTFOUND] = {"NOTFOUND", true},
+    [AUTH_V_EXCHANGE] = {"EXCHANGE", true}, [AUTH_V_TICKET] = {"TICKET", true},
 };
 
 /* Escapes are as long as or longer than what they stand for, so it is done in place. */

@@ -12,15 +12,20 @@
  *
  *   server, at once  VERSION major minor; MECH name trait...; SPID pid; CUID n; COOKIE hex; DONE
  *   client           VERSION major minor; CPID pid
- *   client           AUTH id mech service=... [secured] [rip= rport= lip= lport=] [tls=..]
- * [resp=base64] server           CONT id base64 | OK id user=... | FAIL id [user=] [temp] [code=]
- * [reason=] client           CONT id base64 | CANCEL id
+ *   client           AUTH id mech service=... [secured] [rip= rport= lip= lport=] [tls]
+ *                    [resp=base64], which is the last of its line
+ *   server           CONT id base64 | OK id user=... | FAIL id [user=] [temp] [code=] [reason=]
+ *   client           CONT id base64 | CANCEL id
  *
- * resp= is the last of its line. Ours: for service imap and pop3, OK carries token=..., which the
- * mailbox broker redeems on a connection of its own, where it says REQUEST after VERSION and no
- * CPID: broker           REQUEST id token service=imap server           USER id name uid= gid=
- * home= mail= [quota_rule=] | NOTFOUND id | FAIL id [temp] Unknown commands and arguments are
- * skipped, so that either end may be newer.
+ * Ours: for service imap and pop3, OK carries token=... Two others ask on connections of their own,
+ * where they say one of these after VERSION and no CPID:
+ *   mailbox broker   EXCHANGE id token service=imap
+ *   server           TICKET id name ticket=... | NOTFOUND id
+ *   imap, pop3       REQUEST id ticket service=imap
+ *   server           USER id name uid= gid= home= mail= [quota_rule=] | NOTFOUND id |
+ *                    FAIL id [temp] [reason=]
+ *
+ * Unknown commands and arguments are skipped, so that either end may be newer.
  */
 enum auth_verb {
     AUTH_V_UNKNOWN,
@@ -38,6 +43,8 @@ enum auth_verb {
     AUTH_V_FAIL,
     AUTH_V_REQUEST,
     AUTH_V_USER,
+    AUTH_V_EXCHANGE,
+    AUTH_V_TICKET,
     AUTH_V_NOTFOUND,
     AUTH_VERBS
 };

@@ -104,7 +104,7 @@ int user_expand(const char *format, const char *name, const char *home, struct b
             return why_set(why, "4.3.5", "unknown variable %%%c in \"%s\"", *p, format);
         add_cased(out, value, how);
     }
-    if (out->full)
+    if (!buf_ok(out))
         return why_set(why, "5.7.0", "\"%s\" becomes too long", format);
     return 0;
 }
@@ -137,7 +137,7 @@ int user_normalise(struct str given, struct buf *name, struct why *why)
     else
         result = user_expand(conf.auth_username_format, whole.p, NULL, name, why);
     buf_free(&whole);
-    if (result == 0 && (name->n == 0 || name->full))
+    if (result == 0 && (name->n == 0 || !buf_ok(name)))
         result = why_set(why, "5.7.8", "no name is left by auth_username_format");
     return result;
 }
@@ -190,6 +190,16 @@ static int check_id(const char *what, uint32_t id, int64_t first, int64_t last, 
     return 0;
 }
 
+static int check_ids(const struct user *u, struct why *why)
+{
+    if (check_id("uid", u->uid, conf.first_valid_uid, conf.last_valid_uid, why) < 0 ||
+        check_id("gid", u->gid, conf.first_valid_gid, conf.last_valid_gid, why) < 0)
+        return -1;
+    if (u->uid == 0 || u->gid == 0)
+        return why_set(why, "5.7.0", "root does not read mail");
+    return 0;
+}
+
 static int complete_ids(struct user *u, const struct user_rules *rules, struct why *why)
 {
     if (rules->ignore_ids) {
@@ -201,28 +211,44 @@ static int complete_ids(struct user *u, const struct user_rules *rules, struct w
         u->uid = rules->uid;
     if (u->gid == USER_NOBODY)
         u->gid = rules->gid;
-    if (check_id("uid", u->uid, conf.first_valid_uid, conf.last_valid_uid, why) < 0 ||
-        check_id("gid", u->gid, conf.first_valid_gid, conf.last_valid_gid, why) < 0)
-        return -1;
-    if (u->uid == 0 || u->gid == 0)
-        return why_set(why, "5.7.0", "root does not read mail");
-    return 0;
+    return check_ids(u, why);
+}
+
+static int check_home(const struct user *u, struct why *why)
+{
+    if (*u->home == '\0' || is_clean_path(strz(u->home)))
+        return 0;
+    return why_set(why, "5.7.0", "bad home directory \"%s\"", u->home);
+}
+
+static int check_mail(const struct user *u, struct why *why)
+{
+    if (str_starts(strz(u->mail), STR("maildir:")) && is_clean_path(user_maildir(u)))
+        return 0;
+    return why_set(why, "5.7.0", "mail location \"%s\" is not maildir:/PATH", u->mail);
 }
 
 int user_complete(struct user *u, const struct user_rules *rules, struct arena *mem,
                   struct why *why)
 {
-    if (complete_ids(u, rules, why) < 0)
+    if (complete_ids(u, rules, why) < 0 || check_home(u, why) < 0)
         return -1;
-    if (*u->home != '\0' && !is_clean_path(strz(u->home)))
-        return why_set(why, "5.7.0", "bad home directory \"%s\"", u->home);
     if (*u->mail == '\0')
         u->mail = conf.mail_location;
     if (expand_path(&u->mail, u, mem, why) < 0)
         return -1;
-    if (!str_starts(strz(u->mail), STR("maildir:")) || !is_clean_path(user_maildir(u)))
-        return why_set(why, "5.7.0", "mail location \"%s\" is not maildir:/PATH", u->mail);
-    return 0;
+    return check_mail(u, why);
+}
+
+int user_check(const struct user *u, bool ignore_ids, struct why *why)
+{
+    if (!ignore_ids && check_ids(u, why) < 0)
+        return -1;
+    if (ignore_ids && u->uid != geteuid())
+        return why_set(why, "5.7.0", "uid %u is not ours, and we are not root", u->uid);
+    if (check_home(u, why) < 0)
+        return -1;
+    return check_mail(u, why);
 }
 
 struct str user_maildir(const struct user *u)

@@ -36,6 +36,10 @@ int user_rules_load(struct user_rules *r, struct why *why);
 int user_complete(struct user *u, const struct user_rules *rules, struct arena *mem,
                   struct why *why);
 
+/* Is this a user that user_complete could have made? For whoever is told of one by another process.
+ * ignore_ids: not root, so that everybody must be who we are. -1: 5.7.0. */
+int user_check(const struct user *u, bool ignore_ids, struct why *why);
+
 /* The directory of the mail: what stands after "maildir:", up to a ':'. */
 struct str user_maildir(const struct user *u);
 

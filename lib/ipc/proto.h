@@ -72,17 +72,20 @@
  *           client's socket, or one end of a socket pair that the front relays inside TLS
  *   answer  status why_code why_text; on ok the user's session process has the descriptor
  *
- * private/imap, private/pop3 (mailbox): the programs that fork a user's session process.
- *   ask     request=serve, the attributes of struct handover and struct user, and two descriptors:
+ * private/imap, private/pop3 (mailbox): the programs that fork a user's session process. They
+ * redeem the ticket at authd, and believe of the user what authd says and nothing else.
+ *   ask     request=serve user ticket, the attributes of struct handover, and two descriptors:
  *           that of the client, and one end of a socket pair between mailbox and the new process
  *   answer  status why_code why_text
  *
  * mailbox to a user's session process, on that socket pair; nothing is answered:
- *   ask     request=join, the attributes of struct handover, and the client's descriptor
+ *   ask     request=join user ticket, the attributes of struct handover, and the client's
+ *           descriptor. The ticket is for the case that it comes back
  * The process says once that it will take no more by shutting its sending side down; it still
  * serves what it finds until mailbox has closed the pair. Before that it may send a connection back
  * that it cannot serve, because the user's mail directory is another one than it is confined to:
- *   tell    request=again, the attributes of struct handover, and the client's descriptor
+ *   tell    request=again user ticket, the attributes of struct handover, and the client's
+ *           descriptor
  */
 #define REQUEST_OPEN  "open"
 #define REQUEST_SERVE "serve"
@@ -99,10 +102,6 @@
 #define A_SESSION        "session"
 #define A_PENDING        "pending"
 #define A_USER           "user"
-#define A_UID            "uid"
-#define A_GID            "gid"
-#define A_HOME           "home"
-#define A_MAIL           "mail"
-#define A_QUOTA_RULE     "quota_rule"
+#define A_TICKET         "ticket"
 
 #endif

@@ -23,6 +23,8 @@ void handover_put(struct attrs *a, const struct handover *h)
     put_text(a, A_SERVER_ADDRESS, h->server_address);
     put_text(a, A_SERVER_PORT, h->server_port);
     put_text(a, A_SESSION, h->session);
+    put_text(a, A_USER, h->user);
+    put_text(a, A_TICKET, h->ticket);
     attrs_putn(a, A_FLAGS, (h->tls ? 1 : 0) | (h->secured ? 2 : 0));
     if (h->pending.n > 0) {
         struct buf text = BUF(HANDOVER_MAX);
@@ -64,32 +66,13 @@ bool handover_get(struct attrs *a, struct handover *h, struct arena *mem)
                            .server_address = take(a, A_SERVER_ADDRESS, mem),
                            .server_port = take(a, A_SERVER_PORT, mem),
                            .session = take(a, A_SESSION, mem),
+                           .user = take(a, A_USER, mem),
+                           .ticket = take(a, A_TICKET, mem),
                            .tls = (flags & 1) != 0,
                            .secured = (flags & 2) != 0};
     bool ok = attrs_ok(a) && is_service(h->service) && is_tag(h->tag) &&
-              decode_base64(&bytes, pending) && !bytes.full;
+              decode_base64(&bytes, pending) && buf_ok(&bytes);
     h->pending = ok ? arena_str(mem, buf_str(&bytes)) : STR("");
     buf_free(&bytes);
     return ok;
-}
-
-void handover_put_user(struct attrs *a, const struct user *u)
-{
-    attrs_putz(a, A_USER, u->name);
-    attrs_putn(a, A_UID, u->uid);
-    attrs_putn(a, A_GID, u->gid);
-    put_text(a, A_HOME, u->home);
-    attrs_putz(a, A_MAIL, u->mail);
-    put_text(a, A_QUOTA_RULE, u->quota_rule);
-}
-
-bool handover_get_user(struct attrs *a, struct user *u, struct arena *mem)
-{
-    *u = (struct user){.name = arena_strz(mem, strz(attrs_get(a, A_USER))),
-                       .uid = (uid_t)attrs_getn(a, A_UID, 0, UINT32_MAX - 1),
-                       .gid = (gid_t)attrs_getn(a, A_GID, 0, UINT32_MAX - 1),
-                       .home = take(a, A_HOME, mem),
-                       .mail = arena_strz(mem, strz(attrs_get(a, A_MAIL))),
-                       .quota_rule = take(a, A_QUOTA_RULE, mem)};
-    return attrs_ok(a) && *u->name != '\0' && str_starts(strz(u->mail), STR("maildir:/"));
 }

@@ -2,16 +2,18 @@
 #ifndef LOGIN_HANDOVER_H
 #define LOGIN_HANDOVER_H
 
-#include "auth/user.h"
 #include "ipc/attrs.h"
+
+struct arena;
 
 /*
  * front --REQUEST_OPEN--> mailbox broker --REQUEST_SERVE--> the user's session process
  *
- * The front names no user: it passes the token that authd gave it. The broker redeems it, adds the
- * user, and passes the message on, with the descriptor, to the process that serves this user, or to
- * the program of the service (imap, pop3) which forks a new one. The descriptor is the client's
- * socket, or one end of a socket pair whose other end the front relays inside TLS.
+ * The front names no user: it passes the token that authd gave it. The broker exchanges it for the
+ * user's name and a ticket, and passes the message on, with the descriptor, to the process that
+ * serves this user, or to the program of the service (imap, pop3) which forks a new one. That
+ * program believes nothing of this about the user: it redeems the ticket at authd. The descriptor
+ * is the client's socket, or one end of a socket pair whose other end the front relays inside TLS.
  */
 struct handover {
     const char *service; /* "imap" or "pop3" */
@@ -20,6 +22,7 @@ struct handover {
     const char *client_address, *client_port; /* text */
     const char *server_address, *server_port;
     const char *session; /* a short unique id, for the log */
+    const char *user, *ticket; /* as the broker has them from authd; "" on the way to it */
     bool tls;
     bool secured;
 };
@@ -31,7 +34,5 @@ enum { HANDOVER_MAX = 32 * 1024 };
 /* Both directions of the one encoding; slices point into the message. False: malformed. */
 void handover_put(struct attrs *a, const struct handover *h);
 bool handover_get(struct attrs *a, struct handover *h, struct arena *mem);
-void handover_put_user(struct attrs *a, const struct user *u);
-bool handover_get_user(struct attrs *a, struct user *u, struct arena *mem);
 
 #endif

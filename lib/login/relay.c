@@ -1,5 +1,5 @@
 /*
- * Two tasks, one for each direction: a client that does not read must not stop what it sends.
+ * One task for both directions: a client that does not read must not stop what it sends.
  */
 #include "login/relay.h"
 
@@ -11,83 +11,123 @@
 #include "net/stream.h"
 #include "task/task.h"
 
-enum { PIECE = 16 * 1024 };
+enum {
+    PIECE = 16 * 1024,
+    MOVES_PER_TURN = 32, /* a fast connection must not keep the process for itself */
+    IDLE_MS = 1000, /* one that has been silent so long gives its memory back */
+};
 
 struct relay {
     struct stream *client;
     int fd;
-    struct task *up, *down; /* client to fd; fd to client, null once it has ended */
+    char *piece; /* from fd, for the client; null while there is nothing */
+    size_t at, end; /* what of it is not written yet */
+    bool client_ended, fd_ended;
+    short fill_events, write_events; /* what the client's stream waits for */
 };
 
-/* All of it; false when the other end has gone. (waits) */
-static bool send_all(int fd, struct str bytes)
+/* Client to fd. True: some bytes have moved, or an end was seen. */
+static bool move_up(struct relay *r)
 {
-    while (bytes.n > 0) {
-        ssize_t n = send(fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n > 0) {
-            bytes.p += n;
-            bytes.n -= (size_t)n;
-        } else if (errno == EAGAIN) {
-            if (task_wait_again(fd, POLLOUT, 0) != WAIT_READY)
-                return false;
-        } else if (errno != EINTR) {
-            return false;
+    if (r->client_ended)
+        return false;
+    if (stream_ahead(r->client) == 0) {
+        int got = stream_try_fill(r->client, &r->fill_events);
+        if (got < 0) {
+            /* The session sees the end, finishes, and then ends its side. */
+            r->client_ended = true;
+            shutdown(r->fd, SHUT_WR);
         }
+        if (got <= 0)
+            return got < 0;
     }
-    return true;
+    struct str bytes = stream_ahead_str(r->client);
+    ssize_t n = send(r->fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0)
+        stream_skip(r->client, (size_t)n);
+    else if (errno != EAGAIN && errno != EINTR)
+        r->client_ended = true; /* nobody reads it; what fd has said is still passed on */
+    return n > 0;
 }
 
-/* What is there now; false at the end. */
-static bool drain(struct relay *r)
+/* What fd has now: false if nothing. */
+static bool read_piece(struct relay *r)
 {
-    char *piece = mem_new(PIECE);
-    ssize_t n = -1;
-    bool going = true;
-
-    while (going && (n = recv(r->fd, piece, PIECE, MSG_DONTWAIT)) > 0)
-        going = stream_write(r->client, (struct str){piece, (size_t)n});
-    going = going && n < 0 && (errno == EAGAIN || errno == EINTR);
-    free(piece);
-    return going;
+    if (r->piece == NULL)
+        r->piece = mem_new(PIECE);
+    ssize_t n = recv(r->fd, r->piece, PIECE, MSG_DONTWAIT);
+    r->at = 0;
+    r->end = n > 0 ? (size_t)n : 0;
+    r->fd_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    return n > 0;
 }
 
-static void run_down(void *arg)
+/* fd to client. True: some bytes have moved. */
+static bool move_down(struct relay *r)
 {
-    struct relay *r = arg;
-
-    while (task_wait_fd(r->fd, POLLIN, 0) == WAIT_READY && drain(r))
-        task_trim();
-    r->down = NULL;
-    task_cancel(r->up);
+    if (r->at == r->end && !read_piece(r))
+        return false;
+    struct str bytes = {r->piece + r->at, r->end - r->at};
+    size_t n = stream_try_write(r->client, bytes, &r->write_events);
+    r->at += n;
+    return n > 0;
 }
 
-static void run_up(struct relay *r)
+static bool is_over(const struct relay *r)
 {
-    for (struct str bytes; (bytes = stream_peek(r->client)).n > 0;) {
-        if (!send_all(r->fd, bytes))
-            return;
-        stream_skip(r->client, bytes.n);
+    return !stream_writable(r->client) || (r->fd_ended && r->at == r->end);
+}
+
+static enum wait wait_until(const struct relay *r, int64_t deadline)
+{
+    bool has_up = !r->client_ended && stream_ahead(r->client) > 0, has_down = r->at < r->end;
+    short client = has_down ? r->write_events : 0, fd = has_down ? 0 : POLLIN;
+
+    if (has_up)
+        fd |= POLLOUT;
+    else if (!r->client_ended)
+        client |= r->fill_events;
+    struct pollfd both[] = {{.fd = stream_fd(r->client), .events = client},
+                            {.fd = r->fd, .events = fd}};
+    return task_wait_any(both, 2, deadline);
+}
+
+/* What is idle holds no memory: there may be thousands of connections that say nothing. */
+static enum wait wait_for_bytes(struct relay *r)
+{
+    enum wait w = wait_until(r, task_now() + IDLE_MS);
+
+    if (w != WAIT_TIMEOUT)
+        return w;
+    if (r->at == r->end) {
+        free(r->piece);
+        r->piece = NULL;
+        r->at = r->end = 0;
     }
-    /* The session sees the end, finishes, and then ends its side. */
-    if (!task_is_cancelled())
-        shutdown(r->fd, SHUT_WR);
+    stream_trim(r->client);
+    task_trim();
+    return wait_until(r, 0);
 }
 
 void relay_run(struct stream *client, int fd)
 {
-    struct relay r = {.client = client, .fd = fd, .up = task_self()};
+    struct relay r = {.client = client, .fd = fd};
+    unsigned moves = 0;
 
     stream_set_idle(client, 0);
     stream_set_deadline(client, 0);
-    r.down = task_start("relay", run_down, &r);
-    run_up(&r);
-    while (r.down != NULL) {
-        if (task_is_cancelled()) {
-            task_cancel(r.down);
+    stream_flush(client);
+    while (!is_over(&r) && !task_is_cancelled()) {
+        bool up = move_up(&r), down = move_down(&r);
+        if (!up && !down && !is_over(&r)) {
+            moves = 0;
+            if (wait_for_bytes(&r) != WAIT_READY)
+                break;
+        } else if (++moves >= MOVES_PER_TURN) {
+            moves = 0;
             task_yield();
-        } else {
-            task_park(0);
         }
     }
+    free(r.piece);
     task_close(fd);
 }

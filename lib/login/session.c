@@ -1,6 +1,5 @@
 /*
- * The program that forks a process for each user, and that process: becoming the user, taking
- * connections, ending.
+ * The process of one user: becoming the user, taking connections, ending.
  */
 #include "login/session.h"
 
@@ -11,7 +10,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -22,9 +20,9 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
+#include "login/session_parts.h"
 #include "net/stream.h"
 #include "service/become.h"
-#include "service/jail.h"
 #include "service/service.h"
 #include "task/task.h"
 
@@ -41,15 +39,7 @@ struct connection {
 
 static struct {
     const struct session_program *program;
-    /* A pipe that nothing is written to: when the forking process ends, or closes its end, its
-     * children read the end of it, and stop. It may not signal them: they are other users. */
-    int lifeline[2];
-    int alive[2]; /* its children hold the writing end: the reading end hangs up with the last one
-                   */
-    int children; /* of the forking process */
-    /* In the child: */
-    struct user user;
-    struct arena *mem; /* of the user's data */
+    struct user user; /* its texts are the hand-over's, which stays */
     struct list connections;
     int nconnections;
     struct task *control; /* reads what the broker sends, and is woken when a connection ends */
@@ -150,7 +140,7 @@ static void add_connection(struct attrs *ask)
     c->mem = mem;
     c->fd = attrs_take_fd(ask);
     if (c->fd < 0 || !handover_get(ask, &c->h, mem) ||
-        strcmp(c->h.service, state.program->name) != 0) {
+        strcmp(c->h.service, state.program->name) != 0 || strcmp(c->h.user, state.user.name) != 0) {
         msg_warn("malformed hand-over from the mailbox broker");
         task_close(c->fd);
         arena_free(&mem);
@@ -302,20 +292,17 @@ static int become_user(const struct user *u, struct why *why)
     return result;
 }
 
-static void settle(struct attrs *ask)
+static void settle(int lifeline)
 {
-    state.mem = arena_new(NULL);
     state.why = WHY;
     list_init(&state.connections);
     state.idle_since = task_now();
-    if (!handover_get_user(ask, &state.user, state.mem))
-        msg_panic("malformed user from the mailbox broker");
     if (become_user(&state.user, &state.why) < 0) {
         /* Nothing of the user's has been read, and nothing may be. */
         msg_error("user %s: %s", state.user.name, why_text(&state.why));
         state.unusable = true;
     }
-    task_watch(state.lifeline[0], POLLIN, lifeline_ended, NULL);
+    task_watch(lifeline, POLLIN, lifeline_ended, NULL);
     task_on_signal(SIGTERM, on_signal);
     task_on_signal(SIGINT, on_signal);
     task_on_signal(SIGHUP, on_signal);
@@ -326,129 +313,22 @@ static void settle(struct attrs *ask)
     }
 }
 
-static void __attribute__((noreturn)) live(struct attrs *ask, int client, int broker)
+void session_live(const struct session_start *s)
 {
-    const int keep[] = {client, broker, state.lifeline[0], state.alive[1]};
+    const int keep[] = {s->client, s->broker, s->lifeline, s->alive};
 
     service_forked(keep, 4);
+    state.program = s->program;
+    state.user = *s->user;
     state.control = task_self();
-    settle(ask);
-    attrs_put_fd(ask, client);
-    add_connection(ask);
-    explicit_bzero(ask->wire.p, ask->wire.n);
-    attrs_free(ask);
-    control(broker);
+    settle(s->lifeline);
+    attrs_put_fd(s->ask, s->client);
+    add_connection(s->ask);
+    explicit_bzero(s->ask->wire.p, s->ask->wire.n);
+    attrs_free(s->ask);
+    control(s->broker);
     if (state.program->stop != NULL)
         state.program->stop();
     msg_flush();
     _exit(0);
-}
-
-/* ---- what forks */
-
-static void reap(int signo)
-{
-    int status;
-
-    (void)signo;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        state.children--;
-        if (WIFSIGNALED(status))
-            msg_error("session process %d was killed by signal %d", (int)pid, WTERMSIG(status));
-    }
-}
-
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
-{
-    struct why why = WHY;
-    struct handover h;
-    struct user u;
-    int client = attrs_take_fd(ask), broker = attrs_take_fd(ask);
-
-    if (client < 0 || broker < 0 || strcmp(attrs_get(ask, A_REQUEST), REQUEST_SERVE) != 0 ||
-        !handover_get(ask, &h, mem) || !handover_get_user(ask, &u, mem)) {
-        why_set(&why, "4.3.0", "malformed request");
-        msg_warn("request \"%s\" of the mailbox broker is malformed or not allowed",
-                 attrs_opt(ask, A_REQUEST, ""));
-    } else {
-        msg_flush();
-        pid_t pid = fork();
-        if (pid == 0)
-            live(ask, client, broker);
-        if (pid < 0)
-            why_errno(&why, "4.3.0", "fork");
-        else
-            state.children++;
-    }
-    /* Pages of ours that later children get hold nothing of this user. */
-    explicit_bzero(ask->wire.p, ask->wire.n);
-    close(client);
-    close(broker);
-    attrs_put_why(answer, &why);
-    why_free(&why);
-}
-
-/* Master ends everything when we have ended, so the children get the time to say good-bye first.
- * Nothing else is left to do in this process, so this may block it. */
-static void end_children(void)
-{
-    enum { PATIENCE_MS = 3000 };
-    struct pollfd alive = {.fd = state.alive[0]};
-
-    close(state.lifeline[1]);
-    close(state.alive[1]);
-    poll(&alive, 1, PATIENCE_MS);
-}
-
-static void wait_for_stop(void *arg)
-{
-    (void)arg;
-    while (task_park(0) != WAIT_CANCELLED)
-        ;
-    end_children();
-}
-
-static void start(void)
-{
-    mem_fill_holes();
-    task_on_signal(SIGCHLD, reap);
-    task_start("lifeline", wait_for_stop, NULL);
-}
-
-/* The filter is that of the sessions, which inherit it; their own jail is the user's directory. */
-static void paths(void)
-{
-    jail_write("/");
-}
-
-/* Sessions outlive a reload; we stay with them, or a stop would not reach them. */
-static void drain(void)
-{
-    enum { LOOK_MS = 200 };
-
-    while (state.children > 0 && task_sleep(task_now() + LOOK_MS) != WAIT_CANCELLED)
-        ;
-}
-
-static void open_program(void)
-{
-    if (pipe2(state.lifeline, O_CLOEXEC) < 0 || pipe2(state.alive, O_CLOEXEC) < 0)
-        msg_fatal("pipe: %m");
-    if (state.program->open != NULL)
-        state.program->open();
-}
-
-int session_main(const struct session_program *p, int argc, char **argv)
-{
-    const struct service service = {.name = p->name,
-                                    .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
-                                    .open = open_program,
-                                    .paths = paths,
-                                    .start = start,
-                                    .request = request,
-                                    .drain = drain,
-                                    .request_limit = HANDOVER_MAX};
-
-    state.program = p;
-    return service_main(&service, argc, argv);
 }

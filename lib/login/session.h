@@ -2,6 +2,7 @@
 #ifndef LOGIN_SESSION_H
 #define LOGIN_SESSION_H
 
+#include "auth/user.h"
 #include "login/handover.h"
 
 struct stream;
@@ -9,10 +10,10 @@ struct stream;
 /*
  * The program is started by master as root and stays what forks: it loads the configuration, the
  * filter of the session and nothing else, reads no byte of any client, and waits for the broker.
- * For each new user it forks; the child becomes the user, makes his mail directory if need be,
- * confines itself to it (Landlock), calls start once, and connection for each connection of
- * this user, each in a task with its own stream and arena. When the last connection has ended it
- * waits mail_session_linger for another one, then ends.
+ * For each ticket that authd redeems (auth/auth_client.h) it forks; the child becomes the user,
+ * makes his mail directory if need be, confines itself to it (Landlock), calls start once, and
+ * connection for each connection of this user, each in a task with its own stream and arena. When
+ * the last connection has ended it waits mail_session_linger for another one, then ends.
  *
  * What the client sent ahead is already in the stream. connection answers the login command itself:
  * "<tag> OK ..." or "+OK ..."; if the mailbox cannot be opened, the negative answer with its

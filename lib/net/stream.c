@@ -455,6 +455,14 @@ static void wait_output(struct stream *s)
     s->out_failed = true;
 }
 
+static void write_failed(struct stream *s)
+{
+    bool gone = errno == EPIPE || errno == ECONNRESET;
+
+    set_state(s, gone ? STREAM_EOF : STREAM_ERROR, error_text(errno));
+    s->out_failed = true;
+}
+
 /* Writes it all, or fails. (waits) */
 static bool write_out(struct stream *s, const char *p, size_t n)
 {
@@ -466,12 +474,46 @@ static bool write_out(struct stream *s, const char *p, size_t n)
         } else if (errno == EAGAIN) {
             wait_output(s);
         } else if (errno != EINTR) {
-            bool gone = errno == EPIPE || errno == ECONNRESET;
-            set_state(s, gone ? STREAM_EOF : STREAM_ERROR, error_text(errno));
-            s->out_failed = true;
+            write_failed(s);
         }
     }
     return !s->out_failed;
+}
+
+int stream_try_fill(struct stream *s, short *events)
+{
+    int got = s->state != STREAM_OK ? -1 : try_fill(s);
+
+    if (got == 0)
+        *events = waits_for(s, POLLIN);
+    return got;
+}
+
+size_t stream_try_write(struct stream *s, struct str bytes, short *events)
+{
+    ssize_t done;
+
+    if (s->out_failed)
+        return 0;
+    do
+        done = s->top.layer->write(s->top.self, bytes.p, bytes.n);
+    while (done < 0 && errno == EINTR);
+    if (done > 0)
+        return (size_t)done;
+    if (done < 0 && errno != EAGAIN)
+        write_failed(s);
+    *events = waits_for(s, POLLOUT);
+    return 0;
+}
+
+bool stream_writable(const struct stream *s)
+{
+    return !s->out_failed;
+}
+
+void stream_trim(struct stream *s)
+{
+    drop_buffers(s);
 }
 
 bool stream_flush(struct stream *s)

@@ -72,9 +72,22 @@ void stream_putf(struct stream *s, const char *fmt, ...) __attribute__((format(p
 bool stream_put_file(struct stream *s, int fd, off_t at, size_t n); /* false: the file is shorter */
 bool stream_flush(struct stream *s); /* false: some write has failed, now or earlier */
 size_t stream_pending(const struct stream *s); /* bytes not flushed yet */
-/* (waits) What is pending, then bytes, from where they are. One task may write so, and in no other
- * way, while another one reads: relays. */
+/* (waits) What is pending, then bytes, from where they are. On a stream without a layer one task
+ * may write so, and in no other way, while another one reads. */
 bool stream_write(struct stream *s, struct str bytes);
+
+/*
+ * Without waiting, for one task that serves two connections (login/relay.h). When nothing can be
+ * done now, *events is what the next try has to wait for: inside TLS a read may wait for POLLOUT
+ * and a write for POLLIN.
+ * try_fill: 1 more is there (stream_ahead_str), 0 nothing now, -1 the end or a failure.
+ * try_write: how many of the bytes were taken; 0: none now, or output has failed (stream_writable
+ * is false). What is pending must have been flushed before. Input that has ended can be written to.
+ */
+int stream_try_fill(struct stream *s, short *events);
+size_t stream_try_write(struct stream *s, struct str bytes, short *events);
+bool stream_writable(const struct stream *s); /* no write has failed so far */
+void stream_trim(struct stream *s); /* gives empty buffers back: the connection is idle */
 
 /*
  * Descriptors over UNIX sockets. A put descriptor (taken over) rides with the next byte that is

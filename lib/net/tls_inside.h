@@ -38,6 +38,8 @@ struct tls {
     struct tls_info info;
     char *session_key;
     short waits_for;
+    struct buf held; /* records that the socket has not taken yet */
+    size_t taken; /* of a write whose record is held: told when it has gone */
     bool broken; /* no close alert any more */
 };
 extern const struct stream_layer tls_layer;

@@ -10,6 +10,9 @@
 #include "net/addr.h"
 #include "net/tls_inside.h"
 
+/* A handshake with long chains of certificates, or one record and the answers to key updates. */
+enum { HELD_MOST = 128 * 1024 };
+
 static int below_read(BIO *bio, char *p, int n)
 {
     struct tls *t = BIO_get_data(bio);
@@ -24,18 +27,56 @@ static int below_read(BIO *bio, char *p, int n)
     return (int)got;
 }
 
+static ssize_t write_below(struct tls *t, struct str bytes)
+{
+    ssize_t done;
+
+    do
+        done = t->below.layer->write(t->below.self, bytes.p, bytes.n);
+    while (done < 0 && errno == EINTR);
+    return done;
+}
+
+/*
+ * What the socket does not take at once is held. OpenSSL must not know of it: while it has half a
+ * record to write, a read that has to answer (a key update, RFC 8446 4.6.3) ends the connection.
+ * tls_write takes nothing more meanwhile, so what is held is one record and some answers.
+ */
 static int below_write(BIO *bio, const char *p, int n)
 {
     struct tls *t = BIO_get_data(bio);
-    ssize_t done;
+    struct str bytes = {p, (size_t)n};
+    ssize_t done = 0;
 
     BIO_clear_retry_flags(bio);
-    do
-        done = t->below.layer->write(t->below.self, p, (size_t)n);
-    while (done < 0 && errno == EINTR);
-    if (done < 0 && errno == EAGAIN)
+    if (t->held.n == 0)
+        done = write_below(t, bytes);
+    if (done < 0 && errno != EAGAIN)
+        return -1;
+    bytes = str_from(bytes, done > 0 ? (size_t)done : 0);
+    if (bytes.n > t->held.max - t->held.n) {
         BIO_set_retry_write(bio);
-    return (int)done;
+        return -1;
+    }
+    buf_add(&t->held, bytes);
+    return n;
+}
+
+/* False: something is still held (errno EAGAIN), or could not be written. Does not wait. */
+static bool write_held(struct tls *t)
+{
+    while (t->held.n > 0) {
+        ssize_t done = write_below(t, buf_str(&t->held));
+        if (done < 0 && errno == EAGAIN)
+            return false;
+        if (done < 0) {
+            buf_clear(&t->held);
+            return false;
+        }
+        buf_skip(&t->held, (size_t)done);
+    }
+    buf_free(&t->held);
+    return true;
 }
 
 static long below_control(BIO *bio, int command, long number, void *p)
@@ -74,7 +115,7 @@ static ssize_t outcome(struct tls *t, int r)
 
     switch (SSL_get_error(t->ssl, r)) {
     case SSL_ERROR_WANT_READ:
-        t->waits_for = POLLIN;
+        t->waits_for = t->held.n > 0 ? POLLIN | POLLOUT : POLLIN;
         errno = EAGAIN;
         return -1;
     case SSL_ERROR_WANT_WRITE:
@@ -99,21 +140,49 @@ static ssize_t tls_read(void *self, void *p, size_t n)
     struct tls *t = self;
     int r;
 
+    write_held(t);
     ERR_clear_error();
     errno = 0;
     r = SSL_read(t->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
     return r > 0 ? r : outcome(t, r);
 }
 
+/* Held bytes are not through: errno says why. */
+static ssize_t wait_to_write(struct tls *t)
+{
+    t->waits_for = POLLOUT;
+    return -1;
+}
+
+static ssize_t tell_taken(struct tls *t)
+{
+    size_t n = t->taken;
+
+    t->taken = 0;
+    return (ssize_t)n;
+}
+
+/* The caller comes again with the same bytes after EAGAIN, as with write(2) inside TLS always. */
 static ssize_t tls_write(void *self, const void *p, size_t n)
 {
     struct tls *t = self;
     int r;
 
+    if (!write_held(t))
+        return wait_to_write(t);
+    if (t->taken > 0)
+        return tell_taken(t);
     ERR_clear_error();
     errno = 0;
     r = SSL_write(t->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
-    return r > 0 ? r : outcome(t, r);
+    if (r > 0) {
+        t->taken = (size_t)r;
+        errno = EAGAIN;
+        return t->held.n == 0 ? tell_taken(t) : wait_to_write(t);
+    }
+    if (outcome(t, r) == 0) /* the peer has ended within a handshake: nothing can be written */
+        errno = EPIPE;
+    return -1;
 }
 
 static short tls_waits_for(void *self)
@@ -130,6 +199,7 @@ static void tls_close(void *self)
     ERR_clear_error();
     if (!t->broken && SSL_is_init_finished(t->ssl))
         SSL_shutdown(t->ssl); /* the alert; the peer's is not waited for: RFC 5246 7.2.1 */
+    write_held(t);
     ERR_clear_error();
 }
 
@@ -139,6 +209,7 @@ static void tls_free(void *self)
 
     SSL_free(t->ssl);
     tls_forget(&t->info);
+    buf_free(&t->held);
     tls_context_drop(t->context);
     free(t->session_key);
     free(t);
@@ -163,6 +234,7 @@ static struct tls *slide_in(struct stream *s, struct tls_context *c, struct why 
     c->users++;
     t->context = c;
     t->waits_for = POLLIN;
+    t->held = BUF(HELD_MOST);
     t->below = stream_top(s);
     t->ssl = SSL_new(c->ctx);
     bio = below_bio(t);
@@ -184,6 +256,7 @@ static int handshake(struct stream *s, struct tls *t, struct why *why)
     int r;
 
     for (;;) {
+        write_held(t);
         ERR_clear_error();
         errno = 0;
         r = SSL_do_handshake(t->ssl);

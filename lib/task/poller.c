@@ -108,11 +108,38 @@ static void keep_edge(struct slot *s, short events)
     s->out = s->out || (events & POLLOUT);
 }
 
-static void set_waiter(struct task **who, struct task *t, int fd)
+/*
+ * False: another task waits there already. Which direction a TLS connection waits for is decided by
+ * its peer, so this must not end the process: the second task's wait fails, and with it its
+ * connection.
+ */
+static bool set_waiter(struct task **who, struct task *t, int fd)
 {
-    if (*who != NULL)
-        msg_panic("tasks %s and %s wait for descriptor %d", (*who)->name, t->name, fd);
+    if (*who != NULL && *who != t) {
+        msg_error("task %s waits for descriptor %d already; the wait of task %s fails",
+                  (*who)->name, fd, t->name);
+        return false;
+    }
     *who = t;
+    return true;
+}
+
+static bool set_waiters(int fd, short events, struct task *t)
+{
+    struct slot *s = slot_of(fd);
+
+    return (!(events & POLLIN) || set_waiter(&s->reader, t, fd)) &&
+           (!(events & POLLOUT) || set_waiter(&s->writer, t, fd));
+}
+
+static void clear_waiters(int fd, const struct task *t)
+{
+    struct slot *s = slot_of(fd); /* the table may have moved */
+
+    if (s->reader == t)
+        s->reader = NULL;
+    if (s->writer == t)
+        s->writer = NULL;
 }
 
 /* A tool without a loop. */
@@ -154,18 +181,10 @@ static enum wait wait_for(int fd, short events, int64_t deadline, bool wakeable,
     }
     if (deadline != 0 && deadline <= loop.now)
         return WAIT_TIMEOUT;
-    if (events & POLLIN)
-        set_waiter(&s->reader, t, fd);
-    if (events & POLLOUT)
-        set_waiter(&s->writer, t, fd);
-    enum wait w = task_block(deadline, wakeable);
-    s = slot_of(fd); /* the table may have moved */
-    if (s->reader == t)
-        s->reader = NULL;
-    if (s->writer == t)
-        s->writer = NULL;
+    enum wait w = set_waiters(fd, events, t) ? task_block(deadline, wakeable) : WAIT_CANCELLED;
+    clear_waiters(fd, t);
     if (!drained && w == WAIT_READY)
-        keep_edge(s, events);
+        keep_edge(slot_of(fd), events);
     return w;
 }
 
@@ -187,6 +206,58 @@ enum wait task_wait_again(int fd, short poll_events, int64_t deadline)
 enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline)
 {
     return wait_for(fd, poll_events, deadline, true, true);
+}
+
+/* Is one of them ready now? Those that have nothing to wait for are. */
+static bool any_ready(struct pollfd *look, size_t n)
+{
+    bool ready = false;
+
+    for (size_t i = 0; i < n; i++)
+        if (look[i].fd >= 0 && !enlist(look[i].fd, slot_of(look[i].fd), look[i].events))
+            ready = true;
+    if (poll(look, n, 0) <= 0)
+        return ready;
+    for (size_t i = 0; i < n; i++)
+        if (look[i].fd >= 0 && look[i].revents != 0)
+            keep_edge(slot_of(look[i].fd), look[i].events);
+    return true;
+}
+
+static enum wait block_for_any(const struct pollfd *look, size_t n, int64_t deadline)
+{
+    bool alone = true;
+
+    for (size_t i = 0; i < n; i++)
+        if (look[i].fd >= 0 && !set_waiters(look[i].fd, look[i].events, loop.self))
+            alone = false;
+    enum wait w = alone ? task_block(deadline, false) : WAIT_CANCELLED;
+    for (size_t i = 0; i < n; i++) {
+        if (look[i].fd < 0)
+            continue;
+        clear_waiters(look[i].fd, loop.self);
+        if (w == WAIT_READY) /* which of them is not known here: the next wait looks itself */
+            keep_edge(slot_of(look[i].fd), look[i].events);
+    }
+    return w;
+}
+
+enum wait task_wait_any(const struct pollfd *fds, size_t n, int64_t deadline)
+{
+    struct pollfd look[TASK_WAIT_ANY_MOST];
+
+    if (n > TASK_WAIT_ANY_MOST || loop.self == NULL)
+        msg_panic("a wait for %zu descriptors, or outside of a task", n);
+    if (loop.self->cancelled)
+        return WAIT_CANCELLED;
+    for (size_t i = 0; i < n; i++)
+        look[i] =
+            (struct pollfd){.fd = fds[i].events != 0 ? fds[i].fd : -1, .events = fds[i].events};
+    if (any_ready(look, n))
+        return WAIT_READY;
+    if (deadline != 0 && deadline <= loop.now)
+        return WAIT_TIMEOUT;
+    return block_for_any(look, n, deadline);
 }
 
 static void forget_fd(int fd)

@@ -57,10 +57,16 @@ void task_on_word(void (*fn)(uint64_t word));
 /*
  * (waits) until the descriptor is readable (POLLIN) or writable (POLLOUT), also in case of an
  * error or hang-up, which the next read or write then tells. At most one task may wait for each
- * direction of a descriptor. Files that cannot be waited for are always ready. The loop keeps the
- * descriptor registered, so one that was waited for must be closed with task_close.
+ * direction of a descriptor: a second one is told WAIT_CANCELLED, with an error in the log. Files
+ * that cannot be waited for are always ready. The loop keeps the descriptor registered, so one that
+ * was waited for must be closed with task_close.
  */
 enum wait task_wait_fd(int fd, short poll_events, int64_t deadline);
+/* (waits) Until one of the n descriptors is ready for its events, at most TASK_WAIT_ANY_MOST of
+ * them. An entry with no events is left out. revents is not for the caller: try each descriptor. */
+struct pollfd;
+enum { TASK_WAIT_ANY_MOST = 4 };
+enum wait task_wait_any(const struct pollfd *fds, size_t n, int64_t deadline);
 /* (waits) As task_wait_fd, or until task_wake (then WAIT_WOKEN): for IDLE, relays, queues. */
 enum wait task_wait_either(int fd, short poll_events, int64_t deadline);
 /* (waits) As task_wait_fd, one system call cheaper, when the last read or write said EAGAIN or, on

@@ -5,7 +5,7 @@ import os, re, sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOMES = {
     r"\b(getpwnam|getpwuid|getgrnam|getgrgid|getpwent)(_r)?\s*\(": [
-        "lib/dict/dict_system.c", "lib/auth/user.c", "lib/service/", "master/", "tools/",
+        "lib/dict/dict_system.c", "lib/auth/user.c", "lib/login/session_fork.c", "lib/service/", "master/", "tools/",
         # the recipient of this delivery; user= of master.cf, before the jail
         "local/local_user.c", "local/pipe_argv.c"],
     # names in inet_interfaces, before the jail

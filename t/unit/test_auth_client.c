@@ -84,7 +84,7 @@ static void redeem_second(void *arg)
 static void answer_before_the_end(void *arg)
 {
     struct task *acceptor = start_server();
-    struct auth_client *c = auth_client_new_broker(server.at.path);
+    struct auth_client *c = auth_client_new_tokens(server.at.path);
 
     (void)arg;
     server.ends = true;

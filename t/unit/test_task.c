@@ -555,6 +555,73 @@ TEST(an_edge_that_comes_with_a_wake_up_is_not_lost)
     run(woken_and_ready, NULL);
 }
 
+struct crowd {
+    int fds[2];
+    int ready, refused;
+};
+
+static void wait_like_the_other(void *arg)
+{
+    struct crowd *c = arg;
+    enum wait w = task_wait_fd(c->fds[0], POLLIN, 0);
+
+    c->ready += w == WAIT_READY;
+    c->refused += w == WAIT_CANCELLED;
+    if (w == WAIT_CANCELLED)
+        assert_int_equal(write(c->fds[1], "x", 1), 1);
+}
+
+TEST(a_second_task_that_waits_for_the_same_is_refused)
+{
+    struct crowd c = {0};
+
+    assert_int_equal(pipe(c.fds), 0);
+    task_start("one", wait_like_the_other, &c);
+    run(wait_like_the_other, &c);
+    assert_int_equal(c.ready, 1);
+    assert_int_equal(c.refused, 1);
+    task_close(c.fds[0]);
+    task_close(c.fds[1]);
+}
+
+static void say_later(void *arg)
+{
+    task_sleep(task_now() + 2);
+    assert_int_equal(write(*(int *)arg, "x", 1), 1);
+}
+
+static void wait_for_two(void *arg)
+{
+    int *a = arg, *b = a + 2;
+    struct pollfd both[] = {{.fd = a[0], .events = POLLIN}, {.fd = b[0], .events = POLLIN}};
+
+    assert_int_equal(task_wait_any(both, 2, task_now() + 5), WAIT_TIMEOUT);
+    assert_int_equal(write(b[1], "x", 1), 1);
+    assert_int_equal(task_wait_any(both, 2, 0), WAIT_READY); /* as often as it is not read */
+    assert_int_equal(task_wait_any(both, 2, 0), WAIT_READY);
+    both[1].events = 0;
+    assert_int_equal(task_wait_any(both, 2, task_now() + 5), WAIT_TIMEOUT);
+    both[1].events = POLLIN;
+    char byte;
+    assert_int_equal(read(b[0], &byte, 1), 1);
+    task_start("say", say_later, &a[1]);
+    assert_int_equal(task_wait_any(both, 2, 0), WAIT_READY);
+    assert_int_equal(read(a[0], &byte, 1), 1);
+    task_cancel(task_self());
+    assert_int_equal(task_wait_any(both, 2, 0), WAIT_CANCELLED);
+    for (int i = 0; i < 4; i++)
+        task_close(a[i]);
+}
+
+TEST(one_task_may_wait_for_several)
+{
+    int fds[4];
+
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(pipe(fds + 2), 0);
+    run(wait_for_two, fds);
+}
+
 TEST(waits_outside_of_a_task_block_the_process)
 {
     int fds[2];
@@ -577,4 +644,5 @@ RUN_TESTS(T(tasks_take_turns), T(sleepers_wake_in_order_of_time), T(readers_wake
           T(signals_come_as_callbacks), T(turns_are_counted_and_timed),
           T(forked_task_has_a_loop_of_its_own), T(stack_overflow_hits_the_guard_page),
           T(watch_calls_back_until_it_is_ended), T(an_edge_that_comes_with_a_wake_up_is_not_lost),
+          T(a_second_task_that_waits_for_the_same_is_refused), T(one_task_may_wait_for_several),
           T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again))

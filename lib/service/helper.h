@@ -1,0 +1,45 @@
+/* helper.h - processes forked before the jail, for work that a daemon may not or must not do */
+#ifndef SERVICE_HELPER_H
+#define SERVICE_HELPER_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/why.h"
+
+/*
+ * What computes long (password hashes), blocks (foreign libraries), or needs rights that the
+ * daemon gives up is done by helpers. They take one request at a time from a socket of messages
+ * that all of them share: whoever is free takes the next. A supervisor process, which reads
+ * nothing, starts a helper again when it has died. All end with the daemon.
+ *
+ * A message is at most HELPER_MESSAGE_MAX octets. The queue is bounded: a question that finds
+ * queue_limit others unanswered, or the socket full, fails at once.
+ */
+enum { HELPER_MESSAGE_MAX = 64 * 1024 };
+
+struct helper_job {
+    const char *name; /* for the log */
+    int count; /* of processes */
+    int queue_limit; /* questions without an answer */
+    void (*start)(void); /* in each helper before its first request: enters its jail. May be null */
+    /* One request; may block. answer has a ceiling of HELPER_MESSAGE_MAX and is empty. *fd is -1:
+     * a descriptor put there goes with the answer and is closed here. */
+    void (*serve)(struct str ask, struct buf *answer, int *fd);
+};
+
+struct helper;
+
+struct helper *helper_start(const struct helper_job *job); /* before the jail; ends if it fails */
+void helper_watch(struct helper *h); /* once, when the loop runs or is about to: service.start */
+void helper_free(struct helper **h); /* the helpers end; nobody may be waiting */
+
+/*
+ * (waits) The answer is appended to answer. *fd (may be null): the descriptor that came with it,
+ * the caller's, or -1. -1 and why (4.3.0): too many questions, no answer by the deadline (a helper
+ * that died has lost its question), cancelled.
+ */
+int helper_ask(struct helper *h, struct str ask, int64_t deadline, struct buf *answer, int *fd,
+               struct why *why);
+
+#endif
