@@ -129,6 +129,16 @@ static bool rewrite_one(struct cleanup *c, enum cleanup_class class, const struc
     return changed;
 }
 
+/* What was not copied yet up to the mailbox at begin, with the comma that was forgotten. */
+static void add_comma(struct buf *out, const char **from, const char *begin)
+{
+    struct str before = str_rtrim((struct str){*from, (size_t)(begin - *from)});
+
+    buf_add(out, before);
+    buf_addc(out, ',');
+    *from += before.n;
+}
+
 /* Replaces addresses where they stand; names, comments and folding are left as they are. */
 static bool rewrite_field(struct cleanup *c, const struct kind *kind, struct str text,
                           struct str value, struct buf *out)
@@ -140,6 +150,8 @@ static bool rewrite_field(struct cleanup *c, const struct kind *kind, struct str
 
     addr_list_parse(c->mem, value, (size_t)conf.header_address_token_limit, &list);
     for (const struct addr *a = list.at; a < list.at + list.n; a++) {
+        if (a->kind == ADDR_MAILBOX && a->comma_missing)
+            add_comma(out, &from, a->begin);
         if (a->kind != ADDR_MAILBOX || a->spec.n == 0 || !rewrite_one(c, kind->class, a, &address))
             continue;
         buf_add(out, (struct str){from, (size_t)(a->spec.p - from)});

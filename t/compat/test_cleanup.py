@@ -38,7 +38,8 @@ SERVICES = {
     "classes": ["canonical_maps=inline:{ { a@x.test=b@x.test } }", "canonical_classes=envelope_recipient,header_sender"],
     "virtual": ["virtual_alias_maps=inline:{ { team@x.test=a@x.test, b@x.test } { a@x.test=a@x.test, copy@x.test } { list@x.test="
                 "team@x.test, c@x.test } { round@x.test=about@x.test } { about@x.test=round@x.test } { @all.test=catch@x.test } "
-                "{ @dom.test=@other.test } { plain=someone } { ext@x.test=target@x.test } }"],
+                "{ @dom.test=@other.test } { plain=someone } { ext@x.test=target@x.test } { blanks@x.test=p@x.test  q@x.test r } "
+                "{ mixed@x.test=p@x.test (one) q@x.test, Some One <r@x.test> s@x.test } }"],
     "limits": ["virtual_alias_recursion_limit=5", "virtual_alias_expansion_limit=3", "virtual_alias_address_length_limit=40",
                "virtual_alias_maps=inline:{ { a4@x.test=a3@x.test } { a3@x.test=a2@x.test } { a2@x.test=a1@x.test } "
                "{ a1@x.test=a0@x.test } { a5@x.test=a4@x.test } { three@x.test=a@x.test, b@x.test, c@x.test } "
@@ -114,6 +115,9 @@ MESSAGES = {
                   "From: sender@x.test\r\nTo: Alice <alice>, bob@old.test, rcpt@x.test, any@gone.test\r\n" + H[16 + 14:] + "\r\nb\r\n"),
     "canonical_classes": ("classes", "a@x.test", ["a@x.test"], "From: a@x.test\r\nTo: a@x.test\r\n" + H[30:] + "\r\nb\r\n"),
     "virtual": ("virtual", "s@x.test", ["team@x.test"], H + "\r\nb\r\n"),
+    "virtual_blanks": ("virtual", "s@x.test", ["blanks@x.test", "mixed@x.test"], H + "\r\nb\r\n"),
+    "blanks": ("plain", "s", ["r"], "From: one two@x.test\r\nTo: a@x.test b@x.test\r\nCc: a (A)  b c.d@h <e@x.test> <f@x.test>\r\n"
+               "Reply-To: n o <p@x.test> q r\r\n" + H[30:] + "\r\nb\r\n"),
     "virtual_nested": ("virtual", "s@x.test", ["list@x.test"], H + "\r\nb\r\n"),
     "virtual_catch": ("virtual", "s@x.test", ["any@all.test", "u@dom.test", "plain", "none@x.test"], H + "\r\nb\r\n"),
     "virtual_ext": ("virtual", "s@x.test", ["ext+y@x.test", "u+z@dom.test", "a+q@all.test"], H + "\r\nb\r\n"),
