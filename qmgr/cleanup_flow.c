@@ -1,7 +1,7 @@
 /*
  * in_flow_delay: mail that comes in faster than it goes out. One message is watched. If it still
- * lies in incoming after in_flow_delay, clients wait that much longer for their answers until it has
- * been taken. While the queue manager keeps up this costs one look at a file per in_flow_delay.
+ * lies in incoming after in_flow_delay, clients wait that much longer for their answers until it
+ * has been taken. While the queue manager keeps up this costs one look at a file per in_flow_delay.
  */
 #include "base/str.h"
 #include "conf/conf.h"

@@ -1,8 +1,8 @@
 /*
  * The parts of a message that header_checks or body_checks look at: which of its body lines are
  * header fields of MIME parts or of messages within, and how far into its part's body a line
- * stands. What is a part is decided as Postfix does it: only the boundaries that a Content-Type of an
- * enclosing header names count, and message/rfc822 begins with a header of its own. RFC 2046 5
+ * stands. What is a part is decided as Postfix does it: only the boundaries that a Content-Type of
+ * an enclosing header names count, and message/rfc822 begins with a header of its own. RFC 2046 5
  */
 #include <stdlib.h>
 

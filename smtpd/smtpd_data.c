@@ -309,7 +309,7 @@ static void end_of_content(struct transfer *t)
         refuse(s, &t->why);
     } else if (t->why.code[0] != 0) {
         refuse(s, &t->why);
-    } else if (smtpd_check_end_of_data(s) < 0) {
+    } else if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else {
         commit(t);
@@ -344,7 +344,7 @@ void smtpd_data(struct smtpd *s, struct str args)
         smtpd_reply(s, 501, "5.5.4", "Syntax: DATA");
         return;
     }
-    if (smtpd_check_data(s) < 0) {
+    if (!smtpd_event(s, SMTPD_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
         return;
     }
