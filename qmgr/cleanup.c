@@ -14,7 +14,8 @@
  * When the file is on stable storage it tells qmgr of it and answers with the queue id. Until then
  *   there is no message.
  *
- *   Body records are checked and copied as blocks; nothing but the header is parsed.
+ *   Body records are checked and copied as blocks; only the header is parsed, and the MIME parts of
+ *   messages that header_checks or body_checks look at.
  *
  * SECURITY
  *   cleanup creates files in the queue and talks to qmgr and bounce. It needs no network, runs no
@@ -41,7 +42,7 @@ enum { RECORD_LIMIT = 60000 };
 
 static void fail(struct cleanup *c, const char *code, const char *fmt, va_list ap)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(1000);
 
     if (cleanup_failed(c))
         return;
@@ -89,6 +90,19 @@ static void broken(struct cleanup *c, const char *what)
 {
     cleanup_fail(c, "4.3.0", "internal protocol error: %s", what);
     c->phase = CLEANUP_BROKEN;
+}
+
+/* What is held in memory for the client: nearly all of it is recipients. */
+static bool has_room(struct cleanup *c)
+{
+    size_t held = arena_used(c->mem) - c->used_before + c->kept +
+                  c->rcpts.room * sizeof *c->rcpts.at + c->prepend.room * sizeof *c->prepend.at;
+
+    if (held <= (size_t)conf.cleanup_memory_limit)
+        return true;
+    cleanup_fail(c, "4.3.1", "message needs too much memory: see cleanup_memory_limit");
+    c->phase = CLEANUP_BROKEN;
+    return false;
 }
 
 static void take_record(struct cleanup *c, int type, struct str body)
@@ -145,6 +159,8 @@ static size_t take_records(struct cleanup *c, struct str bytes, size_t *need)
         }
         take_record(c, type, body);
         used += size;
+        if (!has_room(c))
+            break;
     }
     return used;
 }
@@ -165,11 +181,10 @@ static bool read_message(struct cleanup *c, struct stream *s)
 
 static void start_message(struct cleanup *c, struct attrs *ask, struct arena *mem)
 {
-    *c = (struct cleanup){.mem = mem, .why = WHY};
-    c->dsn.original = BUF(1024);
-    c->dsn.orcpt = BUF(1024);
-    c->field = BUF((size_t)conf.header_size_limit);
-    c->line = BUF((size_t)conf.header_size_limit);
+    *c = (struct cleanup){.mem = mem, .used_before = arena_used(mem), .why = WHY};
+    c->dsn.original = BUF(RECORD_LIMIT);
+    c->dsn.orcpt = BUF(2 * RECORD_LIMIT); /* quoted it may be longer */
+    c->block.field = BUF((size_t)conf.header_size_limit + RECORD_LIMIT + 1);
     c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff);
     c->seen = hash_new();
     c->d = (struct delivery){.sender = "", .nexthop = "", .encoding = "", .dsn_envid = ""};
@@ -187,11 +202,12 @@ static void end_message(struct cleanup *c)
         qfile_abort(&c->file);
     buf_free(&c->dsn.original);
     buf_free(&c->dsn.orcpt);
-    buf_free(&c->field);
-    buf_free(&c->line);
+    buf_free(&c->block.field);
+    cleanup_mime_free(c);
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);
     VEC_FREE(&c->prepend);
+    VEC_FREE(&c->found_bcc);
     why_free(&c->why);
 }
 
@@ -234,6 +250,8 @@ static void paths(void)
     jail_read_tables(conf.sender_bcc_maps);
     jail_read_tables(conf.recipient_bcc_maps);
     jail_read_tables(conf.header_checks);
+    jail_read_tables(conf.mime_header_checks);
+    jail_read_tables(conf.nested_header_checks);
     jail_read_tables(conf.body_checks);
 }
 

@@ -17,6 +17,18 @@ enum cleanup_phase {
     CLEANUP_BROKEN, /* the client speaks no records: nothing more is read */
 };
 
+/*
+ * One block of header fields: that of the message, of one of its MIME parts, or of a message
+ * within. A field is collected record by record, its lines parted by LF.
+ */
+enum cleanup_block_kind { BLOCK_MESSAGE, BLOCK_PART, BLOCK_NESTED };
+struct cleanup_block {
+    enum cleanup_block_kind kind;
+    struct buf field; /* the field that is being collected; empty: none */
+    bool in_line; /* the last record was REC_CONT: the next one goes on with its line */
+};
+struct cleanup_mime;
+
 /* What stands in front of a recipient's record and belongs to it. */
 struct cleanup_dsn {
     struct buf original, orcpt;
@@ -30,6 +42,7 @@ struct cleanup_dsn {
  */
 struct cleanup {
     struct arena *mem;
+    size_t used_before; /* bytes of mem that are not this message's */
     unsigned flags; /* enum submit_flag */
     enum cleanup_phase phase;
     struct qfile *file;
@@ -51,13 +64,15 @@ struct cleanup {
     bool eight_bit;
 
     /* cleanup_header.c */
-    struct buf field; /* the header field that is being collected, lines parted by LF */
-    struct buf line; /* the pieces of the present line */
+    struct cleanup_block block; /* the message's own header */
+    bool first_record; /* of the client's content: it does not continue our own fields */
     unsigned headers_seen; /* bits of cleanup_header.c */
     bool resent;
     int64_t hops;
-    int64_t checked; /* bytes of body that body_checks have seen */
     int64_t content; /* bytes of content so far, with a line end each */
+    struct cleanup_mime *mime; /* cleanup_mime.c; null: nothing looks at parts of this message */
+    VEC(const char *) found_bcc; /* by cleanup_checks.c */
+    size_t kept; /* bytes held for this message outside of mem */
 };
 
 /* cleanup.c */
@@ -103,22 +118,63 @@ void cleanup_open_headers(void);
 void cleanup_begin_headers(struct cleanup *c); /* the trace field of the client's */
 void cleanup_header_record(struct cleanup *c, enum rec type, struct str body);
 void cleanup_end_headers(struct cleanup *c); /* also when no body follows */
+/* Takes one record of a header block. False: it belongs to no field. The last field is dealt with
+ * then, and the block has ended. */
+bool cleanup_block_take(struct cleanup *c, struct cleanup_block *b, enum rec type, struct str text);
+void cleanup_block_end(struct cleanup *c, struct cleanup_block *b); /* deals with the last field */
+/* A field as it is, its lines parted by LF. */
+void cleanup_put_field(struct cleanup *c, struct str text);
+void cleanup_put_fieldf(struct cleanup *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void cleanup_log_id(struct cleanup *c, bool resent, struct str id);
+
+/* cleanup_complete.c */
+enum cleanup_seen {
+    SEEN_MESSAGE_ID = 1,
+    SEEN_DATE = 2,
+    SEEN_FROM = 4,
+    SEEN_VISIBLE_RCPT = 8,
+    SEEN_RESENT_MESSAGE_ID = 16,
+    SEEN_RESENT_DATE = 32,
+    SEEN_RESENT_FROM = 64,
+};
+/* Adds the fields that a message must have and this one has not (c->headers_seen). */
+void cleanup_complete_header(struct cleanup *c);
+
+/* cleanup_mime.c: which body lines are header fields of parts. Only for messages that header_checks
+ * or body_checks look at; all others have no struct cleanup_mime. */
+void cleanup_mime_begin(struct cleanup *c);
+void cleanup_mime_type(struct cleanup *c, struct str value); /* Content-Type of the present block */
+void cleanup_mime_end_header(struct cleanup *c, bool blank_line); /* of the message */
+void cleanup_mime_record(struct cleanup *c, enum rec type, struct str text); /* of the body */
+void cleanup_mime_line(struct cleanup *c, enum rec type, struct str text); /* in no header */
+void cleanup_mime_end(struct cleanup *c); /* the content has ended */
+void cleanup_mime_free(struct cleanup *c);
 
 /* cleanup_body.c */
 void cleanup_open_body(void);
-/* Takes as many whole content records from the start of bytes as there are; the bytes used. */
+/* Takes as many whole content records from the start of bytes as there are; the bytes used.
+ * (waits) where body_checks take long. */
 size_t cleanup_body_records(struct cleanup *c, struct str bytes);
+void cleanup_body_record(struct cleanup *c, enum rec type, struct str text); /* the first one */
+/* A record of the body that is no header field of a part; offset: its place in the part's body. */
+void cleanup_put_body(struct cleanup *c, enum rec type, struct str text, int64_t offset);
 /* One line, or a piece of one, of the header: checked and changed as body lines are. */
 void cleanup_put_line(struct cleanup *c, struct str line);
 
 /* cleanup_checks.c */
 void cleanup_open_checks(void);
-enum cleanup_content { CLEANUP_HEADER_FIELD, CLEANUP_BODY_LINE };
+enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY };
+/* Is there a table of that kind, and does it look at this message? */
+bool cleanup_checks(const struct cleanup *c, enum cleanup_content what);
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
-bool cleanup_checks_body(const struct cleanup *c); /* is there anything to look for */
-/* What header_checks or body_checks say; with CLEANUP_REPLACE, instead is the new text. */
+/* What the table says of a field or line; with CLEANUP_REPLACE, instead is the new text. (waits)
+ * when tables have been asked for long without a break. */
 enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what, struct str text,
                                    struct buf *instead);
+
+/* cleanup_flow.c: new mail that comes in faster than it goes out. */
+void cleanup_flow_wait(const struct cleanup *c); /* (waits) before a client is answered */
 
 /* cleanup_finish.c */
 int cleanup_finish(struct cleanup *c); /* (waits) commit, tell qmgr; -1: c->why */

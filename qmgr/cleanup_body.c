@@ -3,6 +3,7 @@
  */
 #include "base/str.h"
 #include "conf/conf.h"
+#include "dict/dict.h"
 
 #include "cleanup.h"
 
@@ -77,21 +78,31 @@ static unsigned survey(struct str s)
     return ((high & 0x80) != 0 ? BYTE_8BIT : 0) | (stray != 0 ? body.what['\r'] : 0);
 }
 
+/* What is found in the text and matters for this message: bounces are neither stripped nor refused.
+ */
+static unsigned found_in(const struct cleanup *c, struct str text)
+{
+    unsigned found = survey(text);
+
+    return (c->flags & SUBMIT_FILTER) != 0 ? found : found & (BYTE_STRAY | BYTE_8BIT);
+}
+
 /* A record that holds something special, changed as it must be. */
 static void put_changed(struct cleanup *c, enum rec type, struct str text, unsigned found)
 {
-    struct buf clean = BUF(REC_MAX);
+    struct buf clean = BUF(REC_MAX); /* text is from a record, so it is no longer than that */
 
     if ((found & BYTE_REJECT) != 0) {
         cleanup_refuse(c, "5.7.1", "disallowed character");
         return;
     }
     for (size_t i = 0; i < text.n; i++) {
-        unsigned what = body.what[(unsigned char)text.p[i]];
+        unsigned what = body.what[(unsigned char)text.p[i]] & found;
         if ((what & BYTE_STRIP) == 0)
             buf_addc(&clean, (what & BYTE_STRAY) != 0 ? ' ' : text.p[i]);
     }
-    cleanup_put(c, type, buf_str(&clean));
+    if (buf_ok(&clean))
+        cleanup_put(c, type, buf_str(&clean));
     buf_free(&clean);
 }
 
@@ -103,20 +114,45 @@ static void note(struct cleanup *c, struct str text, unsigned found)
         cleanup_fail(c, "5.3.4", "message file too big");
 }
 
-/* A record that body_checks look at. */
-static void put_checked(struct cleanup *c, enum rec type, struct str text, unsigned found)
+static void put_plain(struct cleanup *c, enum rec type, struct str text)
 {
-    struct buf instead = BUF(REC_MAX);
+    unsigned found = found_in(c, text);
+
+    note(c, text, found);
+    if ((found & ~(unsigned)BYTE_8BIT) != 0)
+        put_changed(c, type, text, found);
+    else
+        cleanup_put(c, type, text);
+}
+
+static bool is_checked(const struct cleanup *c, int64_t offset)
+{
+    return cleanup_checks(c, CHECK_BODY) &&
+           (conf.body_checks_size_limit == 0 || offset < conf.body_checks_size_limit);
+}
+
+void cleanup_put_body(struct cleanup *c, enum rec type, struct str text, int64_t offset)
+{
+    struct buf instead = BUF(DICT_VALUE_LIMIT);
     enum cleanup_verdict verdict = CLEANUP_KEEP;
 
-    if (c->checked < conf.body_checks_size_limit)
-        verdict = cleanup_check(c, CLEANUP_BODY_LINE, text, &instead);
-    c->checked += (int64_t)text.n;
-    if (verdict == CLEANUP_REPLACE)
-        cleanup_put(c, type, buf_str(&instead));
+    if (is_checked(c, offset))
+        verdict = cleanup_check(c, CHECK_BODY, text, &instead);
+    if (verdict == CLEANUP_REPLACE && type == REC_NORM)
+        cleanup_put_line(c, buf_str(&instead));
+    else if (verdict == CLEANUP_REPLACE)
+        put_plain(c, type, buf_str(&instead));
     else if (verdict == CLEANUP_KEEP)
-        put_changed(c, type, text, found);
+        put_plain(c, type, text);
     buf_free(&instead);
+}
+
+void cleanup_body_record(struct cleanup *c, enum rec type, struct str text)
+{
+    if (c->mime != NULL)
+        cleanup_mime_line(c, type, text);
+    else
+        put_plain(c, type, text);
 }
 
 static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
@@ -125,21 +161,21 @@ static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
         qfile_put_raw(c->file, str_part(bytes, from, to - from));
 }
 
-size_t cleanup_body_records(struct cleanup *c, struct str bytes)
+/* Runs of records that need no change are copied in one piece. */
+static size_t copy_records(struct cleanup *c, struct str bytes)
 {
     size_t run = 0, at = 0, size;
-    bool checked = cleanup_checks_body(c);
     struct str text;
 
     while (at < bytes.n) {
         int type = qrec_take(str_from(bytes, at), &text, &size);
         if (type != REC_NORM && type != REC_CONT)
             break;
-        unsigned found = survey(text);
+        unsigned found = found_in(c, text);
         note(c, text, found);
-        if (checked || (found & ~(unsigned)BYTE_8BIT) != 0) {
+        if ((found & ~(unsigned)BYTE_8BIT) != 0) {
             put_run(c, bytes, run, at);
-            (checked ? put_checked : put_changed)(c, (enum rec)type, text, found);
+            put_changed(c, (enum rec)type, text, found);
             run = at + size;
         }
         at += size;
@@ -148,21 +184,30 @@ size_t cleanup_body_records(struct cleanup *c, struct str bytes)
     return at;
 }
 
+size_t cleanup_body_records(struct cleanup *c, struct str bytes)
+{
+    size_t at = 0, size;
+    struct str text;
+
+    if (c->mime == NULL)
+        return copy_records(c, bytes);
+    while (at < bytes.n) {
+        int type = qrec_take(str_from(bytes, at), &text, &size);
+        if (type != REC_NORM && type != REC_CONT)
+            break;
+        cleanup_mime_record(c, (enum rec)type, text);
+        at += size;
+    }
+    return at;
+}
+
 void cleanup_put_line(struct cleanup *c, struct str line)
 {
     size_t most = (size_t)conf.line_length_limit;
 
-    for (;;) {
-        struct str piece = str_upto(line, most);
-        enum rec type = piece.n < line.n ? REC_CONT : REC_NORM;
-        unsigned found = survey(piece);
-        note(c, piece, found);
-        if ((found & ~(unsigned)BYTE_8BIT) != 0)
-            put_changed(c, type, piece, found);
-        else
-            cleanup_put(c, type, piece);
-        if (type == REC_NORM)
-            break;
+    while (line.n > most) {
+        put_plain(c, REC_CONT, str_upto(line, most));
         line = str_from(line, most);
     }
+    put_plain(c, REC_NORM, line);
 }

@@ -1,36 +1,48 @@
 /*
- * header_checks and body_checks: tables of patterns, and what their right sides do.
- * header_checks(5)
- *
- * Only the message's own header is a header here; the headers of MIME parts are body lines.
+ * header_checks, mime_header_checks, nested_header_checks and body_checks: tables of patterns, and
+ * what their right sides do. header_checks(5)
  */
+#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "dict/maps.h"
 #include "mail/dsn.h"
+#include "mail/header.h"
+#include "task/task.h"
 
 #include "cleanup.h"
 
-static struct {
-    struct maps *header, *body;
-} checks;
+/* Other messages wait while patterns are tried: after that long they come first. */
+enum { LONG_WORK_MS = 20 };
+
+static struct maps *checks[CHECK_BODY + 1];
 
 void cleanup_open_checks(void)
 {
-    checks.header = maps_open("header_checks", conf.header_checks, DICT_MAY_FAIL);
-    checks.body = maps_open("body_checks", conf.body_checks, DICT_MAY_FAIL);
+    checks[CHECK_HEADER] = maps_open("header_checks", conf.header_checks, DICT_MAY_FAIL);
+    checks[CHECK_MIME] = maps_open("mime_header_checks", conf.mime_header_checks, DICT_MAY_FAIL);
+    checks[CHECK_NESTED] =
+        maps_open("nested_header_checks", conf.nested_header_checks, DICT_MAY_FAIL);
+    checks[CHECK_BODY] = maps_open("body_checks", conf.body_checks, DICT_MAY_FAIL);
 }
 
-bool cleanup_checks_body(const struct cleanup *c)
+bool cleanup_checks(const struct cleanup *c, enum cleanup_content what)
 {
-    return (c->flags & SUBMIT_FILTER) != 0 && !maps_empty(checks.body);
+    return (c->flags & SUBMIT_FILTER) != 0 && !maps_empty(checks[what]);
+}
+
+/* The message is not looked at any more: what was found decides. */
+static void stop_checks(struct cleanup *c)
+{
+    c->flags &= ~(unsigned)SUBMIT_FILTER;
 }
 
 /* One line or field, and what a table said of it. */
 struct action {
     struct cleanup *c;
-    const char *class; /* "header", "body" */
+    enum cleanup_content what;
+    const char *parameter; /* that names the table */
     struct str content;
     struct str text; /* behind the word */
     struct buf *instead; /* of the content */
@@ -40,11 +52,11 @@ struct action {
 static void log_action(const struct action *a, const char *word)
 {
     struct cleanup *c = a->c;
-    struct buf line = BUF(8192);
+    struct buf line = BUF_TEXT(8192);
     struct str content = str_upto(a->content, 200);
 
-    buf_addf(&line, "%s: %s: %s %.*s from ", c->d.queue_id, word, a->class, (int)content.n,
-             content.p);
+    buf_addf(&line, "%s: %s: %s %.*s from ", c->d.queue_id, word,
+             a->what == CHECK_BODY ? "body" : "header", (int)content.n, content.p);
     if (c->d.client_addr[0] != 0)
         buf_addf(&line, "%s[%s];", c->d.client_name, c->d.client_addr);
     else
@@ -65,15 +77,23 @@ static void log_action(const struct action *a, const char *word)
 static void act_reject(struct action *a)
 {
     char dsn[10] = "5.7.1";
-    size_t n;
+    size_t n = dsn_prefix(a->text, dsn);
+    struct buf logged = BUF_TEXT(1000);
+    struct str text = str_trim(str_from(a->text, n));
 
-    log_action(a, "reject");
-    if ((n = dsn_prefix(a->text, dsn)) > 0)
-        a->text = str_trim(str_from(a->text, n));
     if (a->text.n == 0)
-        a->text = STR("message content rejected");
-    cleanup_refuse(a->c, dsn, "%.*s", (int)a->text.n, a->text.p);
+        text = STR("message content rejected");
+    if (dsn[0] != '4' && dsn[0] != '5') {
+        msg_warn("bad DSN action in %.*s -- need 4.x.x or 5.x.x", (int)a->text.n, a->text.p);
+        dsn[0] = '4';
+    }
+    buf_addf(&logged, "%s %.*s", dsn, (int)text.n, text.p);
+    a->text = buf_str(&logged);
+    log_action(a, "reject");
+    cleanup_refuse(a->c, dsn, "%.*s", (int)text.n, text.p);
     a->c->d.dsn_ret = DSN_RET_HDRS; /* what was rejected is not sent on to anybody */
+    stop_checks(a->c);
+    buf_free(&logged);
 }
 
 static void act_warn(struct action *a)
@@ -102,8 +122,25 @@ static void act_dunno(struct action *a)
     (void)a;
 }
 
+/* The new text of a field must be a field. */
+static bool is_good_text(const struct action *a, const char *word)
+{
+    struct str name, value;
+
+    if (a->text.n == 0)
+        msg_warn("%s action without text in %s map", word, a->parameter);
+    else if (a->what != CHECK_BODY && !header_split(a->text, &name, &value))
+        msg_warn("bad %s header text \"%.*s\" in %s map -- need \"headername: headervalue\"", word,
+                 (int)a->text.n, a->text.p, a->parameter);
+    else
+        return true;
+    return false;
+}
+
 static void act_replace(struct action *a)
 {
+    if (!is_good_text(a, "REPLACE"))
+        return;
     log_action(a, "replace");
     buf_set(a->instead, a->text);
     a->verdict = CLEANUP_REPLACE;
@@ -111,53 +148,83 @@ static void act_replace(struct action *a)
 
 static void act_prepend(struct action *a)
 {
+    if (!is_good_text(a, "PREPEND"))
+        return;
     log_action(a, "prepend");
     cleanup_put_line(a->c, a->text);
 }
 
 static void act_hold(struct action *a)
 {
-    if ((a->c->flags & SUBMIT_HOLD) == 0)
-        log_action(a, "hold");
+    if ((a->c->flags & (SUBMIT_HOLD | SUBMIT_DISCARD)) != 0)
+        return;
+    log_action(a, "hold");
     a->c->flags |= SUBMIT_HOLD;
     qfile_set_queue(a->c->file, Q_HOLD);
+}
+
+static void act_pass(struct action *a)
+{
+    log_action(a, "pass");
+    stop_checks(a->c);
 }
 
 static void act_discard(struct action *a)
 {
     log_action(a, "discard");
     a->c->flags |= SUBMIT_DISCARD;
+    stop_checks(a->c);
 }
 
 static void act_filter(struct action *a)
 {
-    if (str_find(a->text, ':') <= 0) {
-        msg_warn("%s_checks: FILTER wants transport:destination", a->class);
-        return;
+    if (a->text.n == 0) {
+        msg_warn("missing FILTER command argument in %s map", a->parameter);
+    } else if (str_find(a->text, ':') < 0) {
+        msg_warn("bad FILTER command %.*s in %s -- need transport:destination", (int)a->text.n,
+                 a->text.p, a->parameter);
+    } else {
+        log_action(a, "filter");
+        a->c->d.filter = a->c->found_filter = arena_strz(a->c->mem, a->text);
     }
-    log_action(a, "filter");
-    a->c->d.filter = a->c->found_filter = arena_strz(a->c->mem, a->text);
+}
+
+static bool is_address(const struct action *a, const char *what)
+{
+    bool good = str_find(a->text, '@') >= 0;
+
+    if (!good)
+        msg_warn("bad %s \"%.*s\" in %s map -- need user@domain", what, (int)a->text.n, a->text.p,
+                 a->parameter);
+    return good;
 }
 
 static void act_redirect(struct action *a)
 {
-    if (str_find(a->text, '@') < 0) {
-        msg_warn("%s_checks: REDIRECT wants user@domain", a->class);
+    if (!is_address(a, "REDIRECT target"))
         return;
-    }
     log_action(a, "redirect");
     a->c->d.redirect = a->c->found_redirect = arena_strz(a->c->mem, a->text);
+    stop_checks(a->c);
+}
+
+static void act_bcc(struct action *a)
+{
+    if (!is_address(a, "BCC address"))
+        return;
+    log_action(a, "bcc");
+    *VEC_ADD(&a->c->found_bcc) = arena_strz(a->c->mem, a->text);
 }
 
 static const struct {
     const char *word;
     void (*act)(struct action *a);
 } actions[] = {
-    {"REJECT", act_reject},     {"WARN", act_warn},       {"INFO", act_info},
-    {"IGNORE", act_ignore},     {"STRIP", act_strip},     {"DUNNO", act_dunno},
-    {"OK", act_dunno},          {"REPLACE", act_replace}, {"PREPEND", act_prepend},
-    {"HOLD", act_hold},         {"DISCARD", act_discard}, {"FILTER", act_filter},
-    {"REDIRECT", act_redirect},
+    {"BCC", act_bcc},         {"DISCARD", act_discard},   {"DUNNO", act_dunno},
+    {"FILTER", act_filter},   {"HOLD", act_hold},         {"IGNORE", act_ignore},
+    {"INFO", act_info},       {"OK", act_dunno},          {"PASS", act_pass},
+    {"PREPEND", act_prepend}, {"REDIRECT", act_redirect}, {"REJECT", act_reject},
+    {"REPLACE", act_replace}, {"STRIP", act_strip},       {"WARN", act_warn},
 };
 
 static void act(struct action *a, struct str value)
@@ -172,36 +239,42 @@ static void act(struct action *a, struct str value)
             actions[i].act(a);
             return;
         }
-    msg_warn("unknown command in %s_checks: %.*s", a->class, (int)word.n, word.p);
+    msg_warn("unknown command in %s map: %.*s", a->parameter, (int)word.n, word.p);
+}
+
+static void look_up(struct action *a, struct str text)
+{
+    struct maps *m = checks[a->what];
+    struct buf key = BUF(REC_MAX), value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+
+    buf_add(&key, text);
+    enum dict_answer answer = buf_ok(&key) ? maps_find(m, key.p, &value, &why) : DICT_FAILED;
+    if (answer == DICT_FOUND) {
+        act(a, buf_str(&value));
+    } else if (answer == DICT_FAILED) {
+        msg_warn("%s: %s map lookup problem -- message not accepted, try again later",
+                 a->c->d.queue_id, a->parameter);
+        cleanup_fail(a->c, "4.3.0", "%s: lookup error", a->parameter);
+    }
+    buf_free(&key);
+    buf_free(&value);
+    why_free(&why);
 }
 
 enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what, struct str text,
                                    struct buf *instead)
 {
-    struct maps *m = what == CLEANUP_HEADER_FIELD ? checks.header : checks.body;
     struct action a = {.c = c,
-                       .class = what == CLEANUP_HEADER_FIELD ? "header" : "body",
+                       .what = what,
+                       .parameter = maps_parameter(checks[what]),
                        .content = text,
                        .instead = instead};
-    struct buf key = BUF(1u << 20), value = BUF(DICT_VALUE_LIMIT);
-    struct why why = WHY;
 
-    if (maps_empty(m) || (c->flags & SUBMIT_FILTER) == 0 || cleanup_failed(c))
+    if (!cleanup_checks(c, what) || cleanup_failed(c))
         return CLEANUP_KEEP;
-    buf_add(&key, text);
-    switch (maps_find(m, key.p, &value, &why)) {
-    case DICT_FOUND:
-        act(&a, buf_str(&value));
-        break;
-    case DICT_FAILED:
-        msg_warn("%s: %s", c->d.queue_id, why_text(&why));
-        cleanup_fail(c, "4.3.0", "%s_checks: lookup error", a.class);
-        break;
-    case DICT_NONE:
-        break;
-    }
-    buf_free(&key);
-    buf_free(&value);
-    why_free(&why);
+    look_up(&a, text);
+    if (clock_ms() - task_now() > LONG_WORK_MS)
+        task_yield();
     return a.verdict;
 }

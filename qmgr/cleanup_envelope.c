@@ -8,24 +8,45 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "dict/dict.h"
 #include "mail/path.h"
 
 #include "cleanup.h"
 
+enum { HASH_ENTRY = 64 }; /* about the bytes of an entry besides its key */
+
+/* False: it did not fit in its buffer, and c has failed. */
+static bool fits(struct cleanup *c, const struct buf *b)
+{
+    bool good = buf_ok(b);
+
+    if (!good)
+        cleanup_fail(c, "5.3.4", "an address or attribute of the envelope is too long");
+    return good;
+}
+
 static void put_attr(struct cleanup *c, const char *name, struct str value)
 {
-    struct buf text = BUF(8192);
+    struct buf text = BUF(REC_MAX);
 
     buf_addf(&text, "%s=", name);
     buf_add(&text, value);
-    cleanup_put(c, REC_ATTR, buf_str(&text));
+    if (fits(c, &text))
+        cleanup_put(c, REC_ATTR, buf_str(&text));
     buf_free(&text);
+}
+
+/* The address in its complete form. False: c has failed. */
+static bool complete(struct cleanup *c, const char *address, struct buf *out)
+{
+    rewrite_address(REWRITE_LOCAL, address, out);
+    return fits(c, out);
 }
 
 /* The records that begin every file. The size is filled in at the end. */
 static void begin_file(struct cleanup *c, int64_t arrival_us)
 {
-    struct buf text = BUF(200);
+    struct buf text = BUF(200); /* six numbers at most */
 
     c->d.arrival_us = arrival_us;
     c->d.created = clock_wall();
@@ -74,16 +95,17 @@ static void add_bcc(struct cleanup *c, const char *address)
 
 static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address)
 {
-    struct buf bcc = BUF(4096);
+    struct buf bcc = BUF(DICT_VALUE_LIMIT);
 
-    if ((c->flags & SUBMIT_BCC_OK) != 0 && cleanup_find_bcc(c, which, address, &bcc) == 0)
+    if ((c->flags & SUBMIT_BCC_OK) != 0 && cleanup_find_bcc(c, which, address, &bcc) == 0 &&
+        fits(c, &bcc))
         add_bcc(c, bcc.p);
     buf_free(&bcc);
 }
 
 static void take_sender(struct cleanup *c, struct str address)
 {
-    struct buf sender = BUF(4096);
+    struct buf sender = BUF(REC_MAX);
 
     if (c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: two senders");
@@ -91,8 +113,8 @@ static void take_sender(struct cleanup *c, struct str address)
     }
     c->has_sender = true;
     put_warning_time(c);
-    rewrite_address(REWRITE_LOCAL, arena_strz(c->mem, address), &sender);
-    if (sender.n > 0 && (c->flags & SUBMIT_MAP_OK) != 0)
+    if (complete(c, arena_strz(c->mem, address), &sender) && sender.n > 0 &&
+        (c->flags & SUBMIT_MAP_OK) != 0)
         cleanup_map_address(c, MAP_ENVELOPE_SENDER, &sender);
     c->d.sender = arena_strz(c->mem, buf_str(&sender));
     cleanup_put(c, REC_FROM, buf_str(&sender));
@@ -105,7 +127,7 @@ static void take_sender(struct cleanup *c, struct str address)
  * led to it, so that Delivered-To and the log tell. */
 static bool is_duplicate(struct cleanup *c, const char *address, const char *original)
 {
-    struct buf key = BUF(8192);
+    struct buf key = BUF(REC_MAX);
 
     if (hash_count(c->seen) >= (size_t)conf.duplicate_filter_limit &&
         conf.duplicate_filter_limit > 0)
@@ -113,7 +135,8 @@ static bool is_duplicate(struct cleanup *c, const char *address, const char *ori
     buf_addf(&key, "%s\n%u\n%s\n%s", c->dsn.orcpt.p, c->dsn.notify,
              conf.enable_original_recipient ? original : "", address);
     str_lower(key.p, key.n);
-    bool seen = hash_put(c->seen, buf_str(&key), c) != NULL;
+    bool seen = buf_ok(&key) && hash_put(c->seen, buf_str(&key), c) != NULL;
+    c->kept += seen ? 0 : key.n + HASH_ENTRY;
     buf_free(&key);
     return seen;
 }
@@ -142,12 +165,14 @@ static void put_rcpt(struct cleanup *c, const char *address, const char *origina
 
 void cleanup_add_rcpt(struct cleanup *c, struct str address)
 {
-    struct buf rcpt = BUF(4096);
+    struct buf rcpt = BUF(REC_MAX);
     struct cleanup_addresses all;
 
-    rewrite_address(REWRITE_LOCAL,
-                    address.n > 0 ? arena_strz(c->mem, address) : conf.empty_address_recipient,
-                    &rcpt);
+    if (!complete(c, address.n > 0 ? arena_strz(c->mem, address) : conf.empty_address_recipient,
+                  &rcpt)) {
+        buf_free(&rcpt);
+        return;
+    }
     if (c->dsn.original.n == 0)
         buf_add(&c->dsn.original, address.n > 0 ? address : buf_str(&rcpt));
     const char *original = arena_strz(c->mem, buf_str(&c->dsn.original));
@@ -172,11 +197,12 @@ static void take_rcpt(struct cleanup *c, struct str address)
         buf_addz(&c->dsn.orcpt, "rfc822;");
         path_quote(c->dsn.original.n > 0 ? buf_str(&c->dsn.original) : address, &c->dsn.orcpt);
     }
-    cleanup_add_rcpt(c, address);
+    if (fits(c, &c->dsn.orcpt) && fits(c, &c->dsn.original))
+        cleanup_add_rcpt(c, address);
     clear_dsn(&c->dsn);
-    struct buf plain = BUF(4096);
-    rewrite_address(REWRITE_LOCAL, arena_strz(c->mem, address), &plain);
-    add_found_bcc(c, BCC_RCPT, plain.p);
+    struct buf plain = BUF(REC_MAX);
+    if (complete(c, arena_strz(c->mem, address), &plain))
+        add_found_bcc(c, BCC_RCPT, plain.p);
     buf_free(&plain);
 }
 
@@ -202,20 +228,34 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
     return false;
 }
 
-/* Attributes that are for cleanup alone or need a look; true: not to be written now. */
+/* A value that is told once for each message, so that no client makes us keep many. */
+static void keep_once(struct cleanup *c, const char **kept, struct str value)
+{
+    if (*kept != NULL)
+        cleanup_fail(c, "4.3.0", "internal protocol error: an attribute came twice");
+    else
+        *kept = arena_strz(c->mem, value);
+}
+
+/* Attributes that are for cleanup alone; each is kept and not written to the file. */
+static const char **own_attr(struct cleanup *c, struct str name)
+{
+    return str_eqz(name, "received_before")  ? &c->received_before
+           : str_eqz(name, "received_after") ? &c->received_after
+           : str_eqz(name, "log_as")         ? &c->log_as
+           : str_eqz(name, "log_text")       ? &c->log_text
+                                             : NULL;
+}
+
+/* Attributes that need a look; true: not to be written now. */
 static bool special_attr(struct cleanup *c, struct str name, struct str value)
 {
+    const char **own = own_attr(c, name);
     uint32_t n;
 
-    if (str_eqz(name, "received_before"))
-        c->received_before = arena_strz(c->mem, value);
-    else if (str_eqz(name, "received_after"))
-        c->received_after = arena_strz(c->mem, value);
-    else if (str_eqz(name, "log_as"))
-        c->log_as = arena_strz(c->mem, value);
-    else if (str_eqz(name, "log_text"))
-        c->log_text = arena_strz(c->mem, value);
-    else if (str_eqz(name, "prepend") && c->prepend.n < (size_t)conf.smtpd_recipient_limit)
+    if (own != NULL)
+        keep_once(c, own, value);
+    else if (str_eqz(name, "prepend"))
         *VEC_ADD(&c->prepend) = arena_strz(c->mem, value);
     else if (str_eqz(name, "dsn_orig_rcpt"))
         buf_set(&c->dsn.orcpt, value);
@@ -328,6 +368,8 @@ void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
             cleanup_put(c, REC_FILT, strz(c->found_filter));
         if (c->found_redirect != NULL)
             cleanup_put(c, REC_RDIR, strz(c->found_redirect));
+        VEC_EACH (&c->found_bcc, address)
+            add_bcc(c, *address);
         c->phase = CLEANUP_ENDED;
     } else if (type == REC_RRTO || type == REC_ERTO)
         cleanup_put(c, type, body);

@@ -9,8 +9,6 @@
 #include "ipc/proto.h"
 #include "mail/path.h"
 #include "queue/bounce_log.h"
-#include "queue/qid.h"
-#include "task/task.h"
 
 #include "cleanup.h"
 
@@ -20,7 +18,7 @@ static const char *external(struct cleanup *c, const char *address)
     struct buf quoted = BUF(REC_MAX);
 
     path_quote(strz(address), &quoted);
-    const char *copy = arena_strz(c->mem, buf_str(&quoted));
+    const char *copy = buf_ok(&quoted) ? arena_strz(c->mem, buf_str(&quoted)) : address;
     buf_free(&quoted);
     return copy;
 }
@@ -91,35 +89,6 @@ static int refuse(struct cleanup *c)
     return -1;
 }
 
-/*
- * Mail that comes in faster than it goes out: one message is watched, and when it still lies in
- * incoming after in_flow_delay, the next ones of clients are answered so much later, until it has
- * been taken. While the queue manager keeps up that is one look at a file per in_flow_delay.
- */
-static struct {
-    char watched[QID_MAX + 1]; /* "": none yet */
-    int64_t since;
-} flow;
-
-static bool is_behind(const struct cleanup *c)
-{
-    int64_t now = task_now();
-
-    if (flow.watched[0] != 0 && now - flow.since < conf.in_flow_delay * 1000)
-        return false;
-    if (flow.watched[0] != 0 && queue_stat(Q_INCOMING, flow.watched, NULL))
-        return true;
-    snprintf(flow.watched, sizeof flow.watched, "%s", c->d.queue_id);
-    flow.since = now;
-    return false;
-}
-
-static void pause_client(const struct cleanup *c)
-{
-    if (conf.in_flow_delay > 0 && (c->flags & SUBMIT_EXTERNAL) == SUBMIT_EXTERNAL && is_behind(c))
-        task_sleep(task_now() + conf.in_flow_delay * 1000);
-}
-
 int cleanup_finish(struct cleanup *c)
 {
     if (cleanup_failed(c) || c->file == NULL)
@@ -142,6 +111,6 @@ int cleanup_finish(struct cleanup *c)
     c->d.rcpts = c->rcpts.at;
     c->d.nrcpts = c->rcpts.n;
     delivery_announce(&c->d, fd);
-    pause_client(c);
+    cleanup_flow_wait(c);
     return 0;
 }

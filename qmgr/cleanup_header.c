@@ -1,27 +1,16 @@
 /*
- * The header: complete it, drop what must not travel, count hops, rewrite addresses.
+ * Header fields: collect one, let the checks see it, count hops, drop what must not travel, rewrite
+ * its addresses.
  */
-#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "dict/dict.h"
 #include "mail/addr_list.h"
-#include "mail/date.h"
 #include "mail/header.h"
-#include "mail/msgid.h"
 #include "mail/path.h"
 
 #include "cleanup.h"
-
-enum seen {
-    SEEN_MESSAGE_ID = 1,
-    SEEN_DATE = 2,
-    SEEN_FROM = 4,
-    SEEN_VISIBLE_RCPT = 8,
-    SEEN_RESENT_MESSAGE_ID = 16,
-    SEEN_RESENT_DATE = 32,
-    SEEN_RESENT_FROM = 64,
-};
 
 /* Fields that mean something here; class is that of the addresses in it, 0: it has none. */
 struct kind {
@@ -29,31 +18,38 @@ struct kind {
     enum cleanup_class class;
     unsigned seen;
     bool resent; /* RFC 5322 3.6.6 */
+    bool mime; /* mime_header_checks look at it, wherever it stands */
 };
 static const struct kind kinds[] = {
-    {"Apparently-To", MAP_HEADER_RCPT, 0, false},
-    {"Bcc", MAP_HEADER_RCPT, 0, false},
-    {"Cc", MAP_HEADER_RCPT, SEEN_VISIBLE_RCPT, false},
-    {"Date", 0, SEEN_DATE, false},
-    {"Disposition-Notification-To", MAP_HEADER_SENDER, 0, false},
-    {"Errors-To", MAP_HEADER_SENDER, 0, false},
-    {"From", MAP_HEADER_SENDER, SEEN_FROM, false},
-    {"Mail-Followup-To", MAP_HEADER_SENDER, 0, false},
-    {"Message-Id", 0, SEEN_MESSAGE_ID, false},
-    {"Received", 0, 0, false},
-    {"Reply-To", MAP_HEADER_SENDER, 0, false},
-    {"Resent-Bcc", MAP_HEADER_RCPT, 0, true},
-    {"Resent-Cc", MAP_HEADER_RCPT, SEEN_VISIBLE_RCPT, true},
-    {"Resent-Date", 0, SEEN_RESENT_DATE, true},
-    {"Resent-From", MAP_HEADER_SENDER, SEEN_RESENT_FROM, true},
-    {"Resent-Message-Id", 0, SEEN_RESENT_MESSAGE_ID, true},
-    {"Resent-Reply-To", MAP_HEADER_RCPT, 0, true},
-    {"Resent-Sender", MAP_HEADER_SENDER, 0, true},
-    {"Resent-To", MAP_HEADER_RCPT, SEEN_VISIBLE_RCPT, true},
-    {"Return-Path", MAP_HEADER_SENDER, 0, false},
-    {"Return-Receipt-To", MAP_HEADER_SENDER, 0, false},
-    {"Sender", MAP_HEADER_SENDER, 0, false},
-    {"To", MAP_HEADER_RCPT, SEEN_VISIBLE_RCPT, false},
+    {.name = "Apparently-To", .class = MAP_HEADER_RCPT},
+    {.name = "Bcc", .class = MAP_HEADER_RCPT},
+    {.name = "Cc", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT},
+    {.name = "Content-Description", .mime = true},
+    {.name = "Content-Disposition", .mime = true},
+    {.name = "Content-Id", .mime = true},
+    {.name = "Content-Transfer-Encoding", .mime = true},
+    {.name = "Content-Type", .mime = true},
+    {.name = "Date", .seen = SEEN_DATE},
+    {.name = "Disposition-Notification-To", .class = MAP_HEADER_SENDER},
+    {.name = "Errors-To", .class = MAP_HEADER_SENDER},
+    {.name = "From", .class = MAP_HEADER_SENDER, .seen = SEEN_FROM},
+    {.name = "Mail-Followup-To", .class = MAP_HEADER_SENDER},
+    {.name = "Message-Id", .seen = SEEN_MESSAGE_ID},
+    {.name = "Mime-Version", .mime = true},
+    {.name = "Received"},
+    {.name = "Reply-To", .class = MAP_HEADER_SENDER},
+    {.name = "Resent-Bcc", .class = MAP_HEADER_RCPT, .resent = true},
+    {.name = "Resent-Cc", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT, .resent = true},
+    {.name = "Resent-Date", .seen = SEEN_RESENT_DATE, .resent = true},
+    {.name = "Resent-From", .class = MAP_HEADER_SENDER, .seen = SEEN_RESENT_FROM, .resent = true},
+    {.name = "Resent-Message-Id", .seen = SEEN_RESENT_MESSAGE_ID, .resent = true},
+    {.name = "Resent-Reply-To", .class = MAP_HEADER_RCPT, .resent = true},
+    {.name = "Resent-Sender", .class = MAP_HEADER_SENDER, .resent = true},
+    {.name = "Resent-To", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT, .resent = true},
+    {.name = "Return-Path", .class = MAP_HEADER_SENDER},
+    {.name = "Return-Receipt-To", .class = MAP_HEADER_SENDER},
+    {.name = "Sender", .class = MAP_HEADER_SENDER},
+    {.name = "To", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT},
 };
 
 static struct {
@@ -84,7 +80,7 @@ static bool is_dropped(struct str name)
     return false;
 }
 
-static void put_field(struct cleanup *c, struct str text)
+void cleanup_put_field(struct cleanup *c, struct str text)
 {
     struct str line;
 
@@ -96,9 +92,7 @@ static void put_field(struct cleanup *c, struct str text)
     } while (text.n > 0);
 }
 
-static void put_fieldf(struct cleanup *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void put_fieldf(struct cleanup *c, const char *fmt, ...)
+void cleanup_put_fieldf(struct cleanup *c, const char *fmt, ...)
 {
     struct buf text = BUF(1u << 17);
     va_list ap;
@@ -106,7 +100,10 @@ static void put_fieldf(struct cleanup *c, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&text, fmt, ap);
     va_end(ap);
-    put_field(c, buf_str(&text));
+    if (buf_ok(&text))
+        cleanup_put_field(c, buf_str(&text));
+    else
+        cleanup_fail(c, "4.3.0", "a header field of ours is too long");
     buf_free(&text);
 }
 
@@ -129,17 +126,30 @@ static bool rewrite_one(struct cleanup *c, enum cleanup_class class, const struc
     return changed;
 }
 
+/* What was not copied yet up to the mailbox at begin, with the comma that was forgotten. */
+static void add_comma(struct buf *out, const char **from, const char *begin)
+{
+    struct str before = str_rtrim((struct str){*from, (size_t)(begin - *from)});
+
+    buf_add(out, before);
+    buf_addc(out, ',');
+    *from += before.n;
+}
+
 /* Replaces addresses where they stand; names, comments and folding are left as they are. */
 static bool rewrite_field(struct cleanup *c, const struct kind *kind, struct str text,
                           struct str value, struct buf *out)
 {
+    struct arena *mem = arena_new(c->mem);
     struct addr_list list;
     struct buf address = BUF(131072);
     const char *from = text.p;
     bool changed = false;
 
-    addr_list_parse(c->mem, value, (size_t)conf.header_address_token_limit, &list);
+    addr_list_parse(mem, value, (size_t)conf.header_address_token_limit, &list);
     for (const struct addr *a = list.at; a < list.at + list.n; a++) {
+        if (a->kind == ADDR_MAILBOX && a->comma_missing)
+            add_comma(out, &from, a->begin);
         if (a->kind != ADDR_MAILBOX || a->spec.n == 0 || !rewrite_one(c, kind->class, a, &address))
             continue;
         buf_add(out, (struct str){from, (size_t)(a->spec.p - from)});
@@ -149,185 +159,239 @@ static bool rewrite_field(struct cleanup *c, const struct kind *kind, struct str
     }
     buf_add(out, (struct str){from, (size_t)(text.p + text.n - from)});
     buf_free(&address);
+    arena_free(&mem);
     return changed;
 }
 
-static void count_hop(struct cleanup *c)
-{
-    if (++c->hops >= conf.hopcount_limit) /* RFC 5321 6.3 */
-        cleanup_refuse(c, "5.4.0", "too many hops");
-}
-
-static void log_id(struct cleanup *c, bool resent, struct str id)
+void cleanup_log_id(struct cleanup *c, bool resent, struct str id)
 {
     msg_info("%s: %smessage-id=%.*s", c->d.queue_id, resent ? "resent-" : "", (int)id.n, id.p);
 }
 
-static void note_kind(struct cleanup *c, const struct kind *kind, struct str value)
+/* ---- the steps that a whole field goes through ---- */
+
+struct field {
+    struct cleanup *c;
+    struct cleanup_block *block;
+    struct str text; /* "Name: value", lines parted by LF */
+    struct str name, value; /* inside text */
+    const struct kind *kind; /* null: nothing depends on it here */
+};
+
+static bool is_named(const struct field *f, const char *name)
 {
-    c->headers_seen |= kind->seen;
-    c->resent = c->resent || kind->resent;
-    if (strcmp(kind->name, "Received") == 0)
-        count_hop(c);
-    else if (kind->seen == SEEN_MESSAGE_ID || kind->seen == SEEN_RESENT_MESSAGE_ID)
-        log_id(c, kind->resent, value);
+    return f->kind != NULL && strcmp(f->kind->name, name) == 0;
 }
 
-/* The field that has been collected. */
-static void end_field(struct cleanup *c)
-{
-    struct str text = buf_str(&c->field), name, value;
+/* True: on to the next step. False: this was the last one. */
+typedef bool field_step(struct field *f);
 
-    if (text.n == 0 || c->stopped) {
-        buf_clear(&c->field);
+/* As in Postfix: what is beyond header_size_limit is cut off, and with it the rest of a line of
+ * which less than a tenth of the limit would stay. */
+static void cut_field(struct buf *field)
+{
+    size_t limit = (size_t)conf.header_size_limit;
+
+    if (field->n <= limit)
         return;
+    ptrdiff_t lf = str_rfind(str_upto(buf_str(field), limit), '\n');
+    bool short_rest = lf >= 0 && limit - (size_t)lf - 1 < limit / 10;
+    buf_cut(field, short_rest ? (size_t)lf : limit);
+}
+
+static bool step_read(struct field *f)
+{
+    if (!buf_ok(&f->block->field)) {
+        cleanup_fail(f->c, "4.3.0", "a header field is too long");
+        return false;
     }
-    struct buf instead = BUF((size_t)conf.header_size_limit);
-    enum cleanup_verdict verdict = cleanup_check(c, CLEANUP_HEADER_FIELD, text, &instead);
-    if (verdict == CLEANUP_REPLACE)
-        buf_swap(&c->field, &instead);
-    else if (verdict == CLEANUP_DROP)
-        buf_clear(&c->field);
+    f->text = buf_str(&f->block->field);
+    if (!header_split(f->text, &f->name, &f->value))
+        f->name = f->value = STR("");
+    f->kind = kind_of(f->name);
+    return true;
+}
+
+/* Counted even if header_checks drop it. */
+static bool step_count_hop(struct field *f)
+{
+    if (f->block->kind == BLOCK_MESSAGE && is_named(f, "Received"))
+        f->c->hops++;
+    return true;
+}
+
+static bool step_note_type(struct field *f)
+{
+    if (is_named(f, "Content-Type"))
+        cleanup_mime_type(f->c, f->value);
+    return true;
+}
+
+static enum cleanup_content checks_of(const struct field *f)
+{
+    if (f->block->kind == BLOCK_PART || (f->kind != NULL && f->kind->mime))
+        return CHECK_MIME;
+    return f->block->kind == BLOCK_NESTED ? CHECK_NESTED : CHECK_HEADER;
+}
+
+static bool step_check(struct field *f)
+{
+    enum cleanup_content what = checks_of(f);
+
+    if (!cleanup_checks(f->c, what))
+        return true;
+    struct buf instead = BUF(DICT_VALUE_LIMIT);
+    enum cleanup_verdict verdict = cleanup_check(f->c, what, f->text, &instead);
+    bool on = verdict != CLEANUP_DROP;
+    if (verdict == CLEANUP_REPLACE) {
+        buf_swap(&f->block->field, &instead);
+        on = step_read(f);
+    }
     buf_free(&instead);
-    text = buf_str(&c->field);
-    if (text.n == 0)
-        return;
-    if (!header_split(text, &name, &value))
-        value = name = STR("");
-    const struct kind *kind = kind_of(name);
-    if (kind != NULL)
-        note_kind(c, kind, value);
-    if (name.n > 0 && is_dropped(name)) {
-        buf_clear(&c->field);
-        return;
-    }
-    if (name.n > 0 && text.p[name.n] != ':') { /* RFC 5322 4.5.8: blanks before the colon */
-        size_t colon = name.n;
-        while (c->field.p[colon] != ':')
-            colon++;
-        memmove(c->field.p + name.n, c->field.p + colon, c->field.n - colon);
-        buf_cut(&c->field, c->field.n - (colon - name.n));
-        text = buf_str(&c->field);
-        header_split(text, &name, &value);
-    }
-    struct buf changed = BUF(2 * (size_t)conf.header_size_limit + 65536);
-    if (kind != NULL && kind->class != 0 && rewrite_active(c->rewrite) &&
-        rewrite_field(c, kind, text, value, &changed) && !changed.full)
-        put_field(c, buf_str(&changed));
+    return on;
+}
+
+/* Fields of parts are passed on as they are. */
+static bool step_put_part(struct field *f)
+{
+    if (f->block->kind == BLOCK_MESSAGE)
+        return true;
+    cleanup_put_field(f->c, f->text);
+    return false;
+}
+
+static bool step_note(struct field *f)
+{
+    struct cleanup *c = f->c;
+
+    if (f->kind == NULL)
+        return true;
+    c->headers_seen |= f->kind->seen;
+    c->resent = c->resent || f->kind->resent;
+    if (is_named(f, "Received") && c->hops >= conf.hopcount_limit) /* RFC 5321 6.3 */
+        cleanup_refuse(c, "5.4.0", "too many hops");
+    else if (f->kind->seen == SEEN_MESSAGE_ID || f->kind->seen == SEEN_RESENT_MESSAGE_ID)
+        cleanup_log_id(c, f->kind->resent, f->value);
+    return true;
+}
+
+static bool step_drop(struct field *f)
+{
+    return f->name.n == 0 || !is_dropped(f->name);
+}
+
+static bool step_put(struct field *f)
+{
+    struct cleanup *c = f->c;
+    struct buf changed = BUF(2 * f->text.n + 131072);
+    bool rewritten = f->kind != NULL && f->kind->class != 0 && rewrite_active(c->rewrite) &&
+                     rewrite_field(c, f->kind, f->text, f->value, &changed);
+
+    if (rewritten && !buf_ok(&changed))
+        cleanup_fail(c, "4.3.0", "a header field is too long after rewriting");
     else
-        put_field(c, text);
+        cleanup_put_field(c, rewritten ? buf_str(&changed) : f->text);
     buf_free(&changed);
-    buf_clear(&c->field);
+    return true;
 }
 
-static void add_message_id(struct cleanup *c)
-{
-    struct buf id = BUF(1000);
+static field_step *const steps[] = {
+    step_read,     step_count_hop, step_note_type, step_check,
+    step_put_part, step_note,      step_drop,      step_put,
+};
 
-    if (conf.enable_long_queue_ids)
-        buf_addf(&id, "<%s@%s>", c->d.queue_id, conf.myhostname);
-    else
-        msgid_format(c->d.arrival_us / 1000000, c->d.queue_id, conf.myhostname, &id);
-    put_fieldf(c, "%sMessage-Id: %s", c->resent ? "Resent-" : "", id.p);
-    log_id(c, c->resent, buf_str(&id));
-    c->headers_seen |= c->resent ? SEEN_RESENT_MESSAGE_ID : SEEN_MESSAGE_ID;
-    buf_free(&id);
+void cleanup_block_end(struct cleanup *c, struct cleanup_block *b)
+{
+    struct field f = {.c = c, .block = b};
+    bool on = b->field.n > 0;
+
+    cut_field(&b->field);
+    for (size_t i = 0; on && !c->stopped && i < sizeof steps / sizeof *steps; i++)
+        on = steps[i](&f);
+    buf_clear(&b->field);
 }
 
-static void add_from(struct cleanup *c)
-{
-    struct buf text = BUF(16384);
-    const char *sender = c->d.sender[0] != 0 ? c->d.sender : conf.empty_address_recipient;
-    bool named = c->full_name != NULL && c->full_name[0] != 0;
+/* ---- collecting ---- */
 
-    if (named && strcmp(conf.header_from_format, "obsolete") != 0) {
-        addr_print_phrase(strz(c->full_name), &text);
-        buf_addz(&text, " <");
-        path_quote(strz(sender), &text);
-        buf_addc(&text, '>');
+/* A field that has reached header_size_limit gets no more. */
+static void extend(struct cleanup_block *b, const char *glue, struct str text)
+{
+    if (b->field.n >= (size_t)conf.header_size_limit)
+        return;
+    buf_addz(&b->field, glue);
+    buf_add(&b->field, text);
+}
+
+bool cleanup_block_take(struct cleanup *c, struct cleanup_block *b, enum rec type, struct str text)
+{
+    struct str name, value;
+
+    if (b->field.n > 0 && (b->in_line || header_continues(text))) {
+        extend(b, b->in_line ? "" : "\n", text);
     } else {
-        path_quote(strz(sender), &text);
-        if (named)
-            buf_addf(&text, " (%s)", c->full_name);
+        cleanup_block_end(c, b);
+        if (!header_split(text, &name, &value))
+            return false;
+        buf_set(&b->field, name); /* without the blanks before the colon: RFC 5322 4.5.8 */
+        buf_add(&b->field, str_from(text, (size_t)str_find(text, ':')));
     }
-    put_fieldf(c, "%sFrom: %s", c->resent ? "Resent-" : "", text.p);
-    buf_free(&text);
+    b->in_line = type == REC_CONT;
+    return true;
 }
 
-/* RFC 5322 3.6: what a message must have, and a submission agent may add (RFC 6409 8) */
-static void add_missing(struct cleanup *c)
+/* Lines of ours at the top of the message; they go the way of all others. */
+static void put_own(struct cleanup *c, struct str lines)
 {
-    unsigned seen = c->headers_seen;
-    bool complete = rewrite_active(c->rewrite) || conf.always_add_missing_headers;
+    struct str line;
 
-    if (complete && (seen & (c->resent ? SEEN_RESENT_MESSAGE_ID : SEEN_MESSAGE_ID)) == 0)
-        add_message_id(c);
-    if ((c->headers_seen & SEEN_MESSAGE_ID) == 0 && !c->resent)
-        log_id(c, false, STR("<>"));
-    if (complete && (seen & (c->resent ? SEEN_RESENT_DATE : SEEN_DATE)) == 0) {
-        struct buf date = BUF(200);
-        date_format_local(c->d.arrival_us / 1000000, &date);
-        put_fieldf(c, "%sDate: %s", c->resent ? "Resent-" : "", date.p);
-        buf_free(&date);
-    }
-    if (complete && (seen & (c->resent ? SEEN_RESENT_FROM : SEEN_FROM)) == 0)
-        add_from(c);
-    if (conf.undisclosed_recipients_header[0] != 0 && (seen & SEEN_VISIBLE_RCPT) == 0)
-        put_fieldf(c, "%s", conf.undisclosed_recipients_header);
+    while (str_split(&lines, '\n', &line))
+        cleanup_block_take(c, &c->block, REC_NORM, line);
 }
 
 void cleanup_begin_headers(struct cleanup *c)
 {
+    struct buf trace = BUF(1u << 17);
+
+    c->first_record = true;
+    cleanup_mime_begin(c);
     VEC_EACH (&c->prepend, field)
-        if (!c->stopped)
-            put_field(c, strz(*field));
-    if (c->received_before == NULL || c->received_after == NULL || c->stopped)
-        return;
-    put_fieldf(c, "Received: %sid %s%s", c->received_before, c->d.queue_id, c->received_after);
-    count_hop(c);
+        put_own(c, strz(*field));
+    if (c->received_before != NULL && c->received_after != NULL && !c->stopped) {
+        buf_addf(&trace, "Received: %sid %s%s", c->received_before, c->d.queue_id,
+                 c->received_after);
+        if (buf_ok(&trace))
+            put_own(c, buf_str(&trace));
+        else
+            cleanup_fail(c, "4.3.0", "the trace field is too long");
+    }
+    buf_free(&trace);
+}
+
+static void end_headers(struct cleanup *c, bool blank_line)
+{
+    cleanup_block_end(c, &c->block);
+    if (!c->stopped)
+        cleanup_complete_header(c);
+    cleanup_mime_end_header(c, blank_line);
+    c->phase = CLEANUP_BODY;
 }
 
 void cleanup_end_headers(struct cleanup *c)
 {
-    if (c->phase != CLEANUP_HEADER)
-        return;
-    end_field(c);
-    if (!c->stopped)
-        add_missing(c);
-    c->phase = CLEANUP_BODY;
-}
-
-/* A whole line of the header. */
-static void take_line(struct cleanup *c, struct str line)
-{
-    struct str name, value;
-
-    if (c->field.n > 0 && header_continues(line)) {
-        size_t left = c->field.max - c->field.n; /* beyond header_size_limit it is left out */
-        if (left > 2) {
-            buf_addc(&c->field, '\n');
-            buf_add(&c->field, str_upto(line, left - 1));
-        }
-        return;
-    }
-    end_field(c);
-    if (header_split(line, &name, &value)) {
-        buf_set(&c->field, line);
-        return;
-    }
-    cleanup_end_headers(c);
-    if (line.n > 0) /* the body begins without the empty line */
-        cleanup_put_line(c, STR(""));
-    cleanup_put_line(c, line);
+    if (c->phase == CLEANUP_HEADER)
+        end_headers(c, false);
+    cleanup_mime_end(c);
 }
 
 void cleanup_header_record(struct cleanup *c, enum rec type, struct str body)
 {
-    size_t left = c->line.max - c->line.n;
+    bool continues_ours = c->first_record && header_continues(body);
 
-    buf_add(&c->line, str_upto(body, left));
-    if (type == REC_CONT)
+    c->first_record = false;
+    if (!continues_ours && cleanup_block_take(c, &c->block, type, body))
         return;
-    take_line(c, buf_str(&c->line));
-    buf_clear(&c->line);
+    end_headers(c, body.n == 0);
+    if (body.n > 0) /* the body begins without the empty line */
+        cleanup_body_record(c, REC_NORM, STR(""));
+    cleanup_body_record(c, type, body);
 }

@@ -40,16 +40,6 @@ static unsigned classes_of(const char *parameter, const char *text)
     return classes;
 }
 
-static bool has_word(const char *text, const char *word)
-{
-    struct str rest = strz(text), found;
-
-    while (str_word(&rest, ", \t\r\n", &found))
-        if (str_ieqz(found, word))
-            return true;
-    return false;
-}
-
 void cleanup_open_maps(void)
 {
     maps.sender_canonical =
@@ -66,8 +56,8 @@ void cleanup_open_maps(void)
     maps.rcpt_classes = classes_of("recipient_canonical_classes", conf.recipient_canonical_classes);
     maps.canonical_classes = classes_of("canonical_classes", conf.canonical_classes);
     maps.masquerade_classes = classes_of("masquerade_classes", conf.masquerade_classes);
-    maps.canonical_extension = has_word(conf.propagate_unmatched_extensions, "canonical");
-    maps.virtual_extension = has_word(conf.propagate_unmatched_extensions, "virtual");
+    maps.canonical_extension = str_listed(conf.propagate_unmatched_extensions, "canonical");
+    maps.virtual_extension = str_listed(conf.propagate_unmatched_extensions, "virtual");
 }
 
 static void failed(struct cleanup *c, const struct why *why)
@@ -113,7 +103,8 @@ static size_t results(struct cleanup *c, const char *address, struct str value, 
             buf_add(&one, a->domain);
         }
         rewrite_address(REWRITE_LOCAL, one.p, &canonical);
-        if (canonical.n > (size_t)conf.virtual_alias_address_length_limit)
+        if (!buf_ok(&one) || !buf_ok(&canonical) ||
+            canonical.n > (size_t)conf.virtual_alias_address_length_limit)
             too_long(c, &canonical);
         else if (canonical.n > 0)
             (*out)[n++] = arena_strz(c->mem, buf_str(&canonical));
@@ -127,7 +118,7 @@ static size_t results(struct cleanup *c, const char *address, struct str value, 
 static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const char *address,
                          const char ***out)
 {
-    struct buf value = BUF(DICT_VALUE_LIMIT), ext = BUF(4096);
+    struct buf value = BUF(DICT_VALUE_LIMIT), ext = BUF(REC_MAX); /* ext: a part of address */
     struct why why = WHY;
     ptrdiff_t n = 0;
 

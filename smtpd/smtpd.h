@@ -37,6 +37,22 @@ struct smtpd_mail {
     VEC(const char *) prepend;
 };
 
+/* The moments of a session at which something may say no. */
+enum smtpd_stage {
+    SMTPD_CONNECT,
+    SMTPD_HELO, /* s->helo is the new name */
+    SMTPD_MAIL, /* s->mail is new */
+    SMTPD_RCPT, /* facts: rcpt; also VRFY, without s->mail */
+    SMTPD_DATA,
+    SMTPD_END_OF_DATA, /* all content has come; the message is not in the queue yet */
+    SMTPD_ETRN, /* facts: domain */
+};
+/* What a stage is about besides what struct smtpd says; null where it does not apply. */
+struct smtpd_facts {
+    const char *rcpt; /* internal form */
+    const char *domain;
+};
+
 /* A reply that says no, made by a restriction. */
 struct smtpd_denial {
     int code; /* 0: none */
@@ -77,6 +93,12 @@ struct smtpd {
 void smtpd_session(struct stream *client, const struct peer *peer, struct arena *mem);
 void smtpd_drop_mail(struct smtpd *s); /* ends the transaction; harmless without one */
 const char *smtpd_protocol(const struct smtpd *s); /* "SMTP" or "ESMTP", for the log */
+
+/*
+ * smtpd_event.c: asks all that have a say in a stage, in their order; the first that says no ends
+ * it. True: go on. False: s->denial is the reply, and it has been logged. (waits)
+ */
+bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts);
 
 /* smtpd_reply.c. dsn may be "". A 4yz or 5yz counts as an error, and comes late when there were
  * many. */

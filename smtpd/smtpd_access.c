@@ -273,7 +273,7 @@ enum verdict check_client_access(struct check *k, const struct restriction *r)
     return client_access(k, r, k->s->peer.name);
 }
 
-enum verdict check_reverse_client_access(struct check *k, const struct restriction *r)
+static enum verdict reverse_client_access(struct check *k, const struct restriction *r)
 {
     return client_access(k, r, k->s->peer.reverse_name);
 }
@@ -325,7 +325,7 @@ enum verdict check_recipient_access(struct check *k, const struct restriction *r
     return k->rcpt == NULL ? VERDICT_DUNNO : mail_access(k, r, k->rcpt, "Recipient address");
 }
 
-enum verdict check_sasl_access(struct check *k, const struct restriction *r)
+static enum verdict sasl_access(struct check *k, const struct restriction *r)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT);
     struct why why = WHY;
@@ -339,3 +339,13 @@ enum verdict check_sasl_access(struct check *k, const struct restriction *r)
     why_free(&why);
     return v;
 }
+
+const struct restriction_def smtpd_access_restrictions[] = {
+    {"check_client_access", check_client_access},
+    {"check_helo_access", check_helo_access},
+    {"check_recipient_access", check_recipient_access},
+    {"check_reverse_client_hostname_access", reverse_client_access},
+    {"check_sasl_access", sasl_access},
+    {"check_sender_access", check_sender_access},
+    {NULL, NULL},
+};

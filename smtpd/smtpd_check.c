@@ -1,195 +1,22 @@
 /*
- * The restriction lists: read once at start, gone through for each command. The order and the
- * moment of the lists are Postfix's: with smtpd_delay_reject all wait for the recipient.
+ * Going through the restriction lists: what a refusal says, and when which list is asked. The order
+ * and the moment of the lists are Postfix's: with smtpd_delay_reject all wait for the recipient.
  */
 #include "smtpd_check.h"
 
-#include "base/hash.h"
 #include "base/msg.h"
 #include "base/num.h"
 #include "conf/conf.h"
-#include "dict/match.h"
 #include "mail/path.h"
 #include "task/task.h"
 
-enum { DEPTH_LIMIT = 100 };
-
-struct restrictions {
-    const char *parameter;
-    VEC(struct restriction) at;
-    restriction_fn *bare_table; /* what "hash:/file" alone means in this list */
-};
-
-static struct {
-    struct restrictions client, helo, sender, relay, rcpt, data, end_of_data, etrn;
-    struct hash *classes; /* name to struct restrictions */
-} lists;
-
-static restriction_fn do_permit, do_reject, do_defer, do_warn, do_defer_if_permit,
-    do_defer_if_reject, do_class, do_unknown, do_sleep, do_unauth_pipelining, do_plaintext_session;
-
-enum arg { ARG_NONE, ARG_TABLE, ARG_TEXT };
-
-/* Every restriction there is. Later work adds lines. */
-static const struct known {
-    const char *name;
-    restriction_fn *fn;
-    enum arg arg;
-} known[] = {
-    {"check_client_access", check_client_access, ARG_TABLE},
-    {"check_helo_access", check_helo_access, ARG_TABLE},
-    {"check_recipient_access", check_recipient_access, ARG_TABLE},
-    {"check_reverse_client_hostname_access", check_reverse_client_access, ARG_TABLE},
-    {"check_sasl_access", check_sasl_access, ARG_TABLE},
-    {"check_sender_access", check_sender_access, ARG_TABLE},
-    {"defer", do_defer, ARG_NONE},
-    {"defer_if_permit", do_defer_if_permit, ARG_NONE},
-    {"defer_if_reject", do_defer_if_reject, ARG_NONE},
-    {"defer_unauth_destination", check_defer_unauth_destination, ARG_NONE},
-    {"permit", do_permit, ARG_NONE},
-    {"permit_auth_destination", check_permit_auth_destination, ARG_NONE},
-    {"permit_inet_interfaces", check_permit_inet_interfaces, ARG_NONE},
-    {"permit_mynetworks", check_permit_mynetworks, ARG_NONE},
-    {"permit_sasl_authenticated", check_permit_sasl, ARG_NONE},
-    {"permit_tls_all_clientcerts", check_permit_tls_all_clientcerts, ARG_NONE},
-    {"reject", do_reject, ARG_NONE},
-    {"reject_authenticated_sender_login_mismatch", check_reject_authenticated_sender_login_mismatch,
-     ARG_NONE},
-    {"reject_invalid_helo_hostname", check_reject_invalid_helo, ARG_NONE},
-    {"reject_invalid_hostname", check_reject_invalid_helo, ARG_NONE},
-    {"reject_known_sender_login_mismatch", check_reject_known_sender_login_mismatch, ARG_NONE},
-    {"reject_non_fqdn_helo_hostname", check_reject_non_fqdn_helo, ARG_NONE},
-    {"reject_non_fqdn_hostname", check_reject_non_fqdn_helo, ARG_NONE},
-    {"reject_non_fqdn_recipient", check_reject_non_fqdn_recipient, ARG_NONE},
-    {"reject_non_fqdn_sender", check_reject_non_fqdn_sender, ARG_NONE},
-    {"reject_plaintext_session", do_plaintext_session, ARG_NONE},
-    {"reject_sender_login_mismatch", check_reject_sender_login_mismatch, ARG_NONE},
-    {"reject_unauth_destination", check_reject_unauth_destination, ARG_NONE},
-    {"reject_unauth_pipelining", do_unauth_pipelining, ARG_NONE},
-    {"reject_unauthenticated_sender_login_mismatch",
-     check_reject_unauthenticated_sender_login_mismatch, ARG_NONE},
-    {"reject_unknown_client", check_reject_unknown_client, ARG_NONE},
-    {"reject_unknown_client_hostname", check_reject_unknown_client, ARG_NONE},
-    {"reject_unknown_helo_hostname", check_reject_unknown_helo, ARG_NONE},
-    {"reject_unknown_hostname", check_reject_unknown_helo, ARG_NONE},
-    {"reject_unknown_recipient_domain", check_reject_unknown_recipient_domain, ARG_NONE},
-    {"reject_unknown_reverse_client_hostname", check_reject_unknown_reverse_client, ARG_NONE},
-    {"reject_unknown_sender_domain", check_reject_unknown_sender_domain, ARG_NONE},
-    {"reject_unlisted_recipient", check_reject_unlisted_recipient, ARG_NONE},
-    {"reject_unlisted_sender", check_reject_unlisted_sender, ARG_NONE},
-    {"sleep", do_sleep, ARG_TEXT},
-    {"warn_if_reject", do_warn, ARG_NONE},
-};
-
-/* ---- reading ---- */
-
-static const struct known *find_known(struct str name)
-{
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (str_ieqz(name, known[i].name))
-            return &known[i];
-    return NULL;
-}
-
-static struct maps *open_table(const char *spec)
-{
-    return maps_open("smtpd_access_maps", spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
-}
-
-static void read_one(struct restrictions *list, struct str name, struct str *rest)
-{
-    struct restriction *r = VEC_ADD(&list->at);
-    const struct known *k = find_known(name);
-    struct str arg;
-
-    r->name = mem_dup(name.p, name.n);
-    r->fn = do_unknown;
-    if (k != NULL && k->arg == ARG_NONE) {
-        r->fn = k->fn;
-    } else if (k != NULL && str_word_braces(rest, ", \t\r\n", &arg)) {
-        r->fn = k->fn;
-        r->arg = mem_dup(arg.p, arg.n);
-        if (k->arg == ARG_TABLE)
-            r->table = open_table(r->arg);
-    } else if (k == NULL && lists.classes != NULL &&
-               (r->list = hash_find(lists.classes, name)) != NULL) {
-        r->fn = do_class;
-    } else if (k == NULL && str_find(name, ':') > 0 && list->bare_table != NULL) {
-        r->fn = list->bare_table;
-        r->arg = r->name;
-        r->table = open_table(r->arg);
-    }
-}
-
-static void read_list(struct restrictions *list, const char *parameter, const char *text,
-                      restriction_fn *bare_table)
-{
-    struct str rest = strz(text), word;
-
-    list->parameter = parameter;
-    list->bare_table = bare_table;
-    while (str_word_braces(&rest, ", \t\r\n", &word))
-        read_one(list, word, &rest);
-}
-
-/* Classes may name each other, so all names are known before the first is read. */
-static void read_classes(void)
-{
-    struct str rest = strz(conf.smtpd_restriction_classes), word;
-    size_t cursor = 0;
-    void *value;
-
-    lists.classes = hash_new();
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (hash_find(lists.classes, word) == NULL)
-            hash_put(lists.classes, word, mem_new(sizeof(struct restrictions)));
-    while (hash_next(lists.classes, &cursor, &word, &value)) {
-        char *name = mem_dup(word.p, word.n);
-        const char *text = conf_find(name);
-        if (text == NULL)
-            msg_warn("restriction class %s is not defined", name);
-        read_list(value, name, text != NULL ? text : "", NULL);
-    }
-}
-
-static bool closes_relay(const struct restrictions *list)
-{
-    static const char *const closing[] = {"reject_unauth_destination", "defer_unauth_destination",
-                                          "reject", "defer", "defer_if_permit"};
-    for (size_t n = 0; n < list->at.n; n++) {
-        const struct restriction *r = &list->at.at[n];
-        for (size_t i = 0; i < sizeof closing / sizeof *closing; i++)
-            if (strcasecmp(r->name, closing[i]) == 0)
-                return true;
-        if (r->list != NULL && closes_relay(r->list))
-            return true;
-    }
-    return false;
-}
+static restriction_fn warn_if_reject;
 
 void smtpd_open_checks(void)
 {
     smtpd_open_clients();
     smtpd_open_senders();
-    read_classes();
-    read_list(&lists.client, "smtpd_client_restrictions", conf.smtpd_client_restrictions,
-              check_client_access);
-    read_list(&lists.helo, "smtpd_helo_restrictions", conf.smtpd_helo_restrictions,
-              check_helo_access);
-    read_list(&lists.sender, "smtpd_sender_restrictions", conf.smtpd_sender_restrictions,
-              check_sender_access);
-    read_list(&lists.relay, "smtpd_relay_restrictions", conf.smtpd_relay_restrictions,
-              check_recipient_access);
-    read_list(&lists.rcpt, "smtpd_recipient_restrictions", conf.smtpd_recipient_restrictions,
-              check_recipient_access);
-    read_list(&lists.data, "smtpd_data_restrictions", conf.smtpd_data_restrictions, NULL);
-    read_list(&lists.end_of_data, "smtpd_end_of_data_restrictions",
-              conf.smtpd_end_of_data_restrictions, NULL);
-    read_list(&lists.etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
-    if (!closes_relay(&lists.relay) && !closes_relay(&lists.rcpt))
-        msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
-                  "at least one working instance of: reject_unauth_destination, "
-                  "defer_unauth_destination, reject, defer or defer_if_permit");
+    smtpd_open_lists();
 }
 
 /* ---- saying no ---- */
@@ -264,7 +91,7 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
 {
     enum verdict v = VERDICT_DUNNO;
 
-    if (k->depth > DEPTH_LIMIT) {
+    if (k->depth > RESTRICTION_DEPTH_MOST) {
         msg_warn("%s: classes are nested too deep", list->parameter);
         return check_deny(k, 451, "4.3.5", "Server configuration error");
     }
@@ -272,31 +99,20 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
     for (size_t i = 0; i < list->at.n && v == VERDICT_DUNNO; i++) {
         const struct restriction *r = &list->at.at[i];
         v = r->fn(k, r);
-        if (r->fn != do_warn)
+        if (r->fn != warn_if_reject)
             k->warn_only = false;
     }
     k->depth--;
     return v;
 }
 
-static void free_list(struct restrictions *list)
-{
-    VEC_EACH (&list->at, r) {
-        maps_close(&r->table);
-        if (r->arg != r->name)
-            free(r->arg);
-        free(r->name);
-    }
-    VEC_FREE(&list->at);
-}
-
 enum verdict check_text(struct check *k, const char *text)
 {
     struct restrictions list = {.parameter = "access table"};
 
-    read_list(&list, "access table", text, NULL);
+    smtpd_read_list(&list, "access table", text, NULL);
     enum verdict v = go_through(k, &list);
-    free_list(&list);
+    smtpd_free_list(&list);
     return v;
 }
 
@@ -321,135 +137,130 @@ static enum verdict go_address(struct smtpd *s, const struct restrictions *list,
     return v;
 }
 
-int smtpd_check_client(struct smtpd *s)
+static bool refuses(enum verdict v)
 {
-    return go(s, &lists.client, s->namaddr, "Client host", NULL) == VERDICT_REJECT ? -1 : 0;
+    return v == VERDICT_REJECT;
 }
 
-int smtpd_check_helo(struct smtpd *s, const char *helo)
+static bool refuse_client(struct smtpd *s, const char *rcpt)
 {
-    const char *before = s->helo;
-
-    s->helo = helo;
-    int result = go(s, &lists.helo, helo, "Helo command", NULL) == VERDICT_REJECT ? -1 : 0;
-    s->helo = before;
-    return result;
+    return refuses(go(s, &smtpd_lists.client, s->namaddr, "Client host", rcpt));
 }
 
-/* The rest of a check that ended without a refusal. */
-static int reject_unlisted_sender(struct smtpd *s)
+static bool refuse_helo(struct smtpd *s, const char *rcpt)
 {
-    struct check k = {.s = s, .subject = s->mail->sender, .class = "Sender address"};
-
-    if (!conf.smtpd_reject_unlisted_sender || s->sender_checked)
-        return 0;
-    return check_reject_unlisted_sender(&k, NULL) == VERDICT_REJECT ? -1 : 0;
+    return s->helo != NULL && refuses(go(s, &smtpd_lists.helo, s->helo, "Helo command", rcpt));
 }
 
-int smtpd_check_mail(struct smtpd *s)
+static bool refuse_sender(struct smtpd *s, const char *rcpt)
 {
-    if (go_address(s, &lists.sender, s->mail->sender, "Sender address", NULL) == VERDICT_REJECT)
-        return -1;
-    return reject_unlisted_sender(s);
+    struct smtpd_mail *m = s->mail;
+
+    if (m == NULL)
+        return false;
+    if (refuses(go_address(s, &smtpd_lists.sender, m->sender, "Sender address", rcpt)))
+        return true;
+    struct check k = {.s = s, .subject = m->sender, .class = "Sender address", .rcpt = rcpt};
+    return conf.smtpd_reject_unlisted_sender && !s->sender_checked &&
+           refuses(check_reject_unlisted_sender(&k, NULL));
 }
 
-/* The lists of earlier commands, when they had to wait. */
-static int delayed(struct smtpd *s, const char *rcpt)
+/* The lists of earlier commands, when they had to wait for the recipient. */
+static bool refuse_delayed(struct smtpd *s, const char *rcpt)
 {
-    const struct {
-        enum verdict (*go)(struct smtpd *s, const struct restrictions *list, const char *subject,
-                           const char *class, const char *rcpt);
-        const struct restrictions *list;
-        const char *subject, *class;
-    } earlier[] = {
-        {go, &lists.client, s->namaddr, "Client host"},
-        {go, &lists.helo, s->helo, "Helo command"},
-        {go_address, &lists.sender, s->mail != NULL ? s->mail->sender : NULL, "Sender address"},
-    };
     if (!conf.smtpd_delay_reject)
-        return 0;
+        return false;
     s->defer_if_permit.code = s->defer_if_reject.code = 0;
-    for (size_t i = 0; i < 3; i++)
-        if (earlier[i].subject != NULL &&
-            go(s, earlier[i].list, earlier[i].subject, earlier[i].class, rcpt) == VERDICT_REJECT)
-            return -1;
-    return s->mail != NULL ? reject_unlisted_sender(s) : 0;
+    return refuse_client(s, rcpt) || refuse_helo(s, rcpt) || refuse_sender(s, rcpt);
 }
 
-int smtpd_check_rcpt(struct smtpd *s, const char *rcpt)
+/* "Later" of a list that would else have let the recipient pass. */
+static bool defer_if_permitted(struct smtpd *s, const char *rcpt)
+{
+    if (s->defer_if_permit.code == 0)
+        return false;
+    copy_denial(&s->denial, &s->defer_if_permit);
+    smtpd_log_reject(s, "reject", rcpt, s->denial.code, &s->denial.why);
+    return true;
+}
+
+static bool refuse_rcpt(struct smtpd *s, const char *rcpt)
 {
     bool relay_first = conf.smtpd_relay_before_recipient_restrictions;
-    const struct restrictions *first = relay_first ? &lists.relay : &lists.rcpt;
-    const struct restrictions *second = relay_first ? &lists.rcpt : &lists.relay;
+    const struct restrictions *first = relay_first ? &smtpd_lists.relay : &smtpd_lists.rcpt;
+    const struct restrictions *second = relay_first ? &smtpd_lists.rcpt : &smtpd_lists.relay;
     static const char class[] = "Recipient address";
+    struct check k = {.s = s, .subject = rcpt, .class = class, .rcpt = rcpt};
 
     s->rcpt_checked = false;
-    if (delayed(s, rcpt) < 0 || go_address(s, first, rcpt, class, rcpt) == VERDICT_REJECT ||
-        go_address(s, second, rcpt, class, rcpt) == VERDICT_REJECT)
-        return -1;
-    if (s->defer_if_permit.code != 0) {
-        copy_denial(&s->denial, &s->defer_if_permit);
-        smtpd_log_reject(s, "reject", rcpt, s->denial.code, &s->denial.why);
-        return -1;
+    return refuse_delayed(s, rcpt) || refuses(go_address(s, first, rcpt, class, rcpt)) ||
+           refuses(go_address(s, second, rcpt, class, rcpt)) || defer_if_permitted(s, rcpt) ||
+           (conf.smtpd_reject_unlisted_recipient && !s->rcpt_checked &&
+            refuses(check_reject_unlisted_recipient(&k, NULL)));
+}
+
+/* The recipient that lists at DATA are about: none if there are several. */
+static const char *only_rcpt(const struct smtpd *s)
+{
+    return s->mail->rcpts.n == 1 ? s->mail->rcpts.at[0].address : NULL;
+}
+
+bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts)
+{
+    bool now = !conf.smtpd_delay_reject;
+
+    switch (stage) {
+    case SMTPD_CONNECT:
+        return now && refuse_client(s, NULL);
+    case SMTPD_HELO:
+        return now && refuse_helo(s, NULL);
+    case SMTPD_MAIL:
+        return now && refuse_sender(s, NULL);
+    case SMTPD_RCPT:
+        return refuse_rcpt(s, facts->rcpt);
+    case SMTPD_ETRN:
+        return refuse_delayed(s, NULL) ||
+               refuses(go(s, &smtpd_lists.etrn, facts->domain, "Etrn command", NULL));
+    case SMTPD_DATA:
+        return refuses(go(s, &smtpd_lists.data, "DATA", "Data command", only_rcpt(s)));
+    case SMTPD_END_OF_DATA:
+        return refuses(
+            go(s, &smtpd_lists.end_of_data, "END-OF-MESSAGE", "End-of-data", only_rcpt(s)));
     }
-    struct check k = {.s = s, .subject = rcpt, .class = class, .rcpt = rcpt};
-    if (conf.smtpd_reject_unlisted_recipient && !s->rcpt_checked &&
-        check_reject_unlisted_recipient(&k, NULL) == VERDICT_REJECT)
-        return -1;
-    return 0;
-}
-
-int smtpd_check_data(struct smtpd *s)
-{
-    const char *rcpt = s->mail->rcpts.n == 1 ? s->mail->rcpts.at[0].address : NULL;
-    return go(s, &lists.data, "DATA", "Data command", rcpt) == VERDICT_REJECT ? -1 : 0;
-}
-
-int smtpd_check_end_of_data(struct smtpd *s)
-{
-    const char *rcpt = s->mail->rcpts.n == 1 ? s->mail->rcpts.at[0].address : NULL;
-    return go(s, &lists.end_of_data, "END-OF-MESSAGE", "End-of-data", rcpt) == VERDICT_REJECT ? -1
-                                                                                              : 0;
-}
-
-int smtpd_check_etrn(struct smtpd *s, const char *domain)
-{
-    if (delayed(s, NULL) < 0)
-        return -1;
-    return go(s, &lists.etrn, domain, "Etrn command", NULL) == VERDICT_REJECT ? -1 : 0;
+    return false;
 }
 
 /* ---- the simple ones ---- */
 
-static enum verdict do_permit(struct check *k, const struct restriction *r)
+static enum verdict permit(struct check *k, const struct restriction *r)
 {
     (void)k;
     (void)r;
     return VERDICT_PERMIT;
 }
 
-static enum verdict do_reject(struct check *k, const struct restriction *r)
+static enum verdict reject(struct check *k, const struct restriction *r)
 {
     (void)r;
     return check_deny_subject(k, (int)conf.reject_code, "5.7.1", k->subject, k->class,
                               "Access denied");
 }
 
-static enum verdict do_defer(struct check *k, const struct restriction *r)
+static enum verdict defer(struct check *k, const struct restriction *r)
 {
     (void)r;
     return check_deny_subject(k, (int)conf.defer_code, "4.3.2", k->subject, k->class,
                               "Try again later");
 }
 
-static enum verdict do_warn(struct check *k, const struct restriction *r)
+static enum verdict warn_if_reject(struct check *k, const struct restriction *r)
 {
     (void)r;
     k->warn_only = true;
     return VERDICT_DUNNO;
 }
 
-static enum verdict do_defer_if_permit(struct check *k, const struct restriction *r)
+static enum verdict defer_if_permit(struct check *k, const struct restriction *r)
 {
     struct buf text = BUF(1000);
 
@@ -460,7 +271,7 @@ static enum verdict do_defer_if_permit(struct check *k, const struct restriction
     return VERDICT_DUNNO;
 }
 
-static enum verdict do_defer_if_reject(struct check *k, const struct restriction *r)
+static enum verdict defer_if_reject(struct check *k, const struct restriction *r)
 {
     struct buf text = BUF(1000);
 
@@ -471,12 +282,12 @@ static enum verdict do_defer_if_reject(struct check *k, const struct restriction
     return VERDICT_DUNNO;
 }
 
-static enum verdict do_class(struct check *k, const struct restriction *r)
+enum verdict check_class(struct check *k, const struct restriction *r)
 {
     return go_through(k, r->list);
 }
 
-static enum verdict do_unknown(struct check *k, const struct restriction *r)
+enum verdict check_unknown(struct check *k, const struct restriction *r)
 {
     if (str_find(strz(r->name), ':') > 0)
         msg_warn("restriction \"%s\": a table cannot stand alone here", r->name);
@@ -485,18 +296,18 @@ static enum verdict do_unknown(struct check *k, const struct restriction *r)
     return check_deny(k, 451, "4.3.5", "Server configuration error");
 }
 
-static enum verdict do_sleep(struct check *k, const struct restriction *r)
+static enum verdict sleep_for(struct check *k, const struct restriction *r)
 {
     int64_t seconds;
 
     if (!num_parse_time(strz(r->arg), 's', 0, 1000, &seconds))
-        return do_unknown(k, r);
+        return check_unknown(k, r);
     stream_flush(k->s->stream);
     task_sleep(task_now() + seconds * 1000);
     return VERDICT_DUNNO;
 }
 
-static enum verdict do_unauth_pipelining(struct check *k, const struct restriction *r)
+static enum verdict reject_unauth_pipelining(struct check *k, const struct restriction *r)
 {
     struct smtpd *s = k->s;
 
@@ -507,7 +318,7 @@ static enum verdict do_unauth_pipelining(struct check *k, const struct restricti
                               "Improper use of SMTP command pipelining");
 }
 
-static enum verdict do_plaintext_session(struct check *k, const struct restriction *r)
+static enum verdict reject_plaintext_session(struct check *k, const struct restriction *r)
 {
     (void)r;
     if (k->s->tls != NULL)
@@ -515,3 +326,16 @@ static enum verdict do_plaintext_session(struct check *k, const struct restricti
     return check_deny(k, (int)conf.plaintext_reject_code, "4.7.1",
                       "Session encryption is required");
 }
+
+const struct restriction_def smtpd_simple_restrictions[] = {
+    {"defer", defer},
+    {"defer_if_permit", defer_if_permit},
+    {"defer_if_reject", defer_if_reject},
+    {"permit", permit},
+    {"reject", reject},
+    {"reject_plaintext_session", reject_plaintext_session},
+    {"reject_unauth_pipelining", reject_unauth_pipelining},
+    {"sleep", sleep_for},
+    {"warn_if_reject", warn_if_reject},
+    {NULL, NULL},
+};

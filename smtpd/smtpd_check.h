@@ -10,14 +10,8 @@
  * strangers from relaying. */
 void smtpd_open_checks(void);
 
-/* (waits) Each returns 0, or -1 with s->denial set and logged. Called by the commands. */
-int smtpd_check_client(struct smtpd *s);
-int smtpd_check_helo(struct smtpd *s, const char *helo);
-int smtpd_check_mail(struct smtpd *s);
-int smtpd_check_rcpt(struct smtpd *s, const char *rcpt);
-int smtpd_check_data(struct smtpd *s);
-int smtpd_check_end_of_data(struct smtpd *s);
-int smtpd_check_etrn(struct smtpd *s, const char *domain);
+/* The subscriber of smtpd_event: true with s->denial set and logged if a list says no. (waits) */
+bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts);
 
 /* For the commands: is the client in mynetworks; may headers be completed (local). */
 bool smtpd_is_mine(struct smtpd *s);
@@ -46,7 +40,29 @@ struct restriction {
     struct maps *table; /* of check_*_access */
     struct restrictions *list; /* of a restriction class */
 };
-struct restrictions;
+/* A name in the lists, and what it does; the tables end with a null name. */
+struct restriction_def {
+    const char *name;
+    restriction_fn *fn;
+};
+extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
+    smtpd_address_restrictions[], smtpd_access_restrictions[];
+
+/* smtpd_lists.c: the lists of main.cf, one for each parameter. */
+enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
+struct restrictions {
+    const char *parameter;
+    VEC(struct restriction) at;
+    restriction_fn *bare_table; /* what "hash:/file" alone means in this list */
+};
+extern struct smtpd_lists {
+    struct restrictions client, helo, sender, relay, rcpt, data, end_of_data, etrn;
+} smtpd_lists;
+void smtpd_open_lists(void);
+/* A list that stands in a table's answer. The caller frees it. */
+void smtpd_read_list(struct restrictions *list, const char *parameter, const char *text,
+                     restriction_fn *bare_table);
+void smtpd_free_list(struct restrictions *list);
 
 /* Says no: logs and sets the denial. code 0: as the first digit of dsn says (450, 550). */
 enum verdict check_deny(struct check *k, int code, const char *dsn, const char *fmt, ...)
@@ -65,19 +81,9 @@ enum verdict check_text(struct check *k, const char *list);
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table);
 
+restriction_fn check_class, check_unknown;
 restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
-restriction_fn check_reject_unauth_destination, check_defer_unauth_destination;
-restriction_fn check_permit_auth_destination;
-restriction_fn check_reject_non_fqdn_recipient, check_reject_non_fqdn_sender;
-restriction_fn check_reject_unknown_recipient_domain, check_reject_unknown_sender_domain;
-restriction_fn check_reject_sender_login_mismatch, check_reject_authenticated_sender_login_mismatch,
-    check_reject_unauthenticated_sender_login_mismatch, check_reject_known_sender_login_mismatch;
-restriction_fn check_reject_invalid_helo, check_reject_non_fqdn_helo, check_reject_unknown_helo;
-restriction_fn check_reject_unknown_client, check_reject_unknown_reverse_client;
-restriction_fn check_permit_mynetworks, check_permit_sasl, check_permit_inet_interfaces;
-restriction_fn check_permit_tls_all_clientcerts;
-restriction_fn check_client_access, check_reverse_client_access, check_helo_access,
-    check_sender_access, check_recipient_access, check_sasl_access;
+restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;
 void smtpd_open_senders(void); /* smtpd_sender_login_maps */
 void smtpd_open_clients(void); /* mynetworks, local_header_rewrite_clients */
 

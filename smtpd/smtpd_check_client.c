@@ -17,15 +17,18 @@ static struct {
     VEC(struct restriction) local; /* local_header_rewrite_clients */
 } clients;
 
+static restriction_fn permit_inet_interfaces, permit_mynetworks, permit_sasl,
+    permit_tls_all_clientcerts;
+
 void smtpd_open_clients(void)
 {
     static const struct {
         const char *name;
         restriction_fn *fn;
-    } names[] = {{"permit_inet_interfaces", check_permit_inet_interfaces},
-                 {"permit_mynetworks", check_permit_mynetworks},
-                 {"permit_sasl_authenticated", check_permit_sasl},
-                 {"permit_tls_all_clientcerts", check_permit_tls_all_clientcerts}};
+    } names[] = {{"permit_inet_interfaces", permit_inet_interfaces},
+                 {"permit_mynetworks", permit_mynetworks},
+                 {"permit_sasl_authenticated", permit_sasl},
+                 {"permit_tls_all_clientcerts", permit_tls_all_clientcerts}};
     struct str rest = strz(conf.local_header_rewrite_clients), word, spec;
 
     clients.mynetworks = match_open("mynetworks", conf.mynetworks);
@@ -93,7 +96,7 @@ bool smtpd_is_local(struct smtpd *s)
     return false;
 }
 
-enum verdict check_permit_mynetworks(struct check *k, const struct restriction *r)
+static enum verdict permit_mynetworks(struct check *k, const struct restriction *r)
 {
     struct why why = WHY;
     bool failed;
@@ -107,7 +110,7 @@ enum verdict check_permit_mynetworks(struct check *k, const struct restriction *
     return v;
 }
 
-enum verdict check_permit_sasl(struct check *k, const struct restriction *r)
+static enum verdict permit_sasl(struct check *k, const struct restriction *r)
 {
     (void)r;
     return k->s->sasl_username != NULL ? VERDICT_PERMIT : VERDICT_DUNNO;
@@ -115,7 +118,7 @@ enum verdict check_permit_sasl(struct check *k, const struct restriction *r)
 
 /* The client is this host itself: it came from the address that it came to, or by a local socket.
  */
-enum verdict check_permit_inet_interfaces(struct check *k, const struct restriction *r)
+static enum verdict permit_inet_interfaces(struct check *k, const struct restriction *r)
 {
     const struct peer *p = &k->s->peer;
 
@@ -124,13 +127,13 @@ enum verdict check_permit_inet_interfaces(struct check *k, const struct restrict
                                                                              : VERDICT_DUNNO;
 }
 
-enum verdict check_permit_tls_all_clientcerts(struct check *k, const struct restriction *r)
+static enum verdict permit_tls_all_clientcerts(struct check *k, const struct restriction *r)
 {
     (void)r;
     return k->s->tls != NULL && k->s->tls->trusted ? VERDICT_PERMIT : VERDICT_DUNNO;
 }
 
-enum verdict check_reject_unknown_client(struct check *k, const struct restriction *r)
+static enum verdict reject_unknown_client(struct check *k, const struct restriction *r)
 {
     const struct peer *p = &k->s->peer;
 
@@ -142,7 +145,7 @@ enum verdict check_reject_unknown_client(struct check *k, const struct restricti
         "4.7.25", "Client host rejected: cannot find your hostname, [%s]", p->addr_text);
 }
 
-enum verdict check_reject_unknown_reverse_client(struct check *k, const struct restriction *r)
+static enum verdict reject_unknown_reverse_client(struct check *k, const struct restriction *r)
 {
     const struct peer *p = &k->s->peer;
 
@@ -161,7 +164,7 @@ static enum verdict deny_helo(struct check *k, int code, const char *dsn, const 
     return check_deny_subject(k, code, dsn, k->s->helo, "Helo command", text);
 }
 
-enum verdict check_reject_invalid_helo(struct check *k, const struct restriction *r)
+static enum verdict reject_invalid_helo(struct check *k, const struct restriction *r)
 {
     struct str helo = strz(k->s->helo);
 
@@ -172,7 +175,7 @@ enum verdict check_reject_invalid_helo(struct check *k, const struct restriction
                      helo.p[0] == '[' ? "invalid ip address" : "Invalid name");
 }
 
-enum verdict check_reject_non_fqdn_helo(struct check *k, const struct restriction *r)
+static enum verdict reject_non_fqdn_helo(struct check *k, const struct restriction *r)
 {
     struct str helo = strz(k->s->helo);
 
@@ -182,7 +185,7 @@ enum verdict check_reject_non_fqdn_helo(struct check *k, const struct restrictio
     return deny_helo(k, (int)conf.non_fqdn_reject_code, "5.5.2", "need fully-qualified hostname");
 }
 
-enum verdict check_reject_unknown_helo(struct check *k, const struct restriction *r)
+static enum verdict reject_unknown_helo(struct check *k, const struct restriction *r)
 {
     struct smtpd *s = k->s;
     struct dns_hosts hosts;
@@ -204,3 +207,20 @@ enum verdict check_reject_unknown_helo(struct check *k, const struct restriction
     why_free(&why);
     return v;
 }
+
+const struct restriction_def smtpd_client_restrictions[] = {
+    {"permit_inet_interfaces", permit_inet_interfaces},
+    {"permit_mynetworks", permit_mynetworks},
+    {"permit_sasl_authenticated", permit_sasl},
+    {"permit_tls_all_clientcerts", permit_tls_all_clientcerts},
+    {"reject_invalid_helo_hostname", reject_invalid_helo},
+    {"reject_invalid_hostname", reject_invalid_helo},
+    {"reject_non_fqdn_helo_hostname", reject_non_fqdn_helo},
+    {"reject_non_fqdn_hostname", reject_non_fqdn_helo},
+    {"reject_unknown_client", reject_unknown_client},
+    {"reject_unknown_client_hostname", reject_unknown_client},
+    {"reject_unknown_helo_hostname", reject_unknown_helo},
+    {"reject_unknown_hostname", reject_unknown_helo},
+    {"reject_unknown_reverse_client_hostname", reject_unknown_reverse_client},
+    {NULL, NULL},
+};

@@ -67,7 +67,7 @@ static int is_ours(struct check *k, const char *address, enum verdict *v)
     return ours;
 }
 
-enum verdict check_permit_auth_destination(struct check *k, const struct restriction *r)
+static enum verdict permit_auth_destination(struct check *k, const struct restriction *r)
 {
     enum verdict v;
 
@@ -94,13 +94,13 @@ static enum verdict unauth(struct check *k, int code, const char *dsn)
     return v;
 }
 
-enum verdict check_reject_unauth_destination(struct check *k, const struct restriction *r)
+static enum verdict reject_unauth_destination(struct check *k, const struct restriction *r)
 {
     (void)r;
     return unauth(k, (int)conf.relay_domains_reject_code, "5.7.1");
 }
 
-enum verdict check_defer_unauth_destination(struct check *k, const struct restriction *r)
+static enum verdict defer_unauth_destination(struct check *k, const struct restriction *r)
 {
     (void)r;
     return unauth(k, 454, "4.7.1");
@@ -169,7 +169,7 @@ static enum verdict non_fqdn(struct check *k, const char *address, const char *c
                 "need fully-qualified address");
 }
 
-enum verdict check_reject_non_fqdn_recipient(struct check *k, const struct restriction *r)
+static enum verdict reject_non_fqdn_recipient(struct check *k, const struct restriction *r)
 {
     (void)r;
     return k->rcpt == NULL || strcasecmp(k->rcpt, "postmaster") == 0
@@ -177,7 +177,7 @@ enum verdict check_reject_non_fqdn_recipient(struct check *k, const struct restr
                : non_fqdn(k, k->rcpt, rcpt_class);
 }
 
-enum verdict check_reject_non_fqdn_sender(struct check *k, const struct restriction *r)
+static enum verdict reject_non_fqdn_sender(struct check *k, const struct restriction *r)
 {
     (void)r;
     return k->s->mail == NULL ? VERDICT_DUNNO : non_fqdn(k, k->s->mail->sender, sender_class);
@@ -237,7 +237,7 @@ static enum verdict unknown_domain(struct check *k, const struct domain_check *d
     return v;
 }
 
-enum verdict check_reject_unknown_recipient_domain(struct check *k, const struct restriction *r)
+static enum verdict reject_unknown_recipient_domain(struct check *k, const struct restriction *r)
 {
     struct domain_check d = {k->rcpt, rcpt_class, "4.1.2", 556, "5.1.10"};
 
@@ -245,7 +245,7 @@ enum verdict check_reject_unknown_recipient_domain(struct check *k, const struct
     return k->rcpt == NULL ? VERDICT_DUNNO : unknown_domain(k, &d);
 }
 
-enum verdict check_reject_unknown_sender_domain(struct check *k, const struct restriction *r)
+static enum verdict reject_unknown_sender_domain(struct check *k, const struct restriction *r)
 {
     (void)r;
     if (k->s->mail == NULL)
@@ -289,28 +289,43 @@ static enum verdict login_mismatch(struct check *k, unsigned which)
     return v;
 }
 
-enum verdict check_reject_sender_login_mismatch(struct check *k, const struct restriction *r)
+static enum verdict reject_sender_login_mismatch(struct check *k, const struct restriction *r)
 {
     (void)r;
     return login_mismatch(k, WRONG_LOGIN | NO_LOGIN);
 }
 
-enum verdict check_reject_authenticated_sender_login_mismatch(struct check *k,
-                                                              const struct restriction *r)
+static enum verdict reject_authenticated_mismatch(struct check *k, const struct restriction *r)
 {
     (void)r;
     return login_mismatch(k, WRONG_LOGIN);
 }
 
-enum verdict check_reject_unauthenticated_sender_login_mismatch(struct check *k,
-                                                                const struct restriction *r)
+static enum verdict reject_unauthenticated_mismatch(struct check *k, const struct restriction *r)
 {
     (void)r;
     return login_mismatch(k, NO_LOGIN);
 }
 
-enum verdict check_reject_known_sender_login_mismatch(struct check *k, const struct restriction *r)
+static enum verdict reject_known_mismatch(struct check *k, const struct restriction *r)
 {
     (void)r;
     return login_mismatch(k, WRONG_LOGIN | NO_LOGIN | ONLY_LISTED);
 }
+
+const struct restriction_def smtpd_address_restrictions[] = {
+    {"defer_unauth_destination", defer_unauth_destination},
+    {"permit_auth_destination", permit_auth_destination},
+    {"reject_authenticated_sender_login_mismatch", reject_authenticated_mismatch},
+    {"reject_known_sender_login_mismatch", reject_known_mismatch},
+    {"reject_non_fqdn_recipient", reject_non_fqdn_recipient},
+    {"reject_non_fqdn_sender", reject_non_fqdn_sender},
+    {"reject_sender_login_mismatch", reject_sender_login_mismatch},
+    {"reject_unauth_destination", reject_unauth_destination},
+    {"reject_unauthenticated_sender_login_mismatch", reject_unauthenticated_mismatch},
+    {"reject_unknown_recipient_domain", reject_unknown_recipient_domain},
+    {"reject_unknown_sender_domain", reject_unknown_sender_domain},
+    {"reject_unlisted_recipient", check_reject_unlisted_recipient},
+    {"reject_unlisted_sender", check_reject_unlisted_sender},
+    {NULL, NULL},
+};

@@ -13,6 +13,7 @@
 #include "dict/match.h"
 #include "mail/domain.h"
 #include "mail/esmtp_data.h"
+#include "mail/header.h"
 #include "mail/path.h"
 #include "mail/received.h"
 #include "net/tls.h"
@@ -36,6 +37,7 @@ struct transfer {
     struct submit *submit; /* null until something was */
     struct why why;
     bool too_big, broken;
+    bool header_begun; /* a line came that is no mailbox separator */
 };
 
 void smtpd_open_data(void)
@@ -172,6 +174,35 @@ static void put_envelope(struct transfer *t)
     qrec_put(&t->records, REC_MESG, STR(""));
 }
 
+/* "From a@x Tue ..." of mailbox files, which some programs send: as Postfix, a field is made of
+ * such lines, so that they do not end the header. */
+static bool is_mailbox_line(struct str line)
+{
+    while (line.n > 0 && line.p[0] == '>')
+        line = str_from(line, 1);
+    return str_starts(line, STR("From "));
+}
+
+static void put_content(struct transfer *t, enum rec type, struct str text)
+{
+    struct buf field = BUF(REC_MAX);
+
+    if (!t->header_begun && !is_mailbox_line(text)) {
+        t->header_begun = true;
+        if (header_continues(text)) /* it continues nothing: the body begins */
+            qrec_put(&t->records, REC_NORM, STR(""));
+    }
+    if (t->header_begun) {
+        qrec_put(&t->records, type, text);
+        return;
+    }
+    buf_addf(&field, "X-Mailbox-Line: ");
+    buf_add(&field, text);
+    if (buf_ok(&field))
+        qrec_put(&t->records, type, buf_str(&field));
+    buf_free(&field);
+}
+
 static void take_piece(struct transfer *t, enum esmtp_data what, struct str piece)
 {
     struct smtpd_mail *m = t->m;
@@ -181,7 +212,7 @@ static void take_piece(struct transfer *t, enum esmtp_data what, struct str piec
         t->too_big = true;
     if (t->too_big || t->broken || t->why.code[0] != 0)
         return;
-    qrec_put(&t->records, what == DATA_LINE ? REC_NORM : REC_CONT, piece);
+    put_content(t, what == DATA_LINE ? REC_NORM : REC_CONT, piece);
     if (t->records.n >= PASS_ON)
         pass_on(t);
 }
@@ -234,8 +265,9 @@ static bool receive(struct transfer *t)
 static void refuse(struct smtpd *s, const struct why *why)
 {
     int code = dsn_to_code(why->code);
-    /* what an administrator wrote, and what cleanup found in his tables */
-    bool plain = strncmp(why->code + 1, ".7.", 3) == 0 || strcmp(why->code, "4.6.0") == 0;
+    /* what cleanup itself could not do; all else is the text of a table, or about the content */
+    bool error = strncmp(why->code + 1, ".3.", 3) == 0 || strcmp(why->code, "5.4.0") == 0 ||
+                 strcmp(why->code, "5.1.0") == 0;
 
     if (strcmp(why->code, "5.3.4") == 0)
         code = 552;
@@ -244,7 +276,7 @@ static void refuse(struct smtpd *s, const struct why *why)
     else if (strcmp(why->code, "4.3.1") == 0)
         code = 452;
     smtpd_log_reject(s, "reject", NULL, code, why);
-    smtpd_reply(s, code, why->code, "%s%s", plain ? "" : "Error: ", why_text(why));
+    smtpd_reply(s, code, why->code, "%s%s", error ? "Error: " : "", why_text(why));
 }
 
 static void accept_mail(struct smtpd *s, const char *queue_id)
@@ -277,7 +309,7 @@ static void end_of_content(struct transfer *t)
         refuse(s, &t->why);
     } else if (t->why.code[0] != 0) {
         refuse(s, &t->why);
-    } else if (smtpd_check_end_of_data(s) < 0) {
+    } else if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else {
         commit(t);
@@ -312,7 +344,7 @@ void smtpd_data(struct smtpd *s, struct str args)
         smtpd_reply(s, 501, "5.5.4", "Syntax: DATA");
         return;
     }
-    if (smtpd_check_data(s) < 0) {
+    if (!smtpd_event(s, SMTPD_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
         return;
     }

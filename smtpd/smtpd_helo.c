@@ -14,12 +14,15 @@ static bool take_name(struct smtpd *s, struct str args)
 {
     const char *name = arena_strz(s->mem, str_upto(args, 255)); /* RFC 5321 4.5.3.1.2 */
 
-    if (!conf.smtpd_delay_reject && smtpd_check_helo(s, name) < 0) {
+    const char *before = s->helo;
+
+    s->helo = name;
+    if (!smtpd_event(s, SMTPD_HELO, &(struct smtpd_facts){0})) {
+        s->helo = before;
         smtpd_reply_denial(s);
         return false;
     }
     smtpd_drop_mail(s); /* RFC 5321 4.1.4: as RSET */
-    s->helo = name;
     return true;
 }
 

@@ -135,7 +135,7 @@ void smtpd_mail(struct smtpd *s, struct str args)
     s->sender_checked = false;
     if (!has_room(s)) {
         smtpd_drop_mail(s);
-    } else if (!conf.smtpd_delay_reject && smtpd_check_mail(s) < 0) {
+    } else if (!smtpd_event(s, SMTPD_MAIL, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
         smtpd_drop_mail(s);
     } else {

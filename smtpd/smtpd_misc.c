@@ -6,7 +6,6 @@
 #include "mail/path.h"
 
 #include "smtpd.h"
-#include "smtpd_check.h"
 
 void smtpd_rset(struct smtpd *s, struct str args)
 {
@@ -35,7 +34,7 @@ void smtpd_vrfy(struct smtpd *s, struct str args)
         smtpd_reply(s, 501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
     } else if (!path_parse(&args, PATH_BARE, &address) || args.n > 0) {
         smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
-    } else if (smtpd_check_rcpt(s, arena_strz(s->mem, buf_str(&address))) < 0) {
+    } else if (!smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = address.p})) {
         smtpd_reply_denial(s);
     } else { /* RFC 5321 3.5.3: not verified, but would be taken */
         smtpd_reply(s, 252, "2.0.0", "%.*s", (int)given.n, given.p);
@@ -61,7 +60,7 @@ void smtpd_etrn(struct smtpd *s, struct str args)
     const char *name = arena_strz(s->mem, domain);
     if (!domain_valid(domain) && !domain_is_literal(domain, NULL))
         smtpd_reply(s, 501, "", "Error: invalid parameter syntax");
-    else if (smtpd_check_etrn(s, name) < 0)
+    else if (!smtpd_event(s, SMTPD_ETRN, &(struct smtpd_facts){.domain = name}))
         smtpd_reply_denial(s);
     else
         smtpd_reply(s, 459, "", "<%s>: service unavailable", name); /* RFC 1985 5.2 */

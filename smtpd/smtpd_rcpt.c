@@ -6,7 +6,6 @@
 #include "mail/path.h"
 
 #include "smtpd.h"
-#include "smtpd_check.h"
 
 static bool bad(struct smtpd *s, const char *text)
 {
@@ -89,7 +88,8 @@ void smtpd_rcpt(struct smtpd *s, struct str args)
     }
     if (too_many(s) || !take_args(s, args, &r))
         return;
-    if (!smtpd_is_always_taken(r.address) && smtpd_check_rcpt(s, r.address) < 0) {
+    if (!smtpd_is_always_taken(r.address) &&
+        !smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = r.address})) {
         smtpd_reply_denial(s);
         return;
     }

@@ -208,7 +208,7 @@ static void greet(struct smtpd *s)
         smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
                     s->peer.addr_text);
         s->closing = true;
-    } else if (!conf.smtpd_delay_reject && smtpd_check_client(s) < 0) {
+    } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else {
         smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);

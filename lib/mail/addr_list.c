@@ -155,26 +155,29 @@ static const struct token *last_at(const struct token *a, const struct token *b)
     return NULL;
 }
 
-/* In "John Doe a . b @ c" the local part begins where a word is not joined by a dot. An earlier "@"
- * joins, too: a@b@c is user "a@b" of c, never user b of c. */
-static const struct token *local_begin(const struct token *a, const struct token *at)
+/* One of the characters that join the words beside them to one address: "a . b", "host ! user". */
+static bool joins(char c)
 {
-    const struct token *begin = at;
-    bool join = true;
+    return c == '.' || c == '!' || c == '%' || c == '|';
+}
 
-    while (begin > a) {
-        const struct token *t = begin - 1;
-        if (t->kind == '@') {
-            join = true;
-        } else if (t->kind != '(') {
-            bool dot_end = t->text.p[t->text.n - 1] == '.';
-            if (!is_word(t) || (!join && !dot_end))
-                break;
-            join = t->text.p[0] == '.';
-        }
-        begin--;
+/* Where the bare address that begins at t ends. A word that nothing joins to the one before begins
+ * another: "a@x b@y" are two addresses whose comma was forgotten. */
+static const struct token *bare_end(const struct token *t, const struct token *end)
+{
+    bool joined_on = true;
+
+    for (const struct token *from = t; t < end; t++) {
+        if (t->kind == '(')
+            continue;
+        bool word = is_word(t);
+        if (word && !joined_on && !joins(t->text.p[0]))
+            break;
+        if (!word && t->kind != '@')
+            return t > from ? t : t + 1;
+        joined_on = !word || (t->kind == 'a' && joins(t->text.p[t->text.n - 1]));
     }
-    return begin;
+    return t;
 }
 
 static void set_spec(struct arena *mem, const struct token *a, const struct token *b,
@@ -224,7 +227,8 @@ static bool mailbox(struct arena *mem, const struct token *a, const struct token
 {
     const struct token *open = a;
 
-    *out = (struct addr){ADDR_MAILBOX, STR(""), STR(""), STR(""), STR(""), STR("")};
+    *out =
+        (struct addr){ADDR_MAILBOX, STR(""), STR(""), STR(""), STR(""), STR(""), a->text.p, false};
     while (open < b && open->kind != '<')
         open++;
     if (open < b) {
@@ -235,10 +239,7 @@ static bool mailbox(struct arena *mem, const struct token *a, const struct token
         set_comment_name(mem, a, b, out);
         return true;
     }
-    const struct token *at = last_at(a, b);
-    const struct token *from = at != NULL ? local_begin(a, at) : a;
-    set_spec(mem, from, b, out);
-    out->name = phrase(mem, a, from);
+    set_spec(mem, a, b, out);
     set_comment_name(mem, a, b, out);
     return out->spec.n > 0;
 }
@@ -262,11 +263,39 @@ static const struct token *item_end(const struct token *t, const struct token *e
     return t;
 }
 
+struct found {
+    VEC(struct addr) v;
+};
+
+static bool is_separator(const struct token *t)
+{
+    return t->kind == ',' || t->kind == ';' || t->kind == ':';
+}
+
+/* One item as the separators part it: a mailbox with its <>, or bare addresses. */
+static void take_item(struct arena *mem, const struct token *t, const struct token *stop,
+                      struct found *found)
+{
+    struct addr a;
+    bool angles = false, first = true;
+
+    for (const struct token *i = t; i < stop; i++)
+        angles = angles || i->kind == '<';
+    while (t < stop) {
+        const struct token *end = angles ? stop : bare_end(t, stop);
+        if (mailbox(mem, t, end, &a)) {
+            a.comma_missing = !first;
+            *VEC_ADD(&found->v) = a;
+            first = false;
+        }
+        t = end;
+    }
+}
+
 void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct addr_list *out)
 {
     struct tokens tokens;
-    VEC(struct addr) v = {0};
-    struct addr a;
+    struct found all = {0};
     bool group = false;
 
     out->cut = tokenize(mem, text, limit, &tokens);
@@ -274,25 +303,27 @@ void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct ad
     while (t < end) {
         const struct token *stop = item_end(t, end);
         if (stop < end && stop->kind == ':' && !group) {
-            a = (struct addr){ADDR_GROUP, phrase(mem, t, stop), STR(""), STR(""), STR(""), STR("")};
-            *VEC_ADD(&v) = a;
+            *VEC_ADD(&all.v) = (struct addr){.kind = ADDR_GROUP, .name = phrase(mem, t, stop)};
             group = true;
-        } else if (stop > t && mailbox(mem, t, stop, &a)) {
-            *VEC_ADD(&v) = a;
+        } else {
+            size_t had = all.v.n;
+            take_item(mem, t, stop, &all);
+            if (all.v.n > had && t > tokens.at && !is_separator(t - 1))
+                all.v.at[had].comma_missing = true;
         }
         if (stop < end && stop->kind == ';' && group) {
-            VEC_ADD(&v)->kind = ADDR_GROUP_END;
+            VEC_ADD(&all.v)->kind = ADDR_GROUP_END;
             group = false;
         }
-        t = stop < end && strchr(",;:", stop->kind) != NULL ? stop + 1 : stop == t ? t + 1 : stop;
+        t = stop < end && is_separator(stop) ? stop + 1 : stop == t ? t + 1 : stop;
     }
     if (group)
-        VEC_ADD(&v)->kind = ADDR_GROUP_END;
-    out->n = v.n;
-    out->at = arena_array(mem, v.n + 1, sizeof *v.at);
-    if (v.n > 0)
-        memcpy(out->at, v.at, v.n * sizeof *v.at);
-    VEC_FREE(&v);
+        VEC_ADD(&all.v)->kind = ADDR_GROUP_END;
+    out->n = all.v.n;
+    out->at = arena_array(mem, all.v.n + 1, sizeof *all.v.at);
+    if (all.v.n > 0)
+        memcpy(out->at, all.v.at, all.v.n * sizeof *all.v.at);
+    VEC_FREE(&all.v);
 }
 
 void addr_internal(const struct addr *a, struct buf *out)

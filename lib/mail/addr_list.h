@@ -20,6 +20,8 @@ struct addr {
     struct str domain; /* "" if there is none */
     struct str spec; /* where local@domain stands in the text, to be replaced in place; n may be 0
                         for "<>" */
+    const char *begin; /* of the whole mailbox in the text, its name included */
+    bool comma_missing; /* only blanks part it from the one before */
 };
 struct addr_list {
     struct addr *at;
@@ -29,7 +31,8 @@ struct addr_list {
 
 /*
  * Never fails: what is not an address is passed over or taken as it most probably was meant
- * (missing commas, words before a bare address, dots with blanks around them: RFC 5322 4.4).
+ * (missing commas, dots with blanks around them: RFC 5322 4.4). "a@x b@y" and "a b" are two
+ * mailboxes each, as Postfix reads them: a word is only part of a name if a "<" follows.
  * limit bounds the tokens (header_address_token_limit).
  */
 void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct addr_list *out);

@@ -1,0 +1,158 @@
+/*
+ * The restriction lists of main.cf: read once at start, their tables opened. Names and what follows
+ * them: conf/restrictions.h; functions: a table in each file of restrictions.
+ */
+#include "base/hash.h"
+#include "base/msg.h"
+#include "conf/conf.h"
+#include "conf/restrictions.h"
+
+#include "smtpd_check.h"
+
+struct smtpd_lists smtpd_lists;
+
+static struct hash *classes; /* name to struct restrictions */
+
+static restriction_fn *find_function(struct str name)
+{
+    static const struct restriction_def *const tables[] = {
+        smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
+        smtpd_access_restrictions};
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
+            if (str_ieqz(name, d->name))
+                return d->fn;
+    return NULL;
+}
+
+static struct maps *open_table(const char *spec)
+{
+    return maps_open("smtpd_access_maps", spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+}
+
+/* A name that smtpd has a function for; what follows it is taken off *rest. */
+static void read_known(struct restriction *r, restriction_fn *fn, enum restriction_arg wants,
+                       struct str *rest)
+{
+    struct str arg;
+
+    if (wants != RESTRICTION_ALONE && !str_word_braces(rest, ", \t\r\n", &arg))
+        return;
+    r->fn = fn;
+    if (wants != RESTRICTION_ALONE)
+        r->arg = mem_dup(arg.p, arg.n);
+    if (wants == RESTRICTION_TABLE)
+        r->table = open_table(r->arg);
+}
+
+static void read_one(struct restrictions *list, struct str name, struct str *rest)
+{
+    struct restriction *r = VEC_ADD(&list->at);
+    enum restriction_arg wants;
+    restriction_fn *fn = find_function(name);
+
+    r->name = mem_dup(name.p, name.n);
+    r->fn = check_unknown;
+    if (fn != NULL && restriction_known(name, &wants)) {
+        read_known(r, fn, wants, rest);
+    } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
+        r->fn = check_class;
+    } else if (str_find(name, ':') > 0 && list->bare_table != NULL) {
+        r->fn = list->bare_table;
+        r->arg = r->name;
+        r->table = open_table(r->arg);
+    }
+}
+
+void smtpd_read_list(struct restrictions *list, const char *parameter, const char *text,
+                     restriction_fn *bare_table)
+{
+    struct str rest = strz(text), word;
+
+    list->parameter = parameter;
+    list->bare_table = bare_table;
+    while (str_word_braces(&rest, ", \t\r\n", &word))
+        read_one(list, word, &rest);
+}
+
+void smtpd_free_list(struct restrictions *list)
+{
+    VEC_EACH (&list->at, r) {
+        maps_close(&r->table);
+        if (r->arg != r->name)
+            free(r->arg);
+        free(r->name);
+    }
+    VEC_FREE(&list->at);
+}
+
+/* Classes may name each other, so all names are known before the first is read. */
+static void read_classes(void)
+{
+    struct str rest = strz(conf.smtpd_restriction_classes), word;
+    size_t cursor = 0;
+    void *value;
+
+    classes = hash_new();
+    while (str_word(&rest, ", \t\r\n", &word))
+        if (hash_find(classes, word) == NULL)
+            hash_put(classes, word, mem_new(sizeof(struct restrictions)));
+    while (hash_next(classes, &cursor, &word, &value)) {
+        char *name = mem_dup(word.p, word.n);
+        const char *text = conf_find(name);
+        if (text == NULL)
+            msg_warn("restriction class %s is not defined", name);
+        smtpd_read_list(value, name, text != NULL ? text : "", NULL);
+    }
+}
+
+static bool is_closing(const struct restriction *r)
+{
+    static const char *const closing[] = {"reject_unauth_destination", "defer_unauth_destination",
+                                          "reject", "defer", "defer_if_permit"};
+    for (size_t i = 0; i < sizeof closing / sizeof *closing; i++)
+        if (strcasecmp(r->name, closing[i]) == 0)
+            return true;
+    return false;
+}
+
+/* As Postfix: does the list refuse strangers, and not only behind a "permit" or as a warning? */
+static bool closes_relay(const struct restrictions *list, unsigned depth)
+{
+    for (size_t n = 0; n < list->at.n && depth < RESTRICTION_DEPTH_MOST; n++) {
+        const struct restriction *r = &list->at.at[n];
+        if (strcasecmp(r->name, "warn_if_reject") == 0)
+            n++;
+        else if (strcasecmp(r->name, "permit") == 0)
+            return false;
+        else if (is_closing(r) || (r->list != NULL && closes_relay(r->list, depth + 1)))
+            return true;
+    }
+    return false;
+}
+
+void smtpd_open_lists(void)
+{
+    struct smtpd_lists *l = &smtpd_lists;
+
+    read_classes();
+    smtpd_read_list(&l->client, "smtpd_client_restrictions", conf.smtpd_client_restrictions,
+                    check_client_access);
+    smtpd_read_list(&l->helo, "smtpd_helo_restrictions", conf.smtpd_helo_restrictions,
+                    check_helo_access);
+    smtpd_read_list(&l->sender, "smtpd_sender_restrictions", conf.smtpd_sender_restrictions,
+                    check_sender_access);
+    smtpd_read_list(&l->relay, "smtpd_relay_restrictions", conf.smtpd_relay_restrictions,
+                    check_recipient_access);
+    smtpd_read_list(&l->rcpt, "smtpd_recipient_restrictions", conf.smtpd_recipient_restrictions,
+                    check_recipient_access);
+    smtpd_read_list(&l->data, "smtpd_data_restrictions", conf.smtpd_data_restrictions, NULL);
+    smtpd_read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
+                    conf.smtpd_end_of_data_restrictions, NULL);
+    smtpd_read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
+    if (!closes_relay(&l->relay, 0) && !closes_relay(&l->rcpt, 0))
+        msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
+                  "at least one working instance of: reject_unauth_destination, "
+                  "defer_unauth_destination, reject, defer or defer_if_permit");
+}
