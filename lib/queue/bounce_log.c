@@ -5,8 +5,11 @@
 #include "queue/bounce_log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -15,18 +18,18 @@
 #include "queue/qid.h"
 
 enum field {
-    F_RECIPIENT,
-    F_ORIGINAL,
-    F_OFFSET,
-    F_ORCPT,
-    F_NOTIFY,
-    F_STATUS,
-    F_ACTION,
-    F_DIAG_TYPE,
-    F_DIAG_TEXT,
-    F_MTA_TYPE,
-    F_MTA_NAME,
-    F_REASON,
+    FIELD_RECIPIENT,
+    FIELD_ORIGINAL,
+    FIELD_OFFSET,
+    FIELD_ORCPT,
+    FIELD_NOTIFY,
+    FIELD_STATUS,
+    FIELD_ACTION,
+    FIELD_DIAG_TYPE,
+    FIELD_DIAG_TEXT,
+    FIELD_MTA_TYPE,
+    FIELD_MTA_NAME,
+    FIELD_REASON,
     FIELDS
 };
 
@@ -35,24 +38,24 @@ static const struct {
     const char *name;
     size_t at;
 } fields[FIELDS] = {
-    [F_RECIPIENT] = {"recipient", offsetof(struct bounce_record, recipient)},
-    [F_ORIGINAL] = {"original_recipient", offsetof(struct bounce_record, original)},
-    [F_OFFSET] = {"offset", 0},
-    [F_ORCPT] = {"dsn_orig_rcpt", offsetof(struct bounce_record, dsn_orcpt)},
-    [F_NOTIFY] = {"notify_flags", 0},
-    [F_STATUS] = {"status", offsetof(struct bounce_record, status)},
-    [F_ACTION] = {"action", offsetof(struct bounce_record, action)},
-    [F_DIAG_TYPE] = {"diag_type", offsetof(struct bounce_record, diag_type)},
-    [F_DIAG_TEXT] = {"diag_text", offsetof(struct bounce_record, diag_text)},
-    [F_MTA_TYPE] = {"mta_type", offsetof(struct bounce_record, mta_type)},
-    [F_MTA_NAME] = {"mta_mname", offsetof(struct bounce_record, mta_name)},
-    [F_REASON] = {"reason", offsetof(struct bounce_record, reason)},
+    [FIELD_RECIPIENT] = {"recipient", offsetof(struct bounce_record, recipient)},
+    [FIELD_ORIGINAL] = {"original_recipient", offsetof(struct bounce_record, original)},
+    [FIELD_OFFSET] = {"offset", 0},
+    [FIELD_ORCPT] = {"dsn_orig_rcpt", offsetof(struct bounce_record, dsn_orcpt)},
+    [FIELD_NOTIFY] = {"notify_flags", 0},
+    [FIELD_STATUS] = {"status", offsetof(struct bounce_record, status)},
+    [FIELD_ACTION] = {"action", offsetof(struct bounce_record, action)},
+    [FIELD_DIAG_TYPE] = {"diag_type", offsetof(struct bounce_record, diag_type)},
+    [FIELD_DIAG_TEXT] = {"diag_text", offsetof(struct bounce_record, diag_text)},
+    [FIELD_MTA_TYPE] = {"mta_type", offsetof(struct bounce_record, mta_type)},
+    [FIELD_MTA_NAME] = {"mta_mname", offsetof(struct bounce_record, mta_name)},
+    [FIELD_REASON] = {"reason", offsetof(struct bounce_record, reason)},
 };
 
 /* The first member is a text at offset 0: so numbers are known by their field, not by at. */
 static bool is_number(int field)
 {
-    return field == F_OFFSET || field == F_NOTIFY;
+    return field == FIELD_OFFSET || field == FIELD_NOTIFY;
 }
 
 static const char **text_of(struct bounce_record *r, int field)
@@ -70,10 +73,10 @@ static void set_field(struct bounce_record *r, int field, struct str value, stru
 {
     int64_t n;
 
-    if (field == F_OFFSET) {
+    if (field == FIELD_OFFSET) {
         if (num_parse(value, 0, INT64_MAX / 2, &n))
             r->at = n;
-    } else if (field == F_NOTIFY) {
+    } else if (field == FIELD_NOTIFY) {
         if (num_parse(value, 0, 15, &n))
             r->dsn_notify = (unsigned)n;
     } else {
@@ -103,18 +106,18 @@ static void put_clean(struct buf *out, const char *text)
 void bounce_record_format(const struct bounce_record *r, struct buf *out)
 {
     buf_addz(out, "\n<");
-    put_clean(out, text_in(r, F_RECIPIENT));
+    put_clean(out, text_in(r, FIELD_RECIPIENT));
     buf_addz(out, ">: ");
-    put_clean(out, text_in(r, F_REASON));
+    put_clean(out, text_in(r, FIELD_REASON));
     buf_addc(out, '\n');
     for (int i = 0; i < FIELDS; i++) {
-        if (i == F_OFFSET && r->at > 0)
+        if (i == FIELD_OFFSET && r->at > 0)
             buf_addf(out, "offset=%lld\n", (long long)r->at);
-        if (i == F_NOTIFY && r->dsn_notify != 0)
+        if (i == FIELD_NOTIFY && r->dsn_notify != 0)
             buf_addf(out, "notify_flags=%u\n", r->dsn_notify);
         if (is_number(i) || *text_in(r, i) == 0)
             continue;
-        if (i == F_ORIGINAL && str_ieq(strz(r->original), strz(r->recipient)))
+        if (i == FIELD_ORIGINAL && str_ieq(strz(r->original), strz(r->recipient)))
             continue;
         buf_addf(out, "%s=", fields[i].name);
         put_clean(out, text_in(r, i));
@@ -151,33 +154,95 @@ bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_recor
     return *r->recipient != 0;
 }
 
+/* The log is read in pieces: it may be larger than memory should be. */
+enum { PIECE = 4 << 20 };
+
+static void add_record(struct bounce_log *log, size_t *room, const struct bounce_record *r,
+                       struct arena *mem)
+{
+    if (log->n == *room) {
+        *room = *room == 0 ? 4 : *room * 2;
+        struct bounce_record *more = arena_array(mem, *room, sizeof *more);
+        if (log->n > 0)
+            memcpy(more, log->at, log->n * sizeof *more);
+        log->at = more;
+    }
+    log->at[log->n++] = *r;
+}
+
+/* The records that are whole in the piece; how many of its bytes they are. last: it is the end of
+ * the file, so what is there is all. */
+static size_t take_records(struct str piece, bool last, size_t max, size_t *room, struct arena *mem,
+                           struct bounce_log *log)
+{
+    struct str rest = piece;
+    struct bounce_record r;
+    size_t taken = 0;
+
+    while (log->n < max && bounce_record_next(&rest, mem, &r)) {
+        /* What ends with the piece may go on in the next one; alone in a piece it is damaged. */
+        if (rest.n == 0 && !last && taken > 0)
+            break;
+        add_record(log, room, &r, mem);
+        taken = piece.n - rest.n;
+    }
+    return log->n < max && taken == 0 ? piece.n : taken;
+}
+
+static ssize_t read_piece(int fd, char *piece, off_t at)
+{
+    size_t n = 0;
+
+    while (n < PIECE) {
+        ssize_t got = pread(fd, piece + n, PIECE - n, at + (off_t)n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    return (ssize_t)n;
+}
+
+static int read_log(int fd, off_t *at, size_t max, struct arena *mem, struct bounce_log *log)
+{
+    char *piece = mem_new(PIECE);
+    size_t room = 0;
+    ssize_t n = 0;
+
+    while (log->n < max && (n = read_piece(fd, piece, *at)) > 0)
+        *at += (off_t)take_records((struct str){piece, (size_t)n}, n < PIECE, max, &room, mem, log);
+    free(piece);
+    return log->n < max && n < 0 ? -1 : 0;
+}
+
+int bounce_log_next(enum queue q, const char *id, off_t *at, size_t max, struct arena *mem,
+                    struct bounce_log *log, struct why *why)
+{
+    struct buf path = BUF(512);
+    int result = 0;
+
+    *log = (struct bounce_log){0};
+    queue_path(&path, q, id);
+    int fd = open(path.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+        result = why_errno(why, "4.3.0", "open %s", path.p);
+    else if (fd >= 0 && read_log(fd, at, max, mem, log) < 0)
+        result = why_errno(why, "4.3.0", "read %s", path.p);
+    if (fd >= 0)
+        close(fd);
+    buf_free(&path);
+    return result;
+}
+
 int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
                     struct bounce_log *log, struct why *why)
 {
-    struct buf path = BUF(512), text = BUF(64 << 20);
-    struct bounce_record r;
-    struct stat st;
-    size_t room = 0;
+    off_t at = 0;
 
-    *log = (struct bounce_log){0};
-    if (!queue_stat(q, id, &st))
-        return 0;
-    queue_path(&path, q, id);
-    int result = file_read(path.p, &text, why);
-    buf_free(&path);
-    struct str rest = buf_str(&text);
-    while (result == 0 && log->n < max && bounce_record_next(&rest, mem, &r)) {
-        if (log->n == room) {
-            room = room == 0 ? 4 : room * 2;
-            struct bounce_record *more = arena_array(mem, room, sizeof *more);
-            if (log->n > 0)
-                memcpy(more, log->at, log->n * sizeof *more);
-            log->at = more;
-        }
-        log->at[log->n++] = r;
-    }
-    buf_free(&text);
-    return result;
+    return bounce_log_next(q, id, &at, max, mem, log, why);
 }
 
 void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a)
@@ -185,8 +250,8 @@ void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a)
     for (int i = 0; i < FIELDS; i++)
         if (!is_number(i) && *text_in(r, i) != 0)
             attrs_putz(a, fields[i].name, text_in(r, i));
-    attrs_putn(a, fields[F_OFFSET].name, r->at);
-    attrs_putn(a, fields[F_NOTIFY].name, r->dsn_notify);
+    attrs_putn(a, fields[FIELD_OFFSET].name, r->at);
+    attrs_putn(a, fields[FIELD_NOTIFY].name, r->dsn_notify);
 }
 
 int bounce_record_of_attrs(struct attrs *a, struct arena *mem, struct bounce_record *r,
@@ -231,7 +296,7 @@ static int ask_service(enum queue q, struct attrs *ask, struct why *why)
 
 int bounce_append(enum queue q, const char *id, const struct bounce_record *r, struct why *why)
 {
-    struct attrs ask = ATTRS(65536);
+    struct attrs ask = ATTRS(BOUNCE_REQUEST_MAX);
 
     attrs_putz(&ask, A_REQUEST, REQUEST_APPEND);
     attrs_putz(&ask, A_QUEUE_ID, id);
@@ -241,7 +306,7 @@ int bounce_append(enum queue q, const char *id, const struct bounce_record *r, s
 
 int bounce_report(enum queue q, const char *request, const struct delivery *d, struct why *why)
 {
-    struct attrs ask = ATTRS(65536);
+    struct attrs ask = ATTRS(BOUNCE_REQUEST_MAX);
     struct delivery message = *d;
 
     message.nrcpts = 0; /* they are in the log */
