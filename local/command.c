@@ -162,14 +162,14 @@ static int judge(const struct command *c, int status, struct buf *said, struct w
     if (WIFSIGNALED(status))
         return why_set(why, "4.3.0", "Command died with signal %d: \"%s\"%s%s", WTERMSIG(status),
                        c->shown, said->n > 0 ? ". Command output: " : "", said->p);
+    size_t n = dsn_prefix(buf_str(said), code);
+    if (n > 0) /* Postfix's rule, whatever the status is; a class of success is no reason to fail */
+        return why_set(why, code[0] != '2' ? code : "5.0.0", "%s",
+                       said->p + n + strspn(said->p + n, " "));
     const char *text = dsn_of_exit(WEXITSTATUS(status), code, &listed);
     if (!listed)
         return why_set(why, "5.3.0", "Command died with status %d: \"%s\"%s%s", WEXITSTATUS(status),
                        c->shown, said->n > 0 ? ". Command output: " : "", said->p);
-    char own[10];
-    size_t n = dsn_prefix(buf_str(said), own);
-    if (n > 0 && own[0] != '2')
-        return why_set(why, own, "%s", said->p + n + strspn(said->p + n, " "));
     return why_set(why, code, "%s%s%s", text, said->n > 0 ? ". Command output: " : "", said->p);
 }
 

@@ -74,26 +74,45 @@ static bool add_header(void *arg, struct str bytes)
         return bytes.n == 0;
     buf_add(&h->text, bytes);
     h->at_line_start = bytes.n > 0 && bytes.p[bytes.n - 1] == '\n';
-    return !h->text.full;
+    return buf_ok(&h->text);
+}
+
+struct hash *content_delivered_to(struct job *job)
+{
+    struct header_block h = {BUF(HEADER_LIMIT), true};
+    struct buf address = BUF(HEADER_LIMIT);
+    struct hash *found = hash_new();
+    struct str value;
+    size_t at = 0;
+
+    content_copy(job, add_header, &h, NULL);
+    while (header_find(buf_str(&h.text), "Delivered-To", &at, &value)) {
+        buf_clear(&address);
+        header_unfold(value, &address);
+        str_lower(address.p, address.n);
+        hash_put(found, str_trim(buf_str(&address)), job);
+    }
+    buf_free(&h.text);
+    buf_free(&address);
+    return found;
+}
+
+bool content_is_among(struct hash *delivered_to, const char *address)
+{
+    struct buf external = BUF(HEADER_LIMIT);
+
+    path_quote(strz(address), &external);
+    str_lower(external.p, external.n);
+    bool found = hash_find(delivered_to, buf_str(&external)) != NULL;
+    buf_free(&external);
+    return found;
 }
 
 bool content_was_delivered_to(struct job *job, const char *address)
 {
-    struct header_block h = {BUF(HEADER_LIMIT), true};
-    struct buf was = BUF(HEADER_LIMIT), external = BUF(HEADER_LIMIT);
-    struct str value;
-    size_t at = 0;
-    bool found = false;
+    struct hash *all = content_delivered_to(job);
+    bool found = content_is_among(all, address);
 
-    content_copy(job, add_header, &h, NULL);
-    path_quote(strz(address), &external);
-    while (!found && header_find(buf_str(&h.text), "Delivered-To", &at, &value)) {
-        buf_clear(&was);
-        header_unfold(value, &was);
-        found = str_ieq(str_trim(buf_str(&was)), buf_str(&external));
-    }
-    buf_free(&h.text);
-    buf_free(&was);
-    buf_free(&external);
+    hash_free(&all, NULL);
     return found;
 }

@@ -2,6 +2,8 @@
 #ifndef LOCAL_CONTENT_H
 #define LOCAL_CONTENT_H
 
+#include "base/hash.h"
+
 #include "agent.h"
 
 /* Called with pieces of the message, in order; lines end in LF. False ends the copying. */
@@ -17,7 +19,12 @@ void content_prepend(struct buf *out, const char *sender, const char *original,
 /* "From sender  Mon Jan  2 15:04:05 2006", with LF: the line before a message in an mbox. */
 void content_from_line(struct buf *out, const char *sender, int64_t wall);
 
-/* Does the message's header have Delivered-To: with this address? Compared without case. */
+/* The addresses of the Delivered-To: fields in the message's header, for content_is_among; the
+ * caller frees the table (hash_free without a function). */
+struct hash *content_delivered_to(struct job *job);
+/* Is the address (internal form) one of them? Compared without case. */
+bool content_is_among(struct hash *delivered_to, const char *address);
+/* Both at once, for one question. */
 bool content_was_delivered_to(struct job *job, const char *address);
 
 #endif

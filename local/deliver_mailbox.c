@@ -10,6 +10,7 @@
 #include "store/store_conf.h"
 
 #include "content.h"
+#include "disposition.h"
 #include "mbox.h"
 
 enum { PREPEND_LIMIT = 1024 * 1024, KEPT_STORES = 200 };
@@ -33,6 +34,7 @@ static int add_message(struct job *job, struct store *store, const struct mailbo
                        struct why *why)
 {
     struct mail_in *mail = mail_in_new(store, "INBOX", NULL, why);
+    struct disposition what;
     struct buf head = BUF(PREPEND_LIMIT);
 
     if (mail == NULL)
@@ -44,7 +46,8 @@ static int add_message(struct job *job, struct store *store, const struct mailbo
         mail_in_abort(&mail);
         return -1;
     }
-    return mail_in_commit(&mail, NULL, NULL, why);
+    disposition_decide(job, t, &what);
+    return mail_in_commit_to(&mail, what.places, what.nplaces, why);
 }
 
 static int into_store(struct job *job, const struct mailbox_target *t, struct why *why)

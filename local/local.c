@@ -49,12 +49,23 @@ enum { STACK = 1024 * 1024 };
 
 struct local_tables local_tables;
 
-/* An :include: file without an entry, or one that includes itself: a list may be empty, so this is
- * no failure, as it is none for Postfix; but nothing goes away without a word. */
-static void discard_for_nobody(struct local *l, const struct address *a)
+/*
+ * Nobody got it, and nobody is told so far. A list may be empty: an :include: file without an entry
+ * or one that includes itself is no failure, as it is none for Postfix, but it is logged. Anything
+ * else is a fault, of the configuration or ours, and must not cost mail.
+ */
+static void nobody_got_it(struct local *l, const struct address *a)
 {
+    struct why why = WHY;
+
     msg_warn("%s: no recipient in what <%s> expands to", l->job->d.queue_id, a->address);
-    local_sent(l, a, "2.0.0", "discarded: no recipient in the expansion");
+    if (l->included)
+        local_sent(l, a, "2.0.0", "discarded: no recipient in the expansion");
+    else {
+        why_set(&why, "4.3.0", "no recipient in the expansion of %s", a->address);
+        local_failed(l, a, &why);
+    }
+    why_free(&why);
 }
 
 static void deliver_to(struct job *job, size_t i)
@@ -64,6 +75,7 @@ static void deliver_to(struct job *job, size_t i)
         .rcpt = &job->d.rcpts[i],
         .mem = arena_new(job->mem),
         .seen = hash_new(),
+        .visited = hash_new(),
         .fate = FATE_DONE,
     };
     struct address a = {
@@ -80,9 +92,11 @@ static void deliver_to(struct job *job, size_t i)
     local_recipient(&l, &a);
     resend_end(&l.resend, l.fate == FATE_LATER); /* all of it comes again then */
     if (!l.said)
-        discard_for_nobody(&l, &a);
+        nobody_got_it(&l, &a);
     outcome_finish(&job->outcome, i, l.fate);
     hash_free(&l.seen, NULL);
+    hash_free(&l.visited, NULL);
+    hash_free(&l.delivered_to, NULL);
     arena_free(&l.mem);
 }
 

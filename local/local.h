@@ -43,9 +43,12 @@ struct local {
     const struct rcpt *rcpt;
     struct arena *mem;
     struct hash *seen; /* what was done already (duplicate_filter_limit) */
+    struct hash *visited; /* addresses by level: each is expanded once */
+    struct hash *delivered_to; /* of the message's header; null until it is asked for */
     struct resend *resend; /* messages to other addresses, being made */
     enum fate fate; /* of all that it led to so far */
     bool said; /* somebody ended in it: there is a line in the log */
+    bool included; /* an :include: file was read: it may have no entries */
 };
 
 /* The tables, opened before the jail. */
@@ -79,6 +82,9 @@ bool local_expand(struct local *l, const struct address *a, const char *text, co
 
 /* local_dedup.c: true the second time. Text as Postfix's duplicate filter: "mailbox user". */
 bool local_seen(struct local *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* True the second time for this address at this level. Without it, aliases that name each other
+ * twice would be expanded two to the power of their depth times. */
+bool local_visited(struct local *l, const struct address *a);
 
 /* local_user.c: accounts. 1: found (strings in mem), 0: no such user, -1: why. */
 int local_user(struct arena *mem, const char *name, struct rights *r, struct why *why);

@@ -77,7 +77,7 @@ static void expand(struct local *l, struct address *a, const char *name, const s
             a->expanded = name;
             if (local_targets(l, a, strz(value)) == 0) {
                 msg_warn("no recipient in alias lookup result for %s", name);
-                fail(l, a, "4.3.5", "mail system configuration error");
+                fail(l, a, "4.3.0", "alias database unavailable"); /* Postfix's words */
             }
         }
     }

@@ -3,20 +3,40 @@
 
 #include "local.h"
 
+enum { TEXT_LIMIT = 1024 * 1024 };
+
+/* Text that is the same in lower case is the same. room: how many more may be kept. */
+static bool put_new(struct hash *all, struct buf *text, bool room)
+{
+    str_lower(text->p, text->n);
+    bool seen = hash_find(all, buf_str(text)) != NULL;
+    if (!seen && room)
+        hash_put(all, buf_str(text), all);
+    return seen;
+}
+
 bool local_seen(struct local *l, const char *fmt, ...)
 {
-    struct buf text = BUF(65536);
+    struct buf text = BUF(TEXT_LIMIT);
+    size_t limit = (size_t)conf.duplicate_filter_limit;
     va_list ap;
-    bool seen;
 
     va_start(ap, fmt);
     buf_addv(&text, fmt, ap);
     va_end(ap);
-    str_lower(text.p, text.n);
-    seen = hash_find(l->seen, buf_str(&text)) != NULL;
-    if (!seen && (conf.duplicate_filter_limit == 0 ||
-                  hash_count(l->seen) < (size_t)conf.duplicate_filter_limit))
-        hash_put(l->seen, buf_str(&text), l);
+    /* What is too long to be compared counts as new: twice is better than not at all. */
+    bool seen = buf_ok(&text) && put_new(l->seen, &text, limit == 0 || hash_count(l->seen) < limit);
+    buf_free(&text);
+    return seen;
+}
+
+/* As much memory as the aliases that are met have text, times the depth limit. */
+bool local_visited(struct local *l, const struct address *a)
+{
+    struct buf text = BUF(TEXT_LIMIT);
+
+    buf_addf(&text, "%u %s", a->level, a->address);
+    bool seen = buf_ok(&text) && put_new(l->visited, &text, true);
     buf_free(&text);
     return seen;
 }

@@ -20,9 +20,13 @@ size_t local_lines(struct local *l, const struct address *a, struct str text)
     struct str line;
     size_t n = 0;
 
-    while (str_split(&text, '\n', &line))
+    while (str_split(&text, '\n', &line)) {
+        ptrdiff_t zero = str_find(line, 0); /* as Postfix, where a line ends there */
+        if (zero >= 0)
+            line = str_upto(line, (size_t)zero);
         if (line.n > 0 && line.p[0] != '#')
             n += local_targets(l, a, line);
+    }
     return n;
 }
 
@@ -96,6 +100,7 @@ void local_include(struct local *l, const struct address *from, const char *path
     struct address a = *from;
     struct stat st;
 
+    l->included = true;
     if (local_seen(l, "include %ld %s", (long)a.rights.uid, path))
         return;
     if (path[0] != '/')

@@ -94,8 +94,7 @@ bool local_mailbox(struct local *l, const struct address *from)
         return false;
     if (found < 0)
         local_failed(l, &a, &why);
-    else if (!local_seen(l, "mailbox %s", a.local) && may_have_mail(l, &a) &&
-             !to_command(l, &a, &why, &status)) {
+    else if (may_have_mail(l, &a) && !to_command(l, &a, &why, &status)) {
         if (status == 0)
             status = to_mailbox(l, &a, &text, &why);
         if (status < 0)

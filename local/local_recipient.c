@@ -8,6 +8,7 @@
 #include "dict/addr_find.h"
 #include "route/resolve.h"
 #include "route/rewrite.h"
+#include "task/task.h"
 
 #include "content.h"
 #include "local.h"
@@ -96,7 +97,7 @@ static void unknown(struct local *l, const struct address *a)
     why_free(&why);
 }
 
-/* Once, for a user whose mail another agent keeps. */
+/* A user whose mail another agent keeps. False: none does. */
 static bool to_mailbox_transport(struct local *l, const struct address *a)
 {
     struct why why = WHY;
@@ -104,13 +105,19 @@ static bool to_mailbox_transport(struct local *l, const struct address *a)
 
     if (maps_empty(local_tables.mailbox_transports) && *conf.mailbox_transport == 0)
         return false;
-    if (local_seen(l, "mailbox %s", a->local))
-        return true;
     status = to_transport(l, a, local_tables.mailbox_transports, conf.mailbox_transport, &why);
     if (status < 0)
         local_failed(l, a, &why);
     why_free(&why);
     return status != 0;
+}
+
+/* Once, whichever way it is delivered. False: there is no such user. */
+static bool to_mailbox(struct local *l, const struct address *a)
+{
+    if (local_seen(l, "mailbox %s", a->local))
+        return true;
+    return to_mailbox_transport(l, a) || local_mailbox(l, a);
 }
 
 static bool find_alias(struct local *l, struct address *a)
@@ -150,7 +157,9 @@ static bool is_loop(struct local *l, const struct address *a)
 {
     struct why why = WHY;
 
-    if (!content_was_delivered_to(l->job, a->address))
+    if (l->delivered_to == NULL)
+        l->delivered_to = content_delivered_to(l->job);
+    if (!content_is_among(l->delivered_to, a->address))
         return false;
     why_set(&why, "5.4.6", "mail forwarding loop for %s", a->address);
     local_failed(l, a, &why);
@@ -162,6 +171,10 @@ void local_recipient(struct local *l, const struct address *from)
 {
     struct address a = *from;
 
+    if (local_visited(l, from))
+        return;
+    if (from->level > 0)
+        task_yield(); /* a long list is not to keep other deliveries waiting */
     if (is_loop(l, &a))
         return;
     split(l, &a);
@@ -172,7 +185,7 @@ void local_recipient(struct local *l, const struct address *from)
         indirect(l, &a);
         return;
     }
-    if (!local_forward(l, &a) && !to_mailbox_transport(l, &a) && !local_mailbox(l, &a))
+    if (!local_forward(l, &a) && !to_mailbox(l, &a))
         unknown(l, &a);
 }
 
@@ -198,7 +211,7 @@ void local_address(struct local *l, const struct address *a, const char *text)
     if (resolve_address(RESOLVE_MAIL, a->sender, address.p, &route, &why) < 0) {
         why_set(&why, "4.3.0", "address resolver failure");
         local_failed(l, a, &why);
-    } else if (route.bad_address || address.n == 0) {
+    } else if (route.bad_address) {
         why_set(&why, "5.1.3", "bad recipient address syntax: %s", text);
         local_failed(l, a, &why);
     } else {

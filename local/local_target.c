@@ -58,22 +58,44 @@ static void to_command(struct local *l, const struct address *a, const char *com
         fail(l, a, "5.7.1", "mail to command is restricted");
 }
 
-static void to_addresses(struct local *l, const struct address *a, struct str raw)
+/* "<>" is nobody; an empty local part ("") is an address like any other, as it is for Postfix. */
+static bool is_address(const struct addr *a)
+{
+    return a->kind == ADDR_MAILBOX && a->spec.n > 0;
+}
+
+/* "error:" and the like: a group that is never closed and has no members is taken as an address,
+ * which nobody has, so that the mail comes back. "group:;" is a list that is empty. */
+static bool is_odd_address(struct str raw, const struct addr_list *list)
+{
+    return list->n > 0 && list->at[0].kind == ADDR_GROUP && str_find(raw, ';') < 0;
+}
+
+/* How many. */
+static size_t to_addresses(struct local *l, const struct address *a, struct str raw,
+                           const char *item)
 {
     struct arena *mem = arena_new(l->mem);
     struct addr_list list;
     struct buf address = BUF(ITEM_LIMIT);
+    size_t n = 0;
 
     addr_list_parse(mem, raw, TOKENS, &list);
     for (size_t i = 0; i < list.n; i++) {
-        if (list.at[i].kind != ADDR_MAILBOX)
+        if (!is_address(&list.at[i]))
             continue;
         buf_clear(&address);
         addr_internal(&list.at[i], &address);
-        local_address(l, a, address.p);
+        local_address(l, a, buf_ok(&address) ? address.p : item);
+        n++;
+    }
+    if (n == 0 && is_odd_address(raw, &list)) {
+        local_address(l, a, item);
+        n++;
     }
     buf_free(&address);
     arena_free(&mem);
+    return n;
 }
 
 /* Without quotes a command stands as it was written, also with what is special in addresses. */
@@ -86,7 +108,8 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     buf_free(&command);
 }
 
-static void to_target(struct local *l, const struct address *a, struct str raw, const char *item)
+/* How many addresses, commands and files it is. */
+static size_t to_target(struct local *l, const struct address *a, struct str raw, const char *item)
 {
     if (item[0] == '|' && str_find(raw, '"') < 0 && str_trim(raw).p[0] == '|')
         to_unquoted_command(l, a, raw);
@@ -99,7 +122,8 @@ static void to_target(struct local *l, const struct address *a, struct str raw, 
     else if (strncmp(item, ":include:", 9) == 0)
         local_include(l, a, item + 9 + strspn(item + 9, " \t"));
     else
-        to_addresses(l, a, raw);
+        return to_addresses(l, a, raw, item);
+    return 1;
 }
 
 size_t local_targets(struct local *l, const struct address *a, struct str line)
@@ -113,10 +137,12 @@ size_t local_targets(struct local *l, const struct address *a, struct str line)
         if (raw.n > 0 && raw.p[raw.n - 1] == ',' && line.n + raw.n <= start.n)
             raw.n--;
         start = line;
-        if (item.n == 0)
-            continue;
-        to_target(l, a, raw, item.p);
-        n++;
+        if (buf_ok(&item))
+            n += to_target(l, a, raw, item.p);
+        else {
+            fail(l, a, "5.3.5", "mail system configuration error: an entry is too long");
+            n++;
+        }
     }
     buf_free(&item);
     return n;

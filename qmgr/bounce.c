@@ -34,12 +34,10 @@
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "queue/qid.h"
+#include "queue/report_source.h"
 #include "queue/report_words.h"
 #include "service/jail.h"
 #include "service/service.h"
-
-/* A report names at most so many recipients. */
-enum { RECORDS_MAX = 20000 };
 
 static struct {
     struct dsn_words words[DSN_REPORT_KINDS];
@@ -102,30 +100,53 @@ static int decode(struct attrs *ask, struct arena *mem, struct delivery *d, stru
     return check_proof(ask, d->queue_id, why);
 }
 
+/* As many reports as it takes. When one cannot be handed in the caller tries all of them again:
+ * better twice than not at all. */
+static int send_reports(struct report_source *s, const struct delivery *d,
+                        int (*send)(enum queue log, const struct delivery *d,
+                                    const struct bounce_log *records, struct why *why),
+                        struct why *why)
+{
+    size_t max = (size_t)conf.bounce_report_recipient_limit;
+    struct bounce_log portion;
+    int result = 0;
+
+    do {
+        struct arena *mem = arena_new(NULL);
+        result = report_source_next(s, max, mem, &portion, why);
+        if (result == 0 && portion.n > 0)
+            result = send(which_log(), d, &portion, why);
+        arena_free(&mem);
+    } while (result == 0 && portion.n > 0);
+    return result;
+}
+
+/* The defer log is reported when the message has expired: nobody will look at it again. */
 static int flush(struct attrs *ask, struct arena *mem, struct why *why)
 {
-    struct bounce_log log;
-    struct delivery d;
     enum queue q = which_log();
+    struct delivery d;
 
-    if (decode(ask, mem, &d, why) < 0 ||
-        bounce_log_read(q, d.queue_id, RECORDS_MAX, mem, &log, why) < 0)
+    if (decode(ask, mem, &d, why) < 0)
         return -1;
-    if (log.n > 0 && bounce_flush(q, &d, &log, why) < 0)
-        return -1;
-    queue_remove(q, d.queue_id, NULL); /* if there was one */
-    return 0;
+    struct report_source *s = report_source_new(q, &d, q == Q_DEFER);
+    int result = send_reports(s, &d, bounce_flush, why);
+    report_source_free(&s);
+    if (result == 0)
+        queue_remove(q, d.queue_id, NULL); /* if there was one */
+    return result;
 }
 
 static int warn(struct attrs *ask, struct arena *mem, struct why *why)
 {
-    struct bounce_log log;
     struct delivery d;
 
-    if (decode(ask, mem, &d, why) < 0 ||
-        bounce_log_read(which_log(), d.queue_id, RECORDS_MAX, mem, &log, why) < 0)
+    if (decode(ask, mem, &d, why) < 0)
         return -1;
-    return log.n > 0 ? bounce_warn(&d, &log, why) : 0;
+    struct report_source *s = report_source_new(which_log(), &d, false);
+    int result = send_reports(s, &d, bounce_warn, why);
+    report_source_free(&s);
+    return result;
 }
 
 static const struct {
@@ -184,7 +205,7 @@ int main(int argc, char **argv)
         .open = open_words,
         .paths = paths,
         .request = request,
-        .request_limit = 256 * 1024,
+        .request_limit = BOUNCE_REQUEST_MAX,
     };
     return service_main(&bounce, argc, argv);
 }

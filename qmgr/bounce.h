@@ -28,6 +28,7 @@ int notice_send(const struct notice *n, struct why *why); /* (waits) */
 /* bounce_service.c: which reports follow from a log. (wait) */
 int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_log *records,
                  struct why *why);
-int bounce_warn(const struct delivery *d, const struct bounce_log *records, struct why *why);
+int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_log *records,
+                struct why *why);
 
 #endif

@@ -3,10 +3,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/msg.h"
+#include "base/str.h"
 #include "task/task.h"
 
 #include "bounce.h"
@@ -35,16 +38,34 @@ static int lock(int fd)
     return -1;
 }
 
+/* A record is there whole or not at all: half of one would name a wrong recipient. */
+static int write_record(int fd, struct str record)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -1;
+    if (file_write_all(fd, record.p, record.n) == 0)
+        return 0;
+    int error = errno;
+    if (ftruncate(fd, st.st_size) < 0)
+        msg_warn("cannot take back half a record: %m");
+    errno = error;
+    return -1;
+}
+
 int bounce_file_append(enum queue log, const char *id, const struct bounce_record *r,
                        struct why *why)
 {
-    struct buf path = BUF(512), text = BUF(65536);
+    struct buf path = BUF(512), text = BUF(4 * BOUNCE_REQUEST_MAX); /* some of it stands twice */
     int result = 0;
 
     queue_path(&path, log, id);
     bounce_record_format(r, &text);
     int fd = open_log(log, id, path.p);
-    if (fd < 0 || lock(fd) < 0 || file_write_all(fd, text.p, text.n) < 0)
+    if (!buf_ok(&text))
+        result = why_set(why, "4.3.0", "append to %s: the record is too long", path.p);
+    else if (fd < 0 || lock(fd) < 0 || write_record(fd, buf_str(&text)) < 0)
         result = why_errno(why, "4.3.0", "append to %s", path.p);
     /* What is put off is tried again whether its reason is known or not: no need to wait for the
      * disk. A recipient that bounces is never looked at again: this must be found after a crash. */

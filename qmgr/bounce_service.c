@@ -134,13 +134,15 @@ int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_l
     return result;
 }
 
-int bounce_warn(const struct delivery *d, const struct bounce_log *records, struct why *why)
+int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_log *records,
+                struct why *why)
 {
     struct arena *mem = arena_new(NULL);
     struct bounce_record *chosen = arena_array(mem, records->n + 1, sizeof *chosen);
     struct notice n = for_sender(d, DSN_REPORT_DELAYED, "sender delay notification");
     int result = 0;
 
+    (void)log;
     n.headers_only = true;
     n.records = chosen;
     n.n = select_records(records, DSN_DELAY, chosen);

@@ -43,7 +43,7 @@ static int report(const struct message *m, enum queue log, const char *request)
     struct why why = WHY;
     int result = bounce_report(log, request, &m->d, NULL, &why);
 
-    if (result < 0)
+    if (result < 0 && !task_is_cancelled())
         msg_warn("%s: %s service failure: %s", m->d.queue_id, queue_name(log), why_text(&why));
     why_free(&why);
     return result;
@@ -93,7 +93,9 @@ static void send_reports(struct message *m)
         kept = true;
     if (m->traced && report(m, Q_TRACE, REQUEST_FLUSH) < 0)
         kept = true;
-    if (m->deferred && is_expired(m)) {
+    /* Not if the file is kept anyway: its recipients would be reported as expired and then tried.
+     */
+    if (m->deferred && !kept && is_expired(m)) {
         log_expired(m);
         if (report(m, Q_DEFER, REQUEST_FLUSH) == 0)
             m->deferred = false;
@@ -205,6 +207,9 @@ bool message_reports_idle(void)
 
 void message_done(struct message *m)
 {
+    /* A record of sendmail -v may be about a recipient that bounced or was put off, too. */
+    if ((m->d.flags & DELIVERY_REPORT) != 0 && !m->traced)
+        m->traced = queue_stat(Q_TRACE, m->d.queue_id, NULL);
     bool waits = m->bounced || m->traced || (m->deferred && (is_expired(m) || is_warning_due(m)));
 
     if (!waits) {

@@ -7,6 +7,17 @@
 /* RFC 5322 3.2.3, and what routes or pipes: each of these is a word of its own. */
 #define OPERATORS "|\"(),.:;<>@[]%!"
 
+/* strchr finds the zero byte, too: at the end of the list. */
+static bool is_among(const char *list, char c)
+{
+    return c != 0 && strchr(list, c) != NULL;
+}
+
+static bool is_operator(char c)
+{
+    return is_among(OPERATORS, c);
+}
+
 enum word_kind { WORD_ATOM, WORD_QUOTED, WORD_LITERAL, WORD_COMMENT, WORD_OPERATOR, WORD_END };
 
 struct word {
@@ -57,8 +68,8 @@ static struct str take_atom(struct str s, struct word *w)
             if (++i == s.n)
                 break;
             c = (unsigned char)s.p[i];
-            w->special |= isspace(c) || strchr(OPERATORS "\\", c) != NULL;
-        } else if (isspace(c) || strchr(OPERATORS, c) != NULL)
+            w->special |= isspace(c) || c == '\\' || is_operator((char)c);
+        } else if (isspace(c) || is_operator((char)c))
             break;
         w->special |= c < ' ' || c == 127;
         buf_addc(&w->text, (char)c);
@@ -85,7 +96,7 @@ static bool next_word(struct str *rest, struct word *w)
     } else if (s.p[0] == '(') {
         w->kind = WORD_COMMENT;
         s = take_comment(s, &w->text);
-    } else if (strchr(OPERATORS, s.p[0]) != NULL && s.p[0] != 0) {
+    } else if (is_operator(s.p[0])) {
         w->kind = WORD_OPERATOR;
         w->op = s.p[0];
         s = str_from(s, 1);
@@ -100,7 +111,7 @@ static bool next_word(struct str *rest, struct word *w)
 static void add_escaped(struct buf *out, struct str s, const char *special)
 {
     for (size_t i = 0; i < s.n; i++) {
-        if (strchr(special, s.p[i]) != NULL)
+        if (is_among(special, s.p[i]))
             buf_addc(out, '\\');
         buf_addc(out, s.p[i]);
     }
@@ -161,7 +172,7 @@ static bool regular(struct str *rest, char stop, bool with_quotes, const char *w
         stopped = w.kind == WORD_OPERATOR && w.op == stop;
         if (stopped)
             break;
-        if (w.kind == WORD_OPERATOR && strchr(watched, w.op) != NULL)
+        if (w.kind == WORD_OPERATOR && is_among(watched, w.op))
             buf_addc(met, w.op);
         if (space_between(&last, &w))
             buf_addc(out, ' ');

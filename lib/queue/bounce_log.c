@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -152,33 +154,95 @@ bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_recor
     return *r->recipient != 0;
 }
 
+/* The log is read in pieces: it may be larger than memory should be. */
+enum { PIECE = 4 << 20 };
+
+static void add_record(struct bounce_log *log, size_t *room, const struct bounce_record *r,
+                       struct arena *mem)
+{
+    if (log->n == *room) {
+        *room = *room == 0 ? 4 : *room * 2;
+        struct bounce_record *more = arena_array(mem, *room, sizeof *more);
+        if (log->n > 0)
+            memcpy(more, log->at, log->n * sizeof *more);
+        log->at = more;
+    }
+    log->at[log->n++] = *r;
+}
+
+/* The records that are whole in the piece; how many of its bytes they are. last: it is the end of
+ * the file, so what is there is all. */
+static size_t take_records(struct str piece, bool last, size_t max, size_t *room, struct arena *mem,
+                           struct bounce_log *log)
+{
+    struct str rest = piece;
+    struct bounce_record r;
+    size_t taken = 0;
+
+    while (log->n < max && bounce_record_next(&rest, mem, &r)) {
+        /* What ends with the piece may go on in the next one; alone in a piece it is damaged. */
+        if (rest.n == 0 && !last && taken > 0)
+            break;
+        add_record(log, room, &r, mem);
+        taken = piece.n - rest.n;
+    }
+    return log->n < max && taken == 0 ? piece.n : taken;
+}
+
+static ssize_t read_piece(int fd, char *piece, off_t at)
+{
+    size_t n = 0;
+
+    while (n < PIECE) {
+        ssize_t got = pread(fd, piece + n, PIECE - n, at + (off_t)n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    return (ssize_t)n;
+}
+
+static int read_log(int fd, off_t *at, size_t max, struct arena *mem, struct bounce_log *log)
+{
+    char *piece = mem_new(PIECE);
+    size_t room = 0;
+    ssize_t n = 0;
+
+    while (log->n < max && (n = read_piece(fd, piece, *at)) > 0)
+        *at += (off_t)take_records((struct str){piece, (size_t)n}, n < PIECE, max, &room, mem, log);
+    free(piece);
+    return log->n < max && n < 0 ? -1 : 0;
+}
+
+int bounce_log_next(enum queue q, const char *id, off_t *at, size_t max, struct arena *mem,
+                    struct bounce_log *log, struct why *why)
+{
+    struct buf path = BUF(512);
+    int result = 0;
+
+    *log = (struct bounce_log){0};
+    queue_path(&path, q, id);
+    int fd = open(path.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+        result = why_errno(why, "4.3.0", "open %s", path.p);
+    else if (fd >= 0 && read_log(fd, at, max, mem, log) < 0)
+        result = why_errno(why, "4.3.0", "read %s", path.p);
+    if (fd >= 0)
+        close(fd);
+    buf_free(&path);
+    return result;
+}
+
 int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
                     struct bounce_log *log, struct why *why)
 {
-    struct buf path = BUF(512), text = BUF(64 << 20);
-    struct bounce_record r;
-    struct stat st;
-    size_t room = 0;
+    off_t at = 0;
 
-    *log = (struct bounce_log){0};
-    if (!queue_stat(q, id, &st))
-        return 0;
-    queue_path(&path, q, id);
-    int result = file_read(path.p, &text, why);
-    buf_free(&path);
-    struct str rest = buf_str(&text);
-    while (result == 0 && log->n < max && bounce_record_next(&rest, mem, &r)) {
-        if (log->n == room) {
-            room = room == 0 ? 4 : room * 2;
-            struct bounce_record *more = arena_array(mem, room, sizeof *more);
-            if (log->n > 0)
-                memcpy(more, log->at, log->n * sizeof *more);
-            log->at = more;
-        }
-        log->at[log->n++] = r;
-    }
-    buf_free(&text);
-    return result;
+    return bounce_log_next(q, id, &at, max, mem, log, why);
 }
 
 void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a)
@@ -241,7 +305,7 @@ static void put_file(struct attrs *ask, const struct qfile *file)
 int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
                   const struct qfile *file, struct why *why)
 {
-    struct attrs ask = ATTRS(65536);
+    struct attrs ask = ATTRS(BOUNCE_REQUEST_MAX);
 
     attrs_putz(&ask, A_REQUEST, REQUEST_APPEND);
     attrs_putz(&ask, A_QUEUE_ID, id);
@@ -253,7 +317,7 @@ int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
 int bounce_report(enum queue q, const char *request, const struct delivery *d,
                   const struct qfile *file, struct why *why)
 {
-    struct attrs ask = ATTRS(65536);
+    struct attrs ask = ATTRS(BOUNCE_REQUEST_MAX);
     struct delivery message = *d;
 
     message.nrcpts = 0; /* they are in the log */

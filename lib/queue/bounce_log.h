@@ -32,8 +32,12 @@ struct bounce_log {
     struct bounce_record *at;
     size_t n;
 };
+int bounce_log_next(enum queue q, const char *id, off_t *at, size_t max, struct arena *mem,
+                    struct bounce_log *log, struct why *why); /* from *at on; moves it on */
 int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
                     struct bounce_log *log, struct why *why);
+
+enum { BOUNCE_REQUEST_MAX = 256 * 1024 }; /* bytes of a request to one of the services */
 
 /* The services, for those who ask: private/bounce, private/defer, private/trace (ipc/proto.h). All
  * (wait); the pool of channels is per process. */

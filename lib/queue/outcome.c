@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "mail/path.h"
 #include "queue/bounce_log.h"
+#include "task/task.h"
 
 /*
  * Small delays keep two digits that mean something, at most delay_logging_resolution_limit behind
@@ -65,19 +66,27 @@ static void put_delays(const struct outcome *o, struct buf *out)
     outcome_put_delay(out, now - ready);
 }
 
+/* Cut, so that a log line has room for what became of the recipient. */
+enum { ADDRESS_SHOWN = 500, MTA_SHOWN = 1000, REPLY_SHOWN = 4000 };
+
+static void put_address(struct buf *line, const char *name, const char *address)
+{
+    struct buf text = BUF_TEXT(ADDRESS_SHOWN);
+
+    path_quote(strz(address), &text);
+    buf_addf(line, "%s=<%s>, ", name, text.p);
+    buf_free(&text);
+}
+
 static void log_line(const struct outcome *o, const struct rcpt *r, const char *dsn,
                      const char *status, const char *text)
 {
-    struct buf line = BUF(8192);
+    struct buf line = BUF_TEXT(8192);
 
-    buf_addf(&line, "%s: to=<", o->d->queue_id);
-    path_quote(strz(r->address), &line);
-    buf_addz(&line, ">, ");
-    if (*r->original != 0 && !str_ieq(strz(r->original), strz(r->address))) {
-        buf_addz(&line, "orig_to=<");
-        path_quote(strz(r->original), &line);
-        buf_addz(&line, ">, ");
-    }
+    buf_addf(&line, "%s: ", o->d->queue_id);
+    put_address(&line, "to", r->address);
+    if (*r->original != 0 && !str_ieq(strz(r->original), strz(r->address)))
+        put_address(&line, "orig_to", r->original);
     buf_addf(&line, "relay=%s, ", o->relay);
     if (o->conn_use > 1)
         buf_addf(&line, "conn_use=%u, ", o->conn_use);
@@ -106,7 +115,8 @@ static void split_type(const char *both, struct buf *copy, const char **type, co
 static int append(const struct outcome *o, enum queue log, const struct rcpt *r, const char *status,
                   const char *action, const char *reason)
 {
-    struct buf mta = BUF(1024), reply = BUF(4096), address = BUF(REC_MAX), original = BUF(REC_MAX);
+    struct buf mta = BUF_TEXT(MTA_SHOWN), reply = BUF_TEXT(REPLY_SHOWN);
+    struct buf address = BUF(2 * REC_MAX), original = BUF(2 * REC_MAX); /* quoted */
     struct why why = WHY;
 
     path_quote(strz(r->address), &address);
@@ -124,7 +134,9 @@ static int append(const struct outcome *o, enum queue log, const struct rcpt *r,
 
     split_type(o->mta, &mta, &record.mta_type, &record.mta_name);
     split_type(o->reply, &reply, &record.diag_type, &record.diag_text);
-    int result = bounce_append(log, o->d->queue_id, &record, o->file, &why);
+    bool fits = buf_ok(&address) && buf_ok(&original);
+    int result = fits ? bounce_append(log, o->d->queue_id, &record, o->file, &why)
+                      : why_set(&why, "4.3.0", "the record is too long");
     if (result < 0)
         msg_warn("%s: %s service failure: %s", o->d->queue_id, queue_name(log), why_text(&why));
     buf_free(&mta);
@@ -140,6 +152,15 @@ static bool is_delay_cleared(const struct outcome *o, const struct rcpt *rcpt)
 {
     return conf.confirm_delay_cleared && (o->d->flags & DELIVERY_DELAY_SAID) != 0 &&
            (rcpt->dsn_notify == 0 || (rcpt->dsn_notify & DSN_DELAY) != 0);
+}
+
+/*
+ * The process is being stopped: whatever failed, failed because of that. Nothing is said and
+ * nothing recorded; the message is still in the queue and is tried after the next start.
+ */
+static bool is_stopping(void)
+{
+    return task_self() != NULL && task_is_cancelled();
 }
 
 enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
@@ -160,6 +181,11 @@ enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const cha
     return append(o, Q_TRACE, rcpt, dsn, action, text) < 0 ? FATE_DONE : FATE_TRACED;
 }
 
+/*
+ * When a record cannot be written (there is a warning then) the recipient is still open in the
+ * queue file: mailq does not show why, but it is tried again, and the report of a message that has
+ * expired names it from there (queue/report_source.h).
+ */
 static enum fate put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
                          const char *text)
 {
@@ -176,6 +202,8 @@ enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt, const s
     const char *text = why_text(why);
     char code[sizeof why->code];
 
+    if (is_stopping())
+        return FATE_LATER;
     snprintf(code, sizeof code, "%s", why->code[0] != 0 ? why->code : "4.3.0");
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
         log_line(o, rcpt, code, "undeliverable", text);

@@ -275,6 +275,15 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     return result;
 }
 
+static int enter(struct mail_in *m, struct buf *cache, struct why *why)
+{
+    if (folder_lock(m->f, why) < 0)
+        return -1;
+    int result = record(m, cache, why);
+    folder_unlock(m->f);
+    return result < 0 ? result : folder_sync(m->f, why);
+}
+
 int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
 {
     struct mail_in *m = *in;
@@ -282,18 +291,95 @@ int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, st
     int result = -1;
 
     finish(m, &cache);
-    if (m->why.code[0] != '\0') {
+    if (m->why.code[0] != '\0')
         why_copy(why, &m->why);
-    } else if (folder_lock(m->f, why) == 0) {
-        result = record(m, &cache, why);
-        folder_unlock(m->f);
-        if (result == 0)
-            result = folder_sync(m->f, why);
-    }
+    else
+        result = enter(m, &cache, why);
     if (result == 0 && uid != NULL)
         *uid = m->slot.m.uid;
     if (result == 0 && uidvalidity != NULL)
         *uidvalidity = m->f->head.uidvalidity;
+    buf_free(&cache);
+    mail_in_abort(in);
+    return result;
+}
+
+/* The same bytes under the same name in another folder's tmp/. */
+static int link_into(struct mail_in *m, struct folder *f, struct why *why)
+{
+    struct buf path = BUF(600);
+
+    tmp_path(m, &path);
+    int result = linkat(m->f->dirfd, path.p, f->dirfd, path.p, 0);
+    if (result < 0 && errno == ENOENT && maildir_make_dirs(f, NULL) == 0)
+        result = linkat(m->f->dirfd, path.p, f->dirfd, path.p, 0);
+    if (result < 0)
+        why_errno(why, "4.3.0", "cannot link a message into folder %s", f->name);
+    buf_free(&path);
+    return result;
+}
+
+/* One more name for the message, in f; what is m's own stays with m. */
+static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, struct why *why)
+{
+    struct mail_in copy = *m;
+    int result = folder_writable(f, why) < 0 ? -1 : link_into(m, f, why);
+
+    if (result < 0)
+        return result;
+    copy.f = f;
+    copy.fd = -1; /* nothing to close */
+    copy.name = BUF(250);
+    result = enter(&copy, cache, why);
+    if (result < 0) {
+        struct buf path = BUF(600);
+        tmp_path(m, &path);
+        unlinkat(f->dirfd, path.p, 0); /* if it is still there */
+        buf_free(&path);
+    }
+    buf_free(&copy.name);
+    return result;
+}
+
+/* own: only if the place is the folder that the message is written in; else only if it is not. */
+static int enter_place(struct mail_in *m, const struct mail_place *place, bool own,
+                       struct buf *cache, struct why *why)
+{
+    struct folder *f = folder_open(m->f->store, place->folder, why);
+
+    if (f == NULL)
+        return -1;
+    if ((f == m->f) != own) {
+        folder_release(f);
+        return 0;
+    }
+    m->slot.m.flags = place->flags & MSG_FLAGS;
+    m->slot.m.keywords = 0;
+    buf_clear(&m->keywords);
+    for (const char *const *k = place->keywords; k != NULL && *k != NULL; k++)
+        mail_in_keyword(m, strz(*k));
+    int result = own ? enter(m, cache, why) : enter_copy(m, f, cache, why);
+    folder_release(f);
+    return result;
+}
+
+int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size_t n,
+                      struct why *why)
+{
+    struct mail_in *m = *in;
+    struct buf cache = BUF(8 << 20);
+    int result = -1;
+
+    finish(m, &cache);
+    if (m->why.code[0] != '\0')
+        why_copy(why, &m->why);
+    else
+        result = 0;
+    /* Copies first: what is written in m's own folder's tmp/ then becomes the message there. */
+    for (size_t i = 0; result == 0 && i < n; i++)
+        result = enter_place(m, &places[i], false, &cache, why);
+    for (size_t i = 0; result == 0 && i < n; i++)
+        result = enter_place(m, &places[i], true, &cache, why);
     buf_free(&cache);
     mail_in_abort(in);
     return result;

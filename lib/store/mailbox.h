@@ -38,6 +38,19 @@ void mail_in_put(struct mail_in *m, struct str bytes);
 void mail_in_keyword(struct mail_in *m, struct str name); /* defined in the folder if need be */
 /* (waits) uid and uidvalidity may be null. */
 int mail_in_commit(struct mail_in **m, uint32_t *uid, uint32_t *uidvalidity, struct why *why);
+/*
+ * A delivery decides where a message goes when it has all of it: mail_in_new then only says in
+ * which folder's directory it is written.
+ */
+struct mail_place {
+    const char *folder; /* it must exist */
+    uint32_t flags; /* MSG_ bits */
+    const char *const *keywords; /* names; closed by null, or null: none */
+};
+/* (waits) As commit, into 1 to n folders of the same store, none of them twice; the bytes are kept
+ * once. -1: the message is in none of the places, or only in some. */
+int mail_in_commit_to(struct mail_in **m, const struct mail_place *places, size_t n,
+                      struct why *why);
 void mail_in_abort(struct mail_in **m);
 
 /*

@@ -569,3 +569,47 @@ def test_agents_deliver_no_file_that_they_are_not_given():
                 s.wait_log(r"postfix/%s\[\d+\]: warning: %s: malformed request: .*%s" % (name, id, said))
         id = s.send("b@far.test")
         s.wait_log("%s: removed" % id)
+
+
+def named_in(reports):
+    """the recipients of all reports, with their status"""
+    return sorted((p["Final-Recipient"].split("; ")[1], p["Status"]) for r in reports
+                  for p in r.get_payload(1).get_payload()[1:])
+
+
+def reporting(s, main=""):
+    """an agent that keeps the reports it is given"""
+    reports = []
+    return reports, Agent(s, "fake", lambda d: reports.append(email.message_from_string(content(s, d))) or "d")
+
+
+NEVER_SENT = "transport_maps = inline:{far.test=slow:}\ndefer_transports = slow\n"
+
+
+def test_a_report_names_recipients_whose_record_could_not_be_written():
+    with MiniSuite(SOON + NEVER_SENT + "maximal_queue_lifetime = 1s\nbounce_report_recipient_limit = 2\n") as s:
+        reports, agent = reporting(s)
+        with agent, Spoiled(s, "defer"):
+            id = s.send(["a@far.test", "b@far.test", "c@far.test"], sender="sender@back.test")
+            s.wait_log("%s: removed" % id)
+            wait_for(lambda: len(named_in(reports)) == 3)
+            assert named_in(reports) == [(a + "@far.test", "4.4.7") for a in "abc"]
+            assert len(reports) == 2
+
+
+def test_a_report_of_a_forced_expiry_names_those_without_a_record():
+    with MiniSuite(NEVER_SENT) as s:
+        reports, agent = reporting(s)
+        with agent:
+            id = s.send(["a@far.test", "b@far.test"], sender="sender@back.test")
+            wait_for(lambda: s.queue_files("deferred"))
+            path, = glob.glob(s.queue + "/defer/*/" + id)
+            text = open(path).read()
+            assert text.count("\n<") == 2
+            open(path, "w").write(text[:text.rindex("\n<") + 20])  # half of the last record
+            s.tool("postsuper", "-f", id)
+            s.tool("postqueue", "-f")
+            s.wait_log("%s: removed" % id)
+            wait_for(lambda: len(named_in(reports)) == 2)
+            assert [a for a, _ in named_in(reports)] == ["a@far.test", "b@far.test"]
+            assert not glob.glob(s.queue + "/defer/*/*")

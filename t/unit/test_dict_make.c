@@ -136,4 +136,18 @@ TEST(items_of_an_alias)
     }
 }
 
-RUN_TESTS(T(logical_lines_join_and_skip), T(map_entries), T(alias_entries), T(items_of_an_alias))
+TEST(a_zero_byte_in_an_alias_is_a_byte_like_any_other)
+{
+    static const char text[] = "a\0b, \0, \\\0c";
+    struct str rest = {text, sizeof text - 1};
+    struct buf item = BUF(1000);
+    size_t n = 0;
+
+    while (alias_item(&rest, &item) && n < 10)
+        assert_true(item.n == (n == 0 ? 3 : n == 1 ? 1 : 2)), n++;
+    assert_int_equal(n, 3);
+    buf_free(&item);
+}
+
+RUN_TESTS(T(logical_lines_join_and_skip), T(map_entries), T(alias_entries), T(items_of_an_alias),
+          T(a_zero_byte_in_an_alias_is_a_byte_like_any_other))

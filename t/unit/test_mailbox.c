@@ -64,6 +64,42 @@ TASK_TEST(crlf_is_stored_as_lf_and_counted)
     store_close(&s);
 }
 
+TASK_TEST(a_delivery_goes_into_the_folders_that_are_decided_at_its_end)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    const char *const keywords[] = {"$Junk", NULL};
+    const struct mail_place places[] = {{.folder = "A", .flags = MSG_SEEN},
+                                        {.folder = "INBOX", .keywords = keywords},
+                                        {.folder = "B"}};
+
+    assert_int_equal(store_create(s, "A", &why), 0);
+    assert_int_equal(store_create(s, "B", &why), 0);
+    struct mail_in *m = mail_in_new(s, "INBOX", NULL, &why);
+    mail_in_put(m, strz(hello));
+    assert_int_equal(mail_in_commit_to(&m, places, 3, &why), 0);
+    assert_null(m);
+    struct mailbox *inbox = open_box(s, "INBOX"), *a = open_box(s, "A"), *b = open_box(s, "B");
+    assert_int_equal(mailbox_count(inbox), 1);
+    assert_int_equal(mailbox_msg(inbox, 1)->flags & MSG_FLAGS, 0);
+    assert_int_equal(mailbox_msg(inbox, 1)->keywords, 1);
+    assert_int_equal(mailbox_count(a), 1);
+    assert_int_equal(mailbox_count(b), 1);
+    assert_int_equal(mailbox_msg(a, 1)->flags & MSG_FLAGS, MSG_SEEN);
+    assert_int_equal(mailbox_msg(a, 1)->size, mailbox_msg(inbox, 1)->size);
+    assert_int_equal(files_in("tmp") + files_in(".A/tmp"), 0);
+    mailbox_close(&inbox);
+    mailbox_close(&a);
+    mailbox_close(&b);
+
+    m = mail_in_new(s, "INBOX", NULL, &why);
+    mail_in_put(m, strz(hello));
+    assert_int_equal(mail_in_commit_to(&m, &(struct mail_place){.folder = "None"}, 1, &why), -1);
+    assert_int_equal(files_in("tmp"), 0);
+    why_free(&why);
+    store_close(&s);
+}
+
 TASK_TEST(an_aborted_delivery_leaves_nothing)
 {
     struct store *s = open_store();
@@ -406,6 +442,7 @@ TASK_TEST(a_watched_view_wakes_its_task)
 
 RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_with_its_texts),
           TS(crlf_is_stored_as_lf_and_counted), TS(an_aborted_delivery_leaves_nothing),
+          TS(a_delivery_goes_into_the_folders_that_are_decided_at_its_end),
           TS(views_pull_each_for_itself), TS(a_message_is_told_once_with_its_last_flags),
           TS(another_process_is_followed), TS(flags_and_numbers_survive_reopening),
           TS(what_others_do_to_the_files_is_merged), TS(only_files_are_messages),
