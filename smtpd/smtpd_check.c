@@ -8,6 +8,7 @@
 #include "base/msg.h"
 #include "base/num.h"
 #include "conf/conf.h"
+#include "conf/conf_missing.h"
 #include "dict/match.h"
 #include "mail/path.h"
 #include "task/task.h"
@@ -26,7 +27,8 @@ static struct {
 } lists;
 
 static restriction_fn do_permit, do_reject, do_defer, do_warn, do_defer_if_permit,
-    do_defer_if_reject, do_class, do_unknown, do_sleep, do_unauth_pipelining, do_plaintext_session;
+    do_defer_if_reject, do_class, do_unknown, do_left_out, do_sleep, do_unauth_pipelining,
+    do_plaintext_session;
 
 enum arg { ARG_NONE, ARG_TABLE, ARG_TEXT };
 
@@ -96,6 +98,15 @@ static struct maps *open_table(const char *spec)
     return maps_open("smtpd_access_maps", spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
 }
 
+/* The next word; the one before it is forgotten. */
+static char *take_argument(struct str *rest, char *before)
+{
+    struct str arg;
+
+    free(before);
+    return str_word_braces(rest, ", \t\r\n", &arg) ? mem_dup(arg.p, arg.n) : NULL;
+}
+
 static void read_one(struct restrictions *list, struct str name, struct str *rest)
 {
     struct restriction *r = VEC_ADD(&list->at);
@@ -104,7 +115,13 @@ static void read_one(struct restrictions *list, struct str name, struct str *res
 
     r->name = mem_dup(name.p, name.n);
     r->fn = do_unknown;
-    if (k != NULL && k->arg == ARG_NONE) {
+    const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
+    if (k == NULL && missing != NULL) {
+        for (int i = 0; i < missing->args; i++)
+            r->arg = take_argument(rest, r->arg);
+        if (conf_missing_accepted(missing->name))
+            r->fn = do_left_out;
+    } else if (k != NULL && k->arg == ARG_NONE) {
         r->fn = k->fn;
     } else if (k != NULL && str_word_braces(rest, ", \t\r\n", &arg)) {
         r->fn = k->fn;
@@ -167,6 +184,31 @@ static bool closes_relay(const struct restrictions *list)
     return false;
 }
 
+/* What would be answered with "Server configuration error" for ever. */
+static void blame_unknown(const struct restrictions *list)
+{
+    for (size_t i = 0; i < list->at.n; i++) {
+        const struct restriction *r = &list->at.at[i];
+        if (r->fn == do_unknown && conf_missing_find(MISSING_RESTRICTION, strz(r->name)) == NULL)
+            conf_fault(list->parameter, "\"%s\" is no restriction that can stand there", r->name);
+    }
+}
+
+static void blame_all_unknown(void)
+{
+    const struct restrictions *all[] = {&lists.client,      &lists.helo, &lists.sender,
+                                        &lists.relay,       &lists.rcpt, &lists.data,
+                                        &lists.end_of_data, &lists.etrn};
+    size_t cursor = 0;
+    struct str name;
+    void *class;
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        blame_unknown(all[i]);
+    while (hash_next(lists.classes, &cursor, &name, &class))
+        blame_unknown(class);
+}
+
 void smtpd_open_checks(void)
 {
     smtpd_open_clients();
@@ -186,6 +228,7 @@ void smtpd_open_checks(void)
     read_list(&lists.end_of_data, "smtpd_end_of_data_restrictions",
               conf.smtpd_end_of_data_restrictions, NULL);
     read_list(&lists.etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
+    blame_all_unknown();
     if (!closes_relay(&lists.relay) && !closes_relay(&lists.rcpt))
         msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
                   "at least one working instance of: reject_unauth_destination, "
@@ -483,6 +526,15 @@ static enum verdict do_unknown(struct check *k, const struct restriction *r)
     else
         msg_warn("unknown smtpd restriction: \"%s\"", r->name);
     return check_deny(k, 451, "4.3.5", "Server configuration error");
+}
+
+/* pombal_accept_missing names it. The same line is logged at most once in ten seconds. */
+static enum verdict do_left_out(struct check *k, const struct restriction *r)
+{
+    (void)k;
+    msg_warn("%s is left out: it is not there yet, and pombal_accept_missing accepts that",
+             r->name);
+    return VERDICT_DUNNO;
 }
 
 static enum verdict do_sleep(struct check *k, const struct restriction *r)

@@ -26,6 +26,8 @@ struct process {
     VEC(const char *) listen_at; /* -l */
     enum conf_service_type type;
     bool chroot, unprivileged, debug, free_of_jail;
+    bool snapshot; /* -f: main.cf and master.cf are copies, from master */
+    bool only_try; /* -T */
     bool spawned; /* by master */
     int inherited; /* listening sockets from master */
     int metrics_page;
