@@ -12,6 +12,10 @@
 #include "conf/conf_expand.h"
 #include "dict/addr_find.h"
 #include "mail/path.h"
+#include "service/service.h"
+
+/* Never used: a process that only tries its start ends. */
+enum { NOBODY_KNOWN = 65534 };
 
 enum { ARGUMENT_LIMIT = 64 * 1024 };
 
@@ -27,6 +31,15 @@ static void parse_flags(struct pipe_args *p, const char *letters)
     }
 }
 
+/* The master.cf of every Debian names users that few hosts have: an error of the mail that is to be
+ * delivered so, not of the configuration. */
+static void unknown_account(struct pipe_args *p, const char *name, const char *kind)
+{
+    if (!service_trying())
+        msg_fatal("%s: unknown %s", name, kind);
+    p->uid = p->gid = NOBODY_KNOWN;
+}
+
 /* "user" or "user:group", names or numbers; never root, nor who owns the queue. */
 static void parse_user(struct pipe_args *p, const char *text)
 {
@@ -38,8 +51,11 @@ static void parse_user(struct pipe_args *p, const char *text)
 
     buf_add(&user, (struct str){text, colon != NULL ? (size_t)(colon - text) : strlen(text)});
     pw = num_parse_u32(buf_str(&user), 0, UINT32_MAX - 1, &id) ? getpwuid(id) : getpwnam(user.p);
-    if (pw == NULL)
-        msg_fatal("%s: unknown username", user.p);
+    if (pw == NULL || !buf_ok(&user)) {
+        unknown_account(p, user.p, "username");
+        buf_free(&user);
+        return;
+    }
     p->uid = pw->pw_uid;
     p->gid = pw->pw_gid;
     pw = getpwnam(conf.mail_owner);
@@ -50,8 +66,9 @@ static void parse_user(struct pipe_args *p, const char *text)
         gr = num_parse_u32(strz(colon + 1), 0, UINT32_MAX - 1, &id) ? getgrgid(id)
                                                                     : getgrnam(colon + 1);
         if (gr == NULL)
-            msg_fatal("%s: unknown group", colon + 1);
-        p->gid = gr->gr_gid;
+            unknown_account(p, colon + 1, "group");
+        else
+            p->gid = gr->gr_gid;
     }
     if (p->gid == 0)
         msg_fatal("user= command-line attribute specifies privileged group");

@@ -545,7 +545,8 @@ static void open_all(void)
     char *shared = service_shared(tokens_size() + stamps_size());
     tokens_open(shared);
     stamps_open(shared + tokens_size());
-    workers_start();
+    if (!service_trying())
+        workers_start();
 }
 
 int main(int argc, char **argv)

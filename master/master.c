@@ -3,7 +3,7 @@
  *   master - starts and restarts the programs of the mail system
  *
  * SYNOPSIS
- *   master [-Ddistvw] [-c config_dir]
+ *   master [-Ddistvw] [-c config_dir] [-C number]
  *
  * DESCRIPTION
  *   Master reads main.cf and master.cf, makes all listening sockets, and starts a process of a
@@ -11,9 +11,11 @@
  *   are started again, at growing intervals up to service_throttle_time.
  *
  *   On reload the sockets stay; the present processes finish their clients and end, new ones read
- *   the new configuration. No client is refused.
+ *   the new configuration. No client is refused. Until then, and if the reload is refused, all
+ *   processes read main.cf and master.cf as they were when they were accepted.
  *
  *   -c config_dir  the directory of main.cf and master.cf
+ *   -C number      pombal(1) says so: the configuration of that number has been checked
  *   -d, -s         stay in the foreground; the log may be /dev/stdout
  *   -i             as process 1 of a container: -s
  *   -t             test: exit 0 if no master runs on this queue directory, else 1
@@ -66,7 +68,9 @@ enum {
     IDLE_MS = 3600 * 1000, /* the longest sleep */
 };
 
-struct master master = {.services = {&master.services, &master.services}, .metrics_fd = -1};
+struct master master = {.services = {&master.services, &master.services},
+                        .metrics_fd = -1,
+                        .accepted = CONF_NO_SNAPSHOT};
 
 static struct {
     char *dir;
@@ -74,18 +78,28 @@ static struct {
     int ready; /* -w: a byte here says that all is well */
     struct watch signals;
     bool reload;
+    unsigned tried; /* number of the configuration whose services have tried their start already */
     int stop; /* the signal that ends all */
 } self = {.ready = -1};
+
+static unsigned number_of(const char *text)
+{
+    uint32_t n;
+    return num_parse_u32(strz(text), 0, UINT32_MAX, &n) ? n : 0;
+}
 
 static void parse_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "c:Ddistvw")) != -1)
+    while ((option = getopt(argc, argv, "c:C:Ddistvw")) != -1)
         switch (option) {
         case 'c':
             free(self.dir);
             self.dir = mem_dupz(optarg);
+            break;
+        case 'C':
+            self.tried = number_of(optarg);
             break;
         case 'd':
         case 'i':
@@ -202,6 +216,7 @@ static void on_signal(struct watch *w)
             break;
         case SIGHUP:
             self.reload = true;
+            self.tried = (unsigned)info.ssi_int;
             break;
         default:
             if (self.stop != SIGQUIT)
@@ -249,6 +264,39 @@ static void say_ready(void)
     }
 }
 
+/* The files as they are now, from which all that follows is read: the check, the load, and the
+ * processes, if it is accepted. -1: they cannot be read. */
+static int take_snapshot(struct why *why)
+{
+    struct conf_snapshot now;
+
+    if (conf_snapshot_take(self.dir, &now, why) < 0)
+        return -1;
+    conf_snapshot_use(now);
+    return 0;
+}
+
+/* Pombal(1) has let the services try their start and says so, with the number of the files. */
+static bool check_snapshot(void)
+{
+    return conf_check(self.dir) && (self.tried == conf_snapshot_number(conf_snapshot_used()) ||
+                                    conf_check_starts(self.dir));
+}
+
+static void accept_snapshot(void)
+{
+    conf_snapshot_close(&master.accepted);
+    master.accepted = conf_snapshot_used();
+}
+
+static void refuse_snapshot(void)
+{
+    struct conf_snapshot refused = conf_snapshot_used();
+
+    conf_snapshot_use(master.accepted);
+    conf_snapshot_close(&refused);
+}
+
 static void start(void)
 {
     struct why why = WHY;
@@ -264,8 +312,12 @@ static void start(void)
     take_signals();
     ids_choose();
     spawn_metrics_open();
-    if (!conf_check(self.dir))
+    if (take_snapshot(&why) < 0)
+        msg_fatal("%s", why_text(&why));
+    if (!check_snapshot())
         msg_fatal("mail system configuration error: see the errors above");
+    accept_snapshot();
+    load_conf();
     if (services_load(&why) < 0)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
@@ -281,10 +333,17 @@ static void reload(void)
     struct buf state = BUF(100);
 
     self.reload = false;
-    if (!conf_check(self.dir)) {
+    if (take_snapshot(&why) < 0) {
+        msg_error("reload: the old configuration stays in force: %s", why_text(&why));
+        why_free(&why);
+        return;
+    }
+    if (!check_snapshot()) {
+        refuse_snapshot();
         msg_error("reload: the old configuration stays in force");
         return;
     }
+    accept_snapshot();
     buf_addf(&state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
     control_notify(state.p);
     buf_free(&state);

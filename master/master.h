@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "base/why.h"
 #include "conf/conf_master.h"
+#include "conf/conf_snapshot.h"
 #include "ipc/trust.h"
 #include "service/interfaces.h"
 
@@ -73,6 +74,7 @@ struct master {
     VEC(bool) pages; /* of the metrics file: in use */
     bool metrics_full; /* the disk had no room for one more page, and that was said */
     pid_t pid;
+    struct conf_snapshot accepted; /* main.cf and master.cf that are in force */
 };
 extern struct master master; /* in master.c */
 

@@ -110,6 +110,17 @@ static bool is_wildcard(const struct addr *a)
     return memcmp(a->ip, none, a->family == AF_INET ? 4 : 16) == 0;
 }
 
+static bool own_address(int fd, struct addr *a)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+        return false;
+    addr_from_sockaddr(a, (struct sockaddr *)&sa, len);
+    return true;
+}
+
 /* A socket that is no longer wanted stands in the way: that of all addresses in that of one, or the
  * other way round. Its processes may hold it for some moments more; shut, it blocks nobody. */
 static bool clear_way(const struct addr *wanted)
@@ -119,16 +130,34 @@ static bool clear_way(const struct addr *wanted)
     LIST_EACH (&master.services, l) {
         struct svc *s = LIST_OF(l, struct svc, link);
         VEC_EACH (&s->endpoints, e) {
-            struct sockaddr_storage sa;
-            socklen_t len = sizeof sa;
             struct addr a = {0};
-            if ((*e)->kept || getsockname((*e)->watch.fd, (struct sockaddr *)&sa, &len) < 0)
+            if ((*e)->kept || !own_address((*e)->watch.fd, &a))
                 continue;
-            addr_from_sockaddr(&a, (struct sockaddr *)&sa, len);
             if (a.family != wanted->family || a.port != wanted->port ||
                 (!is_wildcard(&a) && !is_wildcard(wanted)))
                 continue;
             found = shutdown((*e)->watch.fd, SHUT_RDWR) == 0 || found;
+        }
+    }
+    return found;
+}
+
+/* Have we a socket for all addresses of the port, and this is a single one, or the other way round?
+ * They do not exclude each other: the kernel gives a client to the one that fits better. */
+static bool share_port(const struct addr *wanted)
+{
+    bool found = false;
+
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        VEC_EACH (&s->endpoints, e) {
+            struct addr a = {0};
+            if (s->conf.type != SERVICE_INET || !own_address((*e)->watch.fd, &a) ||
+                a.family != wanted->family || a.port != wanted->port ||
+                is_wildcard(&a) == is_wildcard(wanted))
+                continue;
+            found = true;
+            sock_share_port((*e)->watch.fd);
         }
     }
     return found;
@@ -145,6 +174,10 @@ static int listen_at(struct svc *s, const struct addr *a, struct why *why)
         if (fd < 0 && errno == EADDRINUSE && clear_way(a)) {
             why_clear(why);
             fd = sock_listen(a, BACKLOG, why);
+        }
+        if (fd < 0 && errno == EADDRINUSE && share_port(a)) {
+            why_clear(why);
+            fd = sock_listen_shared(a, BACKLOG, why);
         }
         if (fd >= 0)
             add_endpoint(s, fd, at.p);
@@ -260,8 +293,23 @@ static int listen_inet(struct svc *s, struct why *why)
     return 0;
 }
 
+/* "pickup fifo" was "pickup unix" before, or the other way round: what was left there is no
+ * endpoint of this type. Nothing but sockets and fifos is removed. */
+static void remove_other_kind(const struct svc *s)
+{
+    mode_t wanted = s->conf.type == SERVICE_FIFO ? S_IFIFO : S_IFSOCK;
+    struct stat st;
+
+    if (s->conf.type == SERVICE_INET || lstat(s->path, &st) < 0)
+        return;
+    mode_t kind = st.st_mode & S_IFMT;
+    if (kind != wanted && (kind == S_IFIFO || kind == S_IFSOCK) && unlink(s->path) < 0)
+        msg_warn("remove %s: %m", s->path);
+}
+
 int listen_open(struct svc *s, struct why *why)
 {
+    remove_other_kind(s);
     int result = s->conf.type == SERVICE_INET ? listen_inet(s, why) : listen_path(s, why);
 
     interfaces_free(&s->places);

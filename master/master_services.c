@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "service/check_missing.h"
 
 #include "master.h"
 
@@ -183,7 +184,8 @@ int services_load(struct why *why)
     ids_open_dirs();
     listen_mark();
     for (size_t i = 0; i < cf.n; i++)
-        if (!conf_master_disabled(&cf.at[i]) && !conf_master_again(&cf, &cf.at[i]))
+        if (!conf_master_disabled(&cf.at[i]) && !conf_master_again(&cf, &cf.at[i]) &&
+            !service_left_out(&cf.at[i]))
             result = first_error(result, take(&cf.at[i], &one), &one, why);
     conf_master_free(&cf);
     LIST_EACH (&master.services, l)

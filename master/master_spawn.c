@@ -95,13 +95,15 @@ static bool give_page(int page)
 /* Everything to where the process expects it; the numbers in between may be in use. */
 static void place_fds(const struct svc *s, int status)
 {
-    int fds[3 + 100];
+    int fds[5 + 100];
     size_t n = 0, most = sizeof fds / sizeof *fds;
     int above = SPAWN_LISTEN_FD + (int)s->endpoints.n;
 
     fds[n++] = fcntl(status, F_DUPFD_CLOEXEC, above);
     fds[n++] = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, above);
     fds[n++] = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, above);
+    fds[n++] = fcntl(master.accepted.main, F_DUPFD_CLOEXEC, above);
+    fds[n++] = fcntl(master.accepted.master, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < s->endpoints.n && n < most; i++)
         fds[n++] = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < n; i++)
@@ -130,6 +132,7 @@ static void __attribute__((noreturn)) run(const struct svc *s, const struct chil
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     const char *fixed[] = {s->conf.argv[0],
+                           "-f",
                            "-c",
                            conf_dir(),
                            "-n",

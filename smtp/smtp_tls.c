@@ -101,7 +101,7 @@ void smtp_open_tls(void)
             make_context(conf.smtp_tls_mandatory_protocols, conf.smtp_tls_mandatory_ciphers,
                          conf.smtp_tls_mandatory_exclude_ciphers, &why);
     if (tls.mandatory == NULL)
-        msg_warn("%s; no TLS is used", why_text(&why));
+        conf_fault("smtp_tls_security_level", "%s; no TLS is used", why_text(&why));
     why_free(&why);
 }
 

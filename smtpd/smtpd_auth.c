@@ -36,7 +36,7 @@ static unsigned traits(const char *parameter, const char *text)
         if (i < 4)
             found |= names[i].trait;
         else
-            msg_warn("%s: \"%.*s\" is not supported", parameter, (int)word.n, word.p);
+            conf_fault(parameter, "\"%.*s\" is not supported", (int)word.n, word.p);
     }
     return found;
 }
@@ -49,7 +49,7 @@ void smtpd_open_auth(void)
     bool dovecot = strcmp(conf.smtpd_sasl_type, "dovecot") == 0;
     auth.client = auth_client_new(dovecot ? conf.smtpd_sasl_path : "private/auth");
     auth.exceptions =
-        match_open("smtpd_sasl_exceptions_networks", conf.smtpd_sasl_exceptions_networks);
+        match_open_hosts("smtpd_sasl_exceptions_networks", conf.smtpd_sasl_exceptions_networks);
     auth.forbid = traits("smtpd_sasl_security_options", conf.smtpd_sasl_security_options);
     auth.forbid_tls =
         traits("smtpd_sasl_tls_security_options", conf.smtpd_sasl_tls_security_options);

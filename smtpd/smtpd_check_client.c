@@ -31,7 +31,7 @@ void smtpd_open_clients(void)
                  {"permit_tls_all_clientcerts", permit_tls_all_clientcerts}};
     struct str rest = strz(conf.local_header_rewrite_clients), word, spec;
 
-    clients.mynetworks = match_open("mynetworks", conf.mynetworks);
+    clients.mynetworks = match_open_hosts("mynetworks", conf.mynetworks);
     while (str_word_braces(&rest, ", \t\r\n", &word)) {
         struct restriction *r = VEC_ADD(&clients.local);
         r->name = mem_dup(word.p, word.n);

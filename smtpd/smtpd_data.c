@@ -42,8 +42,8 @@ struct transfer {
 
 void smtpd_open_data(void)
 {
-    data.bare_lf_exceptions = match_open("smtpd_forbid_bare_newline_exclusions",
-                                         conf.smtpd_forbid_bare_newline_exclusions);
+    data.bare_lf_exceptions = match_open_hosts("smtpd_forbid_bare_newline_exclusions",
+                                               conf.smtpd_forbid_bare_newline_exclusions);
 }
 
 static void attr(struct transfer *t, const char *name, const char *value)

@@ -15,8 +15,8 @@ static struct {
 void smtpd_open_limits(void)
 {
     client_count_open();
-    limits.exceptions =
-        match_open("smtpd_client_event_limit_exceptions", conf.smtpd_client_event_limit_exceptions);
+    limits.exceptions = match_open_hosts("smtpd_client_event_limit_exceptions",
+                                         conf.smtpd_client_event_limit_exceptions);
 }
 
 static bool excepted(struct smtpd *s)

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "conf/conf_missing.h"
 #include "conf/restrictions.h"
 
 #include "smtpd_check.h"
@@ -46,9 +47,24 @@ static void read_known(struct restriction *r, restriction_fn *fn, enum restricti
         r->table = open_table(r->arg);
 }
 
+/* A restriction of Postfix's that is not there yet, with what follows it. */
+static void read_missing(struct restriction *r, const struct conf_missing *missing,
+                         struct str *rest)
+{
+    struct str arg;
+
+    for (int i = 0; i < missing->args && str_word_braces(rest, ", \t\r\n", &arg); i++) {
+        free(r->arg);
+        r->arg = mem_dup(arg.p, arg.n);
+    }
+    if (conf_missing_accepted(missing->name))
+        r->fn = check_left_out;
+}
+
 static void read_one(struct restrictions *list, struct str name, struct str *rest)
 {
     struct restriction *r = VEC_ADD(&list->at);
+    const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
     enum restriction_arg wants;
     restriction_fn *fn = find_function(name);
 
@@ -56,6 +72,8 @@ static void read_one(struct restrictions *list, struct str name, struct str *res
     r->fn = check_unknown;
     if (fn != NULL && restriction_known(name, &wants)) {
         read_known(r, fn, wants, rest);
+    } else if (fn == NULL && missing != NULL) {
+        read_missing(r, missing, rest);
     } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
         r->fn = check_class;
     } else if (str_find(name, ':') > 0 && list->bare_table != NULL) {
@@ -107,6 +125,31 @@ static void read_classes(void)
     }
 }
 
+/* What would be answered with "Server configuration error" for ever. */
+static void blame_unknown(const struct restrictions *list)
+{
+    for (size_t i = 0; i < list->at.n; i++) {
+        const struct restriction *r = &list->at.at[i];
+        if (r->fn == check_unknown && conf_missing_find(MISSING_RESTRICTION, strz(r->name)) == NULL)
+            conf_fault(list->parameter, "\"%s\" is no restriction that can stand there", r->name);
+    }
+}
+
+static void blame_all_unknown(void)
+{
+    const struct smtpd_lists *l = &smtpd_lists;
+    const struct restrictions *all[] = {&l->client, &l->helo, &l->sender,      &l->relay,
+                                        &l->rcpt,   &l->data, &l->end_of_data, &l->etrn};
+    size_t cursor = 0;
+    struct str name;
+    void *class;
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        blame_unknown(all[i]);
+    while (hash_next(classes, &cursor, &name, &class))
+        blame_unknown(class);
+}
+
 static bool is_closing(const struct restriction *r)
 {
     static const char *const closing[] = {"reject_unauth_destination", "defer_unauth_destination",
@@ -151,6 +194,7 @@ void smtpd_open_lists(void)
     smtpd_read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
                     conf.smtpd_end_of_data_restrictions, NULL);
     smtpd_read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
+    blame_all_unknown();
     if (!closes_relay(&l->relay, 0) && !closes_relay(&l->rcpt, 0))
         msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
                   "at least one working instance of: reject_unauth_destination, "

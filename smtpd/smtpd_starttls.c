@@ -30,6 +30,11 @@ static void read_level(void)
     }
 }
 
+static bool has_certificate(void)
+{
+    return conf.smtpd_tls_cert_file[0] != 0 || conf.smtpd_tls_chain_files[0] != 0;
+}
+
 void smtpd_open_tls(void)
 {
     struct why why = WHY;
@@ -58,11 +63,13 @@ void smtpd_open_tls(void)
         .session_life = conf.smtpd_tls_session_cache_timeout,
         .fingerprint_digest = conf.smtpd_tls_fingerprint_digest,
     };
-    if (conf.smtpd_tls_cert_file[0] == 0 && conf.smtpd_tls_chain_files[0] == 0)
+    if (!has_certificate())
         why_set(&why, "4.7.0", "no certificate: see smtpd_tls_chain_files");
     else
         tls.context = tls_context_new(&settings, &why);
-    if (tls.context == NULL)
+    if (tls.context == NULL && has_certificate())
+        conf_fault("smtpd_tls_security_level", "TLS is not available: %s", why_text(&why));
+    else if (tls.context == NULL)
         msg_warn("TLS is not available: %s", why_text(&why));
     buf_free(&exclude);
     why_free(&why);

@@ -8,7 +8,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = "master smtpd qmgr local smtp pop3d imapd tools".split()
 UNITS = {"STR": "text", "RAW": "text", "INT": "number", "TIME": "time", "BOOL": "yes or no"}
-ENTRY = re.compile(r'^[PK]\((\w+), (\w+), "((?:[^"\\]|\\.)*)", (-?\d+), (-?\d+), (?:"((?:[^"\\]|\\.)*)"|(\w+))\)', re.M)
+ENTRY = re.compile(r'^[PKM]\((\w+), (\w+), "((?:[^"\\]|\\.)*)", (-?\d+), (-?\d+), (?:"((?:[^"\\]|\\.)*)"|(\w+))\)', re.M)
 
 
 def entries(name):
@@ -41,8 +41,12 @@ def postconf_5(params, known):
         out += [".TP", "\\fB%s\\fR (default: %s)" % (roff(name), roff(default) if default else "empty"),
                 roff("%s: %s%s." % (UNITS[kind].capitalize(), text, bounds(kind, low, high)))]
     out += ['.SH "PARAMETERS WITHOUT EFFECT"', "Known from Postfix. One that is set is reported once."]
-    for reason, title in (("LATER", "The feature is not there yet:"), ("GONE", "Nothing needs them:")):
+    for reason, title in (("TUNES", "The feature is not there yet:"), ("GONE", "Nothing needs them:")):
         out += [".PP", title, ".br", roff(", ".join(n for n, *_, r in known if r == reason)) + "."]
+    out += [".PP", roff("Refused, because they filter, limit, protect or route mail, unless pombal_accept_missing names them:")]
+    for name, *_, effect, reason in known:
+        if not reason:
+            out += [".TP", "\\fB%s\\fR" % roff(name), roff(effect + ".")]
     return "\n".join(out) + "\n"
 
 

@@ -39,6 +39,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "conf/conf_snapshot.h"
 #include "service/openlog.h"
 
 #include "pombal_check.h"
@@ -53,6 +54,7 @@ static struct {
     const char *name; /* as it was called: pombal or postfix */
     const char *dir;
     bool verbose;
+    char checked[30]; /* the number of the configuration that was checked, for master */
 } self;
 
 static void pid_path(struct buf *path)
@@ -127,22 +129,39 @@ static bool mend_queue(void)
     return run(conf.command_directory, argv) == 0;
 }
 
+/* What is checked is a copy of the files: an edit meanwhile is not taken for checked. */
+static bool check(void)
+{
+    struct conf_snapshot copy;
+    struct why why = WHY;
+
+    if (conf_snapshot_take(conf_dir(), &copy, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    conf_snapshot_use(copy);
+    if (conf_load(conf_dir(), NULL, NULL, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    snprintf(self.checked, sizeof self.checked, "%u", conf_snapshot_number(copy));
+    why_free(&why);
+    return pombal_check();
+}
+
 static void prepare_start(void)
 {
     pid_t pid = running();
 
     if (pid != 0)
         msg_fatal("the Postfix mail system is already running: PID: %d", (int)pid);
-    if (!pombal_check() || !mend_queue())
+    if (!check() || !mend_queue())
         msg_fatal("the Postfix mail system cannot start: see the errors above");
     msg_info("starting the Postfix mail system");
 }
 
 static int cmd_start(void)
 {
-    const char *argv[] = {"master", "-c", conf_dir(), "-w", NULL};
+    const char *argv[] = {"master", "-c", conf_dir(), "-w", "-C", self.checked, NULL};
 
     prepare_start();
+    argv[2] = conf_dir();
     if (run(conf.daemon_directory, argv) != 0)
         msg_fatal("mail system startup failed: see the log%s%s",
                   conf.maillog_file[0] != 0 ? " in " : "", conf.maillog_file);
@@ -153,7 +172,8 @@ static int cmd_start_fg(void)
 {
     prepare_start();
     become(conf.daemon_directory,
-           (const char *const[]){"master", "-c", conf_dir(), getpid() == 1 ? "-i" : "-s", NULL});
+           (const char *const[]){"master", "-c", conf_dir(), getpid() == 1 ? "-i" : "-s", "-C",
+                                 self.checked, NULL});
 }
 
 static bool ended(int64_t deadline)
@@ -196,10 +216,11 @@ static int cmd_reload(void)
     pid_t pid = running();
 
     need_running(pid);
-    if (!pombal_check())
+    if (!check())
         msg_fatal("the Postfix mail system keeps its old configuration: see the errors above");
     msg_info("refreshing the Postfix mail system");
-    if (kill(pid, SIGHUP) < 0)
+    union sigval checked = {.sival_int = (int)conf_snapshot_number(conf_snapshot_used())};
+    if (sigqueue(pid, SIGHUP, checked) < 0)
         msg_fatal("signal process %d: %m", (int)pid);
     return 0;
 }
@@ -213,7 +234,7 @@ static int cmd_flush(void)
 
 static int cmd_check(void)
 {
-    return pombal_check() && mend_queue() ? 0 : 1;
+    return check() && mend_queue() ? 0 : 1;
 }
 
 static int cmd_status(void)

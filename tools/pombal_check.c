@@ -11,7 +11,6 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
-#include "conf/conf_master.h"
 #include "conf/conf_param.h"
 #include "service/conf_check.h"
 
@@ -202,20 +201,10 @@ static bool is_program(const char *dir, const char *name)
 
 static void check_programs(struct check *c)
 {
-    struct conf_master cf = {0};
-
     if (!is_program(conf.daemon_directory, "master")) {
         msg_error("daemon_directory: no program %s/master", conf.daemon_directory);
         c->fatal = true;
     }
-    if (conf_master_load(&cf, NULL) < 0)
-        c->fatal = true; /* conf_check has said why */
-    for (size_t i = 0; i < cf.n; i++)
-        if (!conf_master_disabled(&cf.at[i]) &&
-            !is_program(conf.daemon_directory, cf.at[i].command))
-            msg_warn("%s/master.cf, line %u: service %s: there is no program %s/%s", conf_dir(),
-                     cf.at[i].first_line, cf.at[i].name, conf.daemon_directory, cf.at[i].command);
-    conf_master_free(&cf);
 }
 
 /* Who may write the configuration is root, sooner or later. */
@@ -234,11 +223,24 @@ static void check_conf_file(const struct check *c, const char *name)
     buf_free(&path);
 }
 
+/* Is it of aliases, as local(8) reads them? Then postalias builds it, not postmap. */
+static bool is_alias_file(struct str spec)
+{
+    const char *lists[] = {conf.alias_maps, conf.alias_database};
+    struct str word;
+
+    for (size_t i = 0; i < 2; i++)
+        for (struct str rest = strz(lists[i]); str_word(&rest, ", \t\r\n{}", &word);)
+            if (str_eq(word, spec))
+                return true;
+    return false;
+}
+
 /* A built table that is missing, or older than its source. */
 static void check_table(const char *parameter, struct str spec)
 {
     struct str path = str_from(spec, (size_t)str_find(spec, ':') + 1);
-    const char *tool = strstr(parameter, "alias_maps") == parameter ? "postalias" : "postmap";
+    const char *tool = is_alias_file(spec) ? "postalias" : "postmap";
     struct buf source = BUF(4096), built = BUF(4096);
     struct stat s, b;
 
@@ -281,5 +283,5 @@ bool pombal_check(void)
     check_programs(&c);
     check_tables();
     conf_warn_ignored();
-    return good && !c.fatal;
+    return good && !c.fatal && conf_check_starts(conf_dir());
 }

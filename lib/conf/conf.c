@@ -11,14 +11,16 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf_expand.h"
-#include "conf/conf_host.h"
+#include "conf/conf_inside.h"
 #include "conf/conf_main.h"
 #include "conf/conf_param.h"
+#include "conf/conf_snapshot.h"
 
-enum { MAX_FILE = 16 << 20, MAX_VALUE = 1 << 20, MAX_PATH = 8192 };
+enum { MAX_FILE = 16 << 20, MAX_VALUE = 1 << 20, MAX_PATH = 8192, FAULT_MAX = 500 };
 
 #define P(type, name, def, low, high, help)   +1
 #define K(type, name, def, low, high, reason) +1
+#define M(type, name, def, low, high, effect) +1
 enum {
     NPARAMS =
 #include "conf/known.def"
@@ -26,8 +28,11 @@ enum {
 };
 #undef P
 #undef K
+#undef M
 
 struct conf conf;
+
+static size_t faults; /* conf_fault() in this process */
 
 static struct {
     char *dir;
@@ -37,6 +42,11 @@ static struct {
     bool is_set[NPARAMS];
     struct hash *others; /* name to value: what is set and not in the table */
 } state;
+
+struct arena *conf_memory(void)
+{
+    return state.main.mem;
+}
 
 static size_t index_of(const struct conf_param *p)
 {
@@ -56,13 +66,17 @@ static void set(const char *name, const char *value, unsigned line)
     state.is_set[index_of(p)] = true;
 }
 
-/* A default that is computed: main.cf and -o go before it. */
-static void set_default(const char *name, const char *value)
+void conf_set_default(const char *name, const char *value)
 {
     const struct conf_param *p = conf_param_find(strz(name));
 
     if (!state.is_set[index_of(p)])
         state.value[index_of(p)] = value;
+}
+
+void conf_replace(const char *name, const char *value)
+{
+    state.value[index_of(conf_param_find(strz(name)))] = value;
 }
 
 const char *conf_find_raw(struct str name, void *unused)
@@ -84,16 +98,19 @@ int conf_expand(const char *text, struct buf *out, struct why *why)
     return conf_expand_text(strz(text), EXPAND_RECURSE, conf_find_raw, NULL, out, why);
 }
 
-/* The value expanded, in memory that lives as long as the configuration. */
-static const char *expanded(const char *text, struct why *why)
+const char *conf_expanded(const char *text, struct why *why)
 {
     struct buf out = BUF(MAX_VALUE);
     const char *result = NULL;
 
     if (strchr(text, '$') == NULL)
         return text;
-    if (conf_expand(text, &out, why) == 0)
-        result = arena_strz(state.main.mem, buf_str(&out));
+    if (conf_expand(text, &out, why) == 0) {
+        if (buf_ok(&out))
+            result = arena_strz(state.main.mem, buf_str(&out));
+        else
+            why_set(why, "4.3.5", "the expanded value is longer than %d bytes", MAX_VALUE);
+    }
     buf_free(&out);
     return result;
 }
@@ -111,7 +128,48 @@ static int bad_value(const struct conf_param *p, struct why *why)
 
 int conf_blame(const char *name, struct why *why)
 {
-    return bad_value(conf_param_find(strz(name)), why);
+    const struct conf_param *p = conf_param_find(strz(name));
+
+    if (p != NULL)
+        return bad_value(p, why);
+    return conf_line(name) > 0
+               ? why_in(why, "%s/main.cf, line %u: %s", state.dir, conf_line(name), name)
+               : why_in(why, "%s", name);
+}
+
+unsigned conf_line(const char *name)
+{
+    const struct conf_param *p = conf_param_find(strz(name));
+    unsigned line = 0;
+
+    if (p != NULL)
+        return state.line[index_of(p)];
+    VEC_EACH (&state.main.settings, s)
+        if (strcmp(s->name, name) == 0)
+            line = s->line;
+    return line;
+}
+
+void conf_fault(const char *name, const char *fmt, ...)
+{
+    struct buf text = BUF_TEXT(FAULT_MAX);
+    struct why why = WHY;
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&text, fmt, ap);
+    va_end(ap);
+    why_set(&why, "4.3.5", "%s", text.p);
+    conf_blame(name, &why);
+    msg_error("%s", why_text(&why));
+    faults++;
+    why_free(&why);
+    buf_free(&text);
+}
+
+size_t conf_faults(void)
+{
+    return faults;
 }
 
 static char unit_of_default(const struct conf_param *p)
@@ -119,7 +177,8 @@ static char unit_of_default(const struct conf_param *p)
     struct buf out = BUF(1000);
     char unit = 's';
 
-    if (conf_expand(p->def, &out, NULL) == 0 && out.n > 0 && out.p[out.n - 1] >= 'a')
+    if (conf_expand(p->def, &out, NULL) == 0 && buf_ok(&out) && out.n > 0 &&
+        out.p[out.n - 1] >= 'a')
         unit = out.p[out.n - 1];
     buf_free(&out);
     return unit;
@@ -173,7 +232,7 @@ static int fill_one(const struct conf_param *p, struct why *why)
 
     if (p->type == CONF_TYPE_RAW)
         return parse_text(p, text, member, why);
-    text = expanded(text, why);
+    text = conf_expanded(text, why);
     if (text == NULL)
         return -1;
     switch (p->type) {
@@ -198,60 +257,15 @@ static int fill_all(struct why *why)
     return 0;
 }
 
-static bool has_value(const char *name)
-{
-    return state.is_set[index_of(conf_param_find(strz(name)))];
-}
-
-/* myhostname and mydomain each give the other its default. */
-static int compute_names(struct why *why)
-{
-    struct arena *mem = state.main.mem;
-    struct buf host = BUF(300);
-
-    conf_host_name(&host);
-    const char *dot = strchr(host.p, '.');
-    const char *domain = dot == NULL ? "localdomain" : arena_strz(mem, strz(dot + 1));
-    set_default("mydomain", domain);
-    const char *full = dot != NULL ? arena_strz(mem, buf_str(&host))
-                                   : expanded(arena_printf(mem, "%s.$mydomain", host.p), why);
-    buf_free(&host);
-    set_default("myhostname", full == NULL ? "" : full);
-    const char *name = full == NULL ? NULL : expanded("$myhostname", why);
-    if (name == NULL)
-        return why_in(why, "%s/main.cf: myhostname", state.dir);
-    dot = strchr(name, '.');
-    set_default("mydomain", has_value("myhostname") && dot != NULL ? dot + 1 : domain);
-    return 0;
-}
-
-static int compute_networks(struct why *why)
-{
-    struct buf networks = BUF(100000);
-
-    if (has_value("mynetworks"))
-        return 0;
-    const char *style = expanded("$mynetworks_style", why);
-    const char *protocols = expanded("$inet_protocols", why);
-    if (style == NULL || protocols == NULL)
-        return why_in(why, "%s/main.cf: mynetworks", state.dir);
-    bool all = strstr(protocols, "all") != NULL;
-    conf_host_networks(style, all || strstr(protocols, "ipv4") != NULL,
-                       all || strstr(protocols, "ipv6") != NULL, &networks);
-    set_default("mynetworks", arena_strz(state.main.mem, buf_str(&networks)));
-    buf_free(&networks);
-    return 0;
-}
-
 static void compute_process(const char *service, bool defaults_only)
 {
     struct arena *mem = state.main.mem;
 
     if (!defaults_only && strcmp(state.dir, CONF_DEFAULT_DIR) != 0)
         set("config_directory", state.dir, 0);
-    set_default("process_name", program_invocation_short_name);
-    set_default("process_id", arena_printf(mem, "%d", (int)getpid()));
-    set_default("service_name", service == NULL ? "" : arena_strz(mem, strz(service)));
+    conf_set_default("process_name", program_invocation_short_name);
+    conf_set_default("process_id", arena_printf(mem, "%d", (int)getpid()));
+    conf_set_default("service_name", service == NULL ? "" : arena_strz(mem, strz(service)));
 }
 
 static int set_overrides(const char *const *overrides, struct why *why)
@@ -270,10 +284,10 @@ static int set_overrides(const char *const *overrides, struct why *why)
 
 static int read_main(struct why *why)
 {
-    struct buf text = BUF(MAX_FILE), path = BUF(5000);
+    struct buf text = BUF(MAX_FILE), path = BUF_TEXT(MAX_PATH);
 
     buf_addf(&path, "%s/main.cf", state.dir);
-    int result = file_read(path.p, &text, why);
+    int result = conf_file_read(state.dir, "main.cf", &text, why);
     if (result == 0)
         result = conf_main_parse(buf_str(&text), path.p, &state.main, why);
     buf_free(&text);
@@ -317,12 +331,14 @@ static int read_all(const char *dir, const char *service, bool defaults_only,
     if (set_overrides(overrides, why) < 0)
         return -1;
     compute_process(service, defaults_only);
-    return compute_names(why) < 0 ? -1 : compute_networks(why);
+    return conf_compute_names(why) < 0 ? -1 : conf_compute_networks(why);
 }
 
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why)
 {
-    return read_all(dir, service, false, overrides, why) < 0 ? -1 : fill_all(why);
+    if (read_all(dir, service, false, overrides, why) < 0 || conf_read_origin(why) < 0)
+        return -1;
+    return fill_all(why);
 }
 
 /* Text is kept by who uses it: it is made anew only where it must be. */
@@ -376,37 +392,6 @@ const char *conf_dir(void)
     return state.dir;
 }
 
-/* conf.lmtp_x into conf.smtp_x; the pairs have the same types. */
-static void use_one_lmtp(const struct conf_param *from)
-{
-    struct buf name = BUF(100);
-
-    if (strcmp(from->name, "lmtp_lhlo_name") == 0)
-        buf_addz(&name, "smtp_helo_name");
-    else if (strcmp(from->name, "lmtp_lhlo_timeout") == 0)
-        buf_addz(&name, "smtp_helo_timeout");
-    else if (str_starts(strz(from->name), STR("lmtp_discard_lhlo_")))
-        buf_addf(&name, "smtp_discard_ehlo_%s", from->name + strlen("lmtp_discard_lhlo_"));
-    else
-        buf_addf(&name, "smtp_%s", from->name + strlen("lmtp_"));
-    const struct conf_param *to = conf_param_find(buf_str(&name));
-    buf_free(&name);
-    if (to == NULL || to->reason != CONF_EFFECTIVE || to->type != from->type)
-        return;
-    size_t size = from->type == CONF_TYPE_BOOL ? sizeof(bool)
-                  : from->type == CONF_TYPE_INT || from->type == CONF_TYPE_TIME
-                      ? sizeof(int64_t)
-                      : sizeof(const char *);
-    memcpy((char *)&conf + to->offset, (const char *)&conf + from->offset, size);
-}
-
-void conf_use_lmtp(void)
-{
-    for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
-        if (p->reason == CONF_EFFECTIVE && str_starts(strz(p->name), STR("lmtp_")))
-            use_one_lmtp(p);
-}
-
 void conf_warn_duplicates(void)
 {
     struct hash *seen = hash_new();
@@ -424,64 +409,9 @@ void conf_warn_ignored(void)
 {
     conf_warn_duplicates();
     for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
-        if (p->reason != CONF_EFFECTIVE && state.is_set[index_of(p)])
-            msg_warn("%s/main.cf, line %u: %s has no effect: %s", state.dir,
-                     state.line[index_of(p)], p->name,
-                     p->reason == CONF_LATER ? "the feature is not there yet"
-                                             : "nothing here needs it");
-}
-
-/* Is name, or name=value, in the list? Sets what the list gives a value. */
-static bool environment_keeps(struct str list, struct str name)
-{
-    struct str word;
-
-    while (str_word_braces(&list, ", \t\r\n", &word))
-        if (str_eq(word, name))
-            return true;
-    return false;
-}
-
-static void set_environment(struct str list)
-{
-    struct str word, name, value;
-
-    while (str_word_braces(&list, ", \t\r\n", &word)) {
-        str_unbrace(&word);
-        ptrdiff_t equals = str_find(word, '=');
-        if (equals <= 0)
-            continue;
-        name = str_trim(str_upto(word, (size_t)equals));
-        value = str_trim(str_from(word, (size_t)equals + 1));
-        setenv(arena_strz(state.main.mem, name), arena_strz(state.main.mem, value), 1);
-    }
-}
-
-void conf_clean_environment(void)
-{
-    struct str list = strz(conf.import_environment);
-
-    for (size_t i = 0; environ[i] != NULL;) {
-        struct str entry = strz(environ[i]);
-        ptrdiff_t equals = str_find(entry, '=');
-        struct str name = str_upto(entry, equals < 0 ? entry.n : (size_t)equals);
-        if (environment_keeps(list, name) || unsetenv(arena_strz(state.main.mem, name)) < 0)
-            i++;
-    }
-    set_environment(list);
-}
-
-const char *conf_find(const char *name)
-{
-    struct why why = WHY;
-    const char *raw = conf_find_raw(strz(name), NULL);
-
-    if (raw == NULL)
-        return NULL;
-    const char *text = expanded(raw, &why);
-    if (text == NULL)
-        msg_fatal("%s/main.cf: %s = %s: %s", state.dir, name, raw, why_text(&why));
-    return text;
+        if (p->reason == CONF_TUNES && state.line[index_of(p)] > 0)
+            msg_warn("%s/main.cf, line %u: %s has no effect: the feature is not there yet",
+                     state.dir, state.line[index_of(p)], p->name);
 }
 
 bool conf_is_set(const char *name)
@@ -489,40 +419,4 @@ bool conf_is_set(const char *name)
     const struct conf_param *p = conf_param_find(strz(name));
 
     return p != NULL ? state.is_set[index_of(p)] : hash_find(state.others, strz(name)) != NULL;
-}
-
-const char *conf_str_of(const char *prefix, const char *suffix, const char *otherwise)
-{
-    struct buf name = BUF(1000);
-
-    buf_addf(&name, "%s%s", prefix, suffix);
-    bool known = conf_param_find(buf_str(&name)) != NULL || conf_is_set(name.p);
-    const char *text = known ? conf_find(name.p) : otherwise;
-    buf_free(&name);
-    return text;
-}
-
-int64_t conf_int_of(const char *prefix, const char *suffix, int64_t otherwise)
-{
-    int64_t value;
-    const char *text = conf_str_of(prefix, suffix, NULL);
-
-    if (text == NULL)
-        return otherwise;
-    if (!num_parse(str_trim(strz(text)), 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a number", state.dir, prefix, suffix, text);
-    return value;
-}
-
-int64_t conf_time_of(const char *prefix, const char *suffix, int64_t otherwise)
-{
-    int64_t value;
-    const char *text = conf_str_of(prefix, suffix, NULL);
-
-    if (text == NULL)
-        return otherwise;
-    if (!num_parse_time(str_trim(strz(text)), 's', 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a time (a number and one of s m h d w)", state.dir,
-                  prefix, suffix, text);
-    return value;
 }

@@ -3,6 +3,7 @@
 #define CONF_CONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/why.h"
@@ -42,9 +43,17 @@ extern struct conf conf;
  * call replaces all.
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
+/*
+ * For whoever opens what a parameter names, at start: the value asks for something that can never
+ * work, for example a network with a wrong mask. Logged as an error, with where it was set; counted
+ * for check, start and reload, which refuse such a configuration.
+ */
+void conf_fault(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+size_t conf_faults(void);
 /* Puts in front of what is wrong with a value where it was set: "main.cf, line 3: name = value: ".
  * Always -1. */
 int conf_blame(const char *name, struct why *why);
+unsigned conf_line(const char *name); /* where main.cf sets it; 0: nowhere, or with -o */
 /* Sets the parameter "stress", if main.cf and master.cf leave it alone, and with it all that refers
  * to it, in conf. Texts that were made of parameters before (tables, lists) stay as they are. */
 void conf_set_stress(bool on);
@@ -60,8 +69,8 @@ void conf_unload(void); /* frees all; for tests */
  * where there is one (smtp_helo_name: that of lmtp_lhlo_name, and so on). After conf_load. */
 void conf_use_lmtp(void);
 
-/* Logs each parameter that is set in main.cf and known to have no effect here. Master does, once.
- */
+/* Logs each parameter of main.cf whose feature is not there yet although mail goes the same way
+ * without it (known.def: TUNES). Those that matter are refused: service/check_missing.h. */
 void conf_warn_ignored(void);
 void conf_warn_duplicates(void); /* the first part of that alone */
 

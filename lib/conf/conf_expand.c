@@ -136,6 +136,13 @@ static int take_operator(struct expander *x, struct str *rest, bool *as_levels)
     return syntax_error(x, "== != < <= > or >= expected", from);
 }
 
+static bool fits(struct expander *x, const struct buf *b)
+{
+    if (!buf_ok(b))
+        why_set(x->why, "4.3.5", "a side of a comparison is longer than %zu bytes", b->max);
+    return buf_ok(b);
+}
+
 /* {a} OPERATOR {b} */
 static int take_comparison(struct expander *x, struct str *rest, bool *truth)
 {
@@ -146,6 +153,7 @@ static int take_comparison(struct expander *x, struct str *rest, bool *truth)
 
     if (take_braces(x, rest, &a) == 0 && (accepts = take_operator(x, rest, &as_levels)) >= 0 &&
         take_braces(x, rest, &b) == 0 && expand(x, a, &left) == 0 && expand(x, b, &right) == 0 &&
+        fits(x, &left) && fits(x, &right) &&
         compare(x, as_levels, buf_str(&left), buf_str(&right), &order) == 0) {
         *truth = (accepts & (order < 0 ? LESS : order > 0 ? GREATER : EQUAL)) != 0;
         result = 0;

@@ -1,12 +1,12 @@
 #include "conf/conf_master.h"
 
 #include "base/arena.h"
-#include "base/file.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "conf/conf_lines.h"
+#include "conf/conf_snapshot.h"
 
 static const char blanks[] = " \t\r\n\v\f";
 static const char *const type_names[] = {
@@ -215,13 +215,13 @@ int conf_master_parse(struct str text, const char *path, bool chroot_default,
 
 int conf_master_load(struct conf_master *out, struct why *why)
 {
-    struct buf text = BUF(16 << 20), path = BUF(5000), level = BUF(100);
+    struct buf text = BUF(16 << 20), path = BUF_TEXT(5000), level = BUF_TEXT(100);
     int result = -1;
 
     *out = (struct conf_master){0};
     buf_addf(&path, "%s/master.cf", conf_dir());
     if (conf_expand("${{$compatibility_level} <level {1} ? {y} : {n}}", &level, why) == 0 &&
-        file_read(path.p, &text, why) == 0)
+        conf_file_read(conf_dir(), "master.cf", &text, why) == 0)
         result = conf_master_parse(buf_str(&text), path.p, level.p[0] == 'y',
                                    conf.default_process_limit, out, why);
     buf_free(&level);

@@ -7,10 +7,12 @@
 #define NAME(name) (#name[0] == '_' ? &#name[1] : #name)
 
 #define P(type, name, def, low, high, help)                                                        \
-    {NAME(name),       def,           help, low, high, offsetof(struct conf, name),                \
+    {NAME(name),       def,           help, NULL, low, high, offsetof(struct conf, name),          \
      CONF_TYPE_##type, CONF_EFFECTIVE},
 #define K(type, name, def, low, high, reason)                                                      \
-    {NAME(name), def, NULL, low, high, 0, CONF_TYPE_##type, CONF_##reason},
+    {NAME(name), def, NULL, NULL, low, high, 0, CONF_TYPE_##type, CONF_##reason},
+#define M(type, name, def, low, high, effect)                                                      \
+    {NAME(name), def, NULL, effect, low, high, 0, CONF_TYPE_##type, CONF_MATTERS},
 
 const struct conf_param conf_params[] = {
 #include "conf/known.def"
@@ -18,14 +20,17 @@ const struct conf_param conf_params[] = {
 };
 #undef P
 #undef K
+#undef M
 const size_t conf_nparams = sizeof conf_params / sizeof *conf_params;
 
 #define K(type, name, def, low, high, reason) +1
+#define M(type, name, def, low, high, effect) +1
 enum {
     KNOWN =
 #include "conf/known.def"
 };
 #undef K
+#undef M
 
 static const struct conf_param *search(size_t low, size_t high, struct str name)
 {

@@ -9,13 +9,14 @@
 
 enum conf_type { CONF_TYPE_STR, CONF_TYPE_RAW, CONF_TYPE_INT, CONF_TYPE_TIME, CONF_TYPE_BOOL };
 
-/* Why a parameter has no effect. */
-enum conf_reason { CONF_EFFECTIVE, CONF_LATER, CONF_GONE };
+/* Has a parameter an effect here, and if not, what is lost? See known.def. */
+enum conf_reason { CONF_EFFECTIVE, CONF_TUNES, CONF_GONE, CONF_MATTERS };
 
 struct conf_param {
     const char *name;
     const char *def; /* the default as written */
     const char *help; /* null unless effective */
+    const char *effect; /* of CONF_MATTERS: what would happen to mail, half a sentence */
     int64_t low, high; /* see params.def */
     size_t offset; /* in struct conf, if effective */
     enum conf_type type;

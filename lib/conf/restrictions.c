@@ -96,8 +96,10 @@ int restrictions_check(const char *parameter, const char *list, const char *clas
         const char *what = NULL;
         if (restriction_known(name, &wants)) {
             if (wants != RESTRICTION_ALONE && !str_word_braces(&rest, ", \t\r\n", &value))
-                what = wants == RESTRICTION_TABLE ? "wants a table behind it" : "wants a value behind it";
-        } else if (!is_class(classes, name) && !(str_find(name, ':') > 0 && takes_tables(parameter))) {
+                what = wants == RESTRICTION_TABLE ? "wants a table behind it"
+                                                  : "wants a value behind it";
+        } else if (!is_class(classes, name) &&
+                   !(str_find(name, ':') > 0 && takes_tables(parameter))) {
             what = "is no restriction that is known here";
         }
         if (what != NULL) {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "conf/conf_missing.h"
 #include "dict/dict_types.h"
 
 static const struct dict_type *const types[] = {
@@ -201,6 +202,14 @@ static int split_spec(const char *spec, const struct dict_type **type, const cha
         return why_set(why, "4.3.5", "unsupported dictionary type: %.*s", (int)(colon - name),
                        name);
     return 0;
+}
+
+int dict_spec_check(const char *spec, struct why *why)
+{
+    const struct dict_type *type;
+    const char *arg;
+
+    return conf_missing_table(strz(spec)) != NULL ? 0 : split_spec(spec, &type, &arg, why);
 }
 
 static struct dict *open_new(const char *spec, enum dict_mode mode, unsigned flags, struct why *why)

@@ -100,6 +100,9 @@ enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, s
 int dict_commit(struct dict *d, struct why *why); /* without it, dict_close forgets all changes */
 void dict_close(struct dict **d);
 
+/* Is it "type:name", of a type that there is or that pombal_accept_missing may name? -1: why.
+ * Whoever opens what a parameter names asks, for conf_fault. */
+int dict_spec_check(const char *spec, struct why *why);
 /* The spec of an open table whose file has been changed or replaced since, or null. Works in the
  * jail; one fstat per open file, so ask at most once a second. */
 const char *dicts_changed(void);

@@ -72,7 +72,7 @@ static enum dict_answer cidr_find(struct dict *d, const char *key, struct buf *v
 {
     struct addr addr;
 
-    if (!addr_parse(strz(key), &addr))
+    if (!addr_parse_mapped(strz(key), &addr))
         return DICT_NONE;
     return rules_find(((struct cidr *)d)->rules, strz(key), &addr, value, why);
 }

@@ -4,6 +4,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "conf/conf.h"
 
 struct maps {
     char *parameter;
@@ -17,13 +18,17 @@ struct maps *maps_open(const char *parameter, const char *specs, unsigned flags)
     struct maps *m = mem_new(sizeof *m);
     struct str rest = strz(specs), word;
     struct buf spec = BUF(SPEC_LIMIT);
+    struct why why = WHY;
 
     m->parameter = mem_dupz(parameter);
     while (str_word_braces(&rest, ", \t\r\n", &word)) {
         buf_set(&spec, word);
+        if (dict_spec_check(spec.p, &why) < 0)
+            conf_fault(parameter, "%s", why_text(&why));
         *VEC_ADD(&m->tables) = dict_open(spec.p, DICT_READ, flags | DICT_MAY_FAIL, NULL);
     }
     buf_free(&spec);
+    why_free(&why);
     return m;
 }
 

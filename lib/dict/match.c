@@ -5,6 +5,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "conf/conf.h"
 #include "dict/addr_find.h"
 #include "dict/dict_make.h"
 #include "net/addr.h"
@@ -24,6 +25,7 @@ struct item {
 struct match {
     char *parameter;
     bool parents;
+    bool hosts; /* match_host will be asked */
     unsigned depth; /* of /file in /file, while opening */
     VEC(struct item) items;
 };
@@ -44,7 +46,7 @@ static void add_broken(struct match *m, const char *text, const struct why *why)
 {
     struct item *item = VEC_ADD(&m->items);
 
-    msg_warn("%s: %s", m->parameter, why_text(why));
+    conf_fault(m->parameter, "%s", why_text(why));
     item->text = mem_dupz(text);
     item->broken = mem_dupz(why_text(why));
 }
@@ -96,15 +98,19 @@ static void add_item(struct match *m, struct str text, bool negated)
     item->negated = negated;
     item->text = name;
     if (text.n == 0) {
-        msg_warn("%s: \"!\" without a name", m->parameter);
+        conf_fault(m->parameter, "\"!\" without a name");
         item->broken = mem_dupz("\"!\" without a name");
     } else if (name[0] != '[' && strchr(name, ':') != NULL) {
+        if (dict_spec_check(name, &why) < 0)
+            conf_fault(m->parameter, "%s", why_text(&why));
         item->table = dict_open(name, DICT_READ, DICT_FOLD | DICT_MAY_FAIL, NULL);
     } else if (prefix_parse(text, &item->prefix, &why) == 0) {
         item->is_prefix = true;
     } else if (looks_like_prefix(text)) {
         item->broken_for_hosts = true;
         item->broken = mem_dupz(why_text(&why));
+        if (m->hosts)
+            conf_fault(m->parameter, "%s", item->broken);
     }
     why_free(&why);
 }
@@ -117,14 +123,25 @@ static void add_items(struct match *m, struct str text, bool negated)
         add_item(m, word, negated);
 }
 
-struct match *match_open(const char *parameter, const char *items)
+static struct match *open_list(const char *parameter, const char *items, bool hosts)
 {
     struct match *m = mem_new(sizeof *m);
 
     m->parameter = mem_dupz(parameter);
+    m->hosts = hosts;
     m->parents = parent_matches(parameter);
     add_items(m, strz(items), false);
     return m;
+}
+
+struct match *match_open(const char *parameter, const char *items)
+{
+    return open_list(parameter, items, false);
+}
+
+struct match *match_open_hosts(const char *parameter, const char *items)
+{
+    return open_list(parameter, items, true);
 }
 
 bool match_empty(const struct match *m)

@@ -12,6 +12,8 @@
  */
 struct match;
 struct match *match_open(const char *parameter, const char *items);
+/* For match_host: what looks like an address or network must be a good one (conf_fault). */
+struct match *match_open_hosts(const char *parameter, const char *items);
 bool match_empty(const struct match *m);
 void match_close(struct match **m);
 

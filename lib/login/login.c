@@ -49,8 +49,8 @@ void login_open(void)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
     }
     client_count_open();
-    state.exceptions =
-        match_open("login_client_event_limit_exceptions", conf.login_client_event_limit_exceptions);
+    state.exceptions = match_open_hosts("login_client_event_limit_exceptions",
+                                        conf.login_client_event_limit_exceptions);
     login_auth_open();
     why_free(&why);
 }

@@ -11,10 +11,18 @@ static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xf
 
 static void set_ip6(struct addr *a, const unsigned char ip[16])
 {
-    bool is_mapped = memcmp(ip, mapped, sizeof mapped) == 0;
+    a->family = AF_INET6;
+    memcpy(a->ip, ip, 16);
+}
 
-    a->family = is_mapped ? AF_INET : AF_INET6;
-    memcpy(a->ip, is_mapped ? ip + 12 : ip, is_mapped ? 4 : 16);
+/* RFC 4291 2.5.5.2 */
+static void unmap(struct addr *a)
+{
+    if (a->family != AF_INET6 || memcmp(a->ip, mapped, sizeof mapped) != 0)
+        return;
+    a->family = AF_INET;
+    memmove(a->ip, a->ip + 12, 4);
+    memset(a->ip + 4, 0, 12);
 }
 
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa, socklen_t len)
@@ -32,6 +40,7 @@ void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa, socklen_t len
         a->port = ntohs(in.sin6_port);
         a->scope = in.sin6_scope_id;
         set_ip6(a, in.sin6_addr.s6_addr);
+        unmap(a);
     } else if (len >= sizeof(sa_family_t) && sa->sa_family == AF_UNIX) {
         a->family = AF_UNIX;
     }
@@ -53,7 +62,7 @@ socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *sa)
     return sizeof in;
 }
 
-bool addr_parse(struct str text, struct addr *a)
+bool addr_parse_mapped(struct str text, struct addr *a)
 {
     char z[ADDR_TEXT];
     unsigned char ip[16];
@@ -80,6 +89,14 @@ bool addr_parse(struct str text, struct addr *a)
         return false;
     *a = (struct addr){.family = AF_INET};
     memcpy(a->ip, ip, 4);
+    return true;
+}
+
+bool addr_parse(struct str text, struct addr *a)
+{
+    if (!addr_parse_mapped(text, a))
+        return false;
+    unmap(a);
     return true;
 }
 
@@ -167,7 +184,7 @@ int prefix_parse(struct str text, struct prefix *p, struct why *why)
 
     if (ip.n > 2 && ip.p[0] == '[' && ip.p[ip.n - 1] == ']')
         ip = str_part(ip, 1, ip.n - 2);
-    if (!addr_parse(ip, &p->addr))
+    if (!addr_parse_mapped(ip, &p->addr))
         return why_set(why, "4.3.5", "bad net/mask pattern: \"%.*s\"", (int)text.n, text.p);
     unsigned most = (unsigned)ip_bytes(&p->addr) * 8;
     p->bits = most;

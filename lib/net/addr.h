@@ -9,7 +9,7 @@
 #include "base/why.h"
 
 /* An address of the Internet or a UNIX socket, with its port. IPv4-mapped IPv6 addresses become
- * IPv4 when they come in. family 0: none. */
+ * IPv4 when they come in; only addr_parse_mapped and prefixes keep them. family 0: none. */
 struct addr {
     sa_family_t family; /* AF_INET, AF_INET6, AF_UNIX or 0 */
     in_port_t port; /* host order */
@@ -22,6 +22,8 @@ enum { ADDR_TEXT = 64 }; /* enough for any of the text forms below, with the zer
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa, socklen_t len);
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *sa);
 bool addr_parse(struct str text, struct addr *a); /* 1.2.3.4 or 2001:db8::1, nothing else */
+/* The same, but ::ffff:1.2.3.4 stays IPv6: for patterns and for what is compared with patterns. */
+bool addr_parse_mapped(struct str text, struct addr *a);
 /* RFC 5321 4.1.3: "[1.2.3.4]", "[IPv6:2001:db8::1]"; brackets included. */
 bool addr_parse_literal(struct str text, struct addr *a);
 const char *addr_text(const struct addr *a, char text[ADDR_TEXT]); /* "1.2.3.4", "2001:db8::1" */
@@ -33,7 +35,8 @@ bool addr_is_loopback(const struct addr *a); /* 127/8, ::1, and UNIX sockets */
 void addr_reverse(const struct addr *a, const char *zone, struct buf *name);
 
 /* "10.0.0.0/8", "2001:db8::/32", "[2001:db8::]/32", "1.2.3.4". Postfix refuses bits set behind the
- * prefix, and so does this. */
+ * prefix, and so does this. As with Postfix, "[::ffff:127.0.0.0]/104" is a valid IPv6 prefix that
+ * no client matches, because clients with such an address count as IPv4. */
 struct prefix {
     struct addr addr;
     unsigned bits;

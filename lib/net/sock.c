@@ -20,6 +20,11 @@ static void set_on(int fd, int level, int option)
     setsockopt(fd, level, option, &on, sizeof on);
 }
 
+void sock_share_port(int fd)
+{
+    set_on(fd, SOL_SOCKET, SO_REUSEPORT);
+}
+
 /* Closes a socket that came to nothing. */
 static int give_up(int fd, struct why *why, const char *what, const struct addr *a)
 {
@@ -32,7 +37,7 @@ static int give_up(int fd, struct why *why, const char *what, const struct addr 
     return why_errno(why, "4.3.0", "%s %s port %u", what, addr_text(a, text), a->port);
 }
 
-static int bound_socket(const struct addr *at, int type, struct why *why)
+static int bound_socket(const struct addr *at, int type, bool shared, struct why *why)
 {
     struct sockaddr_storage sa;
     socklen_t len = addr_to_sockaddr(at, &sa);
@@ -41,6 +46,8 @@ static int bound_socket(const struct addr *at, int type, struct why *why)
     if (fd < 0)
         return give_up(fd, why, "socket for", at);
     set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (shared)
+        sock_share_port(fd);
     if (at->family == AF_INET6)
         set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     if (bind(fd, (struct sockaddr *)&sa, len) < 0)
@@ -48,9 +55,9 @@ static int bound_socket(const struct addr *at, int type, struct why *why)
     return fd;
 }
 
-int sock_listen(const struct addr *at, int backlog, struct why *why)
+static int listening(const struct addr *at, int backlog, bool shared, struct why *why)
 {
-    int fd = bound_socket(at, SOCK_STREAM, why);
+    int fd = bound_socket(at, SOCK_STREAM, shared, why);
 
     if (fd < 0)
         return -1;
@@ -60,9 +67,19 @@ int sock_listen(const struct addr *at, int backlog, struct why *why)
     return fd;
 }
 
+int sock_listen(const struct addr *at, int backlog, struct why *why)
+{
+    return listening(at, backlog, false, why);
+}
+
+int sock_listen_shared(const struct addr *at, int backlog, struct why *why)
+{
+    return listening(at, backlog, true, why);
+}
+
 int sock_datagram(const struct addr *at, struct why *why)
 {
-    return bound_socket(at, SOCK_DGRAM, why);
+    return bound_socket(at, SOCK_DGRAM, false, why);
 }
 
 static int unix_address(const char *path, struct sockaddr_un *sa, struct why *why)

@@ -10,6 +10,10 @@ struct peer;
 /* All descriptors are close-on-exec and non-blocking. -1: why says what. Paths are relative to the
  * working directory and at most 107 bytes. */
 int sock_listen(const struct addr *at, int backlog, struct why *why); /* TCP, no delay */
+/* SO_REUSEPORT: a socket of all addresses and those of single ones may share a port, if the same
+ * user makes them all. */
+int sock_listen_shared(const struct addr *at, int backlog, struct why *why);
+void sock_share_port(int fd);
 int sock_listen_unix(const char *path, int backlog, unsigned mode, struct why *why); /* replaces */
 /* A bound UDP socket; for tests and servers of datagrams. */
 int sock_datagram(const struct addr *at, struct why *why);

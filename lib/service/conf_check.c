@@ -14,6 +14,8 @@
 #include "conf/conf.h"
 #include "conf/conf_master.h"
 #include "mail/domain.h"
+#include "service/check_missing.h"
+#include "service/check_start.h"
 #include "service/interfaces.h"
 
 static int check_protocols(struct why *why)
@@ -38,6 +40,31 @@ static int check_name(const char *text, struct why *why)
                    text);
 }
 
+/* The domain of mail that is posted here; it may stand in a file, as on Debian. */
+static int check_origin(struct why *why)
+{
+    if (check_name(conf.myorigin, why) < 0)
+        return conf_blame("myorigin", why);
+    return 0;
+}
+
+/* Other kinds of mailboxes, and the options of Dovecot behind the path, would be taken for
+ * something else: mail would be looked for in the wrong place. */
+static int check_mail_location(struct why *why)
+{
+    struct str rest = strz(conf.mail_location), part, path;
+
+    if (!str_split(&rest, ':', &part) || !str_eqz(part, "maildir") ||
+        !str_split(&rest, ':', &path) || path.n == 0)
+        why_set(why, "4.3.5", "mail is kept in maildir:PATH only");
+    else if (str_split(&rest, ':', &part))
+        why_set(why, "4.3.5", "there is no option \"%.*s\"; write maildir:%.*s", (int)part.n,
+                part.p, (int)path.n, path.p);
+    else
+        return 0;
+    return conf_blame("mail_location", why);
+}
+
 /* What conf_load does not know of values. */
 static int check_values(struct why *why)
 {
@@ -50,7 +77,7 @@ static int check_values(struct why *why)
         return conf_blame("myhostname", why);
     if (check_name(conf.mydomain, why) < 0)
         return conf_blame("mydomain", why);
-    return 0;
+    return check_origin(why) < 0 ? -1 : check_mail_location(why);
 }
 
 static const char *limit_of(const char *command, int64_t *limit)
@@ -199,8 +226,12 @@ static bool check_services(const struct conf_master *cf, struct why *why)
     }
     for (size_t i = 0; i < cf->n; i++) {
         const struct conf_service *s = &cf->at[i];
-        if (!conf_master_disabled(s) && check_options(dir, s, why) < 0)
+        if (conf_master_disabled(s) || conf_master_again(cf, s))
+            continue;
+        if (check_options(dir, s, why) < 0)
             all_good = good(in_service(s, why), why);
+        else if (!check_missing_service(s))
+            all_good = false;
     }
     free(dir);
     return all_good;
@@ -220,22 +251,45 @@ static bool check_all(const char *dir)
     bool privs = true;
     if (geteuid() == 0 && check_privs(&why) < 0)
         privs = good(conf_blame("default_privs", &why), &why);
-    bool services = check_services(&cf, &why);
+    bool all_good = check_missing_main();
+    all_good = check_services(&cf, &why) && all_good && privs;
     conf_master_free(&cf);
     why_free(&why);
-    return privs && services;
+    return all_good;
 }
 
-bool conf_check(const char *dir)
+static bool try_all(const char *dir)
+{
+    struct why why = WHY;
+    struct conf_master cf = {0};
+
+    bool all_good = good(conf_load(dir, "master", NULL, &why), &why) &&
+                    good(conf_master_load(&cf, &why), &why) && check_starts(&cf);
+    conf_master_free(&cf);
+    why_free(&why);
+    return all_good;
+}
+
+static bool apart(bool (*check)(const char *dir), const char *dir)
 {
     int status;
 
     msg_flush();
     pid_t pid = fork();
     if (pid == 0) {
-        bool all_good = check_all(dir);
+        bool all_good = check(dir);
         msg_flush();
         _exit(all_good ? 0 : 1);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+bool conf_check(const char *dir)
+{
+    return apart(check_all, dir);
+}
+
+bool conf_check_starts(const char *dir)
+{
+    return apart(try_all, dir);
 }

@@ -11,5 +11,7 @@
  * for names of hosts. The caller's conf stays as it is.
  */
 bool conf_check(const char *dir);
+/* Then, when the directories are there: would each service start? See service/check_start.h. */
+bool conf_check_starts(const char *dir);
 
 #endif

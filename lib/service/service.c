@@ -12,6 +12,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "conf/conf_snapshot.h"
 #include "ipc/trust.h"
 #include "net/addr.h"
 #include "net/sock.h"
@@ -48,6 +49,11 @@ void service_spare(bool may_go)
     clients_spare(&process, may_go);
 }
 
+bool service_trying(void)
+{
+    return process.only_try;
+}
+
 bool service_draining(void)
 {
     return process.draining;
@@ -81,6 +87,8 @@ static void load_conf(struct process *p)
 {
     struct why why = WHY;
 
+    if (p->snapshot)
+        conf_snapshot_use((struct conf_snapshot){SPAWN_MAIN_FD, SPAWN_MASTER_FD});
     if (conf_load(p->conf_dir, p->name, p->overrides.at, &why) < 0)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
@@ -216,6 +224,16 @@ static void enter_jail(struct process *p)
         jail_enter(&jail);
 }
 
+/* All is read. */
+static void forget_snapshot(const struct process *p)
+{
+    struct conf_snapshot s = conf_snapshot_used();
+
+    conf_snapshot_use(CONF_NO_SNAPSHOT);
+    if (p->snapshot)
+        conf_snapshot_close(&s);
+}
+
 /* At the end of each turn of the loop. */
 static void end_turn(void)
 {
@@ -243,7 +261,8 @@ int service_main(const struct service *s, int argc, char **argv)
     p->service = s;
     service_options(p, argc, argv);
     load_conf(p);
-    service_open_log(p->program, !p->spawned);
+    if (!p->only_try)
+        service_open_log(p->program, !p->spawned);
     if (p->debug)
         msg_debug_topics("all");
     if (chdir(conf.queue_directory) < 0)
@@ -256,6 +275,11 @@ int service_main(const struct service *s, int argc, char **argv)
     open_metrics(p);
     if (s->open != NULL)
         s->open();
+    if (p->only_try) {
+        msg_flush();
+        _exit(conf_faults() > 0); /* nothing is to be cleaned up */
+    }
+    forget_snapshot(p);
     if (p->spawned)
         close(SPAWN_SHARED_FD);
     open_listeners(p);

@@ -81,8 +81,9 @@ struct service {
  * Started by master, or by hand with -c DIR for a test. Options: -c DIR, -n NAME (as master.cf
  * names the service), -o name=value, -t TYPE (inet unix fifo pass unix-dgram), -u (no chroot),
  * -z (no jail: for strace and gdb), -v (debug topics: all), -l ADDRESS (listen there, as often as
- * wanted); -s, -m and -k are master's. Loads main.cf, opens the log, goes to the queue directory,
- * calls open, enters the jail, starts the loop; returns the exit status.
+ * wanted), -T (only try the start: load, call open, end before the jail with status 0 or with what
+ * is wrong on standard error); -s, -m, -k and -f are master's. Loads main.cf, opens the log, goes
+ * to the queue directory, calls open, enters the jail, starts the loop; returns the exit status.
  */
 int service_main(const struct service *s, int argc, char **argv);
 /* The name in master.cf, so that one program can serve as smtp, relay, lmtp or as bounce, defer,
@@ -94,6 +95,8 @@ enum role service_peer_role(const struct stream *client);
 /* May whoever has connected ask this, by the table of ipc/trust.c? If not, one line is logged: the
  * caller ends the connection. For text protocols; requests are checked before they are served. */
 bool service_may_ask(const struct stream *client, const char *request);
+/* -T: open() is to check all that it would open, but to start no process and change no file. */
+bool service_trying(void);
 /* The arguments after the options: pipe's flags= and argv=, for example. */
 int service_args(char ***argv);
 /*

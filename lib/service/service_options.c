@@ -11,8 +11,9 @@
 
 static void __attribute__((noreturn)) usage(const struct process *p)
 {
-    msg_fatal("usage: %s [-c DIR] [-n NAME] [-o NAME=VALUE] [-t TYPE] [-l ADDRESS] [-v] [-u] [-z]",
-              p->program);
+    msg_fatal(
+        "usage: %s [-c DIR] [-n NAME] [-o NAME=VALUE] [-t TYPE] [-l ADDRESS] [-v] [-u] [-z] [-T]",
+        p->program);
 }
 
 /* "name = value" of -o { name = value } and "name=value" are the same. */
@@ -100,6 +101,12 @@ static void take(struct process *p, int option)
     case 'N':
         p->network_uid = (unsigned)id_number(p, option, optarg);
         break;
+    case 'f':
+        p->snapshot = true;
+        break;
+    case 'T':
+        p->only_try = true;
+        break;
     case 'z':
         p->free_of_jail = true;
         break;
@@ -118,7 +125,7 @@ void service_options(struct process *p, int argc, char **argv)
     p->type = SERVICE_UNIX;
     p->metrics_page = -1;
     msg_open(p->program);
-    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:m:G:N:vCuUz")) != -1)
+    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:m:G:N:vfTCuUz")) != -1)
         take(p, option);
     *VEC_ADD(&p->overrides) = NULL;
     p->argc = argc - optind;

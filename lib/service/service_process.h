@@ -26,6 +26,8 @@ struct process {
     VEC(const char *) listen_at; /* -l */
     enum conf_service_type type;
     bool chroot, unprivileged, debug, free_of_jail;
+    bool snapshot; /* -f: main.cf and master.cf are copies, from master */
+    bool only_try; /* -T */
     bool spawned; /* by master */
     gid_t group_base; /* of the roles' group numbers, from master; 0: all have one group */
     uid_t network_uid; /* from master; 0: that of mail_owner */

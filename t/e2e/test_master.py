@@ -1,5 +1,5 @@
 """master and the daemon skeleton, with a daemon that only repeats lines (t/unit/echod.c)"""
-import os, pwd, re, shutil, signal, socket, subprocess, tempfile, threading, time
+import os, pwd, re, shutil, signal, socket, stat, subprocess, tempfile, threading, time
 
 import pytest
 
@@ -479,10 +479,10 @@ def test_a_low_limit_of_descriptors_is_raised_or_said(make, soft, hard):
 
 
 def test_check_makes_directories_and_says_what_is_wrong(make):
-    s = make("127.0.0.1:PORT inet n - y - - nosuch", main="alias_maps = hash:/nonexistent/aliases")
+    s = make("127.0.0.1:PORT inet n - y - - nosuch", main="alias_maps = hash:/nonexistent/aliases\npombal_accept_missing = nosuch")
     r = s.pombal("check")
     assert os.path.isdir(s.queue + "/deferred")
-    assert "there is no program" in r.stderr
+    assert "bin/nosuch is not there yet" in r.stderr
     assert "postalias hash:/nonexistent/aliases" in r.stderr
     os.chmod(s.queue + "/private", 0o777)
     r = s.pombal("check")
@@ -540,9 +540,9 @@ def test_spawn_runs_a_command_for_each_client(make):
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root to refuse it")
 def test_spawn_refuses_root(make):
-    s = make("127.0.0.1:PORT inet n n n - 0 spawn user=root argv=/bin/id").start()
-    with socket.create_connection(("127.0.0.1", s.port), 20):
-        s.wait_log("commands never run as root")
+    s = make("127.0.0.1:PORT inet n n n - 0 spawn user=root argv=/bin/id")
+    r = s.pombal("start", check=False)
+    assert r.returncode == 1 and "commands never run as root" in r.stderr
 
 
 def test_a_lone_service_never_has_two_processes(make):
@@ -560,3 +560,46 @@ def test_a_lone_service_never_has_two_processes(make):
         s.wait_log("reload --", n + 1)
     assert most == 1
     assert len(seen) >= 2
+
+
+@pytest.mark.parametrize("first, second", [("PORT", "127.0.0.1:PORT"), ("127.0.0.1:PORT", "PORT")])
+def test_a_service_on_all_addresses_and_one_on_a_single_address(make, first, second):
+    """as with Postfix: a client goes to the service with its address"""
+    s = make("%s inet n - y - - echod\n%s inet n - y - - echod" % (first, second), main="inet_interfaces = all\ninet_protocols = ipv4")
+    s.start()
+    assert s.dial().ask("x") == "x"
+    s.master_cf("%s inet n - y - - echod" % second)
+    s.pombal("reload")
+    s.wait_log("reload --")
+    assert wait_for(lambda: s.dial()).ask("x") == "x"
+    s.master_cf("%s inet n - y - - echod\n%s inet n - y - - echod" % (first, second))
+    s.pombal("reload")
+    s.wait_log("reload --", 2)
+    assert s.dial().ask("x") == "x"
+    s.pombal("stop")
+    with socket.socket() as other:  # of another program, it is still in the way
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", s.port))
+        other.listen()
+        assert s.pombal("start", check=False).returncode == 1
+        assert "Address already in use" in s.log()
+
+
+def test_a_fifo_and_a_socket_take_each_others_place(make):
+    """master.cf said "fifo" before and says "unix" now, or the other way round"""
+    s = make("127.0.0.1:PORT inet n - y - - echod\nknock unix n - y - 0 echod").start()
+    path = s.queue + "/public/knock"
+    assert stat.S_ISSOCK(os.lstat(path).st_mode)
+    s.pombal("stop")
+    for kind, is_kind in (("fifo", stat.S_ISFIFO), ("unix", stat.S_ISSOCK), ("fifo", stat.S_ISFIFO), ("unix-dgram", stat.S_ISSOCK)):
+        if os.path.lexists(path):
+            os.unlink(path)
+        if kind == "fifo":
+            with socket.socket(socket.AF_UNIX) as left:
+                left.bind(path)
+        else:
+            os.mkfifo(path)
+        s.master_cf("127.0.0.1:PORT inet n - y - - echod\nknock %s n - y - 0 echod" % kind)
+        s.start()
+        assert is_kind(os.lstat(path).st_mode), kind
+        s.pombal("stop")

@@ -1,6 +1,6 @@
 /*
- * What becomes of a recipient: the log line, the record, the mark; with the bounce services there or
- * not.
+ * What becomes of a recipient: the log line, the record, the mark; with the bounce services there
+ * or not.
  */
 #include <stdlib.h>
 
@@ -239,9 +239,9 @@ TEST(delays_are_written_as_postfix_does)
     static const struct {
         int64_t us;
         const char *text;
-    } t[] = {{0, "0"},           {-5, "0"},          {1000, "0"},         {10000, "0.01"},
-             {34000, "0.03"},    {123456, "0.12"},   {1234567, "1.2"},    {17000000, "17"},
-             {99900000, "100"},  {100900000, "100"}, {1000000000, "1000"}};
+    } t[] = {{0, "0"},          {-5, "0"},          {1000, "0"},         {10000, "0.01"},
+             {34000, "0.03"},   {123456, "0.12"},   {1234567, "1.2"},    {17000000, "17"},
+             {99900000, "100"}, {100900000, "100"}, {1000000000, "1000"}};
 
     conf.delay_logging_resolution_limit = 2;
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -263,9 +263,12 @@ TEST(the_worst_end_counts_for_all)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(each_end_has_its_line_and_its_record), T(what_cannot_be_recorded_is_never_lost),
-        T(soft_bounces_are_put_off),             T(a_long_address_leaves_room_for_what_became_of_it),
-        T(a_stop_is_no_reason_to_put_mail_off),  T(delays_are_written_as_postfix_does),
+        T(each_end_has_its_line_and_its_record),
+        T(what_cannot_be_recorded_is_never_lost),
+        T(soft_bounces_are_put_off),
+        T(a_long_address_leaves_room_for_what_became_of_it),
+        T(a_stop_is_no_reason_to_put_mail_off),
+        T(delays_are_written_as_postfix_does),
         T(the_worst_end_counts_for_all),
     };
     return cmocka_run_group_tests(tests, enter_queue, leave_queue);

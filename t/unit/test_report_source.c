@@ -51,9 +51,17 @@ static void mark_done(const char *id, int i)
 
 static void add_record(enum queue log, const char *id, int i, struct str more)
 {
-    struct bounce_record r = {.recipient = "", .original = "", .dsn_orcpt = "", .status = "4.2.2",
-                              .action = "delayed", .diag_type = "", .diag_text = "",
-                              .mta_type = "", .mta_name = "", .reason = "full", .at = places[i]};
+    struct bounce_record r = {.recipient = "",
+                              .original = "",
+                              .dsn_orcpt = "",
+                              .status = "4.2.2",
+                              .action = "delayed",
+                              .diag_type = "",
+                              .diag_text = "",
+                              .mta_type = "",
+                              .mta_name = "",
+                              .reason = "full",
+                              .at = places[i]};
     struct buf path = BUF(500), text = BUF(1000), name = BUF(100), all = BUF(100000);
 
     buf_addf(&name, "r%d@x.test", i);
@@ -155,14 +163,16 @@ TEST(a_large_log_is_read_whole)
     size_t n = 0;
 
     for (int i = 0; i < MANY; i++)
-        buf_addf(&text, "\n<r%d@x.test>: why\nrecipient=r%d@x.test\noffset=%d\nstatus=4.0.0\n"
+        buf_addf(&text,
+                 "\n<r%d@x.test>: why\nrecipient=r%d@x.test\noffset=%d\nstatus=4.0.0\n"
                  "reason=something that is a little longer, so that there are several pieces\n\n",
                  i, i, i + 1);
     assert_true(buf_ok(&text));
     queue_path(&path, Q_BOUNCE, "4ABCDE123456789");
     assert_int_equal(file_replace(path.p, buf_str(&text), 0600, NULL), 0);
     do {
-        assert_int_equal(bounce_log_next(Q_BOUNCE, "4ABCDE123456789", &at, 7001, mem, &log, NULL), 0);
+        assert_int_equal(bounce_log_next(Q_BOUNCE, "4ABCDE123456789", &at, 7001, mem, &log, NULL),
+                         0);
         for (size_t i = 0; i < log.n; i++)
             assert_int_equal(log.at[i].at, ++n);
     } while (log.n > 0);

@@ -1,0 +1,33 @@
+/* conf_missing.h - what Postfix has and is not there (yet), and what would happen to mail */
+#ifndef CONF_CONF_MISSING_H
+#define CONF_CONF_MISSING_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+struct conf_param;
+
+enum conf_missing_kind { MISSING_RESTRICTION, MISSING_TABLE, MISSING_PROGRAM, MISSING_VALUE };
+
+struct conf_missing {
+    enum conf_missing_kind kind;
+    const char *name; /* "reject_rbl_client", "mysql", "postscreen" */
+    int args; /* words that follow a restriction */
+    const char *effect; /* half a sentence; null: nothing is lost without it */
+    const char *parameter; /* of a value */
+};
+
+/* Null: not missing, or unknown to Postfix, too. */
+const struct conf_missing *conf_missing_find(enum conf_missing_kind kind, struct str name);
+/* The same for a table as it is written: "mysql:/etc/x.cf", "proxy:ldap:/etc/y.cf". */
+const struct conf_missing *conf_missing_table(struct str spec);
+/* The same for a value of a parameter that is there. */
+const struct conf_missing *conf_missing_value(const char *parameter, struct str value);
+/* Does pombal_accept_missing name it? */
+bool conf_missing_accepted(const char *name);
+/* Is the parameter missing, in the sense that its value, expanded, asks for something: it is
+ * neither the default nor 0 or empty? */
+bool conf_missing_param(const struct conf_param *p, const char *value);
+
+#endif

@@ -1,0 +1,30 @@
+/* conf_snapshot.h - main.cf and master.cf as they were when they were accepted */
+#ifndef CONF_CONF_SNAPSHOT_H
+#define CONF_CONF_SNAPSHOT_H
+
+#include "base/why.h"
+
+/*
+ * Master checks and loads a copy of the two files, and gives the same copy to every process that it
+ * starts. So an edit has no effect before the next reload, and none at all if that is refused. The
+ * copies are files in memory; -1: none.
+ */
+struct conf_snapshot {
+    int main, master;
+};
+#define CONF_NO_SNAPSHOT ((struct conf_snapshot){-1, -1})
+
+/* Of the files in dir. -1: why, and out has none. */
+int conf_snapshot_take(const char *dir, struct conf_snapshot *out, struct why *why);
+/* From now on conf_load and conf_master_load read these instead of the files; none: the files. The
+ * descriptors stay the caller's, who keeps them open. */
+void conf_snapshot_use(struct conf_snapshot s);
+struct conf_snapshot conf_snapshot_used(void);
+void conf_snapshot_close(struct conf_snapshot *s);
+/* Different texts have different numbers, very probably; 0: no snapshot, or it cannot be read. */
+unsigned conf_snapshot_number(struct conf_snapshot s);
+
+/* The text of dir/name, "main.cf" or "master.cf", from where it is to be read now. */
+int conf_file_read(const char *dir, const char *name, struct buf *out, struct why *why);
+
+#endif

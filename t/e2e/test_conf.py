@@ -1,0 +1,260 @@
+"""What a configuration asks for is there, or check, start and reload refuse it and say what would happen to mail."""
+import os, re, signal, smtplib, subprocess
+
+import pytest
+
+from pombal import BIN, IS_ROOT, Instance, wait_for
+
+REFUSED = re.compile(r"^\S+ error: (.*)$", re.M)
+
+
+@pytest.fixture(scope="module")
+def idle():
+    """an instance that does not run; each test gives it the settings that it is about"""
+    s = Instance(start=False)
+    s.plain = {name: open(s.etc + "/" + name).read() for name in ("main.cf", "master.cf")}
+    yield s
+    s.close()
+
+
+def configure(s, main="", master=""):
+    for name, text in s.plain.items():
+        s.write("etc/" + name, text)
+    s.add_main(main)
+    s.add_master(master)
+
+
+def check(s, main="", master=""):
+    """the errors of pombal check, without the directory"""
+    configure(s, main, master)
+    r = s.tool("pombal", "check", check=False)
+    errors = [e.replace(s.etc + "/", "") for e in REFUSED.findall(r.stderr)]
+    assert (r.returncode != 0) == bool(errors), r.stderr
+    return errors
+
+
+# settings, -o settings of a service, the name, what would happen
+MISSING = [
+    ("smtpd_milters = inet:127.0.0.1:8891", "", "smtpd_milters", "mail would pass unfiltered"),
+    ("non_smtpd_milters = $smtpd_milters\nsmtpd_milters = unix:/x", "", "non_smtpd_milters smtpd_milters", "mail would pass unfiltered"),
+    ("smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination,\n  check_policy_service unix:private/spf", "",
+     "check_policy_service", "without asking this policy service"),
+    ("smtpd_client_restrictions = reject_rbl_client zen.example", "", "reject_rbl_client", "blocklisted clients would pass"),
+    ("smtpd_restriction_classes = strict\nstrict = reject_unverified_sender, reject", "", "reject_unverified_sender", "strict: reject_unverified_sender"),
+    ("virtual_alias_maps = hash:/etc/aliases, mysql:/etc/postfix/a.cf", "", "mysql", "virtual_alias_maps: table type mysql"),
+    ("virtual_mailbox_maps = proxy:ldap:/etc/postfix/a.cf", "", "ldap", "the mail that needs it waits"),
+    ("relay_recipient_maps = unionmap:{inline:{a=b}, pgsql:/x.cf}", "", "pgsql", "relay_recipient_maps: table type pgsql"),
+    ("smtp_header_checks = regexp:/etc/postfix/x", "", "smtp_header_checks", "headers of outgoing mail"),
+    ("smtpd_client_message_rate_limit = 10", "", "smtpd_client_message_rate_limit", "would not be limited"),
+    ("smtpd_upstream_proxy_protocol = haproxy", "", "smtpd_upstream_proxy_protocol", "count as the proxy itself"),
+    ("", "-o smtpd_proxy_filter=127.0.0.1:10024", "smtpd_proxy_filter", "-o smtpd_proxy_filter = 127.0.0.1:10024: is not there"),
+    ("", "-o receive_override_options=no_address_mappings", "receive_override_options", "-o receive_override_options"),
+    ("", "-o { smtpd_milters = inet:127.0.0.1:1 }", "smtpd_milters", "-o smtpd_milters = inet:127.0.0.1:1"),
+    ("mine = reject_rbl_client x.example, permit", "-o smtpd_sender_restrictions=$mine", "reject_rbl_client", "-o smtpd_sender_restrictions: reject_rbl_client"),
+    ("", "-o smtpd_sender_login_maps=ldap:/x.cf", "ldap", "-o smtpd_sender_login_maps: table type ldap"),
+]
+
+
+@pytest.mark.parametrize("main, option, names, effect", MISSING)
+def test_what_is_missing_is_refused_and_can_be_accepted(idle, main, option, names, effect):
+    idle.plain.setdefault("port", "")
+    idle.plain.pop("port")
+    service = "127.0.0.1:%d inet n - n - - smtpd %s" % (idle.port("submission"), option) if option else ""
+    errors = check(idle, main, service)
+    assert len(errors) == len(names.split()) and effect in "\n".join(errors), errors
+    for error in errors:
+        assert re.match(r"main\.cf, line \d+: |master\.cf, line \d+: service 127\.0\.0\.1:\d+: -o ", error), error
+    assert check(idle, main + "\npombal_accept_missing = reject_nothing, " + names, service) == []
+
+
+@pytest.mark.parametrize("main, option", [
+    ("smtpd_milters =", "-o smtpd_milters="), ("smtpd_client_message_rate_limit = 0", ""), ("strict_8bitmime = no", ""),
+    ("mime_header_checks = $header_checks", ""), ("smtpd_client_connection_rate_limit = 0", ""), ("tls_wildcard_matches_multiple_labels = yes", ""),
+    ("receive_override_options =", "-o receive_override_options="), ("biff = no\nsmtpd_tls_session_cache_database = btree:/x\nmilter_protocol = 6", ""),
+])
+def test_what_is_switched_off_counts_for_nothing(idle, main, option):
+    assert check(idle, main, "127.0.0.1:%d inet n - n - - smtpd %s" % (idle.port("submission"), option)) == []
+
+
+def test_all_that_is_missing_is_told_at_once(idle):
+    errors = check(idle, "smtpd_milters = unix:/m\nsmtp_generic_maps = hash:/g\nsmtpd_data_restrictions = check_policy_service unix:p",
+                   "127.0.0.1:%d inet n - n - 1 postscreen" % idle.port("submission"))
+    assert len(errors) == 4, errors
+    assert "bin/postscreen is not there yet: nobody would listen there, and no mail would come in" in errors[-1]
+
+
+def test_programs_that_nobody_misses_are_left_out_without_a_word(make_suite):
+    names = "rewrite=trivial-rewrite verify flush anvil scache tlsmgr proxymap proxywrite=proxymap tlsproxy dnsblog".split()
+    s = make_suite(master="".join("%s unix - - n - 0 %s\n" % (n.split("=")[0], n.split("=")[-1]) for n in names))
+    for name in names:
+        assert name.split("=")[-1] + " is not" not in s.log()
+    assert not os.path.exists(s.queue + "/private/rewrite")
+    assert not re.search(r"no program|has no effect", s.log())
+
+
+def test_a_restriction_that_is_accepted_is_skipped(make_suite):
+    s = make_suite(main="pombal_accept_missing = check_policy_service reject_rbl_client\n"
+                   "smtpd_recipient_restrictions = check_policy_service { unix:private/x, timeout=1s } reject_rbl_client rbl.test,\n"
+                   "  permit_mynetworks, reject_unauth_destination")
+    s.smtp().sendmail("a@elsewhere.test", ["alice@example.test"], "Subject: passes\r\n\r\n")
+    s.wait_mail("alice")
+    s.wait_log("check_policy_service is left out")
+    s.wait_log("reject_rbl_client is left out")
+
+
+def test_a_reload_that_asks_for_what_is_missing_keeps_the_old_configuration(make_suite):
+    s = make_suite(main="smtpd_banner = old")
+    s.add_main("smtpd_banner = new\nsmtpd_milters = inet:127.0.0.1:1")
+    r = s.tool("pombal", "reload", check=False)
+    assert r.returncode == 1 and "smtpd_milters = inet:127.0.0.1:1: is not there yet: mail would pass unfiltered." in r.stderr
+    os.kill(s.master_pid(), signal.SIGHUP)
+    s.wait_log(r"the old configuration stays in force")
+    s.stop()
+    r = s.tool("pombal", "start", check=False)
+    assert r.returncode == 1 and "smtpd_milters" in r.stderr
+
+
+def banner(s):
+    with smtplib.SMTP() as c:
+        return c.connect("127.0.0.1", s.port("smtp"))[1].decode()
+
+
+def end_processes(s, program):
+    pids = s.pids(program)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not set(pids) & set(s.pids(program)))
+
+
+def test_processes_see_the_configuration_that_was_accepted(make_suite):
+    """neither an edit nor a refused reload changes what a new process reads"""
+    s = make_suite(main="smtpd_banner = old")
+    assert banner(s) == "old"
+    s.add_main("smtpd_banner = new")
+    end_processes(s, "smtpd")
+    assert banner(s) == "old"
+    s.add_main("max_idle = soon")
+    os.kill(s.master_pid(), signal.SIGHUP)
+    s.wait_log("the old configuration stays in force")
+    end_processes(s, "smtpd")
+    assert banner(s) == "old"
+    s.add_main("max_idle = 100")
+    s.reload()
+    wait_for(lambda: banner(s) == "new")
+
+
+# What a service would refuse when it starts: settings, and what is said
+STARTS = [
+    ("login_tls_cert_file = {0}/etc/a.pem\nlogin_tls_key_file = {0}/etc/b.key", "service .*imapd|key"),
+    ("login_tls_cert_file = {0}/etc/nosuch.pem\nlogin_tls_key_file = {0}/etc/b.key", "nosuch.pem"),
+    ("smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {0}/etc/main.cf", "cannot load the certificate"),
+    ("auth_passdb = pam", "pam"),
+    ("auth_mechanisms = plain nosuch", "unknown mechanism"),
+    ("pop3_uidl_format = %q", "pop3_uidl_format"),
+    ("smtpd_recipient_restrictions = permit_mynetworks\nsmtpd_relay_restrictions =", "at least one working instance"),
+    ("smtpd_recipient_restrictions = reject_unauth_destination, reject_unkown_client", "reject_unkown_client"),
+    ("mynetworks = 127.0.0.0/8 10.1.0.0/8", "non-null host address bits in .*10.0.0.0/8"),
+    ("mynetworks = 127.0.0.0/8 [::1]/129", "bad mask value"),
+    ("mynetworks = 127.0.0.0/8 !", "without a name"),
+    ("smtpd_client_event_limit_exceptions = 10.0.0/8", "bad net/mask pattern"),
+    ("virtual_alias_maps = hsah:/etc/x", "virtual_alias_maps = hsah:/etc/x: unsupported dictionary type: hsah"),
+    ("relay_domains = hsah:/etc/x", "relay_domains = hsah:/etc/x: unsupported dictionary type: hsah"),
+]
+
+
+@pytest.mark.parametrize("main, said", STARTS)
+def test_what_the_start_of_a_service_would_refuse_is_refused_by_check(idle, main, said):
+    for name in "ab":
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", "%s/%s.key" % (idle.etc, name),
+                        "-out", "%s/%s.pem" % (idle.etc, name)], check=True, capture_output=True) if not os.path.exists("%s/%s.pem" % (idle.etc, name)) else None
+    errors = check(idle, main.format(idle.dir))
+    assert errors and re.search(said, "\n".join(errors)), errors
+    assert all("master.cf, line " in e for e in errors), errors
+
+
+def test_a_service_with_options_of_its_own_tries_its_start_with_them(idle):
+    errors = check(idle, "", "127.0.0.1:%d inet n - n - - smtpd -o smtpd_client_restrictions=nonsense" % idle.port("submission"))
+    assert len(errors) == 1 and "nonsense" in errors[0] and "service 127.0.0.1:%d" % idle.port("submission") in errors[0], errors
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="pipe becomes other users")
+def test_pipe_attributes_are_checked_but_users_may_be_unknown(idle):
+    """as in every Debian's master.cf"""
+    assert check(idle, "", "bsmtp unix - n n - - pipe flags=Fq. user=nosuchuser argv=/usr/lib/bsmtp/bsmtp") == []
+    assert "unknown attribute: colour=red" in check(idle, "", "x unix - n n - - pipe colour=red user=daemon argv=/bin/true")[0]
+
+
+def test_a_start_that_does_not_end_is_told(idle):
+    if not os.path.exists(idle.dir + "/slow"):
+        os.symlink("/bin/sleep", idle.dir + "/slow")
+    os.makedirs(idle.dir + "/programs", exist_ok=True)
+    for name in os.listdir(BIN):
+        if not os.path.lexists(idle.dir + "/programs/" + name):
+            os.symlink(BIN + "/" + name, idle.dir + "/programs/" + name)
+    idle.write("programs/slow", "#!/bin/sh\nexec sleep 600\n", 0o755)
+    errors = check(idle, "daemon_directory = %s/programs\nservice_check_timeout = 3s" % idle.dir, "slow unix - - n - 0 slow")
+    assert any("service slow: it did not try its start" in e for e in errors), errors
+
+
+def test_debians_networks_match_as_with_postfix(make_suite):
+    """an IPv4-mapped network is valid, and the wrong list element of nobody fails every RCPT"""
+    s = make_suite(main="mynetworks = 10.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 127.0.0.0/8")
+    s.smtp().sendmail("a@elsewhere.test", ["alice@example.test"], "Subject: x\r\n\r\n")
+    s.wait_mail("alice")
+    s.add_main("mynetworks = [::ffff:127.0.0.0]/104 [::1]/128")
+    s.reload()
+    def refused():
+        with s.smtp() as c:
+            c.ehlo("x")
+            c.mail("a@elsewhere.test")
+            return c.rcpt("bob@other.test")[0] in (454, 554)
+    wait_for(refused)  # as Postfix: a client of 127.0.0.1 is in no IPv6 network
+
+
+def test_myorigin_may_name_a_file_as_on_debian(make_suite):
+    s = make_suite(start=False)
+    s.write("etc/mailname", " example.test \nother.test\n")
+    s.add_main("myorigin = %s/mailname" % s.etc)
+    s.start()
+    s.tool("sendmail", "-f", "bob", "alice", input="Subject: from here\n\n")
+    assert s.wait_mail("alice")[0]["From"].endswith("bob@example.test>") or "bob@example.test" in s.wait_mail("alice")[0]["From"]
+
+
+@pytest.mark.parametrize("text, said", [
+    ("not a name\n", "is not a host name"), ("", "first line of the file is empty"), ("# comment\nexample.test\n", "is not a host name"), (None, "No such file")])
+def test_a_file_without_a_name_is_refused_as_myorigin(idle, text, said):
+    path = idle.etc + "/mailname"
+    if os.path.exists(path):
+        os.unlink(path)
+    if text is not None:
+        idle.write("etc/mailname", text)
+    configure(idle, "myorigin = " + path)
+    r = idle.tool("pombal", "check", check=False)
+    assert r.returncode == 1 and re.search(r"main.cf, line \d+: myorigin = .*" + said, r.stderr), r.stderr
+
+
+def test_aliases_are_built_by_postalias(idle):
+    configure(idle, "alias_maps = hash:/nonexistent/a\nalias_database = hash:/nonexistent/b\nvirtual_alias_maps = hash:/nonexistent/c")
+    r = idle.tool("pombal", "check", check=False)
+    for tool, name in (("postalias", "a"), ("postalias", "b"), ("postmap", "c")):
+        assert "%s hash:/nonexistent/%s" % (tool, name) in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("value", ["maildir:~/Maildir:LAYOUT=fs", "maildir:~/M:INDEX=/x", "maildir:~/M:CONTROL=/x", "maildir:~/M:UTF-8",
+                                   "mbox:~/mail:INBOX=/var/mail/%u", "mdbox:~/mdbox", "sdbox:~/sdbox", "maildir:", "/var/mail"])
+def test_a_mail_location_of_another_kind_is_refused(idle, value):
+    configure(idle, "mail_location = " + value)
+    r = idle.tool("pombal", "check", check=False)
+    assert r.returncode == 1 and re.search(r"main.cf, line \d+: mail_location = \S+: .*maildir:", r.stderr), r.stderr
+
+
+@pytest.mark.parametrize("main, said", [
+    ("smtp_tls_security_level = dane", "smtp_tls_security_level = dane: is not there"),
+    ("smtp_tls_security_level = may\nsmtp_tls_CAfile = /nonexistent/ca.pem", "/nonexistent/ca.pem"),
+    ("smtpd_tls_security_level = may\nsmtpd_tls_protocols = >=TLSv1.9", "TLSv1.9"),
+    ("smtp_tls_security_level = may\nsmtp_tls_mandatory_ciphers = nonsense", "nonsense"),
+    ("smtpd_sasl_security_options = noanonymous, mutual_auth", "mutual_auth"),
+])
+def test_tls_that_cannot_be_as_it_is_wanted_is_refused(idle, main, said):
+    errors = check(idle, main)
+    assert errors and said in "\n".join(errors), errors
