@@ -19,13 +19,32 @@ struct store {
     dev_t dev;
     struct store_settings set; /* complete; strings are owned */
     struct list folders;
+    struct list dirs; /* struct folder_dir */
     unsigned uses; /* by a pool */
     int64_t used_at;
     struct store_watch *watch; /* store_watch.c; null: nobody waits for news */
 };
 
 /*
- * All views and deliveries of a process share it. Open, it knows the next uid and the end of the
+ * A directory that folders of this process have open. Usually that is one folder. There are two
+ * when one has failed, because a view still shows it, and the directory was opened again: they
+ * share the descriptor, the lock and the inotify numbers, so that they cannot wait for each other.
+ */
+struct folder_dir {
+    struct list link; /* of the store */
+    unsigned uses;
+    int fd;
+    dev_t dev;
+    ino_t ino;
+    bool locked;
+    struct list waiters;
+    size_t watchers; /* folders that want news */
+    int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
+};
+
+/*
+ * All views and deliveries of a process share it: there is one for a directory, whatever name it
+ * was opened by, besides those that have failed. Open, it knows the next uid and the end of the
  * journal; loaded, it knows all messages. What is on disk is changed only under the lock, which
  * tasks of this process wait for in line and other processes by trying again.
  */
@@ -34,7 +53,8 @@ struct folder {
     struct store *store;
     char *name; /* "INBOX", "A.B" */
     char *dir; /* below the root: ".", ".A.B" */
-    int dirfd, jfd;
+    struct folder_dir *on;
+    int dirfd, jfd; /* dirfd: on->fd */
     unsigned uses;
     bool loaded;
     bool opening, watched;
@@ -48,8 +68,6 @@ struct folder {
     struct events events;
     uint64_t events_base; /* number of events.list.at[0] */
     struct list views;
-    bool locked;
-    struct list waiters;
     struct buf out; /* records to be written */
     uint32_t out_uidnext;
     uint64_t out_modseq;
@@ -58,7 +76,6 @@ struct folder {
     int64_t again_at; /* and before then (task_now) they need no look if they still have them */
     int64_t checkpoint_at; /* no checkpoint before */
     size_t gone_kept; /* slots that views still show, at the last compaction */
-    int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
 };
 
 /* (waits) Open or found open; to be released. A folder that does not exist: "5.2.0". */
@@ -66,7 +83,9 @@ struct folder *folder_open(struct store *s, const char *name, struct why *why);
 void folder_release(struct folder *f);
 void folder_close(struct folder *f); /* by the store: nobody uses it */
 
-int folder_lock(struct folder *f, struct why *why); /* (waits) */
+/* (waits) "4.2.0" after maildir_lock_timeout. The lock is the directory's: do not take it for two
+ * folders of one directory. */
+int folder_lock(struct folder *f, struct why *why);
 void folder_unlock(struct folder *f);
 
 /* (waits, takes the lock if need be unless locked is true) All messages in state. */

@@ -268,7 +268,8 @@ static void compact(struct folder *f)
     struct state *s = &f->state;
 
     /* Who has the lock may be walking the slots. */
-    if (f->locked || (s->gone < f->gone_kept + GONE_MIN && !(s->gone > 0 && list_empty(&f->views))))
+    if (f->on->locked ||
+        (s->gone < f->gone_kept + GONE_MIN && !(s->gone > 0 && list_empty(&f->views))))
         return;
     bool *used = mem_array(s->n, sizeof *used);
     uint32_t *to = mem_array(s->n + 1, sizeof *to);

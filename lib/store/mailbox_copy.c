@@ -32,12 +32,16 @@ struct copying {
     struct buf cache; /* records for the other folder's cache */
 };
 
-/* (waits) Both locks, in the order of the names, so that two copies cannot wait for each other. */
+/*
+ * (waits) Both locks, in the order of the directories' numbers, so that two copies cannot wait for
+ * each other. A folder that has failed may be in the directory of the other one: then there is only
+ * one lock.
+ */
 static int lock_both(struct folder *a, struct folder *b, struct why *why)
 {
-    if (a == b)
+    if (a->on == b->on)
         return folder_lock(a, why);
-    if (strcmp(a->name, b->name) > 0) {
+    if (a->on->ino > b->on->ino || (a->on->ino == b->on->ino && a->on->dev > b->on->dev)) {
         struct folder *swap = a;
         a = b;
         b = swap;
@@ -53,7 +57,7 @@ static int lock_both(struct folder *a, struct folder *b, struct why *why)
 static void unlock_both(struct folder *a, struct folder *b)
 {
     folder_unlock(a);
-    if (a != b)
+    if (a->on != b->on)
         folder_unlock(b);
 }
 

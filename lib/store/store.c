@@ -65,6 +65,7 @@ struct store *store_open(const char *path, const struct store_settings *settings
     s->set = *settings;
     complete(&s->set);
     list_init(&s->folders);
+    list_init(&s->dirs);
     return s;
 }
 
