@@ -88,35 +88,36 @@ void folder_close(struct folder *f)
     free(f);
 }
 
+struct folder *folder_beside(const struct folder *f)
+{
+    f->on->uses++;
+    return new_folder(f->store, f->name, f->dir, f->on);
+}
+
+static int make_journal(struct folder *f, struct why *why)
+{
+    struct state state;
+
+    state_init(&state);
+    int result = folder_make(f, &state, true, why);
+    state_free(&state);
+    return result;
+}
+
 /* The journal, made if there is none. */
 static int open_journal(struct folder *f, struct why *why)
 {
-    struct stat st;
-    int result = folder_open_file(f, why);
+    int result = folder_open_journal(f, false, why);
 
-    if (result == 0) {
-        if (folder_lock(f, why) < 0)
-            return -1;
-        result = maildir_make_dirs(f, why) < 0 ? -1 : folder_open_file(f, why);
-        if (result == 0) {
-            struct state state;
-            state_init(&state);
-            result = folder_make(f, &state, true, why);
-            state_free(&state);
-        }
-        folder_unlock(f);
+    if (result != 0)
         return result < 0 ? -1 : 0;
-    }
-    if (result < 0)
+    if (folder_lock(f, why) < 0)
         return -1;
-    if (f->head.uidvalidity == 0 || fstat(f->jfd, &st) < 0 || !folder_read_last(f, st.st_size)) {
-        /* Torn or damaged, or somebody is just writing. */
-        if (folder_load(f, false, why) < 0)
-            return -1;
-    }
-    cache_close(&f->cache);
-    cache_init(&f->cache, f->dirfd, f->head.uidvalidity);
-    return 0;
+    result = maildir_make_dirs(f, why) < 0 ? -1 : folder_open_journal(f, true, why);
+    if (result == 0)
+        result = make_journal(f, why);
+    folder_unlock(f);
+    return result < 0 ? -1 : 0;
 }
 
 /* Another process may have removed or renamed it. INBOX is the root itself. */
@@ -154,12 +155,20 @@ static struct folder *find_same(struct store *s, const struct stat *st)
     return NULL;
 }
 
-/* Somebody else in this process has it, or is just opening it. */
+/* Somebody else in this process has it, or is just opening it, or it was kept. */
 static struct folder *share(struct folder *f, const char *name, struct why *why)
 {
-    f->uses++;
+    struct store *s = f->store;
+    bool idle = f->uses++ == 0;
+
     while (f->opening && task_sleep(task_now() + 1) != WAIT_CANCELLED)
         ;
+    if (idle && folder_refresh(f, false, why) < 0 && f->failed) {
+        /* Meanwhile it was removed or numbered anew: nobody has seen it as it was. */
+        folder_release(f);
+        why_clear(why);
+        return folder_open(s, name, why);
+    }
     if (!f->failed && !f->opening)
         return f;
     folder_release(f);

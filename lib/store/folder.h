@@ -42,6 +42,17 @@ struct folder_dir {
     int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
 };
 
+/* A journal as far as it was read. */
+struct journal_file {
+    struct journal_head head;
+    ino_t ino;
+    off_t end;
+    off_t checkpoint; /* size of the first record; 0: not known */
+    off_t tip; /* where the last record stands, and its sum; 0: there is none */
+    uint32_t tip_sum;
+    int64_t changed; /* time of change when it was looked at last, ns; 0: written to since */
+};
+
 /*
  * All views and deliveries of a process share it: there is one for a directory, whatever name it
  * was opened by, besides those that have failed. Open, it knows the next uid and the end of the
@@ -61,9 +72,7 @@ struct folder {
     bool in_memory; /* records are applied, not written: being made, or it cannot be written */
     bool frozen; /* there is a journal, but it cannot be written: what it says is shown */
     bool failed; /* removed, or numbered anew by somebody else */
-    struct journal_head head;
-    off_t end; /* of the journal, as far as it was read */
-    off_t checkpoint; /* size of the first record */
+    struct journal_file j;
     struct state state; /* not loaded: only uidnext and modseq */
     struct events events;
     uint64_t events_base; /* number of events.list.at[0] */
@@ -99,6 +108,8 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
 int folder_commit(struct folder *f, struct why *why);
 /* -1, "5.7.1": the directory or the journal may only be read. */
 int folder_writable(const struct folder *f, struct why *why);
+/* Under the lock: the next uid and the modseq leap by n, in any case in memory. */
+int folder_leap(struct folder *f, int64_t n, struct why *why);
 uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
 /* Under the lock, loaded: the next keyword is called name. "5.2.2": there are 64. */
 int folder_define_keyword(struct folder *f, struct str name, struct why *why);
@@ -111,19 +122,23 @@ int folder_checkpoint(struct folder *f, struct why *why);
  * checkpoint if the journal has grown enough, and what was expunged is dropped. */
 void folder_tidy(struct folder *f);
 
-/* folder_read.c, for the other folder_*.c. 1: the journal is open, 0: there is none, -1: error. A
- * journal whose head is not good counts as empty. */
-int folder_open_file(struct folder *f, struct why *why);
-/* Only the last record: the next uid and the modseq. False: it is not good. */
-bool folder_read_last(struct folder *f, off_t size);
-/* Applies what is good in bytes, which stand at f->end. */
-void folder_apply(struct folder *f, struct state *state, struct str bytes, struct events *events);
+/* (waits, takes the lock if need be unless locked is true) folder_read.c. 1: the journal is open,
+ * its next uid and modseq are known; 0: there is none, -1: error. */
+int folder_open_journal(struct folder *f, bool locked, struct why *why);
+/* Applies what is good in bytes, which stand at f->j.end. */
+void folder_apply(struct folder *f, struct str bytes);
+/* The state becomes what fresh says, which is then empty. Slots that views show stay where they
+ * are, and the views are told what is different. */
+void folder_adopt_state(struct folder *f, struct state *fresh);
 /*
- * folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged one, or
- * nothing. Only a folder that never had a journal (first) takes over the numbers of another
+ * (waits) folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged
+ * one, or nothing. It is made in a folder of its own and then adopted by f, unless f has failed.
+ * Only a folder that never had a journal (first) takes over the numbers of another
  * program: else an old file would bring back numbers that have been used since.
  */
 int folder_make(struct folder *f, struct state *state, bool first, struct why *why);
+/* folder.c: another folder in the same directory, which the store does not know of. */
+struct folder *folder_beside(const struct folder *f);
 
 /* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
 void folder_ranges(const struct uidset *set, struct buf *out);

@@ -24,7 +24,8 @@ struct journal_head {
     uint32_t uidvalidity;
     uint64_t generation; /* random: names this file */
     int64_t created;
-    uint32_t reserved[7];
+    uint64_t ino; /* of this file, when it was written; 0: not told. A copy has another one. */
+    uint32_t reserved[5];
     uint32_t sum;
 };
 
@@ -93,7 +94,7 @@ enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30 };
 /* Finds torn and swapped bytes; n is a multiple of 8. */
 uint32_t journal_sum(const void *p, size_t n, uint64_t seed);
 
-void journal_head_make(struct journal_head *h, uint32_t uidvalidity);
+void journal_head_make(struct journal_head *h, uint32_t uidvalidity, uint64_t ino);
 bool journal_head_ok(const struct journal_head *h);
 
 /* Building: begin, add the payload to b, end. at: where b's first byte will stand in the file. */

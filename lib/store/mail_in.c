@@ -293,7 +293,7 @@ int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, st
     if (result == 0 && uid != NULL)
         *uid = m->slot.m.uid;
     if (result == 0 && uidvalidity != NULL)
-        *uidvalidity = m->f->head.uidvalidity;
+        *uidvalidity = m->f->j.head.uidvalidity;
     buf_free(&cache);
     mail_in_abort(in);
     return result;

@@ -219,7 +219,7 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
     if (result < 0)
         return -1;
     cache_append(&to->cache, buf_str(&c->cache));
-    out->uidvalidity = to->head.uidvalidity;
+    out->uidvalidity = to->j.head.uidvalidity;
     VEC_EACH (&c->items, item)
         uidset_add(out->from, item->uid, item->uid);
     if (uid > first)

@@ -134,7 +134,7 @@ static void make_table(struct scan *sc)
     for (size_t i = 0; i < s->n; i++) {
         if (s->slots[i].m.flags & SLOT_GONE)
             continue;
-        size_t at = hash_name(state_name(s, &s->slots[i]), sc->f->head.generation) & sc->mask;
+        size_t at = hash_name(state_name(s, &s->slots[i]), sc->f->j.head.generation) & sc->mask;
         while (sc->table[at] != 0)
             at = (at + 1) & sc->mask;
         sc->table[at] = (uint32_t)i + 1;
@@ -155,7 +155,7 @@ static size_t look_up(struct scan *sc, struct str base)
     }
     if (sc->table == NULL)
         make_table(sc);
-    for (size_t at = hash_name(base, sc->f->head.generation) & sc->mask; sc->table[at] != 0;
+    for (size_t at = hash_name(base, sc->f->j.head.generation) & sc->mask; sc->table[at] != 0;
          at = (at + 1) & sc->mask) {
         size_t i = sc->table[at] - 1;
         if (str_eq(state_name(s, &s->slots[i]), base))

@@ -271,8 +271,9 @@ int store_status(struct store *s, const char *folder, struct folder_status *out,
             result = maildir_merge(f, false, why);
         folder_unlock(f);
     }
-    *out = (struct folder_status){
-        .uidnext = f->state.uidnext, .uidvalidity = f->head.uidvalidity, .modseq = f->state.modseq};
+    *out = (struct folder_status){.uidnext = f->state.uidnext,
+                                  .uidvalidity = f->j.head.uidvalidity,
+                                  .modseq = f->state.modseq};
     for (size_t i = 0; i < f->state.n; i++) {
         const struct msg *m = &f->state.slots[i].m;
         if (m->flags & SLOT_GONE)
