@@ -143,7 +143,8 @@ struct folder *folder_beside(const struct folder *f);
 /* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
 void folder_ranges(const struct uidset *set, struct buf *out);
 
-/* maildir.c. Under the lock, loaded. */
+/* maildir.c, maildir_merge.c. Under the lock, loaded. */
+enum { MAILDIR_STALE = 3600 }; /* seconds until directories are read whole again without a sign */
 int64_t maildir_time(const struct folder *f, const char *dir); /* ns; 0: cannot be told */
 bool maildir_changed(const struct folder *f, bool strict);
 int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
