@@ -94,12 +94,20 @@ struct folder *folder_beside(const struct folder *f)
     return new_folder(f->store, f->name, f->dir, f->on);
 }
 
+static bool has_cache(const struct folder *f)
+{
+    return faccessat(f->dirfd, "pombal.cache", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Only a folder that never had a journal takes over the numbers of another program: else an old
+ * file would bring back numbers that have been used since. */
 static int make_journal(struct folder *f, struct why *why)
 {
     struct state state;
 
     state_init(&state);
-    int result = folder_make(f, &state, true, why);
+    uint32_t uidvalidity = has_cache(f) ? 0 : takeover(f, &state);
+    int result = folder_make(f, &state, uidvalidity, true, why);
     state_free(&state);
     return result;
 }
@@ -267,12 +275,7 @@ void folder_release(struct folder *f)
         if (++idle > KEEP_FOLDERS) {
             folder_close(other);
         } else if (messages > KEEP_MESSAGES && other->loaded) {
-            uint32_t uidnext = other->state.uidnext;
-            uint64_t modseq = other->state.modseq;
-            state_free(&other->state);
-            state_init(&other->state);
-            other->state.uidnext = uidnext;
-            other->state.modseq = modseq;
+            state_forget(&other->state);
             other->loaded = false;
         }
     }

@@ -132,11 +132,11 @@ void folder_apply(struct folder *f, struct str bytes);
 void folder_adopt_state(struct folder *f, struct state *fresh);
 /*
  * (waits) folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged
- * one, or nothing. It is made in a folder of its own and then adopted by f, unless f has failed.
- * Only a folder that never had a journal (first) takes over the numbers of another
- * program: else an old file would bring back numbers that have been used since.
+ * one, or nothing; uidvalidity 0: a new one. It is made in a folder of its own and then adopted by
+ * f, unless f has failed. first: a folder that cannot be written is shown all the same.
  */
-int folder_make(struct folder *f, struct state *state, bool first, struct why *why);
+int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, bool first,
+                struct why *why);
 /* folder.c: another folder in the same directory, which the store does not know of. */
 struct folder *folder_beside(const struct folder *f);
 
@@ -159,8 +159,8 @@ uint32_t takeover(struct folder *f, struct state *state);
 /* The name with "." between the parts, INBOX in capitals; the directory below the root. */
 void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
-/* store.c: a uidvalidity that no folder of this store had. */
-uint32_t store_new_uidvalidity(struct store *s);
+/* store.c: a uidvalidity that no folder of this store had, and larger than above. */
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
 /* mailbox_news.c: all views take the events in, so that few are kept. */
 void mailbox_take_events(struct folder *f);
 /* mailbox_view.c: which slots the views show, and where they are after compaction. */

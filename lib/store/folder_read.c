@@ -118,9 +118,10 @@ static bool is_copy(int fd, const struct journal_head *head, const struct stat *
         return true;
     if (apart <= RESTORED_S)
         return false;
-    bool appended = pread(fd, &rec, sizeof rec, sizeof *head) == sizeof rec &&
-                    (off_t)(sizeof *head + rec.size) < st->st_size;
-    return appended || apart > SYNC_S;
+    off_t made = (off_t)head->made;
+    if (made == 0 && pread(fd, &rec, sizeof rec, sizeof *head) == sizeof rec)
+        made = (off_t)(sizeof *head + rec.size);
+    return made < st->st_size || apart > SYNC_S;
 }
 
 /* 1: open, 0: there is none, -1: error. A head that is not good is all zero. */
@@ -212,6 +213,8 @@ static bool fresh_read_last(struct fresh *fresh)
         fresh->j.tip_sum = rec->sum;
         fresh->state.uidnext = rec->uidnext;
         fresh->state.modseq = rec->modseq;
+        if (rec->type == J_LIST && payload.n == sizeof fresh->state.list)
+            memcpy(&fresh->state.list, payload.p, payload.n);
     }
     buf_free(&bytes);
     return rec != NULL;
@@ -323,6 +326,7 @@ static void take_state(struct folder *f, struct state *fresh)
     s->seen_new = fresh->seen_new;
     s->seen_cur = fresh->seen_cur;
     s->sure_at = fresh->sure_at;
+    s->list = fresh->list;
     s->clean_at = 0;
 }
 
@@ -387,9 +391,9 @@ static int make_anew(struct folder *f, struct fresh *fresh, const char *reason, 
     msg_warn("folder %s of %s: the journal %s and is made again", f->name, f->store->path, reason);
     fresh->state.seen_new = fresh->state.seen_cur = 0;
     if (!f->loaded && list_empty(&f->views))
-        return folder_make(f, &fresh->state, false, why);
+        return folder_make(f, &fresh->state, 0, false, why);
     f->failed = true;
-    if (folder_make(f, &fresh->state, false, why) < 0)
+    if (folder_make(f, &fresh->state, 0, false, why) < 0)
         return -1;
     return lost(f, "was numbered anew", why);
 }
@@ -494,6 +498,7 @@ static int try_take(struct folder *f, bool locked, bool all, struct why *why)
         adopt_file(f, &fresh);
         f->state.uidnext = fresh.state.uidnext;
         f->state.modseq = fresh.state.modseq;
+        f->state.list = fresh.state.list;
         result = 0;
     } else if (fresh_read(f, &fresh, why) < 0) {
         result = -1;

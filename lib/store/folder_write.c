@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
-#include "store/folder.h"
+#include "store/uidlist.h"
 #include "task/task.h"
 
 enum {
@@ -54,6 +54,11 @@ static size_t put_whole(const struct journal_head *head, const struct state *sta
     size_t start = journal_begin(out, J_CHECK);
     state_check(state, out);
     journal_end(out, start, head, 0, state->modseq, state->uidnext);
+    if (state->list.ino != 0) {
+        size_t list = journal_begin(out, J_LIST);
+        buf_add(out, (struct str){(const char *)&state->list, sizeof state->list});
+        journal_end(out, list, head, 0, state->modseq, state->uidnext);
+    }
     return start;
 }
 
@@ -72,6 +77,9 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
     }
     journal_head_make(&head, uidvalidity, st.st_ino);
     size_t start = put_whole(&head, &f->state, &out);
+    head.made = out.n;
+    journal_head_seal(&head);
+    memcpy(out.p, &head, sizeof head);
     if (!buf_ok(&out)) {
         why_set(why, "4.2.2", "folder %s has too many messages", f->name);
         error = 0;
@@ -97,11 +105,6 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
     buf_free(&out);
     errno = error;
     return result;
-}
-
-static bool has_cache(const struct folder *f)
-{
-    return faccessat(f->dirfd, "pombal.cache", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool is_denied(int error)
@@ -144,14 +147,14 @@ static void show_only(struct folder *made, bool taken_over, struct why *why)
     made->in_memory = true;
 }
 
-int folder_make(struct folder *f, struct state *state, bool first, struct why *why)
+int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, bool first,
+                struct why *why)
 {
     struct folder *made = folder_beside(f);
-    uint32_t uidvalidity = first && !has_cache(f) ? takeover(f, state) : 0;
     bool taken_over = uidvalidity != 0;
 
     if (!taken_over)
-        uidvalidity = store_new_uidvalidity(f->store);
+        uidvalidity = store_new_uidvalidity(f->store, f->j.head.uidvalidity);
     made->state = *state;
     state_init(state);
     journal_head_make(&made->j.head, uidvalidity, 0);
@@ -161,6 +164,8 @@ int folder_make(struct folder *f, struct state *state, bool first, struct why *w
     made->in_memory = true;
     int result = maildir_merge(made, true, why);
     made->in_memory = false;
+    if (result == 0 && uidlist_wanted(made))
+        uidlist_write(made);
     if (result == 0 && write_whole(made, uidvalidity, why) < 0) {
         if (first && is_denied(errno))
             show_only(made, taken_over, why);
@@ -205,7 +210,7 @@ int folder_writable(const struct folder *f, struct why *why)
     return why_set(why, "5.7.1", "folder %s cannot be written", f->name);
 }
 
-int folder_commit(struct folder *f, struct why *why)
+static int write_records(struct folder *f, struct why *why)
 {
     struct buf out = f->out;
     ssize_t done = 0;
@@ -243,6 +248,32 @@ int folder_commit(struct folder *f, struct why *why)
     return result;
 }
 
+/* The mark of dovecot-uidlist comes last: whoever reads only the last record needs it. */
+static void record_list(struct folder *f, struct buf *lines)
+{
+    if (f->state.list.ino == 0 || f->out.n == 0 || f->in_memory || f->frozen)
+        return;
+    uidlist_lines(buf_str(&f->out), lines);
+    struct journal_list mark = f->state.list;
+    mark.size += lines->n;
+    folder_record(f, J_LIST, (struct str){(const char *)&mark, sizeof mark}, 0);
+}
+
+int folder_commit(struct folder *f, struct why *why)
+{
+    struct buf lines = BUF(JOURNAL_MAX);
+    struct journal_list mark = f->state.list;
+
+    record_list(f, &lines);
+    int result = write_records(f, why);
+    if (result == 0 && lines.n > 0) {
+        uidlist_append(f, buf_str(&lines), &mark);
+        f->state.list.size = mark.size + lines.n;
+    }
+    buf_free(&lines);
+    return result;
+}
+
 int folder_define_keyword(struct folder *f, struct str name, struct why *why)
 {
     uint32_t i = f->state.nkeywords;
@@ -275,11 +306,11 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     uint32_t uidnext = folder_out_uidnext(f) + (uint32_t)(n < room ? n : room / 2);
 
     f->state.modseq += (uint64_t)n;
+    f->state.uidnext = uidnext;
+    if (f->state.list.ino != 0 && !uidlist_changed(f))
+        uidlist_write(f); /* its head has the next uid */
     folder_record(f, J_UIDNEXT, STR(""), uidnext);
-    int result = folder_commit(f, why);
-    if (f->state.uidnext < uidnext)
-        f->state.uidnext = uidnext;
-    return result;
+    return folder_commit(f, why);
 }
 
 int folder_sync(struct folder *f, struct why *why)
@@ -297,6 +328,8 @@ static bool is_live(const void *arg, uint32_t uid)
 
 int folder_checkpoint(struct folder *f, struct why *why)
 {
+    if (f->state.list.ino != 0 && !uidlist_changed(f))
+        uidlist_write(f);
     if (write_whole(f, f->j.head.uidvalidity, why) < 0)
         return -1;
     cache_trim(&f->cache, is_live, &f->state);

@@ -49,6 +49,12 @@ void journal_head_make(struct journal_head *h, uint32_t uidvalidity, uint64_t in
     memcpy(h->magic, magic, sizeof magic);
     random_bytes(&h->generation, sizeof h->generation);
     h->created = clock_wall();
+    journal_head_seal(h);
+}
+
+void journal_head_seal(struct journal_head *h)
+{
+    h->sum = 0;
     h->sum = journal_sum(h, sizeof *h, 0);
 }
 

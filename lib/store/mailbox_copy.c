@@ -11,6 +11,7 @@
 
 #include "base/ident.h"
 #include "base/str.h"
+#include "store/uidlist.h"
 #include "store/view.h"
 #include "task/task.h"
 
@@ -262,7 +263,8 @@ static int copy_all(struct copying *c, const struct uidset *which, struct copied
     size_t cursor = 0;
     int result = 0;
 
-    if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0)
+    if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0 ||
+        (uidlist_changed(c->to) && maildir_merge(c->to, true, why) < 0))
         return -1;
     before = maildir_time(c->to, "cur");
     for (size_t k = 0; k < which->n && result == 0; k++) {

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "store/folder.h"
+#include "store/uidlist.h"
 #include "task/task.h"
 
 enum { YIELD_EVERY = 64 };
@@ -26,7 +26,7 @@ bool maildir_changed(const struct folder *f, bool strict)
 {
     if (f->frozen)
         return false;
-    if (strict && f->state.sure_at + MAILDIR_STALE < clock_wall())
+    if (strict && (f->state.sure_at + MAILDIR_STALE < clock_wall() || uidlist_changed(f)))
         return true;
     int64_t seen_new = maildir_time(f, "new"), seen_cur = maildir_time(f, "cur");
     if (!strict && task_now() < f->again_at && seen_new == f->looked_new &&

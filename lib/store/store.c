@@ -150,13 +150,15 @@ void store_dir(struct str canonical, struct buf *out)
 
 /* One that is larger than all before, also of folders that were removed: RFC 3501 2.3.1.1. The file
  * keeps the last one; without it, the time has to do. */
-uint32_t store_new_uidvalidity(struct store *s)
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above)
 {
     int fd = openat(s->rootfd, "pombal.uidvalidity", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                     s->set.mode & 0666);
     struct buf text = BUF(64);
     uint32_t now = (uint32_t)clock_wall(), last = 0;
 
+    if (now <= above)
+        now = above + 1;
     if (fd < 0)
         return now;
     for (int tries = 0; tries < 100 && lock_try_flock(fd, true) < 0; tries++)
