@@ -1,5 +1,7 @@
 /*
- * The cache file. Readers map it, so it is never cut; a record that does not check ends it.
+ * The cache file. It is read into memory piece by piece, checked there and then used: another
+ * process may cut or change it at any time. It is only appended to, and a record that does not
+ * check ends it.
  */
 #include "store/cache.h"
 
@@ -7,12 +9,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "mail/crlf.h"
 #include "mail/header.h"
@@ -37,7 +39,13 @@ struct cache_rec {
 };
 static_assert(sizeof(struct cache_rec) == 40, "file format");
 
-enum { RECORD_MAX = 4 << 20, INDEX_MAX = 1 << 28, ABSENT_MS = 1000 };
+enum {
+    RECORD_MAX = 4 << 20,
+    INDEX_MAX = 1 << 28,
+    ABSENT_MS = 1000,
+    WINDOW_FIRST = 16 << 10,
+    WINDOW = 256 << 10
+};
 
 void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity)
 {
@@ -46,10 +54,9 @@ void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity)
 
 static void forget(struct cache *c)
 {
-    if (c->map != NULL)
-        munmap(c->map, c->mapped);
-    c->map = NULL;
-    c->mapped = 0;
+    free(c->window);
+    c->window = NULL;
+    c->window_n = c->window_room = 0;
     c->end = 0;
     c->index.n = 0;
     c->sorted = true;
@@ -167,7 +174,7 @@ void cache_make(const struct mime_part *root, struct str header, struct buf *out
     buf_add(out, (struct str){"\0\0\0\0\0\0\0", -out->n & 7});
     rec.size = (uint32_t)out->n;
     memcpy(out->p, &rec, sizeof rec);
-    if (out->full || out->n > RECORD_MAX)
+    if (!buf_ok(out) || out->n > RECORD_MAX)
         buf_clear(out);
 }
 
@@ -202,6 +209,14 @@ void cache_read(struct str record, struct cache_entry *out)
     out->header_size = rec->header_size;
 }
 
+static struct cache_head head_for(const struct cache *c)
+{
+    struct cache_head head = {.order = 0x01020304, .uidvalidity = c->uidvalidity};
+
+    memcpy(head.magic, magic, sizeof magic);
+    return head;
+}
+
 static bool open_file(struct cache *c, bool make)
 {
     struct cache_head head;
@@ -225,10 +240,8 @@ static bool open_file(struct cache *c, bool make)
         c->absent_until = clock_ms() + ABSENT_MS;
         return false;
     }
-    memcpy(head.magic, magic, sizeof magic);
-    head.order = 0x01020304;
-    head.uidvalidity = c->uidvalidity;
-    unlinkat(c->dirfd, file_name, 0); /* not cut: others may have it mapped */
+    head = head_for(c);
+    unlinkat(c->dirfd, file_name, 0); /* not cut: others read it */
     c->fd = openat(c->dirfd, file_name,
                    O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (c->fd < 0)
@@ -240,14 +253,71 @@ static bool open_file(struct cache *c, bool make)
     return false;
 }
 
-static bool record_ok(const char *p, size_t left)
+static bool head_ok(const struct cache_rec *rec)
 {
-    const struct cache_rec *rec = (const void *)p;
-
-    return left >= sizeof *rec && rec->size <= left && rec->size % 8 == 0 &&
-           rec->size >= sizeof *rec && rec->size <= RECORD_MAX && rec->uid != 0 &&
+    return rec->size % 8 == 0 && rec->size >= sizeof *rec && rec->size <= RECORD_MAX &&
+           rec->uid != 0 &&
            (uint64_t)rec->envelope + rec->structure + rec->fields <= rec->size - sizeof *rec;
 }
+
+/* ---- the window: a piece of the file in memory ---- */
+
+/* What stands at the place at of the file; null: less than n bytes are there. */
+static const char *in_window(const struct cache *c, off_t at, size_t n)
+{
+    if (c->window == NULL || at < c->window_at || (size_t)(at - c->window_at) > c->window_n ||
+        c->window_n - (size_t)(at - c->window_at) < n)
+        return NULL;
+    return c->window + (at - c->window_at);
+}
+
+/* Whoever reads on gets much at once. */
+static size_t window_size(const struct cache *c, off_t at, size_t n)
+{
+    bool goes_on = at >= c->window_at && at <= c->window_at + (off_t)c->window_n;
+    size_t size = goes_on ? WINDOW : WINDOW_FIRST;
+
+    return n > size ? n : size;
+}
+
+static const char *read_window(struct cache *c, off_t at, size_t n)
+{
+    const char *there = in_window(c, at, n);
+    size_t size = window_size(c, at, n);
+
+    if (there != NULL)
+        return there;
+    if (size > c->window_room) {
+        c->window = mem_resize(c->window, size);
+        c->window_room = size;
+    }
+    ssize_t got = pread(c->fd, c->window, size, at);
+    c->window_at = at;
+    c->window_n = got > 0 ? (size_t)got : 0;
+    return in_window(c, at, n);
+}
+
+/* The head of a record, in the window; null: it is not good. */
+static const struct cache_rec *head_at(struct cache *c, off_t at)
+{
+    const struct cache_rec *rec = (const void *)read_window(c, at, sizeof *rec);
+
+    return rec != NULL && head_ok(rec) ? rec : NULL;
+}
+
+/* A whole record that checks, in the window. */
+static struct str record_at(struct cache *c, off_t at)
+{
+    const struct cache_rec *rec = head_at(c, at);
+    size_t size = rec != NULL ? rec->size : 0;
+
+    if (rec == NULL || (rec = (const void *)read_window(c, at, size)) == NULL || !head_ok(rec) ||
+        rec->size != size || rec->sum != record_sum((const char *)rec, size))
+        return STR("");
+    return (struct str){(const char *)rec, size};
+}
+
+/* ---- which message has its record where ---- */
 
 static int by_uid(const void *a, const void *b)
 {
@@ -256,37 +326,35 @@ static int by_uid(const void *a, const void *b)
                             : (x->at > y->at) - (x->at < y->at);
 }
 
+static void index_record(struct cache *c, const struct cache_rec *rec, off_t at)
+{
+    if (c->index.n > 0 && rec->uid <= c->index.at[c->index.n - 1].uid)
+        c->sorted = false;
+    *VEC_ADD(&c->index) = (struct cache_place){rec->uid, (uint32_t)(at / 8)};
+}
+
 /* Takes what was appended since the last time into the index. */
 static bool index_tail(struct cache *c)
 {
     struct stat st;
-    off_t at = c->end;
 
-    if (!open_file(c, false) || fstat(c->fd, &st) < 0 || st.st_size <= c->end || c->torn)
+    if (!open_file(c, false) || fstat(c->fd, &st) < 0)
         return false;
-    if (c->map != NULL)
-        munmap(c->map, c->mapped);
-    c->mapped = (size_t)st.st_size;
-    c->map = mmap(NULL, c->mapped, PROT_READ, MAP_SHARED, c->fd, 0);
-    if (c->map == MAP_FAILED) {
-        c->map = NULL;
-        forget(c);
+    if (st.st_size < c->end)
+        forget(c); /* somebody has cut it */
+    if (st.st_size <= c->end || c->torn)
         return false;
-    }
-    if (at == 0)
-        at = sizeof(struct cache_head);
-    while (at < st.st_size) {
-        const struct cache_rec *rec = (const void *)(c->map + at);
-        if (!record_ok(c->map + at, (size_t)(st.st_size - at)) || c->index.n >= INDEX_MAX) {
+    if (c->end == 0)
+        c->end = sizeof(struct cache_head);
+    while (c->end < st.st_size) {
+        const struct cache_rec *rec = head_at(c, c->end);
+        if (rec == NULL || (off_t)rec->size > st.st_size - c->end || c->index.n >= INDEX_MAX) {
             c->torn = true;
             break;
         }
-        if (c->index.n > 0 && rec->uid <= c->index.at[c->index.n - 1].uid)
-            c->sorted = false;
-        *VEC_ADD(&c->index) = (struct cache_place){rec->uid, (uint32_t)(at / 8)};
-        at += rec->size;
+        index_record(c, rec, c->end);
+        c->end += rec->size;
     }
-    c->end = at;
     if (!c->sorted)
         qsort(c->index.at, c->index.n, sizeof *c->index.at, by_uid);
     c->sorted = true;
@@ -307,20 +375,18 @@ static const struct cache_place *find_place(const struct cache *c, uint32_t uid)
     return low > 0 && c->index.at[low - 1].uid == uid ? &c->index.at[low - 1] : NULL;
 }
 
+static off_t place_at(const struct cache_place *place)
+{
+    return (off_t)place->at * 8;
+}
+
 struct str cache_record(struct cache *c, uint32_t uid)
 {
     const struct cache_place *place = find_place(c, uid);
-    const struct cache_rec *rec;
 
     if (place == NULL && index_tail(c))
         place = find_place(c, uid);
-    if (place == NULL)
-        return STR("");
-    const char *p = c->map + (size_t)place->at * 8;
-    rec = (const void *)p;
-    if (rec->sum != record_sum(p, rec->size))
-        return STR("");
-    return (struct str){p, rec->size};
+    return place == NULL ? STR("") : record_at(c, place_at(place));
 }
 
 bool cache_find(struct cache *c, uint32_t uid, struct cache_entry *out)
@@ -333,7 +399,7 @@ bool cache_find(struct cache *c, uint32_t uid, struct cache_entry *out)
     return true;
 }
 
-/* What was not written whole ends the file. Nobody cuts it off: who has it mapped would be killed.
+/* What was not written whole ends the file. Nobody cuts it off: others have read so far.
  */
 static void replace_torn(struct cache *c)
 {
@@ -355,14 +421,23 @@ void cache_append(struct cache *c, struct str records)
     (void)!write(c->fd, records.p, records.n);
 }
 
+/* Is it the record that counts, of a message that is to be kept? */
+static bool is_live(const struct cache *c, const struct cache_place *place, cache_keep *keep,
+                    const void *arg)
+{
+    bool last = place + 1 == c->index.at + c->index.n || place[1].uid != place->uid;
+
+    return last && keep(arg, place->uid);
+}
+
 static uint64_t live_bytes(struct cache *c, cache_keep *keep, const void *arg)
 {
     uint64_t live = 0;
 
     VEC_EACH (&c->index, place) {
-        const struct cache_rec *rec = (const void *)(c->map + (size_t)place->at * 8);
-        bool last = place + 1 == c->index.at + c->index.n || place[1].uid != place->uid;
-        live += last && keep(arg, place->uid) ? rec->size : 0;
+        const struct cache_rec *rec =
+            is_live(c, place, keep, arg) ? head_at(c, place_at(place)) : NULL;
+        live += rec != NULL ? rec->size : 0;
     }
     return live;
 }
@@ -371,21 +446,17 @@ void cache_trim(struct cache *c, cache_keep *keep, const void *arg)
 {
     static const char new_name[] = "pombal.cache.new";
     struct buf out = BUF(1 << 30);
-    struct cache_head head;
+    struct cache_head head = head_for(c);
 
     index_tail(c);
-    if (c->map == NULL || (uint64_t)c->end < 2 * live_bytes(c, keep, arg) + 65536)
+    if (c->fd < 0 || (uint64_t)c->end < 2 * live_bytes(c, keep, arg) + 65536)
         return;
-    memcpy(&head, c->map, sizeof head);
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
-    VEC_EACH (&c->index, place) {
-        const struct cache_rec *rec = (const void *)(c->map + (size_t)place->at * 8);
-        bool last = place + 1 == c->index.at + c->index.n || place[1].uid != place->uid;
-        if (last && keep(arg, place->uid))
-            buf_add(&out, (struct str){(const char *)rec, rec->size});
-    }
+    VEC_EACH (&c->index, place)
+        if (is_live(c, place, keep, arg))
+            buf_add(&out, record_at(c, place_at(place)));
     int fd = openat(c->dirfd, new_name, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd >= 0 && !out.full && file_write_all(fd, out.p, out.n) == 0 &&
+    if (fd >= 0 && buf_ok(&out) && file_write_all(fd, out.p, out.n) == 0 &&
         renameat(c->dirfd, new_name, c->dirfd, file_name) == 0) {
         close(c->fd);
         c->fd = fd;

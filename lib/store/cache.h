@@ -17,7 +17,7 @@ struct mime_part;
  * anew.
  */
 struct cache_entry {
-    struct str envelope, structure, fields; /* in the mapped file; fields.p null: not kept */
+    struct str envelope, structure, fields; /* fields.p null: not kept */
     uint64_t size; /* with CRLF */
     uint32_t header_size; /* with CRLF */
 };
@@ -28,8 +28,9 @@ struct cache {
     int dirfd; /* of the folder, not owned */
     int fd; /* -1: not open */
     uint32_t uidvalidity;
-    char *map;
-    size_t mapped;
+    char *window; /* bytes of the file from window_at on */
+    off_t window_at;
+    size_t window_n, window_room;
     off_t end; /* what is indexed */
     VEC(struct cache_place) index;
     bool sorted, torn;
@@ -48,8 +49,9 @@ void cache_set_uid(struct buf *record, uint32_t uid);
 
 /* Whole records. Under the folder's lock. Errors are not told: the texts can be made again. */
 void cache_append(struct cache *c, struct str records);
+/* False: none. What is found is valid until the next call for this cache. */
 bool cache_find(struct cache *c, uint32_t uid, struct cache_entry *out);
-/* The bytes of a record, to be copied to another folder. Empty: none. */
+/* The bytes of a record, to be copied to another folder; valid as above. Empty: none. */
 struct str cache_record(struct cache *c, uint32_t uid);
 
 /* Bytes of records of messages that keep says, for the decision to rewrite. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,21 +17,59 @@
 
 /* ---- open and close ---- */
 
-static struct folder *new_folder(struct store *s, const char *name, int dirfd)
+static struct folder_dir *find_dir(struct store *s, const struct stat *st)
+{
+    LIST_EACH (&s->dirs, l) {
+        struct folder_dir *d = LIST_OF(l, struct folder_dir, link);
+        if (d->ino == st->st_ino && d->dev == st->st_dev)
+            return d;
+    }
+    return NULL;
+}
+
+/* Takes fd, or closes it if the directory is open already. */
+static struct folder_dir *use_dir(struct store *s, int fd, const struct stat *st)
+{
+    struct folder_dir *d = find_dir(s, st);
+
+    if (d != NULL) {
+        close(fd);
+    } else {
+        d = mem_new(sizeof *d);
+        *d = (struct folder_dir){.fd = fd, .dev = st->st_dev, .ino = st->st_ino};
+        d->watch_dir = d->watch_new = d->watch_cur = -1;
+        list_init(&d->waiters);
+        list_add(&s->dirs, &d->link);
+    }
+    d->uses++;
+    return d;
+}
+
+static void leave_dir(struct folder_dir *d)
+{
+    if (--d->uses > 0)
+        return;
+    list_drop(&d->link);
+    close(d->fd);
+    free(d);
+}
+
+static struct folder *new_folder(struct store *s, const char *name, const char *dir,
+                                 struct folder_dir *on)
 {
     struct folder *f = mem_new(sizeof *f);
 
     f->store = s;
     f->name = mem_dupz(name);
-    f->dirfd = dirfd;
+    f->dir = mem_dupz(dir);
+    f->on = on;
+    f->dirfd = on->fd;
     f->jfd = -1;
-    f->watch_dir = f->watch_new = f->watch_cur = -1;
+    list_init(&f->link);
     list_init(&f->views);
-    list_init(&f->waiters);
     f->out = BUF(JOURNAL_MAX);
     state_init(&f->state);
-    cache_init(&f->cache, dirfd, 0);
-    list_add(&s->folders, &f->link);
+    cache_init(&f->cache, f->dirfd, 0);
     return f;
 }
 
@@ -43,51 +82,59 @@ void folder_close(struct folder *f)
     buf_free(&f->out);
     if (f->jfd >= 0)
         close(f->jfd);
-    close(f->dirfd);
+    leave_dir(f->on);
     free(f->name);
     free(f->dir);
     free(f);
 }
 
+struct folder *folder_beside(const struct folder *f)
+{
+    f->on->uses++;
+    return new_folder(f->store, f->name, f->dir, f->on);
+}
+
+static bool has_cache(const struct folder *f)
+{
+    return faccessat(f->dirfd, "pombal.cache", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Only a folder that never had a journal takes over the numbers of another program: else an old
+ * file would bring back numbers that have been used since. */
+static int make_journal(struct folder *f, struct why *why)
+{
+    struct state state;
+
+    state_init(&state);
+    uint32_t uidvalidity = has_cache(f) ? 0 : takeover(f, &state);
+    int result = folder_make(f, &state, uidvalidity, true, why);
+    state_free(&state);
+    return result;
+}
+
 /* The journal, made if there is none. */
 static int open_journal(struct folder *f, struct why *why)
 {
-    struct stat st;
-    int result = folder_open_file(f, why);
+    int result = folder_open_journal(f, false, why);
 
-    if (result == 0) {
-        if (folder_lock(f, why) < 0)
-            return -1;
-        result = maildir_make_dirs(f, why) < 0 ? -1 : folder_open_file(f, why);
-        if (result == 0) {
-            struct state state;
-            state_init(&state);
-            result = folder_make(f, &state, true, why);
-            state_free(&state);
-        }
-        folder_unlock(f);
+    if (result != 0)
         return result < 0 ? -1 : 0;
-    }
-    if (result < 0)
+    if (folder_lock(f, why) < 0)
         return -1;
-    if (f->head.uidvalidity == 0 || fstat(f->jfd, &st) < 0 || !folder_read_last(f, st.st_size)) {
-        /* Torn or damaged, or somebody is just writing. */
-        if (folder_load(f, false, why) < 0)
-            return -1;
-    }
-    cache_close(&f->cache);
-    cache_init(&f->cache, f->dirfd, f->head.uidvalidity);
-    return 0;
+    result = maildir_make_dirs(f, why) < 0 ? -1 : folder_open_journal(f, true, why);
+    if (result == 0)
+        result = make_journal(f, why);
+    folder_unlock(f);
+    return result < 0 ? -1 : 0;
 }
 
 /* Another process may have removed or renamed it. INBOX is the root itself. */
 static bool is_current(const struct folder *f)
 {
-    struct stat now, then;
+    struct stat now;
 
-    return strcmp(f->dir, ".") == 0 ||
-           (fstatat(f->store->rootfd, f->dir, &now, 0) == 0 && fstat(f->dirfd, &then) == 0 &&
-            now.st_ino == then.st_ino && now.st_dev == then.st_dev);
+    return strcmp(f->dir, ".") == 0 || (fstatat(f->store->rootfd, f->dir, &now, 0) == 0 &&
+                                        now.st_ino == f->on->ino && now.st_dev == f->on->dev);
 }
 
 static struct folder *find_open(struct store *s, struct str canonical)
@@ -105,12 +152,31 @@ static struct folder *find_open(struct store *s, struct str canonical)
     return NULL;
 }
 
-/* Somebody else in this process has it, or is just opening it. */
+/* The same directory, opened by another name: a link leads to it. */
+static struct folder *find_same(struct store *s, const struct stat *st)
+{
+    LIST_EACH (&s->folders, l) {
+        struct folder *f = LIST_OF(l, struct folder, link);
+        if (!f->failed && f->on->ino == st->st_ino && f->on->dev == st->st_dev)
+            return f;
+    }
+    return NULL;
+}
+
+/* Somebody else in this process has it, or is just opening it, or it was kept. */
 static struct folder *share(struct folder *f, const char *name, struct why *why)
 {
-    f->uses++;
+    struct store *s = f->store;
+    bool idle = f->uses++ == 0;
+
     while (f->opening && task_sleep(task_now() + 1) != WAIT_CANCELLED)
         ;
+    if (idle && folder_refresh(f, false, why) < 0 && f->failed) {
+        /* Meanwhile it was removed or numbered anew: nobody has seen it as it was. */
+        folder_release(f);
+        why_clear(why);
+        return folder_open(s, name, why);
+    }
     if (!f->failed && !f->opening)
         return f;
     folder_release(f);
@@ -118,25 +184,43 @@ static struct folder *share(struct folder *f, const char *name, struct why *why)
     return NULL;
 }
 
-static struct folder *open_new(struct store *s, const char *name, struct str canonical,
+static struct folder *open_dir(struct store *s, const char *name, const char *dir,
+                               struct folder_dir *on, struct why *why)
+{
+    struct folder *f = new_folder(s, name, dir, on);
+
+    list_add(&s->folders, &f->link);
+    f->uses = 1;
+    f->opening = true;
+    int result = open_journal(f, why);
+    f->opening = false;
+    if (result == 0)
+        return f;
+    f->failed = true;
+    folder_release(f);
+    return NULL;
+}
+
+static struct folder *open_new(struct store *s, const char *name, const char *canonical,
                                struct why *why)
 {
-    struct buf dir = BUF(300);
+    struct buf dir = BUF(NAME_MAX + 1);
+    struct stat st;
     struct folder *f = NULL;
 
-    store_dir(canonical, &dir);
-    int fd = openat(s->rootfd, dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        f = new_folder(s, canonical.p, fd);
-        f->dir = buf_take(&dir);
-        f->uses = 1;
-        f->opening = true;
-        int result = open_journal(f, why);
-        f->opening = false;
-        if (result < 0) {
-            f->failed = true;
-            folder_release(f);
-            f = NULL;
+    store_dir(strz(canonical), &dir);
+    int fd = -1;
+    if (buf_ok(&dir))
+        fd = openat(s->rootfd, dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    else
+        errno = ENAMETOOLONG;
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        f = find_same(s, &st);
+        if (f == NULL) {
+            f = open_dir(s, canonical, dir.p, use_dir(s, fd, &st), why);
+        } else {
+            close(fd);
+            f = share(f, name, why);
         }
     } else if (errno == ENOENT || errno == ENOTDIR) {
         why_set(why, "5.2.0", "folder %s does not exist", name);
@@ -149,14 +233,18 @@ static struct folder *open_new(struct store *s, const char *name, struct str can
 
 struct folder *folder_open(struct store *s, const char *name, struct why *why)
 {
-    struct buf canonical = BUF(300);
-    struct folder *f;
+    struct buf canonical = BUF(NAME_MAX + 1);
+    struct folder *f = NULL;
 
     if (!store_name_ok(s, name, why))
         return NULL;
     store_canonical(s, name, &canonical);
-    f = find_open(s, buf_str(&canonical));
-    f = f != NULL ? share(f, name, why) : open_new(s, name, buf_str(&canonical), why);
+    if (!buf_ok(&canonical))
+        why_set(why, "5.1.3", "the folder name is too long");
+    else if ((f = find_open(s, buf_str(&canonical))) != NULL)
+        f = share(f, name, why);
+    else
+        f = open_new(s, name, canonical.p, why);
     buf_free(&canonical);
     return f;
 }
@@ -187,12 +275,7 @@ void folder_release(struct folder *f)
         if (++idle > KEEP_FOLDERS) {
             folder_close(other);
         } else if (messages > KEEP_MESSAGES && other->loaded) {
-            uint32_t uidnext = other->state.uidnext;
-            uint64_t modseq = other->state.modseq;
-            state_free(&other->state);
-            state_init(&other->state);
-            other->state.uidnext = uidnext;
-            other->state.modseq = modseq;
+            state_forget(&other->state);
             other->loaded = false;
         }
     }
@@ -204,15 +287,15 @@ struct waiter {
     struct task *task;
 };
 
-static bool wait_in_line(struct folder *f, int64_t deadline)
+static bool wait_in_line(struct folder_dir *d, int64_t deadline)
 {
-    while (f->locked) {
+    while (d->locked) {
         struct waiter w = {.task = task_self()};
-        list_add(&f->waiters, &w.link);
+        list_add(&d->waiters, &w.link);
         enum wait result = task_park(deadline);
         list_drop(&w.link);
         if (result == WAIT_TIMEOUT || result == WAIT_CANCELLED)
-            return !f->locked;
+            return !d->locked;
     }
     return true;
 }
@@ -221,9 +304,9 @@ int folder_lock(struct folder *f, struct why *why)
 {
     int64_t deadline = task_now() + f->store->set.lock_ms, pause = 2;
 
-    if (!wait_in_line(f, deadline))
+    if (!wait_in_line(f->on, deadline))
         return why_set(why, "4.2.0", "folder %s is busy", f->name);
-    f->locked = true;
+    f->on->locked = true;
     while (lock_try_flock(f->dirfd, true) < 0) {
         int error = errno;
         bool again = error == EAGAIN || error == EINTR;
@@ -241,8 +324,10 @@ int folder_lock(struct folder *f, struct why *why)
 
 void folder_unlock(struct folder *f)
 {
-    lock_release_flock(f->dirfd);
-    f->locked = false;
-    if (!list_empty(&f->waiters))
-        task_wake(LIST_OF(f->waiters.next, struct waiter, link)->task);
+    struct folder_dir *d = f->on;
+
+    lock_release_flock(d->fd);
+    d->locked = false;
+    if (!list_empty(&d->waiters))
+        task_wake(LIST_OF(d->waiters.next, struct waiter, link)->task);
 }

@@ -19,13 +19,43 @@ struct store {
     dev_t dev;
     struct store_settings set; /* complete; strings are owned */
     struct list folders;
+    struct list dirs; /* struct folder_dir */
     unsigned uses; /* by a pool */
     int64_t used_at;
     struct store_watch *watch; /* store_watch.c; null: nobody waits for news */
 };
 
 /*
- * All views and deliveries of a process share it. Open, it knows the next uid and the end of the
+ * A directory that folders of this process have open. Usually that is one folder. There are two
+ * when one has failed, because a view still shows it, and the directory was opened again: they
+ * share the descriptor, the lock and the inotify numbers, so that they cannot wait for each other.
+ */
+struct folder_dir {
+    struct list link; /* of the store */
+    unsigned uses;
+    int fd;
+    dev_t dev;
+    ino_t ino;
+    bool locked;
+    struct list waiters;
+    size_t watchers; /* folders that want news */
+    int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
+};
+
+/* A journal as far as it was read. */
+struct journal_file {
+    struct journal_head head;
+    ino_t ino;
+    off_t end;
+    off_t checkpoint; /* size of the first record; 0: not known */
+    off_t tip; /* where the last record stands, and its sum; 0: there is none */
+    uint32_t tip_sum;
+    int64_t changed; /* time of change when it was looked at last, ns; 0: written to since */
+};
+
+/*
+ * All views and deliveries of a process share it: there is one for a directory, whatever name it
+ * was opened by, besides those that have failed. Open, it knows the next uid and the end of the
  * journal; loaded, it knows all messages. What is on disk is changed only under the lock, which
  * tasks of this process wait for in line and other processes by trying again.
  */
@@ -34,22 +64,19 @@ struct folder {
     struct store *store;
     char *name; /* "INBOX", "A.B" */
     char *dir; /* below the root: ".", ".A.B" */
-    int dirfd, jfd;
+    struct folder_dir *on;
+    int dirfd, jfd; /* dirfd: on->fd */
     unsigned uses;
     bool loaded;
     bool opening, watched;
     bool in_memory; /* records are applied, not written: being made, or it cannot be written */
     bool frozen; /* there is a journal, but it cannot be written: what it says is shown */
     bool failed; /* removed, or numbered anew by somebody else */
-    struct journal_head head;
-    off_t end; /* of the journal, as far as it was read */
-    off_t checkpoint; /* size of the first record */
+    struct journal_file j;
     struct state state; /* not loaded: only uidnext and modseq */
     struct events events;
     uint64_t events_base; /* number of events.list.at[0] */
     struct list views;
-    bool locked;
-    struct list waiters;
     struct buf out; /* records to be written */
     uint32_t out_uidnext;
     uint64_t out_modseq;
@@ -58,7 +85,6 @@ struct folder {
     int64_t again_at; /* and before then (task_now) they need no look if they still have them */
     int64_t checkpoint_at; /* no checkpoint before */
     size_t gone_kept; /* slots that views still show, at the last compaction */
-    int watch_dir, watch_new, watch_cur; /* of the store's notify; -1: none */
 };
 
 /* (waits) Open or found open; to be released. A folder that does not exist: "5.2.0". */
@@ -66,7 +92,9 @@ struct folder *folder_open(struct store *s, const char *name, struct why *why);
 void folder_release(struct folder *f);
 void folder_close(struct folder *f); /* by the store: nobody uses it */
 
-int folder_lock(struct folder *f, struct why *why); /* (waits) */
+/* (waits) "4.2.0" after maildir_lock_timeout. The lock is the directory's: do not take it for two
+ * folders of one directory. */
+int folder_lock(struct folder *f, struct why *why);
 void folder_unlock(struct folder *f);
 
 /* (waits, takes the lock if need be unless locked is true) All messages in state. */
@@ -80,6 +108,8 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
 int folder_commit(struct folder *f, struct why *why);
 /* -1, "5.7.1": the directory or the journal may only be read. */
 int folder_writable(const struct folder *f, struct why *why);
+/* Under the lock: the next uid and the modseq leap by n, in any case in memory. */
+int folder_leap(struct folder *f, int64_t n, struct why *why);
 uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
 /* Under the lock, loaded: the next keyword is called name. "5.2.2": there are 64. */
 int folder_define_keyword(struct folder *f, struct str name, struct why *why);
@@ -92,24 +122,29 @@ int folder_checkpoint(struct folder *f, struct why *why);
  * checkpoint if the journal has grown enough, and what was expunged is dropped. */
 void folder_tidy(struct folder *f);
 
-/* folder_read.c, for the other folder_*.c. 1: the journal is open, 0: there is none, -1: error. A
- * journal whose head is not good counts as empty. */
-int folder_open_file(struct folder *f, struct why *why);
-/* Only the last record: the next uid and the modseq. False: it is not good. */
-bool folder_read_last(struct folder *f, off_t size);
-/* Applies what is good in bytes, which stand at f->end. */
-void folder_apply(struct folder *f, struct state *state, struct str bytes, struct events *events);
+/* (waits, takes the lock if need be unless locked is true) folder_read.c. 1: the journal is open,
+ * its next uid and modseq are known; 0: there is none, -1: error. */
+int folder_open_journal(struct folder *f, bool locked, struct why *why);
+/* Applies what is good in bytes, which stand at f->j.end. */
+void folder_apply(struct folder *f, struct str bytes);
+/* The state becomes what fresh says, which is then empty. Slots that views show stay where they
+ * are, and the views are told what is different. */
+void folder_adopt_state(struct folder *f, struct state *fresh);
 /*
- * folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged one, or
- * nothing. Only a folder that never had a journal (first) takes over the numbers of another
- * program: else an old file would bring back numbers that have been used since.
+ * (waits) folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged
+ * one, or nothing; uidvalidity 0: a new one. It is made in a folder of its own and then adopted by
+ * f, unless f has failed. first: a folder that cannot be written is shown all the same.
  */
-int folder_make(struct folder *f, struct state *state, bool first, struct why *why);
+int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, bool first,
+                struct why *why);
+/* folder.c: another folder in the same directory, which the store does not know of. */
+struct folder *folder_beside(const struct folder *f);
 
 /* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
 void folder_ranges(const struct uidset *set, struct buf *out);
 
-/* maildir.c. Under the lock, loaded. */
+/* maildir.c, maildir_merge.c. Under the lock, loaded. */
+enum { MAILDIR_STALE = 3600 }; /* seconds until directories are read whole again without a sign */
 int64_t maildir_time(const struct folder *f, const char *dir); /* ns; 0: cannot be told */
 bool maildir_changed(const struct folder *f, bool strict);
 int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
@@ -124,8 +159,8 @@ uint32_t takeover(struct folder *f, struct state *state);
 /* The name with "." between the parts, INBOX in capitals; the directory below the root. */
 void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
-/* store.c: a uidvalidity that no folder of this store had. */
-uint32_t store_new_uidvalidity(struct store *s);
+/* store.c: a uidvalidity that no folder of this store had, and larger than above. */
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
 /* mailbox_news.c: all views take the events in, so that few are kept. */
 void mailbox_take_events(struct folder *f);
 /* mailbox_view.c: which slots the views show, and where they are after compaction. */

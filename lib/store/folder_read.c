@@ -1,5 +1,7 @@
 /*
- * The journal of a folder is read: at first, from its end, and what others append.
+ * The journal of a folder is read: at first, from its end, and what others append. Whatever is read
+ * is read into a struct fresh beside the folder; what others see of the folder changes in one step
+ * (adopt), in which nothing waits.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,15 +10,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/mem.h"
 #include "base/msg.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "store/folder.h"
 
-enum { TAIL_READ = 4096, UID_GAP = 1000 };
+enum {
+    TAIL_READ = 4096,
+    UID_GAP = 1000,
+    RESTORED_S = 1, /* a file that is appended to has the same time of writing and of change */
+    SYNC_S = 60,
+};
 
 /* ---- reading ---- */
 
-static int unreadable(struct folder *f, struct why *why)
+static int unreadable(const struct folder *f, struct why *why)
 {
     return why_errno(why, "4.3.0", "cannot read the journal of folder %s", f->name);
 }
@@ -43,160 +53,174 @@ static int read_at(int fd, struct buf *out, off_t at, size_t n)
     return 0;
 }
 
-void folder_apply(struct folder *f, struct state *state, struct str bytes, struct events *events)
+/* Applies what is good in bytes, which stand at j->end. */
+static void replay(struct journal_file *j, struct str bytes, struct state *state,
+                   struct events *events)
 {
     const struct journal_rec *rec;
     struct str payload;
 
-    while ((rec = journal_parse(&f->head, bytes, f->end, &payload)) != NULL) {
+    while ((rec = journal_parse(&j->head, bytes, j->end, &payload)) != NULL) {
         if (!state_apply(state, rec, payload, events))
             break;
         if (rec->type == J_CHECK)
-            f->checkpoint = (off_t)rec->size;
-        f->end += (off_t)rec->size;
+            j->checkpoint = (off_t)rec->size;
+        j->tip = j->end;
+        j->tip_sum = rec->sum;
+        j->end += (off_t)rec->size;
         bytes = str_from(bytes, rec->size);
     }
-    if (events != NULL)
-        mailbox_take_events(f);
 }
 
-bool folder_read_last(struct folder *f, off_t size)
+void folder_apply(struct folder *f, struct str bytes)
+{
+    replay(&f->j, bytes, &f->state, &f->events);
+    mailbox_take_events(f);
+}
+
+/* ---- a journal is read aside: nobody else sees it before it is adopted ---- */
+
+enum ends { ENDS_WHOLE, ENDS_TORN, ENDS_DAMAGED };
+
+struct fresh {
+    int fd;
+    bool frozen; /* it may only be read */
+    bool restored; /* see is_copy */
+    off_t size;
+    int64_t written; /* seconds */
+    struct journal_file j;
+    struct state state;
+    enum ends ends;
+};
+
+static void fresh_drop(struct fresh *fresh)
+{
+    if (fresh->fd >= 0)
+        close(fresh->fd);
+    fresh->fd = -1;
+    state_free(&fresh->state);
+}
+
+/*
+ * Is the file not the one that was written, but a copy: restored from a backup, or brought from
+ * another disk? The head tells the number of its own file. A file that was restored in place has
+ * its old time of writing and a new time of change; a fresh file has so too, for as long as it took
+ * to sync it before it got its name.
+ */
+static bool is_copy(int fd, const struct journal_head *head, const struct stat *st)
+{
+    int64_t apart = st->st_ctim.tv_sec - st->st_mtim.tv_sec;
+    struct journal_rec rec;
+
+    if (head->uidvalidity == 0)
+        return false;
+    if (head->ino != 0 && head->ino != st->st_ino)
+        return true;
+    if (apart <= RESTORED_S)
+        return false;
+    off_t made = (off_t)head->made;
+    if (made == 0 && pread(fd, &rec, sizeof rec, sizeof *head) == sizeof rec)
+        made = (off_t)(sizeof *head + rec.size);
+    return made < st->st_size || apart > SYNC_S;
+}
+
+/* 1: open, 0: there is none, -1: error. A head that is not good is all zero. */
+static int fresh_open(const struct folder *f, struct fresh *fresh, struct why *why)
+{
+    *fresh = (struct fresh){.fd = -1};
+    state_init(&fresh->state);
+    fresh->j.end = sizeof fresh->j.head;
+    fresh->fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    fresh->frozen = fresh->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
+    if (fresh->frozen)
+        fresh->fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fresh->fd < 0)
+        return errno == ENOENT ? 0 : unreadable(f, why);
+    struct journal_head *head = &fresh->j.head;
+    struct stat st;
+    if (fstat(fresh->fd, &st) < 0) {
+        unreadable(f, why);
+        fresh_drop(fresh);
+        return -1;
+    }
+    if (pread(fresh->fd, head, sizeof *head, 0) != sizeof *head || !journal_head_ok(head))
+        memset(head, 0, sizeof *head);
+    fresh->size = st.st_size;
+    fresh->written = st.st_mtim.tv_sec;
+    fresh->restored = is_copy(fresh->fd, head, &st);
+    fresh->j.ino = st.st_ino;
+    return 1;
+}
+
+/* Is what does not check only the torn end of the file, and not damage in it? */
+static bool is_torn(const struct journal_file *j, struct str rest)
+{
+    return j->end > (off_t)sizeof j->head && !journal_any(&j->head, str_from(rest, 8), j->end + 8);
+}
+
+/* All records. */
+static int fresh_read(const struct folder *f, struct fresh *fresh, struct why *why)
 {
     struct buf bytes = BUF(JOURNAL_MAX);
-    off_t at = size > TAIL_READ + (off_t)sizeof f->head ? size - TAIL_READ : (off_t)sizeof f->head;
+    off_t start = sizeof fresh->j.head;
+    int result = 0;
+
+    fresh->j.end = start;
+    fresh->j.tip = 0;
+    state_free(&fresh->state);
+    state_init(&fresh->state);
+    if (fresh->size > start)
+        result = read_at(fresh->fd, &bytes, start, (size_t)(fresh->size - start));
+    if (result < 0) {
+        unreadable(f, why);
+    } else {
+        if (fresh->j.head.uidvalidity != 0)
+            replay(&fresh->j, buf_str(&bytes), &fresh->state, NULL);
+        struct str rest = str_from(buf_str(&bytes), (size_t)(fresh->j.end - start));
+        if (rest.n > 0 || fresh->j.end == start)
+            fresh->ends = is_torn(&fresh->j, rest) ? ENDS_TORN : ENDS_DAMAGED;
+    }
+    buf_free(&bytes);
+    return result;
+}
+
+/* Only the last record: the next uid and the modseq. False: it is not good, or somebody is just
+ * writing. */
+static bool fresh_read_last(struct fresh *fresh)
+{
+    struct buf bytes = BUF(JOURNAL_MAX);
+    off_t size = fresh->size, first = sizeof fresh->j.head;
+    off_t at = size > TAIL_READ + first ? size - TAIL_READ : first;
     const struct journal_rec *rec = NULL;
     struct str payload;
 
-    if (size % 8 == 0 && read_at(f->jfd, &bytes, at, (size_t)(size - at)) == 0) {
-        uint32_t n = journal_last(buf_str(&bytes));
-        if (n > bytes.n && n <= size - (off_t)sizeof f->head) {
-            at = size - n;
-            buf_clear(&bytes);
-            if (read_at(f->jfd, &bytes, at, n) < 0)
-                n = 0;
-        }
-        if (n > 0 && n <= bytes.n)
-            rec =
-                journal_parse(&f->head, str_from(buf_str(&bytes), bytes.n - n), size - n, &payload);
+    if (fresh->j.head.uidvalidity == 0 || size % 8 != 0 || size <= first)
+        return false;
+    uint32_t n = 0;
+    if (read_at(fresh->fd, &bytes, at, (size_t)(size - at)) == 0)
+        n = journal_last(buf_str(&bytes));
+    if (n > bytes.n && n <= size - first) {
+        buf_clear(&bytes);
+        if (read_at(fresh->fd, &bytes, size - n, n) < 0)
+            n = 0;
     }
+    if (n > 0 && n <= bytes.n)
+        rec = journal_parse(&fresh->j.head, str_from(buf_str(&bytes), bytes.n - n), size - n,
+                            &payload);
     if (rec != NULL) {
-        f->end = size;
-        f->state.uidnext = rec->uidnext;
-        f->state.modseq = rec->modseq;
+        fresh->j.end = size;
+        fresh->j.tip = size - (off_t)rec->size;
+        fresh->j.tip_sum = rec->sum;
+        fresh->state.uidnext = rec->uidnext;
+        fresh->state.modseq = rec->modseq;
+        if (rec->type == J_LIST && payload.n == sizeof fresh->state.list)
+            memcpy(&fresh->state.list, payload.p, payload.n);
     }
     buf_free(&bytes);
     return rec != NULL;
 }
 
-int folder_open_file(struct folder *f, struct why *why)
-{
-    int fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    bool frozen = fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
-
-    if (frozen)
-        fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : unreadable(f, why);
-    if (f->jfd >= 0)
-        close(f->jfd);
-    f->jfd = fd;
-    f->frozen = frozen;
-    f->end = sizeof f->head;
-    f->checkpoint = 0;
-    if (pread(fd, &f->head, sizeof f->head, 0) != sizeof f->head || !journal_head_ok(&f->head))
-        memset(&f->head, 0, sizeof f->head);
-    return 1;
-}
-
-/* Of what was read, rest does not check. Is it the torn end of the file, and not damage in it? */
-static bool is_torn(const struct folder *f, struct str rest)
-{
-    return f->end > (off_t)sizeof f->head && !journal_any(&f->head, str_from(rest, 8), f->end + 8);
-}
-
-/* Under the lock: a record that was not written whole is cut off. */
-static int cut_torn(struct folder *f, const struct state *state, struct why *why)
-{
-    msg_warn("folder %s of %s: the journal's torn end is cut off", f->name, f->store->path);
-    if (ftruncate(f->jfd, f->end) < 0)
-        return why_errno(why, "4.3.0", "cannot mend the journal of folder %s", f->name);
-    /* What was lost may have been seen: its numbers must not come again. */
-    if (state->uidnext < UINT32_MAX - UID_GAP)
-        folder_record(f, J_UIDNEXT, STR(""), state->uidnext + UID_GAP);
-    return 0;
-}
-
-/* Under the lock: what can be read is kept, under another uidvalidity. */
-static int make_anew(struct folder *f, struct state *state, struct why *why)
-{
-    msg_warn("folder %s of %s: the journal is damaged and made again", f->name, f->store->path);
-    state->seen_new = state->seen_cur = 0;
-    return folder_make(f, state, false, why);
-}
-
-/* Everything. 0: done; 1: something is wrong and the lock is needed. */
-static int load(struct folder *f, bool locked, struct why *why)
-{
-    struct state state;
-    struct buf bytes = BUF(JOURNAL_MAX);
-    struct stat st;
-    int result = -1;
-
-    state_init(&state);
-    f->end = sizeof f->head;
-    if (fstat(f->jfd, &st) < 0 ||
-        (st.st_size > f->end &&
-         read_at(f->jfd, &bytes, f->end, (size_t)(st.st_size - f->end)) < 0)) {
-        unreadable(f, why);
-    } else {
-        off_t start = f->end;
-        if (f->head.uidvalidity != 0)
-            folder_apply(f, &state, buf_str(&bytes), NULL);
-        struct str rest = str_from(buf_str(&bytes), (size_t)(f->end - start));
-        if (rest.n == 0 && f->end > start) {
-            result = 0;
-        } else if (!locked) {
-            result = 1;
-        } else if (is_torn(f, rest)) {
-            result = f->frozen ? 0 : cut_torn(f, &state, why);
-        } else {
-            result = make_anew(f, &state, why);
-            goto out;
-        }
-    }
-    if (result == 0) {
-        state_free(&f->state);
-        f->state = state;
-        state_init(&state);
-        f->loaded = true;
-    }
-out:
-    state_free(&state);
-    buf_free(&bytes);
-    if (result == 0 && f->out.n > 0)
-        result = folder_commit(f, why);
-    return result;
-}
-
-int folder_load(struct folder *f, bool locked, struct why *why)
-{
-    if (f->loaded)
-        return folder_refresh(f, locked, why);
-    int result = load(f, locked, why);
-    if (result <= 0)
-        return result;
-    if (folder_lock(f, why) < 0)
-        return -1;
-    result = folder_open_file(f, why);
-    if (result == 0)
-        result = why_set(why, "5.2.0", "folder %s does not exist", f->name);
-    else if (result > 0)
-        result = load(f, true, why);
-    folder_unlock(f);
-    return result;
-}
-
-/* ---- following what others do ---- */
+/* ---- and adopted, without a wait ---- */
 
 static void told(struct folder *f, enum event_kind kind, uint32_t low, uint32_t high)
 {
@@ -215,8 +239,7 @@ static void drop_gone(struct state *s)
     s->gone = 0;
 }
 
-/* The journal was replaced by a checkpoint: take over what differs. Slots keep their places,
- * because views know messages by them. */
+/* Takes over what differs. Slots keep their places, because views know messages by them. */
 static void take_differences(struct folder *f, struct state *fresh)
 {
     struct state *s = &f->state;
@@ -245,15 +268,15 @@ static void take_differences(struct folder *f, struct state *fresh)
     }
 }
 
-/* The names and new messages of the fresh state, behind the old slots. */
-static void take_fresh(struct folder *f, struct state *fresh)
+/* The names of the fresh state, for the old slots. Those that are gone have no file. */
+static void take_names(struct state *s, struct state *fresh)
 {
-    struct state *s = &f->state;
-    uint32_t last = s->n > 0 ? s->slots[s->n - 1].m.uid : 0;
-    size_t first = state_find(fresh, last + 1), more = fresh->n - first, i = 0;
+    size_t i = 0;
 
-    /* Names of slots that are gone are not needed: they have no file. */
-    for (size_t k = 0; k < fresh->n && k < first; k++) {
+    for (size_t k = 0; k < s->n; k++)
+        if (s->slots[k].m.flags & SLOT_GONE)
+            s->slots[k].name = 0;
+    for (size_t k = 0; k < fresh->n; k++) {
         while (i < s->n && s->slots[i].m.uid < fresh->slots[k].m.uid)
             i++;
         if (i < s->n && s->slots[i].m.uid == fresh->slots[k].m.uid) {
@@ -261,21 +284,38 @@ static void take_fresh(struct folder *f, struct state *fresh)
             s->slots[i].letters = fresh->slots[k].letters;
         }
     }
-    for (i = 0; i < s->n; i++)
-        if (s->slots[i].m.flags & SLOT_GONE)
-            s->slots[i].name = 0;
     free(s->names);
     s->names = fresh->names;
     s->names_n = fresh->names_n;
     s->names_room = fresh->names_room;
     fresh->names = NULL;
-    if (more > 0) {
-        s->room = s->n + more;
-        s->slots = mem_resize(s->slots, s->room * sizeof *s->slots);
-        memcpy(s->slots + s->n, fresh->slots + first, more * sizeof *s->slots);
-        told(f, EVENT_ADDED, s->slots[s->n].m.uid, fresh->slots[fresh->n - 1].m.uid);
-        s->n += more;
-    }
+}
+
+/* The messages that are new in the fresh state, behind the old slots; their names are there. */
+static void take_new(struct folder *f, const struct state *fresh)
+{
+    struct state *s = &f->state;
+    uint32_t last = s->n > 0 ? s->slots[s->n - 1].m.uid : 0;
+    size_t first = last < UINT32_MAX ? state_find(fresh, last + 1) : fresh->n;
+    size_t more = fresh->n - first;
+
+    if (more == 0)
+        return;
+    s->room = s->n + more;
+    s->slots = mem_resize(s->slots, s->room * sizeof *s->slots);
+    memcpy(s->slots + s->n, fresh->slots + first, more * sizeof *s->slots);
+    told(f, EVENT_ADDED, s->slots[s->n].m.uid, fresh->slots[fresh->n - 1].m.uid);
+    s->n += more;
+}
+
+static void take_state(struct folder *f, struct state *fresh)
+{
+    struct state *s = &f->state;
+
+    drop_gone(fresh); /* expunged since the checkpoint */
+    take_differences(f, fresh);
+    take_names(s, fresh);
+    take_new(f, fresh);
     while (s->nkeywords < fresh->nkeywords) {
         s->keywords[s->nkeywords] = mem_dupz(fresh->keywords[s->nkeywords]);
         s->nkeywords++;
@@ -286,6 +326,40 @@ static void take_fresh(struct folder *f, struct state *fresh)
     s->seen_new = fresh->seen_new;
     s->seen_cur = fresh->seen_cur;
     s->sure_at = fresh->sure_at;
+    s->list = fresh->list;
+    s->clean_at = 0;
+}
+
+void folder_adopt_state(struct folder *f, struct state *fresh)
+{
+    if (f->loaded) {
+        take_state(f, fresh);
+        mailbox_take_events(f);
+    } else {
+        state_free(&f->state);
+        f->state = *fresh;
+        state_init(fresh);
+        f->loaded = true;
+    }
+}
+
+static void adopt_file(struct folder *f, struct fresh *fresh)
+{
+    if (f->jfd >= 0)
+        close(f->jfd);
+    f->jfd = fresh->fd;
+    fresh->fd = -1;
+    f->frozen = fresh->frozen;
+    f->j = fresh->j;
+    cache_close(&f->cache); /* it was replaced together with the journal */
+    cache_init(&f->cache, f->dirfd, f->j.head.uidvalidity);
+}
+
+/* Nothing waits in here: no other task sees the folder between two states. */
+static void folder_adopt(struct folder *f, struct fresh *fresh)
+{
+    adopt_file(f, fresh);
+    folder_adopt_state(f, &fresh->state);
 }
 
 static int lost(struct folder *f, const char *text, struct why *why)
@@ -294,75 +368,238 @@ static int lost(struct folder *f, const char *text, struct why *why)
     return why_set(why, "4.2.0", "folder %s %s", f->name, text);
 }
 
-/* The file that is open is no longer the journal. */
-static int reopen(struct folder *f, bool locked, struct why *why)
+/* ---- a journal that is not good, or not the one that should be there; under the lock ---- */
+
+/* A record that was not written whole is cut off, and the folder adopted. */
+static int mend_torn(struct folder *f, struct fresh *fresh, struct why *why)
 {
-    struct state old = f->state;
-    uint32_t uidvalidity = f->head.uidvalidity;
-    bool was_loaded = f->loaded;
-    int result = folder_open_file(f, why);
+    if (!fresh->frozen) {
+        msg_warn("folder %s of %s: the journal's torn end is cut off", f->name, f->store->path);
+        if (ftruncate(fresh->fd, fresh->j.end) < 0)
+            return why_errno(why, "4.3.0", "cannot mend the journal of folder %s", f->name);
+    }
+    folder_adopt(f, fresh);
+    return fresh->frozen ? 0 : folder_leap(f, UID_GAP, why);
+}
+
+/*
+ * What can be read is kept, under another uidvalidity. Views that show what was before cannot go
+ * on: their folder has failed, and whoever opens the directory next reads the new journal.
+ */
+static int make_anew(struct folder *f, struct fresh *fresh, const char *reason, struct why *why)
+{
+    msg_warn("folder %s of %s: the journal %s and is made again", f->name, f->store->path, reason);
+    fresh->state.seen_new = fresh->state.seen_cur = 0;
+    if (!f->loaded && list_empty(&f->views))
+        return folder_make(f, &fresh->state, 0, false, why);
+    f->failed = true;
+    if (folder_make(f, &fresh->state, 0, false, why) < 0)
+        return -1;
+    return lost(f, "was numbered anew", why);
+}
+
+/* Does the record stand in the file that was the last one when it was read? */
+static bool has_tip(int fd, const struct journal_file *j)
+{
+    struct journal_rec rec;
+
+    return j->tip == 0 || (pread(fd, &rec, sizeof rec, j->tip) == sizeof rec &&
+                           rec.sum == j->tip_sum && rec.size == j->end - j->tip);
+}
+
+/*
+ * Does the journal tell all that this process knows? One that was restored from a copy may not:
+ * its next numbers were given before. A checkpoint is another file, whose numbers are as high or
+ * higher; a file of the same generation holds the last record that was read.
+ */
+static bool goes_on(const struct folder *f, const struct fresh *fresh)
+{
+    if (f->j.head.generation == 0)
+        return true; /* nothing was read yet */
+    if (fresh->j.head.generation == f->j.head.generation)
+        return fresh->j.end >= f->j.end && has_tip(fresh->fd, &f->j);
+    return fresh->state.uidnext >= f->state.uidnext && fresh->state.modseq >= f->state.modseq;
+}
+
+/*
+ * A restored journal may have lost numbers that nobody here knows of: the next ones leap by more
+ * than can have been given since it was written last, at one message a second. What the
+ * directories hold may be of another time too. The new file then is what it seems to be.
+ */
+static int settle_restored(struct folder *f, int64_t written, struct why *why)
+{
+    int64_t now = clock_wall(), leap = UID_GAP + (now > written ? now - written : 0);
+    uint16_t more; /* so that a second restoration of the same copy gives other numbers */
+
+    random_bytes(&more, sizeof more);
+    leap += more * 16;
+
+    msg_warn(
+        "folder %s of %s: the journal is a copy or was restored: the next number leaps by %lld",
+        f->name, f->store->path, (long long)leap);
+    f->state.seen_new = f->state.seen_cur = 0;
+    if (folder_leap(f, leap, why) < 0 || folder_checkpoint(f, why) < 0)
+        msg_warn("%s", why_text(why));
+    why_clear(why);
+    return 0;
+}
+
+static bool is_renumbered(const struct folder *f, const struct fresh *fresh)
+{
+    return f->j.head.uidvalidity != 0 && f->j.head.uidvalidity != fresh->j.head.uidvalidity;
+}
+
+static bool is_shown(const struct folder *f)
+{
+    return f->loaded || !list_empty(&f->views);
+}
+
+/* Nothing needs to be mended, so the lock is not needed. */
+static bool is_fine(const struct folder *f, const struct fresh *fresh)
+{
+    if (fresh->ends != ENDS_WHOLE || (!fresh->frozen && fresh->restored))
+        return false;
+    return is_renumbered(f, fresh) ? !is_shown(f) : goes_on(f, fresh);
+}
+
+static int mend(struct folder *f, struct fresh *fresh, struct why *why)
+{
+    int64_t written = fresh->written;
+
+    if (fresh->j.head.uidvalidity == 0 && fresh->frozen)
+        return why_set(why, "4.3.0", "the journal of folder %s is damaged", f->name);
+    if (fresh->ends == ENDS_DAMAGED && !fresh->frozen)
+        return make_anew(f, fresh, "is damaged", why);
+    if (is_renumbered(f, fresh) && is_shown(f))
+        return lost(f, "was numbered anew", why);
+    if (!is_renumbered(f, fresh) && !goes_on(f, fresh))
+        return fresh->frozen ? lost(f, "is older than it was", why)
+                             : make_anew(f, fresh, "is older than it was", why);
+    if (fresh->ends == ENDS_TORN)
+        return mend_torn(f, fresh, why);
+    bool restored = fresh->restored && !fresh->frozen;
+    folder_adopt(f, fresh);
+    return restored ? settle_restored(f, written, why) : 0;
+}
+
+/* ---- the journal that is there now ---- */
+
+enum taken { TAKE_NONE = 1, TAKE_NEEDS_LOCK };
+
+/* 0: done, or enum taken. Unless all is true, the last record will do. */
+static int try_take(struct folder *f, bool locked, bool all, struct why *why)
+{
+    struct fresh fresh;
+    int result = fresh_open(f, &fresh, why);
 
     if (result <= 0)
-        return result < 0 ? -1 : lost(f, "was removed", why);
-    cache_close(&f->cache);
-    cache_init(&f->cache, f->dirfd, f->head.uidvalidity);
-    if (f->head.uidvalidity != uidvalidity && (was_loaded || !list_empty(&f->views)))
-        return lost(f, "was numbered anew", why);
-    if (!was_loaded)
-        return folder_refresh(f, locked, why);
-    state_init(&f->state);
-    f->loaded = false;
-    result = folder_load(f, locked, why);
-    struct state fresh = f->state;
-    f->state = old;
-    f->loaded = true;
-    if (result == 0 && f->head.uidvalidity != uidvalidity)
-        result = lost(f, "was numbered anew", why);
-    if (result == 0) {
-        drop_gone(&fresh); /* expunged since the checkpoint */
-        take_differences(f, &fresh);
-        take_fresh(f, &fresh);
+        return result == 0 ? TAKE_NONE : -1;
+    if (!all && !fresh.restored && fresh_read_last(&fresh) && is_fine(f, &fresh)) {
+        adopt_file(f, &fresh);
+        f->state.uidnext = fresh.state.uidnext;
+        f->state.modseq = fresh.state.modseq;
+        f->state.list = fresh.state.list;
+        result = 0;
+    } else if (fresh_read(f, &fresh, why) < 0) {
+        result = -1;
+    } else if (locked) {
+        result = mend(f, &fresh, why);
+    } else if (is_fine(f, &fresh)) {
+        folder_adopt(f, &fresh);
+        result = 0;
     } else {
-        f->failed = true;
+        result = TAKE_NEEDS_LOCK;
     }
-    state_free(&fresh);
+    fresh_drop(&fresh);
     return result;
+}
+
+/* (waits if the lock is needed) */
+static int take(struct folder *f, bool locked, bool all, struct why *why)
+{
+    int result = try_take(f, locked, all, why);
+
+    if (result != TAKE_NEEDS_LOCK)
+        return result;
+    if (folder_lock(f, why) < 0)
+        return -1;
+    result = f->failed ? lost(f, "is no longer available", why) : try_take(f, true, all, why);
+    folder_unlock(f);
+    return result;
+}
+
+int folder_open_journal(struct folder *f, bool locked, struct why *why)
+{
+    int result = take(f, locked, false, why);
+
+    return result == TAKE_NONE ? 0 : result < 0 ? -1 : 1;
+}
+
+int folder_load(struct folder *f, bool locked, struct why *why)
+{
+    if (f->loaded || f->failed)
+        return folder_refresh(f, locked, why);
+    int result = take(f, locked, true, why);
+    if (result == TAKE_NONE)
+        return why_set(why, "5.2.0", "folder %s does not exist", f->name);
+    return result;
+}
+
+/* What others appended. */
+static int read_more(struct folder *f, off_t size, bool locked, struct why *why)
+{
+    struct buf bytes = BUF(JOURNAL_MAX);
+    off_t start = f->j.end;
+    int result = read_at(f->jfd, &bytes, start, (size_t)(size - start));
+
+    if (result < 0)
+        unreadable(f, why);
+    else
+        folder_apply(f, buf_str(&bytes));
+    /* Under the lock nobody else writes: what does not check will not get better. */
+    if (result == 0 && f->j.end < start + (off_t)bytes.n && locked)
+        result = take(f, true, true, why);
+    buf_free(&bytes);
+    return result;
+}
+
+enum look { LOOK_SAME, LOOK_GREW, LOOK_OTHER };
+
+static int64_t changed_at(const struct stat *st)
+{
+    return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
+/* Is the file by that name the one that was read, with all that was read of it? */
+static enum look look(struct folder *f, const struct stat *st)
+{
+    if (st->st_ino != f->j.ino || st->st_size < f->j.end)
+        return LOOK_OTHER;
+    if (st->st_size == f->j.end && changed_at(st) == f->j.changed)
+        return LOOK_SAME;
+    if (!has_tip(f->jfd, &f->j) || (!f->frozen && is_copy(f->jfd, &f->j.head, st)))
+        return LOOK_OTHER;
+    f->j.changed = changed_at(st);
+    return st->st_size == f->j.end ? LOOK_SAME : LOOK_GREW;
 }
 
 int folder_refresh(struct folder *f, bool locked, struct why *why)
 {
     struct stat st;
+    enum look what = LOOK_OTHER;
 
     if (f->failed)
         return lost(f, "is no longer available", why);
     if (f->in_memory)
         return 0;
-    if (fstat(f->jfd, &st) < 0)
+    if (fstatat(f->dirfd, FOLDER_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        what = look(f, &st);
+    else if (errno != ENOENT)
         return unreadable(f, why);
-    if (st.st_nlink == 0 || st.st_size < f->end)
-        return reopen(f, locked, why);
-    if (st.st_size == f->end)
+    if (what == LOOK_SAME)
         return 0;
-    if (!f->loaded)
-        return folder_read_last(f, st.st_size) ? 0 : folder_load(f, locked, why);
-    struct buf bytes = BUF(JOURNAL_MAX);
-    off_t start = f->end;
-    int result = read_at(f->jfd, &bytes, start, (size_t)(st.st_size - start));
-    if (result < 0)
-        unreadable(f, why);
-    else
-        folder_apply(f, &f->state, buf_str(&bytes), &f->events);
-    struct str rest = str_from(buf_str(&bytes), (size_t)(f->end - start));
-    if (result == 0 && rest.n > 0 && locked) {
-        /* Nobody else writes now: what does not check will not get better. Who opens the folder
-         * next makes it anew; here views still show it. */
-        if (!is_torn(f, rest))
-            result = lost(f, "was damaged", why);
-        else if (!f->frozen && cut_torn(f, &f->state, why) < 0)
-            result = -1;
-        else
-            result = folder_commit(f, why);
-    }
-    buf_free(&bytes);
-    return result;
+    if (what == LOOK_GREW && f->loaded)
+        return read_more(f, st.st_size, locked, why);
+    int result = take(f, locked, f->loaded, why);
+    return result == TAKE_NONE ? lost(f, "was removed", why) : result;
 }

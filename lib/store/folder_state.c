@@ -26,6 +26,17 @@ void state_free(struct state *s)
     *s = (struct state){0};
 }
 
+void state_forget(struct state *s)
+{
+    struct state kept = {.uidnext = s->uidnext, .modseq = s->modseq, .list = s->list};
+
+    state_free(s);
+    state_init(s);
+    s->uidnext = kept.uidnext;
+    s->modseq = kept.modseq;
+    s->list = kept.list;
+}
+
 size_t state_find(const struct state *s, uint32_t uid)
 {
     size_t low = 0, high = s->n;
@@ -192,8 +203,7 @@ static bool apply_check(struct state *s, const struct journal_rec *rec, struct s
     return true;
 }
 
-/* Cuts the next slot and its name off. */
-static bool next_entry(struct str *p, struct slot *slot, struct str *name)
+bool state_next_entry(struct str *p, struct slot *slot, struct str *name)
 {
     if (p->n < sizeof *slot)
         return false;
@@ -237,7 +247,7 @@ static bool apply_add(struct state *s, const struct journal_rec *rec, struct str
         return false;
     p = str_from(p, sizeof *a);
     for (uint32_t i = 0; i < a->count; i++) {
-        if (!next_entry(&p, &slot, &name) || slot.m.uid < s->uidnext ||
+        if (!state_next_entry(&p, &slot, &name) || slot.m.uid < s->uidnext ||
             slot.m.uid >= rec->uidnext || s->names_n > UINT32_MAX - 300)
             return false;
         slot.m.modseq = rec->modseq;
@@ -384,7 +394,7 @@ static bool apply_moved(struct state *s, const struct journal_rec *rec, struct s
         return false;
     p = str_from(p, sizeof *head);
     for (uint32_t i = 0; i < head->count; i++) {
-        if (!next_entry(&p, &to, &name))
+        if (!state_next_entry(&p, &to, &name))
             return false;
         slot = state_slot(s, to.m.uid);
         if (slot == NULL)
@@ -483,6 +493,17 @@ static bool apply_dates(struct state *s, const struct journal_rec *rec, struct s
     return true;
 }
 
+static bool apply_list(struct state *s, const struct journal_rec *rec, struct str p,
+                       struct events *events)
+{
+    (void)rec;
+    (void)events;
+    if (p.n < sizeof s->list)
+        return false;
+    memcpy(&s->list, p.p, sizeof s->list);
+    return true;
+}
+
 typedef bool apply_fn(struct state *s, const struct journal_rec *rec, struct str p,
                       struct events *events);
 static apply_fn *const by_type[] = {
@@ -490,6 +511,7 @@ static apply_fn *const by_type[] = {
     [J_EXPUNGE] = apply_expunge, [J_KEYWORD] = apply_keyword, [J_NAMES] = apply_names,
     [J_MOVED] = apply_moved,     [J_RECENT] = apply_recent,   [J_DIRS] = apply_dirs,
     [J_UIDNEXT] = apply_uidnext, [J_SIZES] = apply_sizes,     [J_DATES] = apply_dates,
+    [J_LIST] = apply_list,
 };
 
 bool state_apply(struct state *s, const struct journal_rec *rec, struct str payload,
@@ -530,6 +552,17 @@ void state_check(const struct state *s, struct buf *out)
     }
     for (uint32_t i = 0; i < s->nkeywords; i++)
         buf_add(out, (struct str){s->keywords[i], strlen(s->keywords[i]) + 1});
-    if (!out->full)
+    if (buf_ok(out))
         memcpy(out->p + head, &c, sizeof c);
+}
+
+void state_copy(const struct state *s, struct state *to)
+{
+    struct buf payload = BUF(JOURNAL_MAX);
+    struct journal_rec rec = {.type = J_CHECK, .uidnext = s->uidnext, .modseq = s->modseq};
+
+    state_check(s, &payload);
+    if (!buf_ok(&payload) || !state_apply(to, &rec, buf_str(&payload), NULL))
+        to->uidnext = s->uidnext;
+    buf_free(&payload);
 }

@@ -47,11 +47,15 @@ struct state {
     uint32_t nkeywords;
     int64_t seen_new, seen_cur; /* times of the directories up to which they are merged, in ns */
     int64_t sure_at; /* when they were last read whole, seconds */
+    struct journal_list list; /* dovecot-uidlist; ino 0: not kept */
     uint64_t clean_at; /* the modseq at which all file names told their flags; 0: not known */
 };
 
 void state_init(struct state *s);
 void state_free(struct state *s); /* may be used again after state_init */
+void state_forget(struct state *s); /* the messages: what stays is what the last record tells */
+/* A copy of all but the slots that are gone, into a state after state_init. */
+void state_copy(const struct state *s, struct state *to);
 
 /* Applies a record; events (may be null) get what changed. False: not a record that can stand here.
  */
@@ -61,6 +65,9 @@ bool state_apply(struct state *s, const struct journal_rec *rec, struct str payl
 void state_check(const struct state *s, struct buf *out);
 /* A message for J_ADD or J_MOVED: the slot and its name. */
 void state_entry(const struct slot *slot, struct str name, struct buf *out);
+
+/* Cuts the next one off p. False: there is none that is good. */
+bool state_next_entry(struct str *p, struct slot *slot, struct str *name);
 
 /* The index of the first slot with that uid or above; n if none. */
 size_t state_find(const struct state *s, uint32_t uid);

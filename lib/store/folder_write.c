@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
-#include "store/folder.h"
+#include "store/uidlist.h"
 #include "task/task.h"
 
 enum {
@@ -21,59 +21,90 @@ enum {
     GONE_MIN = 1000,
 };
 
+/* bytes: the last ones of the file, up to j->end. */
+static void journal_file_tip(struct journal_file *j, struct str bytes)
+{
+    struct journal_rec rec;
+    uint32_t n = journal_last(bytes);
+
+    if (n == 0 || n > bytes.n)
+        return;
+    memcpy(&rec, bytes.p + bytes.n - n, sizeof rec);
+    j->tip = j->end - (off_t)n;
+    j->tip_sum = rec.sum;
+}
+
 /* ---- a journal is made: at first open, and when one is lost or damaged ---- */
 
-/* Leaves errno. */
-static int write_whole(struct folder *f, const struct journal_head *head, const struct state *state,
-                       struct buf *out, struct why *why)
+static int create_new(const struct folder *f, struct stat *st)
 {
-    size_t start;
-    int fd;
+    int fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
+                    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, f->store->set.mode & 0666);
 
-    errno = 0;
+    if (fd >= 0 && fstat(fd, st) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static size_t put_whole(const struct journal_head *head, const struct state *state, struct buf *out)
+{
     buf_add(out, (struct str){(const char *)head, sizeof *head});
-    start = journal_begin(out, J_CHECK);
+    size_t start = journal_begin(out, J_CHECK);
     state_check(state, out);
     journal_end(out, start, head, 0, state->modseq, state->uidnext);
-    if (out->full)
-        return why_set(why, "4.2.2", "folder %s has too many messages", f->name);
-    fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
-                O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, f->store->set.mode & 0666);
+    if (state->list.ino != 0) {
+        size_t list = journal_begin(out, J_LIST);
+        buf_add(out, (struct str){(const char *)&state->list, sizeof state->list});
+        journal_end(out, list, head, 0, state->modseq, state->uidnext);
+    }
+    return start;
+}
+
+/* Writes the state into a fresh file, which f then has open. Leaves errno. */
+static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
+{
+    struct buf out = BUF(JOURNAL_MAX);
+    struct journal_head head;
+    struct stat st;
+    int fd = create_new(f, &st), error = errno, result = -1;
+
     if (fd < 0) {
-        int error = errno;
         why_errno(why, "4.3.0", "cannot create a journal in folder %s", f->name);
         errno = error;
         return -1;
     }
-    if (file_write_all(fd, out->p, out->n) == 0 &&
-        (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
-        renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0)
-        return fd;
-    why_errno(why, "4.3.0", "cannot write the journal of folder %s", f->name);
-    int error = errno;
-    close(fd);
-    unlinkat(f->dirfd, FOLDER_JOURNAL ".new", 0);
-    errno = error;
-    return -1;
-}
-
-static void use_file(struct folder *f, int fd, const struct journal_head *head, size_t size)
-{
-    if (f->jfd >= 0)
-        close(f->jfd);
-    f->jfd = fd;
-    f->head = *head;
-    f->end = (off_t)size;
-    f->checkpoint = (off_t)(size - sizeof *head);
-    if (f->cache.uidvalidity != head->uidvalidity) {
-        cache_close(&f->cache);
-        cache_init(&f->cache, f->dirfd, head->uidvalidity);
+    journal_head_make(&head, uidvalidity, st.st_ino);
+    size_t start = put_whole(&head, &f->state, &out);
+    head.made = out.n;
+    journal_head_seal(&head);
+    memcpy(out.p, &head, sizeof head);
+    if (!buf_ok(&out)) {
+        why_set(why, "4.2.2", "folder %s has too many messages", f->name);
+        error = 0;
+    } else if (file_write_all(fd, out.p, out.n) == 0 &&
+               (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
+               renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0) {
+        if (f->jfd >= 0)
+            close(f->jfd);
+        f->jfd = fd;
+        f->j = (struct journal_file){.head = head, .ino = st.st_ino};
+        f->j.end = (off_t)out.n;
+        f->j.checkpoint = (off_t)(out.n - start);
+        journal_file_tip(&f->j, buf_str(&out));
+        result = 0;
+    } else {
+        error = errno;
+        why_errno(why, "4.3.0", "cannot write the journal of folder %s", f->name);
     }
-}
-
-static bool has_cache(const struct folder *f)
-{
-    return faccessat(f->dirfd, "pombal.cache", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (result < 0) {
+        close(fd);
+        unlinkat(f->dirfd, FOLDER_JOURNAL ".new", 0);
+    }
+    buf_free(&out);
+    errno = error;
+    return result;
 }
 
 static bool is_denied(int error)
@@ -81,41 +112,72 @@ static bool is_denied(int error)
     return error == EACCES || error == EROFS || error == EPERM;
 }
 
-int folder_make(struct folder *f, struct state *state, bool first, struct why *why)
+/* Numbers that nobody can write down come out the same in each process, as long as the directories
+ * are the same: so does the uidvalidity. */
+static uint32_t passing_uidvalidity(const struct folder *f)
 {
-    struct journal_head head;
-    struct buf out = BUF(JOURNAL_MAX);
-    uint32_t uidvalidity = first && !has_cache(f) ? takeover(f, state) : 0;
-    int fd = -1;
+    int64_t times[2] = {maildir_time(f, "new"), maildir_time(f, "cur")};
+    uint32_t sum = journal_sum(times, sizeof times, f->on->ino);
 
-    if (uidvalidity == 0)
-        uidvalidity = store_new_uidvalidity(f->store);
-    journal_head_make(&head, uidvalidity);
-    state_free(&f->state);
-    f->state = *state;
+    return sum != 0 ? sum : 1;
+}
+
+/* The other one's file and state become f's. */
+static void take_made(struct folder *f, struct folder *made)
+{
+    if (f->jfd >= 0)
+        close(f->jfd);
+    f->jfd = made->jfd;
+    made->jfd = -1;
+    f->j = made->j;
+    f->in_memory = made->in_memory;
+    f->frozen = false;
+    cache_close(&f->cache);
+    cache_init(&f->cache, f->dirfd, f->j.head.uidvalidity);
+    folder_adopt_state(f, &made->state);
+}
+
+/* Whoever may only read gets to see it, with numbers that no other process relies on. */
+static void show_only(struct folder *made, bool taken_over, struct why *why)
+{
+    msg_warn("%s: shown without a journal", why_text(why));
+    why_clear(why);
+    if (!taken_over)
+        made->j.head.uidvalidity = passing_uidvalidity(made);
+    made->in_memory = true;
+}
+
+int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, bool first,
+                struct why *why)
+{
+    struct folder *made = folder_beside(f);
+    bool taken_over = uidvalidity != 0;
+
+    if (!taken_over)
+        uidvalidity = store_new_uidvalidity(f->store, f->j.head.uidvalidity);
+    made->state = *state;
     state_init(state);
-    f->head = head;
-    f->end = sizeof head;
-    f->loaded = true;
+    journal_head_make(&made->j.head, uidvalidity, 0);
+    made->j.end = sizeof made->j.head;
+    made->loaded = true;
     /* What is in the directories goes into the first record with the rest. */
-    f->in_memory = true;
-    int result = maildir_merge(f, true, why);
-    f->in_memory = false;
-    if (result == 0)
-        fd = write_whole(f, &head, &f->state, &out, why);
-    if (fd >= 0) {
-        use_file(f, fd, &head, out.n);
-    } else if (result == 0 && first && is_denied(errno)) {
-        /* Whoever may only read gets to see it, with numbers that last as long as this process. */
-        msg_warn("%s: shown without a journal", why_text(why));
-        why_clear(why);
-        f->in_memory = true;
-        cache_init(&f->cache, f->dirfd, uidvalidity);
-    } else {
-        f->loaded = false;
-        result = -1;
+    made->in_memory = true;
+    int result = maildir_merge(made, true, why);
+    made->in_memory = false;
+    if (result == 0 && uidlist_wanted(made))
+        uidlist_write(made);
+    if (result == 0 && write_whole(made, uidvalidity, why) < 0) {
+        if (first && is_denied(errno))
+            show_only(made, taken_over, why);
+        else
+            result = -1;
     }
-    buf_free(&out);
+    if (result == 0 && !f->failed)
+        take_made(f, made);
+    f->again_at = made->again_at;
+    f->looked_new = made->looked_new;
+    f->looked_cur = made->looked_cur;
+    folder_close(made);
     return result;
 }
 
@@ -138,7 +200,7 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
         f->out_modseq++;
     size_t start = journal_begin(&f->out, type);
     buf_add(&f->out, payload);
-    journal_end(&f->out, start, &f->head, f->end, f->out_modseq, f->out_uidnext);
+    journal_end(&f->out, start, &f->j.head, f->j.end, f->out_modseq, f->out_uidnext);
 }
 
 int folder_writable(const struct folder *f, struct why *why)
@@ -148,7 +210,7 @@ int folder_writable(const struct folder *f, struct why *why)
     return why_set(why, "5.7.1", "folder %s cannot be written", f->name);
 }
 
-int folder_commit(struct folder *f, struct why *why)
+static int write_records(struct folder *f, struct why *why)
 {
     struct buf out = f->out;
     ssize_t done = 0;
@@ -157,22 +219,24 @@ int folder_commit(struct folder *f, struct why *why)
     f->out = BUF(JOURNAL_MAX);
     if (f->frozen) {
         result = folder_writable(f, why);
-    } else if (out.full) {
+    } else if (!buf_ok(&out)) {
         result = why_set(why, "4.2.2", "too large a change of folder %s", f->name);
     } else if (out.n > 0 && !f->in_memory) {
-        done = pwrite(f->jfd, out.p, out.n, f->end);
+        done = pwrite(f->jfd, out.p, out.n, f->j.end);
         if (done != (ssize_t)out.n) {
             if (done >= 0)
                 errno = ENOSPC;
             result = why_errno(why, "4.3.0", "cannot write the journal of folder %s", f->name);
-            if (done > 0 && ftruncate(f->jfd, f->end) < 0)
+            if (done > 0 && ftruncate(f->jfd, f->j.end) < 0)
                 msg_warn("folder %s: cannot cut the journal", f->name);
         }
     }
+    f->j.changed = 0;
     if (result == 0 && out.n > 0 && f->loaded) {
-        folder_apply(f, &f->state, buf_str(&out), &f->events);
+        folder_apply(f, buf_str(&out));
     } else if (result == 0 && out.n > 0) {
-        f->end += (off_t)out.n;
+        f->j.end += (off_t)out.n;
+        journal_file_tip(&f->j, buf_str(&out));
         f->state.uidnext = f->out_uidnext;
         f->state.modseq = f->out_modseq;
     }
@@ -181,6 +245,32 @@ int folder_commit(struct folder *f, struct why *why)
         buf_free(&out);
     buf_free(&f->out);
     f->out = out;
+    return result;
+}
+
+/* The mark of dovecot-uidlist comes last: whoever reads only the last record needs it. */
+static void record_list(struct folder *f, struct buf *lines)
+{
+    if (f->state.list.ino == 0 || f->out.n == 0 || f->in_memory || f->frozen)
+        return;
+    uidlist_lines(buf_str(&f->out), lines);
+    struct journal_list mark = f->state.list;
+    mark.size += lines->n;
+    folder_record(f, J_LIST, (struct str){(const char *)&mark, sizeof mark}, 0);
+}
+
+int folder_commit(struct folder *f, struct why *why)
+{
+    struct buf lines = BUF(JOURNAL_MAX);
+    struct journal_list mark = f->state.list;
+
+    record_list(f, &lines);
+    int result = write_records(f, why);
+    if (result == 0 && lines.n > 0) {
+        uidlist_append(f, buf_str(&lines), &mark);
+        f->state.list.size = mark.size + lines.n;
+    }
+    buf_free(&lines);
     return result;
 }
 
@@ -210,6 +300,19 @@ int folder_define_keyword(struct folder *f, struct str name, struct why *why)
     return 0;
 }
 
+int folder_leap(struct folder *f, int64_t n, struct why *why)
+{
+    int64_t room = UINT32_MAX - 1 - (int64_t)folder_out_uidnext(f);
+    uint32_t uidnext = folder_out_uidnext(f) + (uint32_t)(n < room ? n : room / 2);
+
+    f->state.modseq += (uint64_t)n;
+    f->state.uidnext = uidnext;
+    if (f->state.list.ino != 0 && !uidlist_changed(f))
+        uidlist_write(f); /* its head has the next uid */
+    folder_record(f, J_UIDNEXT, STR(""), uidnext);
+    return folder_commit(f, why);
+}
+
 int folder_sync(struct folder *f, struct why *why)
 {
     if (f->in_memory || f->store->set.no_sync || task_fdatasync(f->jfd) == 0)
@@ -225,17 +328,12 @@ static bool is_live(const void *arg, uint32_t uid)
 
 int folder_checkpoint(struct folder *f, struct why *why)
 {
-    struct journal_head head;
-    struct buf out = BUF(JOURNAL_MAX);
-
-    journal_head_make(&head, f->head.uidvalidity);
-    int fd = write_whole(f, &head, &f->state, &out, why);
-    if (fd >= 0) {
-        use_file(f, fd, &head, out.n);
-        cache_trim(&f->cache, is_live, &f->state);
-    }
-    buf_free(&out);
-    return fd < 0 ? -1 : 0;
+    if (f->state.list.ino != 0 && !uidlist_changed(f))
+        uidlist_write(f);
+    if (write_whole(f, f->j.head.uidvalidity, why) < 0)
+        return -1;
+    cache_trim(&f->cache, is_live, &f->state);
+    return 0;
 }
 
 /* The names of the slots that are left. */
@@ -268,7 +366,8 @@ static void compact(struct folder *f)
     struct state *s = &f->state;
 
     /* Who has the lock may be walking the slots. */
-    if (f->locked || (s->gone < f->gone_kept + GONE_MIN && !(s->gone > 0 && list_empty(&f->views))))
+    if (f->on->locked ||
+        (s->gone < f->gone_kept + GONE_MIN && !(s->gone > 0 && list_empty(&f->views))))
         return;
     bool *used = mem_array(s->n, sizeof *used);
     uint32_t *to = mem_array(s->n + 1, sizeof *to);
@@ -293,8 +392,8 @@ static void compact(struct folder *f)
 
 static bool has_grown(const struct folder *f)
 {
-    off_t tail = f->end - f->checkpoint;
-    return !f->in_memory && !f->frozen && tail > CHECKPOINT_MIN && tail > f->checkpoint;
+    off_t tail = f->j.end - f->j.checkpoint;
+    return !f->in_memory && !f->frozen && tail > CHECKPOINT_MIN && tail > f->j.checkpoint;
 }
 
 void folder_tidy(struct folder *f)

@@ -43,12 +43,18 @@ uint32_t journal_sum(const void *p, size_t n, uint64_t seed)
     return (uint32_t)(a >> 32);
 }
 
-void journal_head_make(struct journal_head *h, uint32_t uidvalidity)
+void journal_head_make(struct journal_head *h, uint32_t uidvalidity, uint64_t ino)
 {
-    *h = (struct journal_head){.order = 0x01020304, .uidvalidity = uidvalidity};
+    *h = (struct journal_head){.order = 0x01020304, .uidvalidity = uidvalidity, .ino = ino};
     memcpy(h->magic, magic, sizeof magic);
     random_bytes(&h->generation, sizeof h->generation);
     h->created = clock_wall();
+    journal_head_seal(h);
+}
+
+void journal_head_seal(struct journal_head *h)
+{
+    h->sum = 0;
     h->sum = journal_sum(h, sizeof *h, 0);
 }
 

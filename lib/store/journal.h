@@ -24,7 +24,9 @@ struct journal_head {
     uint32_t uidvalidity;
     uint64_t generation; /* random: names this file */
     int64_t created;
-    uint32_t reserved[7];
+    uint64_t ino; /* of this file, when it was written; 0: not told. A copy has another one. */
+    uint64_t made; /* its size before anything was appended; 0: not told */
+    uint32_t reserved[3];
     uint32_t sum;
 };
 
@@ -41,6 +43,7 @@ enum journal_type {
     J_UIDNEXT, /* nothing: the record's uidnext counts */
     J_SIZES, /* journal_ranges (count), then journal_size: found later */
     J_DATES, /* journal_ranges (count), then journal_date: asked for later; the first one counts */
+    J_LIST, /* journal_list: dovecot-uidlist as it was written last; last of all that is written */
 };
 
 struct journal_rec {
@@ -83,6 +86,10 @@ struct journal_size {
     uint32_t uid, reserved;
     uint64_t size;
 };
+struct journal_list {
+    uint64_t ino, size; /* ino 0: it is not kept */
+    uint64_t head; /* sum of its first bytes: they tell the uidvalidity and the next uid */
+};
 struct journal_date {
     uint32_t uid, reserved;
     int64_t received;
@@ -93,7 +100,8 @@ enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30 };
 /* Finds torn and swapped bytes; n is a multiple of 8. */
 uint32_t journal_sum(const void *p, size_t n, uint64_t seed);
 
-void journal_head_make(struct journal_head *h, uint32_t uidvalidity);
+void journal_head_make(struct journal_head *h, uint32_t uidvalidity, uint64_t ino);
+void journal_head_seal(struct journal_head *h); /* after a change of h: its sum */
 bool journal_head_ok(const struct journal_head *h);
 
 /* Building: begin, add the payload to b, end. at: where b's first byte will stand in the file. */

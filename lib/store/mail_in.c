@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "mail/crlf.h"
 #include "mail/mime_tree.h"
-#include "store/folder.h"
+#include "store/uidlist.h"
 #include "task/task.h"
 
 enum { WRITE_SIZE = 64 << 10, HEADER_KEPT = 64 << 10, KEYWORD_BYTES = 64 << 10 };
@@ -242,6 +242,16 @@ static int give_name(struct mail_in *m, struct journal_add *head, struct why *wh
     return result;
 }
 
+/* Under the lock: Dovecot may have given the next numbers. */
+static int follow_list(struct folder *f, struct why *why)
+{
+    if (!uidlist_changed(f))
+        return 0;
+    if (folder_load(f, true, why) < 0)
+        return -1;
+    return uidlist_changed(f) ? maildir_merge(f, true, why) : 0;
+}
+
 /* Under the lock. */
 static int record(struct mail_in *m, struct buf *cache, struct why *why)
 {
@@ -250,8 +260,8 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     struct buf out = BUF(2000), path = BUF(600);
     int result = 0;
 
-    if (folder_refresh(f, true, why) < 0 || resolve_keywords(m, why) < 0 ||
-        give_name(m, &head, why) < 0)
+    if (folder_refresh(f, true, why) < 0 || follow_list(f, why) < 0 ||
+        resolve_keywords(m, why) < 0 || give_name(m, &head, why) < 0)
         return -1;
     m->slot.m.uid = folder_out_uidnext(f);
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
@@ -298,7 +308,7 @@ int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, st
     if (result == 0 && uid != NULL)
         *uid = m->slot.m.uid;
     if (result == 0 && uidvalidity != NULL)
-        *uidvalidity = m->f->head.uidvalidity;
+        *uidvalidity = m->f->j.head.uidvalidity;
     buf_free(&cache);
     mail_in_abort(in);
     return result;

@@ -146,11 +146,11 @@ int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, stru
 
 /*
  * From the cache file, or made by reading the message and kept for the next time. (waits)
- * The text is in the mapped cache file, which others map anew: valid until anything waits,
- * stream_put too.
- * CACHED_ENVELOPE: "(...)" of RFC 3501 7.4.2. CACHED_STRUCTURE: BODYSTRUCTURE's "(...)";
- * mail/imap_text.h makes BODY from it. CACHED_FIELDS: the header fields that clients list, each as
- * it stands in the message with CRLF line ends, in their order: mailbox_field_cached says which.
+ * The text is in a buffer of the folder, which others use too: valid until the next call for
+ * another message, or until anything waits, stream_put too. CACHED_ENVELOPE: "(...)" of RFC
+ * 3501 7.4.2. CACHED_STRUCTURE: BODYSTRUCTURE's "(...)"; mail/imap_text.h makes BODY from it.
+ * CACHED_FIELDS: the header fields that clients list, each as it stands in the message with CRLF
+ * line ends, in their order: mailbox_field_cached says which.
  */
 enum cached { CACHED_ENVELOPE, CACHED_STRUCTURE, CACHED_FIELDS };
 int mailbox_cached(struct mailbox *b, uint32_t number, enum cached what, struct str *text,

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +46,46 @@ static int64_t time_of(const struct stat *st)
     return st->st_mtim.tv_sec != 0 ? st->st_mtim.tv_sec : 1;
 }
 
+static void use_fd(struct mailbox *b, int fd, uint32_t uid)
+{
+    if (b->fd >= 0)
+        close(b->fd);
+    b->fd = fd;
+    b->fd_uid = uid;
+}
+
+/* The message's file, opened; where it is now if somebody renamed it. -1: why tells. (waits) */
+static int open_message(struct mailbox *b, uint32_t number, struct why *why)
+{
+    int fd = open_slot(b, view_slot(b, number));
+
+    if (fd < 0 && errno == ENOENT) {
+        if (view_merge(b, true, why) < 0)
+            return -1;
+        if (view_slot(b, number)->m.flags & SLOT_GONE)
+            return gone(b, why);
+        fd = open_slot(b, view_slot(b, number));
+    }
+    if (fd < 0)
+        why_errno(why, "4.3.0", "cannot open a message of folder %s", b->f->name);
+    return fd;
+}
+
+/* The file that is open may have been replaced or written anew by whoever restores a backup. */
+static bool is_still_open(struct mailbox *b, uint32_t number, struct stat *st)
+{
+    uint32_t uid = view_slot(b, number)->m.uid;
+
+    if (b->fd < 0 || b->fd_uid != uid || fstat(b->fd, st) < 0)
+        return false;
+    if (st->st_nlink > 0)
+        return true;
+    int fd = open_slot(b, view_slot(b, number));
+    if (fd >= 0)
+        use_fd(b, fd, uid);
+    return fd < 0 || fstat(fd, st) == 0;
+}
+
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why)
 {
     uint32_t uid = view_slot(b, number)->m.uid;
@@ -54,31 +93,19 @@ int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, stru
 
     if (view_slot(b, number)->m.flags & SLOT_GONE)
         return gone(b, why);
-    if (b->fd < 0 || b->fd_uid != uid) {
-        if (b->fd >= 0)
-            close(b->fd);
-        b->fd = open_slot(b, view_slot(b, number));
-        if (b->fd < 0 && errno == ENOENT) {
-            /* Somebody renamed it: look where it is now. */
-            if (view_merge(b, true, why) < 0)
-                return -1;
-            if (view_slot(b, number)->m.flags & SLOT_GONE)
-                return gone(b, why);
-            b->fd = open_slot(b, view_slot(b, number));
-        }
-        if (b->fd < 0)
-            return why_errno(why, "4.3.0", "cannot open a message of folder %s", b->f->name);
-        b->fd_uid = uid;
-        if (fstat(b->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-            close(b->fd);
-            b->fd = -1;
+    if (!is_still_open(b, number, &st)) {
+        int opened = open_message(b, number, why);
+        if (opened < 0)
+            return -1;
+        use_fd(b, opened, uid);
+        if (fstat(opened, &st) < 0 || !S_ISREG(st.st_mode)) {
+            use_fd(b, -1, 0);
             return why_set(why, "4.3.0", "a message of folder %s is not a file", b->f->name);
         }
-        b->fd_size = st.st_size;
-        b->fd_time = time_of(&st);
     }
+    b->fd_time = time_of(&st);
     *fd = b->fd;
-    *size = b->fd_size;
+    *size = st.st_size;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/ident.h"
 #include "base/str.h"
+#include "store/uidlist.h"
 #include "store/view.h"
 #include "task/task.h"
 
@@ -32,12 +33,16 @@ struct copying {
     struct buf cache; /* records for the other folder's cache */
 };
 
-/* (waits) Both locks, in the order of the names, so that two copies cannot wait for each other. */
+/*
+ * (waits) Both locks, in the order of the directories' numbers, so that two copies cannot wait for
+ * each other. A folder that has failed may be in the directory of the other one: then there is only
+ * one lock.
+ */
 static int lock_both(struct folder *a, struct folder *b, struct why *why)
 {
-    if (a == b)
+    if (a->on == b->on)
         return folder_lock(a, why);
-    if (strcmp(a->name, b->name) > 0) {
+    if (a->on->ino > b->on->ino || (a->on->ino == b->on->ino && a->on->dev > b->on->dev)) {
         struct folder *swap = a;
         a = b;
         b = swap;
@@ -53,7 +58,7 @@ static int lock_both(struct folder *a, struct folder *b, struct why *why)
 static void unlock_both(struct folder *a, struct folder *b)
 {
     folder_unlock(a);
-    if (a != b)
+    if (a->on != b->on)
         folder_unlock(b);
 }
 
@@ -215,7 +220,7 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
     if (result < 0)
         return -1;
     cache_append(&to->cache, buf_str(&c->cache));
-    out->uidvalidity = to->head.uidvalidity;
+    out->uidvalidity = to->j.head.uidvalidity;
     VEC_EACH (&c->items, item)
         uidset_add(out->from, item->uid, item->uid);
     if (uid > first)
@@ -258,7 +263,8 @@ static int copy_all(struct copying *c, const struct uidset *which, struct copied
     size_t cursor = 0;
     int result = 0;
 
-    if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0)
+    if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0 ||
+        (uidlist_changed(c->to) && maildir_merge(c->to, true, why) < 0))
         return -1;
     before = maildir_time(c->to, "cur");
     for (size_t k = 0; k < which->n && result == 0; k++) {

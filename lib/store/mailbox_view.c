@@ -303,7 +303,7 @@ uint32_t mailbox_count(const struct mailbox *b)
 
 uint32_t mailbox_uidvalidity(const struct mailbox *b)
 {
-    return b->f->head.uidvalidity;
+    return b->f->j.head.uidvalidity;
 }
 
 uint32_t mailbox_uidnext(const struct mailbox *b)

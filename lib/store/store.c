@@ -65,6 +65,7 @@ struct store *store_open(const char *path, const struct store_settings *settings
     s->set = *settings;
     complete(&s->set);
     list_init(&s->folders);
+    list_init(&s->dirs);
     return s;
 }
 
@@ -149,13 +150,15 @@ void store_dir(struct str canonical, struct buf *out)
 
 /* One that is larger than all before, also of folders that were removed: RFC 3501 2.3.1.1. The file
  * keeps the last one; without it, the time has to do. */
-uint32_t store_new_uidvalidity(struct store *s)
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above)
 {
     int fd = openat(s->rootfd, "pombal.uidvalidity", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                     s->set.mode & 0666);
     struct buf text = BUF(64);
     uint32_t now = (uint32_t)clock_wall(), last = 0;
 
+    if (now <= above)
+        now = above + 1;
     if (fd < 0)
         return now;
     for (int tries = 0; tries < 100 && lock_try_flock(fd, true) < 0; tries++)
@@ -270,8 +273,9 @@ int store_status(struct store *s, const char *folder, struct folder_status *out,
             result = maildir_merge(f, false, why);
         folder_unlock(f);
     }
-    *out = (struct folder_status){
-        .uidnext = f->state.uidnext, .uidvalidity = f->head.uidvalidity, .modseq = f->state.modseq};
+    *out = (struct folder_status){.uidnext = f->state.uidnext,
+                                  .uidvalidity = f->j.head.uidvalidity,
+                                  .modseq = f->state.modseq};
     for (size_t i = 0; i < f->state.n; i++) {
         const struct msg *m = &f->state.slots[i].m;
         if (m->flags & SLOT_GONE)

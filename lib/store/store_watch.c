@@ -44,8 +44,8 @@ static void wake_for(struct store *s, const struct notify_event *e)
     LIST_EACH (&s->folders, l) {
         struct folder *f = LIST_OF(l, struct folder, link);
         /* In the folder itself, only the journal is news. */
-        if (e->watch == f->watch_new || e->watch == f->watch_cur ||
-            (e->watch == f->watch_dir && str_eqz(e->name, "pombal.journal")))
+        if (e->watch == f->on->watch_new || e->watch == f->on->watch_cur ||
+            (e->watch == f->on->watch_dir && str_eqz(e->name, "pombal.journal")))
             wake_folder(f);
     }
 }
@@ -112,9 +112,21 @@ void store_watch_folder(struct folder *f)
     if (w == NULL)
         w = f->store->watch = new_watch(f->store);
     w->folders++;
-    f->watch_dir = add(w, f, "", NOTIFY_WRITTEN | NOTIFY_MOVED_TO);
-    f->watch_new = add(w, f, "/new", NEWS);
-    f->watch_cur = add(w, f, "/cur", NEWS);
+    if (f->on->watchers++ > 0)
+        return;
+    f->on->watch_dir = add(w, f, "", NOTIFY_WRITTEN | NOTIFY_MOVED_TO);
+    f->on->watch_new = add(w, f, "/new", NEWS);
+    f->on->watch_cur = add(w, f, "/cur", NEWS);
+}
+
+static void end_watches(struct store_watch *w, struct folder_dir *d)
+{
+    if (w->notify != NULL && d->watch_dir >= 0) {
+        notify_drop(w->notify, d->watch_dir);
+        notify_drop(w->notify, d->watch_new);
+        notify_drop(w->notify, d->watch_cur);
+    }
+    d->watch_dir = d->watch_new = d->watch_cur = -1;
 }
 
 void store_unwatch_folder(struct folder *f)
@@ -124,12 +136,8 @@ void store_unwatch_folder(struct folder *f)
     if (w == NULL || !f->watched)
         return;
     f->watched = false;
-    if (w->notify != NULL && f->watch_dir >= 0) {
-        notify_drop(w->notify, f->watch_dir);
-        notify_drop(w->notify, f->watch_new);
-        notify_drop(w->notify, f->watch_cur);
-    }
-    f->watch_dir = f->watch_new = f->watch_cur = -1;
+    if (--f->on->watchers == 0)
+        end_watches(w, f->on);
     if (w->folders > 0 && --w->folders == 0)
         store_watch_stop(f->store);
 }

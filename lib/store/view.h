@@ -24,7 +24,6 @@ struct mailbox {
     struct task *watcher;
     int fd; /* of the message fd_uid */
     uint32_t fd_uid;
-    off_t fd_size;
     int64_t fd_time; /* its time, as msg.received */
     int lock_fd;
     struct buf text; /* the record of text_uid that was made last */

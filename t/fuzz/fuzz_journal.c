@@ -92,7 +92,7 @@ static void hostile(const uint8_t *data, size_t size, const struct journal_head 
 
     state_init(&s);
     if (size > 0) {
-        size_t start = journal_begin(&all, data[0] % (J_DATES + 2));
+        size_t start = journal_begin(&all, data[0] % (J_LIST + 2));
         buf_add(&all, (struct str){(const char *)data + 1, size - 1});
         journal_end(&all, start, h, 64, 5, 100);
         replay(&s, h, buf_str(&all));

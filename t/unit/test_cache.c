@@ -60,7 +60,7 @@ TEST(a_record_that_was_not_written_whole_is_replaced_and_never_cut_off)
     assert_false(cache_find(&writer, 2, &entry)); /* and finds the half one */
     append(&writer, 2);
     assert_true(cache_find(&writer, 2, &entry));
-    assert_int_equal(lseek(old, 0, SEEK_END), size); /* readers have it mapped */
+    assert_int_equal(lseek(old, 0, SEEK_END), size); /* readers have read so far */
     assert_true(cache_find(&reader, 1, &entry));
     append(&reader, 3); /* into the file that the writer has made */
     assert_true(cache_find(&reader, 2, &entry));
@@ -90,5 +90,46 @@ TEST(a_file_of_another_folder_is_replaced_and_never_cut_off)
     remove_dir(path, dir);
 }
 
+static void append_many(struct cache *c, uint32_t n)
+{
+    for (uint32_t uid = 1; uid <= n; uid++)
+        append(c, uid);
+}
+
+TEST(a_file_that_is_cut_or_changed_under_a_reader_only_loses_its_records)
+{
+    enum { MANY = 4000 }; /* more than is read at once */
+    char path[] = "/tmp/pombal-cache-XXXXXX";
+    int dir = open_dir(path), fd;
+    struct cache writer, reader;
+    struct cache_entry entry;
+
+    cache_init(&writer, dir, 7);
+    cache_init(&reader, dir, 7);
+    append_many(&writer, MANY);
+    for (uint32_t uid = 1; uid <= MANY; uid += 7)
+        assert_true(cache_find(&reader, uid, &entry));
+    fd = openat(dir, "pombal.cache", O_RDWR | O_CLOEXEC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    for (off_t at = size / 2; at < size; at += 64)
+        assert_int_equal(pwrite(fd, "\377\377\377\377", 4, at), 4);
+    for (uint32_t uid = 1; uid <= MANY; uid++)
+        cache_find(&reader, uid, &entry);
+    assert_true(cache_find(&reader, 1, &entry));
+    assert_int_equal(ftruncate(fd, 100), 0);
+    close(fd);
+    for (uint32_t uid = 1; uid <= MANY; uid++)
+        cache_find(&reader, uid, &entry);
+    assert_false(cache_find(&reader, MANY, &entry));
+    assert_false(cache_find(&reader, MANY + 1, &entry));
+    append(&reader, MANY + 1);
+    assert_true(cache_find(&reader, MANY + 1, &entry));
+    assert_memory_equal(entry.fields.p, "Subject: text", 13);
+    cache_close(&writer);
+    cache_close(&reader);
+    remove_dir(path, dir);
+}
+
 RUN_TESTS(T(a_record_that_was_not_written_whole_is_replaced_and_never_cut_off),
-          T(a_file_of_another_folder_is_replaced_and_never_cut_off))
+          T(a_file_of_another_folder_is_replaced_and_never_cut_off),
+          T(a_file_that_is_cut_or_changed_under_a_reader_only_loses_its_records))
