@@ -92,14 +92,14 @@ static unsigned take_items(struct imap *c)
 
     if (!imap_take_space(&c->args) || !imap_take(&c->args, '('))
         return 0;
-    do {
+    for (size_t n = 0; imap_list_more(&c->args, n); n++) {
         size_t i = 0;
         while (i < STATUS_ITEMS && !imap_take_word(&c->args, status_names[i]))
             i++;
         if (i == STATUS_ITEMS)
             return 0;
         items |= 1u << i;
-    } while (imap_take_space(&c->args));
+    }
     return imap_take(&c->args, ')') ? items : 0;
 }
 

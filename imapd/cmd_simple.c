@@ -75,13 +75,10 @@ static bool skip_id(struct imap *c)
         return true;
     if (!imap_take(&c->args, '('))
         return false;
-    while (!imap_take(&c->args, ')')) {
-        if (!imap_take_string(&c->args, &s) || !imap_take_space(&c->args) ||
-            !imap_take_nstring(&c->args, &s))
+    for (size_t n = 0; imap_list_more(&c->args, n); n++)
+        if (!imap_take_nstring(&c->args, &s))
             return false;
-        imap_take_space(&c->args);
-    }
-    return true;
+    return imap_take(&c->args, ')');
 }
 
 void cmd_id(struct imap *c)

@@ -187,21 +187,22 @@ static struct search_key *number_set(struct parser *p)
     return bad(p, "Invalid messageset");
 }
 
-/* One or more keys between blanks, all of which must match. */
+/* One or more keys between blanks, all of which must match, up to ")" or the end. */
 static struct search_key *parse_all(struct parser *p, size_t depth)
 {
     struct search_key *all = new_key(p, SEARCH_AND);
     struct search_key **tail = all == NULL ? NULL : &all->child;
 
-    do {
-        struct search_key *key = all == NULL ? NULL : parse_key(p, depth);
+    for (size_t n = 0; all != NULL && (n == 0 || imap_list_more(p->a, n)); n++) {
+        imap_take_space(p->a);
+        struct search_key *key = parse_key(p, depth);
         if (key == NULL) {
             criteria_free(all);
             return NULL;
         }
         *tail = key;
         tail = &key->next;
-    } while (imap_take_space(p->a));
+    }
     return all;
 }
 
