@@ -140,7 +140,7 @@ static void serve(struct imap *c)
            !session_draining() && next_command(c))
         arena_reset(c->mem);
     say_goodbye(c);
-    mailbox_close(&c->box);
+    imap_close_folder(c);
 }
 
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem)

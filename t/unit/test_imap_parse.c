@@ -59,17 +59,13 @@ TEST(a_literal_is_announced_at_the_end_of_a_line_only)
 TEST(fetch_items_of_rfc_3501_are_understood)
 {
     static const char *const good[] = {
-        "ALL",
-        "FAST",
-        "FULL",
-        "(FLAGS BODY[HEADER.FIELDS (DATE FROM)])",
-        "BODY[]<0.2048>",
-        "BODY.PEEK[4.2.2.1]",
-        "BODY[4.1.MIME]",
-        "BODY[3.HEADER]",
-        "BODY[3.TEXT]",
+        "ALL", "FAST", "FULL", "(FLAGS BODY[HEADER.FIELDS (DATE FROM)])", "BODY[]<0.2048>",
+        "BODY.PEEK[4.2.2.1]", "BODY[4.1.MIME]", "BODY[3.HEADER]", "BODY[3.TEXT]",
         "(UID RFC822.SIZE RFC822 RFC822.HEADER RFC822.TEXT BODY BODYSTRUCTURE ENVELOPE)",
-        "BODY[HEADER.FIELDS.NOT (\"To\")]"};
+        "BODY[HEADER.FIELDS.NOT (\"To\")]",
+        /* blanks that clients leave, and Dovecot takes */
+        "FLAGS  ", "( FLAGS  UID )", "(FLAGS UID) ", "BODY[HEADER.FIELDS ( Date  From ) ]",
+        "BODY[]<4294967296.8589934592>"};
     static const char *const bad[] = {"",
                                       "FROB",
                                       "(FLAGS",
@@ -83,7 +79,14 @@ TEST(fetch_items_of_rfc_3501_are_understood)
                                       "BODY[1.0.x]",
                                       "()",
                                       "BODY[HEADER.FIELDS ()]",
-                                      "BODY[HEADER.FIELDS]"};
+                                      "BODY[HEADER.FIELDS]",
+                                      "( )",
+                                      "(ALL)",
+                                      "(FLAGS ALL)",
+                                      "(FLAGS(UID))",
+                                      "BODY[ TEXT]",
+                                      "BODY[TEXT ]",
+                                      "BODY[]<18446744073709551616.1>"};
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct imap_args a = args(good[i]);
@@ -98,6 +101,19 @@ TEST(fetch_items_of_rfc_3501_are_understood)
             fail_msg("taken: %s", bad[i]);
         arena_free(&a.mem);
     }
+}
+
+TEST(an_item_asked_for_twice_is_answered_once)
+{
+    struct imap_args a = args("(UID FLAGS uid BODY[] FLAGS BODY[] UID)");
+    struct fetch_items items;
+    size_t n = 0;
+
+    assert_true(fetch_parse(&a, &items));
+    for (const struct fetch_item *item = items.first; item != NULL; item = item->next)
+        n++;
+    assert_int_equal(n, 4);
+    arena_free(&a.mem);
 }
 
 static enum criteria parse(const char *text, struct search_key **key)
@@ -121,11 +137,14 @@ TEST(search_keys_are_understood_or_refused)
                                        "OR (SEEN ANSWERED) (1:5 UID 7:*)",
                                        "HEADER Received \"\"",
                                        "173",
+                                       "SEEN ",
+                                       "( SEEN  ANSWERED ) DELETED  ",
+                                       "OR (SEEN ) ( ANSWERED)",
                                        "NEW OLD RECENT KEYWORD $Junk UNKEYWORD x",
                                        "SENTON \"1-Jan-2000\" LARGER 0 SMALLER 4294967295"};
-    static const char *const bad[] = {"",     "FROB",        "NOT",          "OR SEEN", "(SEEN",
-                                      "1:",   "SINCE today", "LARGER x",     "SEEN)",   "UID",
-                                      "FROM", "SEEN  ,",     "CHARSET UTF-8"};
+    static const char *const bad[] = {
+        "",         "FROB",  "NOT", "OR SEEN",   "(SEEN", "1:",      "SINCE today",
+        "LARGER x", "SEEN)", "UID", "SEEN)SEEN", "FROM",  "SEEN  ,", "CHARSET UTF-8"};
     struct search_key *key;
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -151,5 +170,5 @@ TEST(deep_nesting_is_refused)
 
 RUN_TESTS(T(strings_are_atoms_quoted_or_literals),
           T(a_literal_is_announced_at_the_end_of_a_line_only),
-          T(fetch_items_of_rfc_3501_are_understood), T(search_keys_are_understood_or_refused),
-          T(deep_nesting_is_refused))
+          T(fetch_items_of_rfc_3501_are_understood), T(an_item_asked_for_twice_is_answered_once),
+          T(search_keys_are_understood_or_refused), T(deep_nesting_is_refused))
