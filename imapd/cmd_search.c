@@ -40,7 +40,8 @@ void cmd_search(struct imap *c)
     uint32_t count = mailbox_count(c->box);
     struct criteria_context context = {.star_number = count,
                                        .star_uid = count > 0 ? mailbox_msg(c->box, count)->uid : 0,
-                                       .set_limit = (size_t)conf.imap_set_limit};
+                                       .set_limit = (size_t)conf.imap_set_limit,
+                                       .key_limit = (size_t)conf.imap_search_keys};
     struct search_key *key = NULL;
     const char *error = "Missing search key.";
     enum criteria result = CRITERIA_BAD;

@@ -119,7 +119,7 @@ TEST(an_item_asked_for_twice_is_answered_once)
 static enum criteria parse(const char *text, struct search_key **key)
 {
     struct imap_args a = args(text);
-    struct criteria_context context = {172, 4827313, 100};
+    struct criteria_context context = {172, 4827313, 100, 20000};
     const char *error;
     enum criteria result = criteria_parse(&a, &context, key, &error);
 
@@ -156,19 +156,42 @@ TEST(search_keys_are_understood_or_refused)
     assert_int_equal(parse("CHARSET KLINGON ALL", &key), CRITERIA_BADCHARSET);
 }
 
-TEST(deep_nesting_is_refused)
+static enum criteria parse_repeated(const char *before, size_t n, const char *text,
+                                    const char *behind)
 {
-    struct buf text = BUF(100000);
+    struct buf whole = BUF(1 << 20);
     struct search_key *key;
 
-    for (int i = 0; i < 5000; i++)
-        buf_addz(&text, "NOT ");
-    buf_addz(&text, "ALL");
-    assert_int_equal(parse(text.p, &key), CRITERIA_BAD);
-    buf_free(&text);
+    for (size_t i = 0; i < n; i++)
+        buf_addz(&whole, before);
+    buf_addz(&whole, text);
+    for (size_t i = 0; i < n; i++)
+        buf_addz(&whole, behind);
+    assert_true(buf_ok(&whole));
+    enum criteria result = parse(whole.p, &key);
+    buf_free(&whole);
+    return result;
+}
+
+TEST(a_chain_of_or_or_not_may_be_as_long_as_the_number_of_keys)
+{
+    assert_int_equal(parse_repeated("OR SUBJECT x ", 5000, "ALL", ""), CRITERIA_OK);
+    assert_int_equal(parse_repeated("OR ", 5000, "ALL", " FROM x"), CRITERIA_OK);
+    assert_int_equal(parse_repeated("NOT ", 5001, "ALL", ""), CRITERIA_OK);
+    assert_int_equal(parse_repeated("OR NOT SEEN OR (ALL DRAFT) ", 2000, "ALL", ""), CRITERIA_OK);
+    assert_int_equal(parse_repeated("OR ", 5000, "ALL", ""), CRITERIA_BAD);
+    assert_int_equal(parse_repeated("OR SUBJECT x ", 30000, "ALL", ""), CRITERIA_BAD);
+}
+
+TEST(deep_nesting_is_refused)
+{
+    assert_int_equal(parse_repeated("(", 90, "ALL", ")"), CRITERIA_OK);
+    assert_int_equal(parse_repeated("(", 5000, "ALL", ")"), CRITERIA_BAD);
+    assert_int_equal(parse_repeated("NOT OR SEEN ", 5000, "ALL", ""), CRITERIA_BAD);
 }
 
 RUN_TESTS(T(strings_are_atoms_quoted_or_literals),
           T(a_literal_is_announced_at_the_end_of_a_line_only),
           T(fetch_items_of_rfc_3501_are_understood), T(an_item_asked_for_twice_is_answered_once),
-          T(search_keys_are_understood_or_refused), T(deep_nesting_is_refused))
+          T(search_keys_are_understood_or_refused),
+          T(a_chain_of_or_or_not_may_be_as_long_as_the_number_of_keys), T(deep_nesting_is_refused))
