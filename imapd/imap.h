@@ -46,7 +46,7 @@ void imap_store_give_back(void);
 void imap_close_folder(struct imap *c); /* (waits) what is selected; nothing may be */
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem);
 const struct imap_command *imap_command_find(struct str name);
-const char *imap_capabilities(void); /* after login */
+const char *imap_capabilities(struct imap *c); /* after login; in c->mem */
 
 /* imap_read.c */
 enum imap_read { IMAP_READ_OK, IMAP_READ_REFUSED, IMAP_READ_END };
@@ -78,6 +78,9 @@ void imap_put_number(struct imap *c, uint64_t number); /* printf would be most o
 void imap_put_flags(struct imap *c, uint32_t number); /* "(\Seen word)" of a message. (waits) */
 void imap_put_flag_list(struct imap *c); /* "* FLAGS (...)" and PERMANENTFLAGS */
 void imap_put_string(struct imap *c, struct str s); /* quoted or literal */
+/* "* STATUS folder (...)": items as imap_take_status_items has them. -1: there is no such folder.
+ * (waits) */
+int imap_put_status(struct imap *c, struct str folder, unsigned items, struct why *why);
 void imap_put_folder(struct imap *c, struct str name); /* a folder's name: atom or quoted */
 
 /* What a command names. On failure the command has been answered. */
