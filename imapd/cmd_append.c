@@ -91,6 +91,7 @@ static bool receive(struct imap *c, struct append *a, struct mail_in *m)
         stream_skip(c->client, there.n);
         left -= there.n;
     }
+    imap_rest_of_line_comes(c);
     struct buf line = BUF(1);
     enum line end = stream_line(c->client, &line);
     bool good = (end == LINE_CRLF || end == LINE_LF) && line.n == 0;

@@ -53,6 +53,9 @@ enum imap_read { IMAP_READ_OK, IMAP_READ_REFUSED, IMAP_READ_END };
 /* (waits) One command with its literals into mem, except the message of APPEND. REFUSED: too long;
  * it has been answered. */
 enum imap_read imap_read_command(struct imap *c, struct str *text);
+/* After a literal. Many clients, Python's imaplib for one, send what follows it in a write of its
+ * own, without TCP_NODELAY: it comes only when the literal has been acknowledged. */
+void imap_rest_of_line_comes(struct imap *c);
 /* (waits) A literal that will not be used: skips the bytes that a non-synchronising one brings. */
 void imap_skip_literal(struct imap *c, const struct imap_literal *l);
 

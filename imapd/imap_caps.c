@@ -11,8 +11,7 @@ static const struct {
     enum state state; /* when it is told: before login, clients need what changes the login only */
     enum need need; /* told only then, and whatever imap_capability says */
 } caps[] = {
-    {"IMAP4rev1", ALWAYS, NOTHING},
-    {"SASL-IR", ALWAYS, NOTHING}, /* RFC 4959 */
+    {"IMAP4rev1", ALWAYS, NOTHING},    {"SASL-IR", ALWAYS, NOTHING}, /* RFC 4959 */
     {"LITERAL+", ALWAYS, NOTHING}, /* RFC 7888 */
     {"ID", ALWAYS, NOTHING}, /* RFC 2971 */
     {"ENABLE", ALWAYS, NOTHING}, /* RFC 5161 */
@@ -25,8 +24,7 @@ static const struct {
     {"SPECIAL-USE", AFTER, NOTHING}, /* RFC 6154 */
     {"LIST-EXTENDED", AFTER, NOTHING}, /* RFC 5258 */
     {"LIST-STATUS", AFTER, NOTHING}, /* RFC 5819 */
-    {"STARTTLS", BEFORE, START_TLS},
-    {"LOGINDISABLED", BEFORE, NO_PLAIN},
+    {"STARTTLS", BEFORE, START_TLS},   {"LOGINDISABLED", BEFORE, NO_PLAIN},
 };
 
 static bool is_told(const struct imap_caps_facts *facts, size_t i)

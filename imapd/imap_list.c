@@ -2,7 +2,8 @@
 
 #include "base/str.h"
 
-/* One pass with a place to go back to, for each of both wildcards, so that no pattern takes long. */
+/* One pass with a place to go back to, for each of both wildcards, so that no pattern takes long.
+ */
 static bool matches(struct str pattern, struct str name, char separator)
 {
     size_t p = 0, n = 0;

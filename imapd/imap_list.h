@@ -5,16 +5,17 @@
 #include "imap_parse.h"
 
 enum list_select { /* bits: which folders */
-    LIST_SUBSCRIBED = 1,
-    LIST_SPECIAL_USE = 2, /* RFC 6154 */
-    LIST_REMOTE = 4, /* accepted; there are none */
-    LIST_RECURSIVE = 8, /* also parents of such folders that the patterns do not name */
+                   LIST_SUBSCRIBED = 1,
+                   LIST_SPECIAL_USE = 2, /* RFC 6154 */
+                   LIST_REMOTE = 4, /* accepted; there are none */
+                   LIST_RECURSIVE =
+                       8, /* also parents of such folders that the patterns do not name */
 };
 enum list_return { /* bits: what is told of them */
-    LIST_GIVE_SUBSCRIBED = 1,
-    LIST_GIVE_CHILDREN = 2,
-    LIST_GIVE_SPECIAL_USE = 4,
-    LIST_GIVE_STATUS = 8, /* RFC 5819 */
+                   LIST_GIVE_SUBSCRIBED = 1,
+                   LIST_GIVE_CHILDREN = 2,
+                   LIST_GIVE_SPECIAL_USE = 4,
+                   LIST_GIVE_STATUS = 8, /* RFC 5819 */
 };
 
 struct list_request {

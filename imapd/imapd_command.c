@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "login/login.h"
+#include "net/sock.h"
 #include "net/stream.h"
 
 #include "imap_caps.h"
@@ -118,10 +119,12 @@ static bool take_literal(struct args *a, struct str *out, struct arena *mem)
         stream_putz(a->l->client, "+ OK\r\n");
     char *bytes = arena_alloc(mem, n + 1);
     *out = (struct str){bytes, n};
-    if (stream_read(a->l->client, bytes, n) < n || !login_line(a->l, &a->line)) {
-        a->over = true;
+    a->over = stream_read(a->l->client, bytes, n) < n;
+    if (!a->over && stream_ahead(a->l->client) == 0)
+        sock_ack_now(stream_fd(a->l->client)); /* the rest of the line waits for it */
+    a->over = a->over || !login_line(a->l, &a->line);
+    if (a->over)
         return false;
-    }
     a->rest = buf_str(&a->line);
     return true;
 }

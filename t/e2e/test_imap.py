@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -402,3 +403,14 @@ def test_sessions_outlive_a_reload_and_are_told_when_all_stops(make_suite):
     ok(c.fetch("1", "(ENVELOPE)"))
     s.stop()
     assert c.readline().startswith(b"* BYE")
+
+
+def test_an_append_in_two_writes_does_not_wait_for_a_delayed_ack(suite, user):
+    """imaplib writes the literal and the CRLF behind it apart, with Nagle's algorithm: 40 ms each if the literal is not acknowledged at once"""
+    c = suite.imap(user)
+    took = []
+    for i in range(15):
+        start = time.monotonic()
+        ok(c.append("INBOX", None, None, MESSAGE % (b"quick %d" % i, b"x")))
+        took.append(time.monotonic() - start)
+    assert min(took) < 0.035, took
