@@ -229,6 +229,8 @@ static void filter_fields(const struct fetch_item *item, struct str header, stru
             keep = is_wanted(item, str_rtrim(str_upto(line, colon < 0 ? 0 : (size_t)colon)));
         if (keep)
             crlf_add(out, line, &cr);
+        if (keep && lf < 0)
+            buf_addz(out, "\r\n");
     }
     buf_addz(out, "\r\n");
 }
