@@ -20,19 +20,20 @@ struct key_name {
     bool negated;
     uint32_t flags;
     const char *field;
+    bool addresses;
 };
 
 static const struct key_name key_names[] = {
     {"ALL", SEARCH_ALL, ARG_NONE, false, 0, NULL},
     {"ANSWERED", SEARCH_FLAGS, ARG_NONE, false, MSG_ANSWERED, NULL},
-    {"BCC", SEARCH_HEADER, ARG_TEXT, false, 0, "Bcc"},
+    {"BCC", SEARCH_HEADER, ARG_TEXT, false, 0, "Bcc", true},
     {"BEFORE", SEARCH_BEFORE, ARG_DAY, false, 0, NULL},
     {"BODY", SEARCH_BODY, ARG_TEXT, false, 0, NULL},
-    {"CC", SEARCH_HEADER, ARG_TEXT, false, 0, "Cc"},
+    {"CC", SEARCH_HEADER, ARG_TEXT, false, 0, "Cc", true},
     {"DELETED", SEARCH_FLAGS, ARG_NONE, false, MSG_DELETED, NULL},
     {"DRAFT", SEARCH_FLAGS, ARG_NONE, false, MSG_DRAFT, NULL},
     {"FLAGGED", SEARCH_FLAGS, ARG_NONE, false, MSG_FLAGGED, NULL},
-    {"FROM", SEARCH_HEADER, ARG_TEXT, false, 0, "From"},
+    {"FROM", SEARCH_HEADER, ARG_TEXT, false, 0, "From", true},
     {"HEADER", SEARCH_HEADER, ARG_HEADER, false, 0, NULL},
     {"KEYWORD", SEARCH_KEYWORD, ARG_KEYWORD, false, 0, NULL},
     {"LARGER", SEARCH_LARGER, ARG_NUMBER, false, 0, NULL},
@@ -47,7 +48,7 @@ static const struct key_name key_names[] = {
     {"SMALLER", SEARCH_SMALLER, ARG_NUMBER, false, 0, NULL},
     {"SUBJECT", SEARCH_HEADER, ARG_TEXT, false, 0, "Subject"},
     {"TEXT", SEARCH_TEXT, ARG_TEXT, false, 0, NULL},
-    {"TO", SEARCH_HEADER, ARG_TEXT, false, 0, "To"},
+    {"TO", SEARCH_HEADER, ARG_TEXT, false, 0, "To", true},
     {"UID", SEARCH_UIDS, ARG_UIDS, false, 0, NULL},
     {"UNANSWERED", SEARCH_FLAGS, ARG_NONE, true, MSG_ANSWERED, NULL},
     {"UNDELETED", SEARCH_FLAGS, ARG_NONE, true, MSG_DELETED, NULL},
@@ -159,6 +160,7 @@ static struct search_key *named_key(struct parser *p, const struct key_name *k)
         return NULL;
     key->flags = k->flags;
     key->name = strz(k->field);
+    key->addresses = k->addresses;
     if (!take_argument(p, k->argument, key)) {
         criteria_free(key);
         return bad(p, "Invalid argument of a search key.");

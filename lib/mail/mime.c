@@ -309,6 +309,30 @@ static void take_rest(struct mime_walk *w, struct str s)
     tell_bytes(w, s);
 }
 
+/* Whole lines that cannot be a boundary: most of a message that has parts, so they are not taken
+ * one by one. Returns how many bytes. */
+static size_t take_plain_lines(struct mime_walk *w, struct str s)
+{
+    const char *p = s.p, *end = s.p + s.n, *lf;
+    bool bare = false;
+
+    while (p < end && *p != '-' && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+        bare = lf == p || lf[-1] != '\r';
+        w->at.lines++;
+        w->at.bare += bare;
+        p = lf + 1;
+    }
+    size_t n = (size_t)(p - s.p);
+    if (n == 0)
+        return 0;
+    w->at.bytes += n;
+    w->before_eol =
+        (struct mime_pos){w->at.bytes - (bare ? 1 : 2), w->at.lines - 1, w->at.bare - bare};
+    w->after_cr = false;
+    tell_bytes(w, str_upto(s, n));
+    return n;
+}
+
 /* Does the start of a line without its end have to wait for the rest? */
 static bool must_hold(const struct mime_walk *w, struct str piece)
 {
@@ -326,6 +350,11 @@ void mime_walk_put(struct mime_walk *w, struct str s)
             take_rest(w, s);
             return;
         }
+        bool at_start = w->state != IN_HEADER && w->held.n == 0 && !w->mid_line;
+        size_t plain = at_start ? take_plain_lines(w, s) : 0;
+        s = str_from(s, plain);
+        if (s.n == 0)
+            return;
         const char *lf = memchr(s.p, '\n', s.n);
         size_t n = lf != NULL ? (size_t)(lf - s.p) + 1 : s.n;
         if (w->held.n > 0 || (lf == NULL && must_hold(w, s))) {

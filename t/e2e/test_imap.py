@@ -414,3 +414,27 @@ def test_an_append_in_two_writes_does_not_wait_for_a_delayed_ack(suite, user):
         ok(c.append("INBOX", None, None, MESSAGE % (b"quick %d" % i, b"x")))
         took.append(time.monotonic() - start)
     assert min(took) < 0.035, took
+
+
+def test_a_long_search_tells_how_far_it_is(suite):
+    """the client of a search that takes minutes must not take the server for dead"""
+    s = pombal.Instance(main="imap_search_notify_interval = 0s\n", start=False)
+    try:
+        s.add_user("patient")
+        s.start()
+        c = s.imap("patient")
+        for i in range(3):
+            ok(c.append("INBOX", None, None, MESSAGE % (b"m%d" % i, b"x")))
+        ok(c.select("INBOX"))
+        for _ in range(8):
+            ok(c.copy("1:*", "INBOX"))
+            ok(c.noop())
+        ok(c.search(None, "SUBJECT", "m1"))
+        c.send(b"x1 SEARCH SUBJECT m1\r\n")
+        lines = []
+        while not lines or not lines[-1].startswith(b"x1 "):
+            lines.append(c.readline())
+        told = [line for line in lines if line.startswith(b"* OK Searched ")]
+        assert told and all(re.fullmatch(rb"\* OK Searched \d+% of the mailbox, ETA \d+:\d\d\r\n", line) for line in told), lines
+    finally:
+        s.close()
