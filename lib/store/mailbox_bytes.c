@@ -7,12 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/str.h"
 #include "mail/mime_tree.h"
 #include "store/view.h"
+#include "task/task.h"
 
 enum { PENDING_MAX = 1 << 20, DATES_MAX = 64 << 10, HEADER_PIECE = 8192 };
+enum { TURN_MS = 20, TURN_PIECE = 2 << 20 }; /* how long a large message keeps others waiting */
 
 int view_lock_file(const struct mailbox *b)
 {
@@ -96,18 +99,44 @@ static ssize_t read_more(struct mailbox *b, int fd, size_t n, struct buf *out, s
     return got;
 }
 
+static void breathe(int64_t *turn)
+{
+    if (clock_ms() - *turn <= TURN_MS)
+        return;
+    task_yield();
+    *turn = clock_ms();
+}
+
 int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why)
 {
     off_t size;
     ssize_t got = 1;
     int fd;
+    int64_t turn = clock_ms();
 
     buf_clear(out);
     if (mailbox_bytes(b, number, &fd, &size, why) < 0)
         return -1;
-    while ((off_t)out->n < size && got > 0)
-        got = read_more(b, fd, (size_t)size - out->n, out, why);
+    while ((off_t)out->n < size && got > 0) {
+        size_t left = (size_t)size - out->n;
+        got = read_more(b, fd, left < TURN_PIECE ? left : TURN_PIECE, out, why);
+        breathe(&turn);
+    }
     return got < 0 ? -1 : 0;
+}
+
+struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes)
+{
+    struct mime_builder *builder = mime_builder_new(mem, limits);
+    int64_t turn = clock_ms();
+
+    while (bytes.n > 0) {
+        struct str piece = str_upto(bytes, TURN_PIECE);
+        mime_builder_put(builder, piece);
+        bytes = str_from(bytes, piece.n);
+        breathe(&turn);
+    }
+    return mime_builder_end(builder);
 }
 
 /* An empty line ends in what came behind from, or just before. */
@@ -201,7 +230,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
         return -1;
     }
     mem = arena_new(NULL);
-    const struct mime_part *root = mime_tree_parse(mem, &limits, buf_str(&bytes));
+    const struct mime_part *root = view_parse(mem, &limits, buf_str(&bytes));
     uint64_t size = root->header.vsize + root->body.vsize;
     cache_make(root, buf_str(&bytes), &b->text);
     arena_free(&mem);

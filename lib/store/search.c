@@ -15,7 +15,7 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { DAY = 86400, YIELD_EVERY = 256, TURN_MS = 20 };
+enum { DAY = 86400, YIELD_EVERY = 256, TURN_MS = 20, SHORT = 256 * 1024 };
 
 /* One message while it is looked at. */
 struct candidate {
@@ -109,14 +109,15 @@ static bool header_has(struct candidate *c, const struct search_key *k)
     return fields_for(c, k->name, &fields) && search_in_fields(fields, k);
 }
 
-/* If nothing is encoded and the needle is ASCII, the bytes as they stand decide against it. */
+/* If nothing is encoded and the needle is ASCII, the bytes as they stand decide against it. In a
+ * long message it is cheaper to find its parts: most of it will be no text. */
 static bool raw_bytes_rule_out(struct candidate *c, const struct search_key *k)
 {
     struct cache_entry e;
     uint32_t uid = view_slot(c->b, c->number)->m.uid;
 
-    return search_is_ascii(search_needle(k)) && cache_find(&c->b->f->cache, uid, &e) &&
-           !search_is_encoded(e.structure) &&
+    return c->text.bytes.n <= SHORT && search_is_ascii(search_needle(k)) &&
+           cache_find(&c->b->f->cache, uid, &e) && !search_is_encoded(e.structure) &&
            !search_raw(buf_str(&c->text.bytes), search_needle(k));
 }
 

@@ -13,6 +13,7 @@
 #include "mail/imap_text.h"
 #include "mail/mime_tree.h"
 #include "mail/transfer.h"
+#include "store/view.h"
 
 enum {
     MESSAGE_MAX = 1 << 30,
@@ -320,7 +321,7 @@ static bool in_part(struct search_message *m, const struct mime_part *p, struct 
 bool search_in_body(struct search_message *m, struct str needle)
 {
     if (m->root == NULL)
-        m->root = mime_tree_parse(m->mem, NULL, buf_str(&m->bytes));
+        m->root = view_parse(m->mem, NULL, buf_str(&m->bytes));
     return in_part(m, m->root, needle);
 }
 
