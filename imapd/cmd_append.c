@@ -35,14 +35,15 @@ static bool take_flags(struct imap *c, struct append *a)
 
     if (!imap_take(&c->args, '('))
         return true;
-    while (imap_take_flag(&c->args, &name)) {
+    for (size_t n = 0; imap_list_more(&c->args, n); n++) {
+        if (!imap_take_flag(&c->args, &name))
+            return false;
         if (name.p[0] != '\\' && a->keywords.n < MAILBOX_KEYWORDS)
             *VEC_ADD(&a->keywords) = name;
         else if (name.p[0] == '\\' && imap_flag(name) == 0)
             a->bad_flag = name;
         a->long_keyword = a->long_keyword || (name.p[0] != '\\' && !imap_may_define(name));
         a->as.flags |= imap_flag(name);
-        imap_take_space(&c->args);
     }
     return imap_take(&c->args, ')') && imap_take_space(&c->args);
 }
@@ -90,6 +91,7 @@ static bool receive(struct imap *c, struct append *a, struct mail_in *m)
         stream_skip(c->client, there.n);
         left -= there.n;
     }
+    imap_rest_of_line_comes(c);
     struct buf line = BUF(1);
     enum line end = stream_line(c->client, &line);
     bool good = (end == LINE_CRLF || end == LINE_LF) && line.n == 0;

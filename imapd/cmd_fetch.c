@@ -12,135 +12,184 @@
 
 enum { BATCH = 256 }; /* messages that are made \Seen with one record */
 
-static bool put_date(struct imap *c, struct fetching *m)
+/* ---- items: each finds what it needs first, and only then begins its text ---- */
+
+void fetch_label(struct imap *c, struct fetching *m, const char *label)
 {
-    struct buf text = BUF(64);
+    if (m->begun)
+        stream_putc(c->client, ' ');
+    m->begun = true;
+    stream_putz(c->client, label);
+}
+
+static bool put_date(struct imap *c, struct fetching *m, const struct fetch_item *item)
+{
+    struct buf text = BUF_TEXT(64);
     struct tm tm;
     int64_t received;
     int offset;
 
+    (void)item;
     if (mailbox_received(c->box, m->number, &received, m->why) < 0)
         return false;
     clock_local(received, &tm, &offset);
     date_imap_format(received, offset, &text);
-    stream_putf(c->client, "INTERNALDATE \"%s\"", text.p);
+    fetch_label(c, m, "INTERNALDATE ");
+    stream_putf(c->client, "\"%s\"", text.p);
     buf_free(&text);
     return true;
 }
 
-static bool put_cached(struct imap *c, struct fetching *m, enum fetch_what what)
+static bool cached(struct imap *c, struct fetching *m, enum cached what, struct str *text)
+{
+    if (mailbox_cached(c->box, m->number, what, text, m->why) < 0)
+        return false;
+    *text = arena_str(c->mem, *text); /* putting waits */
+    return true;
+}
+
+static bool put_envelope(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     struct str text;
-    struct buf body = BUF(1 << 24);
-    bool good = mailbox_cached(c->box, m->number,
-                               what == FETCH_ENVELOPE ? CACHED_ENVELOPE : CACHED_STRUCTURE, &text,
-                               m->why) == 0;
 
-    if (good && what == FETCH_BODY) {
-        good = imap_text_body(text, &body);
-        text = buf_str(&body);
-    } else if (good) {
-        text = arena_str(c->mem, text); /* putting waits */
-    }
+    (void)item;
+    if (!cached(c, m, CACHED_ENVELOPE, &text))
+        return false;
+    fetch_label(c, m, "ENVELOPE ");
+    stream_put(c->client, text);
+    return true;
+}
+
+static bool put_structure(struct imap *c, struct fetching *m, const struct fetch_item *item)
+{
+    struct str text;
+
+    (void)item;
+    if (!cached(c, m, CACHED_STRUCTURE, &text))
+        return false;
+    fetch_label(c, m, "BODYSTRUCTURE ");
+    stream_put(c->client, text);
+    return true;
+}
+
+/* BODY is BODYSTRUCTURE without the extension data, so never longer. */
+static bool put_body(struct imap *c, struct fetching *m, const struct fetch_item *item)
+{
+    struct str text;
+
+    (void)item;
+    if (!cached(c, m, CACHED_STRUCTURE, &text))
+        return false;
+    struct buf body = BUF(text.n);
+    bool good = imap_text_body(text, &body) && buf_ok(&body);
     if (good) {
-        stream_putz(c->client, what == FETCH_ENVELOPE ? "ENVELOPE "
-                               : what == FETCH_BODY   ? "BODY "
-                                                      : "BODYSTRUCTURE ");
-        stream_put(c->client, text);
+        fetch_label(c, m, "BODY ");
+        stream_put(c->client, buf_str(&body));
+    } else {
+        why_set(m->why, "5.3.4", "the structure of a message is too large");
     }
     buf_free(&body);
     return good;
 }
 
-static bool put_size(struct imap *c, struct fetching *m)
+static bool put_size(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     uint64_t size;
 
+    (void)item;
     if (mailbox_size(c->box, m->number, &size, m->why) < 0)
         return false;
-    stream_putz(c->client, "RFC822.SIZE ");
+    fetch_label(c, m, "RFC822.SIZE ");
     imap_put_number(c, size);
     return true;
 }
 
-static void put_flags(struct imap *c, uint32_t number)
+static bool put_flags(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
-    struct msg m = *mailbox_msg(c->box, number); /* putting waits */
-
-    stream_putz(c->client, "FLAGS ");
-    imap_put_flags(c, m.flags, m.keywords, mailbox_recent(c->box, number));
+    (void)item;
+    fetch_label(c, m, "FLAGS ");
+    imap_put_flags(c, m->number);
+    return true;
 }
 
-static void put_uid(struct imap *c, uint32_t number)
+static bool put_uid(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
-    stream_putz(c->client, "UID ");
-    imap_put_number(c, mailbox_msg(c->box, number)->uid);
+    (void)item;
+    fetch_label(c, m, "UID ");
+    imap_put_number(c, m->uid);
+    return true;
 }
 
-static bool put_item(struct imap *c, struct fetching *m, const struct fetch_item *item)
+/*
+ * What stands for an item of a message that another session has expunged (RFC 2180 4.1.3): clients
+ * know these from Dovecot. Null: the item is always known, or is a section, which is NIL.
+ */
+static const struct {
+    bool (*put)(struct imap *c, struct fetching *m, const struct fetch_item *item);
+    const char *gone;
+} kinds[] = {
+    [FETCH_BODY] = {put_body, "BODY (\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)"},
+    [FETCH_BODYSTRUCTURE] =
+        {put_structure,
+         "BODYSTRUCTURE (\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)"},
+    [FETCH_ENVELOPE] = {put_envelope, "ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
+    [FETCH_FLAGS] = {put_flags, NULL},
+    [FETCH_INTERNALDATE] = {put_date, "INTERNALDATE \"01-Jan-1970 00:00:00 +0000\""},
+    [FETCH_SIZE] = {put_size, "RFC822.SIZE 0"},
+    [FETCH_UID] = {put_uid, NULL},
+    [FETCH_SECTION] = {fetch_put_section, NULL},
+};
+
+static void put_gone(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
-    switch (item->what) {
-    case FETCH_BODY:
-    case FETCH_BODYSTRUCTURE:
-    case FETCH_ENVELOPE:
-        return put_cached(c, m, item->what);
-    case FETCH_FLAGS:
-        put_flags(c, m->number);
-        return true;
-    case FETCH_INTERNALDATE:
-        return put_date(c, m);
-    case FETCH_SIZE:
-        return put_size(c, m);
-    case FETCH_UID:
-        put_uid(c, m->number);
-        return true;
-    case FETCH_SECTION:
-        return fetch_put_section(c, m, item);
-    }
-    return false;
+    if (kinds[item->what].gone != NULL)
+        fetch_label(c, m, kinds[item->what].gone);
+    else
+        fetch_put_nil(c, m, item);
 }
+
+/* ---- messages ---- */
 
 static bool is_gone(const struct why *why)
 {
     return strcmp(why->code, "5.2.0") == 0;
 }
 
-/* An item that cannot be had (the message was expunged meanwhile, RFC 2180 4.1.2, or cannot be
- * read) is left out; the uid in its place keeps the response well formed. What is to be told in the
- * end is that a message cannot be read, if there is one. */
+/* False: the item could not be had. Of a message that is gone something stands in its place; of one
+ * that cannot be read it is left out, and the whole command fails for that. */
+static bool put_item(struct imap *c, struct fetching *m, const struct fetch_item *item,
+                     struct why *why)
+{
+    struct why missing = WHY;
+
+    m->why = &missing;
+    bool good = kinds[item->what].put(c, m, item);
+    if (!good && is_gone(&missing))
+        put_gone(c, m, item);
+    if (!good && (why->code[0] == '\0' || is_gone(why)))
+        why_copy(why, &missing);
+    why_free(&missing);
+    fetch_breathe(m);
+    return good;
+}
+
 static bool put_message(struct imap *c, struct fetching *m, const struct fetch_items *items,
                         bool made_seen, struct why *why)
 {
-    struct why missing = WHY;
-    bool whole = true, gap = false;
+    bool whole = true;
 
-    m->why = &missing;
     stream_putz(c->client, "* ");
     imap_put_number(c, m->number);
     stream_putz(c->client, " FETCH (");
-    if (c->uid && !items->uid) {
-        put_uid(c, m->number);
-        gap = true;
-    }
-    if (made_seen && !items->flags) {
-        stream_putz(c->client, gap ? " " : "");
-        put_flags(c, m->number);
-        gap = true;
-    }
-    for (const struct fetch_item *item = items->first; item != NULL; item = item->next) {
-        if (gap)
-            stream_putc(c->client, ' ');
-        gap = true;
-        if (!put_item(c, m, item)) {
-            put_uid(c, m->number);
-            whole = false;
-            if (why->code[0] == '\0' || is_gone(why))
-                why_copy(why, &missing);
-        }
-        fetch_breathe(m);
-    }
+    if (c->uid && !items->uid)
+        put_uid(c, m, NULL);
+    if (made_seen && !items->flags)
+        put_flags(c, m, NULL);
+    for (const struct fetch_item *item = items->first; item != NULL; item = item->next)
+        whole = put_item(c, m, item, why) && whole;
+    if (!m->begun) /* an empty list would be no response */
+        put_uid(c, m, NULL);
     stream_putz(c->client, ")\r\n");
-    why_free(&missing);
     return whole;
 }
 
@@ -175,7 +224,8 @@ static bool fetch_batch(struct imap *c, const uint32_t *uids, size_t n,
     for (size_t i = 0; i < n && stream_state(c->client) == STREAM_OK; i++) {
         struct arena *command = c->mem;
         m.number = mailbox_number(c->box, uids[i]);
-        m.tree = NULL;
+        m.uid = uids[i];
+        m.begun = false;
         if (m.number == 0)
             continue;
         c->mem = arena_new(command);
@@ -226,8 +276,8 @@ void cmd_fetch(struct imap *c)
             imap_updates(c, c->uid);
             if (whole)
                 imap_ok(c, "Fetch completed.");
-            else if (is_gone(&why)) /* RFC 5530 */
-                imap_no(c, "[EXPUNGEISSUED] Some messages are no longer there.");
+            else if (is_gone(&why)) /* RFC 5530 3 */
+                imap_ok(c, "[EXPUNGEISSUED] Some messages were already expunged.");
             else
                 imap_no_why(c, &why);
         }

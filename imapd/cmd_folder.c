@@ -5,6 +5,7 @@
 #include "mail/utf7.h"
 
 #include "imap.h"
+#include "imap_list.h"
 
 static void done(struct imap *c, int result, struct why *why, const char *what)
 {
@@ -82,56 +83,44 @@ void cmd_unsubscribe(struct imap *c)
     subscribe(c, false);
 }
 
-static const char *const status_names[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY",
-                                           "UNSEEN"};
-enum { STATUS_ITEMS = sizeof status_names / sizeof *status_names };
-
-static unsigned take_items(struct imap *c)
+int imap_put_status(struct imap *c, struct str folder, unsigned items, struct why *why)
 {
-    unsigned items = 0;
+    struct folder_status st;
+    const char *gap = "";
 
-    if (!imap_take_space(&c->args) || !imap_take(&c->args, '('))
-        return 0;
-    do {
-        size_t i = 0;
-        while (i < STATUS_ITEMS && !imap_take_word(&c->args, status_names[i]))
-            i++;
-        if (i == STATUS_ITEMS)
-            return 0;
-        items |= 1u << i;
-    } while (imap_take_space(&c->args));
-    return imap_take(&c->args, ')') ? items : 0;
+    if (store_status(c->store, arena_strz(c->mem, folder), &st, why) < 0)
+        return -1;
+    const uint32_t values[] = {st.messages, st.recent, st.uidnext, st.uidvalidity, st.unseen};
+    stream_putz(c->client, "* STATUS ");
+    imap_put_folder(c, folder);
+    stream_putz(c->client, " (");
+    for (size_t i = 0; imap_status_names[i] != NULL; i++) {
+        if (items >> i & 1) {
+            stream_putf(c->client, "%s%s %u", gap, imap_status_names[i], values[i]);
+            gap = " ";
+        }
+    }
+    stream_putz(c->client, ")\r\n");
+    return 0;
 }
 
 void cmd_status(struct imap *c)
 {
-    const char *folder, *gap = "";
-    struct folder_status st;
+    const char *folder;
     struct why why = WHY;
 
     if (!imap_arg_folder(c, &folder))
         return;
-    unsigned items = take_items(c);
+    unsigned items = imap_take_space(&c->args) ? imap_take_status_items(&c->args) : 0;
     if (items == 0) {
         imap_bad(c, "Error in IMAP command STATUS: Invalid status items.");
         return;
     }
     if (!imap_end(c))
         return;
-    if (store_status(c->store, folder, &st, &why) < 0) {
+    if (imap_put_status(c, strz(folder), items, &why) < 0) {
         imap_no_why(c, &why);
     } else {
-        const uint32_t values[] = {st.messages, st.recent, st.uidnext, st.uidvalidity, st.unseen};
-        stream_putz(c->client, "* STATUS ");
-        imap_put_folder(c, strz(folder));
-        stream_putz(c->client, " (");
-        for (size_t i = 0; i < STATUS_ITEMS; i++) {
-            if (items >> i & 1) {
-                stream_putf(c->client, "%s%s %u", gap, status_names[i], values[i]);
-                gap = " ";
-            }
-        }
-        stream_putz(c->client, ")\r\n");
         imap_updates(c, true);
         imap_ok(c, "Status completed.");
     }

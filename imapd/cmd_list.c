@@ -1,159 +1,235 @@
 /*
- * LIST and LSUB, with CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154). RFC 3501 6.3.8, 6.3.9.
+ * LIST and LSUB. RFC 3501 6.3.8, 6.3.9; RFC 3348 (CHILDREN), RFC 5258 (LIST-EXTENDED), RFC 5819
+ * (LIST-STATUS), RFC 6154 (SPECIAL-USE).
  */
 #include "base/str.h"
 
 #include "imap.h"
+#include "imap_list.h"
 
-/* "*" matches anything, "%" anything but the separator. One pass with a place to go back to, for
- * each of both, so that no pattern takes long. */
-static bool matches(struct str pattern, struct str name, char separator)
+/* A list while it is answered. */
+struct listing {
+    struct imap *c;
+    const struct list_request *asked;
+    struct folder_list folders;
+    char separator;
+    struct str last_parent; /* that was told without being a folder */
+};
+
+static void put_attr(struct imap *c, const char *attr, const char **gap)
 {
-    size_t p = 0, n = 0;
-    size_t star = SIZE_MAX, star_n = 0, percent = SIZE_MAX, percent_n = 0;
+    stream_putz(c->client, *gap);
+    stream_putz(c->client, attr);
+    *gap = " ";
+}
 
-    while (n < name.n || p < pattern.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = ++p, star_n = n;
-            percent = SIZE_MAX;
-        } else if (p < pattern.n && pattern.p[p] == '%') {
-            percent = ++p, percent_n = n;
-        } else if (p < pattern.n && n < name.n && pattern.p[p] == name.p[n]) {
-            p++, n++;
-        } else if (percent != SIZE_MAX && percent_n < name.n && name.p[percent_n] != separator) {
-            p = percent, n = ++percent_n;
-        } else if (star != SIZE_MAX && star_n < name.n) {
-            p = star, n = ++star_n;
-            percent = SIZE_MAX;
-        } else {
-            return false;
+/* A parent that is no folder is \Noselect to plain clients, \NonExistent to others (RFC 5258 3). */
+static void put_attrs(struct listing *l, const struct folder_entry *e)
+{
+    struct imap *c = l->c;
+    unsigned give = l->asked->give;
+    const char *gap = "";
+
+    if ((give & LIST_GIVE_SUBSCRIBED) != 0 && (e->attrs & FOLDER_SUBSCRIBED) != 0)
+        put_attr(c, "\\Subscribed", &gap);
+    if ((e->attrs & FOLDER_NOSELECT) != 0)
+        put_attr(c, l->asked->extended ? "\\NonExistent" : "\\Noselect", &gap);
+    if ((give & LIST_GIVE_CHILDREN) != 0)
+        put_attr(c, e->attrs & FOLDER_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren", &gap);
+    if ((give & LIST_GIVE_SPECIAL_USE) != 0 && e->special_use != NULL)
+        put_attr(c, e->special_use, &gap);
+}
+
+static void put_name(struct listing *l, struct str name)
+{
+    stream_putf(l->c->client, ") \"%c\" ", l->separator);
+    imap_put_folder(l->c, name);
+}
+
+/* has_selected: a folder below it is what was asked for. RFC 5258 3.5 */
+static void put_entry(struct listing *l, const struct folder_entry *e, bool has_selected)
+{
+    struct stream *client = l->c->client;
+
+    stream_putz(client, "* LIST (");
+    put_attrs(l, e);
+    put_name(l, e->name);
+    if (has_selected)
+        stream_putz(client, " (CHILDINFO (\"SUBSCRIBED\"))");
+    stream_putz(client, "\r\n");
+    if ((l->asked->give & LIST_GIVE_STATUS) != 0 && (e->attrs & FOLDER_NOSELECT) == 0) {
+        imap_put_status(l->c, e->name, l->asked->status, NULL); /* left out if it cannot be had */
+        task_yield();
+    }
+}
+
+static bool is_selected(const struct listing *l, const struct folder_entry *e)
+{
+    unsigned select = l->asked->select;
+
+    return ((select & LIST_SUBSCRIBED) == 0 || (e->attrs & FOLDER_SUBSCRIBED) != 0) &&
+           ((select & LIST_SPECIAL_USE) == 0 || e->special_use != NULL);
+}
+
+static bool is_below(const struct listing *l, struct str name, struct str parent)
+{
+    return name.n > parent.n && str_starts(name, parent) && name.p[parent.n] == l->separator;
+}
+
+/* What is below an entry: any that is selected; one that the patterns do not name, so that only the
+ * parent can tell of it. */
+static void look_below(const struct listing *l, size_t i, bool *any, bool *hidden)
+{
+    const struct folder_list *all = &l->folders;
+
+    *any = *hidden = false;
+    /* Children follow their parent, but for those of INBOX, which comes first of all. */
+    for (size_t k = i + 1; k < all->n; k++) {
+        bool below = is_below(l, all->at[k].name, all->at[i].name);
+        if (!below && i > 0)
+            break;
+        if (!below || !is_selected(l, &all->at[k]))
+            continue;
+        *any = true;
+        *hidden = *hidden || !list_matches(l->asked, all->at[k].name, l->separator);
+    }
+}
+
+/* The nearest parent that the patterns name, of a folder that they do not; empty if the list has it
+ * anyway, or if it has been told. */
+static struct str hidden_parent(struct listing *l, size_t i)
+{
+    struct str name = l->folders.at[i].name;
+
+    for (size_t end = name.n; end > 0; end--) {
+        struct str parent = str_upto(name, end - 1);
+        if (name.p[end - 1] != l->separator || !list_matches(l->asked, parent, l->separator))
+            continue;
+        if (str_eq(parent, l->last_parent))
+            return STR("");
+        for (size_t k = i; k > 0; k--)
+            if (str_eq(l->folders.at[k - 1].name, parent))
+                return STR("");
+        l->last_parent = parent;
+        return parent;
+    }
+    return STR("");
+}
+
+static void list_one(struct listing *l, size_t i)
+{
+    struct folder_entry *e = &l->folders.at[i];
+    bool named = list_matches(l->asked, e->name, l->separator), selected = is_selected(l, e);
+    bool any = false, hidden = false;
+
+    if ((l->asked->select & LIST_SUBSCRIBED) != 0 && (l->asked->select & LIST_RECURSIVE) != 0) {
+        if (named)
+            look_below(l, i, &any, &hidden);
+        else if (selected && (e->attrs & FOLDER_MISSING) != 0) {
+            struct folder_entry parent = {.name = hidden_parent(l, i),
+                                          .attrs = FOLDER_NOSELECT | FOLDER_HAS_CHILDREN};
+            if (parent.name.n > 0)
+                put_entry(l, &parent, true);
         }
     }
-    return true;
+    if (named && (selected || hidden))
+        put_entry(l, e, any);
 }
 
-static void put_entry(struct imap *c, const char *kind, const struct folder_entry *e)
+static void put_separator(struct listing *l, const char *kind)
 {
-    stream_putf(c->client, "* %s (", kind);
-    if (e->attrs & FOLDER_NOSELECT)
-        stream_putz(c->client, "\\Noselect ");
-    stream_putz(c->client, e->attrs & FOLDER_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
-    if (e->special_use != NULL)
-        stream_putf(c->client, " %s", e->special_use);
-    stream_putf(c->client, ") \"%c\" ", store_separator(c->store));
-    imap_put_folder(c, e->name);
-    stream_putz(c->client, "\r\n");
+    stream_putf(l->c->client, "* %s (\\Noselect) \"%c\" \"\"\r\n", kind, l->separator);
 }
 
-/* INBOX is the same in any case: RFC 3501 5.1. */
-static struct str with_inbox(struct imap *c, struct str pattern)
+/* False: the client was told. */
+static bool start(struct listing *l, struct list_request *asked, bool extended)
 {
-    char next = pattern.n > 5 ? pattern.p[5] : store_separator(c->store);
+    struct imap *c = l->c;
+    struct why why = WHY;
+    bool missing_too = !extended;
 
-    if (!str_istarts(pattern, STR("INBOX")) ||
-        (next != store_separator(c->store) && next != '*' && next != '%'))
-        return pattern;
-    return (struct str){arena_printf(c->mem, "INBOX%.*s", (int)(pattern.n - 5), pattern.p + 5),
-                        pattern.n};
-}
-
-static bool take_pattern(struct imap *c, struct str *pattern, bool *hierarchy_only)
-{
-    struct str reference, name;
-
-    if (!imap_take_space(&c->args) || !imap_take_astring(&c->args, &reference) ||
-        !imap_take_space(&c->args) || !imap_take_list_mailbox(&c->args, &name)) {
-        imap_bad(c, "Error in IMAP command %s: Invalid arguments.", c->command->name);
+    l->separator = store_separator(c->store);
+    l->asked = asked;
+    const char *error = list_parse(&c->args, l->separator, extended, asked);
+    if (error != NULL) {
+        imap_bad(c, "Error in IMAP command %s: %s", c->command->name, error);
         return false;
     }
-    *hierarchy_only = name.n == 0;
-    struct buf whole = BUF(reference.n + name.n);
-    buf_add(&whole, reference);
-    buf_add(&whole, name);
-    *pattern = with_inbox(c, arena_str(c->mem, buf_str(&whole)));
-    buf_free(&whole);
-    return imap_end(c);
+    missing_too = missing_too || (asked->select & LIST_SUBSCRIBED) != 0;
+    bool good = store_list(c->store, c->mem, missing_too, &l->folders, &why) == 0;
+    if (!good)
+        imap_no_why(c, &why);
+    why_free(&why);
+    return good;
+}
+
+/* An empty pattern asks for the separator only: RFC 3501 6.3.8. */
+static bool asks_separator(const struct list_request *asked)
+{
+    return asked->n == 1 && asked->patterns[0].n == 0;
 }
 
 void cmd_list(struct imap *c)
 {
-    struct folder_list list;
-    struct str pattern;
-    struct why why = WHY;
-    bool hierarchy_only;
+    struct list_request asked;
+    struct listing l = {.c = c, .last_parent = STR("")};
 
-    if (!take_pattern(c, &pattern, &hierarchy_only))
+    if (!start(&l, &asked, true))
         return;
-    if (hierarchy_only) {
-        stream_putf(c->client, "* LIST (\\Noselect) \"%c\" \"\"\r\n", store_separator(c->store));
-        imap_ok(c, "List completed.");
-        return;
-    }
-    if (store_list(c->store, c->mem, false, &list, &why) < 0) {
-        imap_no_why(c, &why);
-    } else {
-        for (size_t i = 0; i < list.n; i++)
-            if (matches(pattern, list.at[i].name, store_separator(c->store)))
-                put_entry(c, "LIST", &list.at[i]);
-        imap_ok(c, "List completed.");
-    }
-    why_free(&why);
+    if (asks_separator(&asked))
+        put_separator(&l, "LIST");
+    else
+        for (size_t i = 0; i < l.folders.n && stream_state(c->client) == STREAM_OK; i++)
+            list_one(&l, i);
+    imap_ok(c, "List completed.");
+}
+
+static void put_lsub(struct listing *l, const char *attr, struct str name)
+{
+    stream_putf(l->c->client, "* LSUB (%s", attr);
+    put_name(l, name);
+    stream_putz(l->c->client, "\r\n");
 }
 
 /* For a pattern with "%": a subscribed folder below shows its parent, not selectable. */
-static void put_hidden_parent(struct imap *c, struct str pattern, struct str name, struct str *last)
+static void put_hidden_parent(struct listing *l, struct str name)
 {
-    char separator = store_separator(c->store);
-
-    if (str_find(pattern, '%') < 0)
+    if (str_find(l->asked->patterns[0], '%') < 0)
         return;
     for (size_t end = name.n; end > 0; end--) {
-        if (name.p[end - 1] != separator)
-            continue;
         struct str parent = str_upto(name, end - 1);
-        if (!matches(pattern, parent, separator) || str_eq(parent, *last))
+        if (name.p[end - 1] != l->separator || !list_matches(l->asked, parent, l->separator) ||
+            str_eq(parent, l->last_parent))
             continue;
-        *last = parent;
-        stream_putf(c->client, "* LSUB (\\Noselect) \"%c\" ", separator);
-        imap_put_folder(c, parent);
-        stream_putz(c->client, "\r\n");
+        l->last_parent = parent;
+        put_lsub(l, "\\Noselect", parent);
         return;
     }
+}
+
+static void lsub_one(struct listing *l, const struct folder_entry *e)
+{
+    if (!(e->attrs & FOLDER_SUBSCRIBED))
+        return;
+    if (!list_matches(l->asked, e->name, l->separator)) {
+        put_hidden_parent(l, e->name);
+        return;
+    }
+    put_lsub(l, e->special_use == NULL ? "" : e->special_use, e->name);
+    l->last_parent = e->name;
 }
 
 void cmd_lsub(struct imap *c)
 {
-    struct folder_list list;
-    struct str pattern, last = {"", 0};
-    struct why why = WHY;
-    bool hierarchy_only;
+    struct list_request asked;
+    struct listing l = {.c = c, .last_parent = STR("")};
 
-    if (!take_pattern(c, &pattern, &hierarchy_only))
+    if (!start(&l, &asked, false))
         return;
-    if (hierarchy_only) {
-        stream_putf(c->client, "* LSUB (\\Noselect) \"%c\" \"\"\r\n", store_separator(c->store));
-        imap_ok(c, "Lsub completed.");
-        return;
-    }
-    if (store_list(c->store, c->mem, true, &list, &why) < 0) {
-        imap_no_why(c, &why);
-    } else {
-        for (size_t i = 0; i < list.n; i++) {
-            struct folder_entry *e = &list.at[i];
-            if (!(e->attrs & FOLDER_SUBSCRIBED))
-                continue;
-            if (matches(pattern, e->name, store_separator(c->store))) {
-                stream_putf(c->client, "* LSUB (%s) \"%c\" ",
-                            e->special_use == NULL ? "" : e->special_use,
-                            store_separator(c->store));
-                imap_put_folder(c, e->name);
-                stream_putz(c->client, "\r\n");
-                last = e->name;
-            } else {
-                put_hidden_parent(c, pattern, e->name, &last);
-            }
-        }
-        imap_ok(c, "Lsub completed.");
-    }
-    why_free(&why);
+    if (asks_separator(&asked))
+        put_separator(&l, "LSUB");
+    else
+        for (size_t i = 0; i < l.folders.n; i++)
+            lsub_one(&l, &l.folders.at[i]);
+    imap_ok(c, "Lsub completed.");
 }

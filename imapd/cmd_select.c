@@ -10,13 +10,19 @@ static void describe(struct imap *c)
 {
     uint32_t unseen = mailbox_first_unseen(c->box);
 
-    imap_put_flag_list(c);
-    stream_putf(c->client, "* %u EXISTS\r\n* %u RECENT\r\n", mailbox_count(c->box),
-                mailbox_recent_count(c->box));
+    imap_tell(c, IMAP_FLAGS, 0);
+    imap_tell(c, IMAP_EXISTS, mailbox_count(c->box));
+    imap_tell(c, IMAP_RECENT, mailbox_recent_count(c->box));
     if (unseen > 0)
         stream_putf(c->client, "* OK [UNSEEN %u] First unseen.\r\n", unseen);
     stream_putf(c->client, "* OK [UIDVALIDITY %u] UIDs valid\r\n", mailbox_uidvalidity(c->box));
     stream_putf(c->client, "* OK [UIDNEXT %u] Predicted next UID\r\n", mailbox_uidnext(c->box));
+}
+
+void imap_close_folder(struct imap *c)
+{
+    fetch_forget(c);
+    mailbox_close(&c->box);
 }
 
 static void open_folder(struct imap *c, bool read_only)
@@ -28,7 +34,7 @@ static void open_folder(struct imap *c, bool read_only)
         return;
     if (c->box != NULL) /* RFC 7162 3.2.11 */
         stream_putz(c->client, "* OK [CLOSED] Previous mailbox closed.\r\n");
-    mailbox_close(&c->box); /* also when the new one cannot be opened: RFC 3501 6.3.1 */
+    imap_close_folder(c); /* also when the new one cannot be opened: RFC 3501 6.3.1 */
     c->box = mailbox_open(c->store, folder, read_only, &why);
     if (c->box == NULL) {
         imap_no_why(c, &why);
@@ -54,7 +60,7 @@ void cmd_unselect(struct imap *c)
 {
     if (!imap_end(c))
         return;
-    mailbox_close(&c->box);
+    imap_close_folder(c);
     imap_ok(c, "Unselect completed.");
 }
 
@@ -69,7 +75,7 @@ void cmd_close(struct imap *c)
     if (!mailbox_read_only(c->box) && mailbox_expunge(c->box, &all, false, &why) < 0) {
         imap_no_why(c, &why);
     } else {
-        mailbox_close(&c->box);
+        imap_close_folder(c);
         imap_ok(c, "Close completed.");
     }
     uidset_free(&all);

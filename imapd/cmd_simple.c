@@ -6,18 +6,24 @@
 #include "conf/conf.h"
 
 #include "imap.h"
+#include "imap_caps.h"
 
-const char *imap_capabilities(void)
+const char *imap_capabilities(struct imap *c)
 {
-    return "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE CHILDREN NAMESPACE UIDPLUS UNSELECT MOVE "
-           "SPECIAL-USE";
+    const struct imap_caps_facts facts = {.logged_in = true};
+    struct buf caps = BUF_TEXT(4000);
+
+    imap_caps_put(&facts, &caps);
+    const char *text = arena_strz(c->mem, buf_str(&caps));
+    buf_free(&caps);
+    return text;
 }
 
 void cmd_capability(struct imap *c)
 {
     if (!imap_end(c))
         return;
-    stream_putf(c->client, "* CAPABILITY %s\r\n", imap_capabilities());
+    stream_putf(c->client, "* CAPABILITY %s\r\n", imap_capabilities(c));
     imap_updates(c, true);
     imap_ok(c, "Capability completed.");
 }
@@ -75,13 +81,10 @@ static bool skip_id(struct imap *c)
         return true;
     if (!imap_take(&c->args, '('))
         return false;
-    while (!imap_take(&c->args, ')')) {
-        if (!imap_take_string(&c->args, &s) || !imap_take_space(&c->args) ||
-            !imap_take_nstring(&c->args, &s))
+    for (size_t n = 0; imap_list_more(&c->args, n); n++)
+        if (!imap_take_nstring(&c->args, &s))
             return false;
-        imap_take_space(&c->args);
-    }
-    return true;
+    return imap_take(&c->args, ')');
 }
 
 void cmd_id(struct imap *c)

@@ -75,42 +75,84 @@ void cmd_expunge(struct imap *c)
     why_free(&why);
 }
 
+/* "[COPYUID 38505 304,319:320 3956:3958] ", or "" if nothing was copied. RFC 4315 3 */
+static const char *copyuid(struct imap *c, const struct copied *copied)
+{
+    enum { RANGE = 22 }; /* "4294967294:4294967295," */
+    struct buf from = BUF(copied->from->n * RANGE), made = BUF(copied->made->n * RANGE);
+    const char *code = "";
+
+    uidset_format(copied->from, &from);
+    uidset_format(copied->made, &made);
+    if (!buf_ok(&from) || !buf_ok(&made)) /* never: there is room for each range */
+        stream_fail(c->client, "a response cannot be made");
+    else if (made.n > 0)
+        code = arena_printf(c->mem, "[COPYUID %u %s %s] ", copied->uidvalidity, from.p, made.p);
+    buf_free(&from);
+    buf_free(&made);
+    return code;
+}
+
+/* RFC 2180 4.4.1: COPY of a message that another session has expunged fails as a whole, and then
+ * the client has to hear of the expunge. A UID that is not there is passed over: RFC 3501 6.4.8. */
+static bool all_there(struct imap *c, const struct uidset *uids)
+{
+    struct why why = WHY;
+    uint32_t cursor_uid = 0;
+    size_t cursor = 0;
+    bool there = true;
+
+    if (c->uid || mailbox_check(c->box, &why) < 0) {
+        why_free(&why);
+        return true; /* if the folder is gone, copying says so */
+    }
+    while (there && uidset_next(uids, &cursor, &cursor_uid))
+        there = !mailbox_is_expunged(c->box, mailbox_number(c->box, cursor_uid));
+    if (!there) {
+        imap_updates(c, true);
+        imap_no(c, "[EXPUNGEISSUED] Some of the requested messages no longer exist.");
+    }
+    return there;
+}
+
+static void answer_copied(struct imap *c, const struct copied *copied, bool move)
+{
+    const char *code = copyuid(c, copied);
+
+    if (!move) {
+        imap_updates(c, c->uid);
+        imap_ok(c, "%sCopy completed.", code);
+        return;
+    }
+    if (*code != '\0') { /* RFC 6851 4.3: the code comes before the EXPUNGE responses */
+        stream_putz(c->client, "* OK ");
+        stream_putz(c->client, code);
+        stream_putz(c->client, "Moved UIDs.\r\n");
+    }
+    imap_updates(c, true);
+    imap_ok(c, "Move completed.");
+}
+
 static void copy(struct imap *c, bool move)
 {
     struct uidset which = UIDSET, from = UIDSET, made = UIDSET;
     struct copied copied = {.from = &from, .made = &made};
-    struct buf from_text = BUF(1 << 20), made_text = BUF(1 << 20);
     const char *folder;
     struct why why = WHY;
 
     if (imap_arg_set(c, &which) && imap_arg_folder(c, &folder) && imap_end(c) &&
-        (!move || writable(c))) {
-        bool failed = mailbox_copy(c->box, &which, folder, move, &copied, &why) < 0;
-        if (failed && strcmp(why.code, "5.2.0") == 0)
-            why_set(&why, "5.1.1", "Mailbox doesn't exist: %s", folder);
-        const char *code = "";
-        uidset_format(&from, &from_text);
-        uidset_format(&made, &made_text);
-        if (!failed && made.n > 0)
-            code = arena_printf(c->mem, "[COPYUID %u %s %s] ", copied.uidvalidity, from_text.p,
-                                made_text.p);
-        if (failed) {
-            imap_no_why(c, &why);
-        } else if (move) { /* RFC 6851 4.3: the code comes before the EXPUNGE responses */
-            if (made.n > 0)
-                stream_putf(c->client, "* OK %sMoved UIDs.\r\n", code);
-            imap_updates(c, true);
-            imap_ok(c, "Move completed.");
+        (!move || writable(c)) && all_there(c, &which)) {
+        if (mailbox_copy(c->box, &which, folder, move, &copied, &why) == 0) {
+            answer_copied(c, &copied, move);
         } else {
-            imap_updates(c, c->uid);
-            imap_ok(c, "%sCopy completed.", code);
+            if (strcmp(why.code, "5.2.0") == 0)
+                why_set(&why, "5.1.1", "Mailbox doesn't exist: %s", folder);
+            imap_no_why(c, &why);
         }
     }
     uidset_free(&which);
     uidset_free(&from);
     uidset_free(&made);
-    buf_free(&from_text);
-    buf_free(&made_text);
     why_free(&why);
 }
 

@@ -8,6 +8,7 @@
 #include "store/mailbox.h"
 #include "store/store.h"
 
+#include "imap_fetch.h"
 #include "imap_parse.h"
 
 enum imap_state { IMAP_AUTHENTICATED = 1, IMAP_SELECTED = 2 }; /* bits of imap_command.states */
@@ -18,7 +19,8 @@ struct imap {
     struct arena *mem; /* of the present command; emptied after it */
     const struct handover *login;
     struct store *store;
-    struct mailbox *box; /* null: none selected */
+    struct mailbox *box; /* null: none selected; closed by imap_close_folder only */
+    struct fetch_memory fetched; /* of box */
     const struct imap_command *command;
     bool uid; /* UID FETCH and so on */
     struct str tag;
@@ -41,15 +43,19 @@ struct imap_command {
 struct store *imap_store_take(struct why *why);
 void imap_store_give_back(void);
 
+void imap_close_folder(struct imap *c); /* (waits) what is selected; nothing may be */
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem);
 const struct imap_command *imap_command_find(struct str name);
-const char *imap_capabilities(void); /* after login */
+const char *imap_capabilities(struct imap *c); /* after login; in c->mem */
 
 /* imap_read.c */
 enum imap_read { IMAP_READ_OK, IMAP_READ_REFUSED, IMAP_READ_END };
 /* (waits) One command with its literals into mem, except the message of APPEND. REFUSED: too long;
  * it has been answered. */
 enum imap_read imap_read_command(struct imap *c, struct str *text);
+/* After a literal. Many clients, Python's imaplib for one, send what follows it in a write of its
+ * own, without TCP_NODELAY: it comes only when the literal has been acknowledged. */
+void imap_rest_of_line_comes(struct imap *c);
 /* (waits) A literal that will not be used: skips the bytes that a non-synchronising one brings. */
 void imap_skip_literal(struct imap *c, const struct imap_literal *l);
 
@@ -58,12 +64,26 @@ void imap_ok(struct imap *c, const char *fmt, ...) __attribute__((format(printf,
 void imap_no(struct imap *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void imap_bad(struct imap *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void imap_no_why(struct imap *c, const struct why *why); /* with the response code that fits */
+/* Untagged responses about the selected folder all begin here. number: of the message; for EXISTS
+ * and RECENT the count. (waits) */
+enum imap_event {
+    IMAP_EXPUNGE,
+    IMAP_FETCH, /* its flags have changed */
+    IMAP_FLAGS, /* a keyword was defined */
+    IMAP_EXISTS,
+    IMAP_RECENT,
+    IMAP_GONE, /* the folder */
+};
+void imap_tell(struct imap *c, enum imap_event event, uint32_t number);
 /* (waits) What others did: untagged responses of the selected folder. */
 void imap_updates(struct imap *c, bool may_expunge);
 void imap_put_number(struct imap *c, uint64_t number); /* printf would be most of a FETCH */
-void imap_put_flags(struct imap *c, uint32_t flags, uint64_t keywords, bool recent);
+void imap_put_flags(struct imap *c, uint32_t number); /* "(\Seen word)" of a message. (waits) */
 void imap_put_flag_list(struct imap *c); /* "* FLAGS (...)" and PERMANENTFLAGS */
 void imap_put_string(struct imap *c, struct str s); /* quoted or literal */
+/* "* STATUS folder (...)": items as imap_take_status_items has them. -1: there is no such folder.
+ * (waits) */
+int imap_put_status(struct imap *c, struct str folder, unsigned items, struct why *why);
 void imap_put_folder(struct imap *c, struct str name); /* a folder's name: atom or quoted */
 
 /* What a command names. On failure the command has been answered. */

@@ -76,6 +76,21 @@ void imap_no_keyword(struct imap *c)
             (long long)conf.mail_max_keyword_length);
 }
 
+/* Can it be set? If not, the client was told. */
+static bool is_flag(struct imap *c, struct str name)
+{
+    bool system = name.p[0] == '\\';
+
+    if (system && imap_flag(name) == 0)
+        imap_bad(c, "Error in IMAP command %s: Invalid system flag %.*s", c->command->name,
+                 (int)(name.n < 100 ? name.n : 100), name.p);
+    else if (!system && mailbox_keyword_find(c->box, name) < 0 && !imap_may_define(name))
+        imap_no_keyword(c);
+    else
+        return true;
+    return false;
+}
+
 static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t *keywords)
 {
     struct why why = WHY;
@@ -84,13 +99,6 @@ static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t 
 
     if (name.p[0] == '\\') {
         *flags |= imap_flag(name);
-        good = imap_flag(name) != 0;
-        if (!good)
-            imap_bad(c, "Error in IMAP command %s: Invalid system flag %.*s", c->command->name,
-                     (int)(name.n < 100 ? name.n : 100), name.p);
-    } else if (mailbox_keyword_find(c->box, name) < 0 && !imap_may_define(name)) {
-        imap_no_keyword(c);
-        good = false;
     } else if (mailbox_keyword_add(c->box, name, &bit, &why) < 0) {
         imap_no_why(c, &why);
         good = false;
@@ -100,22 +108,39 @@ static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t 
     return good;
 }
 
+/* "(a b)" or "a b" up to the end: is another flag there? */
+static bool more_flags(struct imap_args *a, bool list, size_t n, struct str *name)
+{
+    return (list ? imap_list_more(a, n) : n == 0 || imap_take_space(a)) && imap_take_flag(a, name);
+}
+
+/* Reads the whole list. Nothing is defined before all of it is known to be good. */
+static bool is_flag_list(struct imap *c)
+{
+    struct imap_args a = c->args;
+    struct str name;
+    bool list = imap_take(&a, '(');
+
+    for (size_t n = 0; more_flags(&a, list, n, &name); n++)
+        if (!is_flag(c, name))
+            return false;
+    if ((!list || imap_take(&a, ')')) && imap_is_end(&a))
+        return true;
+    imap_bad(c, "Error in IMAP command %s: Invalid flag list", c->command->name);
+    return false;
+}
+
 bool imap_arg_flags(struct imap *c, uint32_t *flags, uint64_t *keywords)
 {
     struct str name;
-    bool list = imap_take(&c->args, '(');
 
     *flags = 0;
     *keywords = 0;
-    while (imap_take_flag(&c->args, &name)) {
+    if (!is_flag_list(c))
+        return false;
+    bool list = imap_take(&c->args, '(');
+    for (size_t n = 0; more_flags(&c->args, list, n, &name); n++)
         if (!add_flag(c, name, flags, keywords))
             return false;
-        if (!imap_take_space(&c->args))
-            break;
-    }
-    if (list && !imap_take(&c->args, ')')) {
-        imap_bad(c, "Error in IMAP command %s: Invalid flag list", c->command->name);
-        return false;
-    }
-    return true;
+    return !list || imap_take(&c->args, ')');
 }

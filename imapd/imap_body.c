@@ -2,6 +2,7 @@
  * BODY[section]<partial>: which bytes of the message, and sending them with CRLF line ends.
  * RFC 3501 6.4.5, 7.4.2.
  */
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,6 +23,12 @@ struct span {
     uint64_t vsize; /* with CRLF */
 };
 
+/* Offsets in a span of the next byte: in the file, and on the wire. */
+struct place {
+    uint64_t raw, wire;
+    bool cr; /* the byte before is a CR */
+};
+
 void fetch_breathe(struct fetching *m)
 {
     if (clock_ms() - m->turn <= TURN_MS)
@@ -30,16 +37,16 @@ void fetch_breathe(struct fetching *m)
     m->turn = clock_ms();
 }
 
-static void put_name(struct imap *c, const struct fetch_item *item)
+static void put_name(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
     static const char *const texts[] = {"",     "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT",
                                         "TEXT", "MIME"};
 
     if (item->name != NULL) {
-        stream_putz(c->client, item->name);
+        fetch_label(c, m, item->name);
         return;
     }
-    stream_putz(c->client, "BODY[");
+    fetch_label(c, m, "BODY[");
     for (size_t i = 0; i < item->depth; i++)
         stream_putf(c->client, "%s%u", i > 0 ? "." : "", item->path[i]);
     if (item->depth > 0 && item->text != SECTION_ALL)
@@ -51,7 +58,7 @@ static void put_name(struct imap *c, const struct fetch_item *item)
     }
     stream_putz(c->client, item->nfields > 0 ? ")]" : "]");
     if (item->partial)
-        stream_putf(c->client, "<%u>", item->offset);
+        stream_putf(c->client, "<%" PRIu64 ">", item->offset);
 }
 
 /* What the partial leaves of n bytes. */
@@ -81,15 +88,53 @@ static void put_literal(struct imap *c, uint64_t length)
     stream_putz(c->client, "}\r\n");
 }
 
-static void put_text(struct imap *c, const struct fetch_item *item, struct buf *text)
+static void put_text(struct imap *c, struct fetching *m, const struct fetch_item *item,
+                     struct buf *text)
 {
     uint64_t skip, length;
 
     replace_zeros(text);
     cut(item, text->n, &skip, &length);
-    put_name(c, item);
+    put_name(c, m, item);
     put_literal(c, length);
     stream_put(c->client, str_part(buf_str(text), (size_t)skip, (size_t)length));
+}
+
+/* Where sending starts: at the last piece's place if that was before what is wanted now. */
+static void find_place(const struct fetch_memory *last, const struct span *span, uint64_t skip,
+                       struct place *at)
+{
+    *at = (struct place){0};
+    if (last->span_size == span->size && last->span_at == span->at && last->wire <= skip)
+        *at = (struct place){last->raw, last->wire, last->cr};
+}
+
+static void keep_place(struct fetch_memory *last, const struct span *span, const struct place *at)
+{
+    last->span_at = span->at;
+    last->span_size = span->size;
+    last->raw = at->raw;
+    last->wire = at->wire;
+    last->cr = at->cr;
+}
+
+/* The next piece of the span, with CRLF line ends. False: the file ends before the span does. */
+static bool read_piece(const struct span *span, struct place *at, struct buf *in, struct buf *out)
+{
+    uint64_t left = span->size - at->raw;
+    size_t piece = left < PIECE ? (size_t)left : PIECE;
+
+    buf_clear(in);
+    buf_clear(out);
+    ssize_t got = pread(span->fd, buf_room(in, piece), piece, (off_t)(span->at + at->raw));
+    if (got <= 0)
+        return false;
+    buf_grown(in, (size_t)got);
+    crlf_add(out, buf_str(in), &at->cr);
+    replace_zeros(out);
+    at->raw += (uint64_t)got;
+    at->wire += out->n;
+    return buf_ok(out);
 }
 
 /* Line ends are made CRLF on the way. A file that is shorter than it was ends the connection: the
@@ -97,33 +142,28 @@ static void put_text(struct imap *c, const struct fetch_item *item, struct buf *
 static void put_span(struct imap *c, struct fetching *m, const struct fetch_item *item,
                      const struct span *span)
 {
-    uint64_t skip, length, at = 0;
-    size_t piece = span->size < PIECE ? (size_t)span->size : PIECE;
+    uint64_t skip, length;
     struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
-    bool cr = false;
+    struct place at, before;
 
     cut(item, span->vsize, &skip, &length);
-    put_name(c, item);
+    put_name(c, m, item);
     put_literal(c, length);
-    while (length > 0 && at < span->size) {
-        buf_clear(&in);
-        ssize_t got = pread(span->fd, buf_room(&in, piece), piece, (off_t)(span->at + at));
-        if (got <= 0)
+    find_place(&c->fetched, span, skip, &at);
+    before = at;
+    while (length > 0 && at.raw < span->size) {
+        before = at;
+        if (!read_piece(span, &at, &in, &out))
             break;
-        if ((uint64_t)got > span->size - at)
-            got = (ssize_t)(span->size - at);
-        buf_grown(&in, (size_t)got);
-        at += (uint64_t)got;
-        buf_clear(&out);
-        crlf_add(&out, buf_str(&in), &cr);
-        replace_zeros(&out);
-        struct str ready = str_from(buf_str(&out), skip < out.n ? (size_t)skip : out.n);
-        skip -= out.n - ready.n;
+        uint64_t passed = skip > before.wire ? skip - before.wire : 0;
+        struct str ready = str_from(buf_str(&out), passed < out.n ? (size_t)passed : out.n);
         ready = str_upto(ready, length < ready.n ? (size_t)length : ready.n);
         stream_put(c->client, ready);
         length -= ready.n;
         fetch_breathe(m);
     }
+    if (item->partial)
+        keep_place(&c->fetched, span, &before);
     buf_free(&in);
     buf_free(&out);
     if (length > 0)
@@ -189,6 +229,8 @@ static void filter_fields(const struct fetch_item *item, struct str header, stru
             keep = is_wanted(item, str_rtrim(str_upto(line, colon < 0 ? 0 : (size_t)colon)));
         if (keep)
             crlf_add(out, line, &cr);
+        if (keep && lf < 0)
+            buf_addz(out, "\r\n");
     }
     buf_addz(out, "\r\n");
 }
@@ -201,12 +243,13 @@ static bool all_cached(const struct fetch_item *item)
     return item->text == SECTION_FIELDS;
 }
 
-static void put_fields(struct imap *c, const struct fetch_item *item, struct str header)
+static void put_fields(struct imap *c, struct fetching *m, const struct fetch_item *item,
+                       struct str header)
 {
     struct buf out = BUF(2 * HEADER_LIMIT + 2);
 
     filter_fields(item, header, &out);
-    put_text(c, item, &out);
+    put_text(c, m, item, &out);
     buf_free(&out);
 }
 
@@ -219,40 +262,58 @@ static bool put_top_header(struct imap *c, struct fetching *m, const struct fetc
     bool cr = false, good;
 
     if (all_cached(item) && mailbox_cached(c->box, m->number, CACHED_FIELDS, &cached, NULL) == 0) {
-        put_fields(c, item, cached);
+        put_fields(c, m, item, cached);
         return true;
     }
     good = mailbox_bytes(c->box, m->number, &fd, &size, m->why) == 0 &&
            (read_header(fd, (uint64_t)size, &header) || unreadable(m));
     if (good && item->text == SECTION_HEADER) {
         crlf_add(&out, buf_str(&header), &cr);
-        put_text(c, item, &out);
+        put_text(c, m, item, &out);
     } else if (good) {
-        put_fields(c, item, buf_str(&header));
+        put_fields(c, m, item, buf_str(&header));
     }
     buf_free(&header);
     buf_free(&out);
     return good;
 }
 
-/* Once for all items. */
+void fetch_forget(struct imap *c)
+{
+    arena_free(&c->fetched.mem);
+    c->fetched = (struct fetch_memory){0};
+}
+
+/* What is remembered is about another message, or nothing is. */
+static void remember(struct imap *c, uint32_t uid)
+{
+    if (c->fetched.mem != NULL && c->fetched.uid == uid)
+        return;
+    fetch_forget(c);
+    c->fetched.mem = arena_new(c->session);
+    c->fetched.uid = uid;
+}
+
+/* Once for all items and commands, until another message is read. */
 static const struct mime_part *tree_of(struct imap *c, struct fetching *m, int fd, off_t size)
 {
-    if (m->tree != NULL)
-        return m->tree;
-    char *piece = arena_alloc(c->mem, PIECE);
-    struct mime_builder *b = mime_builder_new(c->mem, NULL);
+    struct buf piece = BUF(PIECE);
 
+    if (c->fetched.tree != NULL)
+        return c->fetched.tree;
+    struct mime_builder *b = mime_builder_new(c->fetched.mem, NULL);
     for (off_t at = 0; at < size;) {
-        ssize_t got = pread(fd, piece, PIECE, at);
+        char *to = buf_room(&piece, PIECE);
+        ssize_t got = pread(fd, to, PIECE, at);
         if (got <= 0)
             break;
-        mime_builder_put(b, (struct str){piece, (size_t)got});
+        mime_builder_put(b, (struct str){to, (size_t)got});
         at += got;
         fetch_breathe(m);
     }
-    m->tree = mime_builder_end(b);
-    return m->tree;
+    c->fetched.tree = mime_builder_end(b);
+    buf_free(&piece);
+    return c->fetched.tree;
 }
 
 /* The message whose HEADER and TEXT are meant: the root, or what a message/rfc822 part holds. */
@@ -263,10 +324,16 @@ static const struct mime_part *message_of(const struct mime_part *part, size_t d
     return part->kind == MIME_MESSAGE ? part->child : NULL;
 }
 
-/* There is no such part. NIL would do, too: clients know this from Dovecot. */
-static bool put_nothing(struct imap *c, const struct fetch_item *item)
+void fetch_put_nil(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
-    put_name(c, item);
+    put_name(c, m, item);
+    stream_putz(c->client, " NIL");
+}
+
+/* There is no such part. NIL would do, too: clients know this from Dovecot. */
+static bool put_nothing(struct imap *c, struct fetching *m, const struct fetch_item *item)
+{
+    put_name(c, m, item);
     stream_putz(c->client, " \"\"");
     return true;
 }
@@ -282,7 +349,7 @@ static bool put_part(struct imap *c, struct fetching *m, const struct fetch_item
     if (item->text != SECTION_ALL && item->text != SECTION_MIME)
         part = message_of(part, item->depth);
     if (part == NULL)
-        return put_nothing(c, item);
+        return put_nothing(c, m, item);
     bool header = item->text != SECTION_ALL && item->text != SECTION_TEXT;
     const struct mime_span *s = header ? &part->header : &part->body;
     struct span span = {fd, s->at, s->size, s->vsize};
@@ -295,7 +362,7 @@ static bool put_part(struct imap *c, struct fetching *m, const struct fetch_item
     ssize_t got = pread(fd, text, n, (off_t)span.at);
     if (got < 0)
         return unreadable(m);
-    put_fields(c, item, (struct str){text, (size_t)got});
+    put_fields(c, m, item, (struct str){text, (size_t)got});
     return true;
 }
 
@@ -311,7 +378,7 @@ static bool put_short(struct imap *c, struct fetching *m, const struct fetch_ite
         buf_grown(&in, size);
         crlf_add(&out, buf_str(&in), &cr);
         mailbox_counted(c->box, m->number, out.n);
-        put_text(c, item, &out);
+        put_text(c, m, item, &out);
     }
     buf_free(&in);
     buf_free(&out);
@@ -340,6 +407,7 @@ static bool put_whole(struct imap *c, struct fetching *m, const struct fetch_ite
 
 bool fetch_put_section(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
+    remember(c, m->uid);
     if (item->depth > 0 || item->text == SECTION_TEXT)
         return put_part(c, m, item);
     if (item->text == SECTION_ALL)

@@ -20,19 +20,20 @@ struct key_name {
     bool negated;
     uint32_t flags;
     const char *field;
+    bool addresses;
 };
 
 static const struct key_name key_names[] = {
     {"ALL", SEARCH_ALL, ARG_NONE, false, 0, NULL},
     {"ANSWERED", SEARCH_FLAGS, ARG_NONE, false, MSG_ANSWERED, NULL},
-    {"BCC", SEARCH_HEADER, ARG_TEXT, false, 0, "Bcc"},
+    {"BCC", SEARCH_HEADER, ARG_TEXT, false, 0, "Bcc", true},
     {"BEFORE", SEARCH_BEFORE, ARG_DAY, false, 0, NULL},
     {"BODY", SEARCH_BODY, ARG_TEXT, false, 0, NULL},
-    {"CC", SEARCH_HEADER, ARG_TEXT, false, 0, "Cc"},
+    {"CC", SEARCH_HEADER, ARG_TEXT, false, 0, "Cc", true},
     {"DELETED", SEARCH_FLAGS, ARG_NONE, false, MSG_DELETED, NULL},
     {"DRAFT", SEARCH_FLAGS, ARG_NONE, false, MSG_DRAFT, NULL},
     {"FLAGGED", SEARCH_FLAGS, ARG_NONE, false, MSG_FLAGGED, NULL},
-    {"FROM", SEARCH_HEADER, ARG_TEXT, false, 0, "From"},
+    {"FROM", SEARCH_HEADER, ARG_TEXT, false, 0, "From", true},
     {"HEADER", SEARCH_HEADER, ARG_HEADER, false, 0, NULL},
     {"KEYWORD", SEARCH_KEYWORD, ARG_KEYWORD, false, 0, NULL},
     {"LARGER", SEARCH_LARGER, ARG_NUMBER, false, 0, NULL},
@@ -47,7 +48,7 @@ static const struct key_name key_names[] = {
     {"SMALLER", SEARCH_SMALLER, ARG_NUMBER, false, 0, NULL},
     {"SUBJECT", SEARCH_HEADER, ARG_TEXT, false, 0, "Subject"},
     {"TEXT", SEARCH_TEXT, ARG_TEXT, false, 0, NULL},
-    {"TO", SEARCH_HEADER, ARG_TEXT, false, 0, "To"},
+    {"TO", SEARCH_HEADER, ARG_TEXT, false, 0, "To", true},
     {"UID", SEARCH_UIDS, ARG_UIDS, false, 0, NULL},
     {"UNANSWERED", SEARCH_FLAGS, ARG_NONE, true, MSG_ANSWERED, NULL},
     {"UNDELETED", SEARCH_FLAGS, ARG_NONE, true, MSG_DELETED, NULL},
@@ -79,7 +80,7 @@ static struct search_key *bad(struct parser *p, const char *error)
 
 static struct search_key *new_key(struct parser *p, enum search_what what)
 {
-    if (++p->keys > CRITERIA_KEYS)
+    if (++p->keys > p->context->key_limit)
         return bad(p, "Too many search keys.");
     struct search_key *key = arena_alloc(p->a->mem, sizeof *key);
     key->what = what;
@@ -159,6 +160,7 @@ static struct search_key *named_key(struct parser *p, const struct key_name *k)
         return NULL;
     key->flags = k->flags;
     key->name = strz(k->field);
+    key->addresses = k->addresses;
     if (!take_argument(p, k->argument, key)) {
         criteria_free(key);
         return bad(p, "Invalid argument of a search key.");
@@ -187,79 +189,131 @@ static struct search_key *number_set(struct parser *p)
     return bad(p, "Invalid messageset");
 }
 
-/* One or more keys between blanks, all of which must match. */
+/* One or more keys between blanks, all of which must match, up to ")" or the end. */
 static struct search_key *parse_all(struct parser *p, size_t depth)
 {
     struct search_key *all = new_key(p, SEARCH_AND);
     struct search_key **tail = all == NULL ? NULL : &all->child;
 
-    do {
-        struct search_key *key = all == NULL ? NULL : parse_key(p, depth);
+    for (size_t n = 0; all != NULL && (n == 0 || imap_list_more(p->a, n)); n++) {
+        imap_take_space(p->a);
+        struct search_key *key = parse_key(p, depth);
         if (key == NULL) {
             criteria_free(all);
             return NULL;
         }
         *tail = key;
         tail = &key->next;
-    } while (imap_take_space(p->a));
+    }
     return all;
 }
 
-static struct search_key *parse_or(struct parser *p, size_t depth)
+static bool take_key_word(struct parser *p, const char *word)
 {
-    struct search_key * or = new_key(p, SEARCH_OR);
+    struct imap_args was = *p->a;
 
-    if (or == NULL)
-        return NULL;
-    if (imap_take_space(p->a) && (or->child = parse_key(p, depth)) != NULL &&
-        imap_take_space(p->a) && (or->child->next = parse_key(p, depth)) != NULL)
-        return or ;
-    criteria_free(or);
-    return bad(p, "Missing argument of OR.");
+    if (imap_take_word(p->a, word) && imap_take_space(p->a))
+        return true;
+    *p->a = was;
+    return false;
 }
 
-static struct search_key *parse_key(struct parser *p, size_t depth)
+/*
+ * Behind "OR ". Programs chain it by the hundred, "OR a OR b OR c d" or "OR OR OR a b c d": all of
+ * a chain become children of one key, so its length is no depth.
+ */
+static struct search_key *parse_or(struct parser *p, size_t depth)
+{
+    struct search_key * or = new_key(p, SEARCH_OR), **tail = or == NULL ? NULL : & or->child;
+
+    for (size_t wanted = 2; or != NULL && wanted > 0;) {
+        if (take_key_word(p, "OR")) {
+            wanted++;
+            continue;
+        }
+        struct search_key *key = parse_key(p, depth);
+        if (key != NULL) {
+            *tail = key;
+            tail = &key->next;
+            wanted--;
+        }
+        if (key == NULL || (wanted > 0 && !imap_take_space(p->a))) {
+            criteria_free(or);
+            return bad(p, "Missing argument of OR.");
+        }
+    }
+    return or ;
+}
+
+/* Behind "NOT ": of a chain only whether it is odd matters. */
+static struct search_key *parse_not(struct parser *p, size_t depth)
+{
+    bool negated = true;
+
+    while (take_key_word(p, "NOT"))
+        negated = !negated;
+    struct search_key *key = parse_key(p, depth);
+    return negated ? negate(p, key) : key;
+}
+
+static struct search_key *parse_list(struct parser *p, size_t depth)
+{
+    struct search_key *all = parse_all(p, depth);
+
+    if (all == NULL || imap_take(p->a, ')'))
+        return all;
+    criteria_free(all);
+    return bad(p, "Missing ')'.");
+}
+
+/* NEW is RECENT UNSEEN. */
+static struct search_key *new_messages(struct parser *p)
+{
+    struct search_key *all = new_key(p, SEARCH_AND);
+    struct search_key *recent = new_key(p, SEARCH_RECENT), *seen = new_key(p, SEARCH_FLAGS);
+
+    if (all == NULL || recent == NULL || seen == NULL)
+        return NULL;
+    seen->flags = MSG_SEEN;
+    all->child = recent;
+    recent->next = negate(p, seen);
+    return recent->next == NULL ? NULL : all;
+}
+
+static struct search_key *word_key(struct parser *p)
 {
     struct str atom;
 
-    if (depth > CRITERIA_DEPTH)
-        return bad(p, "Search keys are nested too deeply.");
-    if (imap_take(p->a, '(')) {
-        struct search_key *all = parse_all(p, depth + 1);
-        if (all == NULL || imap_take(p->a, ')'))
-            return all;
-        criteria_free(all);
-        return bad(p, "Missing ')'.");
-    }
-    char first = p->a->rest.n > 0 ? p->a->rest.p[0] : 0;
-    if (first == '*' || (first >= '0' && first <= '9'))
-        return number_set(p);
     if (!imap_take_atom(p->a, &atom))
         return bad(p, "Missing search key.");
-    if (str_ieqz(atom, "NOT"))
-        return imap_take_space(p->a) ? negate(p, parse_key(p, depth + 1))
-                                     : bad(p, "Missing argument of NOT.");
-    if (str_ieqz(atom, "OR"))
-        return parse_or(p, depth + 1);
-    if (str_ieqz(atom, "NEW")) { /* RECENT UNSEEN */
-        struct search_key *all = new_key(p, SEARCH_AND);
-        struct search_key *recent = new_key(p, SEARCH_RECENT), *seen = new_key(p, SEARCH_FLAGS);
-        if (all == NULL || recent == NULL || seen == NULL)
-            return NULL;
-        seen->flags = MSG_SEEN;
-        all->child = recent;
-        recent->next = negate(p, seen);
-        return recent->next == NULL ? NULL : all;
-    }
+    if (str_ieqz(atom, "NEW"))
+        return new_messages(p);
     for (size_t i = 0; i < sizeof key_names / sizeof *key_names; i++)
         if (str_ieqz(atom, key_names[i].name))
             return named_key(p, &key_names[i]);
     return bad(p, "Unknown search key.");
 }
 
+static struct search_key *parse_key(struct parser *p, size_t depth)
+{
+    char first = p->a->rest.n > 0 ? p->a->rest.p[0] : 0;
+
+    if (depth > CRITERIA_DEPTH)
+        return bad(p, "Search keys are nested too deeply.");
+    if (imap_take(p->a, '('))
+        return parse_list(p, depth + 1);
+    if (take_key_word(p, "NOT"))
+        return parse_not(p, depth + 1);
+    if (take_key_word(p, "OR"))
+        return parse_or(p, depth + 1);
+    if (first == '*' || (first >= '0' && first <= '9'))
+        return number_set(p);
+    return word_key(p);
+}
+
 static void take_charset(struct parser *p)
 {
-    struct buf probe = BUF(16);
+    struct buf probe = BUF(16); /* whether it is known is all that is asked */
 
     if (!imap_take_word(p->a, "CHARSET"))
         return;

@@ -7,11 +7,12 @@
 #include "imap_parse.h"
 
 enum criteria { CRITERIA_OK, CRITERIA_BAD, CRITERIA_BADCHARSET };
-enum { CRITERIA_DEPTH = 100, CRITERIA_KEYS = 2000 };
+enum { CRITERIA_DEPTH = 100 }; /* of lists and of NOT and OR in turns; the task's stack is small */
 
 struct criteria_context {
     uint32_t star_number, star_uid; /* what * stands for */
     size_t set_limit; /* ranges in a set */
+    size_t key_limit;
 };
 
 /* Everything behind "SEARCH ": maybe CHARSET, then keys that must all match. The tree lives in the

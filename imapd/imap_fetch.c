@@ -2,11 +2,25 @@
 
 #include "base/str.h"
 
+static struct fetch_item *find_item(const struct fetch_items *items, enum fetch_what what)
+{
+    struct fetch_item *item = items->first;
+
+    while (item != NULL && item->what != what)
+        item = item->next;
+    return item;
+}
+
+/* What a client asks for twice is answered once, but for sections: those are told apart by more
+ * than their kind. */
 static struct fetch_item *add_item(struct imap_args *a, struct fetch_items *out,
                                    struct fetch_item ***tail, enum fetch_what what)
 {
-    struct fetch_item *item = arena_alloc(a->mem, sizeof *item);
+    struct fetch_item *item = what == FETCH_SECTION ? NULL : find_item(out, what);
 
+    if (item != NULL)
+        return item;
+    item = arena_alloc(a->mem, sizeof *item);
     item->what = what;
     **tail = item;
     *tail = &item->next;
@@ -40,13 +54,22 @@ static bool take_fields(struct imap_args *a, struct fetch_item *item)
 
     if (!imap_take_space(a) || !imap_take(a, '('))
         return false;
-    do {
+    while (imap_list_more(a, item->nfields))
         if (item->nfields == SECTION_FIELDS_MAX || !imap_take_astring(a, &fields[item->nfields++]))
             return false;
-    } while (imap_take_space(a));
+    if (item->nfields == 0)
+        return false;
     item->fields = arena_array(a->mem, item->nfields, sizeof *item->fields);
     memcpy(item->fields, fields, item->nfields * sizeof *fields);
     return imap_take(a, ')');
+}
+
+/* Of "HEADER.FIELDS (a b) ]": Dovecot takes a blank there. */
+static bool take_section_end(struct imap_args *a, const struct fetch_item *item)
+{
+    if (item->nfields > 0)
+        imap_take_space(a);
+    return imap_take(a, ']');
 }
 
 static bool take_section_text(struct imap_args *a, struct fetch_item *item)
@@ -73,17 +96,17 @@ static bool take_section_text(struct imap_args *a, struct fetch_item *item)
         return false;
     if ((item->text == SECTION_FIELDS || item->text == SECTION_FIELDS_NOT) && !take_fields(a, item))
         return false;
-    return imap_take(a, ']');
+    return take_section_end(a, item);
 }
 
-/* "<" number "." nz-number ">" */
+/* "<" number "." nz-number ">"; of 64 bits, as in RFC 9051 9. */
 static bool take_partial(struct imap_args *a, struct fetch_item *item)
 {
     if (!imap_take(a, '<'))
         return true;
     item->partial = true;
-    return imap_take_number(a, &item->offset) && imap_take(a, '.') &&
-           imap_take_number(a, &item->length) && item->length > 0 && imap_take(a, '>');
+    return imap_take_number64(a, &item->offset) && imap_take(a, '.') &&
+           imap_take_number64(a, &item->length) && item->length > 0 && imap_take(a, '>');
 }
 
 static bool take_section(struct imap_args *a, struct fetch_item *item)
@@ -191,13 +214,8 @@ bool fetch_parse(struct imap_args *a, struct fetch_items *out)
         return true;
     if (!imap_take(a, '('))
         return take_item(a, out, &tail);
-    for (size_t n = 0; n < FETCH_ITEMS_MAX; n++) {
-        if (!take_macro(a, out, &tail) && !take_item(a, out, &tail))
+    for (size_t n = 0; imap_list_more(a, n); n++)
+        if (n == FETCH_ITEMS_MAX || !take_item(a, out, &tail))
             return false;
-        if (imap_take(a, ')'))
-            return true;
-        if (!imap_take_space(a))
-            return false;
-    }
-    return false;
+    return out->first != NULL && imap_take(a, ')');
 }

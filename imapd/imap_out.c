@@ -6,17 +6,31 @@
 
 #include "imap.h"
 
+/* As long as it is: COPYUID may name thousands of uids. */
+static void put_format(struct imap *c, const char *fmt, va_list ap)
+{
+    va_list again;
+
+    va_copy(again, ap);
+    int length = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    struct buf text = BUF(length > 0 ? (size_t)length : 0);
+    buf_addv(&text, fmt, ap);
+    if (length < 0 || !buf_ok(&text))
+        stream_fail(c->client, "a response cannot be made");
+    stream_put(c->client, buf_str(&text));
+    buf_free(&text);
+}
+
 static void tagged(struct imap *c, const char *kind, const char *fmt, va_list ap)
 {
-    struct buf text = BUF(8192);
-
     if (c->answered)
         return;
     c->answered = true;
-    buf_addv(&text, fmt, ap);
     stream_put(c->client, c->tag);
-    stream_putf(c->client, " %s %s\r\n", kind, text.p);
-    buf_free(&text);
+    stream_putf(c->client, " %s ", kind);
+    put_format(c, fmt, ap);
+    stream_putz(c->client, "\r\n");
 }
 
 void imap_ok(struct imap *c, const char *fmt, ...)
@@ -122,12 +136,15 @@ static void put_flags(struct imap *c, uint32_t flags, uint64_t keywords)
     }
 }
 
-void imap_put_flags(struct imap *c, uint32_t flags, uint64_t keywords, bool recent)
+void imap_put_flags(struct imap *c, uint32_t number)
 {
+    struct msg m = *mailbox_msg(c->box, number); /* putting waits */
+    bool recent = mailbox_recent(c->box, number);
+
     stream_putc(c->client, '(');
-    put_flags(c, flags, keywords);
+    put_flags(c, m.flags, m.keywords);
     if (recent)
-        stream_putz(c->client, (flags & MSG_FLAGS) || keywords ? " \\Recent" : "\\Recent");
+        stream_putz(c->client, (m.flags & MSG_FLAGS) || m.keywords ? " \\Recent" : "\\Recent");
     stream_putc(c->client, ')');
 }
 
@@ -145,16 +162,74 @@ void imap_put_flag_list(struct imap *c)
     stream_putz(c->client, "] Flags permitted.\r\n");
 }
 
-static void put_flags_of(struct imap *c, uint32_t number)
+static void tell_flags(struct imap *c, uint32_t number)
 {
-    struct msg m = *mailbox_msg(c->box, number); /* putting waits */
+    uint32_t uid = mailbox_msg(c->box, number)->uid;
 
     stream_putf(c->client, "* %u FETCH (", number);
     if (c->uid)
-        stream_putf(c->client, "UID %u ", m.uid);
+        stream_putf(c->client, "UID %u ", uid);
     stream_putz(c->client, "FLAGS ");
-    imap_put_flags(c, m.flags, m.keywords, mailbox_recent(c->box, number));
+    imap_put_flags(c, number);
     stream_putz(c->client, ")\r\n");
+}
+
+void imap_tell(struct imap *c, enum imap_event event, uint32_t number)
+{
+    switch (event) {
+    case IMAP_EXPUNGE:
+        stream_putf(c->client, "* %u EXPUNGE\r\n", number);
+        break;
+    case IMAP_FETCH:
+        tell_flags(c, number);
+        break;
+    case IMAP_FLAGS:
+        imap_put_flag_list(c);
+        break;
+    case IMAP_EXISTS:
+        stream_putf(c->client, "* %u EXISTS\r\n", number);
+        break;
+    case IMAP_RECENT:
+        stream_putf(c->client, "* %u RECENT\r\n", number);
+        break;
+    case IMAP_GONE: /* RFC 2180 3.3 */
+        stream_putz(c->client, "* BYE Mailbox was removed or cannot be read.\r\n");
+        break;
+    }
+}
+
+/* What is told at the end, once, however often it happened. */
+struct news {
+    bool added, keywords;
+};
+
+static void tell_keywords(struct imap *c, struct news *news)
+{
+    if (news->keywords)
+        imap_tell(c, IMAP_FLAGS, 0);
+    news->keywords = false;
+}
+
+static void take_event(struct imap *c, enum mail_event event, uint32_t number, struct news *news)
+{
+    switch (event) {
+    case MAIL_ADDED:
+        news->added = true;
+        break;
+    case MAIL_KEYWORD:
+        news->keywords = true;
+        break;
+    case MAIL_EXPUNGED:
+        imap_tell(c, IMAP_EXPUNGE, number);
+        break;
+    case MAIL_FLAGS: /* its keywords must be known */
+        tell_keywords(c, news);
+        imap_tell(c, IMAP_FETCH, number);
+        break;
+    case MAIL_NONE:
+    case MAIL_FAILED:
+        break;
+    }
 }
 
 void imap_updates(struct imap *c, bool may_expunge)
@@ -162,7 +237,7 @@ void imap_updates(struct imap *c, bool may_expunge)
     struct why why = WHY;
     uint32_t number;
     enum mail_event event = MAIL_NONE;
-    bool added = false, keywords = false;
+    struct news news = {false, false};
 
     if (c->box == NULL)
         return;
@@ -170,30 +245,17 @@ void imap_updates(struct imap *c, bool may_expunge)
     if (mailbox_check(c->box, &why) < 0)
         event = MAIL_FAILED;
     while (event != MAIL_FAILED &&
-           (event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE) {
-        if (event == MAIL_ADDED)
-            added = true;
-        else if (event == MAIL_KEYWORD)
-            keywords = true;
-        else if (event == MAIL_EXPUNGED)
-            stream_putf(c->client, "* %u EXPUNGE\r\n", number);
-        else if (event == MAIL_FLAGS) {
-            if (keywords)
-                imap_put_flag_list(c);
-            keywords = false;
-            put_flags_of(c, number);
-        }
-    }
-    if (event == MAIL_FAILED) { /* the folder is gone: RFC 2180 3.3 */
-        stream_putz(c->client, "* BYE Mailbox was removed or cannot be read.\r\n");
+           (event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE)
+        take_event(c, event, number, &news);
+    if (event == MAIL_FAILED) {
+        imap_tell(c, IMAP_GONE, 0);
         c->logout = true;
     } else {
-        if (keywords)
-            imap_put_flag_list(c);
-        if (added)
-            stream_putf(c->client, "* %u EXISTS\r\n", mailbox_count(c->box));
-        if (added || mailbox_recent_count(c->box) != recent)
-            stream_putf(c->client, "* %u RECENT\r\n", mailbox_recent_count(c->box));
+        tell_keywords(c, &news);
+        if (news.added)
+            imap_tell(c, IMAP_EXISTS, mailbox_count(c->box));
+        if (news.added || mailbox_recent_count(c->box) != recent)
+            imap_tell(c, IMAP_RECENT, mailbox_recent_count(c->box));
     }
     why_free(&why);
 }

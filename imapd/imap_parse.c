@@ -12,18 +12,33 @@ bool imap_take(struct imap_args *a, char c)
     return true;
 }
 
+static void skip_blanks(struct imap_args *a)
+{
+    while (imap_take(a, ' '))
+        ;
+}
+
 bool imap_take_space(struct imap_args *a)
 {
     if (!imap_take(a, ' '))
         return false;
-    while (imap_take(a, ' '))
-        ;
+    skip_blanks(a);
     return true;
 }
 
 bool imap_is_end(const struct imap_args *a)
 {
-    return a->rest.n == 0;
+    struct imap_args rest = *a;
+
+    skip_blanks(&rest);
+    return rest.rest.n == 0;
+}
+
+bool imap_list_more(struct imap_args *a, size_t n)
+{
+    bool parted = imap_take_space(a);
+
+    return (parted || n == 0) && a->rest.n > 0 && a->rest.p[0] != ')';
 }
 
 /* RFC 3501 9: ATOM-CHAR, with the exceptions that a place allows. 8-bit bytes are no CHAR. */
@@ -136,15 +151,32 @@ bool imap_take_list_mailbox(struct imap_args *a, struct str *out)
     return imap_take_string(a, out) || take_run(a, "]%*", out);
 }
 
-bool imap_take_number(struct imap_args *a, uint32_t *out)
+static struct str digits(const struct imap_args *a)
 {
     size_t n = 0;
 
     while (n < a->rest.n && a->rest.p[n] >= '0' && a->rest.p[n] <= '9')
         n++;
-    if (!num_parse_u32(str_upto(a->rest, n), 0, UINT32_MAX, out))
+    return str_upto(a->rest, n);
+}
+
+bool imap_take_number64(struct imap_args *a, uint64_t *out)
+{
+    struct str number = digits(a);
+
+    if (!num_parse_u64(number, 0, INT64_MAX, out))
         return false;
-    a->rest = str_from(a->rest, n);
+    a->rest = str_from(a->rest, number.n);
+    return true;
+}
+
+bool imap_take_number(struct imap_args *a, uint32_t *out)
+{
+    struct str number = digits(a);
+
+    if (!num_parse_u32(number, 0, UINT32_MAX, out))
+        return false;
+    a->rest = str_from(a->rest, number.n);
     return true;
 }
 

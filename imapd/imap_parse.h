@@ -25,9 +25,16 @@ bool imap_take_string(struct imap_args *a, struct str *out); /* quoted or litera
 bool imap_take_nstring(struct imap_args *a, struct str *out); /* or NIL: p null */
 bool imap_take_list_mailbox(struct imap_args *a, struct str *out); /* with % and * */
 bool imap_take_number(struct imap_args *a, uint32_t *out);
+bool imap_take_number64(struct imap_args *a, uint64_t *out); /* up to 2^63 - 1: RFC 9051 9 */
 bool imap_take_set(struct imap_args *a, struct str *out); /* the text of a sequence set */
 bool imap_take_flag(struct imap_args *a, struct str *out); /* "\Seen" or a keyword */
-bool imap_is_end(const struct imap_args *a);
+bool imap_is_end(const struct imap_args *a); /* but for blanks, which clients leave there */
+/*
+ * Behind the "(" of a list, n items having been read: does another item follow? It takes the blank
+ * that parts them, and the blanks that some clients write behind "(" and before ")". At the end of
+ * the list it returns false and leaves ")", which the caller takes.
+ */
+bool imap_list_more(struct imap_args *a, size_t n);
 
 /* "{123}" or "{123+}" (RFC 7888) at the end of a line. */
 struct imap_literal {

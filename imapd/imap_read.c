@@ -4,6 +4,7 @@
  */
 #include "base/str.h"
 #include "conf/conf.h"
+#include "net/sock.h"
 
 #include "imap.h"
 
@@ -48,6 +49,12 @@ static void refuse(struct imap *c, struct str text, const struct imap_literal *l
     }
 }
 
+void imap_rest_of_line_comes(struct imap *c)
+{
+    if (stream_ahead(c->client) == 0)
+        sock_ack_now(stream_fd(c->client));
+}
+
 static bool read_literal(struct imap *c, struct buf *text, const struct imap_literal *l)
 {
     if (l->synchronising)
@@ -57,6 +64,7 @@ static bool read_literal(struct imap *c, struct buf *text, const struct imap_lit
     if (to == NULL || stream_read(c->client, to, (size_t)l->size) != l->size)
         return false;
     buf_grown(text, (size_t)l->size);
+    imap_rest_of_line_comes(c);
     return true;
 }
 

@@ -140,7 +140,7 @@ static void serve(struct imap *c)
            !session_draining() && next_command(c))
         arena_reset(c->mem);
     say_goodbye(c);
-    mailbox_close(&c->box);
+    imap_close_folder(c);
 }
 
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem)
@@ -154,7 +154,7 @@ void imap_connection(struct stream *client, const struct handover *h, struct are
         stream_putf(client, "%s NO [UNAVAILABLE] %s\r\n", h->tag,
                     "The mailbox cannot be opened, try again later.");
     } else {
-        stream_putf(client, "%s OK [CAPABILITY %s] Logged in\r\n", h->tag, imap_capabilities());
+        stream_putf(client, "%s OK [CAPABILITY %s] Logged in\r\n", h->tag, imap_capabilities(&c));
         serve(&c);
         imap_store_give_back();
         msg_info("user=<%s>, rip=%s, session=<%s>: %s", session_user()->name, h->client_address,

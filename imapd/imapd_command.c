@@ -6,8 +6,10 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "login/login.h"
+#include "net/sock.h"
 #include "net/stream.h"
 
+#include "imap_caps.h"
 #include "imapd.h"
 
 enum { ID_WORDS = 60 }; /* RFC 2971 3.3: at most 30 pairs */
@@ -20,36 +22,26 @@ struct args {
     bool over; /* the connection is, by a literal or a list beyond its bound */
 };
 
-static void capabilities(struct login *l, struct buf *out)
+static const char *capabilities(struct login *l)
 {
-    const char *set = conf.imap_capability;
-    struct buf mechs = BUF(1000);
-    bool adds = *set == '+';
+    const struct imap_caps_facts facts = {.may_start_tls = l->may_start_tls,
+                                          .may_plain = login_may_plain(l)};
+    struct buf caps = BUF_TEXT(4000), mechs = BUF_TEXT(1000);
 
-    buf_addz(out, "CAPABILITY ");
-    buf_addz(out, *set == '\0' || adds ? "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+" : set);
-    if (adds) {
-        struct str more = str_trim(strz(set + 1));
-        buf_addf(out, " %.*s", (int)more.n, more.p);
-    }
-    if (l->may_start_tls)
-        buf_addz(out, " STARTTLS");
-    if (!login_may_plain(l))
-        buf_addz(out, " LOGINDISABLED");
+    imap_caps_put(&facts, &caps);
     login_mechs(l, &mechs);
     struct str rest = buf_str(&mechs);
     for (struct str word; str_word(&rest, " ", &word);)
-        buf_addf(out, " AUTH=%.*s", (int)word.n, word.p);
+        buf_addf(&caps, " AUTH=%.*s", (int)word.n, word.p);
+    const char *text = arena_strz(l->mem, buf_str(&caps));
     buf_free(&mechs);
+    buf_free(&caps);
+    return text;
 }
 
 static void greet(struct login *l)
 {
-    struct buf caps = BUF(4000);
-
-    capabilities(l, &caps);
-    stream_putf(l->client, "* OK [%s] %s\r\n", caps.p, conf.login_greeting);
-    buf_free(&caps);
+    stream_putf(l->client, "* OK [CAPABILITY %s] %s\r\n", capabilities(l), conf.login_greeting);
 }
 
 static void bye(struct login *l, const char *text)
@@ -127,10 +119,12 @@ static bool take_literal(struct args *a, struct str *out, struct arena *mem)
         stream_putz(a->l->client, "+ OK\r\n");
     char *bytes = arena_alloc(mem, n + 1);
     *out = (struct str){bytes, n};
-    if (stream_read(a->l->client, bytes, n) < n || !login_line(a->l, &a->line)) {
-        a->over = true;
+    a->over = stream_read(a->l->client, bytes, n) < n;
+    if (!a->over && stream_ahead(a->l->client) == 0)
+        sock_ack_now(stream_fd(a->l->client)); /* the rest of the line waits for it */
+    a->over = a->over || !login_line(a->l, &a->line);
+    if (a->over)
         return false;
-    }
     a->rest = buf_str(&a->line);
     return true;
 }
@@ -175,11 +169,8 @@ static enum login_next malformed(struct args *a, const char *tag)
 
 static enum login_next cmd_capability(struct args *a, const char *tag)
 {
-    struct buf caps = BUF(4000);
-
-    capabilities(a->l, &caps);
-    stream_putf(a->l->client, "* %s\r\n%s OK Capability completed.\r\n", caps.p, tag);
-    buf_free(&caps);
+    stream_putf(a->l->client, "* CAPABILITY %s\r\n%s OK Capability completed.\r\n",
+                capabilities(a->l), tag);
     return LOGIN_GO_ON;
 }
 

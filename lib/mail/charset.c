@@ -38,6 +38,19 @@ static bool is_built_in(struct str name)
     return is_utf8(name) || is_latin1(name) || is_latin9(name) || is_cp1252(name);
 }
 
+bool charset_is_ascii_based(struct str name)
+{
+    static const char *const families[] = {"iso-8859-",   "windows-125", "cp125",    "koi8-",
+                                           "windows-874", "tis-620",     "iso_8859-"};
+
+    if (is_built_in(name))
+        return true;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (str_istarts(name, strz(families[i])))
+            return true;
+    return false;
+}
+
 static iconv_t open_iconv(struct str name)
 {
     char text[NAME_MAX_BYTES + 1];

@@ -10,6 +10,10 @@
  * before.
  */
 bool charset_known(struct str charset);
+/* Every byte below 128 stands for its ASCII character, and nothing else does: the text can be
+ * searched for ASCII as it stands. False for stateful and multi-byte sets, and for those that are
+ * not known. */
+bool charset_is_ascii_based(struct str charset);
 /* Appends; what is not valid becomes U+FFFD. False: the charset is not known, nothing was appended.
  */
 bool charset_to_utf8(struct str charset, struct str text, struct buf *out);

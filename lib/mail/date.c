@@ -54,7 +54,7 @@ void date_imap_format(int64_t wall, int offset, struct buf *out)
     struct tm tm;
 
     at_offset(wall, offset, &tm);
-    buf_addf(out, "%2d-%s-%04d %02d:%02d:%02d", tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+    buf_addf(out, "%02d-%s-%04d %02d:%02d:%02d", tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
              tm.tm_hour, tm.tm_min, tm.tm_sec);
     add_zone(offset, out);
 }

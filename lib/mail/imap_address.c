@@ -9,11 +9,15 @@
 #include "mail/imap_text.h"
 #include "mail/mime_tree.h"
 
+/* Of each word of an address. A header block is not longer, so nothing is left out. */
+enum { ADDRESS_MAX = 1 << 20 };
+
 struct addresses {
     struct str s; /* what is left */
     struct buf name, route, mailbox, domain, comment;
     bool has_mailbox, has_domain;
     struct buf *out;
+    bool words; /* not lists of strings, but text for people */
     bool any;
 };
 
@@ -249,10 +253,28 @@ static void take_spec(struct addresses *a)
         a->has_mailbox = false;
 }
 
+/* "name <mailbox@domain>, " */
+static void put_words(struct addresses *a)
+{
+    buf_add(a->out, buf_str(&a->name));
+    buf_addz(a->out, a->name.n > 0 ? " <" : "<");
+    if (a->has_mailbox)
+        buf_add(a->out, buf_str(&a->mailbox));
+    if (a->has_domain)
+        buf_addc(a->out, '@');
+    if (a->has_domain)
+        buf_add(a->out, buf_str(&a->domain));
+    buf_addz(a->out, ">, ");
+}
+
 static void put(struct addresses *a, const char *mailbox, const char *domain)
 {
     struct str none = {NULL, 0};
 
+    if (a->words) {
+        put_words(a);
+        return;
+    }
     if (!a->any)
         buf_addc(a->out, '(');
     a->any = true;
@@ -346,23 +368,31 @@ static void take_list(struct addresses *a)
     }
 }
 
+static void take_fields(const struct mime_values *fields, struct addresses *a)
+{
+    a->name = a->route = a->mailbox = a->domain = a->comment = BUF(ADDRESS_MAX);
+    for (; fields != NULL; fields = fields->next) {
+        a->s = fields->value;
+        take_list(a);
+    }
+    buf_free(&a->name);
+    buf_free(&a->route);
+    buf_free(&a->mailbox);
+    buf_free(&a->domain);
+    buf_free(&a->comment);
+}
+
 void imap_text_addresses(const struct mime_values *fields, struct buf *out)
 {
-    struct addresses a = {.name = BUF(1 << 20),
-                          .route = BUF(1 << 20),
-                          .mailbox = BUF(1 << 20),
-                          .domain = BUF(1 << 20),
-                          .comment = BUF(1 << 20),
-                          .out = out};
+    struct addresses a = {.out = out};
 
-    for (; fields != NULL; fields = fields->next) {
-        a.s = fields->value;
-        take_list(&a);
-    }
+    take_fields(fields, &a);
     buf_addz(out, a.any ? ")" : "NIL");
-    buf_free(&a.name);
-    buf_free(&a.route);
-    buf_free(&a.mailbox);
-    buf_free(&a.domain);
-    buf_free(&a.comment);
+}
+
+void imap_text_address_words(const struct mime_values *fields, struct buf *out)
+{
+    struct addresses a = {.out = out, .words = true};
+
+    take_fields(fields, &a);
 }

@@ -20,5 +20,8 @@ void imap_text_nstring(struct str s, struct buf *out);
 void imap_text_human(struct str s, struct buf *out);
 /* The address lists of header fields as one: "((name route mailbox host)...)", or NIL if empty. */
 void imap_text_addresses(const struct mime_values *fields, struct buf *out);
+/* Appends the same addresses as words, for searching: "name <mailbox@domain>, ". Encoded words stay
+ * as they are. */
+void imap_text_address_words(const struct mime_values *fields, struct buf *out);
 
 #endif

@@ -33,7 +33,8 @@ struct mime_walk {
     bool type_known;
     bool ending; /* what comes is the last line, and has no end */
     struct mime_type type;
-    struct mime_pos at, before_eol, body;
+    struct mime_pos at, before_eol, header,
+        body; /* header: where the one of the part on top began */
     size_t header_seen;
     struct buf held, field;
     struct str eol; /* of the last line of a body, not told yet: it may belong to a boundary */
@@ -72,6 +73,7 @@ static void begin(struct mime_walk *w, bool is_message, bool is_digest_part)
     w->is_digest_part = is_digest_part;
     w->type_known = false;
     w->header_seen = 0;
+    w->header = w->at;
     buf_clear(&w->field);
     if (w->handler->begin != NULL)
         w->handler->begin(w->self, is_message, &w->at);
@@ -195,20 +197,30 @@ static size_t find_boundary(const struct mime_walk *w, struct str line, bool *la
     return found;
 }
 
-/* A boundary begins at w->at. */
-static void at_boundary(struct mime_walk *w, size_t depth, bool last, struct str line)
+/*
+ * A boundary begins at w->at; the line end before it belongs to it (RFC 2046 5.1.1). If there is no
+ * body, that is the last one of the header: the part on top is told of it by an end before its
+ * body. The parts around it keep it, as in Dovecot.
+ */
+static void end_before_boundary(struct mime_walk *w, size_t depth)
 {
-    struct mime_pos end;
+    struct mime_pos end = w->before_eol;
+    bool no_body = w->state == IN_HEADER || end.bytes < w->body.bytes,
+         is_leaf = w->state != BETWEEN;
 
-    if (w->state == IN_HEADER) {
-        while (w->state == IN_HEADER)
-            end_header(w);
-        end = w->at;
-    } else {
-        /* The line end before a boundary belongs to it, unless it ends the header. */
-        end = w->before_eol.bytes >= w->body.bytes ? w->before_eol : w->body;
+    while (w->state == IN_HEADER)
+        end_header(w);
+    if (no_body) {
+        if (is_leaf && w->depth > depth && end.bytes >= w->header.bytes)
+            close_parts(w, w->depth - 1, end);
+        end = w->body;
     }
     close_parts(w, depth, end);
+}
+
+static void at_boundary(struct mime_walk *w, size_t depth, bool last, struct str line)
+{
+    end_before_boundary(w, depth);
     w->at.bytes += line.n;
     w->at.lines++;
     w->at.bare += !str_ends(line, STR("\r\n"));
@@ -297,6 +309,30 @@ static void take_rest(struct mime_walk *w, struct str s)
     tell_bytes(w, s);
 }
 
+/* Whole lines that cannot be a boundary: most of a message that has parts, so they are not taken
+ * one by one. Returns how many bytes. */
+static size_t take_plain_lines(struct mime_walk *w, struct str s)
+{
+    const char *p = s.p, *end = s.p + s.n, *lf;
+    bool bare = false;
+
+    while (p < end && *p != '-' && (lf = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+        bare = lf == p || lf[-1] != '\r';
+        w->at.lines++;
+        w->at.bare += bare;
+        p = lf + 1;
+    }
+    size_t n = (size_t)(p - s.p);
+    if (n == 0)
+        return 0;
+    w->at.bytes += n;
+    w->before_eol =
+        (struct mime_pos){w->at.bytes - (bare ? 1 : 2), w->at.lines - 1, w->at.bare - bare};
+    w->after_cr = false;
+    tell_bytes(w, str_upto(s, n));
+    return n;
+}
+
 /* Does the start of a line without its end have to wait for the rest? */
 static bool must_hold(const struct mime_walk *w, struct str piece)
 {
@@ -314,6 +350,11 @@ void mime_walk_put(struct mime_walk *w, struct str s)
             take_rest(w, s);
             return;
         }
+        bool at_start = w->state != IN_HEADER && w->held.n == 0 && !w->mid_line;
+        size_t plain = at_start ? take_plain_lines(w, s) : 0;
+        s = str_from(s, plain);
+        if (s.n == 0)
+            return;
         const char *lf = memchr(s.p, '\n', s.n);
         size_t n = lf != NULL ? (size_t)(lf - s.p) + 1 : s.n;
         if (w->held.n > 0 || (lf == NULL && must_hold(w, s))) {

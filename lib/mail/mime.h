@@ -34,6 +34,8 @@ struct mime_handler {
     void (*header_end)(void *self, enum mime_kind kind, const struct mime_type *type,
                        const struct mime_pos *at);
     void (*bytes)(void *self, struct str bytes);
+    /* at may lie before the place that header_end told: the part has no body, and the last line end
+     * of its header belongs to the boundary behind it. */
     void (*end)(void *self, const struct mime_pos *at);
 };
 

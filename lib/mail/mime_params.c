@@ -86,21 +86,22 @@ bool mime_type_parse(struct arena *mem, struct str value, struct mime_type *out)
     return true;
 }
 
-/* A quoted string without its quotes, or a token. False: the closing quote is missing. */
+/* A quoted string without its quotes, or a token, or what programs write that forget the quotes, up
+ * to ";" or a blank, as Dovecot takes it. False: the closing quote is missing. */
 static bool parse_value(struct arena *mem, struct str *s, struct str *value)
 {
     mime_skip_comments(s);
-    if (s->n == 0 || *s->p != '"') {
-        /* "boundary==_x" is seen in the wild, though it should have quotes. */
-        struct str start = *s;
-        size_t equals = 0;
-        while (equals < s->n && s->p[equals] == '=')
-            equals++;
-        *s = str_from(*s, equals);
-        bool more = s->n > 0 && !is_blank(*s->p) && *s->p != '(';
-        struct str token = more || equals == 0 ? mime_token(s) : STR("");
-        *value = arena_str(mem, (struct str){start.p, equals + token.n});
+    if (s->n > 0 && *s->p == '=') { /* "name==?utf-8?B?...?=" and "boundary==_x" without quotes */
+        size_t size = 0;
+        while (size < s->n && s->p[size] != ';' && !is_blank(s->p[size]))
+            size++;
+        *value = arena_str(mem, str_upto(*s, size));
+        *s = str_from(*s, size);
         mime_skip_comments(s);
+        return true;
+    }
+    if (s->n == 0 || *s->p != '"') {
+        *value = arena_str(mem, mime_token(s));
         return true;
     }
     char *to = arena_alloc(mem, s->n);

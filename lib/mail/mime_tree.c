@@ -51,11 +51,23 @@ static void on_begin(void *self, bool is_message, const struct mime_pos *at)
     b->next = NULL;
 }
 
+/* No body: the header's last line end belongs to the boundary. */
+static void cut_header(struct mime_part *p, const struct mime_pos *at)
+{
+    p->header.size = at->bytes - p->header.at;
+    p->header.vsize -= 2;
+    p->header.lines--;
+    p->body = (struct mime_span){.at = at->bytes};
+}
+
 static void on_end(void *self, const struct mime_pos *at)
 {
     struct mime_builder *b = self;
 
-    span_end(&b->top->body, at);
+    if (at->bytes < b->top->body.at)
+        cut_header(b->top, at);
+    else
+        span_end(&b->top->body, at);
     b->next = &b->top->next;
     b->top = b->top->parent;
 }

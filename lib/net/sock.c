@@ -232,6 +232,11 @@ int sock_set_nonblocking(int fd)
     return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+void sock_ack_now(int fd)
+{
+    set_on(fd, IPPROTO_TCP, TCP_QUICKACK);
+}
+
 bool sock_local(int fd, struct addr *a)
 {
     struct sockaddr_storage sa;

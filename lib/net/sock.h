@@ -29,6 +29,9 @@ int sock_try_unix(const char *path);
 int sock_accept(int listener, struct peer *to);
 int sock_pair(int fds[2]); /* UNIX stream sockets; -1 and errno */
 int sock_set_nonblocking(int fd);
+/* The peer waits for the ACK of what it has sent before it sends the rest: sends that ACK now
+ * instead of up to 40 ms later. For this once (tcp(7), TCP_QUICKACK); nothing on other sockets. */
+void sock_ack_now(int fd);
 bool sock_local(int fd, struct addr *a);
 bool sock_remote(int fd, struct addr *a);
 

@@ -83,6 +83,8 @@ uint64_t mailbox_modseq(const struct mailbox *b); /* HIGHESTMODSEQ */
 const struct msg *mailbox_msg(const struct mailbox *b, uint32_t number);
 bool mailbox_recent(const struct mailbox *b, uint32_t number); /* first told to this view */
 uint32_t mailbox_recent_count(const struct mailbox *b);
+/* Another session has expunged it; the view shows it until mailbox_pull tells of that. */
+bool mailbox_is_expunged(const struct mailbox *b, uint32_t number);
 uint32_t mailbox_first_unseen(const struct mailbox *b); /* a number, or 0 */
 uint32_t mailbox_number(const struct mailbox *b, uint32_t uid); /* 0: not in the view */
 uint32_t mailbox_number_from(const struct mailbox *b,

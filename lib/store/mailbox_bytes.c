@@ -6,12 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/str.h"
 #include "mail/mime_tree.h"
 #include "store/view.h"
+#include "task/task.h"
 
-enum { PENDING_MAX = 1 << 20, DATES_MAX = 64 << 10 };
+enum { PENDING_MAX = 1 << 20, DATES_MAX = 64 << 10, HEADER_PIECE = 8192 };
+enum { TURN_MS = 20, TURN_PIECE = 2 << 20 }; /* how long a large message keeps others waiting */
 
 int view_lock_file(const struct mailbox *b)
 {
@@ -109,27 +112,85 @@ int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, stru
     return 0;
 }
 
+/* n more bytes of the file, or what is left of it. -1: why says what. 0: its end. */
+static ssize_t read_more(struct mailbox *b, int fd, size_t n, struct buf *out, struct why *why)
+{
+    char *to = buf_room(out, n);
+
+    if (to == NULL && n > 0)
+        return why_set(why, "5.3.4", "a message of folder %s is too large", b->f->name);
+    ssize_t got = pread(fd, to, n, (off_t)out->n);
+    if (got < 0)
+        return why_errno(why, "4.3.0", "cannot read a message of folder %s", b->f->name);
+    buf_grown(out, (size_t)got);
+    return got;
+}
+
+static void breathe(int64_t *turn)
+{
+    if (clock_ms() - *turn <= TURN_MS)
+        return;
+    task_yield();
+    *turn = clock_ms();
+}
+
 int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why)
 {
     off_t size;
+    ssize_t got = 1;
     int fd;
+    int64_t turn = clock_ms();
 
     buf_clear(out);
     if (mailbox_bytes(b, number, &fd, &size, why) < 0)
         return -1;
-    char *to = buf_room(out, (size_t)size);
-    if (to == NULL && size > 0)
-        return why_set(why, "5.3.4", "a message of folder %s is too large", b->f->name);
-    for (off_t at = 0; at < size;) {
-        ssize_t n = pread(fd, to + at, (size_t)(size - at), at);
-        if (n < 0)
-            return why_errno(why, "4.3.0", "cannot read a message of folder %s", b->f->name);
-        if (n == 0)
-            break;
-        buf_grown(out, (size_t)n);
-        at += n;
+    while ((off_t)out->n < size && got > 0) {
+        size_t left = (size_t)size - out->n;
+        got = read_more(b, fd, left < TURN_PIECE ? left : TURN_PIECE, out, why);
+        breathe(&turn);
     }
-    return 0;
+    return got < 0 ? -1 : 0;
+}
+
+struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes)
+{
+    struct mime_builder *builder = mime_builder_new(mem, limits);
+    int64_t turn = clock_ms();
+
+    while (bytes.n > 0) {
+        struct str piece = str_upto(bytes, TURN_PIECE);
+        mime_builder_put(builder, piece);
+        bytes = str_from(bytes, piece.n);
+        breathe(&turn);
+    }
+    return mime_builder_end(builder);
+}
+
+/* An empty line ends in what came behind from, or just before. */
+static bool has_empty_line(struct str text, size_t from)
+{
+    struct str fresh = str_from(text, from > 3 ? from - 3 : 0);
+
+    return str_search(fresh, STR("\n\n")) >= 0 || str_search(fresh, STR("\n\r\n")) >= 0 ||
+           str_starts(text, STR("\n")) || str_starts(text, STR("\r\n"));
+}
+
+int view_read_header(struct mailbox *b, uint32_t number, struct buf *out, struct why *why)
+{
+    off_t size;
+    ssize_t got = 1;
+    int fd;
+    bool whole = false;
+
+    buf_clear(out);
+    if (mailbox_bytes(b, number, &fd, &size, why) < 0)
+        return -1;
+    for (size_t from = 0; !whole && (off_t)out->n < size && got > 0; from = out->n) {
+        size_t left = (size_t)size - out->n, want = out->n < HEADER_PIECE ? HEADER_PIECE : out->n;
+        got = read_more(b, fd, want < left ? want : left, out, why);
+        whole = has_empty_line(buf_str(out), from);
+    }
+    return got < 0 ? -1 : 0;
 }
 
 static void note_date(struct mailbox *b, uint32_t number, int64_t received)
@@ -196,7 +257,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
         return -1;
     }
     mem = arena_new(NULL);
-    const struct mime_part *root = mime_tree_parse(mem, &limits, buf_str(&bytes));
+    const struct mime_part *root = view_parse(mem, &limits, buf_str(&bytes));
     uint64_t size = root->header.vsize + root->body.vsize;
     cache_make(root, buf_str(&bytes), &b->text);
     arena_free(&mem);

@@ -326,6 +326,11 @@ bool mailbox_recent(const struct mailbox *b, uint32_t number)
     return b->recent.n > 0 && uidset_has(&b->recent, view_slot(b, number)->m.uid);
 }
 
+bool mailbox_is_expunged(const struct mailbox *b, uint32_t number)
+{
+    return view_slot(b, number)->m.flags & SLOT_GONE;
+}
+
 uint32_t mailbox_recent_count(const struct mailbox *b)
 {
     uint32_t count = 0;

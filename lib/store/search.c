@@ -15,7 +15,7 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { DAY = 86400, YIELD_EVERY = 256 };
+enum { DAY = 86400, YIELD_EVERY = 256, TURN_MS = 20, SHORT = 256 * 1024 };
 
 /* One message while it is looked at. */
 struct candidate {
@@ -48,13 +48,24 @@ static bool compare_day(enum search_what what, int64_t day, int64_t with)
 static bool read_whole(struct candidate *c)
 {
     if (!c->text.is_read && !c->failed) {
+        c->text.has_header = false; /* they share their bytes */
         c->failed = view_read(c->b, c->number, &c->text.bytes, c->why) < 0;
         c->text.is_read = !c->failed;
     }
     return c->text.is_read;
 }
 
-/* The header fields that the cache keeps. */
+/* At least the header: a field that the cache does not keep costs no reading of bodies. */
+static bool read_header(struct candidate *c)
+{
+    if (!c->text.is_read && !c->text.has_header && !c->failed) {
+        c->failed = view_read_header(c->b, c->number, &c->text.bytes, c->why) < 0;
+        c->text.has_header = !c->failed;
+    }
+    return c->text.is_read || c->text.has_header;
+}
+
+/* The header fields that the cache keeps. False: it cannot keep them, or the message is gone. */
 static bool kept_fields(struct candidate *c, struct str *fields)
 {
     if (c->failed)
@@ -65,14 +76,25 @@ static bool kept_fields(struct candidate *c, struct str *fields)
     return false;
 }
 
+/* Where a field of that name stands if it does: in the cache, else in the message. */
+static bool fields_for(struct candidate *c, struct str name, struct str *fields)
+{
+    if (cache_keeps_field(name) && kept_fields(c, fields))
+        return true;
+    if (!read_header(c))
+        return false;
+    *fields = search_header(&c->text);
+    return true;
+}
+
 static bool sent_day(struct candidate *c, int64_t *day)
 {
-    struct str fields, value;
+    struct str fields, value, date = STR("Date");
     size_t at = 0;
     int64_t wall;
     int offset;
 
-    if (!kept_fields(c, &fields) || !search_field(fields, STR("Date"), &at, &value) ||
+    if (!fields_for(c, date, &fields) || !search_field(fields, date, &at, &value) ||
         !date_parse(value, &wall, &offset))
         return false;
     wall += offset * 60; /* the day as it is written there */
@@ -84,19 +106,18 @@ static bool header_has(struct candidate *c, const struct search_key *k)
 {
     struct str fields;
 
-    if (cache_keeps_field(k->name) && kept_fields(c, &fields))
-        return search_in_fields(fields, k->name, search_needle(k));
-    return read_whole(c) && search_in_fields(search_header(&c->text), k->name, search_needle(k));
+    return fields_for(c, k->name, &fields) && search_in_fields(fields, k);
 }
 
-/* If nothing is encoded and the needle is ASCII, the bytes as they stand decide against it. */
+/* If nothing is encoded and the needle is ASCII, the bytes as they stand decide against it. In a
+ * long message it is cheaper to find its parts: most of it will be no text. */
 static bool raw_bytes_rule_out(struct candidate *c, const struct search_key *k)
 {
     struct cache_entry e;
     uint32_t uid = view_slot(c->b, c->number)->m.uid;
 
-    return search_is_ascii(search_needle(k)) && cache_find(&c->b->f->cache, uid, &e) &&
-           !search_is_encoded(e.structure) &&
+    return c->text.bytes.n <= SHORT && search_is_ascii(search_needle(k)) &&
+           cache_find(&c->b->f->cache, uid, &e) && !search_is_encoded(e.structure) &&
            !search_raw(buf_str(&c->text.bytes), search_needle(k));
 }
 
@@ -243,26 +264,44 @@ static bool may_match(struct candidate *c, const struct search_key *k)
            match_state(c, k);
 }
 
-int search_run(struct mailbox *b, const struct search_key *key, struct uidset *numbers,
-               struct why *why)
+static bool is_match(struct candidate *c, uint32_t number, const struct search_key *key)
+{
+    c->number = number;
+    c->failed = false;
+    return may_match(c, key) && matches(c, key) && !c->failed;
+}
+
+/* True: others had their turn. */
+static bool breathe(const struct candidate *c, int64_t *turn)
+{
+    bool opened = c->text.is_read || c->text.has_header;
+
+    if (c->number % YIELD_EVERY != 0 && !(opened && clock_ms() - *turn > TURN_MS))
+        return false;
+    task_yield();
+    *turn = clock_ms();
+    return true;
+}
+
+int search_run(struct mailbox *b, const struct search_key *key, struct search_watch *watch,
+               struct uidset *numbers, struct why *why)
 {
     struct search_needles needles;
     struct search_key *folded = search_fold(key, &needles);
     struct candidate c = {.b = b, .why = why};
     int64_t turn = clock_ms();
+    bool wanted = true;
 
     search_message_init(&c.text);
-    for (uint32_t number = 1; number <= mailbox_count(b); number++) {
-        c.number = number;
-        c.failed = false;
-        if (may_match(&c, folded) && matches(&c, folded) && !c.failed)
+    for (uint32_t number = 1; wanted && number <= mailbox_count(b); number++) {
+        if (is_match(&c, number, folded))
             uidset_add(numbers, number, number);
-        bool opened = c.text.is_read;
+        if (watch != NULL && c.failed && mailbox_is_expunged(b, number))
+            watch->expunged = true;
+        bool turned = breathe(&c, &turn);
         search_message_clear(&c.text);
-        if (number % YIELD_EVERY == 0 || (opened && clock_ms() - turn > 20)) {
-            task_yield();
-            turn = clock_ms();
-        }
+        if (turned && watch != NULL && watch->progress != NULL)
+            wanted = watch->progress(watch->self, number, mailbox_count(b));
     }
     search_message_free(&c.text);
     search_needles_free(&needles);

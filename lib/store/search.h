@@ -43,13 +43,23 @@ struct search_key {
     uint64_t number;
     int64_t day;
     struct str name; /* of the field, for SEARCH_HEADER: From, To, Cc, Bcc and Subject too */
+    bool addresses; /* of SEARCH_HEADER: text may also be in the addresses as ENVELOPE has them */
     struct str text; /* UTF-8; matched as a substring without regard to case */
 };
 
+/* What the caller of a search hears while it runs and afterwards. */
+struct search_watch {
+    /* (waits) After each turn: so many of all messages have been looked at. False: nobody waits for
+     * the result any more. May be null. */
+    bool (*progress)(void *self, uint32_t done, uint32_t of);
+    void *self;
+    bool expunged; /* out: a message that had to be read was expunged by somebody else */
+};
+
 /* (waits) Adds the numbers of the view (not uids) that match. A message that cannot be read any
- * more does not match. */
-int search_run(struct mailbox *b, const struct search_key *key, struct uidset *numbers,
-               struct why *why);
+ * more does not match. watch may be null. */
+int search_run(struct mailbox *b, const struct search_key *key, struct search_watch *watch,
+               struct uidset *numbers, struct why *why);
 /* UTF-8 from text in charset; false: not known (BADCHARSET) or not valid in it. */
 bool search_charset(struct str charset, struct str text, struct buf *utf8);
 

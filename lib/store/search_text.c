@@ -10,10 +10,16 @@
 #include "mail/charset.h"
 #include "mail/encoded.h"
 #include "mail/header.h"
+#include "mail/imap_text.h"
 #include "mail/mime_tree.h"
 #include "mail/transfer.h"
+#include "store/view.h"
 
-enum { MESSAGE_MAX = 1 << 30, DEPTH_MAX = 1000 };
+enum {
+    MESSAGE_MAX = 1 << 30,
+    DEPTH_MAX = 1000,
+    FIELD_MAX = 4 << 20, /* a field as UTF-8; a longer one does not match */
+};
 
 static unsigned char lower(char c)
 {
@@ -47,12 +53,12 @@ static bool is_at(const char *p, struct str needle)
 
 /* memchr(3) looks for the rarest byte in both cases, faster than any loop of ours. needle has no
  * capitals. */
-static bool contains(struct str text, struct str needle)
+static ptrdiff_t find(struct str text, struct str needle)
 {
     if (needle.n == 0)
-        return true;
+        return 0;
     if (needle.n > text.n)
-        return false;
+        return -1;
     size_t rare = rarest(needle);
     const char *p = text.p + rare, *end = text.p + text.n - needle.n + rare + 1;
     char small = needle.p[rare], big = small >= 'a' && small <= 'z' ? (char)(small - 32) : small;
@@ -62,14 +68,19 @@ static bool contains(struct str text, struct str needle)
         bool first = b == NULL || (a != NULL && a < b);
         const char *at = first ? a : b;
         if (is_at(at - rare, needle))
-            return true;
+            return at - rare - text.p;
         p = at + 1;
         if (first)
             a = memchr(p, small, (size_t)(end - p));
         else
             b = memchr(p, big, (size_t)(end - p));
     }
-    return false;
+    return -1;
+}
+
+static bool contains(struct str text, struct str needle)
+{
+    return find(text, needle) >= 0;
 }
 
 /* ---- needles ---- */
@@ -134,7 +145,7 @@ void search_message_init(struct search_message *m)
 
 void search_message_clear(struct search_message *m)
 {
-    m->is_read = false;
+    m->is_read = m->has_header = false;
     if (m->root != NULL)
         arena_reset(m->mem);
     m->root = NULL;
@@ -188,40 +199,78 @@ bool search_field(struct str fields, struct str name, size_t *at, struct str *va
     return false;
 }
 
-/* A field's text: unfolded, encoded words decoded. */
+/* Runs of blanks become one blank, as where ENVELOPE shows a text; in place. */
+static void join_blanks(struct buf *text)
+{
+    size_t to = 0;
+
+    for (size_t i = 0; i < text->n; i++) {
+        bool blank = strchr(" \t\r\n", text->p[i]) != NULL && text->p[i] != '\0';
+        if (blank && to > 0 && text->p[to - 1] == ' ')
+            continue;
+        text->p[to++] = blank ? ' ' : text->p[i];
+    }
+    buf_cut(text, to);
+}
+
+/* A field's text for people: encoded words decoded, unfolded. needle has had its blanks joined. */
 static bool in_value(struct str value, struct str needle)
 {
-    struct buf utf8 = BUF(1 << 20), folded = BUF(4 << 20);
+    struct buf utf8 = BUF(FIELD_MAX), folded = BUF(2 * FIELD_MAX);
     bool found;
 
     encoded_to_utf8(value, &utf8);
     charset_fold(buf_str(&utf8), &folded);
-    found = contains(buf_str(&folded), needle);
+    join_blanks(&folded);
+    found = buf_ok(&utf8) && buf_ok(&folded) && contains(buf_str(&folded), needle);
     buf_free(&utf8);
     buf_free(&folded);
     return found;
 }
 
-bool search_in_fields(struct str fields, struct str name, struct str needle)
+/* As the addresses of ENVELOPE: without comments, where they stand in between. */
+static bool in_addresses(struct str value, struct str needle)
+{
+    struct mime_values one = {.value = value};
+    struct buf words = BUF(2 * FIELD_MAX);
+
+    imap_text_address_words(&one, &words);
+    bool found = buf_ok(&words) && in_value(buf_str(&words), needle);
+    buf_free(&words);
+    return found;
+}
+
+bool search_in_fields(struct str fields, const struct search_key *key)
 {
     struct str value;
     size_t at = 0;
+    struct buf needle = BUF(key->text.n);
+    bool found = false;
 
-    while (search_field(fields, name, &at, &value))
-        if (needle.n == 0 || in_value(value, needle))
-            return true;
-    return false;
+    buf_add(&needle, key->text);
+    join_blanks(&needle);
+    while (!found && search_field(fields, key->name, &at, &value))
+        found = needle.n == 0 || in_value(value, buf_str(&needle)) ||
+                (key->addresses && in_addresses(value, buf_str(&needle)));
+    found = buf_ok(&needle) && found;
+    buf_free(&needle);
+    return found;
 }
 
-bool search_in_header(struct str header, struct str needle)
+bool search_in_header(struct str header, struct str text)
 {
     struct str field;
     size_t at = 0;
+    struct buf needle = BUF(text.n);
+    bool found = false;
 
-    while (next_field(header, &at, &field))
-        if (in_value(str_rtrim(field), needle))
-            return true;
-    return false;
+    buf_add(&needle, text);
+    join_blanks(&needle);
+    while (!found && next_field(header, &at, &field))
+        found = in_value(str_rtrim(field), buf_str(&needle));
+    found = buf_ok(&needle) && found;
+    buf_free(&needle);
+    return found;
 }
 
 /* ---- bodies ---- */
@@ -239,8 +288,9 @@ static bool in_text(struct search_message *m, const struct mime_part *p, struct 
 
     if (t.encoding == TRANSFER_UNKNOWN)
         return false;
-    if (t.encoding == TRANSFER_IDENTITY && search_is_ascii(needle))
-        return contains(text, needle); /* charsets that are not ASCII are encoded */
+    if (t.encoding == TRANSFER_IDENTITY && search_is_ascii(needle) &&
+        charset_is_ascii_based(charset))
+        return contains(text, needle);
     if (t.encoding != TRANSFER_IDENTITY) {
         buf_clear(&m->decoded);
         transfer_decode(&t, text, &m->decoded);
@@ -271,16 +321,33 @@ static bool in_part(struct search_message *m, const struct mime_part *p, struct 
 bool search_in_body(struct search_message *m, struct str needle)
 {
     if (m->root == NULL)
-        m->root = mime_tree_parse(m->mem, NULL, buf_str(&m->bytes));
+        m->root = view_parse(m->mem, NULL, buf_str(&m->bytes));
     return in_part(m, m->root, needle);
 }
 
 /* ---- ruling out ---- */
 
+/* A charset whose bytes are not those of ASCII, or that is not told plainly. */
+static bool has_other_charset(struct str structure)
+{
+    static const char name[] = "\"charset";
+
+    for (ptrdiff_t at; (at = find(structure, STR(name))) >= 0;) {
+        structure = str_from(structure, (size_t)at + sizeof name - 1);
+        if (!str_starts(structure, STR("\" \"")))
+            return true; /* "charset*", or a literal */
+        structure = str_from(structure, 3);
+        ptrdiff_t end = str_find(structure, '"');
+        if (end < 0 || !charset_is_ascii_based(str_upto(structure, (size_t)end)))
+            return true;
+    }
+    return false;
+}
+
 bool search_is_encoded(struct str structure)
 {
     return contains(structure, STR("base64")) || contains(structure, STR("quoted-printable")) ||
-           contains(structure, STR("uuencode"));
+           contains(structure, STR("uuencode")) || has_other_charset(structure);
 }
 
 /* The longest word: between words, a header may be folded. */

@@ -20,7 +20,8 @@ bool search_is_ascii(struct str needle);
 /* A message that was read. */
 struct search_message {
     struct buf bytes;
-    bool is_read;
+    bool is_read; /* bytes is all of it */
+    bool has_header; /* bytes is at least the header */
     struct arena *mem;
     const struct mime_part *root; /* null until it is needed */
     struct buf decoded, utf8, folded; /* scratch */
@@ -32,11 +33,14 @@ void search_message_free(struct search_message *m);
 struct str search_header(const struct search_message *m); /* the header block */
 /* The next field of that name at *at or behind. */
 bool search_field(struct str fields, struct str name, size_t *at, struct str *value);
-bool search_in_fields(struct str fields, struct str name, struct str needle);
+/* key: SEARCH_HEADER. As the text is shown: unfolded, blanks in a row are one, also in the needle.
+ */
+bool search_in_fields(struct str fields, const struct search_key *key);
 bool search_in_header(struct str header, struct str needle); /* whole fields, with their names */
 bool search_in_body(struct search_message *m, struct str needle);
 
-bool search_is_encoded(struct str structure); /* BODYSTRUCTURE tells of base64 and the like */
+/* BODYSTRUCTURE tells of base64 and the like, or of a charset that is not based on ASCII. */
+bool search_is_encoded(struct str structure);
 /* Could the bytes hold the ASCII needle, with line ends in it or not, or an encoded word? */
 bool search_raw(struct str bytes, struct str needle);
 

@@ -2,6 +2,7 @@
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 
+#include "mail/mime.h"
 #include "store/folder.h"
 
 struct mailbox {
@@ -45,6 +46,10 @@ int view_merge(struct mailbox *b, bool force, struct why *why); /* (waits) */
 void view_flush(struct mailbox *b); /* (waits) what is pending */
 /* (waits) The whole message as it is on disk. */
 int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
+/* (waits) mime_tree_parse, but others have their turns in between. bytes must not change. */
+struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes);
+/* (waits) Its header with the empty line, and maybe some of the body. */
+int view_read_header(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
 int view_lock_file(const struct mailbox *b); /* a locked descriptor, or -1 */
 
 #endif

@@ -158,8 +158,6 @@ def normal(r):
             key = section(key)
             pairs[key] = frozenset(v.lower() for v in value) if key == b"FLAGS" else freeze(value)
         pairs.pop(b"MODSEQ", None)
-        if b"INTERNALDATE" in pairs:  # RFC 3501 9: date-day-fixed may be " 1" or "01"
-            pairs[b"INTERNALDATE"] = pairs[b"INTERNALDATE"][1].replace(b" ", b"0", 1) if pairs[b"INTERNALDATE"][1][:1] == b" " else pairs[b"INTERNALDATE"][1]
         return ("fetch", int(m[1]), frozenset(pairs.items()))
     m = re.match(rb"\* (LIST|LSUB) \((.*?)\) ", r)
     if m:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -402,3 +403,38 @@ def test_sessions_outlive_a_reload_and_are_told_when_all_stops(make_suite):
     ok(c.fetch("1", "(ENVELOPE)"))
     s.stop()
     assert c.readline().startswith(b"* BYE")
+
+
+def test_an_append_in_two_writes_does_not_wait_for_a_delayed_ack(suite, user):
+    """imaplib writes the literal and the CRLF behind it apart, with Nagle's algorithm: 40 ms each if the literal is not acknowledged at once"""
+    c = suite.imap(user)
+    took = []
+    for i in range(15):
+        start = time.monotonic()
+        ok(c.append("INBOX", None, None, MESSAGE % (b"quick %d" % i, b"x")))
+        took.append(time.monotonic() - start)
+    assert min(took) < 0.035, took
+
+
+def test_a_long_search_tells_how_far_it_is(suite):
+    """the client of a search that takes minutes must not take the server for dead"""
+    s = pombal.Instance(main="imap_search_notify_interval = 0s\n", start=False)
+    try:
+        s.add_user("patient")
+        s.start()
+        c = s.imap("patient")
+        for i in range(3):
+            ok(c.append("INBOX", None, None, MESSAGE % (b"m%d" % i, b"x")))
+        ok(c.select("INBOX"))
+        for _ in range(8):
+            ok(c.copy("1:*", "INBOX"))
+            ok(c.noop())
+        ok(c.search(None, "SUBJECT", "m1"))
+        c.send(b"x1 SEARCH SUBJECT m1\r\n")
+        lines = []
+        while not lines or not lines[-1].startswith(b"x1 "):
+            lines.append(c.readline())
+        told = [line for line in lines if line.startswith(b"* OK Searched ")]
+        assert told and all(re.fullmatch(rb"\* OK Searched \d+% of the mailbox, ETA \d+:\d\d\r\n", line) for line in told), lines
+    finally:
+        s.close()

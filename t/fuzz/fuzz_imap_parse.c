@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena *mem = arena_new(NULL);
     struct str text = {(const char *)data, size}, word;
-    struct criteria_context context = {1000, 5000, 100};
+    struct criteria_context context = {1000, 5000, 100, 2000};
     struct search_key *key;
     const char *error;
     struct fetch_items items;

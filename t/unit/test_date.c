@@ -75,6 +75,9 @@ TEST(dates_of_imap)
     date_imap_format(wall, offset, &out);
     assert_string_equal(out.p, "17-Jul-1996 02:44:25 -0700");
     assert_true(date_imap_parse(STR(" 1-Feb-1994 00:00:00 +0000"), &wall, &offset));
+    buf_clear(&out); /* two digits, as Dovecot has it: clients know no other form */
+    date_imap_format(wall, offset, &out);
+    assert_string_equal(out.p, "01-Feb-1994 00:00:00 +0000");
     assert_true(date_imap_day(STR("1-Feb-1994"), &wall));
     assert_int_equal(wall, 760060800);
     assert_true(date_imap_parse(STR("29-Feb-2020 10:00:00 +0000"), &wall, &offset));

@@ -59,17 +59,13 @@ TEST(a_literal_is_announced_at_the_end_of_a_line_only)
 TEST(fetch_items_of_rfc_3501_are_understood)
 {
     static const char *const good[] = {
-        "ALL",
-        "FAST",
-        "FULL",
-        "(FLAGS BODY[HEADER.FIELDS (DATE FROM)])",
-        "BODY[]<0.2048>",
-        "BODY.PEEK[4.2.2.1]",
-        "BODY[4.1.MIME]",
-        "BODY[3.HEADER]",
-        "BODY[3.TEXT]",
+        "ALL", "FAST", "FULL", "(FLAGS BODY[HEADER.FIELDS (DATE FROM)])", "BODY[]<0.2048>",
+        "BODY.PEEK[4.2.2.1]", "BODY[4.1.MIME]", "BODY[3.HEADER]", "BODY[3.TEXT]",
         "(UID RFC822.SIZE RFC822 RFC822.HEADER RFC822.TEXT BODY BODYSTRUCTURE ENVELOPE)",
-        "BODY[HEADER.FIELDS.NOT (\"To\")]"};
+        "BODY[HEADER.FIELDS.NOT (\"To\")]",
+        /* blanks that clients leave, and Dovecot takes */
+        "FLAGS  ", "( FLAGS  UID )", "(FLAGS UID) ", "BODY[HEADER.FIELDS ( Date  From ) ]",
+        "BODY[]<4294967296.8589934592>"};
     static const char *const bad[] = {"",
                                       "FROB",
                                       "(FLAGS",
@@ -83,7 +79,14 @@ TEST(fetch_items_of_rfc_3501_are_understood)
                                       "BODY[1.0.x]",
                                       "()",
                                       "BODY[HEADER.FIELDS ()]",
-                                      "BODY[HEADER.FIELDS]"};
+                                      "BODY[HEADER.FIELDS]",
+                                      "( )",
+                                      "(ALL)",
+                                      "(FLAGS ALL)",
+                                      "(FLAGS(UID))",
+                                      "BODY[ TEXT]",
+                                      "BODY[TEXT ]",
+                                      "BODY[]<18446744073709551616.1>"};
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct imap_args a = args(good[i]);
@@ -100,10 +103,23 @@ TEST(fetch_items_of_rfc_3501_are_understood)
     }
 }
 
+TEST(an_item_asked_for_twice_is_answered_once)
+{
+    struct imap_args a = args("(UID FLAGS uid BODY[] FLAGS BODY[] UID)");
+    struct fetch_items items;
+    size_t n = 0;
+
+    assert_true(fetch_parse(&a, &items));
+    for (const struct fetch_item *item = items.first; item != NULL; item = item->next)
+        n++;
+    assert_int_equal(n, 4);
+    arena_free(&a.mem);
+}
+
 static enum criteria parse(const char *text, struct search_key **key)
 {
     struct imap_args a = args(text);
-    struct criteria_context context = {172, 4827313, 100};
+    struct criteria_context context = {172, 4827313, 100, 20000};
     const char *error;
     enum criteria result = criteria_parse(&a, &context, key, &error);
 
@@ -121,11 +137,14 @@ TEST(search_keys_are_understood_or_refused)
                                        "OR (SEEN ANSWERED) (1:5 UID 7:*)",
                                        "HEADER Received \"\"",
                                        "173",
+                                       "SEEN ",
+                                       "( SEEN  ANSWERED ) DELETED  ",
+                                       "OR (SEEN ) ( ANSWERED)",
                                        "NEW OLD RECENT KEYWORD $Junk UNKEYWORD x",
                                        "SENTON \"1-Jan-2000\" LARGER 0 SMALLER 4294967295"};
-    static const char *const bad[] = {"",     "FROB",        "NOT",          "OR SEEN", "(SEEN",
-                                      "1:",   "SINCE today", "LARGER x",     "SEEN)",   "UID",
-                                      "FROM", "SEEN  ,",     "CHARSET UTF-8"};
+    static const char *const bad[] = {
+        "",         "FROB",  "NOT", "OR SEEN",   "(SEEN", "1:",      "SINCE today",
+        "LARGER x", "SEEN)", "UID", "SEEN)SEEN", "FROM",  "SEEN  ,", "CHARSET UTF-8"};
     struct search_key *key;
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -137,19 +156,42 @@ TEST(search_keys_are_understood_or_refused)
     assert_int_equal(parse("CHARSET KLINGON ALL", &key), CRITERIA_BADCHARSET);
 }
 
-TEST(deep_nesting_is_refused)
+static enum criteria parse_repeated(const char *before, size_t n, const char *text,
+                                    const char *behind)
 {
-    struct buf text = BUF(100000);
+    struct buf whole = BUF(1 << 20);
     struct search_key *key;
 
-    for (int i = 0; i < 5000; i++)
-        buf_addz(&text, "NOT ");
-    buf_addz(&text, "ALL");
-    assert_int_equal(parse(text.p, &key), CRITERIA_BAD);
-    buf_free(&text);
+    for (size_t i = 0; i < n; i++)
+        buf_addz(&whole, before);
+    buf_addz(&whole, text);
+    for (size_t i = 0; i < n; i++)
+        buf_addz(&whole, behind);
+    assert_true(buf_ok(&whole));
+    enum criteria result = parse(whole.p, &key);
+    buf_free(&whole);
+    return result;
+}
+
+TEST(a_chain_of_or_or_not_may_be_as_long_as_the_number_of_keys)
+{
+    assert_int_equal(parse_repeated("OR SUBJECT x ", 5000, "ALL", ""), CRITERIA_OK);
+    assert_int_equal(parse_repeated("OR ", 5000, "ALL", " FROM x"), CRITERIA_OK);
+    assert_int_equal(parse_repeated("NOT ", 5001, "ALL", ""), CRITERIA_OK);
+    assert_int_equal(parse_repeated("OR NOT SEEN OR (ALL DRAFT) ", 2000, "ALL", ""), CRITERIA_OK);
+    assert_int_equal(parse_repeated("OR ", 5000, "ALL", ""), CRITERIA_BAD);
+    assert_int_equal(parse_repeated("OR SUBJECT x ", 30000, "ALL", ""), CRITERIA_BAD);
+}
+
+TEST(deep_nesting_is_refused)
+{
+    assert_int_equal(parse_repeated("(", 90, "ALL", ")"), CRITERIA_OK);
+    assert_int_equal(parse_repeated("(", 5000, "ALL", ")"), CRITERIA_BAD);
+    assert_int_equal(parse_repeated("NOT OR SEEN ", 5000, "ALL", ""), CRITERIA_BAD);
 }
 
 RUN_TESTS(T(strings_are_atoms_quoted_or_literals),
           T(a_literal_is_announced_at_the_end_of_a_line_only),
-          T(fetch_items_of_rfc_3501_are_understood), T(search_keys_are_understood_or_refused),
-          T(deep_nesting_is_refused))
+          T(fetch_items_of_rfc_3501_are_understood), T(an_item_asked_for_twice_is_answered_once),
+          T(search_keys_are_understood_or_refused),
+          T(a_chain_of_or_or_not_may_be_as_long_as_the_number_of_keys), T(deep_nesting_is_refused))

@@ -160,5 +160,54 @@ TEST(sizes_are_those_with_crlf)
     arena_free(&mem);
 }
 
+/* RFC 2046 5.1.1: the line end before a boundary is the boundary's, also if it ends a header. */
+TEST(a_part_without_a_body_leaves_the_line_end_to_the_boundary)
+{
+    static const char text[] = "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+                               "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n"
+                               "--b\r\nA: b\r\n\r\n--b\r\n\r\n--b\nA: b\n--b--\r\n";
+    struct arena *mem = arena_new(NULL);
+    const struct mime_part *p = mime_tree_parse(mem, NULL, STR(text))->child;
+
+    assert_int_equal(p->child->header.vsize, strlen("Subject: x"));
+    assert_int_equal(p->child->body.size, 0);
+    assert_int_equal(p->body.vsize, strlen("Subject: x\r\n")); /* as in Dovecot */
+    p = p->next;
+    assert_int_equal(p->header.vsize, strlen("A: b\r\n"));
+    p = p->next;
+    assert_int_equal(p->header.vsize, 0);
+    p = p->next;
+    assert_int_equal(p->header.size, strlen("A: b"));
+    assert_int_equal(p->header.vsize, strlen("A: b"));
+    assert_null(p->next);
+    arena_free(&mem);
+}
+
+TEST(parameters_that_should_be_quoted_are_taken_up_to_a_blank)
+{
+    static const struct {
+        const char *text, *name, *x;
+    } cases[] = {
+        {"; name==?utf-8?B?VGhp?=; x=y", "=?utf-8?B?VGhp?=", "y"},
+        {"; name==?utf-8?Q?a_b=3D?= (c); x=y", "=?utf-8?Q?a_b=3D?=", "y"},
+        {"; name= =?u?q?a b?=; x=y", "=?u?q?a", "y"},
+        {"; name==_x=1", "=_x=1", NULL},
+        {"; name=a=b?c; x=y", "a", "y"},
+        {"; name==", "=", NULL},
+        {"; name=\"=?utf-8?B?VGhp?=\"; x=y", "=?utf-8?B?VGhp?=", "y"},
+    };
+    struct arena *mem = arena_new(NULL);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct mime_param *p = mime_params_parse(mem, strz(cases[i].text));
+        struct str x = mime_param_find(p, "x");
+        assert_true(str_eqz(mime_param_find(p, "name"), cases[i].name));
+        assert_true(cases[i].x == NULL ? x.p == NULL : str_eqz(x, cases[i].x));
+    }
+    arena_free(&mem);
+}
+
 RUN_TESTS(T(pieces_of_any_length_give_the_same_events), T(part_numbers_are_those_of_rfc_3501),
-          T(nesting_and_parts_are_bounded), T(sizes_are_those_with_crlf))
+          T(nesting_and_parts_are_bounded), T(sizes_are_those_with_crlf),
+          T(a_part_without_a_body_leaves_the_line_end_to_the_boundary),
+          T(parameters_that_should_be_quoted_are_taken_up_to_a_blank))

@@ -27,6 +27,33 @@ static const char *const messages[] = {
     "From: nobody\n\n",
 };
 
+/* In the order of their numbers; how Dovecot answers is in t/compat/test_imap_odd.py. */
+static const char *const odd_messages[] = {
+    /* 1 */ "Subject: folded\n\ttab  across\nFrom: user-from@ (comment)domain.org\n\nbody\n",
+    /* 2 */
+    "Subject: =?utf-8?q?one?=\n =?utf-8?q?two?= three\n\tfour\nFrom: <user-from (comment)@ "
+    "(comment) "
+    "domain.org>\nX-Long: a\n b\n\tc\n\nbody\n",
+    /* 3 */
+    "Subject: jp\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-2022-jp\n\n"
+    "\x1b$B$3$s$K$A$O\x1b(B plain\n",
+    /* 4 */
+    "Subject: 7\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-7\n\nHi "
+    "+AGEAYg-\n",
+    /* 5 */
+    "Subject: latin\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-5\n\n"
+    "plain \xd0\n",
+};
+
+static struct store *filled_with(const char *const *texts, size_t n)
+{
+    struct store *s = open_store();
+
+    for (size_t i = 0; i < n; i++)
+        deliver_flags(s, "INBOX", texts[i], 0);
+    return s;
+}
+
 static struct store *filled(void)
 {
     struct store *s = open_store();
@@ -42,10 +69,11 @@ static const char *run(struct mailbox *b, const struct search_key *k)
     struct uidset found = UIDSET;
     struct why why = WHY;
 
-    assert_int_equal(search_run(b, k, &found, &why), 0);
+    assert_int_equal(search_run(b, k, NULL, &found, &why), 0);
     buf_clear(&out);
     uidset_format(&found, &out);
     uidset_free(&found);
+    why_free(&why);
     return out.p;
 }
 
@@ -54,6 +82,123 @@ static const char *find(struct mailbox *b, enum search_what what, const char *na
 {
     struct search_key k = {.what = what, .name = strz(name), .text = strz(text)};
     return run(b, &k);
+}
+
+static const char *find_address(struct mailbox *b, const char *name, const char *text)
+{
+    struct search_key k = {
+        .what = SEARCH_HEADER, .name = strz(name), .text = strz(text), .addresses = true};
+    return run(b, &k);
+}
+
+/* Twice: from the message, and when the cache has been made. */
+TASK_TEST(a_header_is_searched_as_it_is_shown)
+{
+    struct store *s = filled_with(odd_messages, 5);
+    struct mailbox *b = open_box(s, "INBOX");
+
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(find(b, SEARCH_HEADER, "Subject", "folded tab across"), "1");
+        assert_string_equal(find(b, SEARCH_HEADER, "Subject", "folded\ttab"), "1");
+        assert_string_equal(find(b, SEARCH_HEADER, "Subject", "onetwo three four"), "2");
+        assert_string_equal(find(b, SEARCH_HEADER, "X-Long", "a b c"), "2");
+        assert_string_equal(find(b, SEARCH_TEXT, "", "tab across"), "1");
+        assert_string_equal(find_address(b, "From", "user-from@domain.org"), "1:2");
+        assert_string_equal(find(b, SEARCH_HEADER, "From", "user-from@domain.org"), "");
+        assert_string_equal(find(b, SEARCH_HEADER, "From", "comment"), "1:2");
+    }
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(ascii_is_looked_for_in_what_the_charset_says)
+{
+    struct store *s = filled_with(odd_messages, 5);
+    struct mailbox *b = open_box(s, "INBOX");
+
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(find(b, SEARCH_BODY, "", "$3"), "");
+        assert_string_equal(find(b, SEARCH_TEXT, "", "$B"), "");
+        assert_string_equal(find(b, SEARCH_BODY, "", "plain"), "3,5");
+        assert_string_equal(find(b, SEARCH_BODY, "", "AGEAY"), "");
+        assert_string_equal(find(b, SEARCH_BODY, "", "hi ab"), "4");
+        struct search_key seen = {.what = SEARCH_SENTON, .day = 1};
+        assert_string_equal(run(b, &seen), ""); /* the cache is made */
+    }
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(a_field_behind_a_header_too_long_for_the_cache_is_found)
+{
+    struct buf text = BUF(1 << 20);
+
+    buf_addz(&text, "X-Fill: x");
+    for (int i = 0; i < 3000; i++)
+        buf_addz(&text, "\n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    buf_addz(&text, "\nDate: Tue, 2 Jan 2024 00:30:00 +0100\nSubject: behind\n\nb\n");
+    assert_true(buf_ok(&text));
+    const char *const messages_of[] = {text.p};
+    struct store *s = filled_with(messages_of, 1);
+    struct mailbox *b = open_box(s, "INBOX");
+    struct search_key senton = {.what = SEARCH_SENTON, .day = date_days(2024, 1, 2)};
+    assert_string_equal(run(b, &senton), "1");
+    assert_string_equal(find(b, SEARCH_HEADER, "Subject", "behind"), "1");
+    buf_free(&text);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+static bool count_turns(void *self, uint32_t done, uint32_t of)
+{
+    unsigned *turns = self;
+
+    assert_true(done > 0 && done <= of);
+    return ++*turns < 3;
+}
+
+TASK_TEST(progress_is_told_and_can_end_a_search)
+{
+    struct store *s = open_store();
+    struct uidset found = UIDSET;
+    struct why why = WHY;
+    unsigned turns = 0;
+    struct search_watch watch = {.progress = count_turns, .self = &turns};
+    struct search_key all = {.what = SEARCH_ALL};
+
+    for (int i = 0; i < 1100; i++)
+        deliver_flags(s, "INBOX", "A: b\n\n", 0);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(search_run(b, &all, &watch, &found, &why), 0);
+    assert_int_equal(turns, 3);
+    assert_int_equal(uidset_count(&found), 768);
+    assert_false(watch.expunged);
+    uidset_free(&found);
+    why_free(&why);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+TASK_TEST(a_search_tells_of_messages_that_others_have_expunged)
+{
+    struct store *s = filled();
+    struct mailbox *b = open_box(s, "INBOX"), *other = open_box(s, "INBOX");
+    struct uidset first = uids("1"), found = UIDSET;
+    struct why why = WHY;
+    struct search_watch watch = {0};
+    struct search_key body = {.what = SEARCH_BODY, .text = STR("fox")}, all = {.what = SEARCH_ALL};
+
+    assert_int_equal(mailbox_expunge(other, &first, true, &why), 0);
+    assert_int_equal(search_run(b, &all, &watch, &found, &why), 0);
+    assert_false(watch.expunged); /* nothing had to be read */
+    assert_int_equal(search_run(b, &body, &watch, &found, &why), 0);
+    assert_true(watch.expunged);
+    why_free(&why);
+    uidset_free(&first);
+    uidset_free(&found);
+    mailbox_close(&other);
+    mailbox_close(&b);
+    store_close(&s);
 }
 
 TASK_TEST(headers_and_bodies_match_what_they_mean)
@@ -120,4 +265,8 @@ TASK_TEST(state_sizes_and_dates_match)
     store_close(&s);
 }
 
-RUN_TESTS(TS(headers_and_bodies_match_what_they_mean), TS(state_sizes_and_dates_match))
+RUN_TESTS(TS(a_header_is_searched_as_it_is_shown), TS(ascii_is_looked_for_in_what_the_charset_says),
+          TS(a_field_behind_a_header_too_long_for_the_cache_is_found),
+          TS(progress_is_told_and_can_end_a_search),
+          TS(a_search_tells_of_messages_that_others_have_expunged),
+          TS(headers_and_bodies_match_what_they_mean), TS(state_sizes_and_dates_match))

@@ -1,0 +1,245 @@
+"""IMAP: odd but legal, or nearly legal, commands: what Dovecot takes is taken, and answered alike"""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, HERE + "/../e2e"]
+from dovecot import HAVE
+from imap_client import answers
+from test_imap import Pair, play
+
+pytestmark = pytest.mark.skipif(not HAVE, reason="Dovecot is not installed")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    p = Pair()
+    yield p
+    p.close()
+
+
+def spaced(lines):
+    """too many refused ones in a row would end the connection"""
+    return [x for line in lines for x in (line, "NOOP")]
+
+
+LISTS = [
+    'SUBSCRIBE Work.Deep',
+    'SUBSCRIBE Sent',
+    'SUBSCRIBE Work',
+    'CREATE New.Sub.Leaf',
+    'SUBSCRIBE New.Sub.Leaf',
+    'CREATE Gone',
+    'SUBSCRIBE Gone',
+    'DELETE Gone',
+    'LIST (SPECIAL-USE) "" "*"',
+    'LIST (SPECIAL-USE) "" "%"',
+    'LIST "" "*" RETURN (SPECIAL-USE)',
+    'LIST "" "*" RETURN ()',
+    'LIST "" "*" RETURN (CHILDREN)',
+    'LIST "" "*" RETURN (SUBSCRIBED)',
+    'LIST "" "*" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)',
+    'LIST "" "%" RETURN (SPECIAL-USE CHILDREN)',
+    'LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN))',
+    'LIST "" "*" RETURN (STATUS (MESSAGES) SPECIAL-USE)',
+    'LIST "" "%" RETURN (STATUS (MESSAGES UIDNEXT))',
+    'LIST "" "*" RETURN (STATUS)',
+    'LIST "" "*" RETURN (STATUS ())',
+    'LIST "" "*" RETURN (BOGUS)',
+    'LIST "" "*" BOGUS',
+    'LIST "" "*" RETURN',
+    'LIST "" "*" RETURN SPECIAL-USE',
+    'LIST () "" "*"',
+    'LIST (SUBSCRIBED) "" "*"',
+    'LIST (SUBSCRIBED) "" "%"',
+    'LIST (SUBSCRIBED) "" "*" RETURN (CHILDREN)',
+    'LIST (SUBSCRIBED RECURSIVEMATCH) "" "*"',
+    'LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"',
+    'LIST (SUBSCRIBED RECURSIVEMATCH) "" "New%"',
+    'LIST (RECURSIVEMATCH) "" "%"',
+    'LIST (REMOTE) "" "*"',
+    'LIST (REMOTE SUBSCRIBED) "" "*"',
+    'LIST (SPECIAL-USE SUBSCRIBED) "" "*"',
+    'LIST (SPECIAL-USE RECURSIVEMATCH) "" "%"',
+    'LIST (BOGUS) "" "*"',
+    'LIST "" ("Work" "Sent")',
+    'LIST "" ("Work*" "%")',
+    'LIST "" ("Work" "Work*")',
+    'LIST "" ()',
+    'LIST "" (INBOX "Work" nosuch) RETURN (SUBSCRIBED)',
+    'LIST (SUBSCRIBED) "" ("*" "%")',
+    'LIST "" "" RETURN (CHILDREN)',
+    'LIST (SUBSCRIBED) "" ""',
+    'LIST "" ("" "*")',
+    'LIST "" {1}\r\n*',
+    'LIST {0}\r\n "*"',
+    'LIST "" "*" RETURN (SPECIAL-USE )',
+    'LIST ( SPECIAL-USE ) "" "*"',
+    'list (special-use) "" * return (special-use)',
+    'LIST "" "New" RETURN (CHILDREN)',
+    'LIST "" "New*" RETURN (CHILDREN SUBSCRIBED)',
+    'LIST "" "Work" RETURN (STATUS (MESSAGES RECENT UIDVALIDITY))',
+    'LIST "" "New" RETURN (STATUS (MESSAGES))',
+    'LIST "" "*" RETURN (SUBSCRIBED STATUS (MESSAGES))',
+    'LIST (SPECIAL-USE) "" "*" RETURN (STATUS (MESSAGES))',
+    'LSUB (SUBSCRIBED) "" "*"',
+    'LIST "Work." "*" RETURN (CHILDREN)',
+    'LIST "" "Gone"',
+    'LIST "" * ',
+    'LIST "" NIL',
+    'LIST "" "*" RETURN (CHILDREN) x',
+]
+
+
+def test_list_extended(pair):
+    play(pair.fresh(), spaced(LISTS))
+
+
+# Headers folded and commented, charsets that are not ASCII, parts that are no text, parts without a body, parameters without quotes.
+MESSAGES = [
+    b'Subject: folded\r\n\ttab across\r\nFrom: user-from@ (comment)domain.org\r\n\r\nbody\r\n',
+    b'Subject: folded\r\n   three blanks\r\nFrom: <user-from (comment)@ (comment) domain.org>\r\n\r\nbody\r\n',
+    b'Subject: two  blanks\tinside \r\nTo: "Quo\\"ted, Name" <q@example.org>, Group: a@b.example, =?utf-8?q?J=C3=BCrgen?= <j@x.example>;\r\n\r\nbody\r\n',
+    b'Subject: =?utf-8?q?one?=\r\n =?utf-8?q?two?= three\r\n\tfour\r\nX-Long: a\r\n b\r\n\tc\r\n\r\nbody text over\r\ntwo lines\r\n',
+    b'Subject: jp\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$B$3$s$K$A$O\x1b(B plain\r\n',
+    b'Subject: utf7\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-7\r\n\r\nHi Mom -+Jjo--! +AGEAYg-\r\n',
+    b'Subject: utf16\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-16be\r\nContent-Transfer-Encoding: base64\r\n\r\nAHYAZQByAHkAIABiAGkAZw==\r\n',
+    b'Subject: sjis\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=shift_jis\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=83A=83B tail\r\n',
+    b'Subject: bin\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\ntexty words\r\n--b\r\nContent-Type: application/octet-stream; name="attach-name.bin"\r\nContent-Disposition: attachment; filename==?utf-8?B?VGhp?=\r\n\r\nraw-binary-words\r\n--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>he<b>llo</b> html&auml;<script>scripted</script></p><!-- comment -->\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mta-name\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner-subject\r\nX-In: inner-header\r\n\r\ninner-body\r\n--b--\r\nepilogue-words\r\n',
+    b'Subject: only\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: header only\r\nX: y\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: header, empty line\r\n\r\n--b\r\nContent-Type: text/plain\r\n--b\r\nContent-Type: text/plain\r\n\r\n--b\r\n\r\n--b--\r\n',
+    b'Subject: params\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==?utf-8?B?VGhp?=; x=y\r\nContent-Disposition: attachment; filename==?utf-8?Q?a_b=3D?= (c); size=3\r\n\r\nb\r\n',
+    b'Subject: params2\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name="=?utf-8?B?VGhp?="\r\nContent-Disposition: attachment; filename==?utf-8?Q?a b?= =?utf-8?Q?c?=; z=1\r\n\r\nb\r\n',
+    b'Subject: params3\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name=a=b?c; y=a/b; w=<x>; v=a@b; u=a:b; t=[1]; s==; r==a; q=x\\y\r\n\r\nb\r\n',
+    b'Subject: plain8\r\nContent-Type: text/plain; charset=gb2312\r\n\r\n\xc4\xe3\xba\xc3 ok\r\n',
+    b'Subject: big5\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=big5\r\n\r\n\xa5\\\xaf\xe0 big\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==?u?q?a?=(c); x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==a/b;y=1; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name=="q"; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name== x; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==;z=1; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==a\r\n b; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name= =?u?q?a b?=; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name=?=; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name=??; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==?x; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==a,b; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name==(c)a; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name=a(c)b; x=y\r\n\r\nb\r\n',
+    b'Subject: p\r\nMIME-Version: 1.0\r\nContent-Type: application/pdf; name="a"b; c=d; x=y\r\n\r\nb\r\n',
+    b"X-Fill: " + (b"x" * 70 + b"\r\n ") * 1200 + b"\r\nDate: Tue, 02 Jan 2024 00:30:00 +0100\r\nSubject: after long header\r\n\r\nb\r\n",
+    b"Date: Tue, 02 Jan 2024 00:30:00 +0100\r\nX-Fill: " + (b"x" * 70 + b"\r\n ") * 1200 + b"\r\nSubject: long header\r\n\r\nb\r\n",
+]
+
+SEARCHES = [
+    'SEARCH SUBJECT "folded tab"',
+    'SEARCH SUBJECT "folded three"',
+    'SEARCH SUBJECT "two blanks"',
+    'SEARCH SUBJECT "blanks inside"',
+    'SEARCH SUBJECT "onetwo three four"',
+    'SEARCH SUBJECT "three four"',
+    'SEARCH HEADER X-Long "a b c"',
+    'SEARCH TEXT "folded tab"',
+    'SEARCH TEXT "a b c"',
+    'SEARCH TEXT "over two"',
+    'SEARCH BODY "over two"',
+    'SEARCH FROM user-from@domain.org',
+    'SEARCH FROM domain.org',
+    'SEARCH HEADER From user-from@domain.org',
+    'SEARCH TO "Quo"',
+    'SEARCH TO "q@example.org"',
+    'SEARCH TO "\\"Quo"',
+    'SEARCH TO "Group"',
+    'SEARCH TO "a@b.example"',
+    'SEARCH TO {7}\r\nJürgen',
+    'SEARCH BODY "$3"',
+    'SEARCH BODY "$B"',
+    'SEARCH BODY {3}\r\nこ',
+    'SEARCH BODY "Jjo"',
+    'SEARCH BODY "Mom"',
+    'SEARCH BODY "ab"',
+    'SEARCH BODY "very big"',
+    'SEARCH BODY "tail"',
+    'SEARCH BODY "B tail"',
+    'SEARCH BODY raw-binary-words',
+    'SEARCH BODY "hidden words"',
+    'SEARCH BODY texty',
+    'SEARCH BODY "hello"',
+    'SEARCH BODY "<b>"',
+    'SEARCH BODY "scripted"',
+    'SEARCH BODY "comment"',
+    'SEARCH BODY {7}\r\nhtmlä',
+    'SEARCH BODY "html&auml"',
+    'SEARCH BODY "mta-name"',
+    'SEARCH BODY inner-body',
+    'SEARCH BODY epilogue-words',
+    'SEARCH TEXT "image/png"',
+    'SEARCH TEXT "raw-binary-words"',
+    'SEARCH SENTON 2-Jan-2024',
+    'SEARCH SENTSINCE 1-Jan-2024',
+    'SEARCH SUBJECT "after long header"',
+    'SEARCH SUBJECT "long header"',
+    'SEARCH BODY "ok"',
+    'SEARCH BODY "\\\\\\\\"',
+    'SEARCH BODY "big"',
+]
+# Where more is found than by Dovecot: blanks as the client writes them, comments and headers as they stand (RFC 3501: the header contains the text), headers of parts.
+MORE = [
+    'SEARCH SUBJECT "folded\ttab"',
+    'SEARCH SUBJECT "folded   three"',
+    'SEARCH SUBJECT "two  blanks"',
+    'SEARCH SUBJECT "blanks\tinside"',
+    'SEARCH HEADER X-Long "b\tc"',
+    'SEARCH FROM "(comment)"',
+    'SEARCH FROM "comment"',
+    'SEARCH TO "Quo\\"ted, Name"',
+    'SEARCH TO "Name <q@example.org>"',
+    'SEARCH BODY plain',
+    'SEARCH BODY "A"',
+    'SEARCH BODY "attach-name"',
+    'SEARCH BODY inner-subject',
+    'SEARCH BODY inner-header',
+    'SEARCH BODY "Thi"',
+    'SEARCH BODY "image/png"',
+]
+
+
+@pytest.fixture(scope="module")
+def filled(pair):
+    (clients,) = pair.fresh()
+    for c in clients:
+        for m in MESSAGES:
+            assert b" OK " in c.command(b"APPEND Empty {%d}\r\n%s" % (len(m), m))[-1]
+        c.command("SELECT Empty")
+    return clients
+
+
+def found(client, command):
+    (kind, *numbers), _ = answers(client, command)
+    assert kind == "search"
+    return set(numbers)
+
+
+@pytest.mark.parametrize("command", SEARCHES)
+def test_search_of_odd_messages(filled, command):
+    theirs, ours = [found(c, command) for c in filled]
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("command", MORE)
+def test_search_finds_what_dovecot_finds_and_more(filled, command):
+    theirs, ours = [found(c, command) for c in filled]
+    assert theirs < ours
+
+
+HEADER_ONLY = [i + 1 for i, m in enumerate(MESSAGES) if b"header only" in m][0]
+
+
+def test_parts_without_a_body(pair, filled):
+    sections = ["1", "1.HEADER", "1.HEADER.FIELDS (X)", "1.TEXT", "1.MIME", "2", "2.HEADER", "2.TEXT", "3", "3.MIME", "4", "4.MIME", "5", "5.MIME", "1.1", "2.1"]
+    play([filled], ["FETCH %d BODYSTRUCTURE" % HEADER_ONLY] + ["FETCH %d BODY.PEEK[%s]" % (HEADER_ONLY, s) for s in sections])
+
+
+def test_envelopes_and_structures_of_odd_messages(filled):
+    play([filled], ["FETCH 1:* ENVELOPE", "FETCH 1:* (BODYSTRUCTURE BODY)"])

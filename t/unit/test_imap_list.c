@@ -1,0 +1,116 @@
+/*
+ * LIST of RFC 3501 and RFC 5258: what is asked for. Capabilities before and after login.
+ */
+#include "base/str.h"
+#include "conf/conf.h"
+
+#include "imap_caps.h"
+#include "imap_list.h"
+#include "test.h"
+
+static const char *parse(struct arena *mem, const char *text, struct list_request *l)
+{
+    struct imap_args a = {strz(text), mem};
+
+    return list_parse(&a, '.', true, l);
+}
+
+TEST(list_options_are_understood)
+{
+    static const struct {
+        const char *text;
+        size_t patterns;
+        bool extended;
+        unsigned select, give;
+    } cases[] = {
+        {" \"\" *", 1, false, 0, LIST_GIVE_CHILDREN | LIST_GIVE_SPECIAL_USE},
+        {" \"\" \"\"", 1, false, 0, LIST_GIVE_CHILDREN | LIST_GIVE_SPECIAL_USE},
+        {" () \"\" *", 1, true, 0, 0},
+        {" (SPECIAL-USE) \"\" \"*\"", 1, true, LIST_SPECIAL_USE, LIST_GIVE_SPECIAL_USE},
+        {" ( subscribed  recursivematch ) \"\" %", 1, true, LIST_SUBSCRIBED | LIST_RECURSIVE,
+         LIST_GIVE_SUBSCRIBED},
+        {" \"\" (a \"b c\" d%) ", 3, true, 0, 0},
+        {" \"\" (a \"\")", 1, true, 0, 0},
+        {" \"\" * RETURN ()", 1, true, 0, 0},
+        {" (REMOTE) x. {1}\r\n* RETURN (CHILDREN STATUS (MESSAGES UNSEEN) SPECIAL-USE )", 1, true,
+         LIST_REMOTE, LIST_GIVE_CHILDREN | LIST_GIVE_STATUS | LIST_GIVE_SPECIAL_USE},
+    };
+    struct arena *mem = arena_new(NULL);
+    struct list_request l;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_null(parse(mem, cases[i].text, &l));
+        assert_int_equal(l.n, cases[i].patterns);
+        assert_int_equal(l.extended, cases[i].extended);
+        assert_int_equal(l.select, cases[i].select);
+        assert_int_equal(l.give, cases[i].give);
+    }
+    arena_free(&mem);
+}
+
+TEST(what_list_does_not_know_is_refused)
+{
+    static const char *const bad[] = {"",
+                                      " \"\"",
+                                      " (BOGUS) \"\" *",
+                                      " (RECURSIVEMATCH) \"\" *",
+                                      " \"\" * RETURN",
+                                      " \"\" * RETURN SPECIAL-USE",
+                                      " \"\" * RETURN (BOGUS)",
+                                      " \"\" * RETURN (STATUS)",
+                                      " \"\" * RETURN (STATUS ())",
+                                      " \"\" * RETURN (CHILDREN) x",
+                                      " \"\" (a",
+                                      " \"\" * x"};
+    struct arena *mem = arena_new(NULL);
+    struct list_request l;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (parse(mem, bad[i], &l) == NULL)
+            fail_msg("taken: %s", bad[i]);
+    arena_free(&mem);
+}
+
+TEST(a_pattern_has_the_reference_in_front_and_inbox_in_capitals)
+{
+    struct arena *mem = arena_new(NULL);
+    struct list_request l;
+
+    assert_null(parse(mem, " Work. (% inbox iNbOx.% inboxes)", &l));
+    assert_true(list_matches(&l, STR("Work.a"), '.') && !list_matches(&l, STR("Work.a.b"), '.'));
+    assert_null(parse(mem, " \"\" (inbox iNbOx.% inboxes)", &l));
+    assert_true(list_matches(&l, STR("INBOX"), '.') && list_matches(&l, STR("INBOX.x"), '.'));
+    assert_true(list_matches(&l, STR("inboxes"), '.') && !list_matches(&l, STR("INBOXES"), '.'));
+    arena_free(&mem);
+}
+
+static void expect_caps(const char *setting, struct imap_caps_facts facts, const char *has,
+                        const char *has_not)
+{
+    struct buf out = BUF(4000);
+
+    conf.imap_capability = setting;
+    imap_caps_put(&facts, &out);
+    assert_true(buf_ok(&out));
+    if (strstr(out.p, has) == NULL || strstr(out.p, has_not) != NULL)
+        fail_msg("%s", out.p);
+    buf_free(&out);
+    conf.imap_capability = "";
+}
+
+TEST(capabilities_go_by_state_and_setting)
+{
+    struct imap_caps_facts before = {.may_start_tls = true}, after = {.logged_in = true};
+
+    expect_caps("", before, "IMAP4rev1 SASL-IR LITERAL+", "MOVE");
+    expect_caps("", before, "STARTTLS LOGINDISABLED", "MOVE");
+    expect_caps("", after, "UNSELECT MOVE SPECIAL-USE LIST-EXTENDED", "LOGINDISABLED");
+    expect_caps("+X-ONE X-TWO", after, "LIST-STATUS X-ONE X-TWO", "STARTTLS");
+    expect_caps("+X-ONE", before, "IDLE X-ONE STARTTLS", "MOVE");
+    expect_caps("IMAP4rev1 IDLE", after, "IMAP4rev1 IDLE", "MOVE");
+    expect_caps("IMAP4rev1 IDLE", before, "IMAP4rev1 IDLE STARTTLS", "SASL-IR");
+}
+
+RUN_TESTS(T(list_options_are_understood), T(what_list_does_not_know_is_refused),
+          T(a_pattern_has_the_reference_in_front_and_inbox_in_capitals),
+          T(capabilities_go_by_state_and_setting))
