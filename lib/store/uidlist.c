@@ -1,6 +1,6 @@
 /*
- * dovecot-uidlist: "3 V<uidvalidity> N<next uid> G<guid>", then a line "uid [W<size> ...] :name" for
- * each message. A line whose number is N or above counts too, so new messages need no new head.
+ * dovecot-uidlist: "3 V<uidvalidity> N<next uid> G<guid>", then a line "uid [W<size> ...] :name"
+ * for each message. A line whose number is N or above counts too, so new messages need no new head.
  */
 #include "store/uidlist.h"
 
@@ -154,7 +154,8 @@ void uidlist_write(struct folder *f)
     if (fd >= 0 && buf_ok(&text) && file_write_all(fd, text.p, text.n) == 0 &&
         (f->store->set.no_sync || task_fdatasync(fd) == 0) && fstat(fd, &st) == 0 &&
         renameat(f->dirfd, new_name, f->dirfd, file_name) == 0)
-        f->state.list = (struct journal_list){st.st_ino, (uint64_t)st.st_size, head_sum(buf_str(&text))};
+        f->state.list =
+            (struct journal_list){st.st_ino, (uint64_t)st.st_size, head_sum(buf_str(&text))};
     else
         msg_warn("folder %s of %s: cannot write %s", f->name, f->store->path, file_name);
     if (fd >= 0)

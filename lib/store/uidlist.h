@@ -1,4 +1,5 @@
-/* uidlist.h - dovecot-uidlist beside the journal, for hosts that go back to Dovecot. For lib/store */
+/* uidlist.h - dovecot-uidlist beside the journal, for hosts that go back to Dovecot. For lib/store
+ */
 #ifndef STORE_UIDLIST_H
 #define STORE_UIDLIST_H
 
@@ -7,8 +8,8 @@
 /*
  * A folder that was taken over from Dovecot keeps dovecot-uidlist up to date: a line for each
  * message that is added, all of it anew at a checkpoint. So Dovecot goes on with the same numbers.
- * The journal has a mark (inode, size, sum of the head) of the file as it was written last; if the file is
- * another one, Dovecot was here, or a copy of the mailbox was brought: it is read again.
+ * The journal has a mark (inode, size, sum of the head) of the file as it was written last; if the
+ * file is another one, Dovecot was here, or a copy of the mailbox was brought: it is read again.
  * All functions but uidlist_wanted are called under the folder's lock.
  */
 bool uidlist_wanted(const struct folder *f); /* there is one, or INBOX of the same store has one */
