@@ -73,6 +73,7 @@ class Instance:
         self.dir = tempfile.mkdtemp(prefix="pombal-e2e-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.domain, self.password = domain, password
+        self.start_env = {}  # of the programs of the suite, beside what they have
         self.etc, self.queue = self.dir + "/etc", self.dir + "/queue"
         self.log_path = self.dir + "/log/maillog"
         self.base = free_base()
@@ -165,7 +166,7 @@ class Instance:
 
     def start(self):
         for _ in range(5):
-            r = self.tool("pombal", "start", check=False)
+            r = self.tool("pombal", "start", check=False, env=self.start_env)
             if r.returncode == 0:
                 break
             if "Address already in use" not in self.log():
