@@ -13,6 +13,7 @@
 #include "conf/conf_expand.h"
 #include "conf/conf_inside.h"
 #include "conf/conf_main.h"
+#include "conf/conf_missing.h"
 #include "conf/conf_param.h"
 #include "conf/conf_snapshot.h"
 
@@ -409,7 +410,8 @@ void conf_warn_ignored(void)
 {
     conf_warn_duplicates();
     for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
-        if (p->reason == CONF_TUNES && state.line[index_of(p)] > 0)
+        if (p->reason == CONF_TUNES && state.line[index_of(p)] > 0 &&
+            !conf_is_default(p, conf_find(p->name)))
             msg_warn("%s/main.cf, line %u: %s has no effect: the feature is not there yet",
                      state.dir, state.line[index_of(p)], p->name);
 }

@@ -71,11 +71,15 @@ static bool is_off(const struct conf_param *p, struct str value)
     return value.n == 0 || (number && num_parse_time(value, 's', 0, INT64_MAX, &n) && n == 0);
 }
 
-bool conf_missing_param(const struct conf_param *p, const char *value)
+bool conf_is_default(const struct conf_param *p, const char *value)
 {
     const char *usual = conf_expanded(p->def, NULL);
-    struct str text = str_trim(strz(value));
 
-    return p->reason == CONF_MATTERS && !is_off(p, text) &&
-           (usual == NULL || !str_ieq(text, str_trim(strz(usual))));
+    return usual != NULL && str_ieq(str_trim(strz(value)), str_trim(strz(usual)));
+}
+
+bool conf_missing_param(const struct conf_param *p, const char *value)
+{
+    return p->reason == CONF_MATTERS && !is_off(p, str_trim(strz(value))) &&
+           !conf_is_default(p, value);
 }

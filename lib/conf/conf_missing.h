@@ -28,6 +28,7 @@ const struct conf_missing *conf_missing_value(const char *parameter, struct str 
 bool conf_missing_accepted(const char *name);
 /* Is the parameter missing, in the sense that its value, expanded, asks for something: it is
  * neither the default nor 0 or empty? */
+bool conf_is_default(const struct conf_param *p, const char *value);
 bool conf_missing_param(const struct conf_param *p, const char *value);
 
 #endif

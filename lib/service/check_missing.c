@@ -64,7 +64,8 @@ static void check_param(struct place *p, const struct conf_param *param, const c
     buf_free(&what);
 }
 
-/* Also those inside of others, as in unionmap:{ mysql:/x, hash:/y }. */
+/* Also those inside of others, as in unionmap:{ mysql:/x, hash:/y }. Told: tables by name, and the
+ * parameter that they were told of last. */
 static void check_tables(struct place *p, const char *value, struct hash *told)
 {
     struct str rest = strz(value), word;
@@ -72,9 +73,11 @@ static void check_tables(struct place *p, const char *value, struct hash *told)
 
     while (str_word(&rest, ", \t\r\n{}", &word)) {
         const struct conf_missing *m = conf_missing_table(word);
-        if (m == NULL || hash_find(told, word) != NULL)
+        const void *before = m == NULL ? NULL : hash_find(told, word);
+        bool by_default = p->service == NULL && !conf_is_set(p->parameter);
+        if (m == NULL || before == p->parameter || (before != NULL && by_default))
             continue;
-        hash_put(told, word, (void *)(uintptr_t)m);
+        hash_put(told, word, (void *)(uintptr_t)p->parameter);
         buf_clear(&what);
         buf_addf(&what, ": table type %s", m->name);
         tell(p, what.p, m->name, m->effect, "Use a table of another type");
@@ -209,6 +212,16 @@ static void check_program(struct place *p)
     buf_free(&what);
 }
 
+/* Those of main.cf are told by conf_warn_ignored. */
+static void tell_idle_option(const struct place *p, const char *value)
+{
+    struct buf text = BUF_TEXT(TEXT_MAX);
+
+    add_place(&text, p);
+    msg_warn("%s = %s has no effect: the feature is not there yet", text.p, value);
+    buf_free(&text);
+}
+
 bool check_missing_service(const struct conf_service *s)
 {
     struct place p = {.service = s, .good = true};
@@ -221,6 +234,8 @@ bool check_missing_service(const struct conf_service *s)
         p.parameter = s->options[i].name;
         if (c != NULL && c->reason == CONF_MATTERS)
             check_param(&p, c, value);
+        else if (c != NULL && c->reason == CONF_TUNES && !conf_is_default(c, value))
+            tell_idle_option(&p, value);
         else if (c != NULL && c->reason == CONF_EFFECTIVE && c->type == CONF_TYPE_STR)
             check_words(&p, value, told);
     }

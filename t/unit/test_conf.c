@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "conf/conf_missing.h"
 #include "conf/conf_param.h"
+#include "conf/conf_snapshot.h"
 
 #include "test.h"
 
@@ -167,6 +169,111 @@ TEST(the_environment_keeps_what_is_named)
     assert_null(getenv("EVIL"));
 }
 
+static void write_file(const char *name, const char *text)
+{
+    struct buf path = BUF(1000);
+
+    buf_addf(&path, "%s/%s", dir, name);
+    assert_int_equal(file_replace(path.p, strz(text), 0644, NULL), 0);
+    buf_free(&path);
+}
+
+TEST(myorigin_may_name_a_file_whose_first_line_counts)
+{
+    struct why why = WHY;
+    struct buf text = BUF(1000);
+
+    write_file("mailname", " mail.example.org \nother.example.org\n");
+    buf_addf(&text, "myorigin = $config_directory/mailname\nmydestination = $myorigin\n");
+    assert_int_equal(load(text.p, NULL, &why), 0);
+    assert_string_equal(conf.myorigin, "mail.example.org");
+    assert_string_equal(conf.mydestination, "mail.example.org");
+    write_file("mailname", "\nmail.example.org\n");
+    assert_int_equal(load(text.p, NULL, &why), -1);
+    assert_non_null(strstr(why_text(&why), "main.cf, line 1: myorigin = "));
+    assert_non_null(strstr(why_text(&why), "is empty"));
+    why_clear(&why);
+    assert_int_equal(load("myorigin = /nonexistent/mailname\n", NULL, &why), -1);
+    assert_non_null(strstr(why_text(&why), "/nonexistent/mailname"));
+    assert_int_equal(load("mydestination = /nonexistent/names\n", NULL, NULL), 0);
+    buf_free(&text);
+    why_free(&why);
+}
+
+TEST(a_snapshot_is_read_instead_of_the_files)
+{
+    struct conf_snapshot one, two;
+    struct why why = WHY;
+
+    write_file("main.cf", "smtpd_timeout = 11s\n");
+    write_file("master.cf", "smtp inet n - n - - smtpd\n");
+    assert_int_equal(conf_snapshot_take(dir, &one, &why), 0);
+    write_file("main.cf", "smtpd_timeout = 22s\nmax_idle = 1\n");
+    conf_snapshot_use(one);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(conf_load(dir, NULL, NULL, &why), 0);
+        assert_int_equal(conf.smtpd_timeout, 11);
+    }
+    assert_int_equal(conf_snapshot_take(dir, &two, &why), 0);
+    conf_snapshot_use(two);
+    assert_int_equal(conf_load(dir, NULL, NULL, &why), 0);
+    assert_int_equal(conf.smtpd_timeout, 22);
+    assert_int_not_equal(conf_snapshot_number(one), conf_snapshot_number(two));
+    assert_int_equal(conf_snapshot_number(CONF_NO_SNAPSHOT), 0);
+    conf_snapshot_use(CONF_NO_SNAPSHOT);
+    conf_snapshot_close(&one);
+    conf_snapshot_close(&two);
+    assert_int_equal(conf_snapshot_take("/nonexistent", &one, &why), -1);
+    why_free(&why);
+}
+
+static bool is_missing(const char *name, const char *value)
+{
+    return conf_missing_param(conf_param_find(strz(name)), value);
+}
+
+TEST(a_value_that_asks_for_nothing_is_not_missing)
+{
+    assert_int_equal(load("", NULL, NULL), 0);
+    assert_true(is_missing("smtpd_milters", "inet:127.0.0.1:1"));
+    assert_false(is_missing("smtpd_milters", " "));
+    assert_true(is_missing("smtpd_client_message_rate_limit", "5"));
+    assert_false(is_missing("smtpd_client_message_rate_limit", "0"));
+    assert_true(is_missing("strict_8bitmime", "yes"));
+    assert_false(is_missing("strict_8bitmime", "No"));
+    assert_true(is_missing("tls_wildcard_matches_multiple_labels", "no"));
+    assert_false(is_missing("postscreen_greet_action", "enforce")); /* no harm without postscreen */
+    assert_false(is_missing("smtpd_banner", "x"));
+}
+
+TEST(what_is_missing_is_found_by_kind_and_name)
+{
+    assert_int_equal(conf_missing_find(MISSING_RESTRICTION, STR("check_policy_service"))->args, 1);
+    assert_null(conf_missing_find(MISSING_RESTRICTION, STR("mysql")));
+    assert_null(conf_missing_find(MISSING_PROGRAM, STR("trivial-rewrite"))->effect);
+    assert_non_null(conf_missing_find(MISSING_PROGRAM, STR("postscreen"))->effect);
+    assert_non_null(conf_missing_table(STR("proxy:mysql:/etc/x.cf")));
+    assert_non_null(conf_missing_table(STR("ldap:x")));
+    assert_null(conf_missing_table(STR("hash:/etc/aliases")));
+    assert_null(conf_missing_table(STR("mysql")));
+    assert_int_equal(load("pombal_accept_missing = mysql, smtpd_milters\n", NULL, NULL), 0);
+    assert_true(conf_missing_accepted("mysql"));
+    assert_false(conf_missing_accepted("ldap"));
+}
+
+TEST(a_fault_is_counted_and_says_where_it_is)
+{
+    size_t before = conf_faults();
+
+    assert_int_equal(load("\nmynetworks = 10.1.0.0/8\nmine = x\n", NULL, NULL), 0);
+    assert_int_equal(conf_line("mynetworks"), 2);
+    assert_int_equal(conf_line("mine"), 3);
+    assert_int_equal(conf_line("smtpd_banner"), 0);
+    conf_fault("mynetworks", "bad %s", "mask");
+    conf_fault("no_such_parameter", "bad");
+    assert_int_equal(conf_faults(), before + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +285,11 @@ int main(void)
         T(transport_parameters_fall_back_to_their_default),
         T(lmtp_takes_its_own_values),
         T(the_environment_keeps_what_is_named),
+        T(myorigin_may_name_a_file_whose_first_line_counts),
+        T(a_snapshot_is_read_instead_of_the_files),
+        T(a_value_that_asks_for_nothing_is_not_missing),
+        T(what_is_missing_is_found_by_kind_and_name),
+        T(a_fault_is_counted_and_says_where_it_is),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }
