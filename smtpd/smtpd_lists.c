@@ -125,29 +125,11 @@ static void read_classes(void)
     }
 }
 
-/* What would be answered with "Server configuration error" for ever. */
-static void blame_unknown(const struct restrictions *list)
+/* It would be answered with "Server configuration error" for ever. */
+static void blame(void *arg, const char *parameter, struct str name, const char *what)
 {
-    for (size_t i = 0; i < list->at.n; i++) {
-        const struct restriction *r = &list->at.at[i];
-        if (r->fn == check_unknown && conf_missing_find(MISSING_RESTRICTION, strz(r->name)) == NULL)
-            conf_fault(list->parameter, "\"%s\" is no restriction that can stand there", r->name);
-    }
-}
-
-static void blame_all_unknown(void)
-{
-    const struct smtpd_lists *l = &smtpd_lists;
-    const struct restrictions *all[] = {&l->client, &l->helo, &l->sender,      &l->relay,
-                                        &l->rcpt,   &l->data, &l->end_of_data, &l->etrn};
-    size_t cursor = 0;
-    struct str name;
-    void *class;
-
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        blame_unknown(all[i]);
-    while (hash_next(classes, &cursor, &name, &class))
-        blame_unknown(class);
+    (void)arg;
+    conf_fault(parameter, "\"%.*s\" %s", (int)name.n, name.p, what);
 }
 
 static bool is_closing(const struct restriction *r)
@@ -179,6 +161,7 @@ void smtpd_open_lists(void)
 {
     struct smtpd_lists *l = &smtpd_lists;
 
+    restrictions_check_all(blame, NULL);
     read_classes();
     smtpd_read_list(&l->client, "smtpd_client_restrictions", conf.smtpd_client_restrictions,
                     check_client_access);
@@ -194,7 +177,6 @@ void smtpd_open_lists(void)
     smtpd_read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
                     conf.smtpd_end_of_data_restrictions, NULL);
     smtpd_read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
-    blame_all_unknown();
     if (!closes_relay(&l->relay, 0) && !closes_relay(&l->rcpt, 0))
         msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
                   "at least one working instance of: reject_unauth_destination, "

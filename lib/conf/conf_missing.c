@@ -1,5 +1,7 @@
 #include "conf/conf_missing.h"
 
+#include <ctype.h>
+
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -27,7 +29,7 @@ static bool is_name(const char *listed, struct str name)
     if (strlen(listed) != name.n)
         return false;
     for (size_t i = 0; i < name.n; i++)
-        if (listed[i] != (name.p[i] == '-' ? '_' : name.p[i]))
+        if (listed[i] != (name.p[i] == '-' ? '_' : tolower((unsigned char)name.p[i])))
             return false;
     return true;
 }

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "conf/conf_missing.h"
 
 static const struct {
     const char *name;
@@ -93,8 +94,12 @@ int restrictions_check(const char *parameter, const char *list, const char *clas
     int faults = 0;
 
     while (str_word_braces(&rest, ", \t\r\n", &name)) {
+        const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
         const char *what = NULL;
-        if (restriction_known(name, &wants)) {
+        if (missing != NULL) {
+            for (int i = 0; i < missing->args && str_word_braces(&rest, ", \t\r\n", &value);)
+                i++;
+        } else if (restriction_known(name, &wants)) {
             if (wants != RESTRICTION_ALONE && !str_word_braces(&rest, ", \t\r\n", &value))
                 what = wants == RESTRICTION_TABLE ? "wants a table behind it"
                                                   : "wants a value behind it";

@@ -12,7 +12,8 @@ bool restriction_known(struct str name, enum restriction_arg *arg);
 
 /*
  * Goes through the list of one parameter as smtpd reads it, and calls fault for each thing that is
- * wrong: a name that is no restriction here and no class, a word that is missing. A table alone
+ * wrong: a name that is no restriction here and no class, a word that is missing. Those of
+ * conf_missing.h, which Postfix has, are no faults here. A table alone
  * ("hash:/file") is right in the lists of clients, HELO names, senders and recipients. classes is
  * smtpd_restriction_classes. Returns how many faults there are.
  */

@@ -6,11 +6,16 @@
  * Descriptors of a new process: the status channel (a socket pair with master), the metrics file
  * (the page is option -k), the memory that the processes of the service have in common (a memfd,
  * empty at first), the copies of main.cf and master.cf (conf_snapshot.h), then the listening
- * sockets (their number is option -s). Beside the options of service.h master gives -f main.cf and
- * master.cf are to be read from their copies -s COUNT   listening sockets -k PAGE    of the metrics
- * file -m LIMIT   clients of this process at a time -C         chroot to the queue directory -G GID
- * the first group number of the roles (ipc/trust.h); only where master is root -N UID     of
- * network_owner -U         the unprivileged column says y: RIGHT_SETUID is not granted
+ * sockets (their number is option -s). Beside the options of service.h master gives
+ *
+ *   -f         main.cf and master.cf are to be read from their copies
+ *   -s COUNT   listening sockets
+ *   -k PAGE    of the metrics file
+ *   -m LIMIT   clients of this process at a time
+ *   -C         chroot to the queue directory
+ *   -G GID     the first group number of the roles (ipc/trust.h); only where master is root
+ *   -N UID     of network_owner
+ *   -U         the unprivileged column says y: RIGHT_SETUID is not granted
  */
 enum {
     SPAWN_STATUS_FD = 3,
