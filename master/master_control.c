@@ -39,6 +39,8 @@ static int open_lock(const char *path)
 static void pid_path(struct buf *path)
 {
     buf_addf(path, "%s/master.pid", conf.process_id_directory);
+    if (!buf_ok(path))
+        msg_fatal("process_id_directory: the name is too long");
 }
 
 bool control_is_locked(void)
@@ -62,7 +64,7 @@ bool control_is_locked(void)
  * data directory, as Postfix's does. */
 void control_lock(void)
 {
-    struct buf path = BUF(4096), text = BUF(40);
+    struct buf path = BUF(4096), text = BUF_TEXT(40);
 
     pid_path(&path);
     control.pid_file = open_lock(path.p);
@@ -75,6 +77,8 @@ void control_lock(void)
         msg_fatal("write %s: %m", path.p);
     buf_clear(&path);
     buf_addf(&path, "%s/master.lock", conf.data_directory);
+    if (!buf_ok(&path))
+        msg_fatal("data_directory: the name is too long");
     control.lock_file = open_lock(path.p);
     if (control.lock_file < 0)
         msg_fatal("open lock file %s: unable to set exclusive lock: another master uses this "

@@ -69,6 +69,8 @@ static struct svc *svc_new(const struct conf_service *from)
         buf_addz(&path, from->name);
     else
         buf_addf(&path, "%s/%s", from->is_private ? "private" : "public", from->name);
+    if (!buf_ok(&path))
+        msg_fatal("master.cf: service %.100s...: the name is too long", from->name);
     s->path = buf_take(&path);
     s->shared_fd = memfd_create("pombal", MFD_CLOEXEC);
     if (s->shared_fd < 0)

@@ -81,6 +81,8 @@ static void set_environment(void)
             buf_addz(&entry, name);
         else if (value != NULL)
             buf_addf(&entry, "%s=%s", name, value);
+        if (!buf_ok(&entry))
+            msg_fatal("export_environment: %.100s is too long", name);
         if (entry.n > 0)
             *VEC_ADD(&state.env) = buf_take(&entry);
         free(name);

@@ -305,7 +305,7 @@ static int expand(struct expander *x, struct str text, struct buf *out)
             text = str_from(text, used);
     }
     x->depth--;
-    if (result == 0 && out->full)
+    if (result == 0 && !buf_ok(out))
         result = why_set(x->why, "4.3.5", "the expanded value is longer than %zu bytes", out->max);
     return result;
 }

@@ -42,9 +42,9 @@ int conf_compute_networks(struct why *why)
     const char *protocols = conf_expanded("$inet_protocols", why);
     if (style == NULL || protocols == NULL)
         return why_in(why, "%s/main.cf: mynetworks", conf_dir());
-    bool all = strstr(protocols, "all") != NULL;
-    conf_host_networks(style, all || strstr(protocols, "ipv4") != NULL,
-                       all || strstr(protocols, "ipv6") != NULL, &networks);
+    bool all = str_listed(protocols, "all");
+    conf_host_networks(style, all || str_listed(protocols, "ipv4"),
+                       all || str_listed(protocols, "ipv6"), &networks);
     bool fits = buf_ok(&networks);
     if (fits)
         conf_set_default("mynetworks", arena_strz(conf_memory(), buf_str(&networks)));

@@ -42,6 +42,10 @@ static enum dict_answer find_key(struct search *s, struct str localpart, struct 
     buf_add(&internal, at_domain);
     buf_clear(&s->key);
     path_quote(buf_str(&internal), &s->key);
+    if (!buf_ok(&internal) || !buf_ok(&s->key)) {
+        buf_free(&internal);
+        return DICT_NONE; /* no table has so long a key */
+    }
     answer = part ? maps_find_part(s->maps, s->key.p, s->value, s->why)
                   : maps_find(s->maps, s->key.p, s->value, s->why);
     if (answer == DICT_NONE && !str_eq(buf_str(&s->key), buf_str(&internal)))
@@ -54,6 +58,8 @@ static enum dict_answer find_key(struct search *s, struct str localpart, struct 
 static enum dict_answer find_part(struct search *s, struct str key)
 {
     buf_set(&s->key, key);
+    if (!buf_ok(&s->key))
+        return DICT_NONE;
     return maps_find_part(s->maps, s->key.p, s->value, s->why);
 }
 

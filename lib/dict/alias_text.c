@@ -164,8 +164,9 @@ static void swap(struct word *a, struct word *b)
 static bool regular(struct str *rest, char stop, bool with_quotes, const char *watched,
                     struct buf *out, struct buf *met)
 {
-    struct word last = {.kind = WORD_END, .text = BUF(out->max)};
-    struct word w = {.kind = WORD_END, .text = BUF(out->max)};
+    /* A word that is too long for out is too long by the time it gets there. */
+    struct word last = {.kind = WORD_END, .text = BUF(out->max + 1)};
+    struct word w = {.kind = WORD_END, .text = BUF(out->max + 1)};
     bool stopped = false;
 
     while (!stopped && next_word(rest, &w)) {
@@ -200,7 +201,7 @@ int alias_entry(struct str line, struct buf *key, struct buf *value, struct why 
     else if (met.n > 0)
         status = why_set(why, "4.3.5", "name must be local");
     regular(&rest, 0, true, "", value, &met);
-    if (status == 0 && (key->full || value->full))
+    if (status == 0 && (!buf_ok(key) || !buf_ok(value)))
         status = why_set(why, "4.3.5", "entry is too long");
     buf_free(&met);
     return status;
@@ -208,8 +209,8 @@ int alias_entry(struct str line, struct buf *key, struct buf *value, struct why 
 
 bool alias_item(struct str *rest, struct buf *item)
 {
-    struct word a = {.kind = WORD_END, .text = BUF(item->max)};
-    struct word b = {.kind = WORD_END, .text = BUF(item->max)};
+    struct word a = {.kind = WORD_END, .text = BUF(item->max + 1)};
+    struct word b = {.kind = WORD_END, .text = BUF(item->max + 1)};
     bool any = false;
 
     buf_clear(item);

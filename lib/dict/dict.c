@@ -84,7 +84,7 @@ int dict_file_read(struct dict *d, const char *path, struct buf *text, struct wh
         return why_in(why, "open %s", path);
     if (file_read_fd(fd, text) < 0)
         return why_errno(why, "4.3.0", "read %s", path);
-    return text->full ? why_set(why, "4.3.5", "%s: file is too large", path) : 0;
+    return buf_ok(text) ? 0 : why_set(why, "4.3.5", "%s: file is too large", path);
 }
 
 /* A replaced file has lost its last name, an edited one has new times. */
@@ -146,7 +146,7 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
     why_copy(&u->why, why);
     if (type != NULL && type->suffix != NULL && why_later(why)) {
         buf_addf(&path, "%s%s", arg, type->suffix);
-        if (access(path.p, F_OK) < 0)
+        if (buf_ok(&path) && access(path.p, F_OK) < 0)
             u->path = buf_take(&path);
     }
     buf_free(&path);
@@ -295,7 +295,7 @@ static enum dict_answer file_value(struct dict *d, struct buf *value, struct why
 {
     struct buf plain = BUF(value->max);
 
-    if (!decode_base64(&plain, buf_str(value)) || plain.full) {
+    if (!decode_base64(&plain, buf_str(value)) || !buf_ok(&plain)) {
         why_set(why, "4.3.5", "table %s: malformed BASE64 value: %.30s", d->spec, value->p);
         buf_free(&plain);
         return DICT_FAILED;
@@ -315,7 +315,7 @@ enum dict_answer dict_find(struct dict *d, const char *key, struct buf *value, s
     if (strlen(key) > KEY_LIMIT)
         return DICT_NONE;
     enum dict_answer answer = d->type->find(d, fold(d, key), value, why);
-    if (answer == DICT_FOUND && value->full) {
+    if (answer == DICT_FOUND && !buf_ok(value)) {
         why_set(why, "4.3.5", "table %s: value of \"%.100s\" is too long", d->spec, key);
         return DICT_FAILED;
     }

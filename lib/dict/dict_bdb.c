@@ -75,7 +75,7 @@ static int open_handle(struct bdb *b, DBTYPE type, const char *path, uint32_t fl
         buf_addf(&full, "%s/", cwd);
     free(cwd);
     buf_addz(&full, path);
-    int error = full.full ? ENAMETOOLONG : open_absolute(b, type, full.p, flags, cache);
+    int error = buf_ok(&full) ? open_absolute(b, type, full.p, flags, cache) : ENAMETOOLONG;
     buf_free(&full);
     return error;
 }
@@ -181,6 +181,8 @@ static int open_for_writing(struct bdb *b, DBTYPE type, const char *arg, enum di
         return why_errno(why, "4.3.0", "open database %s", b->path);
     }
     buf_addf(&path, "%s.tmp-%d", b->path, (int)getpid());
+    if (!buf_ok(&path))
+        return why_set(why, "4.3.5", "%s: the name is too long", b->path);
     b->new_path = buf_take(&path);
     unlink(b->new_path); /* of a process that died and had this id */
     int fd = open(b->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -228,9 +230,12 @@ static struct dict *bdb_open(const struct dict_type *kind, DBTYPE type, const ch
 
     b->lock = -1;
     buf_addf(&path, "%s.db", arg);
+    bool fits = buf_ok(&path);
     b->path = buf_take(&path);
-    if ((mode == DICT_READ ? open_for_reading(b, type, arg, why)
-                           : open_for_writing(b, type, arg, mode, flags, why)) == 0)
+    if (!fits)
+        why_set(why, "4.3.5", "%.100s...: the name is too long", arg);
+    else if ((mode == DICT_READ ? open_for_reading(b, type, arg, why)
+                                : open_for_writing(b, type, arg, mode, flags, why)) == 0)
         return d;
     dict_close(&d);
     return NULL;
@@ -361,7 +366,8 @@ static int sync_and_rename(struct bdb *b, struct why *why)
     free(b->new_path);
     b->new_path = NULL;
     buf_addz(&copy, b->path);
-    file_sync_dir(dirname(copy.p)); /* not every file system can */
+    if (buf_ok(&copy))
+        file_sync_dir(dirname(copy.p)); /* not every file system can */
     buf_free(&copy);
     return 0;
 }

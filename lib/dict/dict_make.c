@@ -22,10 +22,10 @@ static bool is_comment(struct str line)
 static void end_line(struct buf *line, int number, logical_line_fn *fn, void *arg)
 {
     if (line->n > 0) {
-        if (line->full)
-            msg_warn("line %d: too long: ignoring this line", number);
-        else
+        if (buf_ok(line))
             fn(arg, (struct str){line->p, strnlen(line->p, line->n)}, number);
+        else
+            msg_warn("line %d: too long: ignoring this line", number);
     }
     buf_clear(line);
 }
@@ -152,16 +152,19 @@ int dict_file_value(const char *names, struct buf *base64, struct why *why)
         buf_clear(&one);
         if (all.n > 0)
             buf_addc(&all, '\n');
-        status = file_read(path.p, &one, why);
+        status = buf_ok(&path) ? file_read(path.p, &one, why)
+                               : why_set(why, "4.3.5", "%.100s...: the name is too long", path.p);
         buf_add(&all, buf_str(&one));
         buf_free(&path);
     }
-    if (status == 0 && all.full)
+    if (status == 0 && !buf_ok(&all))
         status = why_set(why, "4.3.5", "%s: too large for a table value", names);
     else if (status == 0 && all.n == 0)
         status = why_set(why, "4.3.5", "empty pathname list or empty files: \"%s\"", names);
     if (status == 0)
         encode_base64(base64, buf_str(&all));
+    if (status == 0 && !buf_ok(base64))
+        status = why_set(why, "4.3.5", "%s: too large for a table value", names);
     buf_free(&one);
     buf_free(&all);
     return status;
@@ -196,7 +199,7 @@ static bool make_entry(void *arg, const char *key, const char *value, int number
 /* What other readers of aliases.db look for. */
 static void sign(struct making *m)
 {
-    struct buf now = BUF(30);
+    struct buf now = BUF_TEXT(30);
 
     buf_addf(&now, "%lld", (long long)clock_wall());
     if (make_entry(m, "@", "@", 0) && make_entry(m, "YP_LAST_MODIFIED", now.p, 0))

@@ -35,7 +35,7 @@ static int split_pattern(struct str *rest, struct buf *pattern, int *flags, stru
     if (end >= rest->n)
         return why_set(why, "4.3.5", "no closing regexp delimiter \"%c\"", delimiter);
     buf_set(pattern, str_part(*rest, 1, end - 1));
-    if (pattern->full)
+    if (!buf_ok(pattern))
         return why_set(why, "4.3.5", "pattern is too long");
     *flags = REG_EXTENDED | REG_ICASE;
     for (end++; end < rest->n && !isspace((unsigned char)rest->p[end]) && rest->p[end] != '!';

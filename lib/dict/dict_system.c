@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "dict/dict_types.h"
 
@@ -29,7 +30,7 @@ static void add_account(struct accounts *a, const struct passwd *pw)
 
     buf_addf(&line, "%s:%s:%u:%u:%s:%s:%s", pw->pw_name, pw->pw_passwd, pw->pw_uid, pw->pw_gid,
              pw->pw_gecos, pw->pw_dir, pw->pw_shell);
-    if (hash_find(a->entries, strz(pw->pw_name)) == NULL)
+    if (buf_ok(&line) && hash_find(a->entries, strz(pw->pw_name)) == NULL)
         hash_put(a->entries, strz(pw->pw_name), buf_take(&line));
     buf_free(&line);
 }
@@ -41,7 +42,9 @@ static void add_group(struct accounts *a, const struct group *gr)
     buf_addf(&line, "%s:%s:%u:", gr->gr_name, gr->gr_passwd, gr->gr_gid);
     for (char **member = gr->gr_mem; *member != NULL; member++)
         buf_addf(&line, "%s%s", member == gr->gr_mem ? "" : ",", *member);
-    if (hash_find(a->entries, strz(gr->gr_name)) == NULL)
+    if (!buf_ok(&line))
+        msg_warn("unix:group.byname: the members of %s do not fit", gr->gr_name);
+    else if (hash_find(a->entries, strz(gr->gr_name)) == NULL)
         hash_put(a->entries, strz(gr->gr_name), buf_take(&line));
     buf_free(&line);
 }

@@ -66,6 +66,11 @@ static bool add(struct text_table *t, const char *key, const char *value)
     buf_addz(&k, key);
     if ((t->dict.flags & DICT_FOLD) != 0)
         str_lower(k.p, k.n);
+    if (!buf_ok(&k)) {
+        msg_warn("%s: a key that is too long is left out: %.50s...", t->dict.type->name, key);
+        buf_free(&k);
+        return true;
+    }
     added = hash_find(t->entries, buf_str(&k)) == NULL;
     if (added)
         hash_put(t->entries, buf_str(&k), mem_dupz(value));
@@ -166,7 +171,9 @@ static int inline_entry(struct text_table *t, struct str entry, const char *arg)
         } else {
             buf_add(&key, name);
             buf_add(&value, str_trim(str_from(entry, (size_t)equals + 1)));
-            if (!add_value(t, key.p, value.p))
+            if (!buf_ok(&key) || !buf_ok(&value))
+                t->failed = true, why_set(t->why, "4.3.5", "an entry of inline: is too long");
+            else if (!add_value(t, key.p, value.p))
                 msg_warn("inline:%s: duplicate entry: \"%s\"", arg, key.p);
             status = t->failed ? -1 : 0;
         }

@@ -27,7 +27,7 @@ static int add_table(struct group *g, struct str spec, unsigned flags, struct wh
     struct dict *d = NULL;
 
     buf_add(&text, spec);
-    if (strchr(text.p, ':') != NULL)
+    if (buf_ok(&text) && strchr(text.p, ':') != NULL)
         d = dict_open(text.p, DICT_READ, flags & ~(unsigned)DICT_FILE_VALUES, why);
     else
         why_set(why, "4.3.5", "bad syntax: \"%s\"; need \"type:name\"", text.p);

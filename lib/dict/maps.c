@@ -23,6 +23,8 @@ struct maps *maps_open(const char *parameter, const char *specs, unsigned flags)
     m->parameter = mem_dupz(parameter);
     while (str_word_braces(&rest, ", \t\r\n", &word)) {
         buf_set(&spec, word);
+        if (!buf_ok(&spec))
+            msg_fatal("%s: a table's name is longer than %d bytes", parameter, SPEC_LIMIT);
         if (dict_spec_check(spec.p, &why) < 0)
             conf_fault(parameter, "%s", why_text(&why));
         *VEC_ADD(&m->tables) = dict_open(spec.p, DICT_READ, flags | DICT_MAY_FAIL, NULL);

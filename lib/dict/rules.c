@@ -218,7 +218,7 @@ int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *wh
         buf_add(text, rule);
         buf_addc(text, '\n');
     }
-    return text->full ? why_set(why, "4.3.5", "the rules are too long") : 0;
+    return buf_ok(text) ? 0 : why_set(why, "4.3.5", "the rules are too long");
 }
 
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,

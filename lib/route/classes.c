@@ -56,7 +56,7 @@ static void own_named(struct str word)
     if (word.n > 2 && word.p[0] == '[' && word.p[word.n - 1] == ']')
         word = str_part(word, 1, word.n - 2);
     buf_add(&name, word);
-    if (getaddrinfo(name.p, NULL, &hints, &found) == 0) {
+    if (buf_ok(&name) && getaddrinfo(name.p, NULL, &hints, &found) == 0) {
         for (struct addrinfo *i = found; i != NULL; i = i->ai_next)
             own_add(i->ai_addr);
         freeaddrinfo(found);
@@ -125,7 +125,9 @@ enum dict_answer domain_is_local(const char *domain, struct why *why)
         buf_add(&name, str_upto(d, d.n - 1));
         domain = name.p;
     }
-    enum dict_answer answer = match_string(classes.mydestination, domain, why);
+    /* So long a domain is in no list. */
+    enum dict_answer answer =
+        buf_ok(&name) ? match_string(classes.mydestination, domain, why) : DICT_NONE;
     if (answer == DICT_NONE && is_own_literal(strz(domain)))
         answer = DICT_FOUND;
     buf_free(&name);

@@ -151,7 +151,7 @@ static enum dict_answer strip_local(const char *address, struct buf *recipient, 
     bool done = false;
 
     buf_addz(&s.address, address);
-    for (int i = 0; i < ROUNDS && answer == DICT_NONE && !done && !s.address.full; i++)
+    for (int i = 0; i < ROUNDS && answer == DICT_NONE && !done && buf_ok(&s.address); i++)
         answer = strip_once(&s, &done, why);
     *local = answer == DICT_NONE && done;
     if (answer == DICT_NONE && !done)
@@ -324,7 +324,7 @@ int resolve_address(enum resolve_for what, const char *sender, const char *addre
     buf_clear(&r->nexthop);
     if (strip_local(address, &r->recipient, &local, why) == DICT_FAILED)
         return -1;
-    r->bad_address = !fix_domain(r, &local, why, &failed);
+    r->bad_address = !fix_domain(r, &local, why, &failed) || !buf_ok(&r->recipient);
     if (failed)
         return -1;
     r->routed = !r->bad_address && is_routed(&r->recipient);
@@ -336,6 +336,8 @@ int resolve_address(enum resolve_for what, const char *sender, const char *addre
         return -1;
     if (by_class(set, sender, domain, r, why) < 0 || exceptions(set, domain, r, why) < 0)
         return -1;
+    if (!buf_ok(&r->transport) || !buf_ok(&r->nexthop))
+        return why_set(why, "4.3.5", "the transport or next hop of %.100s is too long", address);
     r->bad_address = is_option(&r->recipient);
     return 0;
 }

@@ -99,6 +99,9 @@ void rewrite_address(enum rewrite r, const char *address, struct buf *out)
         buf_add(&one, s);
     complete_domain(domain, &one);
     drop_last_dot(&one);
-    buf_add(out, buf_str(&one));
+    if (buf_ok(&one))
+        buf_add(out, buf_str(&one));
+    else
+        buf_room(out, out->max + 1); /* out is full, too */
     buf_free(&one);
 }

@@ -185,6 +185,9 @@ static int check_options(const char *dir, const struct conf_service *s, struct w
     for (size_t i = 0; i < s->noptions; i++) {
         buf_clear(&text);
         buf_addf(&text, "%s=%s", s->options[i].name, s->options[i].value);
+        if (!buf_ok(&text))
+            msg_fatal("master.cf: service %s: -o %s: the value is too long", s->name,
+                      s->options[i].name);
         overrides[i] = mem_dupz(text.p);
     }
     int result = conf_load(dir, s->name, overrides, why);

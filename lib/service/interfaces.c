@@ -11,13 +11,8 @@ static const char separators[] = ", \t\r\n";
 
 static bool uses_family(int family)
 {
-    const char *name = family == AF_INET ? "ipv4" : "ipv6";
-    struct str rest = strz(conf.inet_protocols), word;
-
-    while (str_word(&rest, separators, &word))
-        if (str_eqz(word, "all") || str_eqz(word, name))
-            return true;
-    return false;
+    return str_listed(conf.inet_protocols, "all") ||
+           str_listed(conf.inet_protocols, family == AF_INET ? "ipv4" : "ipv6");
 }
 
 static size_t add(struct interfaces *out, const struct addr *a)

@@ -142,7 +142,7 @@ static int send_start(uint32_t id, const struct run *r, struct why *why)
     ask.has = attach(&m, &control, r);
     iov[1] = (struct iovec){texts.p, texts.n};
     int result = 0;
-    if (texts.full || ask.nargs == 0)
+    if (!buf_ok(&texts) || ask.nargs == 0)
         result = why_set(why, "4.3.5", "command line of %s is too long",
                          ask.nargs > 0 ? r->argv[0] : "nothing");
     else if (sendmsg(runner.sock, &m, MSG_NOSIGNAL) < 0)

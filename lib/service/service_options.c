@@ -28,6 +28,8 @@ static const char * override(const struct process *p, const char *text)
     buf_add(&out, str_trim(str_upto(all, (size_t)equals)));
     buf_addc(&out, '=');
     buf_add(&out, str_trim(str_from(all, (size_t)equals + 1)));
+    if (!buf_ok(&out))
+        msg_fatal("%s: -o %.100s...: the value is too long", p->program, text);
     return buf_take(&out);
 }
 
