@@ -169,6 +169,15 @@ static int check_descriptors(size_t services, struct why *why)
                    services, needed, (unsigned long long)allowed.rlim_cur);
 }
 
+/* Old master.cf have fifos for these two. Here they need a socket: qmgr also takes requests by it,
+ * and whoever wakes them tries a socket first. */
+static void use_sockets(struct conf_master *cf)
+{
+    for (size_t i = 0; i < cf->n; i++)
+        if (cf->at[i].type == SERVICE_FIFO && str_listed("pickup qmgr", cf->at[i].command))
+            cf->at[i].type = SERVICE_UNIX;
+}
+
 int services_load(struct why *why)
 {
     struct conf_master cf = {0};
@@ -177,6 +186,7 @@ int services_load(struct why *why)
 
     if (conf_master_load(&cf, why) < 0)
         return -1;
+    use_sockets(&cf);
     if (check_descriptors(cf.n, why) < 0) {
         conf_master_free(&cf);
         return -1;

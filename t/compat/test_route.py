@@ -144,6 +144,20 @@ def test_addresses_are_rewritten_as_postfix_does(configured, context):
     assert differences(questions, ours(configured, questions), theirs) == ""
 
 
+@pytest.mark.parametrize("configured", ["plain"], indirect=True)
+@pytest.mark.parametrize("text", ["mail.example.org\n", "mail.example.org", "mail.example.org\nother.example.org\n"])
+def test_myorigin_is_the_first_line_of_a_file_as_in_debians_postfix(configured, text):
+    with open(configured + "/mailname", "w") as f:
+        f.write(text)
+    with open(configured + "/main.cf", "a") as f:
+        f.write("myorigin = %s/mailname\n" % configured)
+    addresses = ["user", "user@", "user@example.com", '"a b"']
+    theirs = [postfix_rewrite(configured, "local", a) for a in addresses]
+    assert theirs[0] == "user@mail.example.org"
+    questions = ["rewrite local " + a for a in addresses]
+    assert differences(questions, ours(configured, questions), theirs) == ""
+
+
 @pytest.mark.parametrize("configured", [v for v in VARIANTS if v != "sender"], indirect=True)
 def test_addresses_are_resolved_as_postfix_does(configured):
     questions = ["resolve <> %s" % a for a in ADDRESSES]

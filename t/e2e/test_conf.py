@@ -169,7 +169,7 @@ def test_what_the_start_of_a_service_would_refuse_is_refused_by_check(idle, main
                         "-out", "%s/%s.pem" % (idle.etc, name)], check=True, capture_output=True) if not os.path.exists("%s/%s.pem" % (idle.etc, name)) else None
     errors = check(idle, main.format(idle.dir))
     assert errors and re.search(said, "\n".join(errors)), errors
-    assert all("master.cf, line " in e for e in errors), errors
+    assert all(re.search(r"(main|master)\.cf, line \d+: ", e) for e in errors), errors
 
 
 def test_a_service_with_options_of_its_own_tries_its_start_with_them(idle):

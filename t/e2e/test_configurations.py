@@ -136,7 +136,7 @@ auth      unix  -       -       n       -       1       authd
 CONFIGURATIONS = {
     "debian": ("", "", {}, []),
     "debian with submission": ("mua_client_restrictions = permit_sasl_authenticated, reject\n", SUBMISSION, {}, []),
-    "old kinds of sockets": ("", "", {"pickup    unix": "pickup    fifo"}, []),
+    "old kinds of sockets": ("", "", {"pickup    unix": "pickup    fifo", "qmgr      unix": "qmgr      fifo"}, []),
     "virtual mailboxes in files": (
         "virtual_mailbox_domains = virtual.test\nvirtual_mailbox_base = %(dir)s/vmail\nvirtual_mailbox_maps = inline:{a@virtual.test=a/}\n"
         "virtual_uid_maps = static:5000\nvirtual_gid_maps = static:5000\nvirtual_alias_maps = regexp:%(etc)s/virtual\n", "", {}, []),
@@ -239,6 +239,8 @@ def test_it_passes_mail_or_is_refused_with_the_list(place, name):
             c.sendmail("a@elsewhere.test", ["alice@example.test"], "Subject: %s\r\n\r\ntext\r\n" % name)
         box = place.dir + "/boxes/alice"
         wait_for(lambda: os.path.exists(box) and "Subject: %s\n" % name in open(box).read())
+        place.tool("sendmail", "-f", "b@example.test", "alice@example.test", input="Subject: here %s\n\ntext\n" % name)
+        wait_for(lambda: "Subject: here %s\n" % name in open(box).read())
         assert not re.search(r"(fatal|panic|error|bad command startup): ", place.log()), place.log()
     finally:
         place.stop()
