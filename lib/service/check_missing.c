@@ -8,6 +8,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "conf/conf_main.h"
 #include "conf/conf_master.h"
 #include "conf/conf_missing.h"
 #include "conf/conf_param.h"
@@ -64,24 +65,39 @@ static void check_param(struct place *p, const struct conf_param *param, const c
     buf_free(&what);
 }
 
+/* Where main.cf writes it, for a default that refers there. */
+static const char *written_in(struct str word, const char *otherwise)
+{
+    const struct conf_main *settings = conf_settings();
+    const char *name = otherwise;
+
+    for (size_t i = 0; i < settings->settings.n; i++)
+        if (str_search(strz(settings->settings.at[i].value), word) >= 0)
+            name = settings->settings.at[i].name;
+    return name;
+}
+
 /* Also those inside of others, as in unionmap:{ mysql:/x, hash:/y }. Told: tables by name, and the
  * parameter that they were told of last. */
 static void check_tables(struct place *p, const char *value, struct hash *told)
 {
+    const char *parameter = p->parameter;
+    bool by_default = p->service == NULL && !conf_is_set(parameter);
     struct str rest = strz(value), word;
     struct buf what = BUF_TEXT(TEXT_MAX / 2);
 
     while (str_word(&rest, ", \t\r\n{}", &word)) {
         const struct conf_missing *m = conf_missing_table(word);
         const void *before = m == NULL ? NULL : hash_find(told, word);
-        bool by_default = p->service == NULL && !conf_is_set(p->parameter);
-        if (m == NULL || before == p->parameter || (before != NULL && by_default))
+        if (m == NULL || before == parameter || (before != NULL && by_default))
             continue;
-        hash_put(told, word, (void *)(uintptr_t)p->parameter);
+        hash_put(told, word, (void *)(uintptr_t)parameter);
+        p->parameter = by_default ? written_in(word, parameter) : parameter;
         buf_clear(&what);
         buf_addf(&what, ": table type %s", m->name);
         tell(p, what.p, m->name, m->effect, "Use a table of another type");
     }
+    p->parameter = parameter;
     buf_free(&what);
 }
 
@@ -236,7 +252,8 @@ bool check_missing_service(const struct conf_service *s)
             check_param(&p, c, value);
         else if (c != NULL && c->reason == CONF_TUNES && !conf_is_default(c, value))
             tell_idle_option(&p, value);
-        else if (c != NULL && c->reason == CONF_EFFECTIVE && c->type == CONF_TYPE_STR)
+        else if (c != NULL ? c->reason == CONF_EFFECTIVE && c->type == CONF_TYPE_STR
+                           : holds_restrictions(p.parameter))
             check_words(&p, value, told);
     }
     hash_free(&told, NULL);

@@ -51,6 +51,12 @@ MISSING = [
     ("", "-o receive_override_options=no_address_mappings", "receive_override_options", "-o receive_override_options"),
     ("", "-o { smtpd_milters = inet:127.0.0.1:1 }", "smtpd_milters", "-o smtpd_milters = inet:127.0.0.1:1"),
     ("mine = reject_rbl_client x.example, permit", "-o smtpd_sender_restrictions=$mine", "reject_rbl_client", "-o smtpd_sender_restrictions: reject_rbl_client"),
+    ("", "-o smtpd_restriction_classes=lists -o { lists = permit_dnswl_client x.example } -o smtpd_client_restrictions=lists", "permit_dnswl_client",
+     "-o lists: permit_dnswl_client"),
+    ("smtpd_end_of_data_restrictions = CHECK_POLICY_SERVICE { inet:127.0.0.1:1, timeout=1 }", "", "check_policy_service", "check_policy_service"),
+    ("alias_maps = nis:mail.aliases\nlocal_recipient_maps =", "", "nis", "alias_maps: table type nis"),
+    ("smtpd_client_restrictions = check_client_access tcp:127.0.0.1:1", "", "tcp", "smtpd_client_restrictions: table type tcp"),
+    ("virtual_maps = lmdb:/etc/postfix/virtual", "", "lmdb", "virtual_maps: table type lmdb"),
     ("", "-o smtpd_sender_login_maps=ldap:/x.cf", "ldap", "-o smtpd_sender_login_maps: table type ldap"),
 ]
 

@@ -23,6 +23,11 @@ bad = ["params.def: %s stands after %s" % (b, a) for a, b in zip(params, params[
 twice = {n for n in params if params.count(n) > 1} | (set(params) & set(known))
 bad += ["params.def: %s is declared twice" % n for n in sorted(twice)]
 text = "\n".join(program_text())
+# What is missing must not be there: whoever adds it takes its line out of missing.def.
+missing = open(ROOT + "/lib/conf/missing.def").read()
+there = open(ROOT + "/lib/conf/restrictions.c").read() + open(ROOT + "/lib/dict/dict.c").read()
+bad += ["missing.def: %s is there" % n for kind, n in re.findall(r"^([RT])\((\w+)", missing, flags=re.M)
+        if ('"%s"' % n if kind == "R" else "&dict_%s," % n) in there]
 used = set(re.findall(r"\bconf\.([A-Za-z_0-9]+)", text)) | set(re.findall(r'"([A-Za-z_0-9]+)"', text))
 # conf_use_lmtp gives the value of lmtp_x to the users of smtp_x.
 used |= {n.replace("smtp_", "lmtp_", 1).replace("lmtp_helo", "lmtp_lhlo").replace("discard_ehlo", "discard_lhlo") for n in used}
