@@ -26,9 +26,10 @@ const struct conf_missing *conf_missing_table(struct str spec);
 const struct conf_missing *conf_missing_value(const char *parameter, struct str value);
 /* Does pombal_accept_missing name it? */
 bool conf_missing_accepted(const char *name);
-/* Is the parameter missing, in the sense that its value, expanded, asks for something: it is
- * neither the default nor 0 or empty? */
+/* Is the expanded value that of Postfix's default? */
 bool conf_is_default(const struct conf_param *p, const char *value);
+/* Is the parameter missing (CONF_MATTERS), and does its expanded value ask for something: is it
+ * neither the default nor 0 nor empty? */
 bool conf_missing_param(const struct conf_param *p, const char *value);
 
 #endif
