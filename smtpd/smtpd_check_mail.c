@@ -15,12 +15,15 @@
 
 static struct {
     struct maps *logins; /* smtpd_sender_login_maps */
+    struct maps *canonical; /* sender_canonical_maps */
 } senders;
 
 void smtpd_open_senders(void)
 {
     senders.logins = maps_open("smtpd_sender_login_maps", conf.smtpd_sender_login_maps,
                                DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    senders.canonical =
+        maps_open("sender_canonical_maps", conf.sender_canonical_maps, DICT_FOLD | DICT_MAY_FAIL);
 }
 
 static const char sender_class[] = "Sender address", rcpt_class[] = "Recipient address";
@@ -108,12 +111,22 @@ static enum verdict defer_unauth_destination(struct check *k, const struct restr
 
 /* ---- existence ---- */
 
-/* RFC 3463 3.2: X.1.1 is about a recipient. */
+/* RFC 3463 3.2: X.1.1 is about a recipient. The codes are Postfix's. */
 static const char *sender_code(const struct route *r, const char *code)
 {
     if (strcmp(code + 1, ".1.1") != 0)
         return code;
     return r->class == CLASS_VIRTUAL_ALIAS ? "5.1.7" : code[0] == '4' ? "4.1.0" : "5.1.0";
+}
+
+/* A sender that cleanup will rewrite to another address need not exist here. */
+static enum dict_answer is_rewritten(const struct route *r, struct why *why)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    enum dict_answer answer = route_find(senders.canonical, r->recipient.p, &value, NULL, why);
+
+    buf_free(&value);
+    return answer;
 }
 
 static enum verdict unlisted(struct check *k, const char *address, bool sender)
@@ -125,7 +138,9 @@ static enum verdict unlisted(struct check *k, const char *address, bool sender)
     enum verdict v = resolve(k, address, &r);
 
     if (v == VERDICT_DUNNO) {
-        enum dict_answer answer = recipient_find(&r, &code, &why);
+        enum dict_answer answer = sender ? is_rewritten(&r, &why) : DICT_NONE;
+        if (answer == DICT_NONE)
+            answer = recipient_find(&r, &code, &why);
         if (answer == DICT_FAILED)
             v = check_failed(k, address, &why);
         else if (answer == DICT_NONE)

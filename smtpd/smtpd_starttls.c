@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "net/tls.h"
 #include "service/service.h"
+#include "task/task.h"
 
 #include "smtpd.h"
 
@@ -95,7 +96,8 @@ int smtpd_tls_begin(struct smtpd *s)
         s->closing = true;
         return -1;
     }
-    stream_set_idle(s->stream, conf.smtpd_starttls_timeout * 1000);
+    stream_set_idle(s->stream, 0); /* one limit for the whole handshake */
+    stream_set_deadline(s->stream, task_now() + conf.smtpd_starttls_timeout * 1000);
     if (tls_accept(s->stream, tls.context, &s->tls, &why) < 0) {
         msg_info("SSL_accept error from %s: %s", s->namaddr, why_text(&why));
         msg_info("lost connection after %s from %s", s->where, s->namaddr);
@@ -108,6 +110,8 @@ int smtpd_tls_begin(struct smtpd *s)
                                     : "Anonymous",
                  s->namaddr, s->tls->summary);
     }
+    stream_set_deadline(s->stream, 0);
+    stream_set_idle(s->stream, conf.smtpd_timeout * 1000);
     if (tls_context_stale(tls.context))
         service_refresh("the TLS certificate");
     why_free(&why);
