@@ -11,6 +11,7 @@
 #include "net/stream.h"
 
 struct tls_info;
+struct smtpd_found;
 struct match;
 
 struct smtpd_rcpt {
@@ -82,6 +83,8 @@ struct smtpd {
     struct client_count *count; /* null: not counted */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
+
+    struct smtpd_found *found; /* smtpd_facts.c: during the present command; null: nothing yet */
 
     /* smtpd_check.c */
     struct smtpd_denial denial; /* of the list that was checked last */

@@ -96,7 +96,7 @@ static void defer_text(struct action *a, char dsn[10], struct buf *text)
 
 static enum verdict act_defer_if_permit(struct action *a)
 {
-    struct buf text = BUF_TEXT(1000);
+    struct buf text = BUF_TEXT(4096);
     char dsn[10];
 
     defer_text(a, dsn, &text);
@@ -107,7 +107,7 @@ static enum verdict act_defer_if_permit(struct action *a)
 
 static enum verdict act_defer_if_reject(struct action *a)
 {
-    struct buf text = BUF_TEXT(1000);
+    struct buf text = BUF_TEXT(4096);
     char dsn[10];
 
     defer_text(a, dsn, &text);
@@ -343,7 +343,7 @@ enum verdict check_helo_access(struct check *k, const struct restriction *r)
 static enum verdict mail_access(struct check *k, const struct restriction *r, const char *address,
                                 const char *class)
 {
-    struct buf value = BUF(DICT_VALUE_LIMIT), external = BUF(4096);
+    struct buf value = BUF(DICT_VALUE_LIMIT), external = BUF_TEXT(4096);
     struct why why = WHY;
     unsigned parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT;
     enum dict_answer answer;

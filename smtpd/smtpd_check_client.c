@@ -199,27 +199,24 @@ static enum verdict reject_non_fqdn_helo(struct check *k, const struct restricti
 
 static enum verdict reject_unknown_helo(struct check *k, const struct restriction *r)
 {
-    struct smtpd *s = k->s;
-    struct dns_hosts hosts;
-    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
-    struct why why = WHY;
-    enum verdict v = VERDICT_DUNNO;
+    struct buf text = BUF_TEXT(1000);
+    const char *helo = k->s->helo, *code;
 
     (void)r;
-    if (s->helo == NULL)
+    if (helo == NULL)
         return VERDICT_DUNNO;
-    if (s->helo[0] == '[')
+    if (helo[0] == '[')
         return bad_literal(k);
-    struct arena *mem = arena_new(s->mem);
-    int64_t deadline = task_now() + conf.smtpd_timeout * 1000;
-    enum dns_status status = dns_mail_hosts(s->helo, &how, NULL, mem, deadline, &hosts, &why);
-    if (status == DNS_FAILED)
-        check_defer_if_permit(k, 450, "4.7.1", "Helo command rejected: Host not found");
-    else if (status != DNS_OK && strncmp(why.code, "5.1.", 4) != 0) /* null MX: it has a name */
-        v = deny_helo(k, (int)conf.unknown_hostname_reject_code, "4.7.1", "Host not found");
-    arena_free(&mem);
-    why_free(&why);
-    return v;
+    enum dns_status status = smtpd_hosts_of(k->s, helo, &code);
+    if (status == DNS_FAILED) {
+        buf_addf(&text, "<%s>: Helo command rejected: Host not found", helo);
+        check_defer_if_permit(k, 450, "4.7.1", text.p);
+        buf_free(&text);
+        return VERDICT_DUNNO;
+    }
+    if (status == DNS_OK || strncmp(code, "5.1.", 4) == 0) /* null MX: yet the name exists */
+        return VERDICT_DUNNO;
+    return deny_helo(k, (int)conf.unknown_hostname_reject_code, "4.7.1", "Host not found");
 }
 
 const struct restriction_def smtpd_client_restrictions[] = {

@@ -364,6 +364,7 @@ static void end_of_content(struct transfer *t)
 {
     struct smtpd *s = t->s;
 
+    smtpd_forget_facts(s); /* the content may have taken long */
     if (t->too_big) {
         why_set(&t->why, "5.3.4", "message file too big");
         refuse(s, &t->why);

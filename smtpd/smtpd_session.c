@@ -128,6 +128,7 @@ static void run_command(struct smtpd *s)
 
     s->failed = false;
     s->all_count[i]++;
+    smtpd_forget_facts(s);
     if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
         smtpd_reply(s, 500, "5.5.2", "Error: bad UTF-8 syntax");
     } else if (i == UNKNOWN) {
@@ -270,6 +271,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     log_disconnect(&s);
     smtpd_limit_leave(&s);
     smtpd_drop_mail(&s);
+    smtpd_forget_facts(&s);
     buf_free(&s.line);
     why_free(&s.denial.why);
     why_free(&s.defer_if_permit.why);

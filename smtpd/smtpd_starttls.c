@@ -49,6 +49,8 @@ void smtpd_open_tls(void)
     buf_addz(&exclude, conf.smtpd_tls_exclude_ciphers);
     if (tls.required)
         buf_addf(&exclude, " %s", conf.smtpd_tls_mandatory_exclude_ciphers);
+    if (!buf_ok(&exclude))
+        msg_fatal("smtpd_tls_exclude_ciphers and smtpd_tls_mandatory_exclude_ciphers are too long");
     struct tls_settings settings = {
         .server = true,
         .cert_file = conf.smtpd_tls_cert_file,
