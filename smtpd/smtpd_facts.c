@@ -55,10 +55,10 @@ static int ask_route(struct smtpd *s, const char *address, struct route *r, stru
     struct buf full = BUF(8192);
 
     rewrite_address(REWRITE_LOCAL, address, &full);
-    int result = buf_ok(&full)
-                     ? resolve_address(RESOLVE_MAIL, s->mail != NULL ? s->mail->sender : "",
-                                       full.p, r, why)
-                     : why_set(why, "4.3.0", "address is too long");
+    int result =
+        buf_ok(&full)
+            ? resolve_address(RESOLVE_MAIL, s->mail != NULL ? s->mail->sender : "", full.p, r, why)
+            : why_set(why, "4.3.0", "address is too long");
     buf_free(&full);
     return result;
 }

@@ -21,8 +21,8 @@ static void set_limits(struct smtpd *s, int64_t until)
     stream_set_deadline(s->stream, conf.smtpd_per_request_deadline ? until : 0);
 }
 
-/* (waits) for the first byte. Stress may begin or end meanwhile: we are woken, and what time is left
- * is another. */
+/* (waits) for the first byte. Stress may begin or end meanwhile: we are woken, and what time is
+ * left is another. */
 static void await_first(struct smtpd *s, int64_t since)
 {
     enum wait ended = WAIT_WOKEN;
