@@ -56,8 +56,8 @@ void cleanup_open_maps(void)
     maps.rcpt_classes = classes_of("recipient_canonical_classes", conf.recipient_canonical_classes);
     maps.canonical_classes = classes_of("canonical_classes", conf.canonical_classes);
     maps.masquerade_classes = classes_of("masquerade_classes", conf.masquerade_classes);
-    maps.canonical_extension = str_listed(conf.propagate_unmatched_extensions, "canonical");
-    maps.virtual_extension = str_listed(conf.propagate_unmatched_extensions, "virtual");
+    maps.canonical_extension = str_ilisted(conf.propagate_unmatched_extensions, STR("canonical"));
+    maps.virtual_extension = str_ilisted(conf.propagate_unmatched_extensions, STR("virtual"));
 }
 
 static void failed(struct cleanup *c, const struct why *why)
@@ -172,10 +172,8 @@ static void masquerade(struct buf *address)
         return;
     struct str local = str_upto(buf_str(address), (size_t)at);
     struct str domain = str_from(buf_str(address), (size_t)at + 1);
-    struct str exceptions = strz(conf.masquerade_exceptions);
-    while (str_word(&exceptions, ", \t\r\n", &word))
-        if (str_ieq(word, local))
-            return;
+    if (str_ilisted(conf.masquerade_exceptions, local))
+        return;
     while (str_word(&rest, ", \t\r\n", &word)) {
         bool leave = word.p[0] == '!';
         if (leave)

@@ -114,7 +114,7 @@ static void put_trace(struct drop *d)
                          .host = conf.myhostname,
                          .mail_name = conf.mail_name,
                          .wall = d->arrival};
-    struct buf text = BUF(2000);
+    struct buf text = BUF_TEXT(2000); /* our own names, and a date */
 
     received_before(&r, &text);
     submit_putf(d->submit, REC_ATTR, "received_before=%s", text.p);
@@ -127,7 +127,7 @@ static void put_trace(struct drop *d)
 /* "ID: uid=0 from=<a>", written by cleanup in our name: it knows the queue id first. */
 static void put_log_line(struct drop *d)
 {
-    struct buf who = BUF(200), sender = BUF(4096);
+    struct buf who = BUF_TEXT(200), sender = BUF_TEXT(4096);
 
     msg_who(&who);
     path_quote(buf_str(&d->sender), &sender);
@@ -137,12 +137,15 @@ static void put_log_line(struct drop *d)
     buf_free(&sender);
 }
 
-static void pass_rcpt(struct drop *d, struct str body)
+static int pass_rcpt(struct drop *d, struct str body)
 {
+    if (!buf_ok(&d->pending))
+        return damaged(d, "too much in front of a recipient");
     submit_raw(d->submit, buf_str(&d->pending));
     buf_clear(&d->pending);
     submit_put(d->submit, REC_RCPT, body);
     d->left++;
+    return 0;
 }
 
 static bool is_rcpt_attribute(struct str body)
@@ -170,8 +173,8 @@ static int pass_late_rcpts(struct drop *d)
             return damaged(d, "malformed record");
         if (type == REC_XTRA)
             extracted = true;
-        else if (extracted && type == REC_RCPT)
-            pass_rcpt(d, body);
+        else if (extracted && type == REC_RCPT && pass_rcpt(d, body) < 0)
+            return -1;
         else if (extracted && type == REC_ATTR && is_rcpt_attribute(body))
             qrec_put(&d->pending, type, body);
         else if (extracted && (type == REC_ORCP || type == REC_DONE || type == REC_DRCP))
@@ -194,8 +197,7 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
         submit_put(d->submit, type, body);
         break;
     case REC_RCPT:
-        pass_rcpt(d, body);
-        break;
+        return pass_rcpt(d, body);
     case REC_FULL:
     case REC_VERP:
         submit_put(d->submit, type, body);
@@ -294,7 +296,7 @@ static void settle(struct drop *d, int result)
 
 static void take(const char *name)
 {
-    struct drop d = {.name = name, .sender = BUF(4096), .pending = BUF(REC_MAX), .why = WHY};
+    struct drop d = {.name = name, .sender = BUF(REC_MAX), .pending = BUF(REC_MAX), .why = WHY};
 
     d.file = qfile_open(Q_MAILDROP, name, QFILE_READ, &d.why);
     if (d.file == NULL) {

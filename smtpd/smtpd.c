@@ -59,6 +59,7 @@ static void paths(void)
     jail_read_tables(conf.virtual_mailbox_maps);
     jail_read_tables(conf.relay_recipient_maps);
     jail_read_tables(conf.canonical_maps);
+    jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
     jail_port(53);
 }

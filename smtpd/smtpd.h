@@ -11,6 +11,7 @@
 #include "net/stream.h"
 
 struct tls_info;
+struct smtpd_found;
 struct match;
 
 struct smtpd_rcpt {
@@ -34,7 +35,7 @@ struct smtpd_mail {
     /* What access tables ordered. */
     unsigned submit_flags; /* SUBMIT_HOLD, SUBMIT_DISCARD */
     const char *filter, *redirect;
-    VEC(const char *) prepend;
+    VEC(const char *) prepend, bcc;
 };
 
 /* The moments of a session at which something may say no. */
@@ -77,10 +78,13 @@ struct smtpd {
 
     bool closing; /* the last reply has been said */
     bool failed; /* the present command got a 4yz or 5yz */
+    int64_t content_until; /* smtpd_time.c: deadline of the content, which it moves as it comes */
     bool early_talk; /* commands came before their time */
     struct client_count *count; /* null: not counted */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
+
+    struct smtpd_found *found; /* smtpd_facts.c: during the present command; null: nothing yet */
 
     /* smtpd_check.c */
     struct smtpd_denial denial; /* of the list that was checked last */
@@ -99,6 +103,11 @@ const char *smtpd_protocol(const struct smtpd *s); /* "SMTP" or "ESMTP", for the
  * it. True: go on. False: s->denial is the reply, and it has been logged. (waits)
  */
 bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts);
+
+/* smtpd_time.c. (waits) A line of the client within its time; as stream_line. */
+enum line smtpd_line(struct smtpd *s, struct buf *line);
+void smtpd_content_begins(struct smtpd *s);
+void smtpd_content_came(struct smtpd *s, size_t bytes); /* sets the limit of the next wait */
 
 /* smtpd_reply.c. dsn may be "". A 4yz or 5yz counts as an error, and comes late when there were
  * many. */

@@ -22,7 +22,7 @@ struct action {
 static void log_action(const struct action *a, const char *word)
 {
     struct smtpd *s = a->k->s;
-    struct buf line = BUF(4096);
+    struct buf line = BUF_TEXT(4096);
 
     buf_addf(&line, "NOQUEUE: %s: %s from %s: <%s>: %s%s%.*s;", word, s->where, s->namaddr,
              a->subject, a->class, a->text.n > 0 ? " " : "", (int)a->text.n, a->text.p);
@@ -35,22 +35,42 @@ static void log_action(const struct action *a, const char *word)
     buf_free(&line);
 }
 
-/* Takes an enhanced code off the text's front, if there is one. */
-static void take_dsn(struct str *text, char dsn[10], const char *otherwise)
+/*
+ * RFC 3463 3.2: X.1.Y is about an address, and each Y about a sender's or a recipient's only. A
+ * table may name one that does not fit what was looked up; then it becomes the nearest one that
+ * does, as in Postfix.
+ */
+static void fit_dsn(char dsn[10], const char *class)
 {
-    size_t n = dsn_prefix(*text, dsn);
+    static const char senders[] = "078770778", rcpts[] = "012345632";
+    bool sender = strcmp(class, "Sender address") == 0;
+    size_t detail = strlen(dsn) == 5 ? (size_t)(dsn[4] - '0') : 9;
+
+    if (strncmp(dsn + 1, ".1.", 3) != 0)
+        return;
+    if (sender || strcmp(class, "Recipient address") == 0)
+        snprintf(dsn + 4, 2, "%c", detail > 8 ? '0' : (sender ? senders : rcpts)[detail]);
+    else
+        snprintf(dsn + 1, 5, ".0.0");
+}
+
+/* Takes an enhanced code off the text's front, if there is one. */
+static void take_dsn(struct action *a, char dsn[10], const char *otherwise)
+{
+    size_t n = dsn_prefix(a->text, dsn);
 
     if (n > 0)
-        *text = str_trim(str_from(*text, n));
+        a->text = str_trim(str_from(a->text, n));
     else
         snprintf(dsn, 10, "%s", otherwise);
+    fit_dsn(dsn, a->class);
 }
 
 static enum verdict say_no(struct action *a, int code, const char *dsn_default)
 {
     char dsn[10];
 
-    take_dsn(&a->text, dsn, dsn_default);
+    take_dsn(a, dsn, dsn_default);
     return check_deny(a->k, code, dsn, "<%s>: %s rejected: %.*s", a->subject, a->class,
                       a->text.n > 0 ? (int)a->text.n : 13,
                       a->text.n > 0 ? a->text.p : "Access denied");
@@ -68,7 +88,7 @@ static enum verdict act_defer(struct action *a)
 
 static void defer_text(struct action *a, char dsn[10], struct buf *text)
 {
-    take_dsn(&a->text, dsn, "4.7.1");
+    take_dsn(a, dsn, "4.7.1");
     dsn[0] = '4';
     buf_addf(text, "<%s>: %s rejected: ", a->subject, a->class);
     buf_add(text, a->text.n > 0 ? a->text : STR("Service unavailable"));
@@ -76,7 +96,7 @@ static void defer_text(struct action *a, char dsn[10], struct buf *text)
 
 static enum verdict act_defer_if_permit(struct action *a)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(4096);
     char dsn[10];
 
     defer_text(a, dsn, &text);
@@ -87,7 +107,7 @@ static enum verdict act_defer_if_permit(struct action *a)
 
 static enum verdict act_defer_if_reject(struct action *a)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(4096);
     char dsn[10];
 
     defer_text(a, dsn, &text);
@@ -178,13 +198,39 @@ static enum verdict act_redirect(struct action *a)
     return VERDICT_DUNNO;
 }
 
+/* So many actions on one message are a mistake in the tables. */
+static enum verdict too_much(struct action *a, const char *word)
+{
+    msg_warn("access table %s: more than %lld times %s for one message", a->table,
+             (long long)conf.smtpd_recipient_limit, word);
+    return check_deny(a->k, 451, "4.3.5", "Server configuration error");
+}
+
+/* One more recipient, of whom nobody is told. */
+static enum verdict act_bcc(struct action *a)
+{
+    struct smtpd_mail *m = mail_of(a, "BCC");
+
+    if (str_find(a->text, '@') < 0) {
+        msg_warn("access table %s: BCC wants user@domain", a->table);
+    } else if (m != NULL && m->bcc.n >= (size_t)conf.smtpd_recipient_limit) {
+        return too_much(a, "BCC");
+    } else if (m != NULL) {
+        *VEC_ADD(&m->bcc) = arena_strz(m->mem, a->text);
+        log_action(a, "bcc");
+    }
+    return VERDICT_DUNNO;
+}
+
 static enum verdict act_prepend(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "PREPEND");
 
     if (str_find(a->text, ':') <= 0) {
         msg_warn("access table %s: PREPEND wants a header field", a->table);
-    } else if (m != NULL && m->prepend.n < (size_t)conf.smtpd_recipient_limit) {
+    } else if (m != NULL && m->prepend.n >= (size_t)conf.smtpd_recipient_limit) {
+        return too_much(a, "PREPEND");
+    } else if (m != NULL) {
         *VEC_ADD(&m->prepend) = arena_strz(m->mem, a->text);
         log_action(a, "prepend");
     }
@@ -197,6 +243,7 @@ static const struct {
 } actions[] = {
     {"OK", act_permit},
     {"RELAY", act_permit},
+    {"BCC", act_bcc},
     {"REJECT", act_reject},
     {"DEFER", act_defer},
     {"DEFER_IF_PERMIT", act_defer_if_permit},
@@ -224,7 +271,7 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (str_ieqz(word, actions[i].word))
             return actions[i].act(&a);
-    if (word.n == 3 && num_parse_u32(word, 400, 599, &code))
+    if (word.n == 3 && a.text.n > 0 && num_parse_u32(word, 400, 599, &code))
         return say_no(&a, (int)code, code < 500 ? "4.7.1" : "5.7.1");
     size_t digits = 0;
     while (digits < word.n && word.p[digits] >= '0' && word.p[digits] <= '9')
@@ -296,7 +343,7 @@ enum verdict check_helo_access(struct check *k, const struct restriction *r)
 static enum verdict mail_access(struct check *k, const struct restriction *r, const char *address,
                                 const char *class)
 {
-    struct buf value = BUF(DICT_VALUE_LIMIT), external = BUF(4096);
+    struct buf value = BUF(DICT_VALUE_LIMIT), external = BUF_TEXT(4096);
     struct why why = WHY;
     unsigned parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT;
     enum dict_answer answer;

@@ -45,9 +45,13 @@ void smtpd_open_auth(void)
 {
     if (!conf.smtpd_sasl_auth_enable)
         return;
-    /* "cyrus" and its path are what Postfix has by default; there is no such library here */
-    bool dovecot = strcmp(conf.smtpd_sasl_type, "dovecot") == 0;
-    auth.client = auth_client_new(dovecot ? conf.smtpd_sasl_path : "private/auth");
+    if (strcmp(conf.smtpd_sasl_type, "dovecot") != 0)
+        msg_fatal(
+            "smtpd_sasl_type = %s is not supported: set smtpd_sasl_type = dovecot, and "
+            "smtpd_sasl_path to private/auth for authd or to the socket of a Dovecot; users of "
+            "a Cyrus SASL database must be moved there",
+            conf.smtpd_sasl_type);
+    auth.client = auth_client_new(conf.smtpd_sasl_path);
     auth.exceptions =
         match_open_hosts("smtpd_sasl_exceptions_networks", conf.smtpd_sasl_exceptions_networks);
     auth.forbid = traits("smtpd_sasl_security_options", conf.smtpd_sasl_security_options);
@@ -60,11 +64,17 @@ static unsigned forbidden(const struct smtpd *s)
     return s->tls != NULL ? auth.forbid_tls : auth.forbid;
 }
 
+/* Where TLS is required, no client may send a password before it. */
+static bool only_under_tls(void)
+{
+    return conf.smtpd_tls_auth_only || smtpd_tls_required();
+}
+
 bool smtpd_auth_offered(struct smtpd *s)
 {
     struct why why = WHY;
 
-    if (!conf.smtpd_sasl_auth_enable || (conf.smtpd_tls_auth_only && s->tls == NULL))
+    if (!conf.smtpd_sasl_auth_enable || (only_under_tls() && s->tls == NULL))
         return false;
     bool excepted = match_host(auth.exceptions, s->peer.name, s->peer.addr_text, &why) != DICT_NONE;
     why_free(&why);
@@ -122,7 +132,7 @@ static bool converse(struct smtpd *s, struct auth_login *login, enum auth_answer
     while (going && *answer == AUTH_MORE) {
         smtpd_reply(s, 334, "", "%s", auth_login_challenge(login));
         buf_clear(&response);
-        enum line line = stream_line(s->stream, &response);
+        enum line line = smtpd_line(s, &response);
         if (line == LINE_TOO_LONG) { /* RFC 4954 4: 500 5.5.6 */
             smtpd_reply(s, 500, "5.5.6", "Error: authentication exchange line is too long");
             going = false;
@@ -178,7 +188,7 @@ void smtpd_auth(struct smtpd *s, struct str args)
 
     if (!s->esmtp || !conf.smtpd_sasl_auth_enable || s->helo == NULL) {
         smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
-    } else if (!smtpd_auth_offered(s) && s->tls == NULL && conf.smtpd_tls_auth_only) {
+    } else if (!smtpd_auth_offered(s) && s->tls == NULL && only_under_tls()) {
         smtpd_reply(s, 538, "5.7.0", "Encryption required for requested authentication mechanism");
     } else if (!smtpd_auth_offered(s)) {
         smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");

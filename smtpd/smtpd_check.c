@@ -35,7 +35,7 @@ static void copy_denial(struct smtpd_denial *to, const struct smtpd_denial *from
 
 enum verdict check_deny(struct check *k, int code, const char *dsn, const char *fmt, ...)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(4096);
     struct smtpd *s = k->s;
     char fitting[10];
     va_list ap;
@@ -129,7 +129,7 @@ static enum verdict go(struct smtpd *s, const struct restrictions *list, const c
 static enum verdict go_address(struct smtpd *s, const struct restrictions *list,
                                const char *address, const char *class, const char *rcpt)
 {
-    struct buf external = BUF(4096);
+    struct buf external = BUF_TEXT(4096);
 
     path_quote(strz(address), &external);
     enum verdict v = go(s, list, external.p, class, rcpt);
@@ -262,7 +262,7 @@ static enum verdict warn_if_reject(struct check *k, const struct restriction *r)
 
 static enum verdict defer_if_permit(struct check *k, const struct restriction *r)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(4096);
 
     (void)r;
     buf_addf(&text, "<%s>: %s rejected: defer_if_permit requested", k->subject, k->class);
@@ -273,7 +273,7 @@ static enum verdict defer_if_permit(struct check *k, const struct restriction *r
 
 static enum verdict defer_if_reject(struct check *k, const struct restriction *r)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(4096);
 
     (void)r;
     buf_addf(&text, "<%s>: %s rejected: defer_if_reject requested", k->subject, k->class);

@@ -164,15 +164,25 @@ static enum verdict deny_helo(struct check *k, int code, const char *dsn, const 
     return check_deny_subject(k, code, dsn, k->s->helo, "Helo command", text);
 }
 
+/* RFC 5321 4.1.3: what begins with "[" must be an address. */
+static enum verdict bad_literal(struct check *k)
+{
+    if (domain_is_literal(strz(k->s->helo), NULL))
+        return VERDICT_DUNNO;
+    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "invalid ip address");
+}
+
 static enum verdict reject_invalid_helo(struct check *k, const struct restriction *r)
 {
     struct str helo = strz(k->s->helo);
 
     (void)r;
-    if (helo.n == 0 || domain_valid(helo) || domain_is_literal(helo, NULL))
+    if (helo.n > 0 && helo.p[0] == '[')
+        return bad_literal(k);
+    /* an address without brackets passes here: RFC 5321 does not allow it, but Postfix does */
+    if (helo.n == 0 || domain_valid(helo) || domain_is_ipv4(helo) || domain_is_ipv6(helo))
         return VERDICT_DUNNO;
-    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2",
-                     helo.p[0] == '[' ? "invalid ip address" : "Invalid name");
+    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "Invalid name");
 }
 
 static enum verdict reject_non_fqdn_helo(struct check *k, const struct restriction *r)
@@ -180,32 +190,33 @@ static enum verdict reject_non_fqdn_helo(struct check *k, const struct restricti
     struct str helo = strz(k->s->helo);
 
     (void)r;
-    if (helo.n == 0 || domain_is_fqdn(helo) || domain_is_literal(helo, NULL))
+    if (helo.n > 0 && helo.p[0] == '[')
+        return bad_literal(k);
+    if (helo.n == 0 || domain_is_fqdn(helo))
         return VERDICT_DUNNO;
     return deny_helo(k, (int)conf.non_fqdn_reject_code, "5.5.2", "need fully-qualified hostname");
 }
 
 static enum verdict reject_unknown_helo(struct check *k, const struct restriction *r)
 {
-    struct smtpd *s = k->s;
-    struct dns_hosts hosts;
-    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
-    struct why why = WHY;
-    enum verdict v = VERDICT_DUNNO;
+    struct buf text = BUF_TEXT(1000);
+    const char *helo = k->s->helo, *code;
 
     (void)r;
-    if (s->helo == NULL || domain_is_literal(strz(s->helo), NULL))
+    if (helo == NULL)
         return VERDICT_DUNNO;
-    struct arena *mem = arena_new(s->mem);
-    int64_t deadline = task_now() + conf.smtpd_timeout * 1000;
-    enum dns_status status = dns_mail_hosts(s->helo, &how, NULL, mem, deadline, &hosts, &why);
-    if (status == DNS_FAILED)
-        check_defer_if_permit(k, 450, "4.7.1", "Helo command rejected: Host not found");
-    else if (status != DNS_OK)
-        v = deny_helo(k, (int)conf.unknown_hostname_reject_code, "4.7.1", "Host not found");
-    arena_free(&mem);
-    why_free(&why);
-    return v;
+    if (helo[0] == '[')
+        return bad_literal(k);
+    enum dns_status status = smtpd_hosts_of(k->s, helo, &code);
+    if (status == DNS_FAILED) {
+        buf_addf(&text, "<%s>: Helo command rejected: Host not found", helo);
+        check_defer_if_permit(k, 450, "4.7.1", text.p);
+        buf_free(&text);
+        return VERDICT_DUNNO;
+    }
+    if (status == DNS_OK || strncmp(code, "5.1.", 4) == 0) /* null MX: yet the name exists */
+        return VERDICT_DUNNO;
+    return deny_helo(k, (int)conf.unknown_hostname_reject_code, "4.7.1", "Host not found");
 }
 
 const struct restriction_def smtpd_client_restrictions[] = {

@@ -15,12 +15,15 @@
 
 static struct {
     struct maps *logins; /* smtpd_sender_login_maps */
+    struct maps *canonical; /* sender_canonical_maps */
 } senders;
 
 void smtpd_open_senders(void)
 {
     senders.logins = maps_open("smtpd_sender_login_maps", conf.smtpd_sender_login_maps,
                                DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    senders.canonical =
+        maps_open("sender_canonical_maps", conf.sender_canonical_maps, DICT_FOLD | DICT_MAY_FAIL);
 }
 
 static const char sender_class[] = "Sender address", rcpt_class[] = "Recipient address";
@@ -28,7 +31,7 @@ static const char sender_class[] = "Sender address", rcpt_class[] = "Recipient a
 static enum verdict deny(struct check *k, int code, const char *dsn, const char *address,
                          const char *class, const char *text)
 {
-    struct buf external = BUF(4096);
+    struct buf external = BUF_TEXT(4096);
 
     path_quote(strz(address), &external);
     enum verdict v = check_deny_subject(k, code, dsn, external.p, class, text);
@@ -36,20 +39,15 @@ static enum verdict deny(struct check *k, int code, const char *dsn, const char 
     return v;
 }
 
-/* Where mail for an address goes. VERDICT_DUNNO: r is filled in. */
-static enum verdict resolve(struct check *k, const char *address, struct route *r)
+/* Where mail for an address goes. Null: not known, and *v is the refusal. */
+static const struct route *resolve(struct check *k, const char *address, enum verdict *v)
 {
     struct why why = WHY;
-    struct buf full = BUF(4096);
-    enum verdict v = VERDICT_DUNNO;
+    const struct route *r = smtpd_route_of(k->s, address, &why);
 
-    rewrite_address(REWRITE_LOCAL, address, &full);
-    if (resolve_address(RESOLVE_MAIL, k->s->mail != NULL ? k->s->mail->sender : "", full.p, r,
-                        &why) < 0)
-        v = check_failed(k, address, &why);
-    buf_free(&full);
+    *v = r != NULL ? VERDICT_DUNNO : check_failed(k, address, &why);
     why_free(&why);
-    return v;
+    return r;
 }
 
 /* ---- relaying ---- */
@@ -57,14 +55,11 @@ static enum verdict resolve(struct check *k, const char *address, struct route *
 /* May mail for it pass whoever the client is? -1: not known, *v is the refusal. */
 static int is_ours(struct check *k, const char *address, enum verdict *v)
 {
-    struct route r = ROUTE;
-    int ours = -1;
+    const struct route *r = resolve(k, address, v);
 
-    *v = resolve(k, address, &r);
-    if (*v == VERDICT_DUNNO)
-        ours = r.class != CLASS_DEFAULT && (!r.routed || conf.allow_untrusted_routing);
-    route_free(&r);
-    return ours;
+    if (r == NULL)
+        return -1;
+    return r->class != CLASS_DEFAULT && (!r->routed || conf.allow_untrusted_routing);
 }
 
 static enum verdict permit_auth_destination(struct check *k, const struct restriction *r)
@@ -80,7 +75,7 @@ static enum verdict permit_auth_destination(struct check *k, const struct restri
 
 static enum verdict unauth(struct check *k, int code, const char *dsn)
 {
-    struct buf external = BUF(4096);
+    struct buf external = BUF_TEXT(4096);
     enum verdict v;
 
     if (k->rcpt == NULL)
@@ -108,7 +103,7 @@ static enum verdict defer_unauth_destination(struct check *k, const struct restr
 
 /* ---- existence ---- */
 
-/* RFC 3463 3.2: X.1.1 is about a recipient. */
+/* RFC 3463 3.2: X.1.1 is about a recipient. The codes are Postfix's. */
 static const char *sender_code(const struct route *r, const char *code)
 {
     if (strcmp(code + 1, ".1.1") != 0)
@@ -116,23 +111,34 @@ static const char *sender_code(const struct route *r, const char *code)
     return r->class == CLASS_VIRTUAL_ALIAS ? "5.1.7" : code[0] == '4' ? "4.1.0" : "5.1.0";
 }
 
+/* A sender that cleanup will rewrite to another address need not exist here. */
+static enum dict_answer is_rewritten(const struct route *r, struct why *why)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    enum dict_answer answer = route_find(senders.canonical, r->recipient.p, &value, NULL, why);
+
+    buf_free(&value);
+    return answer;
+}
+
 static enum verdict unlisted(struct check *k, const char *address, bool sender)
 {
     const char *class = sender ? sender_class : rcpt_class;
-    struct route r = ROUTE;
     struct why why = WHY;
     int code = 550;
-    enum verdict v = resolve(k, address, &r);
+    enum verdict v;
+    const struct route *r = resolve(k, address, &v);
 
-    if (v == VERDICT_DUNNO) {
-        enum dict_answer answer = recipient_find(&r, &code, &why);
+    if (r != NULL) {
+        enum dict_answer answer = sender ? is_rewritten(r, &why) : DICT_NONE;
+        if (answer == DICT_NONE)
+            answer = recipient_find(r, &code, &why);
         if (answer == DICT_FAILED)
             v = check_failed(k, address, &why);
         else if (answer == DICT_NONE)
-            v = deny(k, code, sender ? sender_code(&r, why.code) : why.code, address, class,
+            v = deny(k, code, sender ? sender_code(r, why.code) : why.code, address, class,
                      why_text(&why));
     }
-    route_free(&r);
     why_free(&why);
     return v;
 }
@@ -194,46 +200,43 @@ struct domain_check {
 
 static bool is_foreign(struct check *k, const char *address)
 {
-    struct route r = ROUTE;
     struct why why = WHY;
+    const struct route *r = smtpd_route_of(k->s, address, &why);
 
-    int got = resolve_address(RESOLVE_MAIL, "", address, &r, &why);
-    bool foreign = got == 0 && r.class == CLASS_DEFAULT;
-    (void)k;
-    route_free(&r);
     why_free(&why);
-    return foreign;
+    return r != NULL && r->class == CLASS_DEFAULT;
+}
+
+static enum verdict null_mx(struct check *k, const struct domain_check *d, struct str domain)
+{
+    struct buf text = BUF_TEXT(400);
+
+    buf_addf(&text, "Domain %.*s does not accept mail (nullMX)", (int)domain.n, domain.p);
+    enum verdict v = deny(k, d->null_mx_code, d->null_mx, d->address, d->class, text.p);
+    buf_free(&text);
+    return v;
 }
 
 static enum verdict unknown_domain(struct check *k, const struct domain_check *d)
 {
-    struct smtpd *s = k->s;
     struct str domain = path_domain(strz(d->address));
-    struct dns_hosts hosts;
-    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
-    struct why why = WHY;
+    struct buf text = BUF_TEXT(4096);
+    const char *code;
     enum verdict v = VERDICT_DUNNO;
 
     if (domain.n == 0 || domain_is_literal(domain, NULL) || !is_foreign(k, d->address))
         return VERDICT_DUNNO;
-    struct arena *mem = arena_new(s->mem);
-    int64_t deadline = task_now() + conf.smtpd_timeout * 1000;
-    enum dns_status status =
-        dns_mail_hosts(arena_strz(mem, domain), &how, NULL, mem, deadline, &hosts, &why);
+    enum dns_status status = smtpd_hosts_of(k->s, domain.p, &code);
     if (status == DNS_FAILED) {
-        check_defer_if_permit(
-            k, 450, d->not_found,
-            arena_printf(mem, "<%s>: %s rejected: Domain not found", d->address, d->class));
-    } else if (status != DNS_OK && strncmp(why.code, "5.1.", 4) == 0) { /* RFC 7505 */
-        v = deny(k, d->null_mx_code, d->null_mx, d->address, d->class,
-                 arena_printf(mem, "Domain %.*s does not accept mail (nullMX)", (int)domain.n,
-                              domain.p));
+        buf_addf(&text, "<%s>: %s rejected: Domain not found", d->address, d->class);
+        check_defer_if_permit(k, 450, d->not_found, text.p);
+    } else if (status != DNS_OK && strncmp(code, "5.1.", 4) == 0) { /* RFC 7505 */
+        v = null_mx(k, d, domain);
     } else if (status != DNS_OK) {
         v = deny(k, (int)conf.unknown_address_reject_code, d->not_found, d->address, d->class,
                  "Domain not found");
     }
-    arena_free(&mem);
-    why_free(&why);
+    buf_free(&text);
     return v;
 }
 
@@ -261,7 +264,7 @@ enum mismatch { WRONG_LOGIN = 1, NO_LOGIN = 2, ONLY_LISTED = 4 };
 static enum verdict login_mismatch(struct check *k, unsigned which)
 {
     struct smtpd *s = k->s;
-    struct buf owners = BUF(DICT_VALUE_LIMIT), text = BUF(1000);
+    struct buf owners = BUF(DICT_VALUE_LIMIT), text = BUF_TEXT(1000);
     struct why why = WHY;
     struct str rest, word;
     bool owned = false;

@@ -23,7 +23,7 @@
 #include "smtpd.h"
 #include "smtpd_check.h"
 
-enum { PASS_ON = 48 * 1024, RECORDS_LIMIT = 128 * 1024, LINE_MOST = 32 * 1024 };
+enum { PASS_ON = 48 * 1024, RECORDS_LIMIT = 128 * 1024, LINE_MOST = 32 * 1024, RECORD_HEAD = 8 };
 
 static struct {
     struct match *bare_lf_exceptions;
@@ -38,6 +38,7 @@ struct transfer {
     struct why why;
     bool too_big, broken;
     bool header_begun; /* a line came that is no mailbox separator */
+    struct buf line; /* one that was changed */
 };
 
 void smtpd_open_data(void)
@@ -46,17 +47,56 @@ void smtpd_open_data(void)
                                                conf.smtpd_forbid_bare_newline_exclusions);
 }
 
+static void pass_on(struct transfer *t)
+{
+    if (t->why.code[0] == 0 && t->submit == NULL)
+        t->submit = submit_begin(SUBMIT_EXTERNAL | t->m->submit_flags, &t->why);
+    if (t->submit != NULL)
+        submit_raw(t->submit, buf_str(&t->records));
+    buf_clear(&t->records);
+}
+
+/* One record on its way to cleanup; many small ones go there in one piece. */
+static void put(struct transfer *t, enum rec type, struct str body)
+{
+    if (t->records.n + body.n + RECORD_HEAD > RECORDS_LIMIT)
+        pass_on(t);
+    qrec_put(&t->records, type, body);
+    if (!buf_ok(&t->records) && t->why.code[0] == 0)
+        why_set(&t->why, "5.3.4", "a record of %zu bytes is too long", body.n);
+    if (t->records.n >= PASS_ON)
+        pass_on(t);
+}
+
+static void putf(struct transfer *t, enum rec type, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void putf(struct transfer *t, enum rec type, const char *fmt, ...)
+{
+    struct buf body = BUF(RECORDS_LIMIT / 2);
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&body, fmt, ap);
+    va_end(ap);
+    if (buf_ok(&body))
+        put(t, type, buf_str(&body));
+    else if (t->why.code[0] == 0)
+        why_set(&t->why, "5.3.4", "a record of the envelope is too long");
+    buf_free(&body);
+}
+
 static void attr(struct transfer *t, const char *name, const char *value)
 {
     if (value != NULL)
-        qrec_putf(&t->records, REC_ATTR, "%s=%s", name, value);
+        putf(t, REC_ATTR, "%s=%s", name, value);
 }
 
 /* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA). */
 static void put_trace(struct transfer *t)
 {
     struct smtpd *s = t->s;
-    struct buf before = BUF(4096), after = BUF(4096), rcpt = BUF(2048), protocol = BUF(20);
+    struct buf before = BUF(RECORDS_LIMIT / 4), after = BUF(RECORDS_LIMIT / 4),
+               rcpt = BUF(RECORDS_LIMIT / 8), protocol = BUF(20);
     struct received r = {.helo = s->helo != NULL ? s->helo : s->peer.name,
                          .client_name = s->peer.name,
                          .client_addr = s->peer.addr_text,
@@ -77,6 +117,8 @@ static void put_trace(struct transfer *t)
     }
     received_before(&r, &before);
     received_after(&r, &after);
+    if (!buf_ok(&before) || !buf_ok(&after) || !buf_ok(&rcpt))
+        why_set(&t->why, "5.3.4", "the trace field is too long");
     attr(t, "received_before", before.p);
     attr(t, "received_after", after.p);
     buf_free(&before);
@@ -90,7 +132,7 @@ static void put_trace(struct transfer *t)
 static void put_log_line(struct transfer *t)
 {
     struct smtpd *s = t->s;
-    struct buf line = BUF(4096), who = BUF(200);
+    struct buf line = BUF_TEXT(4096), who = BUF_TEXT(200);
 
     msg_who(&who);
     attr(t, "log_as", who.p);
@@ -127,24 +169,21 @@ static void put_client(struct transfer *t)
         attr(t, "sasl_sender", t->m->sasl_sender);
 }
 
-static void pass_on(struct transfer *t)
-{
-    if (t->why.code[0] == 0 && t->submit == NULL)
-        t->submit = submit_begin(SUBMIT_EXTERNAL | t->m->submit_flags, &t->why);
-    if (t->submit != NULL)
-        submit_raw(t->submit, buf_str(&t->records));
-    buf_clear(&t->records);
-}
-
 static void put_rcpt(struct transfer *t, const struct smtpd_rcpt *r)
 {
     attr(t, "dsn_orig_rcpt", r->orcpt);
     if (r->notify != 0)
-        qrec_putf(&t->records, REC_ATTR, "notify_flags=%u", r->notify);
-    qrec_put(&t->records, REC_ORCP, strz(r->address));
-    qrec_put(&t->records, REC_RCPT, strz(r->address));
-    if (t->records.n >= PASS_ON)
-        pass_on(t);
+        putf(t, REC_ATTR, "notify_flags=%u", r->notify);
+    put(t, REC_ORCP, strz(r->address));
+    put(t, REC_RCPT, strz(r->address));
+}
+
+/* What access tables ordered: as a recipient who wants no reports. */
+static void put_bcc(struct transfer *t, const char *address)
+{
+    putf(t, REC_ATTR, "notify_flags=%d", DSN_NEVER);
+    put(t, REC_ORCP, strz(address));
+    put(t, REC_RCPT, strz(address));
 }
 
 static void put_envelope(struct transfer *t)
@@ -152,26 +191,28 @@ static void put_envelope(struct transfer *t)
     struct smtpd_mail *m = t->m;
     int64_t now = clock_wall_us();
 
-    qrec_putf(&t->records, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
+    putf(t, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
     attr(t, "rewrite_context", smtpd_is_local(t->s) ? "local" : "remote");
     put_trace(t);
     const char *filter = m->filter != NULL ? m->filter : conf.content_filter;
     if (*filter != 0)
-        qrec_put(&t->records, REC_FILT, strz(filter));
+        put(t, REC_FILT, strz(filter));
     if (m->redirect != NULL)
-        qrec_put(&t->records, REC_RDIR, strz(m->redirect));
+        put(t, REC_RDIR, strz(m->redirect));
     VEC_EACH (&m->prepend, line)
         attr(t, "prepend", *line);
-    qrec_put(&t->records, REC_FROM, strz(m->sender));
+    put(t, REC_FROM, strz(m->sender));
     put_client(t);
     put_log_line(t);
     attr(t, "encoding", m->eight_bit ? "8bit" : "7bit");
     attr(t, "envelope_id", m->envid);
     if (m->ret != DSN_RET_NONE)
-        qrec_putf(&t->records, REC_ATTR, "ret_flags=%d", (int)m->ret);
+        putf(t, REC_ATTR, "ret_flags=%d", (int)m->ret);
     VEC_EACH (&m->rcpts, r)
         put_rcpt(t, r);
-    qrec_put(&t->records, REC_MESG, STR(""));
+    VEC_EACH (&m->bcc, address)
+        put_bcc(t, *address);
+    put(t, REC_MESG, STR(""));
 }
 
 /* "From a@x Tue ..." of mailbox files, which some programs send: as Postfix, a field is made of
@@ -183,38 +224,54 @@ static bool is_mailbox_line(struct str line)
     return str_starts(line, STR("From "));
 }
 
-static void put_content(struct transfer *t, enum rec type, struct str text)
-{
-    struct buf field = BUF(REC_MAX);
+/*
+ * Content goes through a list of sinks, record by record. Each looks at a record, and may change
+ * what the next ones get of it. False: the record goes no further.
+ */
+typedef bool content_sink(struct transfer *t, enum rec type, struct str *text);
 
-    if (!t->header_begun && !is_mailbox_line(text)) {
-        t->header_begun = true;
-        if (header_continues(text)) /* it continues nothing: the body begins */
-            qrec_put(&t->records, REC_NORM, STR(""));
-    }
-    if (t->header_begun) {
-        qrec_put(&t->records, type, text);
-        return;
-    }
-    buf_addf(&field, "X-Mailbox-Line: ");
-    buf_add(&field, text);
-    if (buf_ok(&field))
-        qrec_put(&t->records, type, buf_str(&field));
-    buf_free(&field);
-}
-
-static void take_piece(struct transfer *t, enum esmtp_data what, struct str piece)
+static bool limit_size(struct transfer *t, enum rec type, struct str *text)
 {
     struct smtpd_mail *m = t->m;
 
-    m->bytes += (int64_t)piece.n + (what == DATA_LINE ? 2 : 0);
+    m->bytes += (int64_t)text->n + (type == REC_NORM ? 2 : 0);
     if (conf.message_size_limit > 0 && m->bytes > conf.message_size_limit)
         t->too_big = true;
-    if (t->too_big || t->broken || t->why.code[0] != 0)
-        return;
-    put_content(t, what == DATA_LINE ? REC_NORM : REC_CONT, piece);
-    if (t->records.n >= PASS_ON)
-        pass_on(t);
+    return !t->too_big && t->why.code[0] == 0;
+}
+
+static bool mend_mailbox_lines(struct transfer *t, enum rec type, struct str *text)
+{
+    (void)type;
+    if (t->header_begun)
+        return true;
+    if (is_mailbox_line(*text)) {
+        buf_setz(&t->line, "X-Mailbox-Line: ");
+        buf_add(&t->line, *text);
+        *text = buf_str(&t->line);
+        return buf_ok(&t->line);
+    }
+    t->header_begun = true;
+    if (header_continues(*text)) /* it continues nothing: the body begins */
+        put(t, REC_NORM, STR(""));
+    return true;
+}
+
+static bool submit_content(struct transfer *t, enum rec type, struct str *text)
+{
+    put(t, type, *text);
+    return true;
+}
+
+static content_sink *const sinks[] = {limit_size, mend_mailbox_lines, submit_content};
+
+static void take_piece(struct transfer *t, enum esmtp_data what, struct str piece)
+{
+    enum rec type = what == DATA_LINE ? REC_NORM : REC_CONT;
+
+    for (size_t i = 0; i < sizeof sinks / sizeof *sinks; i++)
+        if (!sinks[i](t, type, &piece))
+            break;
 }
 
 /* smtpd_forbid_bare_newline = reject: the client is cut off at the first one. */
@@ -239,12 +296,15 @@ static bool receive(struct transfer *t)
     size_t limit =
         (size_t)(conf.line_length_limit < LINE_MOST ? conf.line_length_limit : LINE_MOST);
 
+    smtpd_content_begins(t->s);
     for (;;) {
+        size_t before = stream_ahead(stream);
         struct str window = stream_peek_n(stream, want), piece;
         size_t taken = 0, used;
         enum esmtp_data what;
         if (window.n < want)
             return false;
+        smtpd_content_came(t->s, window.n - before);
         do {
             what = esmtp_data_in(&in, str_from(window, taken), limit, &piece, &used);
             taken += used;
@@ -290,8 +350,8 @@ static void commit(struct transfer *t)
     struct smtpd *s = t->s;
     struct buf queue_id = BUF(100);
 
-    qrec_put(&t->records, REC_XTRA, STR(""));
-    qrec_put(&t->records, REC_END, STR(""));
+    put(t, REC_XTRA, STR(""));
+    put(t, REC_END, STR(""));
     pass_on(t);
     if (t->submit == NULL || submit_commit(&t->submit, &queue_id, &t->why) < 0)
         refuse(s, &t->why);
@@ -304,6 +364,7 @@ static void end_of_content(struct transfer *t)
 {
     struct smtpd *s = t->s;
 
+    smtpd_forget_facts(s); /* the content may have taken long */
     if (t->too_big) {
         why_set(&t->why, "5.3.4", "message file too big");
         refuse(s, &t->why);
@@ -348,7 +409,9 @@ void smtpd_data(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         return;
     }
-    struct transfer t = {.s = s, .m = s->mail, .records = BUF(RECORDS_LIMIT), .why = WHY};
+    struct transfer t = {.s = s, .m = s->mail, .why = WHY};
+    t.records = BUF(RECORDS_LIMIT);
+    t.line = BUF(RECORDS_LIMIT / 2);
     put_envelope(&t);
     smtpd_reply(s, 354, "", "End data with <CR><LF>.<CR><LF>");
     if (receive(&t))
@@ -357,6 +420,7 @@ void smtpd_data(struct smtpd *s, struct str args)
         cut_off(&t);
     submit_abort(&t.submit);
     buf_free(&t.records);
+    buf_free(&t.line);
     why_free(&t.why);
     smtpd_drop_mail(s);
 }

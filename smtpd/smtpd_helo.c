@@ -87,7 +87,7 @@ static void add_auth(struct smtpd *s, struct buf *text)
     struct buf mechs = BUF(1024);
 
     smtpd_auth_mechs(s, &mechs);
-    if (mechs.n > 0) {
+    if (mechs.n > 0 && buf_ok(&mechs)) {
         buf_addf(text, "\nAUTH %s", mechs.p);
         if (conf.broken_sasl_auth_clients)
             buf_addf(text, "\nAUTH=%s", mechs.p);
@@ -97,7 +97,7 @@ static void add_auth(struct smtpd *s, struct buf *text)
 
 void smtpd_ehlo(struct smtpd *s, struct str args)
 {
-    struct buf text = BUF(4096);
+    struct buf text = BUF(8192); /* twice the mechanisms, and our own name */
     struct str name;
 
     if (!str_word(&args, " \t", &name)) {
@@ -129,6 +129,6 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\n8BITMIME");
     if (ext & ESMTP_DSN)
         buf_addz(&text, "\nDSN");
-    smtpd_reply_text(s, 250, "", buf_str(&text));
+    smtpd_reply_text(s, 250, "", buf_ok(&text) ? buf_str(&text) : strz(conf.myhostname));
     buf_free(&text);
 }

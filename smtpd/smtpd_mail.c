@@ -27,8 +27,8 @@ static bool unsupported(struct smtpd *s, const struct esmtp_param *p)
 
 static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
 {
-    struct buf plain = BUF(200); /* RFC 3461 4.4: 100 characters */
-    bool good = value.n > 0 && value.n <= 100 && m->envid == NULL && xtext_decode(value, &plain);
+    struct buf plain = BUF(value.n); /* RFC 3461 4.4 has 100 characters; it is only passed on */
+    bool good = value.n > 0 && m->envid == NULL && xtext_decode(value, &plain) && buf_ok(&plain);
 
     if (good)
         m->envid = arena_strz(m->mem, buf_str(&plain));
@@ -39,10 +39,10 @@ static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
 /* RFC 4954 5: whom the client believes to be the author. Kept only from those who logged in. */
 static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
 {
-    struct buf plain = BUF(1000), address = BUF(1000);
+    struct buf plain = BUF(value.n), address = BUF(value.n);
     bool null = str_eqz(value, "<>");
     bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
-                         address.n > 0);
+                         buf_ok(&address) && address.n > 0);
 
     if (!conf.smtpd_sasl_auth_enable)
         bad(s, 555, "Unsupported option: AUTH");

@@ -25,14 +25,14 @@ void smtpd_noop(struct smtpd *s, struct str args)
 
 void smtpd_vrfy(struct smtpd *s, struct str args)
 {
-    struct buf address = BUF(1024);
+    struct buf address = BUF(args.n);
     struct str given = args;
 
     if (conf.disable_vrfy_command) {
         smtpd_reply(s, 502, "5.5.1", "VRFY command is disabled");
     } else if (args.n == 0) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
-    } else if (!path_parse(&args, PATH_BARE, &address) || args.n > 0) {
+    } else if (!path_parse(&args, PATH_BARE, &address) || !buf_ok(&address) || args.n > 0) {
         smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
     } else if (!smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = address.p})) {
         smtpd_reply_denial(s);

@@ -13,10 +13,10 @@
 
 static bool is_valid(const char *address)
 {
-    struct buf full = BUF(4096);
+    struct buf full = BUF(8192);
 
     rewrite_address(REWRITE_LOCAL, address, &full);
-    bool valid = *address == 0 || resolve_is_valid(full.p);
+    bool valid = *address == 0 || (buf_ok(&full) && resolve_is_valid(full.p));
     buf_free(&full);
     return valid;
 }
@@ -33,12 +33,12 @@ static struct str first_path(struct str args)
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
                      const char **address)
 {
-    struct buf internal = BUF(1024);
+    struct buf internal = BUF(args->n); /* it is never longer than what was sent */
     struct str text = str_trim(*args);
 
     if (!conf.strict_rfc821_envelopes)
         flags |= PATH_BARE;
-    bool good = path_parse(args, flags, &internal) && is_valid(internal.p);
+    bool good = path_parse(args, flags, &internal) && buf_ok(&internal) && is_valid(internal.p);
     if (good) {
         *address = arena_strz(mem, buf_str(&internal));
     } else {
@@ -55,7 +55,7 @@ bool smtpd_is_always_taken(const char *address)
     struct buf ours = BUF(4096);
 
     rewrite_address(REWRITE_LOCAL, conf.address_verify_sender, &ours);
-    bool verify_sender = ours.n > 0 && str_ieqz(buf_str(&ours), address);
+    bool verify_sender = buf_ok(&ours) && ours.n > 0 && str_ieqz(buf_str(&ours), address);
     buf_free(&ours);
     return verify_sender || strcasecmp(address, "postmaster") == 0; /* RFC 5321 4.5.1 */
 }

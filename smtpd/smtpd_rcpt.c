@@ -21,16 +21,16 @@ static bool unsupported(struct smtpd *s, const struct esmtp_param *p)
     return false;
 }
 
-/* RFC 3461 4.2: 500 characters */
+/* RFC 3461 4.2 has 500 characters; whatever fits in a command is passed on. */
 static bool take_orcpt(struct smtpd *s, struct str value, struct smtpd_rcpt *r)
 {
-    struct buf plain = BUF(1000);
+    struct buf plain = BUF(value.n);
     size_t type = (size_t)(str_find(value, ';') + 1);
-    bool good = r->orcpt == NULL && value.n <= 500 && dsn_orcpt_valid(value);
+    bool good = r->orcpt == NULL && dsn_orcpt_valid(value);
 
     buf_add(&plain, str_upto(value, type));
     good = good && xtext_decode(str_from(value, type), &plain);
-    if (good)
+    if (good && buf_ok(&plain))
         r->orcpt = arena_strz(s->mail->mem, buf_str(&plain));
     buf_free(&plain);
     return good || bad(s, "Error: Bad ORCPT parameter syntax");

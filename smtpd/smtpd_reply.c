@@ -13,7 +13,7 @@ enum { REPLY_LIMIT = 16384 };
 
 void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str text)
 {
-    struct buf out = BUF(REPLY_LIMIT);
+    struct buf out = BUF(16 * REPLY_LIMIT); /* each line gets its code */
     char soft[10];
 
     if (conf.soft_bounce && code >= 500) {
@@ -31,13 +31,16 @@ void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str tex
         }
     }
     esmtp_reply_format(code, dsn, text, &out);
-    stream_put(s->stream, buf_str(&out));
+    if (buf_ok(&out))
+        stream_put(s->stream, buf_str(&out));
+    else
+        stream_fail(s->stream, "a reply is too long");
     buf_free(&out);
 }
 
 void smtpd_reply(struct smtpd *s, int code, const char *dsn, const char *fmt, ...)
 {
-    struct buf text = BUF(REPLY_LIMIT);
+    struct buf text = BUF_TEXT(REPLY_LIMIT);
     va_list ap;
 
     va_start(ap, fmt);
@@ -66,7 +69,7 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why)
 {
-    struct buf line = BUF(REPLY_LIMIT);
+    struct buf line = BUF_TEXT(REPLY_LIMIT);
 
     buf_addf(&line, "NOQUEUE: %s: %s from %s: %d %s%s%s;", action, s->where, s->namaddr, code,
              why->code, why->code[0] ? " " : "", why_text(why));

@@ -51,6 +51,7 @@ void smtpd_drop_mail(struct smtpd *s)
     struct arena *mem = s->mail->mem;
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
+    VEC_FREE(&s->mail->bcc);
     s->mail = NULL;
     arena_free(&mem);
 }
@@ -99,20 +100,10 @@ static bool is_forbidden(struct str verb)
 
 /* Bytes that no command has are bad syntax, to be answered with 500 (RFC 5321 4.2.4), and not yet a
  * program that speaks another protocol. */
-static bool is_noop(struct str verb)
-{
-    struct str rest = strz(conf.smtpd_noop_commands), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_ieq(word, verb))
-            return true;
-    return false;
-}
-
 static void unknown_command(struct smtpd *s, struct str verb)
 {
     s->where = "UNKNOWN";
-    if (is_noop(verb)) {
+    if (str_ilisted(conf.smtpd_noop_commands, verb)) {
         smtpd_noop(s, verb);
         return;
     }
@@ -137,6 +128,7 @@ static void run_command(struct smtpd *s)
 
     s->failed = false;
     s->all_count[i]++;
+    smtpd_forget_facts(s);
     if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
         smtpd_reply(s, 500, "5.5.2", "Error: bad UTF-8 syntax");
     } else if (i == UNKNOWN) {
@@ -156,18 +148,6 @@ static void run_command(struct smtpd *s)
     s->errors += s->failed;
 }
 
-/* (waits) for the next command. Stress may begin or end meanwhile: we are woken, and what time is
- * left is another. */
-static void await_command(struct smtpd *s)
-{
-    int64_t since = task_now();
-    enum wait ended = WAIT_WOKEN;
-
-    while (ended == WAIT_WOKEN && stream_ahead(s->stream) == 0)
-        ended = stream_wait(s->stream, since + conf.smtpd_timeout * 1000);
-    stream_set_idle(s->stream, ended == WAIT_TIMEOUT ? 1 : conf.smtpd_timeout * 1000);
-}
-
 static void read_command(struct smtpd *s)
 {
     if (s->errors >= conf.smtpd_hard_error_limit) {
@@ -175,9 +155,8 @@ static void read_command(struct smtpd *s)
         smtpd_hang_up(s, "4.7.0", "Error: too many errors");
         return;
     }
-    await_command(s);
     buf_clear(&s->line);
-    switch (stream_line(s->stream, &s->line)) {
+    switch (smtpd_line(s, &s->line)) {
     case LINE_LF:
         if (strcmp(conf.smtpd_forbid_bare_newline, "reject") == 0 && !smtpd_is_mine(s)) {
             smtpd_reply(s, (int)conf.smtpd_forbid_bare_newline_reject_code, "5.5.2",
@@ -241,7 +220,7 @@ static void count_text(struct buf *out, const char *name, unsigned ok, unsigned 
 
 static void log_disconnect(struct smtpd *s)
 {
-    struct buf line = BUF(4096);
+    struct buf line = BUF_TEXT(4096);
     unsigned ok = 0, all = 0;
 
     for (int i = 0; i < SMTPD_COMMANDS; i++) {
@@ -292,6 +271,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     log_disconnect(&s);
     smtpd_limit_leave(&s);
     smtpd_drop_mail(&s);
+    smtpd_forget_facts(&s);
     buf_free(&s.line);
     why_free(&s.denial.why);
     why_free(&s.defer_if_permit.why);

@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "net/tls.h"
 #include "service/service.h"
+#include "task/task.h"
 
 #include "smtpd.h"
 
@@ -48,6 +49,8 @@ void smtpd_open_tls(void)
     buf_addz(&exclude, conf.smtpd_tls_exclude_ciphers);
     if (tls.required)
         buf_addf(&exclude, " %s", conf.smtpd_tls_mandatory_exclude_ciphers);
+    if (!buf_ok(&exclude))
+        msg_fatal("smtpd_tls_exclude_ciphers and smtpd_tls_mandatory_exclude_ciphers are too long");
     struct tls_settings settings = {
         .server = true,
         .cert_file = conf.smtpd_tls_cert_file,
@@ -95,7 +98,8 @@ int smtpd_tls_begin(struct smtpd *s)
         s->closing = true;
         return -1;
     }
-    stream_set_idle(s->stream, conf.smtpd_starttls_timeout * 1000);
+    stream_set_idle(s->stream, 0); /* one limit for the whole handshake */
+    stream_set_deadline(s->stream, task_now() + conf.smtpd_starttls_timeout * 1000);
     if (tls_accept(s->stream, tls.context, &s->tls, &why) < 0) {
         msg_info("SSL_accept error from %s: %s", s->namaddr, why_text(&why));
         msg_info("lost connection after %s from %s", s->where, s->namaddr);
@@ -108,6 +112,8 @@ int smtpd_tls_begin(struct smtpd *s)
                                     : "Anonymous",
                  s->namaddr, s->tls->summary);
     }
+    stream_set_deadline(s->stream, 0);
+    stream_set_idle(s->stream, conf.smtpd_timeout * 1000);
     if (tls_context_stale(tls.context))
         service_refresh("the TLS certificate");
     why_free(&why);

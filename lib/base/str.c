@@ -213,3 +213,13 @@ bool str_listed(const char *list, const char *word)
             return true;
     return false;
 }
+
+bool str_ilisted(const char *list, struct str word)
+{
+    struct str rest = strz(list), found;
+
+    while (str_word(&rest, ", \t\r\n", &found))
+        if (str_ieq(found, word))
+            return true;
+    return false;
+}

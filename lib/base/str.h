@@ -34,6 +34,7 @@ bool str_split(struct str *rest, char at, struct str *field); /* "a,,b" gives a,
 bool str_word(struct str *rest, const char *separators, struct str *word);
 /* Is word among the words of list, parted by commas and blanks? */
 bool str_listed(const char *list, const char *word);
+bool str_ilisted(const char *list, struct str word); /* the same, ASCII letters without case */
 /* As str_word, but a {group} is one word (with its braces); Postfix's list syntax. */
 bool str_word_braces(struct str *rest, const char *separators, struct str *word);
 /* "{ text }" becomes "text"; false, and nothing changes: no brace at the start, or its other half

@@ -51,7 +51,7 @@ bool dsn_ret_parse(struct str value, enum dsn_ret *ret)
 bool dsn_orcpt_valid(struct str value)
 {
     ptrdiff_t at = str_find(value, ';');
-    return at > 0 && (size_t)at + 1 < value.n && str_is_printable(value);
+    return at > 0 && str_is_printable(value);
 }
 
 static size_t digits(struct str s, size_t from, size_t most)

@@ -10,7 +10,8 @@ enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
 bool dsn_notify_parse(struct str value, unsigned *bits); /* "SUCCESS,DELAY"; NEVER stands alone */
 void dsn_notify_format(unsigned bits, struct buf *out);
 bool dsn_ret_parse(struct str value, enum dsn_ret *ret);
-/* "type;xtext" of ORCPT, as it came; true if it is well formed. */
+/* ORCPT as it came: true for "type;" and anything behind it. It is only passed on, so that what
+ * breaks RFC 3461 4.2 in the address is no reason to refuse the recipient. */
 bool dsn_orcpt_valid(struct str value);
 
 /* The length of the code that text begins with ("4.2.2 over quota" gives 5), copied to code; 0:

@@ -74,14 +74,10 @@ bool xtext_decode(struct str text, struct buf *out)
                 return false;
             i += 2;
             c = (unsigned char)value;
-        } else if (c <= ' ' || c == '=' || c == 127) {
-            return false;
         }
-        if (c < ' ' || c == 127)
-            return false;
-        buf_addc(out, (char)c);
+        buf_addc(out, c < ' ' || c == 127 ? '?' : (char)c);
     }
-    return !out->full;
+    return buf_ok(out);
 }
 
 void xtext_encode(struct str raw, struct buf *out)

@@ -22,7 +22,8 @@ struct esmtp_param {
 /* The next parameter off *rest: 1, 0 at the end, -1 if it is malformed. */
 int esmtp_param_next(struct str *rest, struct esmtp_param *param);
 
-/* xtext of RFC 3461 4: "+2B". False: not xtext, or a control character was coded. */
+/* xtext of RFC 3461 4: "+2B". False: a "+" without two hexadecimal digits. Other bytes that should
+ * have been coded ("=") stand for themselves, as in Postfix; control characters become "?". */
 bool xtext_decode(struct str text, struct buf *out);
 void xtext_encode(struct str raw, struct buf *out);
 

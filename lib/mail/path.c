@@ -90,7 +90,7 @@ static bool skip_route(struct str *s, bool utf8)
     bool good = true;
 
     while (good && take(s, '@')) {
-        good = take_domain(s, utf8, &dropped) && !dropped.full;
+        good = take_domain(s, utf8, &dropped) && buf_ok(&dropped);
         take(s, ',');
         buf_clear(&dropped);
     }
@@ -116,7 +116,7 @@ bool path_parse(struct str *args, unsigned flags, struct buf *address)
     }
     if (!take_mailbox(&s, utf8, address) || (angle && !take(&s, '>')))
         return false;
-    if (address->full || (s.n > 0 && s.p[0] != ' ' && s.p[0] != '\t'))
+    if (!buf_ok(address) || (s.n > 0 && s.p[0] != ' ' && s.p[0] != '\t'))
         return false;
     *args = s;
     return true;

@@ -32,6 +32,7 @@ struct reader {
     size_t room; /* of e->d.rcpts */
     size_t max;
     bool only_rcpts; /* the message's own records were read before */
+    bool full; /* has max recipients: only the message's own records are looked for now */
     bool dropped; /* a file of maildrop: its envelope ends with the content's beginning */
 };
 
@@ -160,10 +161,26 @@ static void take_message_record(struct reader *r, int type, struct str body, off
     }
 }
 
+/* The records of recipients that the caller gets with another call. */
+static bool is_for_later(const struct reader *r, int type, struct str body)
+{
+    struct str name, value;
+
+    if (!r->full)
+        return false;
+    if (type == REC_ATTR && qrec_parse_attr(body, &name, &value))
+        return str_eqz(name, "dsn_orig_rcpt") || str_eqz(name, "notify_flags");
+    return strchr((const char[]){REC_RCPT, REC_ORCP, REC_DONE, REC_DRCP, REC_DSN_ORCPT,
+                                 REC_DSN_NOTIFY, 0},
+                  type) != NULL;
+}
+
 static void take_record(struct reader *r, int type, struct str body, off_t at)
 {
     struct str name, value;
 
+    if (is_for_later(r, type, body))
+        return;
     switch (type) {
     case REC_ATTR:
         if (qrec_parse_attr(body, &name, &value))
@@ -252,9 +269,11 @@ static int read_records(struct reader *r, struct qfile *f, struct why *why)
             continue;
         }
         take_record(r, type, body, qfile_at(f));
-        if (e->d.nrcpts == r->max) {
+        if (e->d.nrcpts == r->max && e->next == 0) {
             e->next = qfile_tell(f);
-            break;
+            if (r->only_rcpts || r->dropped)
+                break;
+            r->full = true;
         }
     }
     e->truncated = type == REC_EOF;

@@ -188,6 +188,44 @@ int qfile_patch(struct qfile *f, off_t at, enum rec type, struct str body)
     return f->error == 0 ? 0 : -1;
 }
 
+static void pointer_text(off_t to, char text[16])
+{
+    snprintf(text, 16, "%15lld", (long long)to);
+}
+
+off_t qfile_go_on(struct qfile *f, off_t at)
+{
+    char text[16];
+
+    pointer_text(at, text);
+    return qfile_put(f, REC_PTR, strz(text));
+}
+
+off_t qfile_gap(struct qfile *f)
+{
+    return qfile_go_on(f, 0);
+}
+
+int qfile_fill(struct qfile *f, off_t gap, off_t to)
+{
+    char text[16];
+
+    pointer_text(to, text);
+    return qfile_patch(f, gap, REC_PTR, strz(text));
+}
+
+struct qfile *qfile_read_back(struct qfile *f)
+{
+    write_window(f);
+    int fd = f->error == 0 ? fcntl(f->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (fd < 0)
+        return NULL;
+    struct qfile *r = new_file(fd);
+    if (fstat(fd, &r->st) < 0)
+        qfile_close(&r);
+    return r;
+}
+
 void qfile_patch_size(struct qfile *f, const struct qsize *size)
 {
     struct buf body = BUF(QSIZE_WIDTH + 32);

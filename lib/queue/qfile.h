@@ -25,6 +25,18 @@ off_t qfile_putf(struct qfile *f, enum rec type, const char *fmt, ...)
 void qfile_put_raw(struct qfile *f, struct str records);
 /* Overwrites a record; the body must be as long as before. */
 int qfile_patch(struct qfile *f, off_t at, enum rec type, struct str body);
+/*
+ * Gaps: places where something may be put in later. A gap is a pointer record that says "go on
+ * here" until qfile_fill makes it lead to records further on in the file; these end with a pointer
+ * of their own that leads back (qfile_go_on). Also a record of at least QFILE_GAP bytes can be
+ * replaced so. Readers follow pointers by themselves. See queue/qedit.h.
+ */
+#define QFILE_GAP 17 /* bytes of a pointer record */
+off_t qfile_gap(struct qfile *f); /* where it is */
+int qfile_fill(struct qfile *f, off_t gap, off_t to); /* from now on reading goes on at to */
+off_t qfile_go_on(struct qfile *f, off_t at); /* the end of an insertion; where that pointer is */
+/* Reads back what has been written so far; to be closed with qfile_close before f is. */
+struct qfile *qfile_read_back(struct qfile *f);
 void qfile_patch_size(struct qfile *f, const struct qsize *size); /* of the REC_SIZE at 0 */
 void qfile_set_queue(struct qfile *f, enum queue q); /* where commit puts it: incoming or hold */
 bool qfile_failed(const struct qfile *f); /* a write has failed: no use to go on */

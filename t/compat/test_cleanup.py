@@ -6,7 +6,7 @@ import os, re, shutil, subprocess
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix
+from real_postfix import HAVE, RealPostfix, started
 
 AGENTS = dict.fromkeys(("local", "virtual", "smtp", "relay"), "discard")
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
@@ -245,9 +245,13 @@ def make_files(where):
         open("%s/%s" % (where, name), "w").write(text)
 
 
+def free_ports():
+    return {name: pombal.listen_port() for name in SERVICES}
+
+
 @pytest.fixture(scope="module")
 def both():
-    ports = [{name: pombal.listen_port() for name in SERVICES} for _ in range(2)]
+    ports = [free_ports(), None]
     ours, theirs = pombal.Instance(start=False), None
     try:
         make_files(ours.dir)
@@ -255,9 +259,8 @@ def both():
         with open(ours.etc + "/master.cf", "a") as f:
             f.write("".join(service_lines(ports[0], ours.dir)))
         ours.start()
-        theirs = RealPostfix(COMMON, agents=AGENTS, master=lambda where: service_lines(ports[1], where),
-                             prepare=make_files)
-        theirs.start()
+        theirs, ports[1] = started(lambda p: RealPostfix(COMMON, agents=AGENTS, prepare=make_files,
+                                                         master=lambda where: service_lines(p, where)), free_ports)
         for port in (ports[0]["plain"], ports[1]["plain"]):
             pombal.wait_for(lambda: answers(port))
         yield (ours, ports[0]), (theirs, ports[1])

@@ -33,9 +33,9 @@ EXPECTED = {"plain@x.test": {"a+b@far.test", "c@far.test"}, "dsn@x.test": {"d+e@
             "q@x.test": {'"a b"@far.test'}, "many@x.test": {"m%d@far.test" % i for i in range(60)}}
 
 
-def postcats_agree(real, suite, paths):
+def postcats_agree(real, suite, paths, ways=([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-d", "-o"], ["-v", "-e"])):
     for path in paths:
-        for options in ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-d", "-o"], ["-v", "-e"]):
+        for options in ways:
             theirs = real.run("postcat", *options, path)
             ours = subprocess.run([BIN + "/postcat", "-c", suite.etc] + options + [path], capture_output=True, text=True)
             assert ours.stdout == theirs.stdout, (path, options)
@@ -185,3 +185,13 @@ def test_recipients_behind_the_content_survive_a_requeue():
             seen.append(sorted(r for m in sink.mails for r in m[1]))
         sink.close()
     assert seen[0] == seen[1] == ["early@far.test", "late1@far.test", "late2@far.test"]
+
+
+def test_both_postcats_follow_edits_in_place(tmp_path):
+    """the file is made by a unit test: headers put in, changed and removed, another sender and body"""
+    path = str(tmp_path / "edited")
+    subprocess.run([os.path.dirname(BIN) + "/unit/test_qedit"], env=dict(os.environ, QEDIT_KEEP=path), check=True, capture_output=True)
+    with SendingPostfix() as real, MiniSuite(start=False) as s:
+        postcats_agree(real, s, [path], ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-v"]))
+        text = real.run("postcat", path).stdout
+        assert "sender: again@x.test" in text and "\nTop: y\nTop: x\nThird: 1\nSubject: s\n folded\nA: 3\nB: 2\nC: 1\nD: 1\n\ntwo\n" in text

@@ -7,7 +7,7 @@ import os, re, subprocess
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix
+from real_postfix import HAVE, RealPostfix, started
 
 AGENTS = dict.fromkeys(("local", "virtual", "smtp", "relay"), "discard")
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
@@ -80,7 +80,6 @@ SERVICES = {
     "rcpt_map": ["smtpd_recipient_restrictions=check_recipient_access inline:{ { alice@example.test=REJECT x } "
                  "{ bob@=DEFER y } { relay.test=554 5.7.0 z } }"],
     "failing": ["smtpd_sender_restrictions=check_sender_access fail:x"],
-    "unknown": ["smtpd_sender_restrictions=no_such_restriction"],
     "warn": ["smtpd_sender_restrictions=warn_if_reject,reject,permit"],
     "data": ["smtpd_data_restrictions=reject"],
     "no_relay": ["smtpd_relay_restrictions=reject"],
@@ -97,6 +96,24 @@ SERVICES = {
     "hidden": ["smtpd_discard_ehlo_keywords=dsn,etrn", "smtpd_noop_commands=frob"],
     "hidden_map": ["smtpd_discard_ehlo_keyword_address_maps=cidr:DIR/hide"],
     "classes": ["smtpd_sender_restrictions=class_one"],
+    "helo_invalid": ["smtpd_helo_restrictions=reject_invalid_helo_hostname"],
+    "helo_fqdn": ["smtpd_helo_restrictions=reject_non_fqdn_helo_hostname"],
+    "sender_fqdn": ["smtpd_sender_restrictions=reject_non_fqdn_sender"],
+    "rcpt_fqdn": ["smtpd_relay_restrictions=reject_unauth_destination", "smtpd_recipient_restrictions=reject_non_fqdn_recipient"],
+    "rcpt_fqdn_first": ["mynetworks=127.0.0.0/8", "smtpd_relay_restrictions=reject_non_fqdn_recipient,permit_mynetworks,reject"],
+    "no_origin": ["append_at_myorigin=no", "append_dot_mydomain=no", "mynetworks=127.0.0.0/8", "smtpd_recipient_restrictions=reject_non_fqdn_recipient"],
+    "canonical": ["smtpd_reject_unlisted_sender=yes", "sender_canonical_maps=inline:{ { away@example.test=x@y.test } { @there.example.test=x@y.test } }",
+                  "canonical_maps=inline:{ { both@example.test=x@y.test } }", "recipient_canonical_maps=inline:{ { rcpt@example.test=x@y.test } }"],
+    "codes_client": ["smtpd_client_restrictions=check_client_access inline:{ { 127.0.0.1=REJECT 5.1.1 go } }"],
+    "codes_helo": ["smtpd_helo_restrictions=check_helo_access inline:{ { h1.test=REJECT 5.1.1 go } { h2.test=450 4.1.8 go } "
+                   "{ h3.test=550 5.7.1 go } { h4.test=DEFER 4.1.3 go } { h5.test=DEFER_IF_PERMIT 4.1.3 go } }"],
+    "codes_sender": ["smtpd_sender_restrictions=check_sender_access inline:{ %s }" % " ".join("{ s%d@x.test=REJECT 5.1.%d no } { d%d@x.test=DEFER 4.1.%d no }" % (i, i, i, i) for i in range(10))],
+    "codes_rcpt": ["smtpd_recipient_restrictions=check_recipient_access inline:{ %s }" % " ".join("{ r%d@example.test=REJECT 5.1.%d no }" % (i, i) for i in range(10))],
+    "odd_actions": ["smtpd_sender_restrictions=check_sender_access inline:{ { bcc@x.test=BCC } { bcc2@x.test=BCC nobody } { bcc3@x.test=BCC copy@x.test } "
+                    "{ redir@x.test=REDIRECT nobody } { filter@x.test=FILTER } { prepend@x.test=PREPEND } { prepend2@x.test=PREPEND no field } "
+                    "{ 421@x.test=421 4.3.2 bye } { 521@x.test=521 5.3.2 bye } { 2x@x.test=2.0.0 odd } { 250@x.test=250 fine } { 600@x.test=600 } "
+                    "{ 399@x.test=399 text } { 12@x.test=12 } { dot@x.test=550 } { dsn@x.test=550 5.1.1 } { dsn4@x.test=550 4.1.1 x } { rej4@x.test=REJECT 4.1.1 x } "
+                    "{ def5@x.test=DEFER 5.1.1 x } { relay@x.test=RELAY } { lower@x.test=reject why } { pass@x.test=PASS } { strip@x.test=STRIP } }"],
 }
 
 GO = ["EHLO client.test", "MAIL FROM:<s@x.test>"]
@@ -117,6 +134,14 @@ ADDRESSES = """a@b..c a@-b.c a@b-.c a@LONG.c a@b_c.d a@[1.2.3] a@[ipv6:zz] a@[1.
 # Not addresses by RFC 5321 4.1.2, which Postfix repairs as it does in headers.
 REPAIRED = """@x.test a@b@c a@x.test@x.test <a@b> "a"@"x.test" a(c)@x.test a@x.test(c) a@[127.0.0.1 a@@b "a@b" a:b@c.test
     a\\@b@x.test""".split()
+
+HELOS = """1.2.3.4 1.2.3 1234 ::1 1:2::3 [1.2.3.4] [1.2.3] [IPv6:::1] [::1] [ipv6:1::g] [] [ a. a.. a.b. .a a..b -a.b a-.b a_b a.b_c a!b x.1 1.x
+    xn--bcher-kva.test LONG.test localhost client.test . a.b.c.d.e.f""".replace("LONG", "x" * 64).split()
+FQDN = """bare bare@ alice@localhost alice@example alice@example. alice@example.test. alice@[127.0.0.1] alice@[1.2.3.4] alice@1.2.3.4 "a b"@example.test
+    a!b a%b alice%example.test x@y!z example.test!alice postmaster postmaster@ Postmaster alice""".split()
+ORCPTS = """rfc822;SRS0=ab=cd@x rfc822;a@b rfc822; ;a@b rfc822 x;y rfc822;a+3Db rfc822;a+3 rfc822;a+zz rfc822;a+ rfc822;a+3db utf-8;a@b rfc822;a=b
+    RFC822;x RFC822;a+20b rfc822;a+00b rfc822;;x a+b;c rfc822;LONG rfc822;a;b""".replace("LONG", "y" * 600).split()
+ENVIDS = ["a=b", "a+3Db", "a+3", "a+zz", "+", "a+00b", "y" * 101, "y" * 100, "a+20b", "a@b=c;d"]
 
 # name: (service, commands)
 TRANSCRIPTS = {
@@ -196,7 +221,6 @@ TRANSCRIPTS = {
     "rcpt_access": ("rcpt_map", GO + "RCPT TO:<alice@example.test>|RCPT TO:<alice+x@example.test>|RCPT TO:<bob@example.test>|"
                     "RCPT TO:<known@relay.test>|QUIT".split("|")),
     "failing_table": ("failing", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
-    "unknown_restriction": ("unknown", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
     "warn_if_reject": ("warn", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
     "data_restriction": ("data", GO + ["RCPT TO:<alice@example.test>", "DATA", "RSET", "QUIT"]),
     "end_restriction": ("end", GO + ["RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"]),
@@ -210,6 +234,21 @@ TRANSCRIPTS = {
     "hidden": ("hidden", "EHLO x|FROB|QUIT"),
     "hidden_map": ("hidden_map", "EHLO x|QUIT"),
     "classes": ("classes", senders("one@x.test", "two@x.test", "three@x.test") + ["QUIT"]),
+    **{"helo_" + kind: ("helo_" + kind, sum([["HELO " + h, "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "RSET"] for h in HELOS], []) + ["QUIT"])
+       for kind in ("invalid", "fqdn")},
+    "sender_fqdn": ("sender_fqdn", senders(*FQDN) + ["QUIT"]),
+    "rcpt_fqdn": ("rcpt_fqdn", GO + ["RCPT TO:<%s>" % a for a in FQDN] + ["QUIT"]),
+    "rcpt_fqdn_first": ("rcpt_fqdn_first", GO + ["RCPT TO:<%s>" % a for a in FQDN] + ["QUIT"]),
+    "no_origin": ("no_origin", GO + ["RCPT TO:<%s>" % a for a in FQDN] + ["QUIT"]),
+    "sender_canonical": ("canonical", senders("away@example.test", "both@example.test", "rcpt@example.test", "nobody@example.test", "x@there.example.test", "away+x@example.test")),
+    "codes_client": ("codes_client", GO + ["RCPT TO:<alice@example.test>"]),
+    "codes_helo": ("codes_helo", sum([["HELO h%d.test" % i, "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "RSET"] for i in range(1, 6)], [])),
+    "codes_sender": ("codes_sender", senders(*["%s%d@x.test" % (k, i) for k in "sd" for i in range(10)])),
+    "codes_rcpt": ("codes_rcpt", GO + ["RCPT TO:<r%d@example.test>" % i for i in range(10)]),
+    **{"odd_" + a: ("odd_actions", senders(a + "@x.test")) for a in "bcc bcc2 bcc3 redir filter prepend prepend2 421 521 2x 250 600 399 12 dot dsn dsn4 rej4 def5 "
+       "relay lower pass strip".split()},
+    "orcpt": ("mine", GO + ["RCPT TO:<alice@example.test> ORCPT=" + o for o in ORCPTS] + ["QUIT"]),
+    "envids": ("plain", ["EHLO x"] + sum([["MAIL FROM:<s@x.test> ENVID=" + e, "RSET"] for e in ENVIDS], []) + ["QUIT"]),
 }
 
 # (transcript, command): why the replies differ
@@ -241,7 +280,7 @@ def free_ports():
 
 @pytest.fixture(scope="module")
 def both():
-    ours_ports, theirs_ports = free_ports(), free_ports()
+    ours_ports = free_ports()
     ours = pombal.Instance(start=False)
     theirs = None
     try:
@@ -250,9 +289,8 @@ def both():
         with open(ours.etc + "/master.cf", "a") as f:
             f.write("".join(service_lines(ours_ports, ours.dir)))
         ours.start()
-        theirs = RealPostfix(COMMON, agents=AGENTS, master=lambda where: service_lines(theirs_ports, where),
-                             prepare=make_files)
-        theirs.start()
+        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=AGENTS, prepare=make_files,
+                                                                 master=lambda where: service_lines(ports, where)), free_ports)
         pombal.wait_for(lambda: answers(ours_ports["plain"]) and answers(theirs_ports["plain"]))
         yield (ours, ours_ports), (theirs, theirs_ports)
     finally:

@@ -18,21 +18,35 @@ SERVICES = {
               "smtpd_sender_restrictions=reject_sender_login_mismatch",
               "smtpd_relay_restrictions=permit_sasl_authenticated,reject_unauth_destination"],
     "actions": ["smtpd_sender_restrictions=check_sender_access inline:{{hold@x.test=HOLD for a look} {gone@x.test=DISCARD} "
-                "{filter@x.test=FILTER discard:x} {redirect@x.test=REDIRECT bob@example.test} {pre@x.test=PREPEND X-Pre: yes}}"],
-    "broken_tls": ["smtpd_tls_cert_file=/nonexistent/cert.pem", "smtpd_tls_key_file=/nonexistent/key.pem"],
+                "{filter@x.test=FILTER discard:x} {redirect@x.test=REDIRECT bob@example.test} {pre@x.test=PREPEND X-Pre: yes} "
+                "{bcc@x.test=BCC bob@example.test}}"],
+    "broken_tls": ["smtpd_tls_chain_files=", "smtpd_tls_cert_file=@WHERE@/gone.pem", "smtpd_tls_key_file=@WHERE@/gone.pem"],
     "wrapped": ["smtpd_tls_wrappermode=yes"],
+    "enforced": ["smtpd_tls_security_level=encrypt", "smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no"],
+    "whole": ["smtpd_per_request_deadline=yes", "smtpd_timeout=2s", "smtpd_min_data_rate=2000"],
+    "by_packet": ["smtpd_per_request_deadline=no", "smtpd_timeout=2s"],
+    "stressed": ["stress=yes", "smtpd_timeout=2s"],
+    "handshake": ["smtpd_starttls_timeout=2s", "smtpd_tls_wrappermode=yes"],
+    "many_prepends": ["message_size_limit=500000", "cleanup_service_name=cleanup-large", "smtpd_sender_restrictions=" + "check_sender_access $pre_table " * 60],
     "relay": ["mynetworks=", "smtpd_relay_restrictions=permit_mynetworks,permit_sasl_authenticated,reject_unauth_destination"],
 }
 
 
 @pytest.fixture(scope="module")
 def suite():
-    s = pombal.Instance(start=False, main="message_size_limit = 100000\nline_length_limit = 2048\n")
+    s = pombal.Instance(start=False, main="message_size_limit = 100000\nline_length_limit = 2048\n"
+                        "pre_table = inline:{{pre@x.test=PREPEND X-Pre: %s}}\n" % ("y" * 4000))
     for name, options in SERVICES.items():
         PORTS[name] = pombal.listen_port()
         s.add_master("127.0.0.1:%d inet n - n - - smtpd\n" % PORTS[name] +
-                     "".join("    -o { %s = %s }\n" % tuple(o.split("=", 1)) for o in options))
+                     "".join("    -o { %s = %s }\n" % tuple(o.replace("@WHERE@", s.dir).split("=", 1)) for o in options))
+    s.add_master("cleanup-large unix n - n - 0 cleanup\n    -o message_size_limit=500000\n")
+    gone = s.dir + "/gone.pem"  # there for the check at start, and not when the service starts
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
+                    "-keyout", gone, "-out", gone + ".crt"], check=True, capture_output=True)
+    open(gone, "a").write(open(gone + ".crt").read())
     s.start()
+    os.unlink(gone)
     yield s
     s.close()
 
@@ -243,6 +257,73 @@ def test_prepend(suite):
     assert names.index("X-Pre") < names.index("Received")
 
 
+def test_bcc_sends_one_more_copy(suite):
+    put(talk(suite, "actions"), "bcc@x.test", text="Subject: copied\r\n\r\n")
+    suite.wait_mail("alice", match="copied"), suite.wait_mail("bob", match="copied")
+    suite.wait_log(r"NOQUEUE: bcc: RCPT from \S+: <bcc@x\.test>: Sender address bob@example\.test; from=<bcc@x\.test>")
+
+
+def test_more_than_a_buffer_of_prepended_fields_arrives_whole(suite):
+    put(talk(suite, "many_prepends"), "pre@x.test", text="Subject: much above\r\n\r\n")
+    message = suite.wait_mail("alice", match="much above")[0]  # 240 KB of them
+    assert [len(v) for v in message.get_all("X-Pre")] == [4000] * 60
+
+
+# ---- time
+
+def trickle(raw, data, pause=0.25, seconds=20):
+    """sends it byte by byte; how long the server let us, or None if it took all"""
+    begin = time.monotonic()
+    raw.sock.settimeout(pause)
+    for byte in data:
+        if time.monotonic() - begin > seconds:
+            break
+        try:
+            raw.sock.sendall(bytes([byte]))
+            if not raw.sock.recv(4096):
+                return time.monotonic() - begin
+            return time.monotonic() - begin  # 421
+        except TimeoutError:
+            pass
+        except OSError:
+            return time.monotonic() - begin
+    return None
+
+
+@pytest.mark.parametrize("service", ["whole", "stressed"])
+def test_a_command_that_comes_in_drops_is_cut_off(suite, service):
+    assert 1.5 < trickle(talk(suite, service), b"NOOP" + b"x" * 200)
+
+
+def test_a_slow_command_is_taken_without_a_deadline(suite):
+    assert trickle(talk(suite, "by_packet"), b"NOOP" + b"x" * 20) is None
+
+
+def test_content_below_the_least_rate_is_cut_off_and_faster_content_is_not(suite):
+    for rate, cut in ((40, True), (8000, False)):
+        raw = talk(suite, "whole")
+        for command in ("MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"):
+            raw.ask(command)
+        begin, ended = time.monotonic(), False
+        raw.sock.settimeout(0.5)
+        while time.monotonic() - begin < 5 and not ended:
+            try:
+                raw.sock.sendall(b"x" * (rate // 2 - 2) + b"\r\n")
+                raw.sock.recv(4096)
+                ended = True
+            except TimeoutError:
+                pass
+            except OSError:
+                ended = True
+        assert ended == cut, rate
+        raw.close()
+
+
+def test_a_tls_handshake_in_drops_is_cut_off(suite):
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 500
+    assert 1.5 < trickle(pombal.Raw(PORTS["handshake"]), hello)
+
+
 # ---- logging in
 
 def plain(user, password):
@@ -300,6 +381,34 @@ def test_a_login_may_relay_and_stands_in_the_log(suite):
     assert "with ESMTPA id" in suite.wait_mail("bob", match="logged in")[0]["Received"]
 
 
+def test_where_tls_is_required_no_password_is_taken_before_it(suite):
+    raw = talk(suite, "enforced")
+    assert "AUTH" not in raw.ask("EHLO x")
+    assert raw.ask("AUTH PLAIN " + plain("alice", "secret")).startswith("530 5.7.0 Must issue a STARTTLS")
+    raw.ask("STARTTLS")
+    raw.sock = suite.tls_context().wrap_socket(raw.sock, server_hostname="localhost")
+    assert "AUTH " in raw.ask("EHLO x")
+    raw.close()
+
+
+def start_is_refused(make_suite, main, words):
+    suite = make_suite(main=main, start=False)
+    r = suite.tool("pombal", "start", check=False)
+    suite.stop()
+    assert r.returncode and re.search(words, r.stderr), r.stderr
+
+
+def test_cyrus_sasl_is_refused_with_what_to_do(make_suite):
+    start_is_refused(make_suite, "smtpd_sasl_type = cyrus\nsmtpd_sasl_auth_enable = yes\n", "smtpd_sasl_type = cyrus is not supported: set .*private/auth")
+
+
+@pytest.mark.parametrize("list_", ["permit, reject_unauth_destination", "permit_mynetworks, permit, reject", "warn_if_reject reject_unauth_destination",
+                                   "warn_if_reject, reject", "open, permit", "permit_mynetworks"])
+def test_smtpd_does_not_start_when_nothing_keeps_strangers_from_relaying(make_suite, list_):
+    start_is_refused(make_suite, "smtpd_restriction_classes = open\nopen = permit_mynetworks, permit, reject\nsmtpd_relay_restrictions = %s\n"
+                "smtpd_recipient_restrictions =\n" % list_, "specify at least one working instance")
+
+
 # ---- TLS
 
 def test_starttls_forgets_what_was_said_before(suite):
@@ -327,7 +436,7 @@ def test_unreadable_certificate_says_454_and_mail_flows_on(suite):
     assert raw.ask("STARTTLS") == "454 4.7.0 TLS not available due to local problem"
     put(raw)
     raw.close()
-    suite.wait_log(r"warning: TLS is not available: .*/nonexistent/")
+    suite.wait_log(r"TLS is not available: .*/gone.pem")
 
 
 def test_tls_from_the_first_byte(suite):

@@ -57,11 +57,14 @@ TEST(xtext_goes_both_ways)
     assert_string_equal(out.p, "a+20b+2Bc+3Dd@e+C3");
     assert_true(xtext_decode(buf_str(&out), &back));
     assert_string_equal(back.p, "a b+c=d@e\xc3");
-    static const char *const bad[] = {"a+2", "a+zz", "a b", "a=b", "a+0Ab", "a+00"};
-    for (size_t i = 0; i < 6; i++) {
+    static const char *const bad[] = {"a+2", "a+zz", "+"};
+    for (size_t i = 0; i < 3; i++) {
         buf_clear(&back);
         assert_false(xtext_decode(strz(bad[i]), &back));
     }
+    buf_clear(&back); /* what is only passed on need not be perfect */
+    assert_true(xtext_decode(STR("SRS0=a=b+0A+00"), &back));
+    assert_string_equal(back.p, "SRS0=a=b??");
     buf_free(&out);
     buf_free(&back);
 }

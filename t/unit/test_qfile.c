@@ -150,6 +150,9 @@ TEST(recipients_come_in_batches)
     assert_int_equal(envelope_read(f, 0, 1, mem, &e, NULL), 0);
     assert_int_equal(e.d.nrcpts, 1);
     assert_true(e.next > 0);
+    /* what stands behind the content belongs to the message, not to later recipients */
+    assert_string_equal(e.d.encoding, "8bit");
+    assert_string_equal(e.d.rcpts[0].dsn_orcpt, "rfc822;one@x.test");
     assert_int_equal(envelope_read(f, e.next, 1, mem, &e, NULL), 0);
     assert_int_equal(e.d.nrcpts, 1);
     assert_string_equal(e.d.rcpts[0].address, "two@x.test");

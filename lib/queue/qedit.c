@@ -1,0 +1,238 @@
+/*
+ * Edits are insertions: at a gap, or over a record that is at least as long as a pointer record.
+ * The record is written again at the end of the file if it is to stay.
+ */
+#include "queue/qedit.h"
+
+#include "base/str.h"
+
+off_t qedit_put(struct qfile *f, enum rec type, struct str body)
+{
+    static const char zeros[] = "                 ";
+    char head[8];
+    off_t at = qfile_put(f, type, body);
+    size_t size = qrec_head(head, type, body.n) + body.n;
+
+    if (size < QFILE_GAP) /* REC_DTXT: two bytes, and what is missing */
+        qfile_put(f, REC_DTXT,
+                  (struct str){zeros, QFILE_GAP - size > 2 ? QFILE_GAP - size - 2 : 0});
+    return at;
+}
+
+static int failed(struct why *why)
+{
+    return why_set(why, "4.3.0", "queue file cannot be edited");
+}
+
+/* The lines of a field or body. The first record can be replaced by a pointer later. */
+static void put_lines(struct qfile *f, struct str lines)
+{
+    struct str line;
+
+    while (str_split(&lines, '\n', &line))
+        qedit_put(f, REC_NORM, line);
+}
+
+/* Lets reading go from the gap to what was written since begin, and from there on behind the gap. A
+ * gap that was filled before is continued at its end: its last pointer is the new gap. */
+static int close_insertion(struct qedit *e, off_t *gap, off_t begin, off_t behind, struct why *why)
+{
+    off_t last = qfile_go_on(e->f, behind);
+
+    if (qfile_fill(e->f, *gap, begin) < 0)
+        return failed(why);
+    *gap = last;
+    return 0;
+}
+
+int qedit_add_header(struct qedit *e, struct str field, struct why *why)
+{
+    off_t begin = qfile_tell(e->f);
+
+    if (e->header_gap == 0)
+        return failed(why);
+    put_lines(e->f, field);
+    return close_insertion(e, &e->header_gap, begin, e->body, why);
+}
+
+/* A field of the header as it is read now. */
+struct place {
+    off_t at, end; /* its first record, and where reading goes on behind it */
+};
+
+static bool continues(struct str text)
+{
+    return text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t');
+}
+
+static bool is_named(struct str text, struct str name)
+{
+    ptrdiff_t colon = str_find(text, ':');
+    return colon > 0 && str_ieq(str_rtrim(str_upto(text, (size_t)colon)), name);
+}
+
+/* Where reading goes on behind the record that was read last and its padding. */
+static off_t behind(struct qfile *r)
+{
+    off_t at = qfile_tell(r);
+    struct str text;
+
+    if (qfile_next_raw(r, &text) == REC_DTXT)
+        at = qfile_tell(r);
+    qfile_seek(r, at, NULL);
+    return at;
+}
+
+/* Finds the field that is number index of its name, or of all if name is empty. */
+static bool find_field(struct qedit *e, struct str name, size_t index, struct place *p)
+{
+    struct qfile *r = qfile_read_back(e->f);
+    struct str text;
+    bool found = false, ended = false, in_line = false;
+    enum rec type;
+
+    if (r == NULL || qfile_seek(r, e->header, NULL) < 0) {
+        qfile_close(&r);
+        return false;
+    }
+    while (!ended && ((type = qfile_next(r, &text)) == REC_NORM || type == REC_CONT)) {
+        bool begins = !in_line && !continues(text);
+        in_line = type == REC_CONT;
+        ended = begins && (found || text.n == 0);
+        if (begins && !ended && (name.n == 0 || is_named(text, name)) && --index == 0) {
+            p->at = qfile_at(r);
+            found = true;
+        }
+        if (found && !ended)
+            p->end = behind(r);
+    }
+    qfile_close(&r);
+    return found;
+}
+
+/* Copies the records of a field to the end of the file. */
+static int copy_field(struct qedit *e, const struct place *p)
+{
+    struct qfile *r = qfile_read_back(e->f);
+    struct str text;
+    enum rec type;
+    bool in_line = false, first = true;
+
+    if (r == NULL || qfile_seek(r, p->at, NULL) < 0) {
+        qfile_close(&r);
+        return -1;
+    }
+    while ((type = qfile_next(r, &text)) == REC_NORM || type == REC_CONT) {
+        if (!first && !in_line && !continues(text))
+            break;
+        qedit_put(e->f, type, text);
+        in_line = type == REC_CONT;
+        first = false;
+    }
+    qfile_close(&r);
+    return 0;
+}
+
+/* Puts text in the place of a field; with keep, before it. */
+static int put_at(struct qedit *e, const struct place *p, struct str text, bool keep,
+                  struct why *why)
+{
+    off_t begin = qfile_tell(e->f);
+    off_t gap = p->at;
+
+    if (text.n > 0)
+        put_lines(e->f, text);
+    if (keep && copy_field(e, p) < 0)
+        return failed(why);
+    if (qfile_tell(e->f) == begin) /* nothing: passed over */
+        return qfile_fill(e->f, gap, p->end) < 0 ? failed(why) : 0;
+    return close_insertion(e, &gap, begin, p->end, why);
+}
+
+int qedit_insert_header(struct qedit *e, size_t index, struct str field, struct why *why)
+{
+    struct place p = {0};
+
+    if (index == 0 || e->header == 0)
+        return failed(why);
+    if (!find_field(e, STR(""), index, &p))
+        return qedit_add_header(e, field, why);
+    return put_at(e, &p, field, true, why);
+}
+
+int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct str field,
+                         struct why *why)
+{
+    struct place p = {0};
+
+    if (index == 0 || name.n == 0 || e->header == 0)
+        return failed(why);
+    return find_field(e, name, index, &p) ? put_at(e, &p, field, false, why) : 0;
+}
+
+int qedit_set_sender(struct qedit *e, struct str address, struct why *why)
+{
+    struct qfile *r = qfile_read_back(e->f);
+    struct str old;
+    bool good = r != NULL && e->sender > 0 && qfile_seek(r, e->sender, NULL) == 0 &&
+                qfile_next(r, &old) == REC_FROM;
+    off_t next = good ? behind(r) : 0;
+
+    qfile_close(&r);
+    if (!good)
+        return failed(why);
+    off_t begin = qedit_put(e->f, REC_FROM, address);
+    qfile_go_on(e->f, next);
+    if (qfile_fill(e->f, e->sender, begin) < 0)
+        return failed(why);
+    e->sender = begin;
+    return 0;
+}
+
+int qedit_add_rcpt(struct qedit *e, struct str address, struct why *why)
+{
+    off_t begin = qfile_tell(e->f);
+
+    if (e->rcpt_gap == 0)
+        return failed(why);
+    qfile_put(e->f, REC_ORCP, address);
+    qfile_put(e->f, REC_RCPT, address);
+    return close_insertion(e, &e->rcpt_gap, begin, e->rcpt_end, why);
+}
+
+int qedit_drop_rcpt(struct qedit *e, struct str address, struct why *why)
+{
+    struct qfile *r = qfile_read_back(e->f);
+    struct str text;
+    enum rec type;
+    int dropped = 0;
+
+    if (r == NULL || qfile_seek(r, e->envelope, NULL) < 0) {
+        qfile_close(&r);
+        return failed(why);
+    }
+    while ((type = qfile_next(r, &text)) != REC_MESG && type > 0)
+        if (type == REC_RCPT && str_ieq(text, address)) {
+            dropped++;
+            if (qfile_patch(e->f, qfile_at(r), REC_DRCP, text) < 0)
+                dropped = -1;
+            if (dropped < 0)
+                break;
+        }
+    qfile_close(&r);
+    return dropped < 0 ? failed(why) : dropped;
+}
+
+int qedit_replace_body(struct qedit *e, struct str lines, struct why *why)
+{
+    off_t begin = qfile_tell(e->f);
+
+    if (e->body == 0 || e->body_gap == 0)
+        return failed(why);
+    qedit_put(e->f, REC_NORM, STR("")); /* the line between header and body */
+    put_lines(e->f, lines);
+    qfile_go_on(e->f, e->body_gap + QFILE_GAP);
+    if (qfile_fill(e->f, e->body, begin) < 0)
+        return failed(why);
+    return 0;
+}

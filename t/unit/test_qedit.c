@@ -1,0 +1,174 @@
+/*
+ * Edits in place, read back by our reader. With QEDIT_KEEP=/path the last file stays there, for
+ * t/compat/test_queue.py, which shows it to both postcats.
+ */
+#include <stdlib.h>
+
+#include "queue/qedit.h"
+
+#include "queue_test.h"
+
+static struct qedit edit;
+
+/* A message with gaps, as a cleanup that has milters writes it. */
+static void begin(void)
+{
+    struct qsize size = {.rcpts = 2};
+    struct buf text = BUF(200);
+    struct qfile *f = qfile_create(Q_INCOMING, NULL);
+
+    assert_non_null(f);
+    edit = (struct qedit){.f = f};
+    qsize_format(&size, &text);
+    qfile_put(f, REC_SIZE, buf_str(&text));
+    qfile_putf(f, REC_TIME, "1795397122 236751");
+    edit.sender = qedit_put(f, REC_FROM, STR("s@x.test"));
+    edit.envelope = qfile_tell(f);
+    qfile_put(f, REC_RCPT, STR("one@x.test"));
+    qfile_put(f, REC_RCPT, STR("two@x.test"));
+    edit.rcpt_gap = qfile_gap(f);
+    edit.rcpt_end = qfile_tell(f);
+    qfile_put(f, REC_MESG, STR(""));
+    size.data_offset = edit.header = qfile_tell(f);
+    qedit_put(f, REC_NORM, STR("A: 1"));
+    qedit_put(f, REC_NORM, STR("Subject: s"));
+    qedit_put(f, REC_NORM, STR(" folded"));
+    qedit_put(f, REC_NORM, STR("A: 2"));
+    edit.header_gap = qfile_gap(f);
+    edit.body = qedit_put(f, REC_NORM, STR(""));
+    for (int i = 0; i < 3000; i++)
+        qfile_putf(f, REC_NORM, "line %d of a body that is larger than the buffer", i);
+    edit.body_gap = qfile_gap(f);
+    size.size = size.content = qfile_tell(f) - size.data_offset;
+    qfile_put(f, REC_XTRA, STR(""));
+    qfile_put(f, REC_END, STR(""));
+    qfile_patch_size(f, &size);
+    buf_free(&text);
+}
+
+/* What a reader finds: "S:sender R:rcpt ... M:", header and the first line of the body, "E". */
+static void read_all(struct qfile *r, struct buf *out)
+{
+    struct str text;
+    enum rec type;
+    size_t lines = 0;
+
+    while ((type = qfile_next(r, &text)) > 0 && type != REC_END) {
+        if (type == REC_SIZE || type == REC_TIME || (type == REC_NORM && lines > 20))
+            continue;
+        lines += type == REC_NORM;
+        if (type == REC_NORM && str_starts(text, STR("line ")) && !str_starts(text, STR("line 0")))
+            continue;
+        buf_addf(out, "%c:%.*s\n", type, (int)text.n, text.p);
+    }
+    buf_addc(out, type == REC_END ? 'E' : '?');
+}
+
+static void expect(const char *want)
+{
+    struct buf got = BUF(100000);
+    struct qfile *r = qfile_read_back(edit.f);
+
+    assert_non_null(r);
+    read_all(r, &got);
+    assert_string_equal(got.p, want);
+    qfile_close(&r);
+    buf_free(&got);
+}
+
+TEST(without_edits_gaps_are_passed_over)
+{
+    begin();
+    expect(
+        "S:s@x.test\nR:one@x.test\nR:two@x.test\nM:\nN:A: 1\nN:Subject: s\nN: folded\nN:A: 2\nN:\n"
+        "N:line 0 of a body that is larger than the buffer\nX:\nE");
+    qfile_abort(&edit.f);
+}
+
+TEST(every_kind_of_edit_is_read_back)
+{
+    struct why why = WHY;
+
+    begin();
+    assert_int_equal(qedit_add_header(&edit, STR("Z: last"), &why), 0);
+    assert_int_equal(qedit_insert_header(&edit, 1, STR("Top: 1\n two"), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("subject"), 1, STR("Subject: other"), &why),
+                     0);
+    assert_int_equal(qedit_replace_header(&edit, STR("A"), 2, STR(""), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("none"), 1, STR("x: y"), &why), 0);
+    assert_int_equal(qedit_add_header(&edit, STR("Z: very last"), &why), 0);
+    assert_int_equal(qedit_set_sender(&edit, STR("other@y.test"), &why), 0);
+    assert_int_equal(qedit_add_rcpt(&edit, STR("three@x.test"), &why), 0);
+    assert_int_equal(qedit_drop_rcpt(&edit, STR("ONE@x.test"), &why), 1);
+    assert_int_equal(qedit_drop_rcpt(&edit, STR("nobody@x.test"), &why), 0);
+    assert_int_equal(qedit_add_rcpt(&edit, STR("four@x.test"), &why), 0);
+    assert_int_equal(qedit_replace_body(&edit, STR("new\nbody"), &why), 0);
+    expect(
+        "S:other@y.test\n/:one@x.test\nR:two@x.test\nO:three@x.test\nR:three@x.test\n"
+        "O:four@x.test\nR:four@x.test\nM:\nN:Top: 1\nN: two\nN:A: 1\nN:Subject: other\nN:Z: last\n"
+        "N:Z: very last\nN:\nN:new\nN:body\nX:\nE");
+    why_free(&why);
+    qfile_abort(&edit.f);
+}
+
+TEST(edits_can_be_edited)
+{
+    struct why why = WHY;
+
+    begin();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(qedit_insert_header(&edit, 1, STR("Top: x"), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("Top"), 2, STR("Top: y"), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("Top"), 1, STR(""), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("A"), 2, STR("A: 3"), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("A"), 1, STR(""), &why), 0);
+    assert_int_equal(qedit_add_header(&edit, STR("B: 1"), &why), 0);
+    assert_int_equal(qedit_replace_header(&edit, STR("B"), 1, STR("B: 2"), &why), 0);
+    assert_int_equal(qedit_add_header(&edit, STR("C: 1"), &why), 0);
+    assert_int_equal(qedit_insert_header(&edit, 99, STR("D: 1"), &why), 0);
+    assert_int_equal(qedit_insert_header(&edit, 3, STR("Third: 1"), &why), 0);
+    assert_int_equal(qedit_set_sender(&edit, STR(""), &why), 0);
+    assert_int_equal(qedit_set_sender(&edit, STR("again@x.test"), &why), 0);
+    assert_int_equal(qedit_replace_body(&edit, STR("one"), &why), 0);
+    assert_int_equal(qedit_replace_body(&edit, STR("two"), &why), 0);
+    expect("S:again@x.test\nR:one@x.test\nR:two@x.test\nM:\nN:Top: y\nN:Top: x\nN:Third: 1\n"
+           "N:Subject: s\nN: folded\nN:A: 3\nN:B: 2\nN:C: 1\nN:D: 1\nN:\nN:two\nX:\nE");
+    const char *keep = getenv("QEDIT_KEEP");
+    if (keep != NULL) {
+        struct buf path = BUF(200);
+        queue_path(&path, Q_INCOMING, qfile_id(edit.f));
+        assert_int_equal(qfile_commit(&edit.f, &why), 0);
+        assert_int_equal(rename(path.p, keep), 0);
+        buf_free(&path);
+    } else {
+        qfile_abort(&edit.f);
+    }
+    why_free(&why);
+}
+
+TEST(without_gaps_edits_fail)
+{
+    struct why why = WHY;
+
+    begin();
+    struct qedit none = {.f = edit.f};
+    assert_int_equal(qedit_add_header(&none, STR("A: b"), &why), -1);
+    assert_int_equal(qedit_insert_header(&none, 1, STR("A: b"), &why), -1);
+    assert_int_equal(qedit_replace_header(&none, STR("A"), 1, STR("A: b"), &why), -1);
+    assert_int_equal(qedit_add_rcpt(&none, STR("a@b"), &why), -1);
+    assert_int_equal(qedit_set_sender(&none, STR("a@b"), &why), -1);
+    assert_int_equal(qedit_replace_body(&none, STR("x"), &why), -1);
+    why_free(&why);
+    qfile_abort(&edit.f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(without_edits_gaps_are_passed_over),
+        T(every_kind_of_edit_is_read_back),
+        T(edits_can_be_edited),
+        T(without_gaps_edits_fail),
+    };
+    return cmocka_run_group_tests(tests, enter_queue, leave_queue);
+}
