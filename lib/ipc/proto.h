@@ -71,8 +71,10 @@
 #define REQUEST_WARN   "warn"
 
 /*
- * private/auth (smtpd, pop3d and imapd fronts, mailbox): not attributes but Dovecot's
- * authentication protocol, see auth/auth_wire.h. auth/auth_client.h is the client.
+ * private/auth: not attributes but Dovecot's authentication protocol, see auth/auth_wire.h.
+ * auth/auth_client.h is the client. smtpd and the fronts of imapd and pop3d say CPID, then AUTH,
+ * CONT and CANCEL; mailbox says EXCHANGE (a front's token for a ticket); imap and pop3 say REQUEST
+ * (a ticket for the user).
  *
  * private/mailbox (fronts): login/handover.h is both ends.
  *   ask     request=open token, the attributes of struct handover, and one descriptor: the

@@ -3,7 +3,7 @@
 For each role a child takes exactly the ids, groups and root directory that the process has, and sends every request of
 every socket. Only what the table of lib/ipc/trust.c allows may be answered; doc/protocols.md shows the table.
 """
-import array, grp, json, os, pwd, re, signal, socket, sys, threading
+import array, grp, json, os, pwd, re, signal, socket, subprocess, sys, threading
 
 import pytest
 
@@ -385,3 +385,92 @@ def test_what_speaks_with_strangers_reaches_no_mail_and_no_other_process(asked, 
     session.logout()
     assert done.pop("signal") == []
     assert not any(done.values()), done
+
+
+# ---- what each may never do, tried in its own jail: t/unit/attack.c is loaded into every daemon
+
+SANITIZED = "asan" in subprocess.run(["ldd", pombal.BIN + "/qmgr"], capture_output=True, text=True).stdout
+# Root, so that they can become their users; no file is out of local's reach (CAP_DAC_OVERRIDE). The design's table says so.
+BECOMES = {"local", "imap", "pop3"}
+MAY = {
+    "queue file": {"local", "qmgr", "bounce", "showq"},
+    "connect": {"smtp", "lmtp"},
+    "create in incoming": {"local", "qmgr", "cleanup"},
+    "create in deferred": {"local", "qmgr"},
+    "create in active": {"local", "qmgr"},
+    "create in bounce": {"local", "bounce"},
+    "create in maildrop": {"local", "pickup"},
+    "mailbox": {"local"},
+    "become root": BECOMES,
+    "become mail_owner": BECOMES,
+    "qmgr's group": BECOMES,
+    "/etc/shadow": {"local", "imap", "pop3"},
+    "passwords": {"local", "imap", "pop3"},
+    "private key": {"local", "imap", "pop3"},
+    "log": {"local", "imap", "pop3"},
+    "signal": set(),
+    "trace": set(),
+    "exec": set(),
+}
+
+
+def acts(s, queue_file, qmgr):
+    owner = pwd.getpwnam(setting(s, "mail_owner")).pw_uid
+    both = lambda verb, name: ["%s %s/%s" % (verb, s.queue, name), "%s %s" % (verb, name)]  # as host and as chroot see it
+    found = {"queue file": both("read", queue_file[len(s.queue) + 1:]), "connect": ["connect %d" % s.port("smtp")],
+             "/etc/shadow": ["read /etc/shadow"], "passwords": ["read %s/passwd" % s.etc], "private key": ["read %s/server.key" % s.etc],
+             "log": ["write " + s.log_path], "mailbox": ["create %s/x" % s.maildir("bob")], "become root": ["become 0"],
+             "become mail_owner": ["become %d" % owner], "qmgr's group": ["group %d" % (gid_base(s) + NUMBERS["QMGR"])],
+             "signal": ["signal %d" % qmgr], "trace": ["trace %d" % qmgr], "exec": ["exec /bin/true"]}
+    for name in ("incoming", "deferred", "active", "bounce", "maildrop"):
+        found["create in " + name] = both("create", name + "/not-a-queue-id")
+    return found
+
+
+def use_everything(s):
+    """mail through all programs"""
+    s.send(["alice", "bob"])
+    s.send("nobody-here@far.test")
+    for to in ("a@pipe.test", "a@local.test", "a@error.test", "a@discard.test", "a@smtp.test", "a@lmtp.test"):
+        s.tool("sendmail", "-f", "alice@example.test", to, input="Subject: x\n\nx\n")
+    s.imap("alice").logout()
+    s.pop3("alice").quit()
+    s.tool("mailq")
+
+
+def test_forbidden_acts_fail_in_every_jail(make_suite):
+    s = make_suite(start=False, master=SUITE_MASTER, main=(
+        SUITE_MAIN + "transport_maps = inline:{pipe.test=command:,local.test=local:,error.test=error:no,discard.test=discard:,"
+        "smtp.test=smtp:[127.0.0.1]:9,lmtp.test=lmtp:[127.0.0.1]:9}\n"))
+    attack = s.dir + "/attack"
+    os.mkdir(attack)
+    s.add_main("import_environment = MAIL_CONFIG TZ ATTACK=%s LD_PRELOAD=%s/unit/attack.so "
+               "ASAN_OPTIONS=verify_asan_link_order=0\n" % (attack, pombal.BUILD))
+    s.start()
+    use_everything(s)
+    queue_file = wait_for(lambda: s.queue_files("deferred"))[0]
+    wanted = acts(s, queue_file, s.pids("qmgr")[0])
+    s.write("attack/acts", "\n".join(a for group in wanted.values() for a in group) + "\n")
+    s.reload()
+    use_everything(s)
+    programs = set(PROGRAMS) - {"spawn", "postlogd"}
+
+    def results():
+        found = {}
+        for name in os.listdir(attack):
+            text = open(attack + "/" + name).read()
+            if name != "acts" and text.endswith("end\n") and len(text) > 10:
+                found.setdefault(name.rsplit(".", 1)[0], text)
+        return found if programs <= set(found) else None
+
+    for program, text in wait_for(results).items():
+        yes = {line.rsplit(" ", 1)[0] for line in text.splitlines() if line.endswith(" yes")}
+        for what, ways in wanted.items():
+            if SANITIZED and what in ("signal", "trace") and PROGRAMS[program][1] != "TRUST_NETWORK":
+                continue  # the leak checker needs these calls
+            if program in MAY[what]:
+                continue
+            assert not yes & set(ways), (program, what)
+    # The attack works at all.
+    assert "connect %d yes" % s.port("smtp") in results()["smtp"]
+    assert any(w + " yes" in results()["qmgr"] for w in wanted["queue file"])
