@@ -228,7 +228,7 @@ static int make_datagram_socket(const char *path, struct why *why)
 static int make_endpoint(const struct svc *s, const struct socket_access *a, struct why *why)
 {
     if (s->conf.type == SERVICE_FIFO)
-        return make_fifo(s->path, a->mode, why);
+        return make_fifo(s->path, a->mode & 0622, why);
     if (s->conf.type == SERVICE_UNIX_DGRAM)
         return make_datagram_socket(s->path, why);
     return sock_listen_unix(s->path, BACKLOG, a->mode, why);

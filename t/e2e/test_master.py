@@ -486,7 +486,7 @@ def test_check_makes_directories_and_says_what_is_wrong(make):
     assert "postalias hash:/nonexistent/aliases" in r.stderr
     os.chmod(s.queue + "/private", 0o777)
     r = s.pombal("check")
-    assert "chmod 710 %s/private" % s.queue in r.stderr
+    assert re.search("chmod 7[01]0 %s/private" % s.queue, r.stderr)
     with open(s.dir + "/etc/main.cf", "a") as f:
         f.write("max_idle = soon\n")
     r = s.pombal("check", check=False)

