@@ -238,6 +238,9 @@ static int listen_path(struct svc *s, struct why *why)
 {
     struct socket_access a = ids_access(&s->conf);
 
+    if (s->conf.type == SERVICE_FIFO)
+        a.mode &= 0622;
+
     ids_begin_socket(&a);
     if (find_endpoint(s, s->path) != NULL) {
         /* Kept, and perhaps of another program now. */

@@ -12,7 +12,7 @@
  *     Under TLS it relays between the two.
  *
  * SECURITY
- *     Runs jailed as the mail owner with no right at all: no file, no mailbox, no connection but
+ *     Runs jailed as network_owner with no right at all: no file, no mailbox, no connection but
  *     to authd, the broker and the log. Passwords in clear are taken under TLS or from this host
  *     (disable_plaintext_auth).
  *

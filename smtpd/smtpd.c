@@ -14,9 +14,10 @@
  *   Only CR LF . CR LF ends the content, from any client; a bare CR or LF never does.
  *
  * SECURITY
- *   smtpd talks to strangers. It reads no file but tables, cannot execute, opens no connection but
- *   to name servers and to the services of the suite. Lines, recipients, sizes, errors, junk
- *   commands, waiting times and sessions per client are bounded by parameters.
+ *   smtpd talks to strangers, and runs as network_owner, apart from what holds mail. It reads no
+ *   file but tables, cannot execute, opens no connection but to name servers and to the services of
+ *   the suite. Lines, recipients, sizes, errors, junk commands, waiting times and sessions per
+ *   client are bounded by parameters.
  *
  * STANDARDS
  *   RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 1985 (ETRN), RFC 2034 (enhanced codes), RFC 2920

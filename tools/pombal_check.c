@@ -269,6 +269,23 @@ static void check_tables(void)
     }
 }
 
+/* Of another program, as a rule Dovecot: what smtpd could open when it was the mail owner. */
+static void check_sasl_socket(const struct check *c)
+{
+    struct buf path = BUF(4096);
+    struct stat st;
+    bool is_path = strchr(conf.smtpd_sasl_path, '/') != NULL;
+
+    buf_addf(&path, "%s%s%s", conf.smtpd_sasl_path[0] == '/' ? "" : conf.queue_directory,
+             conf.smtpd_sasl_path[0] == '/' ? "" : "/", conf.smtpd_sasl_path);
+    if (c->root && is_path && buf_ok(&path) && stat(path.p, &st) == 0 && S_ISSOCK(st.st_mode) &&
+        (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        msg_warn("smtpd_sasl_path: %s is open for one user alone (mode %04o), and smtpd runs as "
+                 "network_owner: it needs mode 0660 and the group of %s",
+                 path.p, st.st_mode & 07777, conf.mail_owner);
+    buf_free(&path);
+}
+
 bool pombal_check(void)
 {
     struct check c = {0};
@@ -282,6 +299,7 @@ bool pombal_check(void)
     check_conf_file(&c, "master.cf");
     check_programs(&c);
     check_tables();
+    check_sasl_socket(&c);
     conf_warn_ignored();
     return good && !c.fatal && conf_check_starts(conf_dir());
 }

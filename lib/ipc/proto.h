@@ -1,4 +1,4 @@
-/* proto.h - every internal protocol: its attributes, and who may ask */
+/* proto.h - every internal protocol: its attributes; who may ask is in trust.c */
 #ifndef IPC_PROTO_H
 #define IPC_PROTO_H
 
@@ -30,10 +30,13 @@
 /*
  * public/qmgr (cleanup): a message has arrived; nobody waits for the answer, none is sent. The
  * recipients' offsets let qmgr schedule it without reading the file back; queue/delivery.h is both
- * ends (delivery_announce). Anybody who may write to the socket can instead send one byte
- * (ipc/trigger.h) and close: 'I' scan incoming, 'D' scan deferred, 'F' ignore the retry times,
- * 'W' wake-up.
- *   ask     request=arrived one_way=1, the attributes of struct delivery
+ * ends (delivery_announce). The descriptor is the queue file's, as cleanup wrote it: qmgr believes
+ * the envelope only if it is that of incoming/queue_id, and else reads the file.
+ *   ask     request=arrived one_way=1, the attributes of struct delivery, and the descriptor
+ *
+ * Instead one byte (ipc/trigger.h), and the connection is closed: 'I' scan incoming, 'D' scan
+ * deferred, 'F' and 'A' both and ignore the retry times, 'W' wake-up. public/pickup takes any
+ * letter as a wake-up.
  *
  * From postqueue, through the same socket:
  *   ask     request=flush_id queue_id, or request=flush_site site: deliver what is deferred now
@@ -46,8 +49,10 @@
 #define A_COUNT            "count"
 
 /*
- * private/<transport> (qmgr): queue/delivery.h is both ends.
- *   ask     request=deliver, the attributes of struct delivery
+ * private/<transport> (qmgr; local for mailbox_transport): queue/delivery.h is both ends. The
+ * descriptor is that of the file in active, open for writing, with a shared lock (flock): the agent
+ * reads and marks that file, and opens none.
+ *   ask     request=deliver, the attributes of struct delivery, and the descriptor
  *   answer  status fates site why_code why_text
  */
 #define REQUEST_DELIVER "deliver"
@@ -58,14 +63,18 @@
  *   append  queue_id and the attributes of struct bounce_record: one record, durable when answered
  *   flush   the attributes of struct delivery: send a report made from the log, forget the log
  *   warn    the same, as a delayed-mail warning; the log stays
+ * append and flush come with the descriptor of the message's file, of active (agents) or incoming
+ * (cleanup); only qmgr need not show it.
  */
 #define REQUEST_APPEND "append"
 #define REQUEST_FLUSH  "flush"
 #define REQUEST_WARN   "warn"
 
 /*
- * private/auth (smtpd, pop3d and imapd fronts, mailbox): not attributes but Dovecot's
- * authentication protocol, see auth/auth_wire.h. auth/auth_client.h is the client.
+ * private/auth: not attributes but Dovecot's authentication protocol, see auth/auth_wire.h.
+ * auth/auth_client.h is the client. smtpd and the fronts of imapd and pop3d say CPID, then AUTH,
+ * CONT and CANCEL; mailbox says EXCHANGE (a front's token for a ticket); imap and pop3 say REQUEST
+ * (a ticket for the user).
  *
  * private/mailbox (fronts): login/handover.h is both ends.
  *   ask     request=open token, the attributes of struct handover, and one descriptor: the

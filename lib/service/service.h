@@ -27,6 +27,9 @@ struct stream;
  *       return service_main(&smtpd, argc, argv);
  *   }
  *
+ * It needs a role and a uid in the table of programs of ipc/trust.c, and a rule for each request,
+ * trigger or connection that it takes from another process: what has no rule is refused.
+ *
  * A working one is in t/unit/test_service.c. By hand, without master:
  *   smtpd -c DIR -n smtp -l 127.0.0.1:2525     or -l private/smtp (a path holds a slash)
  */

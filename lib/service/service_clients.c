@@ -91,10 +91,13 @@ bool clients_may_ask(const struct process *p, enum role role, const char *reques
     return false;
 }
 
-static void take_trigger(struct client *c, char reason)
+static bool take_trigger(struct client *c, char reason)
 {
-    if (clients_may_ask(c->process, c->role, (char[]){reason, 0}))
+    bool may = clients_may_ask(c->process, c->role, (char[]){reason, 0});
+
+    if (may)
         clients_wake(c->process, reason);
+    return may;
 }
 
 static void take_triggers(struct client *c, struct stream *s)
@@ -104,7 +107,8 @@ static void take_triggers(struct client *c, struct stream *s)
     stream_set_idle(s, PASS_WAIT_MS);
     for (size_t taken = 0; taken < TRIGGERS && (bytes = stream_peek(s)).n > 0; taken += bytes.n) {
         for (size_t i = 0; i < bytes.n; i++)
-            take_trigger(c, bytes.p[i]);
+            if (!take_trigger(c, bytes.p[i]))
+                return;
         stream_skip(s, bytes.n);
     }
 }
@@ -167,8 +171,8 @@ static void take_late_triggers(struct client *c, struct stream *s)
         recv(fd, bytes, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || bytes[0] < 'A' || bytes[0] > 'Z')
         return;
     ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    for (ssize_t i = 0; i < n; i++)
-        take_trigger(c, bytes[i]);
+    for (ssize_t i = 0; i < n && take_trigger(c, bytes[i]); i++)
+        ;
 }
 
 /* The first request, or a trigger: who was accepted last is served, also when the process drains.

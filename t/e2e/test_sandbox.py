@@ -2,7 +2,7 @@
 
 That a profile holds is tried call by call in t/unit/test_jail.c; here, that each daemon is in one.
 """
-import glob, grp, os, pwd, re
+import glob, grp, os, pwd, re, socket
 
 import pytest
 
@@ -219,3 +219,26 @@ def test_no_daemon_listens_but_on_what_master_gave(suite, processes):
     of_master = inodes(suite.master_pid())
     for pid, name in processes.items():
         assert not (inodes(pid) & listening) - of_master, name
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_check_finds_a_login_socket_that_smtpd_cannot_open(make_suite):
+    """Dovecot's, of mode 0600: enough for the mail owner, that smtpd is no longer"""
+    suite = make_suite(main="smtpd_sasl_path = private/dovecot\n", start=False)
+    suite.tool("pombal", "check")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(suite.queue + "/private/dovecot")
+        for mode, said in ((0o600, True), (0o660, False), (0o666, False)):
+            os.chmod(suite.queue + "/private/dovecot", mode)
+            assert ("smtpd_sasl_path" in suite.tool("pombal", "check").stderr) == said
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_a_socket_of_another_program_after_a_reload_is_open_for_others(make_suite):
+    suite = make_suite(master="x unix - - n - - discard\nold fifo n - n - - pickup\n")
+    mode = lambda name: oct(os.stat(suite.queue + "/" + name).st_mode & 0o7777)
+    assert mode("private/x") == "0o600" and mode("public/old") == "0o620"
+    suite.add_master("x unix - - n - - bounce\n")
+    suite.reload()
+    wait_for(lambda: mode("private/x") == "0o660")
+    assert mode("public/old") == "0o620"
