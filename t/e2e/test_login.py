@@ -286,6 +286,45 @@ def test_connections_of_one_address_before_login(make_suite):
         c.logout()
 
 
+@pytest.mark.parametrize("line, said", [
+    ("auth_mechanisms = plain nosuch", r'auth_mechanisms = plain nosuch: unknown mechanism "nosuch"'),
+    ("auth_passdb = pam", r'auth_passdb = pam: "pam" is not a table of users that this suite has'),
+    ("auth_userdb = sql:/x", r'auth_userdb = sql:/x: "sql:/x" is not a table of users that this suite has'),
+    ("auth_passdb = passwd-file:/nosuch/file", r"auth_passdb = .*: open passwd-file /nosuch/file: No such file"),
+    ("auth_passdb = passwd-file:relative", r"auth_passdb = .*: the path must begin with /"),
+    ("auth_default_pass_scheme = NOSUCH", r"auth_default_pass_scheme = NOSUCH: unknown password scheme"),
+    ("mail_uid = nosuch-user", r"mail_uid: unknown user nosuch-user"),
+])
+def test_what_authd_would_refuse_check_and_reload_refuse(suite, line, said):
+    suite.imap().logout()  # authd runs, and has read the configuration
+    before = open(suite.etc + "/main.cf").read()
+    try:
+        suite.add_main(line)
+        for command in ("check", "reload"):
+            r = suite.tool("pombal", command, check=False)
+            assert r.returncode == 1 and re.search(said, r.stderr), r.stderr
+    finally:
+        os.replace(suite.write("etc/main.cf.before", before), suite.etc + "/main.cf")
+    suite.imap().logout()
+
+
+def test_limits_of_users_that_are_not_enforced_are_refused(make_suite):
+    suite = make_suite()
+    before = open(suite.etc + "/passwd").read()
+    try:
+        with open(suite.etc + "/passwd", "a") as f:
+            f.write("q@example.test:{PLAIN}x:::::: userdb_quota_rule=*:storage=1M\nbroken\n")
+        r = suite.tool("pombal", "check", check=False)
+        assert r.returncode == 1
+        assert re.search(r"passwd, line \d+: userdb_quota_rule would not be enforced; .*pombal_accept_missing", r.stderr), r.stderr
+        assert re.search(r"passwd, line \d+: nobody can log in with it: it has no colon after the name", r.stderr), r.stderr
+        assert suite.tool("pombal", "reload", check=False).returncode == 1
+        suite.add_main("pombal_accept_missing = userdb_quota_rule")
+        assert suite.tool("pombal", "check", check=False).returncode == 0
+    finally:
+        os.replace(suite.write("etc/passwd.before", before), suite.etc + "/passwd")
+
+
 def test_no_session_without_the_program(make_suite):
     """A dead end behind the login is told as temporary, and mends itself"""
     suite = make_suite()
