@@ -38,7 +38,6 @@ static void open_all(void)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
     conn_open();
-    session_open();
     users_open();
     cache_open();
     char *shared = service_shared(tokens_size() + stamps_size());

@@ -83,7 +83,6 @@ void attempt_cancel(struct attempt *a); /* no answer; its task ends at its next 
 /* ---- authd_session.c: tokens and tickets; true, or false: the connection is over */
 bool session_exchange(struct authd_conn *c, const struct auth_msg *m);
 bool session_redeem(struct authd_conn *c, const struct auth_msg *m);
-void session_open(void); /* before the jail */
 
 /* ---- authd_users.c: the tables */
 void users_open(void); /* before the jail */

@@ -122,7 +122,7 @@ static bool cmd_cpid(struct authd_conn *c, const struct auth_msg *m)
 {
     (void)m;
     c->state = CONN_CLIENT;
-    return true;
+    return service_may_ask(c->stream, "CPID");
 }
 
 static bool is_offered(const struct sasl_mech *mech)

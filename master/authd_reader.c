@@ -44,7 +44,8 @@ static void enter(void)
 
     if (pw == NULL || pw->pw_uid == 0)
         msg_fatal("mail_owner: no such user: %s", conf.mail_owner);
-    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+        setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
         setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 || syscall(SYS_capset, &head, data) < 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0) < 0)
         msg_fatal("authd-reader: become user %s: %m", pw->pw_name);

@@ -2,54 +2,14 @@
  * After the login: the mailbox broker exchanges the token of a front for a ticket, and the program
  * that starts sessions redeems the ticket.
  */
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "auth/user.h"
 #include "base/arena.h"
 #include "base/msg.h"
 #include "base/str.h"
-#include "net/stream.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "authd.h"
-
-static struct {
-    bool as_root; /* the suite was started as root: its programs have different users */
-} state;
-
-void session_open(void)
-{
-    state.as_root = geteuid() == 0;
-}
-
-static bool peer_of(const struct authd_conn *c, uid_t *uid)
-{
-    struct ucred who;
-    socklen_t len = sizeof who;
-
-    if (getsockopt(stream_fd(c->stream), SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-        return false;
-    *uid = who.uid;
-    return true;
-}
-
-/* The mail owner's processes. */
-static bool may_exchange(const struct authd_conn *c)
-{
-    uid_t uid;
-
-    return peer_of(c, &uid) && (uid == 0 || uid == geteuid());
-}
-
-/* imap and pop3 are root until a session has become its user. A suite that a plain user has started
- * has one uid for all. */
-static bool may_redeem(const struct authd_conn *c)
-{
-    uid_t uid;
-
-    return peer_of(c, &uid) && (uid == 0 || (!state.as_root && uid == geteuid()));
-}
 
 static void say(struct authd_conn *c, struct buf *line)
 {
@@ -109,10 +69,8 @@ bool session_exchange(struct authd_conn *c, const struct auth_msg *m)
 {
     struct buf name = BUF(SASL_FIELD_MAX);
 
-    if (c->state == CONN_VERSION && !may_exchange(c)) {
-        msg_warn("a login token is asked about by somebody who is not the mailbox broker");
+    if (c->state == CONN_VERSION && !service_may_ask(c->stream, "EXCHANGE"))
         return false;
-    }
     c->state = CONN_BROKER;
     c->has_asked = true;
     if (take_token(c, m, TOKEN_OF_FRONT, &name))
@@ -164,10 +122,8 @@ bool session_redeem(struct authd_conn *c, const struct auth_msg *m)
 {
     struct buf name = BUF(SASL_FIELD_MAX);
 
-    if (c->state == CONN_VERSION && !may_redeem(c)) {
-        msg_warn("a session ticket is shown by somebody who may not start sessions");
+    if (c->state == CONN_VERSION && !service_may_ask(c->stream, "REQUEST"))
         return false;
-    }
     c->state = CONN_OPENER;
     c->has_asked = true;
     if (take_token(c, m, TOKEN_OF_BROKER, &name))

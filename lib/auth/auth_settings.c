@@ -66,8 +66,7 @@ int auth_check_settings(struct why *why)
 {
     struct user_rules rules;
 
-    if (auth_check_words(why) < 0 ||
-        check_sources("auth_passdb", conf.auth_passdb, "", why) < 0 ||
+    if (auth_check_words(why) < 0 || check_sources("auth_passdb", conf.auth_passdb, "", why) < 0 ||
         check_sources("auth_userdb", conf.auth_userdb, conf.auth_passdb, why) < 0)
         return -1;
     return user_rules_load(&rules, why);

@@ -102,8 +102,8 @@ struct user_source *user_source_open(struct str spec, passwd_open_fn *again, str
     s->spec = mem_dup(spec.p, spec.n);
     s->kind = find_kind(colon < 0 ? spec : str_upto(spec, (size_t)colon));
     if (s->kind == NULL || colon < 0)
-        why_set(why, "4.3.5", "\"%s\" is not a table of users that this suite has: passwd-file:/PATH",
-                s->spec);
+        why_set(why, "4.3.5",
+                "\"%s\" is not a table of users that this suite has: passwd-file:/PATH", s->spec);
     else
         s->table = s->kind->open(s->spec + colon + 1, again, why);
     if (s->table == NULL)

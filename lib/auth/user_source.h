@@ -26,8 +26,8 @@ const char *user_source_kind(const struct user_source *s); /* for the log: "pass
 /* The file whose directory must stay readable in the jail; null: none. */
 const char *user_source_path(const struct user_source *s);
 
-/* (waits) The entry of a name. Its texts are copied into mem. Never from data that are known to have
- * changed since. */
+/* (waits) The entry of a name. Its texts are copied into mem. Never from data that are known to
+ * have changed since. */
 enum user_found user_source_find(struct user_source *s, struct str name, struct arena *mem,
                                  struct passwd_entry *e, struct why *why);
 

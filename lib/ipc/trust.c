@@ -88,10 +88,11 @@ static const struct trust_rule rules[] = {
     {"bounce", REQUEST_WARN, QMGR, ""},
 
     {"authd", "CPID", SMTPD | FRONTS, ""}, /* and AUTH, CONT, CANCEL, which follow it */
-    {"authd", "REQUEST", MAILBOX | SESSIONS, "a token that was given for a password"},
+    {"authd", "EXCHANGE", MAILBOX, "a token that was given for a password"},
+    {"authd", "REQUEST", SESSIONS, "a ticket that was given for a token"},
     {"mailbox", REQUEST_OPEN, FRONTS, "a token that was given for a password"},
-    {"imap", REQUEST_SERVE, MAILBOX, ""},
-    {"pop3", REQUEST_SERVE, MAILBOX, ""},
+    {"imap", REQUEST_SERVE, MAILBOX, "a ticket that was given for a token"},
+    {"pop3", REQUEST_SERVE, MAILBOX, "a ticket that was given for a token"},
 
     {"postlogd", TRUST_CONNECT, EVERYBODY, ""},
     {"spawn", TRUST_CONNECT, EVERYBODY, ""},
