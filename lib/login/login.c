@@ -48,7 +48,7 @@ void login_open(void)
         if (state.tls == NULL)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
     }
-    client_count_open();
+    client_count_open(conf.login_client_ipv4_prefix_length, conf.login_client_ipv6_prefix_length);
     state.exceptions = match_open_hosts("login_client_event_limit_exceptions",
                                         conf.login_client_event_limit_exceptions);
     login_auth_open();
