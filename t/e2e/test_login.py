@@ -1,5 +1,5 @@
 """Before login: the fronts of IMAP and POP3, authd's delays, the way to the session."""
-import base64, os, re, signal, threading, time
+import base64, os, re, shutil, signal, subprocess, threading, time
 
 import pytest
 
@@ -243,7 +243,7 @@ def test_a_full_front_ends_the_oldest_that_has_not_logged_in(make_suite, name, b
         pass
     waiting = silent(suite, name, 4)
     waiting.append(greet(suite, name))
-    suite.wait_log(r"disconnected before login \(the oldest of too many, 0 attempts\)")
+    suite.wait_log(r"imap-login: Disconnected: Connection queue full \(no auth attempts in \d+ secs\)|pop3-login: Disconnected: Connection queue full")
     said = wait_for(lambda: ended(waiting))
     assert len(said) == 1 and list(said.values())[0].startswith(bye), said
     assert waiting[-1] not in said
@@ -323,6 +323,63 @@ def test_limits_of_users_that_are_not_enforced_are_refused(make_suite):
         assert suite.tool("pombal", "check", check=False).returncode == 0
     finally:
         os.replace(suite.write("etc/passwd.before", before), suite.etc + "/passwd")
+
+
+def failed_logins(suite):
+    """how a client may end after it has failed: by itself, politely, too often, in POP3"""
+    r = greet(suite)
+    ask(r, "LOGIN bo wrong")
+    r.close()
+    r = greet(suite)
+    ask(r, "LOGIN bo wrong")
+    ask(r, "LOGOUT")
+    r.close()
+    r = greet(suite)
+    for _ in range(5):
+        ask(r, "LOGIN bo wrong")
+    r.close()
+    r = greet(suite, "pop3")
+    r.send("USER bo\r\nPASS wrong\r\n")
+    assert r.line() == "+OK" and r.line().startswith("-ERR")
+    r.close()
+
+
+ELEMENTS = r"user=<bo@example.test>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<\w+>$"
+
+
+def test_log_lines_are_those_of_dovecot(suite):
+    failed_logins(suite)
+    for line in (r"imap-login: Disconnected: Connection closed \(auth failed, 1 attempts in \d+ secs\): " + ELEMENTS,
+                 r"imap-login: Disconnected: Aborted login by logging out \(auth failed, 1 attempts in \d+ secs\): " + ELEMENTS,
+                 r"imap-login: Disconnected: Too many wrong passwords \(auth failed, 5 attempts in \d+ secs\): " + ELEMENTS,
+                 r"pop3-login: Disconnected: Connection closed \(auth failed, 1 attempts in \d+ secs\): " + ELEMENTS):
+        suite.wait_log(r" dovecot\[\d+\]: " + line)
+    r = greet(suite)
+    r.close()
+    suite.wait_log(r"imap-login: Disconnected: Connection closed \(no auth attempts in \d+ secs\): user=<>, rip=127.0.0.1, ")
+    r = greet(suite)
+    r.send("a AUTHENTICATE PLAIN\r\n")
+    assert r.line() == "+ "
+    r.close()
+    suite.wait_log(r"\(client didn't finish SASL auth, waited \d+ secs\): user=<>, method=PLAIN, rip=")
+    r = greet(suite)
+    ask(r, "AUTHENTICATE NOSUCH")
+    r.close()
+    suite.wait_log(r"\(tried to use unsupported auth mechanism\): user=<>, method=NOSUCH, rip=")
+    for tls, word in ((False, "secured"), (True, "TLS")):
+        suite.imap("bob", tls=tls).logout()
+        (found, *_) = suite.wait_log(r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
+                                     r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
+        assert int(found.group(1)) in suite.pids("imap")
+
+
+@pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="needs fail2ban")
+def test_fail2bans_filter_for_dovecot_finds_failed_logins(make_suite):
+    suite = make_suite()
+    failed_logins(suite)
+    suite.wait_log(r"-login: Disconnected: .*auth failed, ", count=4)
+    r = subprocess.run(["fail2ban-regex", suite.log_path, "/etc/fail2ban/filter.d/dovecot.conf"], capture_output=True, text=True, timeout=60)
+    assert re.search(r"\b4 matched\b", r.stdout), r.stdout
 
 
 def test_no_session_without_the_program(make_suite):

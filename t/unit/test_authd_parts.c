@@ -1,10 +1,10 @@
 /* The parts of authd that hold state: delays of failed logins, tokens and tickets. */
 #include <stdlib.h>
 
+#include "../../master/authd.h"
 #include "base/str.h"
 #include "conf/conf.h"
 
-#include "../../master/authd.h"
 #include "test.h"
 
 TEST(failures_of_an_address_are_delayed_more_and_more)
@@ -90,7 +90,8 @@ TEST(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not)
     }
     assert_true(made < MORE_THAN_SLOTS);
     buf_clear(&text);
-    assert_true(token_make(TOKEN_OF_FRONT, STR("al"), "imap", 31000, &text)); /* the others are over */
+    assert_true(
+        token_make(TOKEN_OF_FRONT, STR("al"), "imap", 31000, &text)); /* the others are over */
     buf_free(&first);
     buf_free(&text);
 }
