@@ -102,9 +102,21 @@ def test_wrong_passwords_end_the_connection(suite):
     assert "wrong4" not in suite.log()
 
 
+@pytest.mark.parametrize("char", ["v", '\\"'])
+def test_the_largest_id_is_taken_before_login(suite, char):
+    """RFC 2971 3.3: 30 pairs, names of 30 octets, values of 1,024; the tag may be long, too"""
+    r = greet(suite)
+    pairs = ['"%s" "%s"' % (("n%d" % i).ljust(30, "x"), char * (1024 if i else 1000)) for i in range(30)]
+    assert ask(r, "ID (%s)" % " ".join(pairs))[-1].startswith("a OK")
+    r.send("b ID (" + " ".join("{30+}\r\n%s {1024+}\r\n%s" % ("n" * 30, "v" * 1024) for _ in range(30)) + ")\r\n")
+    assert r.until("b")[-1].startswith("b OK")
+    assert ask(r, "LOGIN alice secret", "c")[-1].startswith("c OK")
+    r.close()
+
+
 def test_too_long_lines_and_too_many_commands(suite):
     r = greet(suite)
-    r.send("a " + "x" * 20000 + "\r\n")
+    r.send("a " + "x" * 70000 + "\r\n")
     assert "BYE" in r.line()
     r = greet(suite)
     for _ in range(201):
