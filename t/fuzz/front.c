@@ -113,6 +113,7 @@ void front_run(const struct login_front *front, const uint8_t *data, size_t size
     conf.login_max_attempts = 5;
     conf.login_timeout = 1;
     conf.login_greeting = "Ready.";
+    conf.login_syslog_name = "";
     conf.imap_capability = "";
     conf.imap_id_send = "name * version *";
     if (!opened)
