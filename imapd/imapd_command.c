@@ -84,9 +84,11 @@ static void refuse(struct login *l, const char *tag, enum auth_answer answer, co
 
 static bool take_quoted(struct args *a, struct str *out, struct arena *mem)
 {
-    char *to = arena_alloc(mem, a->rest.n);
-    size_t n = 0;
+    size_t end = 1, n = 0;
 
+    while (end < a->rest.n && a->rest.p[end] != '"')
+        end += a->rest.p[end] == '\\' ? 2 : 1;
+    char *to = arena_alloc(mem, end);
     for (size_t i = 1; i < a->rest.n; i++) {
         char c = a->rest.p[i];
         if (c == '"') {
@@ -231,7 +233,8 @@ static bool take_id(struct args *a, struct arena *mem)
     return true;
 }
 
-/* RFC 2971 3.1. What the client says of itself is read past. */
+/* RFC 2971 3.1, 3.3: at most 30 pairs, names of 30 and values of 1,024 octets, which fit into the
+ * default of login_max_line_length. What the client says of itself is read past. */
 static enum login_next cmd_id(struct args *a, const char *tag)
 {
     struct arena *mem = arena_new(a->l->mem);

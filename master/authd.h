@@ -1,57 +1,120 @@
-/* authd.h - what the files of authd share: an attempt to log in, and who answers for it */
+/* authd.h - what the files of authd share: connections, attempts to log in, who answers for them */
 #ifndef MASTER_AUTHD_H
 #define MASTER_AUTHD_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
-#include "auth/passwd_file.h"
+#include "auth/auth_wire.h"
 #include "auth/sasl.h"
-#include "auth/user.h"
-#include "base/heap.h"
+#include "auth/user_source.h"
+#include "base/list.h"
 
-struct authd_conn;
 struct arena;
+struct hash;
+struct stream;
+struct task;
+struct user;
 
-/* An attempt to log in, from AUTH to OK or FAIL. */
+enum { STAMP_MAX = 32 };
+
+/* What kind of questions a connection asks. */
+enum conn_state {
+    CONN_NEW,
+    CONN_VERSION,
+    CONN_CLIENT, /* AUTH: fronts, smtpd */
+    CONN_BROKER, /* EXCHANGE: the mailbox broker */
+    CONN_OPENER, /* REQUEST: imap and pop3, which start sessions */
+};
+
+/*
+ * A connection. Its task reads and takes lines apart. Each attempt has a task of its own, so that
+ * what waits for a table, a hash or its time delays nobody. Answers go out at once; what the client
+ * does not read is kept, up to auth_answer_limit, and written by one more task.
+ */
+struct authd_conn {
+    struct list all;
+    enum conn_state state;
+    struct stream *stream;
+    struct task *task; /* reads */
+    struct task *writer; /* null: all answers are out */
+    struct buf out; /* answers that are not */
+    bool broken; /* it must end: malformed, or it does not read */
+    bool has_asked; /* something at all */
+    struct hash *attempts; /* by id; those that were cancelled are no longer in it */
+    unsigned nrunning; /* attempts whose tasks have not ended */
+    pid_t client; /* 0: unknown */
+    char stamp[STAMP_MAX]; /* pid and number of the connection: what APOP stamps begin with */
+};
+
+/* ---- authd_conn.c */
+void conn_session(struct stream *client); /* (waits) until the connection ends */
+/* Sends a whole line, or keeps it. Never waits; nothing if the connection is broken. */
+void conn_say(struct authd_conn *c, const struct buf *line);
+void conn_break(struct authd_conn *c); /* ends it at its next chance */
+/* The hand-shake's lines; before the first connection. -1: a mechanism is unknown. */
+void conn_open(void);
+void conn_drain(void);
+const char *conn_keep(struct arena *mem,
+                      struct str s); /* "" for null, or if there is a zero in it */
+
+/* An attempt to log in, from AUTH to OK or FAIL: a task. */
 struct attempt {
     uint32_t id; /* the client's */
     struct authd_conn *conn;
     struct arena *mem;
+    struct task *task;
     struct sasl_server sasl;
     const char *service, *client_address; /* "" if unknown */
     struct buf name; /* after auth_username_format */
-    const char *stored; /* the password as the table has it; what a worker is asked about */
-    int64_t started;
-    struct heap_node due; /* when its answer, or its end, comes */
-    bool failed; /* the answer is known and waits for its time */
-    uint32_t job; /* of a worker; 0: none */
+    struct buf response; /* base64 of the client, when has_response */
+    bool has_response, wants_response;
+    bool in_conn; /* in the connection's table: an answer is expected */
+    int64_t started; /* its last step */
     const char *fail_code, *fail_reason; /* for the client; "" if none */
-    bool fail_temp;
 };
 
+/* ---- authd_attempt.c */
+void attempt_start(struct authd_conn *c, const struct auth_msg *m, const struct sasl_mech *mech);
+/* False: none is wanted now. */
+bool attempt_respond(struct attempt *a, struct str base64);
+void attempt_cancel(struct attempt *a); /* no answer; its task ends at its next chance */
+
+/* ---- authd_session.c: tokens and tickets; true, or false: the connection is over */
+bool session_exchange(struct authd_conn *c, const struct auth_msg *m);
+bool session_redeem(struct authd_conn *c, const struct auth_msg *m);
+
 /* ---- authd_users.c: the tables */
-enum found { USER_FOUND, USER_UNKNOWN, USER_LATER };
 void users_open(void); /* before the jail */
 void users_paths(void);
-/* The entry for who may log in; its slices are copied into mem. source: for the log. */
-enum found users_password(struct str name, struct arena *mem, struct passwd_entry *e,
-                          const char **source);
-/* Ids, home and mail of a name. -1: unknown or not acceptable; why says it for the log. */
-int users_find(struct str name, struct arena *mem, struct user *u, struct why *why);
+/* (waits) The entry of whoever wants to log in; its texts are in mem. kind: for the log. */
+enum user_found users_password(struct str name, struct arena *mem, struct passwd_entry *e,
+                               const char **kind, struct why *why);
+/* (waits) Ids, home and mail of a name. USER_UNKNOWN: or not acceptable; why has the reason. */
+enum user_found users_find(struct str name, struct arena *mem, struct user *u, struct why *why);
+
+/* ---- authd_reader.c: opens tables that authd itself may not read */
+void reader_start(void); /* before the jail; nothing if we are not root */
+void reader_watch(void);
+void reader_allow(const char *path); /* before reader_start */
+/* (waits) A descriptor, or -1 and why. */
+int reader_open(const char *path, struct why *why);
 
 /* ---- authd_worker.c: slow hashes, in processes of their own */
 void workers_start(void); /* before the jail */
 void workers_watch(void); /* in the loop */
-/* 0: too much is asked already. The answer comes as attempt_checked(job, ...). */
-uint32_t workers_ask(struct str user, struct str plain, struct str stored);
+/* (waits) An enum password_answer, or -1: nobody could say. why has the problem, if there is one.
+ */
+int workers_check(struct str user, struct str plain, struct str stored, struct why *why);
 
 /* ---- authd_cache.c: slow hashes that were right */
 void cache_open(void);
 bool cache_has(struct str user, struct str plain, struct str stored, int64_t now);
 void cache_add(struct str user, struct str plain, struct str stored, int64_t now);
 
-/* ---- authd_penalty.c: who fails is answered later */
-int64_t penalty_failed(const char *address, int64_t now); /* counts; milliseconds to wait */
+/* ---- authd_penalty.c: answers to failed logins are delayed */
+/* Counts a failure of the address; how many milliseconds its answer is delayed. */
+int64_t penalty_failed(const char *address, int64_t now);
 void penalty_ok(const char *address);
 
 /*
@@ -69,7 +132,6 @@ static inline bool slot_hold(atomic_uint *state, enum slot_state from)
 }
 
 /* ---- authd_stamp.c: which connection of an earlier process a greeting's stamp names */
-enum { STAMP_MAX = 32 };
 size_t stamps_size(void);
 void stamps_open(void *shared); /* as tokens_open */
 /* The connection of that client ends, but not what it has greeted with. */
@@ -93,18 +155,5 @@ bool token_make(enum token_kind kind, struct str name, const char *service, int6
  */
 const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
                          struct buf *name);
-
-/* ---- authd_attempt.c */
-/* A step of the mechanism; what is to be said goes to out, or comes later. */
-void attempt_step(struct attempt *a, bool has_in, struct str in, struct buf *out);
-void attempt_checked(uint32_t job, int answer, const char *problem); /* from a worker */
-void attempt_due(struct attempt *a, struct buf *out); /* its time has come */
-void attempt_free(struct attempt *a);
-
-/* ---- authd.c */
-void conn_finished(struct attempt *a); /* out of the connection's table */
-struct buf *conn_out(struct attempt *a); /* what will be written, in its turn */
-void conn_wait(struct attempt *a, int64_t due); /* attempt_due at that time */
-void conn_wake(struct attempt *a); /* conn_out was filled from outside of its task */
 
 #endif

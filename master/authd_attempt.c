@@ -1,8 +1,9 @@
 /*
- * One attempt to log in: from the mechanism's steps over the tables to the answer.
+ * One attempt to log in, as a task: the mechanism's steps, the tables, the answer.
  */
 #include "auth/auth_wire.h"
 #include "auth/password.h"
+#include "auth/user.h"
 #include "base/arena.h"
 #include "base/encode.h"
 #include "base/hash.h"
@@ -16,13 +17,16 @@
 
 #include "authd.h"
 
-static struct {
-    struct hash *jobs; /* attempts that wait for a worker, by job */
-} state;
+/* What an attempt comes to. */
+enum outcome {
+    OUTCOME_OK,
+    OUTCOME_WRONG, /* has been logged; the answer is delayed */
+    OUTCOME_LATER, /* has been logged; nobody can say now */
+};
 
-static struct str job_key(const uint32_t *job)
+static struct str id_key(const uint32_t *id)
 {
-    return (struct str){(const char *)job, sizeof *job};
+    return (struct str){(const char *)id, sizeof *id};
 }
 
 static const char *log_name(const struct attempt *a)
@@ -31,48 +35,63 @@ static const char *log_name(const struct attempt *a)
 }
 
 /* As Dovecot's auth logs it: "passwd-file(user,address): text". */
-static void log_failure(const struct attempt *a, const char *source, const char *text)
+static enum outcome wrong(const struct attempt *a, const char *source, const char *text)
 {
     msg_info("%s(%s,%s): %s login by %s failed: %s", source, log_name(a),
              *a->client_address != '\0' ? a->client_address : "unknown", a->service,
              a->sasl.mech->name, text);
+    return OUTCOME_WRONG;
+}
+
+static enum outcome later(const struct attempt *a, const char *text)
+{
+    if (!task_is_cancelled()) /* its client has not given it up */
+        msg_warn("login of %s put off: %s", log_name(a), text);
+    return OUTCOME_LATER;
 }
 
 /* ---- answers */
 
-static void say_fail(struct attempt *a, struct buf *out)
+static void say(struct attempt *a, struct buf *line)
 {
-    auth_wire_begin_id(out, AUTH_V_FAIL, a->id);
+    auth_wire_end(line);
+    if (a->in_conn)
+        conn_say(a->conn, line);
+    buf_free(line);
+}
+
+static void say_failed(struct attempt *a, bool temporary)
+{
+    struct buf line = BUF(AUTH_LINE_MAX);
+
+    auth_wire_begin_id(&line, AUTH_V_FAIL, a->id);
     if (a->name.n > 0)
-        auth_wire_pair(out, "user", buf_str(&a->name));
-    if (a->fail_temp)
-        auth_wire_arg(out, STR("temp"));
+        auth_wire_pair(&line, "user", buf_str(&a->name));
+    if (temporary)
+        auth_wire_arg(&line, STR("temp"));
     if (*a->fail_code != '\0')
-        auth_wire_pair(out, "code", strz(a->fail_code));
+        auth_wire_pair(&line, "code", strz(a->fail_code));
     if (*a->fail_reason != '\0')
-        auth_wire_pair(out, "reason", strz(a->fail_reason));
-    auth_wire_end(out);
-    conn_finished(a);
+        auth_wire_pair(&line, "reason", strz(a->fail_reason));
+    say(a, &line);
 }
 
-/* Wrong: the answer is counted and comes later. Nothing tells an unknown user from a wrong
- * password, and what the check itself took is part of the delay. */
-static void fail(struct attempt *a, const char *source, const char *text)
-{
-    int64_t delay = penalty_failed(a->client_address, task_now());
-
-    ++*metrics_counter("logins_failed");
-    log_failure(a, source, text);
-    a->failed = true;
-    conn_wait(a, service_draining() ? task_now() : a->started + delay);
-}
-
-static void fail_later(struct attempt *a, const char *text)
+static void say_later(struct attempt *a)
 {
     ++*metrics_counter("logins_deferred");
-    msg_warn("login of %s put off: %s", log_name(a), text);
-    a->fail_temp = true;
-    say_fail(a, conn_out(a));
+    say_failed(a, true);
+}
+
+/* Nothing tells an unknown user from a wrong password, and what the check itself took is part of
+ * the delay. */
+static void say_wrong(struct attempt *a)
+{
+    int64_t due = a->started + penalty_failed(a->client_address, task_now());
+
+    ++*metrics_counter("logins_failed");
+    while (task_now() < due && !service_draining() && !task_is_cancelled())
+        task_park(due);
+    say_failed(a, false);
 }
 
 static bool needs_token(const struct attempt *a)
@@ -80,24 +99,36 @@ static bool needs_token(const struct attempt *a)
     return strcmp(a->service, "imap") == 0 || strcmp(a->service, "pop3") == 0;
 }
 
-static void succeed(struct attempt *a)
+static void say_ok(struct attempt *a)
 {
-    struct buf *out = conn_out(a), token = BUF(TOKEN_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX), token = BUF(TOKEN_MAX);
 
+    if (!a->in_conn) /* the client does not want to know any more */
+        return;
     if (needs_token(a) &&
         !token_make(TOKEN_OF_FRONT, buf_str(&a->name), a->service, task_now(), &token)) {
-        fail_later(a, "too many logins wait for their sessions");
+        later(a, "too many logins wait for their sessions");
+        say_later(a);
         return;
     }
     ++*metrics_counter("logins");
     penalty_ok(a->client_address);
-    auth_wire_begin_id(out, AUTH_V_OK, a->id);
-    auth_wire_pair(out, "user", buf_str(&a->name));
+    auth_wire_begin_id(&line, AUTH_V_OK, a->id);
+    auth_wire_pair(&line, "user", buf_str(&a->name));
     if (token.n > 0)
-        auth_wire_pair(out, "token", buf_str(&token));
+        auth_wire_pair(&line, "token", buf_str(&token));
     buf_free(&token);
-    auth_wire_end(out);
-    conn_finished(a);
+    say(a, &line);
+}
+
+static void say_challenge(struct attempt *a, const struct buf *challenge)
+{
+    struct buf line = BUF(AUTH_LINE_MAX);
+
+    auth_wire_begin_id(&line, AUTH_V_CONT, a->id);
+    buf_addc(&line, '\t');
+    encode_base64(&line, buf_str(challenge));
+    say(a, &line);
 }
 
 /* ---- the user's entry */
@@ -118,178 +149,258 @@ static bool is_allowed_from(struct str nets, const char *address)
     return false;
 }
 
-/* Who may not log in whatever the password. True: the attempt has failed. */
-static bool is_barred(struct attempt *a, const struct passwd_entry *e, const char *source)
+/* Users who may not log in whatever their password. */
+static enum outcome check_allowed(struct attempt *a, const struct passwd_entry *e, const char *kind)
 {
     if (e->nologin.p != NULL) {
         a->fail_code = "user_disabled";
         a->fail_reason = arena_strz(a->mem, e->nologin);
-        fail(a, source, "nologin is set");
-        return true;
+        return wrong(a, kind, "nologin is set");
     }
-    if (e->allow_nets.p != NULL && !is_allowed_from(e->allow_nets, a->client_address)) {
-        fail(a, source, "allow_nets does not list the address");
-        return true;
-    }
-    return false;
+    if (e->allow_nets.p != NULL && !is_allowed_from(e->allow_nets, a->client_address))
+        return wrong(a, kind, "allow_nets does not list the address");
+    return OUTCOME_OK;
 }
 
-/* False: the attempt has been answered. */
-static bool find_entry(struct attempt *a, struct passwd_entry *e, const char **source)
+/* (waits) */
+static enum outcome find_entry(struct attempt *a, struct passwd_entry *e, const char **kind)
 {
     struct why why = WHY;
+    enum outcome outcome = OUTCOME_OK;
 
-    *source = "auth";
+    *kind = "auth";
     if (user_normalise(buf_str(&a->sasl.user), &a->name, &why) < 0) {
-        fail(a, *source, why_text(&why));
-        why_free(&why);
-        return false;
-    }
-    if (a->sasl.authz.n > 0 && !str_eq(buf_str(&a->sasl.authz), buf_str(&a->sasl.user))) {
+        outcome = wrong(a, *kind, why_text(&why));
+    } else if (a->sasl.authz.n > 0 && !str_eq(buf_str(&a->sasl.authz), buf_str(&a->sasl.user))) {
         a->fail_code = "authz";
-        fail(a, *source, "acting as another user is not allowed");
-        return false;
+        outcome = wrong(a, *kind, "acting as another user is not allowed");
+    } else {
+        enum user_found found = users_password(buf_str(&a->name), a->mem, e, kind, &why);
+        if (found == USER_FOUND)
+            outcome = check_allowed(a, e, *kind);
+        else
+            outcome =
+                found == USER_UNKNOWN ? wrong(a, *kind, "unknown user") : later(a, why_text(&why));
     }
-    switch (users_password(buf_str(&a->name), a->mem, e, source)) {
-    case USER_FOUND:
-        return !is_barred(a, e, *source);
-    case USER_UNKNOWN:
-        fail(a, *source, "unknown user");
-        return false;
-    default:
-        fail_later(a, "the table cannot be read");
-        return false;
-    }
+    why_free(&why);
+    return outcome;
 }
 
-static void judge(struct attempt *a, const char *source, enum password_answer answer,
-                  const char *problem)
-{
-    if (answer == PASSWORD_MATCH)
-        succeed(a);
-    else if (answer == PASSWORD_MISMATCH)
-        fail(a, source, "wrong password");
-    else {
-        msg_warn("%s(%s): %s", source, log_name(a), problem);
-        fail(a, source, problem);
-    }
-}
-
-static void ask_worker(struct attempt *a, struct str stored)
+/* (waits) A slow hash: remembered, or computed by a worker. -1: nobody can say. */
+static int check_slow(struct attempt *a, struct str stored, struct why *why)
 {
     struct str user = buf_str(&a->name), plain = buf_str(&a->sasl.password);
 
-    if (cache_has(user, plain, stored, task_now())) {
-        succeed(a);
-        return;
-    }
-    a->job = workers_ask(user, plain, stored);
-    if (a->job == 0) {
-        fail_later(a, "too many passwords are being checked");
-        return;
-    }
-    if (state.jobs == NULL)
-        state.jobs = hash_new();
-    a->stored = arena_strz(a->mem, stored);
-    hash_put(state.jobs, job_key(&a->job), a);
-    conn_wait(a, task_now() + conf.auth_request_timeout * 1000);
+    if (cache_has(user, plain, stored, task_now()))
+        return PASSWORD_MATCH;
+    int answer = workers_check(user, plain, stored, why);
+    if (answer == PASSWORD_MATCH)
+        cache_add(user, plain, stored, task_now());
+    return answer;
 }
 
-static void check_password(struct attempt *a)
+static int check_stored(struct attempt *a, struct str stored, struct why *why)
+{
+    const char *scheme = conf.auth_default_pass_scheme;
+
+    if (password_is_slow(stored, scheme))
+        return check_slow(a, stored, why);
+    return (int)password_check(buf_str(&a->name), buf_str(&a->sasl.password), stored, scheme, why);
+}
+
+static enum outcome judge(const struct attempt *a, const char *kind, int answer,
+                          const struct why *why)
+{
+    switch (answer) {
+    case PASSWORD_MATCH:
+        return OUTCOME_OK;
+    case PASSWORD_MISMATCH:
+        return wrong(a, kind, "wrong password");
+    case PASSWORD_UNKNOWN:
+        msg_warn("%s(%s): %s", kind, log_name(a), why_text(why));
+        return wrong(a, kind, why_text(why));
+    default:
+        return later(a, why_text(why));
+    }
+}
+
+static enum outcome check_password(struct attempt *a)
 {
     struct passwd_entry e;
     struct why why = WHY;
-    const char *source, *scheme = conf.auth_default_pass_scheme;
+    const char *kind;
 
-    if (!find_entry(a, &e, &source))
-        return;
-    if (e.nopassword)
-        succeed(a);
-    else if (password_is_slow(e.password, scheme))
-        ask_worker(a, e.password);
-    else
-        judge(
-            a, source,
-            password_check(buf_str(&a->name), buf_str(&a->sasl.password), e.password, scheme, &why),
-            why_text(&why));
+    enum outcome outcome = find_entry(a, &e, &kind);
+    if (outcome == OUTCOME_OK && !e.nopassword)
+        outcome = judge(a, kind, check_stored(a, e.password, &why), &why);
     why_free(&why);
+    return outcome;
 }
 
-static void check_secret(struct attempt *a)
+static enum outcome check_secret(struct attempt *a)
 {
     struct passwd_entry e;
-    const char *source;
+    const char *kind;
 
-    if (!find_entry(a, &e, &source))
-        return;
+    enum outcome outcome = find_entry(a, &e, &kind);
+    if (outcome != OUTCOME_OK)
+        return outcome;
     if (!e.nopassword &&
         sasl_server_secret(&a->sasl, e.password, conf.auth_default_pass_scheme) == SASL_OK)
-        succeed(a);
-    else
-        fail(a, source, "wrong digest, or the password is not stored in a form that fits");
+        return OUTCOME_OK;
+    return wrong(a, kind, "wrong digest, or the password is not stored in a form that fits");
 }
 
-void attempt_step(struct attempt *a, bool has_in, struct str in, struct buf *out)
+/* ---- the conversation */
+
+/* Gives the mechanism what the client has said. */
+static enum sasl_step take_step(struct attempt *a, struct buf *challenge)
 {
-    struct buf raw = BUF(AUTH_LINE_MAX), challenge = BUF(AUTH_LINE_MAX);
+    struct buf raw = BUF(AUTH_LINE_MAX);
     enum sasl_step step = SASL_BAD;
 
     a->started = task_now();
-    if (!has_in || decode_base64(&raw, in))
-        step = sasl_server_step(&a->sasl, has_in, buf_str(&raw), &challenge);
+    buf_clear(challenge);
+    if (!a->has_response || decode_base64(&raw, buf_str(&a->response)))
+        step = sasl_server_step(&a->sasl, a->has_response, buf_str(&raw), challenge);
     if (raw.room > 0)
         explicit_bzero(raw.p, raw.room);
+    if (a->response.room > 0)
+        explicit_bzero(a->response.p, a->response.room);
     buf_free(&raw);
-    switch (step) {
-    case SASL_MORE:
-        auth_wire_begin_id(out, AUTH_V_CONT, a->id);
-        buf_addc(out, '\t');
-        encode_base64(out, buf_str(&challenge));
-        auth_wire_end(out);
-        conn_wait(a, task_now() + conf.login_timeout * 1000);
-        break;
-    case SASL_PASSWORD:
-        check_password(a);
-        break;
-    case SASL_SECRET:
-        check_secret(a);
-        break;
-    case SASL_OK:
-    case SASL_BAD:
-        fail(a, "auth", "malformed response");
-        break;
+    buf_clear(&a->response);
+    a->has_response = false;
+    return step;
+}
+
+/* (waits) False: it has not come in time, or the client has given up. */
+static bool wait_response(struct attempt *a)
+{
+    int64_t until = task_now() + conf.login_timeout * 1000;
+
+    a->wants_response = true;
+    while (!a->has_response && task_now() < until && !task_is_cancelled())
+        task_park(until);
+    a->wants_response = false;
+    return a->has_response && !task_is_cancelled();
+}
+
+/* (waits) Until the mechanism has all that it needs, or never will. */
+static enum sasl_step converse(struct attempt *a)
+{
+    struct buf challenge = BUF(AUTH_LINE_MAX);
+    enum sasl_step step = take_step(a, &challenge);
+
+    while (step == SASL_MORE) {
+        say_challenge(a, &challenge);
+        if (!wait_response(a))
+            break;
+        step = take_step(a, &challenge);
     }
     buf_free(&challenge);
+    return step;
 }
 
-void attempt_checked(uint32_t job, int answer, const char *problem)
+static enum outcome run_attempt(struct attempt *a)
 {
-    struct attempt *a = state.jobs != NULL ? hash_drop(state.jobs, job_key(&job)) : NULL;
-
-    if (a == NULL)
-        return; /* its client has gone */
-    a->job = 0;
-    if (answer == PASSWORD_MATCH)
-        cache_add(buf_str(&a->name), buf_str(&a->sasl.password), strz(a->stored), task_now());
-    conn_wake(a);
-    judge(a, "passwd-file", (enum password_answer)answer, problem);
-}
-
-void attempt_due(struct attempt *a, struct buf *out)
-{
-    if (!a->failed) {
-        msg_warn("login of %s: no end after its time", log_name(a));
-        a->fail_temp = true;
+    switch (converse(a)) {
+    case SASL_PASSWORD:
+        return check_password(a);
+    case SASL_SECRET:
+        return check_secret(a);
+    case SASL_MORE:
+        return later(a, "the client has not gone on");
+    case SASL_OK:
+    case SASL_BAD:
+        break;
     }
-    say_fail(a, out);
+    return wrong(a, "auth", "malformed response");
 }
 
-void attempt_free(struct attempt *a)
+static void leave_conn(struct attempt *a)
 {
-    if (a->job != 0)
-        hash_drop(state.jobs, job_key(&a->job));
+    if (a->in_conn)
+        hash_drop(a->conn->attempts, id_key(&a->id));
+    a->in_conn = false;
+}
+
+static void attempt(void *arg)
+{
+    struct attempt *a = arg;
+    struct authd_conn *c = a->conn;
+    struct arena *mem = a->mem; /* a is in it */
+
+    switch (run_attempt(a)) {
+    case OUTCOME_OK:
+        say_ok(a);
+        break;
+    case OUTCOME_WRONG:
+        say_wrong(a);
+        break;
+    case OUTCOME_LATER:
+        say_later(a);
+        break;
+    }
+    leave_conn(a);
     sasl_server_end(&a->sasl);
     buf_free(&a->name);
-    struct arena *mem = a->mem; /* a itself is in it */
+    buf_free(&a->response);
     arena_free(&mem);
+    c->nrunning--;
+    task_wake(c->task);
+}
+
+bool attempt_respond(struct attempt *a, struct str base64)
+{
+    if (!a->wants_response || a->has_response)
+        return false;
+    buf_set(&a->response, base64);
+    a->has_response = true;
+    task_wake(a->task);
+    return true;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    leave_conn(a);
+    task_cancel(a->task);
+}
+
+/* What an APOP stamp must begin with: our name for this connection, or what an earlier process had
+ * for one of the same client. */
+static const char *stamp_of(const struct authd_conn *c, const struct sasl_mech *mech,
+                            struct str response, struct arena *mem)
+{
+    struct buf raw = BUF(AUTH_LINE_MAX);
+    const char *stamp = NULL;
+
+    if (strcmp(mech->name, "APOP") == 0 && decode_base64(&raw, response) && raw.n > 0)
+        stamp = stamp_find(str_from(buf_str(&raw), 1), c->client, task_now(), mem);
+    buf_free(&raw);
+    return stamp != NULL ? stamp : c->stamp;
+}
+
+void attempt_start(struct authd_conn *c, const struct auth_msg *m, const struct sasl_mech *mech)
+{
+    struct arena *mem = arena_new(NULL);
+    struct attempt *a = arena_alloc(mem, sizeof *a);
+    struct str initial = auth_msg_get(m, "resp");
+
+    *a = (struct attempt){.id = m->id,
+                          .conn = c,
+                          .mem = mem,
+                          .name = BUF(SASL_FIELD_MAX),
+                          .response = BUF(AUTH_LINE_MAX),
+                          .has_response = initial.p != NULL,
+                          .in_conn = true,
+                          .service = conn_keep(mem, auth_msg_get(m, "service")),
+                          .client_address = conn_keep(mem, auth_msg_get(m, "rip")),
+                          .fail_code = "",
+                          .fail_reason = ""};
+    buf_add(&a->response, initial.p != NULL ? initial : STR(""));
+    sasl_server_begin(&a->sasl, mech, conf.myhostname);
+    a->sasl.stamp = stamp_of(c, mech, initial, mem);
+    hash_put(c->attempts, id_key(&a->id), a);
+    c->nrunning++;
+    a->task = task_start("attempt", attempt, a);
 }

@@ -1,59 +1,48 @@
 /*
- * The tables of users: lists of passwd-files. A name is looked for in their order.
+ * The tables of users: a name is looked for in the order of auth_passdb and auth_userdb.
  */
+#include "auth/user.h"
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "service/jail.h"
-#include "service/service.h"
 
 #include "authd.h"
 
-enum { TABLES_MAX = 32 };
+struct sources {
+    VEC(struct user_source *) at;
+};
 
 static struct {
-    struct passwd_file *files[TABLES_MAX];
-    size_t n;
-    struct list_of {
-        struct passwd_file *files[TABLES_MAX];
-        size_t n;
-    } passdb, userdb;
+    struct sources all, passdb, userdb;
     struct user_rules rules;
 } users;
 
-static struct passwd_file *open_file(struct str path, const char *parameter)
+/* The same table may stand in both lists: it is opened once. */
+static struct user_source *open_source(struct str spec, const char *parameter)
 {
     struct why why = WHY;
-    struct buf name = BUF(4096);
 
-    for (size_t i = 0; i < users.n; i++)
-        if (str_eqz(path, passwd_file_path(users.files[i])))
-            return users.files[i];
-    if (users.n == TABLES_MAX)
-        msg_fatal("%s: more than %d tables", parameter, TABLES_MAX);
-    buf_add(&name, path);
-    struct passwd_file *f = passwd_file_open(name.p, &why);
-    if (f == NULL)
+    VEC_EACH (&users.all.at, s)
+        if (str_eqz(spec, user_source_spec(*s)))
+            return *s;
+    struct user_source *s = user_source_open(spec, reader_open, &why);
+    if (s == NULL || user_source_enforced(s, conf.pombal_accept_missing, &why) < 0)
         msg_fatal("%s: %s", parameter, why_text(&why));
-    buf_free(&name);
-    users.files[users.n++] = f;
-    return f;
+    user_source_tell_problems(s);
+    reader_allow(user_source_path(s));
+    *VEC_ADD(&users.all.at) = s;
+    return s;
 }
 
-static void open_list(struct list_of *list, const char *parameter, const char *specs)
+static void open_list(struct sources *list, const char *parameter, const char *specs)
 {
     struct str rest = strz(specs);
 
-    for (struct str spec; str_word(&rest, " \t\r\n,", &spec);) {
-        if (!str_starts(spec, STR("passwd-file:/")))
-            msg_fatal("%s: \"%.*s\" is not passwd-file:/PATH", parameter, (int)spec.n, spec.p);
-        if (list->n == TABLES_MAX)
-            msg_fatal("%s: more than %d tables", parameter, TABLES_MAX);
-        list->files[list->n++] = open_file(str_from(spec, strlen("passwd-file:")), parameter);
-    }
+    for (struct str spec; str_word(&rest, ", \t\r\n", &spec);)
+        *VEC_ADD(&list->at) = open_source(spec, parameter);
 }
 
 void users_open(void)
@@ -62,7 +51,7 @@ void users_open(void)
 
     open_list(&users.passdb, "auth_passdb", conf.auth_passdb);
     open_list(&users.userdb, "auth_userdb", conf.auth_userdb);
-    if (users.passdb.n == 0)
+    if (users.passdb.at.n == 0)
         msg_warn("auth_passdb is empty: nobody can log in");
     if (user_rules_load(&users.rules, &why) < 0)
         msg_fatal("%s", why_text(&why));
@@ -71,70 +60,52 @@ void users_open(void)
 /* A file is replaced by renaming, so its directory is what must stay readable. */
 void users_paths(void)
 {
-    for (size_t i = 0; i < users.n; i++) {
-        struct str path = strz(passwd_file_path(users.files[i]));
+    VEC_EACH (&users.all.at, s) {
+        struct str path = strz(user_source_path(*s));
         struct buf dir = BUF(4096);
         buf_add(&dir, str_upto(path, (size_t)str_rfind(path, '/')));
+        if (!buf_ok(&dir))
+            msg_fatal("auth_passdb: a path is too long");
         jail_read(dir.n > 0 ? dir.p : "/");
         buf_free(&dir);
     }
 }
 
-/* What cannot be read any more in here is read by the next process, which starts as root. */
-static void refresh(struct passwd_file *f)
+/* (waits) The first that knows the name; one that cannot say now ends the search. */
+static enum user_found find(struct sources *list, struct str name, struct arena *mem,
+                            struct passwd_entry *e, const char **kind, struct why *why)
 {
-    struct why why = WHY;
-
-    int r = passwd_file_refresh(f, clock_ms(), &why);
-    if (r > 0)
-        msg_info("%s has changed: read again", passwd_file_path(f));
-    else if (r < 0 && why.text.n > 0 && str_search(buf_str(&why.text), STR("ermission")) >= 0)
-        service_refresh(passwd_file_path(f));
-    else if (r < 0)
-        msg_warn("%s", why_text(&why));
-    why_free(&why);
-}
-
-static bool find(const struct list_of *list, struct str name, struct passwd_entry *e,
-                 const struct passwd_file **where)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        refresh(list->files[i]);
-        if (passwd_file_find(list->files[i], name, e)) {
-            if (where != NULL)
-                *where = list->files[i];
-            return true;
-        }
+    VEC_EACH (&list->at, s) {
+        enum user_found found = user_source_find(*s, name, mem, e, why);
+        *kind = user_source_kind(*s);
+        if (found != USER_UNKNOWN)
+            return found;
     }
-    return false;
+    return USER_UNKNOWN;
 }
 
-enum found users_password(struct str name, struct arena *mem, struct passwd_entry *e,
-                          const char **source)
+enum user_found users_password(struct str name, struct arena *mem, struct passwd_entry *e,
+                               const char **kind, struct why *why)
 {
-    *source = "passwd-file";
-    if (users.passdb.n == 0 || !find(&users.passdb, name, e, NULL))
-        return USER_UNKNOWN;
-    e->name = arena_str(mem, e->name);
-    e->password = arena_str(mem, e->password);
-    if (e->allow_nets.p != NULL)
-        e->allow_nets = arena_str(mem, e->allow_nets);
-    if (e->nologin.p != NULL)
-        e->nologin = arena_str(mem, e->nologin);
-    return USER_FOUND;
+    *kind = "auth";
+    return find(&users.passdb, name, mem, e, kind, why);
 }
 
-int users_find(struct str name, struct arena *mem, struct user *u, struct why *why)
+enum user_found users_find(struct str name, struct arena *mem, struct user *u, struct why *why)
 {
     struct passwd_entry e;
+    const char *kind;
+    enum user_found found = find(&users.userdb, name, mem, &e, &kind, why);
 
-    if (!find(&users.userdb, name, &e, NULL))
-        return why_set(why, "5.1.1", "not in auth_userdb");
+    if (found == USER_UNKNOWN)
+        why_set(why, "5.1.1", "not in auth_userdb");
+    if (found != USER_FOUND)
+        return found;
     *u = (struct user){.name = arena_strz(mem, name),
                        .uid = e.uid,
                        .gid = e.gid,
                        .home = arena_strz(mem, e.home),
                        .mail = arena_strz(mem, e.mail),
                        .quota_rule = arena_strz(mem, e.quota_rule)};
-    return user_complete(u, &users.rules, mem, why);
+    return user_complete(u, &users.rules, mem, why) < 0 ? USER_UNKNOWN : USER_FOUND;
 }

@@ -49,6 +49,7 @@ struct session {
     const char *user;
     struct arena *mem;
     int fd; /* to the process */
+    int64_t pid; /* for the log; 0: not known yet */
 };
 
 static struct {
@@ -175,17 +176,26 @@ static int begin(const char *key, const struct handover *h, int client, struct w
     attrs_put_fd(&ask, pair[1]);
     int64_t until = task_now() + conf.auth_request_timeout * 1000; /* as long as the front waits */
     int result = channel_call(forker_of(h->service), &ask, &answer, until, why);
+    struct session *s = hash_find(state.sessions, strz(key)); /* it may have ended meanwhile */
+    if (result == 0 && s != NULL && s->fd == pair[0])
+        s->pid = attrs_getn(&answer, A_PID, 0, INT32_MAX);
     attrs_take_fd(&ask); /* the client's is the caller's; ours ends the session if that failed */
     attrs_free(&ask);
     attrs_free(&answer);
     return result;
 }
 
+/* Of state.sessions. */
+static void add_key(struct buf *key, const struct handover *h)
+{
+    buf_addf(key, "%s %s", h->service, h->user);
+}
+
 static int pass_on(const struct handover *h, int client, struct why *why)
 {
     struct buf key = BUF(HANDOVER_MAX);
 
-    buf_addf(&key, "%s %s", h->service, h->user);
+    add_key(&key, h);
     struct session *s = hash_find(state.sessions, buf_str(&key));
     int result = s != NULL ? join(s, h, client, why) : -1;
     if (s != NULL && result < 0) { /* it is stuck, or has just gone */
@@ -219,6 +229,17 @@ static int exchange(const char *token, struct handover *h, struct arena *mem, st
     return -1;
 }
 
+static void put_pid(struct attrs *answer, const struct handover *h)
+{
+    struct buf key = BUF(HANDOVER_MAX);
+
+    add_key(&key, h);
+    struct session *s = hash_find(state.sessions, buf_str(&key));
+    if (s != NULL && s->pid > 0)
+        attrs_putn(answer, A_PID, s->pid);
+    buf_free(&key);
+}
+
 static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *token = attrs_get(ask, A_TOKEN);
@@ -236,6 +257,8 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     }
     task_close(client);
     attrs_put_why(answer, &why);
+    if (why.text.n == 0)
+        put_pid(answer, &h);
     why_free(&why);
 }
 

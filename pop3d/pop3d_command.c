@@ -63,7 +63,7 @@ static enum login_next cmd_user(struct login *l, struct str args)
         stream_putz(l->client, "-ERR [AUTH] Plaintext authentication disallowed on non-secure "
                                "(SSL/TLS) connections.\r\n");
     } else {
-        l->name = arena_str(l->mem, args);
+        l->given = arena_str(l->mem, args);
         stream_putz(l->client, "+OK\r\n");
     }
     return LOGIN_GO_ON;
@@ -72,14 +72,14 @@ static enum login_next cmd_user(struct login *l, struct str args)
 /* RFC 1939 7: the whole rest of the line, blanks too, is the password. */
 static enum login_next cmd_pass(struct login *l, struct str args)
 {
-    struct str user = l->name;
+    struct str user = l->given;
 
     if (user.n == 0) {
         stream_putz(l->client, "-ERR No username given.\r\n");
         return LOGIN_GO_ON;
     }
     enum login_next next = login_plain(l, "", user, args);
-    l->name.n = next == LOGIN_GO_ON ? 0 : l->name.n;
+    l->given.n = next == LOGIN_GO_ON ? 0 : l->given.n;
     return next;
 }
 

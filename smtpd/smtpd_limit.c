@@ -14,7 +14,7 @@ static struct {
 
 void smtpd_open_limits(void)
 {
-    client_count_open();
+    client_count_open(conf.smtpd_client_ipv4_prefix_length, conf.smtpd_client_ipv6_prefix_length);
     limits.exceptions = match_open_hosts("smtpd_client_event_limit_exceptions",
                                          conf.smtpd_client_event_limit_exceptions);
 }

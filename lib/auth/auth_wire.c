@@ -21,6 +21,11 @@ static const struct {
     [AUTH_V_EXCHANGE] = {"EXCHANGE", true}, [AUTH_V_TICKET] = {"TICKET", true},
 };
 
+const char *auth_verb_name(enum auth_verb verb)
+{
+    return verbs[verb].name;
+}
+
 /* Escapes are as long as or longer than what they stand for, so it is done in place. */
 static bool unescape(char *p, size_t *n)
 {

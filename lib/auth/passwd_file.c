@@ -4,16 +4,20 @@
  */
 #include "auth/passwd_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/password.h"
 #include "auth/user.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "conf/conf.h"
 
 struct passwd_file {
     char *path;
@@ -22,7 +26,8 @@ struct passwd_file {
     struct timespec mtime;
     ino_t inode;
     off_t size;
-    int64_t looked;
+    bool settled; /* it had not been written to just before it was read */
+    passwd_open_fn *again;
 };
 
 static bool parse_id(struct str s, uint32_t *id)
@@ -56,17 +61,18 @@ static bool parse_extra(struct str word, struct passwd_entry *e)
     return true;
 }
 
-bool passwd_line_parse(struct str line, struct passwd_entry *e)
+/* The extra fields follow in line. Null: a user's line. */
+static const char *parse(struct str *line, struct passwd_entry *e)
 {
     struct str field[7] = {{"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}};
     size_t n = 0;
 
-    if (line.n > 0 && line.p[line.n - 1] == '\r')
-        line.n--;
-    if (line.n == 0 || line.p[0] == '#' || str_find(line, '\0') >= 0)
-        return false;
-    while (n < 7 && str_split(&line, ':', &field[n]))
+    if (str_find(*line, '\0') >= 0)
+        return "it has a zero byte";
+    while (n < 7 && str_split(line, ':', &field[n]))
         n++;
+    if (n < 7)
+        *line = STR("");
     *e = (struct passwd_entry){.name = field[0],
                                .password = field[1],
                                .uid = USER_NOBODY,
@@ -74,13 +80,70 @@ bool passwd_line_parse(struct str line, struct passwd_entry *e)
                                .home = field[5],
                                .mail = STR(""),
                                .quota_rule = STR("")};
-    if (n < 2 || e->name.n == 0 || !parse_id(field[2], &e->uid) || !parse_id(field[3], &e->gid))
+    if (n < 2)
+        return "it has no colon after the name";
+    if (e->name.n == 0)
+        return "it has no name";
+    if (!parse_id(field[2], &e->uid) || !parse_id(field[3], &e->gid))
+        return "uid and gid must be numbers";
+    return NULL;
+}
+
+static struct str without_cr(struct str line)
+{
+    return str_ends(line, STR("\r")) ? str_upto(line, line.n - 1) : line;
+}
+
+static bool is_comment(struct str line)
+{
+    return line.n == 0 || line.p[0] == '#';
+}
+
+bool passwd_line_parse(struct str line, struct passwd_entry *e, const char **problem)
+{
+    const char *found = NULL;
+
+    line = without_cr(line);
+    if (problem != NULL)
+        *problem = NULL;
+    if (is_comment(line))
         return false;
-    if (n == 7)
-        for (struct str word; str_word(&line, " \t", &word);)
-            if (!parse_extra(word, e))
-                return false;
-    return true;
+    found = parse(&line, e);
+    for (struct str word; found == NULL && str_word(&line, " \t", &word);)
+        if (!parse_extra(word, e))
+            found = "userdb_uid and userdb_gid must be numbers";
+    if (problem != NULL)
+        *problem = found;
+    return found == NULL;
+}
+
+/* Dovecot's fields that limit a user; the beginning is enough. */
+static bool is_limit(struct str field)
+{
+    static const char *const limits[] = {
+        "userdb_quota",    "userdb_acl", "userdb_mail_max_userip_connections",
+        "allow_real_nets", "proxy",      "userdb_mail_plugins"};
+
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (str_starts(field, strz(limits[i])))
+            return true;
+    return false;
+}
+
+struct str passwd_line_unenforced(struct str line)
+{
+    struct passwd_entry e;
+
+    line = without_cr(line);
+    if (is_comment(line) || parse(&line, &e) != NULL)
+        return STR("");
+    for (struct str word; str_word(&line, " \t", &word);) {
+        ptrdiff_t is = str_find(word, '=');
+        struct str field = is < 0 ? word : str_upto(word, (size_t)is);
+        if (is_limit(field))
+            return field;
+    }
+    return STR("");
 }
 
 static struct str line_at(const struct buf *text, size_t start)
@@ -107,21 +170,32 @@ static struct hash *make_index(const struct buf *text)
     return lines;
 }
 
-static int load(struct passwd_file *f, struct why *why)
+/* What is written within the same tick of the clock after it was read has the same time. */
+static bool is_settled(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec < clock_tick_ns();
+}
+
+/* fd is closed. */
+static int load(struct passwd_file *f, int fd, struct why *why)
 {
     struct buf text = BUF(PASSWD_FILE_MAX);
     struct stat st;
+    bool ok = fstat(fd, &st) == 0, settled = ok && is_settled(&st);
 
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return why_errno(why, "4.3.5", "open passwd-file %s", f->path);
-    if (fstat(fd, &st) < 0 || file_read_fd(fd, &text) < 0) {
+    ok = ok && file_read_fd(fd, &text) == 0;
+
+    if (!ok)
         why_errno(why, "4.3.0", "read passwd-file %s", f->path);
-        close(fd);
+    close(fd);
+    if (ok && !buf_ok(&text)) {
+        why_set(why, "4.3.0", "passwd-file %s is too large", f->path);
+        ok = false;
+    }
+    if (!ok) {
         buf_free(&text);
         return -1;
     }
-    close(fd);
     hash_free(&f->lines, NULL);
     if (f->text.room > 0)
         explicit_bzero(f->text.p, f->text.room);
@@ -131,18 +205,30 @@ static int load(struct passwd_file *f, struct why *why)
     f->mtime = st.st_mtim;
     f->inode = st.st_ino;
     f->size = st.st_size;
+    f->settled = settled;
     return 0;
 }
 
-struct passwd_file *passwd_file_open(const char *path, struct why *why)
+static int open_now(const struct passwd_file *f, struct why *why)
+{
+    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0 && errno == EACCES && f->again != NULL)
+        return f->again(f->path, why);
+    return fd >= 0 ? fd : why_errno(why, "4.3.5", "open passwd-file %s", f->path);
+}
+
+struct passwd_file *passwd_file_open(const char *path, passwd_open_fn *again, struct why *why)
 {
     struct passwd_file *f = mem_new(sizeof *f);
 
     f->path = mem_dupz(path);
     f->text = BUF(PASSWD_FILE_MAX);
-    f->looked = INT64_MIN;
-    if (load(f, why) < 0)
+    int fd = open_now(f, why);
+    if (fd < 0 || load(f, fd, why) < 0)
         passwd_file_close(&f);
+    else
+        f->again = again;
     return f;
 }
 
@@ -169,20 +255,85 @@ const char *passwd_file_path(const struct passwd_file *f)
 bool passwd_file_find(const struct passwd_file *f, struct str name, struct passwd_entry *e)
 {
     const char *start = hash_find(f->lines, name);
-    return start != NULL && passwd_line_parse(line_at(&f->text, (size_t)(start - f->text.p)), e);
+    return start != NULL &&
+           passwd_line_parse(line_at(&f->text, (size_t)(start - f->text.p)), e, NULL);
 }
 
-int passwd_file_refresh(struct passwd_file *f, int64_t now_ms, struct why *why)
+static bool is_same(const struct passwd_file *f, const struct stat *st)
+{
+    return f->settled && st->st_ino == f->inode && st->st_size == f->size &&
+           st->st_mtim.tv_sec == f->mtime.tv_sec && st->st_mtim.tv_nsec == f->mtime.tv_nsec;
+}
+
+int passwd_file_refresh(struct passwd_file *f, struct why *why)
 {
     struct stat st;
+    bool unchanged = f->settled;
+    ino_t inode = f->inode;
 
-    if (f->looked != INT64_MIN && now_ms - f->looked < 1000)
-        return 0;
-    f->looked = now_ms;
-    if (stat(f->path, &st) < 0)
+    if (stat(f->path, &st) == 0) {
+        if (is_same(f, &st))
+            return 0;
+    } else if (errno != EACCES || f->again == NULL) {
         return why_errno(why, "4.3.5", "passwd-file %s", f->path);
-    if (st.st_ino == f->inode && st.st_size == f->size && st.st_mtim.tv_sec == f->mtime.tv_sec &&
-        st.st_mtim.tv_nsec == f->mtime.tv_nsec)
+    }
+    int fd = open_now(f, why); /* waits: f may have been read again meanwhile */
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && is_same(f, &st)) {
+        close(fd);
         return 0;
-    return load(f, why) < 0 ? -1 : 1;
+    }
+    if (load(f, fd, why) < 0)
+        return -1;
+    return unchanged || inode != f->inode ? 1 : 0;
+}
+
+/* ---- what is wrong in the file */
+
+static void check_line(const struct passwd_file *f, unsigned number, struct str line,
+                       passwd_tell_fn *tell)
+{
+    struct passwd_entry e;
+    const char *problem = NULL;
+    struct why why = WHY;
+
+    if (!passwd_line_parse(line, &e, &problem)) {
+        if (problem != NULL)
+            tell(f, number, problem);
+    } else if (!e.nopassword && e.password.n > 0 &&
+               password_understood(e.password, conf.auth_default_pass_scheme, &why) < 0) {
+        tell(f, number, why_text(&why));
+    }
+    why_free(&why);
+}
+
+void passwd_file_problems(const struct passwd_file *f, passwd_tell_fn *tell)
+{
+    unsigned number = 0;
+    struct str line;
+
+    for (size_t at = 0; at < f->text.n; at += line.n + 1) {
+        line = line_at(&f->text, at);
+        check_line(f, ++number, line, tell);
+    }
+}
+
+unsigned passwd_file_unenforced(const struct passwd_file *f, const char *accepted,
+                                struct str *field)
+{
+    struct buf name = BUF(200);
+    unsigned number = 0, found = 0;
+    struct str line;
+
+    for (size_t at = 0; at < f->text.n && found == 0; at += line.n + 1) {
+        line = line_at(&f->text, at);
+        number++;
+        *field = passwd_line_unenforced(line);
+        buf_set(&name, *field);
+        if (field->n > 0 && (!buf_ok(&name) || !str_listed(accepted, name.p)))
+            found = number;
+    }
+    buf_free(&name);
+    return found;
 }

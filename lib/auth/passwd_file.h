@@ -26,15 +26,27 @@ struct passwd_entry {
     bool nopassword;
 };
 
-/* False: malformed, or not a user's line. The slices point into line. */
-bool passwd_line_parse(struct str line, struct passwd_entry *e);
+/* False: not a user's line. *problem (may be null) is then the reason, null for an empty line or a
+ * comment. The slices point into line. */
+bool passwd_line_parse(struct str line, struct passwd_entry *e, const char **problem);
+
+/*
+ * Extra fields of a line that limit what the user may do and that this suite does not enforce: the
+ * first, or empty. Dovecot's quota rules, for example.
+ */
+struct str passwd_line_unenforced(struct str line);
 
 struct passwd_file;
 
 enum { PASSWD_FILE_MAX = 256 * 1024 * 1024 };
 
-/* Reads the file and makes an index of its names. Of two lines for one name the first counts. */
-struct passwd_file *passwd_file_open(const char *path, struct why *why);
+/* (may wait) Opens the file for reading when this process may not do it itself. A descriptor, or -1
+ * and why. */
+typedef int passwd_open_fn(const char *path, struct why *why);
+
+/* Reads the file and makes an index of its names. Of two lines for one name the first counts.
+ * again (may be null): for passwd_file_refresh. */
+struct passwd_file *passwd_file_open(const char *path, passwd_open_fn *again, struct why *why);
 void passwd_file_close(struct passwd_file **f);
 const char *passwd_file_path(const struct passwd_file *f);
 
@@ -42,9 +54,19 @@ const char *passwd_file_path(const struct passwd_file *f);
 bool passwd_file_find(const struct passwd_file *f, struct str name, struct passwd_entry *e);
 
 /*
- * Another file is at the path now, or it was written to: read it. Looks at most once a second.
- * 0: nothing new, 1: read again, -1: it cannot be read (why) and what was read before still holds.
+ * (waits, if again does) Another file is at the path now, or it was written to: read it. 0: nothing
+ * new, 1: read again, -1: what is there now cannot be read (why), so that what was read before must
+ * not be believed any more.
  */
-int passwd_file_refresh(struct passwd_file *f, int64_t now_ms, struct why *why);
+int passwd_file_refresh(struct passwd_file *f, struct why *why);
+
+/* Calls tell for each line that is no user's line and no comment, and for each user whose password
+ * cannot be understood. Lines count from 1; problem is text for the log. */
+typedef void passwd_tell_fn(const struct passwd_file *f, unsigned line, const char *problem);
+void passwd_file_problems(const struct passwd_file *f, passwd_tell_fn *tell);
+/* The first line with a field that is not enforced, whose name is not in the list accepted; 0:
+ * there is none. */
+unsigned passwd_file_unenforced(const struct passwd_file *f, const char *accepted,
+                                struct str *field);
 
 #endif

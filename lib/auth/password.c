@@ -291,16 +291,48 @@ static bool decode(const struct stored *s, struct buf *out)
 
     if (s->form == FORM_TEXT) {
         buf_add(out, s->data);
-        return !out->full;
+        return buf_ok(out);
     }
     if (s->form == FORM_HEX)
         return decode_hex(out, s->data);
     buf_add(&padded, s->data);
-    while (padded.n % 4 != 0 && !padded.full)
+    for (size_t n = s->data.n; n % 4 != 0; n++)
         buf_addc(&padded, '=');
-    bool ok = decode_base64(out, buf_str(&padded));
+    bool ok = buf_ok(&padded) && decode_base64(out, buf_str(&padded));
     buf_free(&padded);
     return ok;
+}
+
+bool password_is_scheme(const char *name)
+{
+    return take_apart(STR(""), name).scheme != NULL;
+}
+
+static int unknown_scheme(const struct stored *s, struct why *why)
+{
+    return why_set(why, "4.3.5", "unknown password scheme \"%.*s\"", (int)s->name.n, s->name.p);
+}
+
+static int malformed(const struct stored *s, struct why *why)
+{
+    return why_set(why, "4.3.5", "password of scheme %s is malformed or not supported here",
+                   s->scheme->name);
+}
+
+int password_understood(struct str stored, const char *default_scheme, struct why *why)
+{
+    struct stored s = take_apart(stored, default_scheme);
+    struct buf data = BUF(8192);
+    int result = 0;
+
+    if (s.scheme == NULL)
+        return unknown_scheme(&s, why);
+    if (!decode(&s, &data))
+        result = malformed(&s, why);
+    if (data.room > 0)
+        explicit_bzero(data.p, data.room);
+    buf_free(&data);
+    return result;
 }
 
 enum password_answer password_check(struct str user, struct str plain, struct str stored,
@@ -311,14 +343,13 @@ enum password_answer password_check(struct str user, struct str plain, struct st
     enum password_answer answer = PASSWORD_UNKNOWN;
 
     if (s.scheme == NULL) {
-        why_set(why, "4.3.5", "unknown password scheme \"%.*s\"", (int)s.name.n, s.name.p);
+        unknown_scheme(&s, why);
         return PASSWORD_UNKNOWN;
     }
     if (decode(&s, &data))
         answer = s.scheme->check(s.scheme, user, plain, buf_str(&data));
     if (answer == PASSWORD_UNKNOWN)
-        why_set(why, "4.3.5", "password of scheme %s is malformed or not supported here",
-                s.scheme->name);
+        malformed(&s, why);
     if (data.room > 0)
         explicit_bzero(data.p, data.room);
     buf_free(&data);

@@ -22,6 +22,9 @@ enum password_answer {
  * see password_is_slow. user: for DIGEST-MD5. */
 enum password_answer password_check(struct str user, struct str plain, struct str stored,
                                     const char *default_scheme, struct why *why);
+bool password_is_scheme(const char *name); /* without braces; may have .b64, .base64 or .hex */
+/* Is the scheme known, and its data decodable? -1: nobody can log in with it, and why says why. */
+int password_understood(struct str stored, const char *default_scheme, struct why *why);
 /* True if the check takes longer than a daemon's loop may stand still. */
 bool password_is_slow(struct str stored, const char *default_scheme);
 

@@ -79,13 +79,14 @@
  * private/mailbox (fronts): login/handover.h is both ends.
  *   ask     request=open token, the attributes of struct handover, and one descriptor: the
  *           client's socket, or one end of a socket pair that the front relays inside TLS
- *   answer  status why_code why_text; on ok the user's session process has the descriptor
+ *   answer  status why_code why_text pid; on ok the user's session process, which has this
+ *           number if it is known, has the descriptor
  *
  * private/imap, private/pop3 (mailbox): the programs that fork a user's session process. They
  * redeem the ticket at authd, and believe of the user what authd says and nothing else.
  *   ask     request=serve user ticket, the attributes of struct handover, and two descriptors:
  *           that of the client, and one end of a socket pair between mailbox and the new process
- *   answer  status why_code why_text
+ *   answer  status why_code why_text pid
  *
  * mailbox to a user's session process, on that socket pair; nothing is answered:
  *   ask     request=join user ticket, the attributes of struct handover, and the client's
@@ -112,5 +113,6 @@
 #define A_PENDING        "pending"
 #define A_USER           "user"
 #define A_TICKET         "ticket"
+#define A_PID            "pid"
 
 #endif

@@ -48,7 +48,7 @@ void login_open(void)
         if (state.tls == NULL)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
     }
-    client_count_open();
+    client_count_open(conf.login_client_ipv4_prefix_length, conf.login_client_ipv6_prefix_length);
     state.exceptions = match_open_hosts("login_client_event_limit_exceptions",
                                         conf.login_client_event_limit_exceptions);
     login_auth_open();
@@ -103,6 +103,8 @@ static void begin(struct login *l, const struct login_front *front, struct strea
                         .secured = is_local(peer),
                         .may_start_tls = state.tls != NULL,
                         .relay = -1,
+                        .began = task_now(),
+                        .method = "",
                         .stamp = BUF(400)};
     random_token(&id, sizeof l->session - 1);
     memcpy(l->session, id.p, id.n + 1);
@@ -132,16 +134,6 @@ bool login_start_tls(struct login *l)
     l->tls = l->secured = true;
     l->may_start_tls = false;
     return true;
-}
-
-static void log_end(const struct login *l, const char *text)
-{
-    ++*metrics_counter("connections_without_login");
-    msg_info("%s: disconnected before login (%s, %d attempts): user=<%.*s>, rip=%s, lip=%s%s, "
-             "session=<%s>",
-             l->front->service, text, l->attempts, (int)l->name.n,
-             l->name.p != NULL ? l->name.p : "", l->peer->addr_text, l->server_address,
-             l->tls ? ", TLS" : "", l->session);
 }
 
 static void give_up(struct login *l, const char *text)
@@ -183,8 +175,26 @@ bool login_line(struct login *l, struct buf *line)
 static const char *how_it_ended(const struct login *l)
 {
     if (was_spare(l))
-        return "the oldest of too many";
-    return stream_state(l->client) == STREAM_OK ? "too long" : stream_error(l->client);
+        return "Connection queue full";
+    switch (stream_state(l->client)) {
+    case STREAM_OK:
+        return "Input line too long";
+    case STREAM_EOF:
+        return "Connection closed";
+    case STREAM_TIMEOUT:
+        return "Inactivity";
+    case STREAM_CANCELLED:
+        return "Shutting down";
+    case STREAM_ERROR:
+        break;
+    }
+    return stream_error(l->client);
+}
+
+static void end_without_login(const struct login *l, const char *how)
+{
+    ++*metrics_counter("connections_without_login");
+    login_log_end(l, how);
 }
 
 /* Commands until one of them ends it. */
@@ -198,13 +208,15 @@ static void run(struct login *l)
         if (!login_line(l, &line))
             break;
         if (++l->commands > conf.login_max_commands) {
-            give_up(l, text = "Too many commands before login.");
+            give_up(l, "Too many commands before login.");
+            text = "Too many commands";
             break;
         }
         next = l->front->command(l, buf_str(&line));
         explicit_bzero(line.p, line.n);
-        if (next == LOGIN_GO_ON && l->attempts >= conf.login_max_attempts) {
-            give_up(l, text = "Too many wrong passwords.");
+        if (next == LOGIN_GO_ON && l->attempts + l->refusals >= conf.login_max_attempts) {
+            give_up(l, "Too many wrong passwords.");
+            text = "Too many wrong passwords";
             break;
         }
     }
@@ -212,7 +224,9 @@ static void run(struct login *l)
         explicit_bzero(line.p, line.room);
     buf_free(&line);
     if (!l->handed_over)
-        log_end(l, next == LOGIN_BYE ? "logged out" : text != NULL ? text : how_it_ended(l));
+        end_without_login(l, next == LOGIN_BYE ? "Aborted login by logging out"
+                             : text != NULL    ? text
+                                               : how_it_ended(l));
 }
 
 /* Everything up to the first command. */

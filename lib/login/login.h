@@ -48,10 +48,17 @@ struct login {
     bool handed_over; /* the session has it */
     int relay; /* the session's end of a TLS connection; -1: none */
     int attempts, commands;
+    int refusals; /* attempts that were not let through: they count for login_max_attempts, too */
+    int64_t session_pid; /* 0: not known */
+    int64_t began; /* task time of the connection's start */
+    const char *method; /* the mechanism that was tried last, for the log; "" for none */
+    const char *refused; /* why it was not even tried, in Dovecot's words; null: it was */
+    bool in_sasl; /* a mechanism waits for the client */
     char session[16];
     char client_port[8], server_address[64], server_port[8];
     struct buf stamp; /* of the APOP greeting, with "<>"; "" if there is none */
-    struct str name; /* what is tried, for the log */
+    struct str name; /* what was tried last, for the log */
+    struct str given; /* of USER, for the PASS that follows */
 };
 
 /* service.open and service.session of a front; login_session is called with the front's table. */

@@ -101,6 +101,8 @@ static int ask_broker(struct login *l, const char *tag, const char *token, struc
     handover_put(&ask, &h);
     attrs_put_fd(&ask, fd);
     int result = channel_call(state.mailbox, &ask, &answer, deadline(), why);
+    if (result == 0) /* it need not be there */
+        l->session_pid = attrs_getn(&answer, A_PID, 0, INT32_MAX);
     attrs_take_fd(&ask);
     attrs_free(&ask);
     attrs_free(&answer);
@@ -138,13 +140,13 @@ static enum login_next hand_over(struct login *l, const char *tag, const char *m
 {
     struct why why = WHY;
 
-    msg_info("%s: login: user=<%s>, method=%s, rip=%s, lip=%s%s, session=<%s>", l->front->service,
-             user, mech, l->peer->addr_text, l->server_address, l->tls ? ", TLS" : "", l->session);
     stream_flush(l->client);
     l->handed_over = true;
     client_count_drop(&l->count);
     int result = l->tls ? pass_relay(l, tag, token, &why) : pass_socket(l, tag, token, &why);
-    if (result < 0) {
+    if (result == 0) {
+        login_log_success(l, user, mech, l->session_pid);
+    } else {
         msg_warn("%s: %s: no session: %s", l->front->service, user, why_text(&why));
         l->handed_over = false;
         l->front->refuse(l, tag, AUTH_LATER, "", why_text(&why));
@@ -190,9 +192,14 @@ static enum login_next run_sasl(struct login *l, const char *tag, struct str mec
     struct why why = WHY;
     enum login_next next = LOGIN_GO_ON;
 
+    l->method = arena_strz(l->mem, mech);
+    l->refused = NULL;
     enum auth_answer answer = auth_login_start(state.auth, &ask, deadline(), &a, &why);
     while (answer == AUTH_MORE) {
-        if (!converse(l, auth_login_challenge(a), &line)) {
+        l->in_sasl = true;
+        bool said = converse(l, auth_login_challenge(a), &line);
+        l->in_sasl = !said;
+        if (!said) {
             if (str_eqz(buf_str(&line), "*"))
                 l->front->refuse(l, tag, AUTH_MORE, "", "Authentication cancelled.");
             else
@@ -203,7 +210,7 @@ static enum login_next run_sasl(struct login *l, const char *tag, struct str mec
     }
     l->name = arena_str(l->mem, strz(auth_login_user(a)));
     if (answer == AUTH_OK) {
-        const char *name = arena_strz(l->mem, mech), *user = arena_strz(l->mem, l->name);
+        const char *name = l->method, *user = arena_strz(l->mem, l->name);
         const char *token = arena_strz(l->mem, strz(auth_login_token(a)));
         auth_login_free(&a);
         next = hand_over(l, tag, name, user, token);
@@ -227,11 +234,14 @@ enum login_next login_sasl(struct login *l, const char *tag, struct str mech, st
         return run_sasl(l, tag, mech, initial);
     /* Either not known at all, or not now: the second case has a code of its own, RFC 5530 3. */
     bool known = auth_client_has(state.auth, mech, AUTH_PRIVATE, 0, deadline());
+    l->method = arena_strz(l->mem, mech);
+    l->refused = known ? "tried to use disallowed plaintext auth"
+                       : "tried to use unsupported auth mechanism";
     l->front->refuse(l, tag, AUTH_DENIED, known ? "privacyrequired" : "unsupported",
                      known ? "Plaintext authentication disallowed on non-secure (SSL/TLS) "
                              "connections."
                            : "Unsupported authentication mechanism.");
-    l->attempts++;
+    l->refusals++;
     return LOGIN_GO_ON;
 }
 
@@ -255,7 +265,8 @@ enum login_next login_plain(struct login *l, const char *tag, struct str user, s
         l->front->refuse(l, tag, AUTH_DENIED, "privacyrequired",
                          "Plaintext authentication disallowed on non-secure (SSL/TLS) "
                          "connections.");
-        l->attempts++;
+        l->refused = "tried to use disallowed plaintext auth";
+        l->refusals++;
         return LOGIN_GO_ON;
     }
     buf_addc(&response, '\0');

@@ -83,7 +83,8 @@ static int redeem(const struct handover *h, struct user *u, struct arena *mem, s
     return -1;
 }
 
-static int start_session(struct session_start *s, struct why *why)
+/* The process id, for the log of the login, or -1. */
+static pid_t start_session(struct session_start *s, struct why *why)
 {
     s->program = state.program;
     s->lifeline = state.lifeline[0];
@@ -95,7 +96,7 @@ static int start_session(struct session_start *s, struct why *why)
     if (pid < 0)
         return why_errno(why, "4.3.0", "fork");
     state.children++;
-    return 0;
+    return pid;
 }
 
 static bool is_for_us(struct attrs *ask, struct handover *h, struct arena *mem)
@@ -111,19 +112,22 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     struct user u;
     int client = attrs_take_fd(ask), broker = attrs_take_fd(ask);
     struct session_start s = {.user = &u, .ask = ask, .client = client, .broker = broker};
+    pid_t pid = -1;
 
     if (client < 0 || broker < 0 || !is_for_us(ask, &h, mem)) {
         why_set(&why, "4.3.0", "malformed request");
         msg_warn("request \"%s\" of the mailbox broker is malformed or not allowed",
                  attrs_opt(ask, A_REQUEST, ""));
     } else if (redeem(&h, &u, mem, &why) == 0) {
-        start_session(&s, &why);
+        pid = start_session(&s, &why);
     }
     /* Pages of ours that later children get hold nothing of this user. */
     explicit_bzero(ask->wire.p, ask->wire.n);
     task_close(client);
     task_close(broker);
     attrs_put_why(answer, &why);
+    if (pid > 0)
+        attrs_putn(answer, A_PID, pid);
     why_free(&why);
 }
 

@@ -140,6 +140,15 @@ bool addr_same_host(const struct addr *a, const struct addr *b)
     return a->family == b->family && memcmp(a->ip, b->ip, ip_bytes(a)) == 0;
 }
 
+void addr_mask(struct addr *a, unsigned bits)
+{
+    for (unsigned i = 0; i < sizeof a->ip; i++) {
+        unsigned keep = bits >= 8 ? 8 : bits;
+        a->ip[i] &= (unsigned char)(0xff00 >> keep);
+        bits -= keep;
+    }
+}
+
 bool addr_is_loopback(const struct addr *a)
 {
     static const unsigned char one[16] = {[15] = 1};

@@ -29,6 +29,8 @@ bool addr_parse_literal(struct str text, struct addr *a);
 const char *addr_text(const struct addr *a, char text[ADDR_TEXT]); /* "1.2.3.4", "2001:db8::1" */
 const char *addr_literal(const struct addr *a, char text[ADDR_TEXT]); /* "[IPv6:2001:db8::1]" */
 bool addr_same_host(const struct addr *a, const struct addr *b); /* ports aside */
+/* Sets all bits behind the first so many to zero: the network that counts as one client. */
+void addr_mask(struct addr *a, unsigned bits);
 bool addr_is_loopback(const struct addr *a); /* 127/8, ::1, and UNIX sockets */
 /* "4.3.2.1.in-addr.arpa", "...ip6.arpa" (RFC 1035 3.5, RFC 3596 2.5); zone null for these, or a
  * DNS list's: "4.3.2.1.zone". */

@@ -28,6 +28,7 @@ struct stream {
     bool drained; /* the last read got less than it had room for: the socket is empty */
     unsigned fills; /* reads since the last wait */
     const char *error;
+    int error_number; /* the same as errno has it; 0: it was not a call that failed */
     int64_t idle_ms, deadline;
     char *in, *out;
     size_t in_at, in_end, in_room, out_n, out_room;
@@ -130,12 +131,28 @@ static const char *error_text(int error)
     return text != NULL ? text : "unknown error";
 }
 
+int stream_errno(const struct stream *s)
+{
+    return s->error_number;
+}
+
 static void set_state(struct stream *s, enum stream_state state, const char *error)
 {
     if (s->state == STREAM_OK || (s->state != STREAM_ERROR && state == STREAM_ERROR)) {
         s->state = state;
         s->error = error;
+        s->error_number = 0;
     }
+}
+
+/* By a call that has failed with this errno. */
+static void set_failed(struct stream *s, enum stream_state state, int number)
+{
+    const char *text = error_text(number);
+
+    set_state(s, state, text);
+    if (s->error == text && s->state == state)
+        s->error_number = number;
 }
 
 void stream_fail(struct stream *s, const char *error)
@@ -171,10 +188,12 @@ static enum stream_state state_after(enum wait w)
 /* The end of a failed or finished read. */
 static void read_ended(struct stream *s, ssize_t n)
 {
-    if (n == 0 || errno == ECONNRESET || errno == EPIPE || errno == ETIMEDOUT)
-        set_state(s, STREAM_EOF, n == 0 ? NULL : error_text(errno));
+    if (n == 0)
+        set_state(s, STREAM_EOF, NULL);
+    else if (errno == ECONNRESET || errno == EPIPE || errno == ETIMEDOUT)
+        set_failed(s, STREAM_EOF, errno);
     else
-        set_state(s, STREAM_ERROR, error_text(errno));
+        set_failed(s, STREAM_ERROR, errno);
 }
 
 /* A layer may have to write in order to read, and the other way round. */
@@ -459,7 +478,7 @@ static void write_failed(struct stream *s)
 {
     bool gone = errno == EPIPE || errno == ECONNRESET;
 
-    set_state(s, gone ? STREAM_EOF : STREAM_ERROR, error_text(errno));
+    set_failed(s, gone ? STREAM_EOF : STREAM_ERROR, errno);
     s->out_failed = true;
 }
 

@@ -31,6 +31,8 @@ int stream_release(struct stream **s); /* (waits) flushes; the descriptor is the
 int stream_fd(const struct stream *s); /* still owned by the stream */
 enum stream_state stream_state(const struct stream *s);
 const char *stream_error(const struct stream *s); /* "timed out", "connection reset by peer" */
+/* The errno of the failure that ended it; 0: none, or it ended in another way. */
+int stream_errno(const struct stream *s);
 void stream_fail(struct stream *s, const char *error); /* as if a read and a write had failed */
 
 void stream_set_idle(struct stream *s, int64_t ms); /* limit of each wait; 0: none */

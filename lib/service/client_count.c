@@ -9,26 +9,40 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "service/service.h"
 
-enum { BUCKETS = 64, SLOTS = 64 };
+enum {
+    BUCKETS = 512,
+    SLOTS = 60,
+    REST = 4, /* more slots of a bucket, for clients that have found none */
+};
 
 struct client_count {
     atomic_int pid; /* 0: free */
     atomic_int clients; /* 0: not in use yet */
-    sa_family_t family;
+    sa_family_t family; /* 0: those that have found no slot */
     unsigned char ip[16];
 };
 
-static struct client_count (*buckets)[SLOTS];
+struct table {
+    atomic_uint
+        key; /* of the hash, so that nobody can choose addresses of one bucket; 0: none yet */
+    struct client_count buckets[BUCKETS][SLOTS + REST];
+};
+
+static struct {
+    struct table *table;
+    unsigned bits4, bits6;
+} state;
 
 /* Counts of processes that were killed. */
 static void sweep(void)
 {
     int dead = 0;
 
-    for (size_t i = 0; i < BUCKETS * (size_t)SLOTS; i++) {
-        struct client_count *c = &buckets[i / SLOTS][i % SLOTS];
+    for (size_t i = 0; i < BUCKETS * (size_t)(SLOTS + REST); i++) {
+        struct client_count *c = &state.table->buckets[i / (SLOTS + REST)][i % (SLOTS + REST)];
         int pid = atomic_load(&c->pid);
         if (pid == 0 || (pid != dead && (kill(pid, 0) == 0 || errno != ESRCH)))
             continue;
@@ -38,19 +52,42 @@ static void sweep(void)
     }
 }
 
-void client_count_open(void)
+static void make_key(void)
 {
-    buckets = service_shared(BUCKETS * sizeof *buckets);
+    unsigned key = 0, nobody = 0;
+
+    while (key == 0)
+        random_bytes(&key, sizeof key);
+    atomic_compare_exchange_strong(&state.table->key, &nobody, key);
+}
+
+void client_count_open(int64_t ipv4_bits, int64_t ipv6_bits)
+{
+    state.table = service_shared(sizeof *state.table);
+    state.bits4 = (unsigned)ipv4_bits;
+    state.bits6 = (unsigned)ipv6_bits;
+    make_key();
     sweep();
+}
+
+/* The network that counts as one client. */
+static struct addr network_of(const struct addr *a)
+{
+    struct addr network = *a;
+
+    if (a->family == AF_INET || a->family == AF_INET6)
+        addr_mask(&network, a->family == AF_INET ? state.bits4 : state.bits6);
+    return network;
 }
 
 static struct client_count *bucket_of(const struct addr *a)
 {
-    uint32_t hash = 2166136261; /* FNV-1a: who fills a bucket on purpose gains nothing */
+    uint32_t hash = 2166136261U ^ atomic_load(&state.table->key); /* FNV-1a */
 
     for (size_t i = 0; i < sizeof a->ip; i++)
         hash = (hash ^ a->ip[i]) * 16777619;
-    return buckets[(hash ^ hash >> 16) % BUCKETS];
+    hash = (hash ^ hash >> 15) * 2246822519U;
+    return state.table->buckets[(hash ^ hash >> 13) % BUCKETS];
 }
 
 static bool is_of(const struct client_count *c, const struct addr *a)
@@ -58,15 +95,15 @@ static bool is_of(const struct client_count *c, const struct addr *a)
     return c->family == a->family && memcmp(c->ip, a->ip, sizeof c->ip) == 0;
 }
 
-/* Our count of that address, maybe a new one; null when there is no room. */
-static struct client_count *count_of(struct client_count *bucket, const struct addr *a)
+/* Our count of that address among n slots, maybe a new one; null when there is no room. */
+static struct client_count *count_of(struct client_count *slots, size_t n, const struct addr *a)
 {
     int me = getpid();
 
-    for (struct client_count *c = bucket; c < bucket + SLOTS; c++)
+    for (struct client_count *c = slots; c < slots + n; c++)
         if (atomic_load(&c->pid) == me && is_of(c, a))
             return c;
-    for (struct client_count *c = bucket; c < bucket + SLOTS; c++) {
+    for (struct client_count *c = slots; c < slots + n; c++) {
         int nobody = 0;
         if (!atomic_compare_exchange_strong(&c->pid, &nobody, me))
             continue;
@@ -81,7 +118,7 @@ static int64_t sum(struct client_count *bucket, const struct addr *a)
 {
     int64_t n = 0;
 
-    for (struct client_count *c = bucket; c < bucket + SLOTS; c++) {
+    for (struct client_count *c = bucket; c < bucket + SLOTS + REST; c++) {
         int clients = atomic_load(&c->clients);
         if (clients > 0 && is_of(c, a))
             n += clients;
@@ -91,13 +128,18 @@ static int64_t sum(struct client_count *bucket, const struct addr *a)
 
 struct client_count *client_count_add(const struct addr *a, int64_t *all)
 {
-    struct client_count *bucket = bucket_of(a), *c = count_of(bucket, a);
+    struct addr network = network_of(a);
+    struct client_count *bucket = bucket_of(&network), *c = count_of(bucket, SLOTS, &network);
 
-    *all = 0;
+    if (c == NULL) {
+        network = (struct addr){0};
+        c = count_of(bucket + SLOTS, REST, &network);
+    }
+    *all = INT64_MAX;
     if (c == NULL)
         return NULL;
     atomic_fetch_add(&c->clients, 1);
-    *all = sum(bucket, a);
+    *all = sum(bucket, &network);
     return c;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "auth/auth_settings.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -195,6 +196,8 @@ static int check_options(const char *dir, const struct conf_service *s, struct w
         result = check_values(why);
     if (result == 0)
         result = check_agent(s, why);
+    if (result == 0 && strcmp(s->command, "authd") == 0)
+        result = auth_check_settings(why);
     for (size_t i = 0; i < s->noptions; i++)
         free((char *)(uintptr_t)overrides[i]);
     free(overrides);

@@ -2,6 +2,7 @@
 and with our client, the real Dovecot with our client; the same answers for the same users."""
 import base64
 import os
+import re
 import shutil
 import signal
 import smtplib
@@ -203,18 +204,111 @@ def test_a_token_is_good_once_and_for_its_service():
         answer = converse(ours.auth, line.encode()).decode().strip().split("\t")
         return dict(a.split("=", 1) for a in answer if "=" in a).get("token")
 
-    def redeem(text, service):
-        line = "VERSION\t1\t1\nREQUEST\t7\t%s\tservice=%s\n" % (text, service)
+    def ask(word, text, service):
+        line = "VERSION\t1\t1\n%s\t7\t%s\tservice=%s\n" % (word, text, service)
         return converse(ours.auth, line.encode()).decode().strip()
+
+    def ticket(service):
+        answer = ask("EXCHANGE", token(service), service)
+        assert answer.startswith("TICKET\t7\tal\tticket=")
+        return answer.split("=")[1]
     try:
         assert token("smtp") is None
-        t = token("imap")
-        assert redeem(t, "imap").startswith("USER\t7\tal\tuid=")
-        assert redeem(t, "imap") == "NOTFOUND\t7"
+        t = ticket("imap")
+        assert ask("REQUEST", t, "imap").startswith("USER\t7\tal\tuid=")
+        assert ask("REQUEST", t, "imap") == "NOTFOUND\t7"
         t = token("pop3")
-        assert redeem(t, "imap") == "NOTFOUND\t7"
-        assert redeem(t, "pop3") == "NOTFOUND\t7"  # spent
-        assert "mail=maildir:/home/al/Maildir" in redeem(token("pop3"), "pop3")
+        assert ask("EXCHANGE", t, "imap") == "NOTFOUND\t7"
+        assert ask("EXCHANGE", t, "pop3") == "NOTFOUND\t7"  # spent
+        assert ask("REQUEST", token("pop3"), "pop3") == "NOTFOUND\t7"  # not shown
+        assert "mail=maildir:/home/al/Maildir" in ask("REQUEST", ticket("pop3"), "pop3")
+    finally:
+        ours.close()
+
+
+SLOW = "{PBKDF2}$1$x$200000$0000000000000000000000000000000000000000"
+
+
+def test_a_client_that_does_not_read_loses_its_connection_only():
+    """slow hashes are checked for it while its socket is full"""
+    ours = Authd("".join("u%d:%s\n" % (i, SLOW) for i in range(60)) + "al:{PLAIN}x\n")
+    hello = b"VERSION\t1\t1\nCPID\t1\n"
+    slow = b"".join(b"AUTH\t%d\tPLAIN\tservice=smtp\trip=127.0.0.%d\tresp=%s\n" % (
+        100000 + i, i, base64.b64encode(b"\0u%d\0right" % i)) for i in range(60))
+    refused = b"".join(b"AUTH\t%d\tNOSUCH\tservice=smtp\n" % i for i in range(1, 5000))
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(ours.auth)
+            s.settimeout(PATIENCE)
+            s.sendall(hello + slow)
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                for _ in range(100):
+                    s.sendall(refused)
+        assert "does not read its answers: more than auth_answer_limit (65536) bytes wait" in ours.log()
+        plain = base64.b64encode(b"\0al\0x")
+        assert converse(ours.auth, hello, b"AUTH\t1\tPLAIN\tservice=smtp\tresp=" + plain + b"\n").startswith(b"OK\t1\tuser=al")
+        assert ours.process.poll() is None
+    finally:
+        ours.close()
+
+
+def test_a_client_that_reads_late_gets_every_answer_whole():
+    """those of the workers, too, which come while others are being written"""
+    ours = Authd("".join("u%d:%s\n" % (i, SLOW) for i in range(60)))
+    n = 800
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect(ours.auth)
+            s.settimeout(PATIENCE)
+            s.sendall(b"VERSION\t1\t1\nCPID\t1\n")
+            s.sendall(b"".join(b"AUTH\t%d\tPLAIN\tservice=smtp\trip=127.0.0.%d\tresp=%s\n" % (
+                100000 + i, i, base64.b64encode(b"\0u%d\0wrong" % i)) for i in range(60)))
+            s.sendall(b"".join(b"AUTH\t%d\tNOSUCH\tservice=smtp\n" % i for i in range(1, n)))
+            lines, rest = [], b""
+            while len(lines) < n - 1 + 60:
+                rest += s.recv(1000)
+                *more, rest = rest.split(b"\n")
+                lines += [x for x in more if not re.match(rb"(VERSION|MECH|SPID|CUID|COOKIE|DONE)\b", x)]
+            numbers = sorted(int(re.fullmatch(rb"FAIL\t(\d+)(\t.*)?", x).group(1)) for x in lines)
+            assert numbers == list(range(1, n)) + list(range(100000, 100060))
+    finally:
+        ours.close()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="the owner of a file may always read it")
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_a_table_that_only_root_may_read_never_answers_from_what_it_was(mode):
+    ours = Authd("al:{PLAIN}old0\n")
+    hello = b"VERSION\t1\t1\nCPID\t1\n"
+
+    def login(password):
+        plain = base64.b64encode(b"\0al\0" + password.encode())
+        return converse(ours.auth, hello, b"AUTH\t1\tPLAIN\tservice=smtp\tresp=" + plain + b"\n")
+    try:
+        for i in range(5):
+            with open(ours.passwd + ".new", "w") as f:
+                f.write("al:{PLAIN}old%d\n" % (i + 1))
+            os.chmod(ours.passwd + ".new", mode)
+            os.rename(ours.passwd + ".new", ours.passwd)
+            assert login("old%d" % i).startswith(b"FAIL\t1\tuser=al")
+            assert login("old%d" % (i + 1)).startswith(b"OK\t1\tuser=al")
+        assert ours.process.poll() is None
+        with open(ours.passwd, "w") as f:  # in place
+            f.write("al:{PLAIN}last\n")
+        assert login("old5").startswith(b"FAIL\t1\tuser=al")
+        assert login("last").startswith(b"OK\t1\tuser=al")
+        os.unlink(ours.passwd)
+        assert b"\ttemp" in login("last")
+    finally:
+        ours.close()
+
+
+def test_what_is_wrong_in_a_table_is_told_with_its_line():
+    ours = Authd("# users\nal:{PLAIN}x\nbo\ncy:{NOSUCH}x\n")
+    try:
+        assert 'passwd, line 3: nobody can log in with it: it has no colon after the name' in ours.log()
+        assert ours.log().count('passwd, line 4: nobody can log in with it: unknown password scheme "NOSUCH"') == 1
     finally:
         ours.close()
 

@@ -1,5 +1,5 @@
 """Before login: the fronts of IMAP and POP3, authd's delays, the way to the session."""
-import base64, os, re, signal, threading, time
+import base64, os, re, shutil, signal, subprocess, threading, time
 
 import pytest
 
@@ -102,9 +102,21 @@ def test_wrong_passwords_end_the_connection(suite):
     assert "wrong4" not in suite.log()
 
 
+@pytest.mark.parametrize("char", ["v", '\\"'])
+def test_the_largest_id_is_taken_before_login(suite, char):
+    """RFC 2971 3.3: 30 pairs, names of 30 octets, values of 1,024; the tag may be long, too"""
+    r = greet(suite)
+    pairs = ['"%s" "%s"' % (("n%d" % i).ljust(30, "x"), char * (1024 if i else 1000)) for i in range(30)]
+    assert ask(r, "ID (%s)" % " ".join(pairs))[-1].startswith("a OK")
+    r.send("b ID (" + " ".join("{30+}\r\n%s {1024+}\r\n%s" % ("n" * 30, "v" * 1024) for _ in range(30)) + ")\r\n")
+    assert r.until("b")[-1].startswith("b OK")
+    assert ask(r, "LOGIN alice secret", "c")[-1].startswith("c OK")
+    r.close()
+
+
 def test_too_long_lines_and_too_many_commands(suite):
     r = greet(suite)
-    r.send("a " + "x" * 20000 + "\r\n")
+    r.send("a " + "x" * 70000 + "\r\n")
     assert "BYE" in r.line()
     r = greet(suite)
     for _ in range(201):
@@ -243,7 +255,7 @@ def test_a_full_front_ends_the_oldest_that_has_not_logged_in(make_suite, name, b
         pass
     waiting = silent(suite, name, 4)
     waiting.append(greet(suite, name))
-    suite.wait_log(r"disconnected before login \(the oldest of too many, 0 attempts\)")
+    suite.wait_log(r"imap-login: Disconnected: Connection queue full \(no auth attempts in \d+ secs\)|pop3-login: Disconnected: Connection queue full")
     said = wait_for(lambda: ended(waiting))
     assert len(said) == 1 and list(said.values())[0].startswith(bye), said
     assert waiting[-1] not in said
@@ -284,6 +296,102 @@ def test_connections_of_one_address_before_login(make_suite):
         c.close()
     for c in inside:
         c.logout()
+
+
+@pytest.mark.parametrize("line, said", [
+    ("auth_mechanisms = plain nosuch", r'auth_mechanisms = plain nosuch: unknown mechanism "nosuch"'),
+    ("auth_passdb = pam", r'auth_passdb = pam: "pam" is not a table of users that this suite has'),
+    ("auth_userdb = sql:/x", r'auth_userdb = sql:/x: "sql:/x" is not a table of users that this suite has'),
+    ("auth_passdb = passwd-file:/nosuch/file", r"auth_passdb = .*: open passwd-file /nosuch/file: No such file"),
+    ("auth_passdb = passwd-file:relative", r"auth_passdb = .*: the path must begin with /"),
+    ("auth_default_pass_scheme = NOSUCH", r"auth_default_pass_scheme = NOSUCH: unknown password scheme"),
+    ("mail_uid = nosuch-user", r"mail_uid: unknown user nosuch-user"),
+])
+def test_what_authd_would_refuse_check_and_reload_refuse(suite, line, said):
+    suite.imap().logout()  # authd runs, and has read the configuration
+    before = open(suite.etc + "/main.cf").read()
+    try:
+        suite.add_main(line)
+        for command in ("check", "reload"):
+            r = suite.tool("pombal", command, check=False)
+            assert r.returncode == 1 and re.search(said, r.stderr), r.stderr
+    finally:
+        os.replace(suite.write("etc/main.cf.before", before), suite.etc + "/main.cf")
+    suite.imap().logout()
+
+
+def test_limits_of_users_that_are_not_enforced_are_refused(make_suite):
+    suite = make_suite()
+    before = open(suite.etc + "/passwd").read()
+    try:
+        with open(suite.etc + "/passwd", "a") as f:
+            f.write("q@example.test:{PLAIN}x:::::: userdb_quota_rule=*:storage=1M\nbroken\n")
+        r = suite.tool("pombal", "check", check=False)
+        assert r.returncode == 1
+        assert re.search(r"passwd, line \d+: userdb_quota_rule would not be enforced; .*pombal_accept_missing", r.stderr), r.stderr
+        assert re.search(r"passwd, line \d+: nobody can log in with it: it has no colon after the name", r.stderr), r.stderr
+        assert suite.tool("pombal", "reload", check=False).returncode == 1
+        suite.add_main("pombal_accept_missing = userdb_quota_rule")
+        assert suite.tool("pombal", "check", check=False).returncode == 0
+    finally:
+        os.replace(suite.write("etc/passwd.before", before), suite.etc + "/passwd")
+
+
+def failed_logins(suite):
+    """how a client may end after it has failed: by itself, politely, too often, in POP3"""
+    r = greet(suite)
+    ask(r, "LOGIN bo wrong")
+    r.close()
+    r = greet(suite)
+    ask(r, "LOGIN bo wrong")
+    ask(r, "LOGOUT")
+    r.close()
+    r = greet(suite)
+    for _ in range(5):
+        ask(r, "LOGIN bo wrong")
+    r.close()
+    r = greet(suite, "pop3")
+    r.send("USER bo\r\nPASS wrong\r\n")
+    assert r.line() == "+OK" and r.line().startswith("-ERR")
+    r.close()
+
+
+ELEMENTS = r"user=<bo@example.test>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<\w+>$"
+
+
+def test_log_lines_are_those_of_dovecot(suite):
+    failed_logins(suite)
+    for line in (r"imap-login: Disconnected: Connection closed \(auth failed, 1 attempts in \d+ secs\): " + ELEMENTS,
+                 r"imap-login: Disconnected: Aborted login by logging out \(auth failed, 1 attempts in \d+ secs\): " + ELEMENTS,
+                 r"imap-login: Disconnected: Too many wrong passwords \(auth failed, 5 attempts in \d+ secs\): " + ELEMENTS,
+                 r"pop3-login: Disconnected: Connection closed \(auth failed, 1 attempts in \d+ secs\): " + ELEMENTS):
+        suite.wait_log(r" dovecot\[\d+\]: " + line)
+    r = greet(suite)
+    r.close()
+    suite.wait_log(r"imap-login: Disconnected: Connection closed \(no auth attempts in \d+ secs\): user=<>, rip=127.0.0.1, ")
+    r = greet(suite)
+    r.send("a AUTHENTICATE PLAIN\r\n")
+    assert r.line() == "+ "
+    r.close()
+    suite.wait_log(r"\(client didn't finish SASL auth, waited \d+ secs\): user=<>, method=PLAIN, rip=")
+    r = greet(suite)
+    ask(r, "AUTHENTICATE NOSUCH")
+    r.close()
+    suite.wait_log(r"\(tried to use unsupported auth mechanism\): user=<>, method=NOSUCH, rip=")
+    for tls, word in ((False, "secured"), (True, "TLS")):
+        suite.imap("bob", tls=tls).logout()
+        (found, *_) = suite.wait_log(r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
+                                     r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
+        assert int(found.group(1)) in suite.pids("imap")
+
+
+@pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="needs fail2ban")
+def test_fail2bans_filter_for_dovecot_finds_failed_logins(make_suite):
+    suite = make_suite()
+    failed_logins(suite)
+    suite.wait_log(r"-login: Disconnected: .*auth failed, ", count=4)
+    r = subprocess.run(["fail2ban-regex", suite.log_path, "/etc/fail2ban/filter.d/dovecot.conf"], capture_output=True, text=True, timeout=60)
+    assert re.search(r"\b4 matched\b", r.stdout), r.stdout
 
 
 def test_no_session_without_the_program(make_suite):

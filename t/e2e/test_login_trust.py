@@ -1,6 +1,6 @@
 """A session exists only for a token that authd gave for a password: what a process of the suite that is broken into cannot do.
 
-The tests speak as such a process: from the uid of the mail owner, on the sockets in private/.
+The tests speak as such a process: with its ids, on the sockets in private/.
 """
 import array, base64, contextlib, os, pwd, socket, time
 
@@ -11,51 +11,72 @@ from pombal import IS_ROOT, wait_for
 SUITE_MAIN = "first_valid_uid = 3\n"
 
 
+def ids_of(suite, program):
+    """uid, gid and other groups of a running program"""
+    with open("/proc/%d/status" % suite.pids(program)[0]) as f:
+        status = dict(line.split(":", 1) for line in f.read().splitlines())
+    return int(status["Uid"].split()[1]), int(status["Gid"].split()[1]), [int(g) for g in status["Groups"].split()]
+
+
 @contextlib.contextmanager
-def owner(suite):
-    """what is connected inside has the uid of the mail owner"""
-    uid = os.geteuid()
-    if IS_ROOT:
-        os.seteuid(pwd.getpwnam(suite.tool("postconf", "-h", "mail_owner").stdout.strip()).pw_uid)
+def acting_as(suite, program):
+    """what is connected inside has the ids of that program, by which the others know who asks"""
+    if not IS_ROOT:
+        yield
+        return
+    if not suite.pids(program):
+        suite.imap().logout()
+        suite.pop3().quit()
+    uid, gid, groups = ids_of(suite, program)
+    before = os.getgroups()
+    os.setgroups(groups)
+    os.setegid(gid)
+    os.seteuid(uid)
     try:
         yield
     finally:
-        if IS_ROOT:
-            os.seteuid(uid)
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
 
 
-def connect(suite, name, as_root=False):
+def connect(suite, name, program):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(60)
-    if as_root:
+    with acting_as(suite, program):
         s.connect(suite.queue + "/private/" + name)
-    else:
-        with owner(suite):
-            s.connect(suite.queue + "/private/" + name)
     return s
 
 
 class Auth:
     """a connection to authd: lines as lists of fields"""
 
-    def __init__(self, suite, hello="VERSION\t1\t1\n", as_root=False):
-        self.sock = connect(suite, "auth", as_root)
+    def __init__(self, suite, program, hello="VERSION\t1\t1\n"):
+        self.sock = connect(suite, "auth", program)
         self.file = self.sock.makefile("rb")
-        self.sock.sendall(hello.encode())
+        with contextlib.suppress(ConnectionError):
+            self.sock.sendall(hello.encode())
         while (line := self.line()) and line[0] != "DONE":
             pass
 
     def line(self):
-        text = self.file.readline().decode()
+        try:
+            text = self.file.readline().decode()
+        except ConnectionResetError:
+            text = ""
         return text.rstrip("\n").split("\t") if text else None
 
     def ask(self, *fields):
-        self.sock.sendall(("\t".join(fields) + "\n").encode())
+        """the answer; none if the connection ends, now or before"""
+        try:
+            self.sock.sendall(("\t".join(fields) + "\n").encode())
+        except ConnectionError:
+            return None
         return self.line()
 
 
 def get_token(suite, user="alice", service="imap"):
-    front = Auth(suite, "VERSION\t1\t1\nCPID\t%d\n" % os.getpid())
+    front = Auth(suite, "imapd", "VERSION\t1\t1\nCPID\t%d\n" % os.getpid())
     plain = base64.b64encode(("\0%s\0%s" % (user, suite.password)).encode()).decode()
     answer = front.ask("AUTH", "1", "PLAIN", "service=" + service, "secured", "rip=127.0.0.1", "resp=" + plain)
     assert answer[0] == "OK", answer
@@ -64,7 +85,7 @@ def get_token(suite, user="alice", service="imap"):
 
 
 def get_ticket(suite, token, service="imap"):
-    answer = Auth(suite).ask("EXCHANGE", "1", token, "service=" + service)
+    answer = Auth(suite, "mailbox").ask("EXCHANGE", "1", token, "service=" + service)
     assert answer[0] == "TICKET", answer
     return answer[3][len("ticket="):], answer[2]
 
@@ -72,8 +93,8 @@ def get_ticket(suite, token, service="imap"):
 class Session:
     """a request to the broker or to imap, with what its client would see"""
 
-    def __init__(self, suite, where, *attrs, service="imap"):
-        sock = connect(suite, where)
+    def __init__(self, suite, where, *attrs, service="imap", program=None):
+        sock = connect(suite, where, program or ("imapd" if where == "mailbox" else "mailbox"))
         mine, theirs = socket.socketpair()
         pair = socket.socketpair()
         fixed = (("service", service), ("tag", "x"), ("client_address", "127.0.0.1"), ("session", "abc"), ("flags", "2"))
@@ -155,18 +176,34 @@ def test_tokens_and_tickets_are_for_one_service(suite):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="one uid for all")
-def test_only_root_learns_who_a_ticket_is_for(suite):
+@pytest.mark.parametrize("program", ["cleanup", "qmgr", "mailbox"])
+def test_who_does_not_start_sessions_learns_nothing_of_a_ticket(suite, program):
+    suite.send("alice")  # these run
     ticket, user = get_ticket(suite, get_token(suite))
-    assert Auth(suite).ask("REQUEST", "1", ticket, "service=imap") is None
-    suite.wait_log(r"a session ticket is shown by somebody who may not start sessions")
-    answer = Auth(suite, as_root=True).ask("REQUEST", "1", ticket, "service=imap")
+    assert Auth(suite, program).ask("REQUEST", "1", ticket, "service=imap") is None
+    answer = Auth(suite, "imap").ask("REQUEST", "1", ticket, "service=imap")
     assert answer[:3] == ["USER", "1", user]
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="one uid for all")
+@pytest.mark.parametrize("program", ["cleanup", "qmgr", "imapd"])
+def test_who_is_not_the_broker_exchanges_no_token(suite, program):
+    suite.send("alice")
+    assert Auth(suite, program).ask("EXCHANGE", "1", get_token(suite), "service=imap") is None
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="one uid for all")
+@pytest.mark.parametrize("program", ["imapd", "smtpd"])
+def test_network_processes_do_not_reach_what_starts_sessions(suite, program):
+    suite.smtp().quit()
+    with pytest.raises(PermissionError):
+        connect(suite, "imap", program)
+
+
 def test_a_connection_asks_one_kind_of_question(suite):
-    auth = Auth(suite, "VERSION\t1\t1\nCPID\t1\n")
+    auth = Auth(suite, "imapd", "VERSION\t1\t1\nCPID\t1\n")
     assert auth.ask("EXCHANGE", "1", "x", "service=imap") is None
-    auth = Auth(suite, as_root=True)
+    auth = Auth(suite, "mailbox")
     assert auth.ask("EXCHANGE", "1", "x", "service=imap")[0] == "NOTFOUND"
     assert auth.ask("REQUEST", "2", "x", "service=imap") is None
 

@@ -113,10 +113,11 @@ void front_run(const struct login_front *front, const uint8_t *data, size_t size
     conf.login_max_attempts = 5;
     conf.login_timeout = 1;
     conf.login_greeting = "Ready.";
+    conf.login_syslog_name = "";
     conf.imap_capability = "";
     conf.imap_id_send = "name * version *";
     if (!opened)
-        client_count_open();
+        client_count_open(32, 84);
     opened = true;
     msg_capture(sink);
     if (size > ROOM || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)

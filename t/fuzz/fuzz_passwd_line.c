@@ -17,9 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str line = {(const char *)data, size};
     struct passwd_entry e;
+    const char *problem;
 
-    if (!passwd_line_parse(line, &e))
+    inside(passwd_line_unenforced(line), line);
+    if (!passwd_line_parse(line, &e, &problem))
         return 0;
+    assert(problem == NULL);
     assert(e.name.n > 0);
     inside(e.name, line);
     inside(e.password, line);
