@@ -52,9 +52,8 @@ static void __attribute__((constructor)) attach(void)
 
 static bool names(const char *wanted, const char *call)
 {
-    return strcmp(wanted, call) == 0 ||
-           (strcmp(wanted, "any") == 0 && strcmp(call, "send") != 0 && strcmp(call, "fork") != 0 &&
-            strcmp(call, "accept") != 0);
+    return strcmp(wanted, call) == 0 || (strcmp(wanted, "any") == 0 && strcmp(call, "send") != 0 &&
+                                         strcmp(call, "fork") != 0 && strcmp(call, "accept") != 0);
 }
 
 /* What shall become of this call; DISK_NOTHING if it is not the one. */

@@ -38,7 +38,8 @@ struct disk_control {
 };
 
 enum disk_call {
-    DISK_CREATE = 1, /* open with O_CREAT: path, inode, offset: permissions, base2: uid << 32 | gid */
+    DISK_CREATE =
+        1, /* open with O_CREAT: path, inode, offset: permissions, base2: uid << 32 | gid */
     DISK_WRITE = 2, /* inode, offset, data */
     DISK_TRUNCATE = 3, /* inode, offset: the new size */
     DISK_RENAME = 4, /* path to path2 */
