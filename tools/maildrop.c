@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 
-enum { WRITE_AT = 32 * 1024 };
+enum { WRITE_AT = 32 * 1024, RECORD_MOST = 1 << 20 };
 
 struct maildrop {
     pid_t pid;
@@ -40,7 +40,7 @@ struct maildrop *maildrop_begin(void)
     struct maildrop *d = mem_new(sizeof *d);
     int in[2], out[2];
 
-    d->records = BUF(WRITE_AT * 8);
+    d->records = BUF(WRITE_AT + RECORD_MOST);
     d->to = d->from = -1;
     d->pid = -1;
     if (pipe(in) < 0)
@@ -68,6 +68,8 @@ static void write_out(struct maildrop *d)
 void maildrop_put(struct maildrop *d, enum rec type, struct str body)
 {
     qrec_put(&d->records, (int)type, body);
+    if (!buf_ok(&d->records))
+        d->broken = true; /* a record that postdrop would not take either */
     if (d->records.n >= WRITE_AT)
         write_out(d);
 }

@@ -259,6 +259,8 @@ static void read_master(struct postconf *p, bool must_exist)
         return;
     if (must_exist)
         postconf_fatal("%s", why_text(&why));
+    if (!p->defaults)
+        postconf_warn("%s", why_text(&why));
     why_free(&why);
 }
 

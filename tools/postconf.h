@@ -34,9 +34,14 @@ void postconf_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* postconf_names.c: which names are in use. Fills valid from the table, master.cf and main.cf. */
 void postconf_find_names(struct postconf *p);
 void postconf_warn_unused(const struct postconf *p, bool main_too);
+void postconf_add_name(struct postconf *p, struct str name, enum postconf_class c);
 /* Each $name in text, in every branch of its conditions. */
 typedef void postconf_name_fn(struct str name, void *arg);
 void postconf_scan(struct str text, postconf_name_fn *each, void *arg);
+
+/* postconf_tables.c: adds the settings of the tables that a value names; warns of wrong ones in the
+ * files of such tables. */
+void postconf_find_tables(struct postconf *p, struct str value);
 
 /* postconf_print.c: values of main.cf. */
 void postconf_list(const struct postconf *p, char **names, int n);

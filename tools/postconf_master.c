@@ -23,6 +23,8 @@ static const char *find_in_service(struct str name, void *arg)
             return s->options[i - 1].value;
     if (str_eqz(name, "service_name"))
         return s->name;
+    if (str_eqz(name, "process_name"))
+        return s->command;
     return conf_find_raw(name, NULL);
 }
 
@@ -49,7 +51,7 @@ struct layout {
 
 static void put_item(struct layout *l, struct str item)
 {
-    if (l->column > INDENT && l->fold && l->column + 1 + item.n > LINE_LIMIT) {
+    if (l->column > INDENT && l->fold && l->column + 1 + item.n >= LINE_LIMIT) {
         buf_addf(l->out, "\n%*s", INDENT, "");
         l->column = INDENT;
     } else if (l->column > INDENT) {
@@ -159,7 +161,7 @@ static bool print_fields(const struct postconf *p, const struct conf_service *s,
         struct buf value = BUF(1 << 20);
         if (!str_eqz(item, "*") && !str_eqz(item, fields[i]))
             continue;
-        struct layout l = {&value, strlen(s->name) + strlen(s->column[COLUMN_TYPE]) + 13, p->fold};
+        struct layout l = {&value, strlen(s->name) + strlen(s->column[COLUMN_TYPE]) + 12, p->fold};
         if (i == COLUMN_COMMAND)
             put_command(p, s, &l);
         else

@@ -37,7 +37,7 @@ void postconf_scan(struct str text, postconf_name_fn *each, void *arg)
     }
 }
 
-static void add_valid(struct postconf *p, struct str name, enum postconf_class c)
+void postconf_add_name(struct postconf *p, struct str name, enum postconf_class c)
 {
     if (hash_find(p->valid, name) == NULL)
         hash_put(p->valid, name, (void *)(uintptr_t)c);
@@ -50,7 +50,7 @@ static void add_prefixed(struct postconf *p, struct str prefix, const char *suff
 
     buf_add(&name, prefix);
     buf_addz(&name, suffix);
-    add_valid(p, buf_str(&name), c);
+    postconf_add_name(p, buf_str(&name), c);
     buf_free(&name);
 }
 
@@ -85,113 +85,9 @@ static void add_reference(struct str name, void *arg)
     if (hash_find(p->valid, name) != NULL)
         return;
     if (conf_find_raw(name, NULL) != NULL && conf_family_find(name, NULL) == NULL)
-        add_valid(p, name, CLASS_USER);
+        postconf_add_name(p, name, CLASS_USER);
     else if (!p->defaults && !some_service_sets(p, name))
         postconf_warn("%s/main.cf: undefined parameter: %.*s", conf_dir(), (int)name.n, name.p);
-}
-
-/* Tables whose settings can stand in main.cf as <name>_<setting>: ldap_table(5) and so on. */
-static void add_table_names(struct postconf *p, struct str type, struct str name)
-{
-    static const char *const sql[] = {"_hosts",
-                                      "_user",
-                                      "_password",
-                                      "_dbname",
-                                      "_query",
-                                      "_result_format",
-                                      "_domain",
-                                      "_table",
-                                      "_select_field",
-                                      "_where_field",
-                                      "_expansion_limit",
-                                      "_additional_conditions",
-                                      "_select_function",
-                                      "_option_file",
-                                      "_option_group",
-                                      "_tls_cert_file",
-                                      "_tls_key_file",
-                                      "_tls_CAfile",
-                                      "_tls_CApath",
-                                      "_tls_ciphers",
-                                      "_tls_verify_cert",
-                                      "_charset",
-                                      "_require_result_set",
-                                      "_encoding",
-                                      "_dbpath",
-                                      "_idle_interval",
-                                      "_retry_interval",
-                                      "_stored_procedure",
-                                      NULL};
-    static const char *const ldap[] = {"_server_host",
-                                       "_server_port",
-                                       "_search_base",
-                                       "_query_filter",
-                                       "_result_attribute",
-                                       "_special_result_attribute",
-                                       "_leaf_result_attribute",
-                                       "_terminal_result_attribute",
-                                       "_result_format",
-                                       "_result_filter",
-                                       "_domain",
-                                       "_expansion_limit",
-                                       "_size_limit",
-                                       "_recursion_limit",
-                                       "_bind",
-                                       "_bind_dn",
-                                       "_bind_pw",
-                                       "_dereference",
-                                       "_chase_referrals",
-                                       "_cache",
-                                       "_cache_expiry",
-                                       "_cache_size",
-                                       "_version",
-                                       "_timeout",
-                                       "_scope",
-                                       "_debuglevel",
-                                       "_start_tls",
-                                       "_tls_ca_cert_dir",
-                                       "_tls_ca_cert_file",
-                                       "_tls_cert",
-                                       "_tls_key",
-                                       "_tls_require_cert",
-                                       "_tls_random_file",
-                                       "_tls_cipher_suite",
-                                       "_sasl_mechs",
-                                       "_sasl_realm",
-                                       "_sasl_authz_id",
-                                       "_sasl_minssf",
-                                       NULL};
-    static const char *const memcache[] = {
-        "_memcache", "_backup",      "_flags",           "_ttl",
-        "_domain",   "_key_format",  "_line_size_limit", "_data_size_limit",
-        "_max_try",  "_retry_pause", "_timeout",         NULL};
-    static const char *const sql_types[] = {"mysql", "pgsql", "sqlite"};
-    const char *const *suffixes = str_eqz(type, "ldap")       ? ldap
-                                  : str_eqz(type, "memcache") ? memcache
-                                                              : NULL;
-
-    for (size_t i = 0; i < 3; i++)
-        if (str_eqz(type, sql_types[i]))
-            suffixes = sql;
-    if (suffixes == NULL || name.n == 0 || name.p[0] == '/' || name.p[0] == '.')
-        return;
-    for (; *suffixes != NULL; suffixes++)
-        add_prefixed(p, name, *suffixes, CLASS_USER);
-}
-
-static void find_tables(struct postconf *p, struct str value)
-{
-    struct str word, type;
-
-    while (str_word(&value, ", \t\r\n{}", &word)) {
-        while (str_starts(word, STR("proxy:")))
-            word = str_from(word, 6);
-        ptrdiff_t colon = str_find(word, ':');
-        if (colon <= 0)
-            continue;
-        type = str_upto(word, (size_t)colon);
-        add_table_names(p, type, str_from(word, (size_t)colon + 1));
-    }
 }
 
 static void add_restriction_classes(struct postconf *p)
@@ -203,10 +99,38 @@ static void add_restriction_classes(struct postconf *p)
         struct str rest = buf_str(&list);
         while (str_word(&rest, separators, &word)) {
             add_reference(word, p);
-            add_valid(p, word, CLASS_USER);
+            postconf_add_name(p, word, CLASS_USER);
         }
     }
     buf_free(&list);
+}
+
+/* A $name of a value that a program fills in itself (mailbox_command) is none of ours. */
+static bool has_names_of_ours(struct str parameter)
+{
+    const struct conf_param *known = conf_param_find(parameter);
+    return known == NULL || known->type != CONF_TYPE_RAW;
+}
+
+/* Old names are those that a default refers to: virtual_maps, for virtual_alias_maps. A value of
+ * master.cf may refer to a name that only main.cf sets. */
+static void add_if_set(struct str name, void *arg)
+{
+    struct postconf *p = arg;
+
+    if (conf_find_raw(name, NULL) != NULL && conf_family_find(name, NULL) == NULL)
+        postconf_add_name(p, name, CLASS_USER);
+}
+
+static void scan_defaults_and_master(struct postconf *p)
+{
+    for (size_t i = 0; i < conf_nparams; i++)
+        postconf_scan(strz(conf_params[i].def), add_if_set, p);
+    for (size_t i = 0; i < p->master.n; i++)
+        for (size_t j = 0; j < p->master.at[i].noptions; j++) {
+            postconf_scan(strz(p->master.at[i].options[j].value), add_if_set, p);
+            postconf_find_tables(p, strz(p->master.at[i].options[j].value));
+        }
 }
 
 static void scan_values(struct postconf *p)
@@ -220,8 +144,9 @@ static void scan_values(struct postconf *p)
     for (size_t i = 0; i < m->settings.n; i++)
         hash_put(last, strz(m->settings.at[i].name), (void *)(uintptr_t)m->settings.at[i].value);
     while (hash_next(last, &cursor, &name, &value)) {
-        postconf_scan(strz(value), add_reference, p);
-        find_tables(p, strz(value));
+        if (has_names_of_ours(name))
+            postconf_scan(strz(value), add_reference, p);
+        postconf_find_tables(p, strz(value));
     }
     hash_free(&last, NULL);
     for (size_t i = 0; p->overrides.at[i] != NULL; i++)
@@ -232,9 +157,10 @@ void postconf_find_names(struct postconf *p)
 {
     p->valid = hash_new();
     for (size_t i = 0; i < conf_nparams; i++)
-        add_valid(p, strz(conf_params[i].name), CLASS_BUILTIN);
+        postconf_add_name(p, strz(conf_params[i].name), CLASS_BUILTIN);
     for (size_t i = 0; i < p->master.n; i++)
         add_service_names(p, &p->master.at[i]);
+    scan_defaults_and_master(p);
     add_restriction_classes(p);
     scan_values(p);
 }
@@ -287,17 +213,6 @@ static void warn_undefined_in(const struct postconf *p, const struct conf_servic
         postconf_scan(strz(s->options[i].value), check_defined, &u);
 }
 
-/* Values of master.cf refer to parameters that main.cf defines. */
-static bool master_refers_to(const struct postconf *p, const char *name)
-{
-    struct search search = {name, false};
-
-    for (size_t i = 0; i < p->master.n && !search.found; i++)
-        for (size_t j = 0; j < p->master.at[i].noptions; j++)
-            postconf_scan(strz(p->master.at[i].options[j].value), match_name, &search);
-    return search.found;
-}
-
 static void warn_unused_main(const struct postconf *p)
 {
     const struct conf_main *m = conf_settings();
@@ -305,8 +220,7 @@ static void warn_unused_main(const struct postconf *p)
 
     for (size_t i = m->settings.n; i > 0; i--) {
         const struct conf_setting *s = &m->settings.at[i - 1];
-        if (hash_find(p->valid, strz(s->name)) != NULL || hash_find(seen, strz(s->name)) != NULL ||
-            master_refers_to(p, s->name))
+        if (hash_find(p->valid, strz(s->name)) != NULL || hash_find(seen, strz(s->name)) != NULL)
             continue;
         hash_put(seen, strz(s->name), seen);
         postconf_warn("%s/main.cf: unused parameter: %s=%s", conf_dir(), s->name, s->value);

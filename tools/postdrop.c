@@ -42,6 +42,8 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
+#include "tool_conf.h"
+
 static struct {
     const char *config_dir;
     bool reports; /* -r */
@@ -56,35 +58,11 @@ static int fail(int status, const char *text)
 
 /* ---- configuration ---- */
 
-static bool set_gid(void)
-{
-    return getegid() != getgid() || geteuid() != getuid();
-}
-
-static bool is_listed(const char *list, const char *dir)
-{
-    struct str rest = strz(list), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_eqz(word, dir))
-            return true;
-    return false;
-}
-
 static int load(void)
 {
     struct why why = WHY;
-    const char *dir = drop.config_dir != NULL ? drop.config_dir : getenv("MAIL_CONFIG");
 
-    unsetenv("MAIL_CONFIG");
-    if (dir != NULL && set_gid() && getuid() != 0) {
-        if (conf_load(NULL, "postdrop", NULL, &why) < 0)
-            msg_fatal("%s", why_text(&why));
-        if (strcmp(dir, conf_dir()) != 0 && !is_listed(conf.alternate_config_directories, dir))
-            return fail(EX_NOPERM, "this configuration directory is not in "
-                                   "alternate_config_directories");
-    }
-    if (conf_load(dir, "postdrop", NULL, &why) < 0)
+    if (tool_conf_load(drop.config_dir, "postdrop", &why) < 0)
         return fail(EX_CONFIG, why_text(&why));
     why_free(&why);
     return chdir(conf.queue_directory) < 0 ? fail(EX_TEMPFAIL, "cannot go to the queue directory")

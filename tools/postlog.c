@@ -22,6 +22,8 @@
 #include "conf/conf.h"
 #include "service/openlog.h"
 
+#include "tool_conf.h"
+
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
 static void log_warn(const char *text)
@@ -38,11 +40,11 @@ static void log_error(const char *text)
 }
 static void log_fatal(const char *text)
 {
-    msg_error("fatal: %s", text);
+    msg_info("fatal: %s", text); /* the process goes on */
 }
 static void log_panic(const char *text)
 {
-    msg_error("panic: %s", text);
+    msg_info("panic: %s", text);
 }
 
 static const struct priority {
@@ -113,7 +115,7 @@ int main(int argc, char **argv)
         default:
             msg_fatal("usage: postlog [-iv] [-c config_dir] [-p priority] [-t tag] [text...]");
         }
-    if (conf_load(dir, NULL, NULL, &why) < 0)
+    if (tool_conf_load(dir, NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));
     service_open_log("postlog", true);
     msg_to_stderr(isatty(STDERR_FILENO));

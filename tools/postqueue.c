@@ -41,6 +41,8 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
+#include "tool_conf.h"
+
 enum { LIST_MAX = 256 << 20, ASK_MS = 10000 };
 
 enum mode { MODE_NONE, MODE_LIST, MODE_JSON, MODE_FLUSH, MODE_FLUSH_ID, MODE_FLUSH_SITE };
@@ -153,14 +155,6 @@ static bool list_from_showq(void)
     return true;
 }
 
-static bool is_administrator(void)
-{
-    const struct passwd *owner = getpwnam(conf.mail_owner);
-    uid_t uid = getuid();
-
-    return uid == 0 || uid == geteuid() || (owner != NULL && uid == owner->pw_uid);
-}
-
 static bool take_direct(void *arg, struct str list)
 {
     return is_protocol(list) || take_list(arg, list);
@@ -170,7 +164,7 @@ static void list_queue(void)
 {
     if (list_from_showq())
         return;
-    if (!is_administrator()) {
+    if (!tool_is_administrator()) {
         fail(EX_UNAVAILABLE, "Queue report unavailable - mail system is down");
         return;
     }
@@ -259,7 +253,7 @@ static void check_user(const char *parameter, const char *list, const char *what
     struct why why = WHY;
     const char *name = pw != NULL ? pw->pw_name : "unknown";
 
-    if (is_administrator())
+    if (tool_is_administrator())
         return;
     users = match_open(parameter, list);
     if (match_string(users, name, &why) != DICT_FOUND)
@@ -339,7 +333,7 @@ int main(int argc, char **argv)
         tool.mode = MODE_LIST;
     if (tool.mode == MODE_NONE || optind < argc)
         usage();
-    if (conf_load(dir, NULL, NULL, &why) < 0)
+    if (tool_conf_load(dir, NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));
     check_arguments();
     if (chdir(conf.queue_directory) < 0)

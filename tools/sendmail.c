@@ -50,16 +50,27 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "service/openlog.h"
 
 int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
 {
+    struct buf text = BUF_TEXT(4096);
+    struct why why = WHY;
     va_list ap;
 
-    fprintf(stderr, "%s: fatal: ", m->name);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    buf_addv(&text, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: fatal: %s\n", m->name, text.p);
+    /* The administrator is to see it too, as with Postfix; wrong options are found before main.cf
+     * was read. */
+    if (conf_dir() != NULL || conf_load(m->config_dir, "sendmail", NULL, &why) == 0) {
+        service_open_log("sendmail", false);
+        msg_to_stderr(false);
+        msg_info("fatal: %s", text.p);
+    }
+    buf_free(&text);
+    why_free(&why);
     return EX_TEMPFAIL;
 }
 
@@ -170,6 +181,17 @@ static void ignored(const struct sendmail *m, char option)
     fprintf(stderr, "%s: warning: bad -%c option value -- ignored\n", m->name, option);
 }
 
+/* A name stands in one line of the header, whatever its owner has put into it. */
+struct str sendmail_one_line(const struct sendmail *m, struct str text)
+{
+    char *copy = arena_strz(m->mem, text);
+
+    for (char *p = copy; *p != 0; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = ' ';
+    return (struct str){copy, text.n};
+}
+
 static int set_option(struct sendmail *m, int c, const char *arg)
 {
     switch (c) {
@@ -184,7 +206,7 @@ static int set_option(struct sendmail *m, int c, const char *arg)
         m->config_dir = arg;
         return EX_OK;
     case 'F':
-        m->full_name = arg;
+        m->full_name = arena_strz(m->mem, sendmail_one_line(m, strz(arg)));
         return EX_OK;
     case 'f':
     case 'r':
@@ -264,7 +286,7 @@ static int read_command(struct sendmail *m, int argc, char **argv)
     else if (strcmp(m->name, "newaliases") == 0)
         m->mode = SENDMAIL_ALIASES;
     while (status == EX_OK &&
-           (c = getopt(argc, argv, "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) != -1)
+           (c = getopt(argc, argv, "+A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) != -1)
         status = set_option(m, c, optarg);
     for (int i = optind; i < argc; i++)
         *VEC_ADD(&m->rcpts) = argv[i];

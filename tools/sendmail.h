@@ -52,6 +52,7 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
 /* Says "NAME: fatal: ..."; the exit status of wrong use, which is Postfix's. */
 int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+struct str sendmail_one_line(const struct sendmail *m, struct str text); /* no control characters */
 const char *sendmail_login(const struct sendmail *m); /* who runs it */
 
 int sendmail_message(struct sendmail *m); /* one message on standard input; the exit status */

@@ -13,8 +13,6 @@
 
 #include "sendmail.h"
 
-enum { LINE_LIMIT = 1 << 20 };
-
 static struct passwd *account(void)
 {
     return getpwuid(getuid()); /* a command, not a daemon: it may block */
@@ -32,12 +30,12 @@ static const char *full_name(const struct sendmail *m)
 {
     struct passwd *pw = account();
     const char *name = getenv("NAME");
-    struct buf out = BUF(500);
+    struct buf out = BUF_TEXT(1000);
 
     if (m->full_name != NULL)
         return m->full_name;
     if (name != NULL)
-        return name;
+        return arena_strz(m->mem, sendmail_one_line(m, strz(name)));
     if (pw == NULL || pw->pw_gecos == NULL)
         return "";
     for (const char *p = pw->pw_gecos; *p != 0 && *p != ','; p++) {
@@ -50,26 +48,22 @@ static const char *full_name(const struct sendmail *m)
         if (out.n > from && out.p[from] >= 'a' && out.p[from] <= 'z')
             out.p[from] = (char)(out.p[from] - 'a' + 'A');
     }
-    const char *result = arena_strz(m->mem, buf_str(&out));
+    const char *result = arena_strz(m->mem, sendmail_one_line(m, buf_str(&out)));
     buf_free(&out);
     return result;
 }
 
-static void put_attr(struct maildrop *d, const char *name, const char *value)
+static void put_attr(const struct sendmail *m, struct maildrop *d, const char *name,
+                     const char *value)
 {
-    struct buf text = BUF(4096);
-
-    buf_addf(&text, "%s=%s", name, value);
-    maildrop_put(d, REC_ATTR, buf_str(&text));
-    buf_free(&text);
+    struct str text = strz(arena_printf(m->mem, "%s=%s", name, value));
+    maildrop_put(d, REC_ATTR, sendmail_one_line(m, text));
 }
 
-static void put_number(struct maildrop *d, const char *name, unsigned value)
+static void put_number(const struct sendmail *m, struct maildrop *d, const char *name,
+                       unsigned value)
 {
-    char text[16];
-
-    snprintf(text, sizeof text, "%u", value);
-    put_attr(d, name, text);
+    put_attr(m, d, name, arena_printf(m->mem, "%u", value));
 }
 
 void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
@@ -77,23 +71,23 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
 {
     const char *name = full_name(m);
 
-    put_attr(d, "rewrite_context", m->gateway ? "remote" : "local");
+    put_attr(m, d, "rewrite_context", m->gateway ? "remote" : "local");
     if (m->verify || m->verbose > 0) /* Postfix's numbers: see cleanup_envelope.c */
-        put_number(d, "trace_flags", m->verify ? TRACE_USER_VERIFY : TRACE_RECORD);
+        put_number(m, d, "trace_flags", m->verify ? TRACE_USER_VERIFY : TRACE_RECORD);
     if (m->encoding != NULL)
-        put_attr(d, "encoding", m->encoding);
+        put_attr(m, d, "encoding", m->encoding);
     if (m->ret != DSN_RET_NONE)
-        put_number(d, "ret_flags", (unsigned)m->ret);
+        put_number(m, d, "ret_flags", (unsigned)m->ret);
     if (m->envid != NULL)
-        put_attr(d, "envelope_id", m->envid);
+        put_attr(m, d, "envelope_id", m->envid);
     if (name[0] != 0)
         maildrop_put(d, REC_FULL, strz(name));
     maildrop_put(d, REC_FROM, strz(sender));
     for (size_t i = 0; i < n; i++) {
         if (rcpts[i].notify != 0)
-            put_number(d, "notify_flags", rcpts[i].notify);
+            put_number(m, d, "notify_flags", rcpts[i].notify);
         if (rcpts[i].orcpt != NULL)
-            put_attr(d, "dsn_orig_rcpt", rcpts[i].orcpt);
+            put_attr(m, d, "dsn_orig_rcpt", rcpts[i].orcpt);
         maildrop_put(d, REC_RCPT, strz(rcpts[i].address));
     }
     maildrop_put(d, REC_MESG, STR(""));
@@ -101,7 +95,8 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
 
 /* ---- recipients ---- */
 
-/* The message that is read: its header, and who gets it. */
+/* The message that is read: its header, and who gets it. What somebody writes to his own command
+ * has no ceiling here: postdrop knows message_size_limit. */
 struct message {
     struct sendmail *m;
     VEC(const char *) header; /* whole fields, lines parted by LF */
@@ -110,30 +105,38 @@ struct message {
     bool strip_cr; /* the first line ended in CR LF: so do the others */
     bool first_read;
     bool ended; /* a dot alone, or the end of input */
-    struct buf line;
+    bool bad_address; /* one that is too long */
+    char *raw; /* what getline has allocated */
+    size_t room;
+    struct str line; /* in raw, without its end */
 };
+
+enum { ADDRESS_MOST = 32 * 1024, ADDRESSES_MOST = 1 << 20, HEADER_MOST = 1 << 30 };
 
 static void add_addresses(struct message *g, struct str text)
 {
     struct addr_list list;
-    struct buf address = BUF(65536);
+    struct buf address = BUF(ADDRESS_MOST);
 
-    addr_list_parse(g->m->mem, text, (size_t)conf.header_address_token_limit, &list);
+    addr_list_parse(g->m->mem, text, ADDRESSES_MOST, &list);
     for (const struct addr *a = list.at; a < list.at + list.n; a++) {
         buf_clear(&address);
         if (a->kind == ADDR_MAILBOX)
             addr_internal(a, &address);
-        if (address.n > 0)
+        if (!buf_ok(&address))
+            g->bad_address = true;
+        else if (address.n > 0)
             *VEC_ADD(&g->rcpts) = (struct sendmail_rcpt){arena_strz(g->m->mem, buf_str(&address)),
                                                          g->m->notify, NULL};
     }
     buf_free(&address);
 }
 
+/* Null: it is too long. */
 static const char *sender_of(struct sendmail *m)
 {
     struct addr_list list;
-    struct buf address = BUF(65536);
+    struct buf address = BUF(ADDRESS_MOST);
     const char *sender = "";
 
     if (m->sender == NULL)
@@ -141,7 +144,7 @@ static const char *sender_of(struct sendmail *m)
     addr_list_parse(m->mem, strz(m->sender), 1000, &list);
     if (list.n > 0 && list.at[0].kind == ADDR_MAILBOX) {
         addr_internal(&list.at[0], &address);
-        sender = arena_strz(m->mem, buf_str(&address));
+        sender = buf_ok(&address) ? arena_strz(m->mem, buf_str(&address)) : NULL;
     }
     buf_free(&address);
     return sender;
@@ -173,43 +176,41 @@ static void extract(struct message *g)
 
 /* ---- reading ---- */
 
+static void fix_end(struct message *g)
+{
+    bool lf = g->line.n > 0 && g->line.p[g->line.n - 1] == '\n';
+    g->line.n -= lf;
+    bool cr = lf && g->line.n > 0 && g->line.p[g->line.n - 1] == '\r';
+
+    if (!g->first_read) {
+        g->first_read = true;
+        g->strip_cr = cr || strcmp(conf.sendmail_fix_line_endings, "always") == 0;
+    }
+    if (cr && g->strip_cr && strcmp(conf.sendmail_fix_line_endings, "never") != 0)
+        g->line.n--;
+}
+
 static bool read_line(struct message *g)
 {
-    char *raw = NULL;
-    size_t room = 0;
+    ssize_t n = g->ended ? -1 : getline(&g->raw, &g->room, stdin);
 
-    buf_clear(&g->line);
-    ssize_t n = g->ended ? -1 : getline(&raw, &room, stdin);
-    if (n >= 0) {
-        struct str line = {raw, (size_t)n};
-        bool lf = line.n > 0 && line.p[line.n - 1] == '\n';
-        line.n -= lf;
-        bool cr = lf && line.n > 0 && line.p[line.n - 1] == '\r';
-        if (!g->first_read) {
-            g->first_read = true;
-            g->strip_cr = cr || strcmp(conf.sendmail_fix_line_endings, "always") == 0;
-        }
-        if (cr && g->strip_cr && strcmp(conf.sendmail_fix_line_endings, "never") != 0)
-            line.n--;
-        buf_add(&g->line, line);
-        if (!g->m->ignore_dots && str_eqz(buf_str(&g->line), "."))
-            n = -1;
-    }
-    free(raw);
-    if (n < 0)
+    g->line = (struct str){g->raw, n < 0 ? 0 : (size_t)n};
+    if (n >= 0)
+        fix_end(g);
+    if (n < 0 || (!g->m->ignore_dots && str_eqz(g->line, ".")))
         g->ended = true;
-    return n >= 0;
+    return !g->ended;
 }
 
 /* The header: up to the line that is none, which stays in g->line. False: there is no body. */
 static bool read_header(struct message *g)
 {
-    struct buf field = BUF((size_t)conf.header_size_limit);
+    struct buf field = BUF(HEADER_MOST);
     struct str name, value;
     bool more;
 
     while ((more = read_line(g))) {
-        struct str line = buf_str(&g->line);
+        struct str line = g->line;
         bool begins = header_split(line, &name, &value);
         if (field.n > 0 && header_continues(line)) {
             buf_addc(&field, '\n');
@@ -250,7 +251,7 @@ static int send_on(struct message *g, const char *sender, bool body)
     if (body && g->line.n > 0)
         maildrop_line(d, STR(""));
     for (; body; body = read_line(g))
-        maildrop_line(d, buf_str(&g->line));
+        maildrop_line(d, g->line);
     int status;
     if (ferror(stdin)) {
         maildrop_abort(&d);
@@ -267,15 +268,25 @@ static int send_on(struct message *g, const char *sender, bool body)
     return status;
 }
 
+static int too_long(const struct sendmail *m, const char *whose)
+{
+    sendmail_wrong(m, "the %s address is longer than %d bytes", whose, ADDRESS_MOST);
+    return EX_DATAERR;
+}
+
 int sendmail_message(struct sendmail *m)
 {
-    struct message g = {.m = m, .line = BUF(LINE_LIMIT)};
+    struct message g = {.m = m};
     const char *sender = sender_of(m);
     int status;
 
+    if (sender == NULL)
+        return too_long(m, "sender");
     for (size_t i = 0; i < m->rcpts.n; i++)
         add_addresses(&g, strz(m->rcpts.at[i]));
-    if (g.rcpts.n == 0 && !m->extract) {
+    if (g.bad_address) {
+        status = too_long(m, "recipient");
+    } else if (g.rcpts.n == 0 && !m->extract) {
         status = sendmail_wrong(m,
                                 "%s(%ld): Recipient addresses must be specified on the command "
                                 "line or via the -t option",
@@ -284,13 +295,14 @@ int sendmail_message(struct sendmail *m)
         bool body = read_header(&g);
         if (m->extract)
             extract(&g);
-        status = g.rcpts.n > 0
+        status = g.bad_address ? too_long(m, "recipient")
+                 : g.rcpts.n > 0
                      ? send_on(&g, sender, body)
                      : sendmail_wrong(m, "%s(%ld): No recipient addresses found in message header",
                                       sender, (long)getuid());
     }
     VEC_FREE(&g.header);
     VEC_FREE(&g.rcpts);
-    buf_free(&g.line);
+    free(g.raw);
     return status;
 }

@@ -158,15 +158,41 @@ static int collect_options(struct parser *p, struct conf_service *s)
     return 0;
 }
 
+/* "-vo" is -v and -o: how many bytes of the word stand before the -o, 0 if none do. After a letter
+ * that takes the rest of the word (getopt of service_options.c) there is none. */
+static size_t flags_before_o(struct str word)
+{
+    if (word.n < 3 || word.p[0] != '-' || word.p[1] == '-')
+        return 0;
+    for (size_t i = 1; i < word.n; i++) {
+        if (word.p[i] == 'o')
+            return i > 1 ? i : 0;
+        if (strchr("cmnst", word.p[i]) != NULL)
+            return 0;
+    }
+    return 0;
+}
+
 static int parse_arguments(struct parser *p, struct conf_service *s, struct str rest)
 {
     VEC(const char *) words = {0};
     struct str word;
+    bool options = true; /* getopt still looks for them */
+    bool is_value = false;
     int more;
 
     *VEC_ADD(&words) = s->command;
-    while ((more = next_argument(p, &rest, &word)) > 0)
-        *VEC_ADD(&words) = arena_strz(p->mem, word);
+    while ((more = next_argument(p, &rest, &word)) > 0) {
+        size_t flags = options && !is_value ? flags_before_o(word) : 0;
+        options = options && (is_value || (word.n > 1 && word.p[0] == '-'));
+        if (flags > 0) {
+            *VEC_ADD(&words) = arena_strz(p->mem, str_upto(word, flags));
+            *VEC_ADD(&words) = arena_printf(p->mem, "-%.*s", (int)(word.n - flags), word.p + flags);
+        } else {
+            *VEC_ADD(&words) = arena_strz(p->mem, word);
+        }
+        is_value = options && strcmp(words.at[words.n - 1], "-o") == 0;
+    }
     const char **argv = arena_array(p->mem, words.n + 1, sizeof *argv);
     memcpy(argv, words.at, words.n * sizeof *argv);
     s->argv = argv;

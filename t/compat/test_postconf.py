@@ -294,3 +294,57 @@ def test_lists():
                            "randmap", "environ", "fail"} & types(THEIRS)
     for flag in ("-l", "-a", "-A"):
         assert subprocess.run([OURS, flag], capture_output=True, text=True).stdout
+
+
+# ---- names and options in odd places
+
+ODD_MAIN = """compatibility_level = 3.6
+mua_x = permit
+x = 1
+dbname_query = select
+mysqltab_hosts = h
+mailbox_command = procmail -a "$EXTENSION"
+forward_path = /x/$user${recipient_delimiter}${extension}
+luser_relay = $local+$foo
+mailbox_command_maps = hash:/x/$nosuch3
+virtual_maps = inline:{a=b}
+fallback_relay = x.test
+postscreen_blacklist_action = drop
+postscreen_dnsbl_ttl = 2h
+smtpd_client_connection_limit_exceptions = 10.0.0.0/8
+virtual_alias_maps = mysql:%s/table.cf
+"""
+ODD_MASTER = """smtp inet n - y - - smtpd -vo a=b -o smtpd_client_restrictions=$mua_x
+25 inet n - y - - smtpd -voa=c -v
+local unix - n n - - local -o syslog_name=$process_name/x -v
+relay unix - - y - - smtp -o virtual_alias_maps=ldap:dbname
+pol unix - n n - 0 spawn user=nobody argv=/usr/bin/perl -vo x=y
+"""
+
+
+@pytest.mark.parametrize("args", ["-n", "-C user", "-n -C user", "-M", "-Mf", "-Mx", "-P", "-Px"])
+def test_names_that_only_other_places_use(tmp_path, args):
+    (tmp_path / "table.cf").write_text("hosts = a\nquery = x\nnosuchparam = 1\n")
+    etc = files(tmp_path, ODD_MAIN % tmp_path, ODD_MASTER)
+    theirs, ours = run(THEIRS, etc, args.split()), run(OURS, etc, args.split())
+    assert sorted(ours[0].splitlines()) == sorted(theirs[0].splitlines())
+    assert ours[1:] == theirs[1:]
+
+
+def test_an_absent_master_cf_is_told(tmp_path):
+    etc = files(tmp_path)
+    os.unlink(etc + "/master.cf")
+    said = [w for p in (THEIRS, OURS) for w in run(p, etc, ["-n"])[1] if "master.cf" in w and "No such file" in w]
+    assert len(said) == 2
+
+
+def test_lines_fold_at_the_same_column(tmp_path):
+    rng = random.Random(5)
+    words = lambda n: " ".join("a" * rng.randint(1, 14) for _ in range(n))
+    for _ in range(10):
+        main = "compatibility_level = 3.6\nmydestination = %s\nrelay_domains = %s\n" % (words(40), words(33))
+        master = "".join("s%d%s unix - n n - - pipe flags=%s user=nobody argv=/bin/%s\n" % (
+            i, "x" * rng.randint(0, 14), "F" * rng.randint(1, 6), words(rng.randint(1, 14))) for i in range(20))
+        etc = files(tmp_path, main, master)
+        for args in ("-nf", "-nfh", "-Mf", "-Ff"):
+            same(etc, args)

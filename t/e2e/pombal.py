@@ -80,9 +80,10 @@ class Instance:
         subprocess.run([TOP + "/quickstart", "--dir", self.dir, "--port-base", str(self.base), "--domain", domain,
                         "--password", password, "--no-start"], check=True, stdout=subprocess.DEVNULL,
                        env=dict(os.environ, POMBAL_BIN=BIN))
-        # Tests do not ask the machine's name servers, and wait for nothing.
+        # Tests do not ask the machine's name servers, and wait for nothing. Folder names are Dovecot's, whose default
+        # the separator is.
         self.add_main("smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n"
-                      "smtpd_error_sleep_time = 0\nauth_failure_delay = 0\n" + main)
+                      "smtpd_error_sleep_time = 0\nauth_failure_delay = 0\nmail_separator = .\n" + main)
         self.add_master(master)
         if start:
             self.start()

@@ -1,5 +1,5 @@
 """The first command of the README, as a newcomer and as a script types it."""
-import os, shutil, subprocess, tempfile
+import imaplib, os, shutil, subprocess, tempfile
 
 import pytest
 
@@ -95,3 +95,72 @@ def test_works_as_a_plain_user():
     finally:
         print(run("stop").stdout)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+# ---- what root must not be made to do
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="a plain user can only harm himself")
+@pytest.mark.parametrize("kind", ["link", "link in it", "link of a file", "somebody's", "somebody's above", "writable"])
+def test_a_directory_that_others_rule_is_refused(kind):
+    outer = tempfile.mkdtemp(prefix="pombal-e2e-", dir="/tmp")
+    os.chmod(outer, 0o755)
+    place, victim = outer + "/q", outer + "/victim"
+    os.mkdir(victim)
+    open(victim + "/main.cf", "w").write("precious")
+    try:
+        if kind == "link":
+            os.symlink(victim, place)
+        elif kind == "somebody's above":
+            os.mkdir(outer + "/home")
+            os.chown(outer + "/home", 65534, 65534)
+            place = outer + "/home/q"
+        elif kind == "writable":
+            os.mkdir(outer + "/all")
+            os.chmod(outer + "/all", 0o777)
+            place = outer + "/all/q"
+        else:
+            os.mkdir(place)
+            if kind == "somebody's":
+                os.chown(place, 65534, 65534)
+            elif kind == "link in it":
+                os.symlink(victim, place + "/etc")
+            else:
+                os.mkdir(place + "/etc")
+                os.symlink(victim + "/main.cf", place + "/etc/main.cf")
+        r = quickstart("--dir", place, "--no-start")
+        assert r.returncode == 1 and ("link" in r.stderr or "of your own" in r.stderr), r.stderr
+        assert open(victim + "/main.cf").read() == "precious" and os.listdir(victim) == ["main.cf"]
+    finally:
+        shutil.rmtree(outer)
+
+
+def test_certificates_are_such_that_programs_take_them(place):
+    assert quickstart("--dir", place, "--no-start").returncode == 0
+
+    def text(path):
+        return subprocess.run(["openssl", "x509", "-in", path, "-noout", "-text"], capture_output=True, text=True).stdout
+    leaf, ca = text(place + "/etc/server.pem"), text(place + "/ca.pem")
+    assert "TLS Web Server Authentication" in leaf and "Digital Signature" in leaf and "CA:FALSE" in leaf
+    assert "Certificate Sign" in ca and "CA:TRUE" in ca
+    check = subprocess.run(["openssl", "x509", "-in", place + "/etc/server.pem", "-noout", "-checkend", str(398 * 86400)])
+    assert check.returncode == 1  # it ends before
+
+
+def test_submission_takes_passwords_only_inside_tls(suite):
+    raw = pombal.Raw(suite.port("submission"))
+    raw.reply()
+    assert "AUTH" not in raw.ask("EHLO x")
+    assert raw.ask("AUTH PLAIN AGFsaWNlAHNlY3JldA==").startswith(("530", "538"))
+    assert raw.ask("MAIL FROM:<a@x.test>").startswith("530 5.7.0 Must issue a STARTTLS command first")
+    raw.close()
+
+
+def test_folders_are_parted_as_programs_expect(place):
+    base = pombal.free_base()
+    assert quickstart("--dir", place, "--port-base", str(base), "--password", "pw", "--no-demo").returncode == 0
+    c = imaplib.IMAP4("127.0.0.1", base + 143)
+    c.login("alice", "pw")
+    assert c.create("Work/Old")[0] == "OK"
+    assert any(b'"/" Work/Old' in line for line in c.list()[1])
+    assert os.path.isdir(place + "/mail/example.test/alice/.Work.Old")
+    c.logout()

@@ -1,5 +1,5 @@
 """The command that programs send with: sendmail, mailq, newaliases, postdrop."""
-import os, re, subprocess
+import os, re, shutil, subprocess
 
 import pytest
 
@@ -153,3 +153,101 @@ def test_a_loop_is_reported_to_the_sender(suite):
     sendmail(suite, "-f", "alice@example.test", "bob", text="Received: x\n" * 60 + "Subject: round and round\n\nx\n")
     report = suite.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0]
     assert "Status: 5.4.0" in report.as_string() and "too many hops" in report.as_string()
+
+
+# ---- what a local user may not do
+
+def as_nobody(suite, program, *args, env=None, input=""):
+    """runs a copy of a tool that everybody can reach; set-gid to nobody's own other group"""
+    return subprocess.run([program, *args], input=input, capture_output=True, text=True, user=65534, group=65534, extra_groups=[],
+                          env={"PATH": "/usr/bin:/bin", **(env or {})}, timeout=60)
+
+
+@pytest.fixture
+def reachable(suite, tmp_path_factory):
+    """the commands in a directory that everybody can read; the set-gid bit on those that have it when installed"""
+    folder = suite.dir + "/commands"
+    if not os.path.isdir(folder):
+        shutil.copytree(pombal.BIN, folder, symlinks=True)
+        os.chmod(folder, 0o755)
+        for name in ("postdrop", "postqueue", "postlog"):
+            os.chown(folder + "/" + name, 0, 12345)
+            os.chmod(folder + "/" + name, 0o2755)
+    return folder
+
+
+def test_what_follows_the_first_recipient_is_a_recipient(suite):
+    """no option: sendmail is run with addresses that strangers have made"""
+    marker = suite.dir + "/ran"
+    evil = suite.write("evil/main.cf", "command_directory = %s/evil\nqueue_directory = %s\n" % (suite.dir, suite.queue))
+    suite.write("evil/postdrop", "#!/bin/sh\ntouch %s\n" % marker, 0o755)
+    sendmail(suite, "-f", "s@x.test", "-i", "alice", "-C" + os.path.dirname(evil), text="Subject: behind\n\nx\n")
+    suite.wait_mail("alice", match="^behind")
+    assert not os.path.exists(marker)
+    suite.wait_log(r"to=<-C/[^>]*> *|to=<-C")
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_a_full_name_is_one_line(suite, how):
+    name = "A\nBcc: bob@example.test\r\n\nbody" + how
+    args = ["-F", name] if how == "option" else []
+    suite.tool("sendmail", *args, "-f", "s@x.test", "alice", input="Subject: name %s\n\nx\n" % how,
+               env={"NAME": name} if how == "environment" else {})
+    m = suite.wait_mail("alice", match="^name " + how)[0]
+    assert m.get_payload() == "x\n"
+    assert m["Bcc"] is None and "body" + how in m["From"]
+
+
+def test_an_envelope_id_is_one_line(suite):
+    sendmail(suite, "-f", "alice@example.test", "-V", "id\nBcc: bob@example.test", "nobody-here@example.test", text="Subject: envid\n\nx\n")
+    report = suite.wait_mail("alice", match="Undelivered")[-1].as_string()
+    assert "Original-Envelope-Id" in report and "\nBcc: bob" not in report
+
+
+def test_a_line_of_any_length_arrives_whole(suite):
+    suite_limit = suite.tool("postconf", "-h", "message_size_limit").stdout.strip()
+    line = "x" * 90000
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: long line\n\n%s\nend\n" % line)
+    assert suite.wait_mail("alice", match="^long line")[0].get_payload().replace("\n", "") == line + "end"
+    r = sendmail(suite, "-f", "s@x.test", "alice", text="Subject: too long\n\n%s\n" % ("y" * 2000000), status=69)
+    assert "too big" in r.stderr, (r.stderr, suite_limit)
+
+
+def test_t_takes_all_addresses_of_a_folded_field(make_suite):
+    suite = make_suite()
+    many = ",\n ".join("u%d@example.test" % i for i in range(3000))
+    sendmail(suite, "-t", "-f", "s@x.test", text="To: %s\nSubject: many\n\nx\n" % many)
+    suite.wait_log(r"nrcpt=3000 \(queue active\)")
+
+
+def test_an_address_that_is_too_long_is_an_error(suite):
+    for args in (["-f", "x" * 40000 + "@x.test", "alice"], ["-f", "s@x.test", "y" * 40000 + "@x.test"]):
+        r = sendmail(suite, *args, status=65)
+        assert "longer than" in r.stderr
+
+
+def test_fatal_errors_are_in_the_log(suite):
+    sendmail(suite, "-bz", status=75)
+    suite.wait_log(r"postfix/sendmail\[\d+\]: fatal: unsupported: -bz")
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="runs commands as another user")
+def test_who_may_look_at_the_queue(make_suite):
+    suite = make_suite(main="authorized_mailq_users = root\nauthorized_flush_users = !nobody, static:all\n", start=False)
+    for folder in (suite.dir, suite.etc):
+        os.chmod(folder, 0o755)
+    program = suite.dir + "/postqueue"
+    shutil.copy(pombal.BIN + "/postqueue", program)
+    for args, what in ((["-p"], "view the mail queue"), (["-j"], "view the mail queue"), (["-f"], "flush the mail queue"),
+                       (["-i", "ABCDEF123"], "flush the mail queue"), (["-s", "example.test"], "flush the mail queue")):
+        r = as_nobody(suite, program, "-c", suite.etc, *args)
+        assert r.returncode == 69 and "User nobody(65534) is not allowed to " + what in r.stderr, (args, r)
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs set-gid commands")
+@pytest.mark.parametrize("program,args", [("postqueue", ["-p"]), ("postdrop", []), ("postlog", ["hello"])])
+def test_a_set_gid_command_takes_no_configuration_from_its_user(suite, reachable, program, args):
+    for more, env in ((["-c", suite.etc], {}), ([], {"MAIL_CONFIG": suite.etc})):
+        r = as_nobody(suite, reachable + "/" + program, *more, *args, env=env)
+        # Either the directory is not listed, or there is no main.cf that could list it.
+        assert r.returncode != 0 and re.search(r"alternate_config_directories|/etc/postfix", r.stdout + r.stderr), r
