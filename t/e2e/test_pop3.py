@@ -112,7 +112,7 @@ def test_odd_files_do_not_keep_the_owner_out(suite):
     c.send("x FETCH 1:* (FLAGS BODY.PEEK[])\r\n")
     answer = c.until("x")
     assert re.match(r"x NO \[SERVERBUG\] .*Permission denied", answer[-1])
-    assert "* 2 FETCH (FLAGS () UID 2)" in answer and any("Subject: one" in line for line in answer)
+    assert "* 2 FETCH (FLAGS ())" in answer and any("Subject: one" in line for line in answer)
     os.unlink(home + "/cur/1700000004.locked.test:2,")
     c.send("x FETCH 1:2 (FLAGS BODY.PEEK[])\r\n")
     assert c.until("x")[-1].startswith("x NO [EXPUNGEISSUED]")
