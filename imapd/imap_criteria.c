@@ -104,7 +104,8 @@ static bool take_text(struct parser *p, struct str *out)
 
     if (!imap_take_space(p->a) || !imap_take_astring(p->a, &text))
         return false;
-    bool good = search_charset(p->charset.n > 0 ? p->charset : STR("UTF-8"), text, &utf8);
+    bool good =
+        search_charset(p->charset.n > 0 ? p->charset : STR("UTF-8"), text, &utf8) && buf_ok(&utf8);
     *out = arena_str(p->a->mem, buf_str(&utf8));
     buf_free(&utf8);
     return good;

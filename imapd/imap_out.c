@@ -92,6 +92,8 @@ void imap_put_string(struct imap *c, struct str s)
 {
     struct buf text = BUF(s.n * 2 + 64);
     imap_text_nstring(s, &text);
+    if (!buf_ok(&text)) /* never: each byte may be escaped */
+        stream_fail(c->client, "a response cannot be made");
     stream_put(c->client, buf_str(&text));
     buf_free(&text);
 }
