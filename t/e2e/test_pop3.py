@@ -278,3 +278,11 @@ def test_a_mailbox_that_was_replaced_is_served_by_a_new_process(suite):
     p.quit()
     suite.pop3("bob").quit()
     shutil.rmtree(home + ".old")
+
+
+@pytest.mark.parametrize("form", ["%m", "%v", "%{guid}", "plain"])
+def test_a_pop3_uidl_format_that_pop3_cannot_use_is_found_by_check(make_suite, form):
+    """or all of the users' POP3 sessions would end at once after a reload that said nothing"""
+    s = make_suite(main="pop3_uidl_format = %s\n" % form, start=False)
+    r = s.tool("pombal", "check", check=False)
+    assert r.returncode != 0 and "pop3_uidl_format" in r.stderr, r.stderr
