@@ -92,9 +92,9 @@ static bool receive(struct imap *c, struct append *a, struct mail_in *m)
         left -= there.n;
     }
     imap_rest_of_line_comes(c);
-    struct buf line = BUF(1);
+    struct buf line = BUF(100);
     enum line end = stream_line(c->client, &line);
-    bool good = (end == LINE_CRLF || end == LINE_LF) && line.n == 0;
+    bool good = (end == LINE_CRLF || end == LINE_LF) && str_trim(buf_str(&line)).n == 0;
     if (!good && end != LINE_NONE)
         imap_bad(c, "Error in IMAP command APPEND: Garbage after the message.");
     buf_free(&line);

@@ -20,7 +20,7 @@ static void done(struct imap *c, int result, struct why *why, const char *what)
 static bool is_new_name(struct imap *c, const char *folder)
 {
     struct buf utf8 = BUF(16384);
-    bool good = utf7_to_utf8(strz(folder), &utf8);
+    bool good = utf7_to_utf8(strz(folder), &utf8) && buf_ok(&utf8);
 
     buf_free(&utf8);
     if (!good)

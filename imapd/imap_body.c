@@ -88,16 +88,25 @@ static void put_literal(struct imap *c, uint64_t length)
     stream_putz(c->client, "}\r\n");
 }
 
-static void put_text(struct imap *c, struct fetching *m, const struct fetch_item *item,
+static bool unreadable(struct fetching *m)
+{
+    why_set(m->why, "4.3.0", "cannot read a message");
+    return false;
+}
+
+static bool put_text(struct imap *c, struct fetching *m, const struct fetch_item *item,
                      struct buf *text)
 {
     uint64_t skip, length;
 
+    if (!buf_ok(text))
+        return unreadable(m);
     replace_zeros(text);
     cut(item, text->n, &skip, &length);
     put_name(c, m, item);
     put_literal(c, length);
     stream_put(c->client, str_part(buf_str(text), (size_t)skip, (size_t)length));
+    return true;
 }
 
 /* Where sending starts: at the last piece's place if that was before what is wanted now. */
@@ -170,12 +179,6 @@ static void put_span(struct imap *c, struct fetching *m, const struct fetch_item
         stream_fail(c->client, "message is shorter than it was");
 }
 
-static bool unreadable(struct fetching *m)
-{
-    why_set(m->why, "4.3.0", "cannot read a message");
-    return false;
-}
-
 /* Reads the file from the start up to and with the empty line, or to its end. */
 static bool read_header(int fd, uint64_t size, struct buf *header)
 {
@@ -243,14 +246,15 @@ static bool all_cached(const struct fetch_item *item)
     return item->text == SECTION_FIELDS;
 }
 
-static void put_fields(struct imap *c, struct fetching *m, const struct fetch_item *item,
+static bool put_fields(struct imap *c, struct fetching *m, const struct fetch_item *item,
                        struct str header)
 {
     struct buf out = BUF(2 * HEADER_LIMIT + 2);
 
     filter_fields(item, header, &out);
-    put_text(c, m, item, &out);
+    bool good = put_text(c, m, item, &out);
     buf_free(&out);
+    return good;
 }
 
 static bool put_top_header(struct imap *c, struct fetching *m, const struct fetch_item *item)
@@ -262,16 +266,16 @@ static bool put_top_header(struct imap *c, struct fetching *m, const struct fetc
     bool cr = false, good;
 
     if (all_cached(item) && mailbox_cached(c->box, m->number, CACHED_FIELDS, &cached, NULL) == 0) {
-        put_fields(c, m, item, cached);
-        return true;
+        struct str fields = arena_str(c->mem, cached); /* putting waits */
+        return put_fields(c, m, item, fields);
     }
     good = mailbox_bytes(c->box, m->number, &fd, &size, m->why) == 0 &&
            (read_header(fd, (uint64_t)size, &header) || unreadable(m));
     if (good && item->text == SECTION_HEADER) {
         crlf_add(&out, buf_str(&header), &cr);
-        put_text(c, m, item, &out);
+        good = put_text(c, m, item, &out);
     } else if (good) {
-        put_fields(c, m, item, buf_str(&header));
+        good = put_fields(c, m, item, buf_str(&header));
     }
     buf_free(&header);
     buf_free(&out);
@@ -362,8 +366,7 @@ static bool put_part(struct imap *c, struct fetching *m, const struct fetch_item
     ssize_t got = pread(fd, text, n, (off_t)span.at);
     if (got < 0)
         return unreadable(m);
-    put_fields(c, m, item, (struct str){text, (size_t)got});
-    return true;
+    return put_fields(c, m, item, (struct str){text, (size_t)got});
 }
 
 /* A short one is counted while it is sent: one look at the file. */
@@ -373,16 +376,17 @@ static bool put_short(struct imap *c, struct fetching *m, const struct fetch_ite
     struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
     bool cr = false;
     ssize_t got = pread(fd, buf_room(&in, size), size, 0);
+    bool good = got == (ssize_t)size;
 
-    if (got == (ssize_t)size) {
+    if (good) {
         buf_grown(&in, size);
         crlf_add(&out, buf_str(&in), &cr);
         mailbox_counted(c->box, m->number, out.n);
-        put_text(c, m, item, &out);
+        good = put_text(c, m, item, &out);
     }
     buf_free(&in);
     buf_free(&out);
-    return got == (ssize_t)size || unreadable(m);
+    return good || unreadable(m);
 }
 
 static bool put_whole(struct imap *c, struct fetching *m, const struct fetch_item *item)

@@ -6,7 +6,7 @@
 enum argument {
     ARG_NONE,
     ARG_TEXT, /* astring, in the charset */
-    ARG_KEYWORD, /* atom */
+    ARG_KEYWORD, /* atom; a string is forgiven */
     ARG_DAY,
     ARG_NUMBER,
     ARG_UIDS,
@@ -104,7 +104,8 @@ static bool take_text(struct parser *p, struct str *out)
 
     if (!imap_take_space(p->a) || !imap_take_astring(p->a, &text))
         return false;
-    bool good = search_charset(p->charset.n > 0 ? p->charset : STR("UTF-8"), text, &utf8);
+    bool good =
+        search_charset(p->charset.n > 0 ? p->charset : STR("UTF-8"), text, &utf8) && buf_ok(&utf8);
     *out = arena_str(p->a->mem, buf_str(&utf8));
     buf_free(&utf8);
     return good;
@@ -125,7 +126,6 @@ static bool take_day(struct parser *p, int64_t *day)
 
 static bool take_argument(struct parser *p, enum argument argument, struct search_key *key)
 {
-    uint32_t number;
     struct str set;
 
     switch (argument) {
@@ -134,14 +134,11 @@ static bool take_argument(struct parser *p, enum argument argument, struct searc
     case ARG_TEXT:
         return take_text(p, &key->text);
     case ARG_KEYWORD:
-        return imap_take_space(p->a) && imap_take_atom(p->a, &key->text);
+        return imap_take_space(p->a) && imap_take_astring(p->a, &key->text);
     case ARG_DAY:
         return take_day(p, &key->day);
     case ARG_NUMBER:
-        if (!imap_take_space(p->a) || !imap_take_number(p->a, &number))
-            return false;
-        key->number = number;
-        return true;
+        return imap_take_space(p->a) && imap_take_number64(p->a, &key->number);
     case ARG_UIDS:
         return imap_take_space(p->a) && imap_take_set(p->a, &set) &&
                uidset_parse(set, p->context->star_uid, p->context->set_limit, &key->set);

@@ -1,10 +1,13 @@
 /*
  * What is sent: tagged responses, and the untagged ones that tell what has changed. RFC 3501 7.
  */
+#include "base/clock.h"
 #include "base/str.h"
 #include "mail/imap_text.h"
 
 #include "imap.h"
+
+enum { TURN_MS = 20 }; /* then the user's other sessions have theirs */
 
 /* As long as it is: COPYUID may name thousands of uids. */
 static void put_format(struct imap *c, const char *fmt, va_list ap)
@@ -92,6 +95,8 @@ void imap_put_string(struct imap *c, struct str s)
 {
     struct buf text = BUF(s.n * 2 + 64);
     imap_text_nstring(s, &text);
+    if (!buf_ok(&text)) /* never: each byte may be escaped */
+        stream_fail(c->client, "a response cannot be made");
     stream_put(c->client, buf_str(&text));
     buf_free(&text);
 }
@@ -232,12 +237,22 @@ static void take_event(struct imap *c, enum mail_event event, uint32_t number, s
     }
 }
 
+/* Hundreds of thousands may have changed at once. */
+static void breathe(int64_t *turn)
+{
+    if (clock_ms() - *turn <= TURN_MS)
+        return;
+    task_yield();
+    *turn = clock_ms();
+}
+
 void imap_updates(struct imap *c, bool may_expunge)
 {
     struct why why = WHY;
     uint32_t number;
     enum mail_event event = MAIL_NONE;
     struct news news = {false, false};
+    int64_t turn = clock_ms();
 
     if (c->box == NULL)
         return;
@@ -245,8 +260,10 @@ void imap_updates(struct imap *c, bool may_expunge)
     if (mailbox_check(c->box, &why) < 0)
         event = MAIL_FAILED;
     while (event != MAIL_FAILED &&
-           (event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE)
+           (event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE) {
         take_event(c, event, number, &news);
+        breathe(&turn);
+    }
     if (event == MAIL_FAILED) {
         imap_tell(c, IMAP_GONE, 0);
         c->logout = true;

@@ -103,6 +103,10 @@ enum imap_read imap_read_command(struct imap *c, struct str *out)
     struct buf text = BUF((size_t)conf.imap_max_line_length);
     enum imap_read result = read_into(c, &text);
 
+    if (!buf_ok(&text)) { /* never: the lines and literals were counted */
+        stream_fail(c->client, "command too long");
+        result = IMAP_READ_END;
+    }
     *out = arena_str(c->mem, buf_str(&text));
     buf_free(&text);
     return result;

@@ -202,7 +202,7 @@ static void put_id(struct login *l)
         buf_addf(&out, "%s\"%.*s\" \"%.*s\"", out.n > 0 ? " " : "", (int)name.n, name.p,
                  (int)value.n, value.p);
     }
-    if (out.n > 0)
+    if (out.n > 0 && buf_ok(&out))
         stream_putf(l->client, "* ID (%s)\r\n", out.p);
     else
         stream_putz(l->client, "* ID NIL\r\n");

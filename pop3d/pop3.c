@@ -29,6 +29,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "net/stream.h"
+#include "service/conf_check.h"
 #include "service/metrics.h"
 #include "store/store_conf.h"
 #include "store/uidset.h"
@@ -178,8 +179,10 @@ void pop3_connection(struct stream *client, const struct handover *h, struct are
 
 static void check_settings(void)
 {
-    if (!pop3_uidl_valid(conf.pop3_uidl_format))
-        msg_fatal("pop3_uidl_format: \"%s\": %%u, %%v and %%f are known", conf.pop3_uidl_format);
+    struct why why = WHY;
+
+    if (conf_check_pop3(&why) < 0)
+        msg_fatal("%s", why_text(&why));
 }
 
 int main(int argc, char **argv)

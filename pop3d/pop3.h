@@ -38,10 +38,4 @@ bool pop3_update(struct pop3 *s);
  * all. (waits) Adds to *bytes what was sent. */
 bool pop3_send(struct pop3 *s, uint32_t number, int64_t lines, uint64_t *bytes, struct why *why);
 
-/* pop3_uidl.c */
-bool pop3_uidl_valid(const char *format);
-/* pop3_uidl_format of a message; guid: the file's name. */
-void pop3_uidl(const char *format, uint32_t uid, uint32_t uidvalidity, struct str guid,
-               struct buf *out);
-
 #endif

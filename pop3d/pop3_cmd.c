@@ -4,9 +4,12 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/pop3_uidl.h"
 #include "net/stream.h"
 
 #include "pop3.h"
+
+enum { UIDL_MAX = 1000 }; /* RFC 1939 7 says 70; a file name can be longer */
 
 static void bad(struct pop3 *s, const char *text)
 {
@@ -64,33 +67,39 @@ static void cmd_list(struct pop3 *s, struct str args)
     stream_putz(s->client, ".\r\n");
 }
 
-static void put_uidl(struct pop3 *s, uint32_t n, struct buf *text)
+/* False: a unique id cannot be made. Then it is left out: a wrong one would make the client take
+ * the message for another. */
+static bool put_uidl(struct pop3 *s, const char *before, uint32_t n)
 {
-    buf_clear(text);
+    struct buf text = BUF(UIDL_MAX);
     uint32_t number = s->numbers[n - 1];
-    pop3_uidl(conf.pop3_uidl_format, mailbox_msg(s->box, number)->uid, mailbox_uidvalidity(s->box),
-              mailbox_guid(s->box, number), text);
-    stream_putf(s->client, "%u %s\r\n", n, text->p);
+    const struct pop3_uidl m = {mailbox_msg(s->box, number)->uid, mailbox_uidvalidity(s->box),
+                                mailbox_guid(s->box, number)};
+    bool good = pop3_uidl_put(conf.pop3_uidl_format, &m, &text);
+
+    if (good) {
+        stream_putf(s->client, "%s%u ", before, n);
+        stream_put(s->client, buf_str(&text));
+        stream_putz(s->client, "\r\n");
+    }
+    buf_free(&text);
+    return good;
 }
 
 static void cmd_uidl(struct pop3 *s, struct str args)
 {
-    struct buf text = BUF(300);
     uint32_t n;
 
     if (str_trim(args).n > 0) {
-        if (take_number(s, &args, &n)) {
-            stream_putz(s->client, "+OK ");
-            put_uidl(s, n, &text);
-        }
-    } else {
-        stream_putz(s->client, "+OK\r\n");
-        for (n = 1; n <= s->count; n++)
-            if (!is_deleted(s, n))
-                put_uidl(s, n, &text);
-        stream_putz(s->client, ".\r\n");
+        if (take_number(s, &args, &n) && !put_uidl(s, "+OK ", n))
+            stream_putz(s->client, "-ERR [SYS/PERM] This message has no unique id.\r\n");
+        return;
     }
-    buf_free(&text);
+    stream_putz(s->client, "+OK\r\n");
+    for (n = 1; n <= s->count; n++)
+        if (!is_deleted(s, n))
+            put_uidl(s, "", n);
+    stream_putz(s->client, ".\r\n");
 }
 
 /* The message, or why not: nothing has been sent yet when opening it fails. */

@@ -98,7 +98,8 @@ static enum login_next cmd_apop(struct login *l, struct str args)
     buf_addc(&response, '\0');
     buf_add(&response, str_upto(args, blank < 0 ? 0 : (size_t)blank));
     buf_addc(&response, '\0');
-    if (blank <= 0 || !decode_hex(&response, str_from(args, (size_t)blank + 1)) || response.full)
+    if (blank <= 0 || !decode_hex(&response, str_from(args, (size_t)blank + 1)) ||
+        !buf_ok(&response))
         stream_putz(l->client, "-ERR Invalid parameters.\r\n");
     else
         next = login_raw(l, "", "APOP", buf_str(&response));

@@ -92,7 +92,7 @@ static size_t take_words(struct str s, struct buf *out)
         decode_word(&next, &bytes);
         used = gap + next.size;
     }
-    if (!charset_to_utf8(charset, buf_str(&bytes), out))
+    if (!buf_ok(&bytes) || !charset_to_utf8(charset, buf_str(&bytes), out))
         buf_add(out, str_upto(s, used));
     buf_free(&bytes);
     return used;
@@ -151,7 +151,9 @@ void encoded_param_to_utf8(struct str s, struct buf *out)
             buf_addc(&bytes, s.p[i]);
         }
     }
-    if (!charset_to_utf8(charset, buf_str(&bytes), out))
+    if (!buf_ok(&bytes))
+        buf_add(out, s); /* as it came */
+    else if (!charset_to_utf8(charset, buf_str(&bytes), out))
         charset_to_utf8(STR("utf-8"), buf_str(&bytes), out);
     buf_free(&bytes);
 }

@@ -14,4 +14,9 @@ bool conf_check(const char *dir);
 /* Then, when the directories are there: would each service start? See service/check_start.h. */
 bool conf_check_starts(const char *dir);
 
+/* Would a POP3 session run with these values? -1: why says which parameter is wrong. Asked by
+ * conf_check, and by pop3 when it starts. */
+struct why;
+int conf_check_pop3(struct why *why);
+
 #endif

@@ -19,6 +19,7 @@ enum {
     MESSAGE_MAX = 1 << 30,
     DEPTH_MAX = 1000,
     FIELD_MAX = 4 << 20, /* a field as UTF-8; a longer one does not match */
+    ADDRESSES_MAX = 1 << 20, /* of a field, taken apart */
 };
 
 static unsigned char lower(char c)
@@ -88,7 +89,7 @@ static bool contains(struct str text, struct str needle)
 static struct search_key *copy_key(const struct search_key *key, struct arena *mem, size_t depth)
 {
     struct search_key *copy, **end;
-    struct buf text = BUF(1 << 20);
+    struct buf text = BUF(key != NULL ? key->text.n * 3 + 8 : 0); /* folding can lengthen */
 
     if (key == NULL || depth > DEPTH_MAX)
         return NULL;
@@ -96,7 +97,7 @@ static struct search_key *copy_key(const struct search_key *key, struct arena *m
     *copy = *key;
     if (key->what >= SEARCH_HEADER) {
         charset_fold(key->text, &text);
-        copy->text = arena_str(mem, buf_str(&text));
+        copy->text = buf_ok(&text) ? arena_str(mem, buf_str(&text)) : key->text;
         buf_free(&text);
     }
     copy->child = NULL;
@@ -231,7 +232,7 @@ static bool in_value(struct str value, struct str needle)
 /* As the addresses of ENVELOPE: without comments, where they stand in between. */
 static bool in_addresses(struct str value, struct str needle)
 {
-    struct mime_values one = {.value = value};
+    struct mime_values one = {.value = str_upto(value, ADDRESSES_MAX)};
     struct buf words = BUF(2 * FIELD_MAX);
 
     imap_text_address_words(&one, &words);
@@ -299,11 +300,13 @@ static bool in_text(struct search_message *m, const struct mime_part *p, struct 
     buf_clear(&m->utf8);
     if (charset.n == 0 || !charset_to_utf8(charset, text, &m->utf8))
         charset_to_utf8(STR("utf-8"), text, &m->utf8);
+    if (!buf_ok(&m->decoded) || !buf_ok(&m->utf8))
+        return false; /* over a gigabyte */
     if (search_is_ascii(needle))
         return contains(buf_str(&m->utf8), needle);
     buf_clear(&m->folded);
     charset_fold(buf_str(&m->utf8), &m->folded);
-    return contains(buf_str(&m->folded), needle);
+    return buf_ok(&m->folded) && contains(buf_str(&m->folded), needle);
 }
 
 static bool in_part(struct search_message *m, const struct mime_part *p, struct str needle)

@@ -90,3 +90,20 @@ def test_the_same_script_gives_the_same_answers(suite):
                 assert e == g, "Dovecot first"
     finally:
         theirs.close()
+
+
+@pytest.mark.parametrize("form", ["%g", "%f", "%Mf", "%v.%u", "%u", "%08Xv%08Xu", "%Uf-%-5.3v", "%5.0f", "x%%%010u"])
+def test_unique_ids_are_the_same_in_each_format(make_suite, form):
+    s = make_suite(main="pop3_uidl_format = %s\n" % form)
+    owner = os.stat(s.maildir("alice"))
+    theirs = Dovecot("alice:{PLAIN}secret::::::\n", uid=owner.st_uid, gid=owner.st_gid, more="protocol pop3 {\n  pop3_uidl_format = %s\n}\n" % form)
+    try:
+        os.chown(theirs.mail, owner.st_uid, owner.st_gid)
+        answers = []
+        for folder, port in ((theirs.mail + "/alice", theirs.pop3), (s.maildir("alice"), s.port("pop3"))):
+            fill(folder, owner.st_uid, owner.st_gid)
+            take_over(folder, owner.st_uid, owner.st_gid)
+            answers.append(run(port, ["UIDL", "UIDL 3", "QUIT"]))
+        assert answers[0] == answers[1]
+    finally:
+        theirs.close()

@@ -19,7 +19,7 @@ def ok(result):
     return data
 
 
-USERS = 15
+USERS = 21
 
 
 @pytest.fixture(scope="module")
@@ -438,3 +438,47 @@ def test_a_long_search_tells_how_far_it_is(suite):
         assert told and all(re.fullmatch(rb"\* OK Searched \d+% of the mailbox, ETA \d+:\d\d\r\n", line) for line in told), lines
     finally:
         s.close()
+
+
+def copies(c, folder, times):
+    """twice as many messages each time"""
+    for _ in range(times):
+        ok(c.copy("1:*", folder))
+        ok(c.noop())
+
+
+def test_a_copyuid_of_thousands_of_uids_is_told_whole(suite, user):
+    c = suite.imap(user)
+    ok(c.create("Target"))
+    for i in range(4):
+        ok(c.append("INBOX", None, None, MESSAGE % (b"m%d" % i, b"x")))
+    ok(c.select("INBOX"))
+    copies(c, "INBOX", 10)
+    odd = range(1, 4097, 2)
+    answer = ok(c.uid("COPY", ",".join(map(str, odd)), "Target"))[0]
+    code = answer or c.untagged_responses["COPYUID"][-1]
+    found = re.search(rb"(\d+) ([\d,:]+) ([\d,:]+)", code)
+    assert found and found[2] == b",".join(b"%d" % uid for uid in odd) and found[3] == b"1:%d" % len(odd), code[:200]
+
+
+def bytes_read(suite):
+    return sum(int(re.search(r"rchar: (\d+)", open("/proc/%d/io" % pid).read())[1]) for pid in suite.pids("imap"))
+
+
+@pytest.mark.parametrize("section", ["2", "", "TEXT"])
+def test_a_large_part_fetched_in_pieces_is_read_once(suite, user, section):
+    """the connection keeps the parts of the last message, and where the last piece began"""
+    body = b"".join(b"%07d %s\n" % (i, b"x" * 60) for i in range(60000))
+    message = b"Subject: large\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n--b\nContent-Type: text/plain\n\n" + body + b"--b--\n"
+    c = suite.imap(user)
+    ok(c.append("INBOX", None, None, message.replace(b"\n", b"\r\n")))
+    ok(c.select("INBOX", readonly=True))
+    whole = ok(c.fetch("1", "(BODY.PEEK[%s])" % section))[0][1]
+    before, pieces, step = bytes_read(suite), [], 50000
+    while not pieces or len(pieces[-1]) == step:
+        pieces.append(ok(c.fetch("1", "(BODY.PEEK[%s]<%d.%d>)" % (section, step * len(pieces), step)))[0][1])
+    assert b"".join(pieces) == whole
+    assert bytes_read(suite) - before < 6 * len(whole)
+    # Not in order, too.
+    for at in (2000000, 10, 100000, 99999, len(whole) - 5):
+        assert ok(c.fetch("1", "(BODY.PEEK[%s]<%d.1000>)" % (section, at)))[0][1] == whole[at:at + 1000]

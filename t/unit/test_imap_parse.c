@@ -139,6 +139,8 @@ TEST(search_keys_are_understood_or_refused)
                                        "173",
                                        "SEEN ",
                                        "( SEEN  ANSWERED ) DELETED  ",
+                                       "LARGER 4294967296 SMALLER 9223372036854775807",
+                                       "KEYWORD \"x\"",
                                        "OR (SEEN ) ( ANSWERED)",
                                        "NEW OLD RECENT KEYWORD $Junk UNKEYWORD x",
                                        "SENTON \"1-Jan-2000\" LARGER 0 SMALLER 4294967295"};
