@@ -30,6 +30,7 @@ static struct dsn_rcpt rcpt_of(const struct bounce_record *r)
 {
     return (struct dsn_rcpt){
         .address = r->recipient,
+        .original = r->original,
         .orcpt = r->dsn_orcpt,
         .action = r->action,
         .status = r->status,
