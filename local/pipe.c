@@ -154,7 +154,8 @@ static void open_arguments(void)
     /* The master.cf of every Debian names users that few hosts have: that is no error of check. */
     if (service_trying() && strcmp(broken.code, "4.3.5") == 0)
         msg_fatal("%s", why_text(&broken));
-    msg_error("%s", why_text(&broken));
+    if (!service_trying())
+        msg_error("%s", why_text(&broken));
 }
 
 int main(int argc, char **argv)

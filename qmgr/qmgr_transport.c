@@ -86,16 +86,6 @@ static void read_parameters(struct transport *t)
         t->recipient_limit = 100000;
 }
 
-static bool is_deferred(const char *name)
-{
-    struct str list = strz(conf.defer_transports), word;
-
-    while (str_word(&list, ", \t\r\n", &word))
-        if (str_eqz(word, name))
-            return true;
-    return false;
-}
-
 struct transport *transport_of(const char *name)
 {
     struct transport *t = hash_find(state.transports, strz(name));
@@ -107,7 +97,7 @@ struct transport *transport_of(const char *name)
     t->dests = hash_new();
     list_init(&t->jobs);
     t->max_workers = process_limit(name);
-    t->deferred_by_admin = is_deferred(name);
+    t->deferred_by_admin = str_listed(conf.defer_transports, name);
     read_parameters(t);
     struct buf path = BUF(512);
     buf_addf(&path, "private/%s", name);
