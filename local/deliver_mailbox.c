@@ -40,9 +40,12 @@ static int add_message(struct job *job, struct store *store, const struct mailbo
     if (mail == NULL)
         return -1;
     content_prepend(&head, job->d.sender, t->original, t->delivered);
+    bool fits = buf_ok(&head);
     mail_in_put(mail, buf_str(&head));
     buf_free(&head);
-    if (content_copy(job, put, mail, why) < 0) {
+    if (!fits)
+        why_set(why, "5.3.0", "an address is too long");
+    if (!fits || content_copy(job, put, mail, why) < 0) {
         mail_in_abort(&mail);
         return -1;
     }
@@ -116,9 +119,12 @@ static int into_mbox(struct job *job, struct mbox **m, const struct mailbox_targ
 
     content_from_line(&head, job->d.sender, clock_wall());
     content_prepend(&head, job->d.sender, t->original, t->delivered);
+    bool fits = buf_ok(&head);
     mbox_put_raw(*m, buf_str(&head));
     buf_free(&head);
-    if (content_copy(job, put_line, *m, why) < 0) {
+    if (!fits)
+        why_set(why, "5.3.0", "an address is too long");
+    if (!fits || content_copy(job, put_line, *m, why) < 0) {
         mbox_abort(m);
         return -1;
     }

@@ -73,7 +73,10 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
         .prepend = prepend.p,
         .eol = "\n",
     };
-    status = command_run(l->job, &c, why);
+    if (buf_ok(&prepend) && buf_ok(&dir))
+        status = command_run(l->job, &c, why);
+    else
+        status = why_set(why, "5.3.0", "an address or a directory is too long");
     buf_free(&prepend);
     buf_free(&dir);
     return status;
@@ -82,7 +85,7 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
 void local_command(struct local *l, const struct address *a, const char *command)
 {
     struct rights rights = a->rights;
-    struct buf text = BUF(8192);
+    struct buf text = BUF_TEXT(8192);
     struct why why = WHY;
 
     if (rights.uid == 0 && local_default_rights(&rights, &why) < 0)

@@ -111,7 +111,8 @@ static int run(struct job *job, struct why *why)
         .quote_from = (args.flags & PIPE_QUOTE_FROM) != 0,
         .blank_at_end = (args.flags & PIPE_BLANK) != 0,
     };
-    status = command_run(job, &c, why);
+    status = buf_ok(&prepend) ? command_run(job, &c, why)
+                              : why_set(why, "5.3.0", "an address is too long");
     buf_free(&prepend);
     return status;
 }

@@ -33,7 +33,7 @@ static double first_window(const struct transport *t)
 
 struct dest *dest_of(struct transport *t, const char *nexthop, const char *recipient)
 {
-    struct buf name = BUF(70000);
+    struct buf name = BUF(3 * REC_MAX); /* both parts fit: they come from records */
 
     if (t->recipient_limit == 1)
         put_user(&name, recipient);
@@ -145,7 +145,7 @@ void dest_remember(struct dest *d)
 /* Everything that waits for it is put off, and so is what comes before the timer. */
 void dest_die(struct dest *d, const struct why *why)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(1000);
 
     buf_addf(&text, "delivery temporarily suspended: %s", why_text(why));
     free(d->dead_text);
