@@ -114,7 +114,7 @@ static void on_timer(void *arg)
     t->resting = false;
     free(t->dead_text);
     t->dead_text = NULL;
-    transport_kick(t);
+    transport_start_worker(t);
 }
 
 static void rest(struct transport *t)
@@ -132,15 +132,15 @@ static void work(void *arg)
 
     while (!qmgr_draining() && !task_is_cancelled() && (e = job_select(t)) != NULL) {
         rest(t);
-        /* The next worker is started by the one before: no more than are of use. */
-        transport_kick(t);
+        /* Each worker starts the next, so no more workers run than there is work for. */
+        transport_start_worker(t);
         deliver_entry(t, e);
     }
     t->workers--;
     state.busy--;
 }
 
-void transport_kick(struct transport *t)
+void transport_start_worker(struct transport *t)
 {
     if (t->dead_text != NULL || t->resting || heap_first(&t->ready) == NULL ||
         t->workers >= t->max_workers || qmgr_draining())
@@ -178,7 +178,7 @@ static void wake(struct transport *t)
     on_timer(t);
     while (hash_next(t->dests, &cursor, &name, &d))
         if (((struct dest *)d)->dead_text != NULL)
-            dest_revive(d);
+            dest_reset(d);
 }
 
 void transport_wake_all(void)
