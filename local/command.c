@@ -86,10 +86,6 @@ static int make_input(struct job *job, const struct command *c, struct why *why)
     status = content_copy(job, put_piece, &in, why);
     if (status == 0 && c->blank_at_end)
         put(&in, strz(c->eol));
-    if (status == 0 && c->quote_dot)
-        put(&in, STR("."));
-    if (status == 0 && c->quote_dot)
-        put(&in, strz(c->eol));
     flush(&in);
     if (in.error != 0) {
         errno = in.error;
@@ -137,7 +133,8 @@ static void finish_output(struct output *o)
         if (!o->ended)
             task_cancel(o->reader);
         while (!o->ended)
-            task_park(0);
+            if (task_park(0) == WAIT_CANCELLED)
+                task_yield(); /* the reader is cancelled, too, and needs its turn to end */
     }
     task_close(o->fd);
 }
@@ -181,6 +178,7 @@ static int run(const struct command *c, int in, int out_read, int out_write, str
         .gid = c->gid,
         .argv = c->argv,
         .env = c->env,
+        .root = c->root,
         .dir = *c->dir != 0 ? c->dir : "/",
         .in = in,
         .out = out_write,

@@ -9,12 +9,13 @@ struct command {
     const char *shown; /* in the log: the command as it was written */
     uid_t uid;
     gid_t gid;
+    const char *root; /* chroot there; null or "/": not */
     const char *dir; /* working directory; "" is / */
     const char *const *env; /* "name=value", closed by null */
     int64_t time_limit; /* seconds */
     const char *prepend; /* in front of the message, with LF: From_ line and header fields */
     const char *eol; /* line ends of what the command reads: "\n" or "\r\n" */
-    bool quote_dot; /* a line that begins with "." gets another; "." at the end (pipe's flags=) */
+    bool quote_dot; /* a line that begins with "." gets another (pipe's flags=) */
     bool quote_from; /* "From " at the start of a line gets a ">" */
     bool blank_at_end; /* an empty line at the end */
 };

@@ -40,9 +40,12 @@ static int add_message(struct job *job, struct store *store, const struct mailbo
     if (mail == NULL)
         return -1;
     content_prepend(&head, job->d.sender, t->original, t->delivered);
+    bool fits = buf_ok(&head);
     mail_in_put(mail, buf_str(&head));
     buf_free(&head);
-    if (content_copy(job, put, mail, why) < 0) {
+    if (!fits)
+        why_set(why, "5.3.0", "an address is too long");
+    if (!fits || content_copy(job, put, mail, why) < 0) {
         mail_in_abort(&mail);
         return -1;
     }
@@ -116,27 +119,44 @@ static int into_mbox(struct job *job, struct mbox **m, const struct mailbox_targ
 
     content_from_line(&head, job->d.sender, clock_wall());
     content_prepend(&head, job->d.sender, t->original, t->delivered);
+    bool fits = buf_ok(&head);
     mbox_put_raw(*m, buf_str(&head));
     buf_free(&head);
-    if (content_copy(job, put_line, *m, why) < 0) {
+    if (!fits)
+        why_set(why, "5.3.0", "an address is too long");
+    if (!fits || content_copy(job, put_line, *m, why) < 0) {
         mbox_abort(m);
         return -1;
     }
     return mbox_commit(m, why);
 }
 
-/* In a spool directory that is not open to users, the file is made by root and given away: its
- * group stays that of the directory, where the directory's group may write. */
-static void spool_rules(const struct mailbox_target *t, struct mbox_rules *r, const gid_t *keep)
+/* The mode of the directory that the mailbox is in; 0 if there is none. */
+static mode_t directory_mode(const char *path)
 {
     struct buf dir = BUF(8192);
-    struct stat st;
+    struct stat st = {0};
 
-    buf_addz(&dir, t->path);
-    bool group_writes = stat(dirname(dir.p), &st) == 0 && (st.st_mode & S_IWGRP) != 0;
-    r->give_to = &t->uid;
-    r->give_to_group = group_writes ? keep : &t->gid;
+    buf_addz(&dir, path);
+    bool there = buf_ok(&dir) && stat(dirname(dir.p), &st) == 0;
     buf_free(&dir);
+    return there ? st.st_mode : 0;
+}
+
+/*
+ * In a spool directory that is not open to users, the file and its lock are made by root and the
+ * file is given away: its group stays that of the directory, where the directory's group may write.
+ * Where users may write they could prepare links for root: there it is done with their rights.
+ */
+static bool as_root(const struct mailbox_target *t, struct mbox_rules *r, const gid_t *keep)
+{
+    mode_t mode = directory_mode(t->path);
+
+    if (!t->in_spool || geteuid() != 0 || ((mode & S_IWOTH) != 0 && t->uid != 0))
+        return false;
+    r->give_to = &t->uid;
+    r->give_to_group = (mode & S_IWGRP) != 0 ? keep : &t->gid;
+    return true;
 }
 
 int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *why)
@@ -148,13 +168,11 @@ int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *wh
         .owner = t->check_owner ? &t->uid : NULL,
         .any_file = t->any_file,
     };
-    bool as_user = !t->in_spool || geteuid() != 0;
     int status = -1;
 
     if (limits_fit(t, why) < 0)
         return -1;
-    if (!as_user)
-        spool_rules(t, &rules, &keep);
+    bool as_user = !as_root(t, &rules, &keep);
     if (as_user && become_begin(t->uid, t->gid, why) < 0)
         return -1;
     struct mbox *m = mbox_open(t->path, &rules, why);

@@ -10,8 +10,8 @@
 /* Where an entry stands: what it may name depends on it (allow_mail_to_commands, .._files). */
 enum origin { FROM_MESSAGE = 0, FROM_ALIAS = 1, FROM_FORWARD = 2, FROM_INCLUDE = 4 };
 
-/* With whose rights commands are run and files written. uid 0 means: nobody's yet, so
- * default_privs. Never root. */
+/* With whose rights commands are run and files are written. uid 0 means that no user has been
+ * chosen yet: default_privs is used then, never root. */
 struct rights {
     uid_t uid;
     gid_t gid;
@@ -28,16 +28,17 @@ struct address {
     const char *ext; /* or "" */
     const char *domain;
     const char *unmatched; /* the extension that what follows inherits, or "" */
-    const char *owner; /* who forwards: an owner- alias, a user with .forward; "" nobody */
+    const char *owner; /* on whose behalf mail is forwarded: an owner- alias, or a user with a
+                          .forward file; "" for nobody */
     const char *sender;
-    const char *delivered; /* for Delivered-To; "" not yet known */
-    bool from_list; /* of an alias with owner-: a new message, not the old one forwarded */
+    const char *delivered; /* for Delivered-To; "": not yet known */
+    bool from_list; /* from an alias that has an owner- alias: sent as a new message */
     enum origin origin;
     const char *expanded; /* the alias whose value this is, or "" */
     struct rights rights;
 };
 
-/* One recipient of the request, with all that it leads to. */
+/* One recipient of the request, with all addresses that it expands to. */
 struct local {
     struct job *job;
     const struct rcpt *rcpt;
@@ -46,8 +47,8 @@ struct local {
     struct hash *visited; /* addresses by level: each is expanded once */
     struct hash *delivered_to; /* of the message's header; null until it is asked for */
     struct resend *resend; /* messages to other addresses, being made */
-    enum fate fate; /* of all that it led to so far */
-    bool said; /* somebody ended in it: there is a line in the log */
+    enum fate fate; /* the delivery status of all that it led to so far, joined */
+    bool said; /* at least one line about it is in the log */
     bool included; /* an :include: file was read: it may have no entries */
 };
 
@@ -57,17 +58,18 @@ struct local_tables {
 };
 extern struct local_tables local_tables;
 
-/* local_recipient.c: alias, .forward, mailbox, and what then. */
+/* local_recipient.c: looks for an alias, a .forward file, a mailbox, in this order. */
 void local_recipient(struct local *l, const struct address *a);
-/* Another address that an expansion led to: here, or back into the queue. */
+/* An address that an expansion led to: it is delivered here, or goes back into the queue. */
 void local_address(struct local *l, const struct address *a, const char *address);
 
-/* local_alias.c, local_forward.c, local_include.c: false: nothing there, go on. */
+/* local_alias.c, local_forward.c, local_include.c. False: there is none, so go on looking. */
 bool local_alias(struct local *l, struct address *a, const char *name);
 bool local_forward(struct local *l, struct address *a);
 void local_include(struct local *l, const struct address *a, const char *path);
 
-/* local_target.c: the entries of a line of an alias, .forward or :include: file; how many. */
+/* local_target.c: delivers to each entry of a line of an alias, a .forward or an :include: file.
+ * Returns how many there were. */
 size_t local_targets(struct local *l, const struct address *a, struct str line);
 
 /* local_command.c, local_file.c, local_mailbox.c */
@@ -75,12 +77,14 @@ void local_command(struct local *l, const struct address *a, const char *command
 void local_file(struct local *l, const struct address *a, const char *path);
 bool local_mailbox(struct local *l, const struct address *a);
 
-/* local_macro.c: $user, $home, $extension ... in text; what strangers choose has "_" for characters
- * that filter (if not null) does not have. False, with a warning: it is malformed. */
+/* local_macro.c: replaces $user, $home, $extension ... in text. In values that the sender of the
+ * message can choose, characters that are not in filter (if not null) become "_". False, with a
+ * warning: text is malformed. */
 bool local_expand(struct local *l, const struct address *a, const char *text, const char *filter,
                   struct buf *out);
 
-/* local_dedup.c: true the second time. Text as Postfix's duplicate filter: "mailbox user". */
+/* local_dedup.c: true if the same text was given before. The texts are those of Postfix's duplicate
+ * filter: "mailbox user". */
 bool local_seen(struct local *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True the second time for this address at this level. Without it, aliases that name each other
  * twice would be expanded two to the power of their depth times. */
@@ -96,10 +100,11 @@ void local_user_open(void); /* before the jail */
 /* local_resend.c: messages back into the queue, one for each sender and Delivered-To. */
 struct resend *resend_new(struct local *l);
 void resend_add(struct resend *r, const struct address *a);
-/* (waits) Hands all in, unless something else must be tried again later anyway. Frees. */
+/* (waits) Hands all messages to cleanup, unless give_up: the recipient is tried again as a whole
+ * then. Frees. */
 void resend_end(struct resend **r, bool give_up);
 
-/* local_fate.c: how a part of the work ended. */
+/* local_fate.c: logs what became of one address, and adds it to the recipient's status. */
 void local_sent(struct local *l, const struct address *a, const char *dsn, const char *text);
 void local_failed(struct local *l, const struct address *a, const struct why *why);
 bool local_trace_only(const struct local *l); /* sendmail -bv: say what would be done */

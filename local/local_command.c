@@ -25,7 +25,6 @@ static void put_environment(struct local *l, const struct address *a, const stru
         {"LOCAL", a->local},
         {"EXTENSION", a->ext},
         {"DOMAIN", a->domain},
-        {"SENDER", *a->sender != 0 ? a->sender : "MAILER-DAEMON"},
         {"CLIENT_ADDRESS", d->client_addr},
         {"CLIENT_HELO", d->client_helo},
         {"CLIENT_HOSTNAME", d->client_name},
@@ -44,6 +43,7 @@ static void put_environment(struct local *l, const struct address *a, const stru
     command_env_put(e, "LOGNAME", known ? r->user : a->user, known ? NULL : filter);
     if (known)
         command_env_put(e, "SHELL", r->shell, NULL);
+    command_env_put(e, "SENDER", a->sender, filter); /* empty for the null sender, as Postfix's */
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
         if (*outside[i].value != 0)
             command_env_put(e, outside[i].name, outside[i].value, filter);
@@ -67,13 +67,16 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
         .shown = command,
         .uid = r->uid,
         .gid = r->gid,
-        .dir = dir.n > 0 ? dir.p : r->home,
+        .dir = dir.n > 0 ? dir.p : ".", /* the queue directory, local(8) of Postfix */
         .env = env.at,
         .time_limit = conf.command_time_limit,
         .prepend = prepend.p,
         .eol = "\n",
     };
-    status = command_run(l->job, &c, why);
+    if (buf_ok(&prepend) && buf_ok(&dir))
+        status = command_run(l->job, &c, why);
+    else
+        status = why_set(why, "5.3.0", "an address or a directory is too long");
     buf_free(&prepend);
     buf_free(&dir);
     return status;
@@ -82,7 +85,7 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
 void local_command(struct local *l, const struct address *a, const char *command)
 {
     struct rights rights = a->rights;
-    struct buf text = BUF(8192);
+    struct buf text = BUF_TEXT(8192);
     struct why why = WHY;
 
     if (rights.uid == 0 && local_default_rights(&rights, &why) < 0)

@@ -32,7 +32,7 @@ static int deliver(struct local *l, const struct address *a, const struct rights
 void local_file(struct local *l, const struct address *a, const char *path)
 {
     struct rights rights = a->rights;
-    struct buf text = BUF(8192);
+    struct buf text = BUF_TEXT(8192);
     struct why why = WHY;
 
     if (rights.uid == 0 && local_default_rights(&rights, &why) < 0)

@@ -50,7 +50,7 @@ static int read_forward(const char *path, const struct rights *r, struct buf *te
         status = why_errno(why, "4.3.0", "cannot open file %s", path);
     else if (fd >= 0 && is_trusted(fd, path, r)) {
         status = 1;
-        if (file_read_fd(fd, text) < 0 || text->full)
+        if (file_read_fd(fd, text) < 0 || !buf_ok(text))
             status = why_set(why, "4.3.0", "error reading forwarding file %s", path);
     }
     if (fd >= 0)
@@ -116,7 +116,8 @@ static bool search(struct local *l, struct address *a)
 
     while (!tried && str_word_braces(&rest, ", \t\r\n", &word)) {
         struct buf path = BUF(PATH_LIMIT);
-        if (local_expand(l, a, arena_strz(l->mem, word), conf.forward_expansion_filter, &path))
+        if (local_expand(l, a, arena_strz(l->mem, word), conf.forward_expansion_filter, &path) &&
+            buf_ok(&path))
             done = try_path(l, a, path.p, str_search(word, STR("extension")) >= 0, &tried);
         buf_free(&path);
     }

@@ -81,10 +81,11 @@ static void include(struct local *l, struct address *a, const char *path)
     struct why why = WHY;
     int fd = open_include(a, path, &why);
 
-    if (fd < 0 || file_read_fd(fd, &text) < 0 || text.full) {
+    bool fits = true;
+    if (fd < 0 || file_read_fd(fd, &text) < 0 || !(fits = buf_ok(&text))) {
         if (why.code[0] == 0)
             why_set(&why, "4.3.5", "error reading :include: file %s: %s", path,
-                    text.full ? "too large" : strerror(errno));
+                    fits ? strerror(errno) : "too large");
         msg_warn("%s", why_text(&why));
         local_failed(l, a, &why);
     } else

@@ -39,6 +39,26 @@ static bool to_command(struct local *l, const struct address *a, struct why *why
     return has;
 }
 
+/*
+ * Mail for root goes into his file of the spool, as with Postfix, or to mailbox_command with the
+ * rights of default_privs. It is not written anywhere below a directory that others may own: what
+ * root may do is not for what strangers send.
+ */
+static bool is_safe(const struct address *a, bool in_spool, bool maildir)
+{
+    return (a->rights.uid != 0 && a->rights.gid != 0) || (in_spool && !maildir);
+}
+
+/* In Postfix's words. */
+static void tell_where(struct why *why, const char *path, const char *user)
+{
+    struct why was = WHY;
+
+    why_copy(&was, why);
+    why_set(why, was.code, "cannot update mailbox %s for user %s. %s", path, user, why_text(&was));
+    why_free(&was);
+}
+
 static int to_mailbox(struct local *l, const struct address *a, const char **text, struct why *why)
 {
     struct buf path = BUF(PATH_LIMIT);
@@ -55,31 +75,22 @@ static int to_mailbox(struct local *l, const struct address *a, const char **tex
 
     find_path(a, &path, &t.in_spool);
     t.path = path.p;
-    bool maildir = path.p[path.n - 1] == '/';
-    if (local_trace_only(l))
+    bool maildir = path.n > 0 && path.p[path.n - 1] == '/';
+    if (!buf_ok(&path))
+        status = why_set(why, "5.2.0", "the path of the mailbox is too long");
+    else if (!is_safe(a, t.in_spool, maildir))
+        status =
+            why_set(why, "4.3.5", "mail for a privileged user: an alias for %s is needed", a->user);
+    else if (local_trace_only(l))
         *text = maildir ? "delivers to maildir" : "delivers to mailbox";
     else {
         *text = maildir ? "delivered to maildir" : "delivered to mailbox";
         status = maildir ? deliver_maildir(l->job, &t, why) : deliver_mbox(l->job, &t, why);
         if (status < 0 && !maildir)
-            why_in(why, "cannot update mailbox %s for user %s", t.path, a->user);
+            tell_where(why, t.path, a->user);
     }
     buf_free(&path);
     return status;
-}
-
-/* Root has no mail delivered to him: what he may do is not for what strangers send. */
-static bool may_have_mail(struct local *l, const struct address *a)
-{
-    struct why why = WHY;
-    bool may = a->rights.uid != 0 && a->rights.gid != 0;
-
-    if (!may) {
-        why_set(&why, "4.3.5", "mail for a privileged user: an alias for %s is needed", a->user);
-        local_failed(l, a, &why);
-    }
-    why_free(&why);
-    return may;
 }
 
 bool local_mailbox(struct local *l, const struct address *from)
@@ -94,7 +105,7 @@ bool local_mailbox(struct local *l, const struct address *from)
         return false;
     if (found < 0)
         local_failed(l, &a, &why);
-    else if (may_have_mail(l, &a) && !to_command(l, &a, &why, &status)) {
+    else if (!to_command(l, &a, &why, &status)) {
         if (status == 0)
             status = to_mailbox(l, &a, &text, &why);
         if (status < 0)

@@ -19,7 +19,7 @@ enum { ADDRESS_LIMIT = 64 * 1024 };
 /* Back into the queue, with the sender that the expansion gave it. */
 static void indirect(struct local *l, const struct address *a)
 {
-    struct buf text = BUF(ADDRESS_LIMIT);
+    struct buf text = BUF_TEXT(8192);
 
     if (local_seen(l, "indirect %s", a->address))
         return;
@@ -49,7 +49,7 @@ static bool to_luser_relay(struct local *l, const struct address *a)
     if (*conf.luser_relay == 0)
         return false;
     next.unmatched = "";
-    if (!local_expand(l, &next, conf.luser_relay, NULL, &address)) {
+    if (!local_expand(l, &next, conf.luser_relay, NULL, &address) || !buf_ok(&address)) {
         why_set(&why, "4.3.5", "mail system configuration error");
         local_failed(l, a, &why);
     } else
@@ -211,7 +211,7 @@ void local_address(struct local *l, const struct address *a, const char *text)
     if (resolve_address(RESOLVE_MAIL, a->sender, address.p, &route, &why) < 0) {
         why_set(&why, "4.3.0", "address resolver failure");
         local_failed(l, a, &why);
-    } else if (route.bad_address) {
+    } else if (route.bad_address || !buf_ok(&address)) {
         why_set(&why, "5.1.3", "bad recipient address syntax: %s", text);
         local_failed(l, a, &why);
     } else {

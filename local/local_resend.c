@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "conf/conf.h"
 #include "mail/date.h"
 #include "queue/submit.h"
@@ -15,10 +16,15 @@
 #include "content.h"
 #include "local.h"
 
+struct target {
+    const char *address;
+    bool from_list;
+};
+
 struct forwarded {
     struct list link;
     const char *sender, *delivered;
-    struct submit *submit; /* null: failed, see why */
+    VEC(struct target) targets;
     struct why why;
 };
 
@@ -42,10 +48,9 @@ static void put_attr(struct submit *s, const char *name, const char *value)
         submit_putf(s, REC_ATTR, "%s=%s", name, value);
 }
 
-static void put_envelope(const struct delivery *d, struct forwarded *f)
+static void put_envelope(const struct delivery *d, const struct forwarded *f, struct submit *s)
 {
     struct buf date = BUF(100);
-    struct submit *s = f->submit;
 
     date_format_local(clock_wall(), &date);
     submit_putf(s, REC_TIME, "%lld %lld", (long long)(d->arrival_us / 1000000),
@@ -74,9 +79,6 @@ static struct forwarded *begin(struct resend *r, const struct address *a)
     f->sender = arena_strz(r->l->mem, strz(a->sender));
     f->delivered = arena_strz(r->l->mem, strz(a->delivered));
     f->why = WHY;
-    f->submit = submit_begin(0, &f->why);
-    if (f->submit != NULL)
-        put_envelope(&r->l->job->d, f);
     list_add(&r->messages, &f->link);
     return f;
 }
@@ -94,21 +96,21 @@ static struct forwarded *find(struct resend *r, const struct address *a)
 void resend_add(struct resend *r, const struct address *a)
 {
     struct forwarded *f = find(r, a);
-    const struct rcpt *rcpt = r->l->rcpt;
 
-    if (f->submit == NULL)
-        return;
+    *VEC_ADD(&f->targets) = (struct target){arena_strz(r->l->mem, strz(a->address)), a->from_list};
+}
+
+static void put_target(struct submit *s, const struct rcpt *rcpt, const struct target *t)
+{
     /* RFC 3461 5.2.7.3: what the sender asked for ends at a list. */
-    if (a->from_list) {
-        submit_put(f->submit, REC_RCPT, strz(a->address));
-        return;
+    if (!t->from_list) {
+        if (*rcpt->dsn_orcpt != 0)
+            submit_putf(s, REC_ATTR, "dsn_orig_rcpt=%s", rcpt->dsn_orcpt);
+        if (rcpt->dsn_notify != 0)
+            submit_putf(s, REC_ATTR, "notify_flags=%u", rcpt->dsn_notify);
+        submit_put(s, REC_ORCP, strz(*rcpt->original != 0 ? rcpt->original : rcpt->address));
     }
-    if (*rcpt->dsn_orcpt != 0)
-        submit_putf(f->submit, REC_ATTR, "dsn_orig_rcpt=%s", rcpt->dsn_orcpt);
-    if (rcpt->dsn_notify != 0)
-        submit_putf(f->submit, REC_ATTR, "notify_flags=%u", rcpt->dsn_notify);
-    submit_put(f->submit, REC_ORCP, strz(*rcpt->original != 0 ? rcpt->original : rcpt->address));
-    submit_put(f->submit, REC_RCPT, strz(a->address));
+    submit_put(s, REC_RCPT, strz(t->address));
 }
 
 /* Lines in pieces become records again. */
@@ -134,36 +136,51 @@ static bool put_piece(void *arg, struct str bytes)
     return true;
 }
 
-static int put_content(struct local *l, struct forwarded *f)
+static int put_content(struct local *l, struct forwarded *f, struct submit *s)
 {
-    struct copying c = {f->submit, BUF(REC_MAX)};
-    struct buf head = BUF(65536);
+    struct copying c = {s, BUF(REC_MAX)};
+    struct buf head = BUF(3 * REC_MAX);
 
-    submit_put(f->submit, REC_MESG, STR(""));
+    submit_put(s, REC_MESG, STR(""));
     if (str_listed(conf.prepend_delivered_header, "forward") && *f->delivered != 0) {
         content_prepend(&head, NULL, "", f->delivered);
-        submit_line(f->submit, str_rtrim(buf_str(&head)));
+        submit_line(s, str_rtrim(buf_str(&head)));
     }
-    int status = content_copy(l->job, put_piece, &c, &f->why);
+    int status = buf_ok(&head) ? content_copy(l->job, put_piece, &c, &f->why)
+                               : why_set(&f->why, "5.3.0", "the address is too long");
     if (status == 0) {
-        submit_put(f->submit, REC_XTRA, STR(""));
-        submit_put(f->submit, REC_END, STR(""));
+        submit_put(s, REC_XTRA, STR(""));
+        submit_put(s, REC_END, STR(""));
     }
     buf_free(&head);
     buf_free(&c.line);
     return status;
 }
 
+/* (waits) One after the other: a process that held one connection to cleanup per message while it
+ * waits for the next could, with others like it, hold all there are. */
+static int hand_in(struct local *l, struct forwarded *f, struct buf *id)
+{
+    struct submit *s = submit_begin(0, &f->why);
+
+    if (s == NULL)
+        return -1;
+    put_envelope(&l->job->d, f, s);
+    VEC_EACH (&f->targets, t)
+        put_target(s, l->rcpt, t);
+    int status = put_content(l, f, s);
+    if (status == 0)
+        status = submit_commit(&s, id, &f->why);
+    submit_abort(&s);
+    return status;
+}
+
 static void finish(struct local *l, struct forwarded *f)
 {
     struct address a = {.address = l->rcpt->address};
-    struct buf id = BUF(100), text = BUF(200);
-    int status = -1;
+    struct buf id = BUF_TEXT(100), text = BUF_TEXT(200);
 
-    if (f->submit != NULL && (status = put_content(l, f)) == 0)
-        status = submit_commit(&f->submit, &id, &f->why);
-    if (status < 0) {
-        submit_abort(&f->submit);
+    if (hand_in(l, f, &id) < 0) {
         /* Whatever cleanup says: this recipient's address is good, its forwarding failed. */
         f->why.code[0] = '4';
         why_in(&f->why, "unable to forward message");
@@ -185,7 +202,7 @@ void resend_end(struct resend **resend, bool give_up)
         struct forwarded *f = LIST_OF(link, struct forwarded, link);
         if (!give_up)
             finish(r->l, f);
-        submit_abort(&f->submit);
+        VEC_FREE(&f->targets);
         why_free(&f->why);
         free(f);
     }

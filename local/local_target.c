@@ -45,7 +45,10 @@ static void to_home_file(struct local *l, const struct address *a, const char *p
         fail(l, a, "5.3.5", "mail system configuration error");
     } else {
         buf_addf(&full, "%s%s", a->rights.home, path + 1);
-        to_file(l, a, full.p);
+        if (buf_ok(&full))
+            to_file(l, a, full.p);
+        else
+            fail(l, a, "5.3.5", "mail system configuration error");
     }
     buf_free(&full);
 }
@@ -104,7 +107,10 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     struct buf command = BUF(ITEM_LIMIT);
 
     buf_add(&command, str_from(str_trim(raw), 1));
-    to_command(l, a, command.p);
+    if (buf_ok(&command))
+        to_command(l, a, command.p);
+    else
+        fail(l, a, "5.3.5", "mail system configuration error");
     buf_free(&command);
 }
 

@@ -24,10 +24,20 @@ struct mbox {
     struct buf out;
 };
 
-/* The status that an error of the file means. */
+/* The status that an error of the file means. What only the owner or the administrator can mend is
+ * said to the sender at once, as Postfix does. */
 static const char *code_of(int error)
 {
     switch (error) {
+    case EACCES:
+    case EPERM:
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENXIO:
+    case ENAMETOOLONG:
+        return "5.2.0";
     case EDQUOT:
     case EFBIG:
         return "5.2.2";
@@ -41,7 +51,7 @@ static const char *code_of(int error)
 static int fail(int error, const char *what, const char *path, struct why *why)
 {
     errno = error;
-    return why_errno(why, code_of(error), "%s %s", what, path);
+    return why_errno(why, code_of(error), "%s%s%s", what, *path != 0 ? " " : "", path);
 }
 
 static int open_file(const char *path)
@@ -96,11 +106,19 @@ static int try_lock(struct mbox *m, const char *path, enum lock how)
     return 0;
 }
 
+static int lock_failed(const char *path, enum lock how, struct why *why)
+{
+    if (how != LOCK_DOT)
+        return fail(errno, "lock", path, why);
+    return why_errno(why, code_of(errno), "unable to create lock file %s.lock", path);
+}
+
+/* (waits) */
 static int take_lock(struct mbox *m, const char *path, enum lock how, struct why *why)
 {
     for (int64_t left = conf.deliver_lock_attempts; try_lock(m, path, how) < 0;) {
         if (errno != EAGAIN && errno != EACCES && errno != EEXIST)
-            return fail(errno, how == LOCK_DOT ? "create lock file for" : "lock", path, why);
+            return lock_failed(path, how, why);
         if (--left <= 0 ||
             task_sleep(task_now() + conf.deliver_lock_delay * 1000) == WAIT_CANCELLED)
             return why_set(why, "4.2.0", "unable to lock for exclusive access: %s", path);
@@ -108,21 +126,23 @@ static int take_lock(struct mbox *m, const char *path, enum lock how, struct why
     return 0;
 }
 
-/* The dot lock first: it is the one that others may hold for long. */
-static int take_locks(struct mbox *m, const char *path, const char *locks, struct why *why)
+/* (waits) Before the file is opened: others that hold the dot lock may replace the file. A device
+ * needs none. */
+static int take_dot_lock(struct mbox *m, const char *path, const char *locks, struct why *why)
 {
-    bool wanted[3] = {false};
-    struct str rest = strz(locks), word;
+    struct stat st;
 
-    while (str_word(&rest, ", \t\r\n", &word)) {
-        wanted[LOCK_FCNTL] |= str_eqz(word, "fcntl");
-        wanted[LOCK_FLOCK] |= str_eqz(word, "flock");
-        wanted[LOCK_DOT] |= str_eqz(word, "dotlock");
-    }
-    for (int how = LOCK_DOT; how >= LOCK_FCNTL; how--)
-        if (wanted[how] && take_lock(m, path, (enum lock)how, why) < 0)
-            return -1;
-    return 0;
+    if (!str_listed(locks, "dotlock") || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
+        return 0;
+    return take_lock(m, path, LOCK_DOT, why);
+}
+
+/* (waits) */
+static int take_file_locks(struct mbox *m, const char *path, const char *locks, struct why *why)
+{
+    if (str_listed(locks, "flock") && take_lock(m, path, LOCK_FLOCK, why) < 0)
+        return -1;
+    return str_listed(locks, "fcntl") ? take_lock(m, path, LOCK_FCNTL, why) : 0;
 }
 
 static void release(struct mbox **mbox)
@@ -144,11 +164,16 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
     struct mbox *m = mem_new(sizeof *m);
 
     *m = (struct mbox){.out = BUF(2 * BLOCK), .line_start = true, .size_limit = rules->size_limit};
+    m->fd = -1;
+    if (take_dot_lock(m, path, rules->locks, why) < 0) {
+        release(&m);
+        return NULL;
+    }
     m->fd = open_file(path);
     if (m->fd < 0)
-        fail(errno, "open file", path, why);
+        fail(errno, "cannot open file", "", why);
     if (m->fd < 0 || check_file(m, path, rules, why) < 0 ||
-        (m->regular && take_locks(m, path, rules->locks, why) < 0)) {
+        (m->regular && take_file_locks(m, path, rules->locks, why) < 0)) {
         release(&m);
         return NULL;
     }

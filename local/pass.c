@@ -6,6 +6,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "dict/dict.h"
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 
@@ -14,7 +15,8 @@ static struct hash *channels;
 
 static struct channel *channel_to(struct str transport)
 {
-    struct buf path = BUF(1024);
+    struct buf path =
+        BUF(DICT_VALUE_LIMIT + 16); /* too long for a socket is said when it is used */
     struct channel *c;
 
     if (channels == NULL)

@@ -5,7 +5,7 @@
  *
  * SYNOPSIS
  *
- * pipe [flags=BDFORXhuq.>] user=name[:group] [directory=dir] [eol=end] [size=limit]
+ * pipe [flags=BDFORXhuq.>] user=name[:group] [directory=dir] [chroot=dir] [eol=end] [size=limit]
  *      [null_sender=name] argv=command...      (in master.cf)
  *
  * DESCRIPTION
@@ -16,7 +16,7 @@
  *
  * flags: B an empty line at the end; D Delivered-To (and loops are found); F a From_ line; O
  * X-Original-To; R Return-Path; X success notices say "delivered"; h, u domains and users in lower
- * case; q addresses in quoted form; . a dot more where a line begins with one; > ">From ".
+ * case; q whole addresses in quoted form; . a dot more where a line begins with one; > ">From ".
  *
  * SECURITY
  *
@@ -40,6 +40,7 @@
 enum { PREPEND_LIMIT = 1024 * 1024 };
 
 static struct pipe_args args;
+static struct why broken; /* what is wrong with them */
 
 static void put_header(const struct job *job, struct buf *out)
 {
@@ -53,10 +54,23 @@ static void put_header(const struct job *job, struct buf *out)
                     (args.flags & PIPE_DELIVERED) != 0 ? rcpt->address : "");
 }
 
+/* No command can be started: mail waits, with the reason, and the destination is left alone. */
+static int check_arguments(struct job *job, struct why *why)
+{
+    if (broken.code[0] == 0)
+        return 0;
+    why_copy(why, &broken);
+    why_in(why, "mail system configuration error");
+    delivery_site_failed(&job->result, why);
+    return -1;
+}
+
 static int check(struct job *job, struct why *why)
 {
     const char *rcpt = job->d.rcpts[0].address;
 
+    if (check_arguments(job, why) < 0)
+        return -1;
     if ((args.flags & (PIPE_DELIVERED | PIPE_ORIGINAL)) != 0 && job->d.nrcpts > 1) {
         msg_warn("pipe flag `D' or `O' requires %s_destination_recipient_limit = 1",
                  service_name());
@@ -87,6 +101,7 @@ static int run(struct job *job, struct why *why)
         .shown = argv[0],
         .uid = args.uid,
         .gid = args.gid,
+        .root = args.root,
         .dir = *args.directory != 0 ? args.directory : conf.queue_directory,
         .env = env.at,
         .time_limit = conf_time_of(service_name(), "_time_limit", conf.command_time_limit),
@@ -96,14 +111,15 @@ static int run(struct job *job, struct why *why)
         .quote_from = (args.flags & PIPE_QUOTE_FROM) != 0,
         .blank_at_end = (args.flags & PIPE_BLANK) != 0,
     };
-    status = command_run(job, &c, why);
+    status = buf_ok(&prepend) ? command_run(job, &c, why)
+                              : why_set(why, "5.3.0", "an address is too long");
     buf_free(&prepend);
     return status;
 }
 
 static void deliver(struct job *job)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(1000);
     struct why why = WHY;
     bool trace = (job->d.flags & DELIVERY_TRACE_ONLY) != 0;
     int status = job->d.nrcpts == 0 ? 0 : check(job, &why);
@@ -132,7 +148,15 @@ static void open_arguments(void)
     char **argv;
     int argc = service_args(&argv);
 
-    pipe_args_parse(&args, argc, argv);
+    broken = WHY;
+    /* Not fatal: nobody would answer then, and the mail would wait without a word. */
+    if (pipe_args_parse(&args, argc, argv, &broken) == 0)
+        return;
+    /* The master.cf of every Debian names users that few hosts have: that is no error of check. */
+    if (service_trying() && strcmp(broken.code, "4.3.5") == 0)
+        msg_fatal("%s", why_text(&broken));
+    if (!service_trying())
+        msg_error("%s", why_text(&broken));
 }
 
 int main(int argc, char **argv)

@@ -12,67 +12,60 @@
 #include "conf/conf_expand.h"
 #include "dict/addr_find.h"
 #include "mail/path.h"
-#include "service/service.h"
-
-/* Never used: a process that only tries its start ends. */
-enum { NOBODY_KNOWN = 65534 };
 
 enum { ARGUMENT_LIMIT = 64 * 1024 };
 
-static void parse_flags(struct pipe_args *p, const char *letters)
+static int parse_flags(struct pipe_args *p, const char *letters, struct why *why)
 {
     static const char known[] = "BDFORXhuq.>";
 
     for (; *letters != 0; letters++) {
         const char *at = strchr(known, *letters);
         if (at == NULL)
-            msg_fatal("unknown flag: %c", *letters);
+            return why_set(why, "4.3.5", "unknown flag: %c", *letters);
         p->flags |= 1u << (at - known);
     }
+    return 0;
 }
 
-/* The master.cf of every Debian names users that few hosts have: an error of the mail that is to be
- * delivered so, not of the configuration. */
-static void unknown_account(struct pipe_args *p, const char *name, const char *kind)
+static int find_group(struct pipe_args *p, const char *name, struct why *why)
 {
-    if (!service_trying())
-        msg_fatal("%s: unknown %s", name, kind);
-    p->uid = p->gid = NOBODY_KNOWN;
+    uint32_t id;
+    const struct group *gr =
+        num_parse_u32(strz(name), 0, UINT32_MAX - 1, &id) ? getgrgid(id) : getgrnam(name);
+
+    if (gr == NULL)
+        return why_set(why, "4.3.0", "user=...:%s: unknown group", name);
+    p->gid = gr->gr_gid;
+    return 0;
 }
 
-/* "user" or "user:group", names or numbers; never root, nor who owns the queue. */
-static void parse_user(struct pipe_args *p, const char *text)
+/* "user" or "user:group", names or numbers; never root, nor the owner of the queue. */
+static int parse_user(struct pipe_args *p, const char *text, struct why *why)
 {
     struct buf user = BUF(200);
     const char *colon = strchr(text, ':');
     const struct passwd *pw;
-    const struct group *gr;
     uint32_t id;
 
     buf_add(&user, (struct str){text, colon != NULL ? (size_t)(colon - text) : strlen(text)});
-    pw = num_parse_u32(buf_str(&user), 0, UINT32_MAX - 1, &id) ? getpwuid(id) : getpwnam(user.p);
-    if (pw == NULL || !buf_ok(&user)) {
-        unknown_account(p, user.p, "username");
-        buf_free(&user);
-        return;
-    }
+    pw = !buf_ok(&user)                                          ? NULL
+         : num_parse_u32(buf_str(&user), 0, UINT32_MAX - 1, &id) ? getpwuid(id)
+                                                                 : getpwnam(user.p);
+    buf_free(&user);
+    if (pw == NULL)
+        return why_set(why, "4.3.0", "user=%s: unknown username", text);
     p->uid = pw->pw_uid;
     p->gid = pw->pw_gid;
     pw = getpwnam(conf.mail_owner);
     if (p->uid == 0 || (geteuid() == 0 && pw != NULL && p->uid == pw->pw_uid))
-        msg_fatal("user= command-line attribute specifies %s user",
-                  p->uid == 0 ? "root" : "mail system owner");
-    if (colon != NULL && colon[1] != 0) {
-        gr = num_parse_u32(strz(colon + 1), 0, UINT32_MAX - 1, &id) ? getgrgid(id)
-                                                                    : getgrnam(colon + 1);
-        if (gr == NULL)
-            unknown_account(p, colon + 1, "group");
-        else
-            p->gid = gr->gr_gid;
-    }
-    if (p->gid == 0)
-        msg_fatal("user= command-line attribute specifies privileged group");
-    buf_free(&user);
+        return why_set(why, "4.3.5", "user= command-line attribute specifies %s user",
+                       p->uid == 0 ? "root" : "mail system owner");
+    if (colon != NULL && colon[1] != 0 && find_group(p, colon + 1, why) < 0)
+        return -1;
+    return p->gid != 0
+               ? 0
+               : why_set(why, "4.3.5", "user= command-line attribute specifies privileged group");
 }
 
 static const char *line_end(const char *text)
@@ -80,45 +73,48 @@ static const char *line_end(const char *text)
     return strcmp(text, "\\r\\n") == 0 ? "\r\n" : strcmp(text, "\\n") == 0 ? "\n" : text;
 }
 
-static bool parse_one(struct pipe_args *p, const char *arg)
+static int parse_one(struct pipe_args *p, const char *arg, struct why *why)
 {
     const char *equals = strchr(arg, '=');
     struct str name = {arg, equals != NULL ? (size_t)(equals - arg) : 0};
     const char *value = equals != NULL ? equals + 1 : "";
 
     if (str_eqz(name, "flags"))
-        parse_flags(p, value);
-    else if (str_eqz(name, "user"))
-        parse_user(p, value);
-    else if (str_eqz(name, "directory"))
+        return parse_flags(p, value, why);
+    if (str_eqz(name, "user"))
+        return parse_user(p, value, why);
+    if (str_eqz(name, "directory"))
         p->directory = value;
+    else if (str_eqz(name, "chroot"))
+        p->root = value;
     else if (str_eqz(name, "eol"))
         p->eol = line_end(value);
     else if (str_eqz(name, "null_sender"))
         p->null_sender = value;
-    else if (str_eqz(name, "size"))
-        return num_parse(strz(value), 0, INT64_MAX, &p->size_limit);
-    else
-        return false;
-    return true;
+    else if (!str_eqz(name, "size") || !num_parse(strz(value), 0, INT64_MAX, &p->size_limit))
+        return why_set(why, "4.3.5", "unknown attribute: %s", arg);
+    return 0;
 }
 
-void pipe_args_parse(struct pipe_args *p, int argc, char **argv)
+int pipe_args_parse(struct pipe_args *p, int argc, char **argv, struct why *why)
 {
-    *p = (struct pipe_args){.directory = "", .eol = "\n", .null_sender = "MAILER-DAEMON"};
-    for (int i = 0; i < argc; i++) {
+    *p = (struct pipe_args){
+        .directory = "", .root = "/", .eol = "\n", .null_sender = "MAILER-DAEMON"};
+    for (int i = 0; i < argc && p->argv == NULL; i++) {
         if (strncmp(argv[i], "argv=", 5) == 0) {
             argv[i] += 5;
             p->argv = (const char *const *)(argv + i);
-            break;
+        } else if (parse_one(p, argv[i], why) < 0) {
+            return -1;
         }
-        if (!parse_one(p, argv[i]))
-            msg_fatal("unknown attribute: %s", argv[i]);
     }
     if (p->argv == NULL || p->argv[0][0] == 0)
-        msg_fatal("missing argv= command-line attribute");
+        return why_set(why, "4.3.5", "missing argv= command-line attribute");
     if (p->uid == 0)
-        msg_fatal("missing user= command-line attribute");
+        return why_set(why, "4.3.5", "missing user= command-line attribute");
+    if (p->root[0] != '/')
+        return why_set(why, "4.3.5", "chroot=%s: not an absolute path", p->root);
+    return 0;
 }
 
 /* One argument on its way, for one recipient. */
@@ -131,12 +127,12 @@ struct argument {
     bool unknown;
 };
 
-static const char *address_of(const struct argument *x, const char *address)
+static const char *folded(const struct argument *x, const char *address, bool quote)
 {
-    struct buf text = BUF(ARGUMENT_LIMIT);
+    struct buf text = BUF(2 * ARGUMENT_LIMIT); /* of addresses: a longer one is an empty argument */
     const char *result;
 
-    if ((x->p->flags & PIPE_QUOTE) != 0)
+    if (quote)
         path_quote(strz(address), &text);
     else
         buf_addz(&text, address);
@@ -146,19 +142,25 @@ static const char *address_of(const struct argument *x, const char *address)
         str_lower(text.p, local);
     if ((x->p->flags & PIPE_FOLD_DOMAIN) != 0)
         str_lower(text.p + local, text.n - local);
-    result = arena_strz(x->mem, buf_str(&text));
+    result = buf_ok(&text) ? arena_strz(x->mem, buf_str(&text)) : "";
     buf_free(&text);
     return result;
 }
 
+static const char *address_of(const struct argument *x, const char *address)
+{
+    return folded(x, address, (x->p->flags & PIPE_QUOTE) != 0);
+}
+
+/* The q flag is for whole addresses only. */
 static const char *part_of(const struct argument *x, struct str name)
 {
-    const char *address = address_of(x, x->rcpt->address);
+    const char *address = folded(x, x->rcpt->address, false);
     struct str local = path_local(strz(address));
     size_t user = addr_user_length(local);
 
     if (str_eqz(name, "recipient"))
-        return address;
+        return address_of(x, x->rcpt->address);
     if (str_eqz(name, "original_recipient"))
         return address_of(x, *x->rcpt->original != 0 ? x->rcpt->original : x->rcpt->address);
     if (str_eqz(name, "mailbox"))
@@ -209,6 +211,8 @@ static int expand(struct argument *x, const char *text, const char **out, struct
     struct buf value = BUF(ARGUMENT_LIMIT);
     int status = conf_expand_text(strz(text), 0, find, x, &value, why);
 
+    if (status == 0 && !buf_ok(&value))
+        status = why_set(why, "4.3.5", "argument %s becomes too long", text);
     if (status == 0 && x->unknown)
         status = why_set(why, "4.3.5", "unknown macro in argument: %s", text);
     *out = arena_strz(x->mem, buf_str(&value));

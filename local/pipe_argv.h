@@ -16,7 +16,7 @@ enum pipe_flag {
     PIPE_FOLD_DOMAIN = 64, /* h: domains in lower case */
     PIPE_FOLD_USER = 128, /* u: local parts in lower case */
     PIPE_QUOTE = 256, /* q: addresses in external form */
-    PIPE_DOT = 512, /* . */
+    PIPE_DOT = 512, /* .: a line that begins with "." gets another */
     PIPE_QUOTE_FROM = 1024, /* > */
 };
 
@@ -24,13 +24,14 @@ struct pipe_args {
     unsigned flags;
     uid_t uid;
     gid_t gid;
-    const char *directory, *eol, *null_sender;
+    const char *directory, *root, *eol, *null_sender;
     int64_t size_limit; /* 0: none */
     const char *const *argv; /* with macros */
 };
 
-/* "flags=... user=... argv=cmd args": what master.cf gives. Ends the process when it is wrong. */
-void pipe_args_parse(struct pipe_args *p, int argc, char **argv);
+/* "flags=... user=... argv=cmd args": what master.cf gives. -1 and why:
+ * 4.3.5, it is wrong; 4.3.0, an account is not known (here, or yet). */
+int pipe_args_parse(struct pipe_args *p, int argc, char **argv, struct why *why);
 
 /*
  * The command for all recipients of d: ${sender} ${nexthop} ${size} ${queue_id} and the like once;

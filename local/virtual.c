@@ -86,7 +86,7 @@ static int find_target(const char *rcpt, struct buf *path, struct mailbox_target
     buf_addf(path, "%s%s%s", conf.virtual_mailbox_base, *conf.virtual_mailbox_base ? "/" : "",
              value.p);
     buf_free(&value);
-    if (path->full || path->p[0] != '/' || str_search(buf_str(path), STR("/../")) >= 0) {
+    if (!buf_ok(path) || path->p[0] != '/' || str_search(buf_str(path), STR("/../")) >= 0) {
         msg_warn("recipient %s: bad mailbox path in %s: %s", rcpt, maps_parameter(state.mailboxes),
                  path->p);
         return wrong(why);

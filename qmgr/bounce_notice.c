@@ -14,7 +14,7 @@
 #include "bounce.h"
 
 /* The text of so many recipients is made at a time. */
-enum { TEXT_MAX = 1 << 20 };
+enum { TEXT_MAX = 1 << 24 };
 
 static void put_lines(struct submit *s, struct buf *text)
 {
@@ -30,6 +30,7 @@ static struct dsn_rcpt rcpt_of(const struct bounce_record *r)
 {
     return (struct dsn_rcpt){
         .address = r->recipient,
+        .original = r->original,
         .orcpt = r->dsn_orcpt,
         .action = r->action,
         .status = r->status,
@@ -84,7 +85,7 @@ static void find_message_id(const struct delivery *d, struct buf *id)
                 str_starts(value, STR("<")) && str_ends(value, STR(">")))
                 buf_set(id, value);
     qfile_close(&f);
-    if (id->full)
+    if (!buf_ok(id))
         buf_clear(id);
 }
 
@@ -152,7 +153,7 @@ static int64_t retry_until(const struct notice *n)
 
 int notice_send(const struct notice *n, struct why *why)
 {
-    struct buf boundary = BUF(300), id = BUF(100), sender = BUF(REC_MAX), to = BUF(REC_MAX);
+    struct buf boundary = BUF(300), id = BUF(100), sender = BUF(2 * REC_MAX), to = BUF(2 * REC_MAX);
     struct buf text = BUF(TEXT_MAX), message_id = BUF(998); /* RFC 5322 2.1.1 */
     int64_t now_us = clock_wall_us();
     struct submit *s = submit_begin(SUBMIT_MAP_OK, why);

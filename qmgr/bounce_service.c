@@ -7,16 +7,6 @@
 
 #include "bounce.h"
 
-static bool notify_class(const char *name)
-{
-    struct str list = strz(conf.notify_classes), word;
-
-    while (str_word(&list, ", \t\r\n", &word))
-        if (str_ieqz(word, name))
-            return true;
-    return false;
-}
-
 /* Reports to postmasters come from an address that can be told apart, so that they make no loop. */
 static void double_bounce_address(struct buf *out)
 {
@@ -77,14 +67,14 @@ static int failed(struct notice n, const struct bounce_log *log, struct why *why
     }
     if (*n.d->sender == 0) {
         /* RFC 5321 6.1: no report about a report, except to the administrator. */
-        if (!notify_class("2bounce"))
+        if (!str_listed(conf.notify_classes, "2bounce"))
             return 0;
         return to_postmaster(all, conf._2bounce_notice_recipient,
                              "postmaster non-delivery notification", why);
     }
     if (n.n > 0 && notice_send(&n, why) < 0)
         return -1;
-    if (!notify_class("bounce"))
+    if (!str_listed(conf.notify_classes, "bounce"))
         return 0;
     all.headers_only = true;
     return to_postmaster(all, conf.bounce_notice_recipient, "postmaster non-delivery notification",
@@ -151,7 +141,7 @@ int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_lo
             result = notice_send(&n, why);
         n.records = records->at;
         n.n = records->n;
-        if (result == 0 && notify_class("delay"))
+        if (result == 0 && str_listed(conf.notify_classes, "delay"))
             result =
                 to_postmaster(n, conf.delay_notice_recipient, "postmaster delay notification", why);
     }

@@ -29,6 +29,8 @@
  */
 #include "cleanup.h"
 
+#include <sys/stat.h>
+
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
@@ -239,8 +241,21 @@ static void open_all(void)
     cleanup_open_body();
 }
 
+/* "qmgr fifo" in an old master.cf: unlike a socket it is opened for writing. */
+static void write_to_qmgr(void)
+{
+    struct buf path = BUF(256);
+    struct stat st;
+
+    buf_addf(&path, "public/%s", conf.queue_service_name);
+    if (buf_ok(&path) && stat(path.p, &st) == 0 && S_ISFIFO(st.st_mode))
+        jail_write(path.p);
+    buf_free(&path);
+}
+
 static void paths(void)
 {
+    write_to_qmgr();
     jail_write("incoming");
     jail_write("hold");
     jail_read_tables(conf.virtual_alias_maps);

@@ -81,9 +81,9 @@ struct dest {
     double window; /* how many there may be */
     double success, failure, failed_cohorts; /* feedback that is not yet a whole step */
     struct timer timer;
-    bool resting; /* rate delay: no new delivery until the timer */
-    bool remembered; /* failures of late count on with the next message, until the timer */
-    char *dead_code, *dead_text; /* not to be asked until the timer; null: alive */
+    bool resting; /* in its rate delay: no new delivery until the timer */
+    bool remembered; /* has recent failures: it is kept until the timer, so that they count */
+    char *dead_code, *dead_text; /* why it is throttled, until the timer; null: it is not */
 };
 
 /* "1", "0.5", "1/concurrency", "0.5 / sqrt_concurrency" */
@@ -103,7 +103,7 @@ struct transport {
     bool answers; /* the last request was answered */
     struct timer timer;
     bool resting; /* transport rate delay */
-    char *dead_text; /* null: alive */
+    char *dead_text; /* why it is throttled; null: it is not */
     bool deferred_by_admin; /* defer_transports */
     /* Parameters, <transport>_x. */
     size_t concurrency, initial, recipient_limit;
@@ -134,21 +134,24 @@ bool qmgr_flushed_since(int64_t wall_us);
 void message_arrived(struct attrs *ask);
 /* A file found by a scan; false: leave it (not complete, not due, known). */
 bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time);
-void message_release(struct message *m); /* one entry less; the last one ends the batch */
+void message_release(struct message *m); /* one entry has ended; the last one ends the batch */
 
 /* qmgr_assign.c */
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 
 /* qmgr_done.c */
-void message_done(struct message *m); /* every recipient has had its turn */
+/* Every recipient was tried: sends the reports that follow, then removes or defers the file. */
+void message_done(struct message *m);
 bool message_reports_idle(void); /* no report is being asked for */
 int64_t message_backoff(const struct message *m); /* seconds until the next attempt */
 
 /* qmgr_transport.c */
 struct transport *transport_of(const char *name);
-void transport_kick(struct transport *t); /* there may be work: see that somebody does it */
-void transport_fail(struct transport *t, const struct why *why); /* not to be asked for a while */
-void transport_wake_all(void); /* postqueue -f: forget what is dead */
+/* Starts one more worker task, if there is work for it and a place among max_workers. */
+void transport_start_worker(struct transport *t);
+/* Throttles it: everything that waits for it is put off for transport_retry_time. */
+void transport_fail(struct transport *t, const struct why *why);
+void transport_wake_all(void); /* postqueue -f: ends all throttling */
 void transport_open(void); /* before the jail: reads master.cf */
 bool transport_idle(void); /* no delivery is under way anywhere */
 
@@ -157,10 +160,12 @@ struct dest *dest_of(struct transport *t, const char *nexthop, const char *recip
 void dest_update(struct dest *d); /* after any change: is it ready, is it needed at all */
 void dest_add_peer(struct dest *d, struct peer *p);
 void dest_rerank(struct dest *d, struct peer *p); /* the rank of p's job has changed */
-void dest_revive(struct dest *d);
-void dest_rest(struct dest *d); /* after a delivery, when the destination has a rate delay */
-void dest_remember(struct dest *d); /* a failure: what follows soon is no new beginning */
-void dest_die(struct dest *d, const struct why *why); /* not to be asked for minimal_backoff_time */
+void dest_reset(struct dest *d); /* ends its throttling and forgets its failures */
+void dest_delay(struct dest *d); /* after a delivery: its rate delay begins, if it has one */
+/* Keeps its failures for minimal_backoff_time, also while there is no mail for it. */
+void dest_note_failure(struct dest *d);
+/* A dead destination: everything that waits for it is put off for minimal_backoff_time. */
+void dest_throttle(struct dest *d, const struct why *why);
 
 /* qmgr_feedback.c */
 bool feedback_parse(const char *text, struct feedback *f);
@@ -178,7 +183,8 @@ void job_count_rcpt(struct job *j);
 
 /* qmgr_deliver.c */
 void deliver_entry(struct transport *t, struct entry *e); /* (waits) */
-/* Ends an entry without an agent, in a task of its own: code 4 puts off, 5 bounces, 2 discards. */
+/* Ends an entry without asking an agent, in a task of its own. The first digit of code decides: 4
+ * puts its recipients off, 5 bounces them, 2 discards them. */
 void deliver_refuse(struct entry *e, const char *code, const char *text);
 void deliver_refuse_all(struct dest *d, const char *code, const char *text);
 bool deliver_refused_idle(void); /* all refusals have been recorded */

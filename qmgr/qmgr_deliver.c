@@ -96,7 +96,7 @@ static void end_entry(struct entry *e)
     struct message *m = e->message;
 
     d->busy--;
-    dest_rest(d);
+    dest_delay(d);
     dest_update(d);
     message_release(m);
 }
@@ -138,9 +138,9 @@ void deliver_entry(struct transport *t, struct entry *e)
         if (!result.site_failed)
             feedback_success(dest);
         else if (feedback_failure(dest))
-            dest_die(dest, &result.why);
+            dest_throttle(dest, &result.why);
         else
-            dest_remember(dest);
+            dest_note_failure(dest);
         end_entry(e);
     }
     delivery_result_free(&result);

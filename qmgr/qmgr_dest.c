@@ -33,7 +33,7 @@ static double first_window(const struct transport *t)
 
 struct dest *dest_of(struct transport *t, const char *nexthop, const char *recipient)
 {
-    struct buf name = BUF(70000);
+    struct buf name = BUF(3 * REC_MAX); /* both parts fit: they come from records */
 
     if (t->recipient_limit == 1)
         put_user(&name, recipient);
@@ -72,7 +72,7 @@ void dest_update(struct dest *d)
     if (may_deliver(d)) {
         const struct peer *first = LIST_OF(d->peers.next, struct peer, in_dest);
         heap_put(&t->ready, &d->ready, first->job->rank);
-        transport_kick(t);
+        transport_start_worker(t);
         return;
     }
     heap_drop(&t->ready, &d->ready);
@@ -108,12 +108,12 @@ static void on_timer(void *arg)
 
     d->resting = false;
     if (d->dead_text != NULL || d->remembered)
-        dest_revive(d);
+        dest_reset(d);
     else
         dest_update(d);
 }
 
-void dest_revive(struct dest *d)
+void dest_reset(struct dest *d)
 {
     timer_clear(&d->timer);
     free(d->dead_text);
@@ -125,7 +125,7 @@ void dest_revive(struct dest *d)
     dest_update(d);
 }
 
-void dest_rest(struct dest *d)
+void dest_delay(struct dest *d)
 {
     if (d->transport->dest_rate_delay_ms == 0 || d->dead_text != NULL)
         return;
@@ -134,7 +134,7 @@ void dest_rest(struct dest *d)
     timer_set(&d->timer, task_now() + d->transport->dest_rate_delay_ms, on_timer, d);
 }
 
-void dest_remember(struct dest *d)
+void dest_note_failure(struct dest *d)
 {
     if (d->resting || d->dead_text != NULL)
         return;
@@ -143,9 +143,9 @@ void dest_remember(struct dest *d)
 }
 
 /* Everything that waits for it is put off, and so is what comes before the timer. */
-void dest_die(struct dest *d, const struct why *why)
+void dest_throttle(struct dest *d, const struct why *why)
 {
-    struct buf text = BUF(1000);
+    struct buf text = BUF_TEXT(1000);
 
     buf_addf(&text, "delivery temporarily suspended: %s", why_text(why));
     free(d->dead_text);

@@ -73,9 +73,12 @@ static void forget_trace(struct message *m)
     m->d.flags &= DELIVERY_DELAY_SAID;
 }
 
+/* Cut, so that the rest of the line is seen. */
+enum { SENDER_SHOWN = 500 };
+
 static void log_expired(const struct message *m)
 {
-    struct buf sender = BUF(REC_MAX);
+    struct buf sender = BUF_TEXT(SENDER_SHOWN);
 
     path_quote(strz(m->d.sender), &sender);
     msg_info("%s: from=<%s>, status=%s, returned to sender", m->d.queue_id, sender.p,

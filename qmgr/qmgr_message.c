@@ -47,7 +47,7 @@ static void begin(struct message *m, struct rcpt *rcpts, size_t n)
 
 static void log_active(const struct message *m, int64_t nrcpt)
 {
-    struct buf sender = BUF(REC_MAX);
+    struct buf sender = BUF_TEXT(500); /* the rest of the line is to be seen */
 
     path_quote(strz(m->d.sender), &sender);
     msg_info("%s: from=<%s>, size=%lld, nrcpt=%lld (queue active)", m->d.queue_id, sender.p,

@@ -86,16 +86,6 @@ static void read_parameters(struct transport *t)
         t->recipient_limit = 100000;
 }
 
-static bool is_deferred(const char *name)
-{
-    struct str list = strz(conf.defer_transports), word;
-
-    while (str_word(&list, ", \t\r\n", &word))
-        if (str_eqz(word, name))
-            return true;
-    return false;
-}
-
 struct transport *transport_of(const char *name)
 {
     struct transport *t = hash_find(state.transports, strz(name));
@@ -107,7 +97,7 @@ struct transport *transport_of(const char *name)
     t->dests = hash_new();
     list_init(&t->jobs);
     t->max_workers = process_limit(name);
-    t->deferred_by_admin = is_deferred(name);
+    t->deferred_by_admin = str_listed(conf.defer_transports, name);
     read_parameters(t);
     struct buf path = BUF(512);
     buf_addf(&path, "private/%s", name);
@@ -124,7 +114,7 @@ static void on_timer(void *arg)
     t->resting = false;
     free(t->dead_text);
     t->dead_text = NULL;
-    transport_kick(t);
+    transport_start_worker(t);
 }
 
 static void rest(struct transport *t)
@@ -142,15 +132,15 @@ static void work(void *arg)
 
     while (!qmgr_draining() && !task_is_cancelled() && (e = job_select(t)) != NULL) {
         rest(t);
-        /* The next worker is started by the one before: no more than are of use. */
-        transport_kick(t);
+        /* Each worker starts the next, so no more workers run than there is work for. */
+        transport_start_worker(t);
         deliver_entry(t, e);
     }
     t->workers--;
     state.busy--;
 }
 
-void transport_kick(struct transport *t)
+void transport_start_worker(struct transport *t)
 {
     if (t->dead_text != NULL || t->resting || heap_first(&t->ready) == NULL ||
         t->workers >= t->max_workers || qmgr_draining())
@@ -188,7 +178,7 @@ static void wake(struct transport *t)
     on_timer(t);
     while (hash_next(t->dests, &cursor, &name, &d))
         if (((struct dest *)d)->dead_text != NULL)
-            dest_revive(d);
+            dest_reset(d);
 }
 
 void transport_wake_all(void)

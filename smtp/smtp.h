@@ -131,6 +131,6 @@ void smtp_give_up(struct smtp_job *job);
 /* smtp_cache.c: idle connections. */
 struct smtp_session *smtp_cache_take(const char *key); /* null: none */
 bool smtp_cache_put(struct smtp_session *s); /* false: it must be closed */
-void smtp_cache_close(void); /* all: the process drains */
+void smtp_cache_close(void); /* all: the process is about to end */
 
 #endif

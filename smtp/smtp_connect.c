@@ -23,23 +23,13 @@ static struct {
     struct addr bind4, bind6; /* family 0: any */
 } hosts;
 
-static bool lists(const char *list, const char *word)
-{
-    struct str rest = strz(list), w;
-
-    while (str_word(&rest, ", \t\r\n", &w))
-        if (str_ieqz(w, word))
-            return true;
-    return false;
-}
-
 static void read_families(void)
 {
-    bool all = lists(conf.inet_protocols, "all");
+    bool all = str_listed(conf.inet_protocols, "all");
 
-    if (all || lists(conf.inet_protocols, "ipv4"))
+    if (all || str_listed(conf.inet_protocols, "ipv4"))
         hosts.families |= DNS_INET;
-    if (all || lists(conf.inet_protocols, "ipv6"))
+    if (all || str_listed(conf.inet_protocols, "ipv6"))
         hosts.families |= DNS_INET6;
     if (strcmp(conf.smtp_address_preference, "ipv4") == 0)
         hosts.first = DNS_INET;
@@ -64,8 +54,8 @@ void smtp_open_hosts(void)
         msg_fatal("smtp_tcp_port: unknown service: %s", conf.smtp_tcp_port);
     read_families();
     hosts.mx = hosts.dns = !disabled;
-    hosts.native = lists(conf.smtp_host_lookup, "native") || disabled;
-    if (!lists(conf.smtp_host_lookup, "dns"))
+    hosts.native = str_listed(conf.smtp_host_lookup, "native") || disabled;
+    if (!str_listed(conf.smtp_host_lookup, "dns"))
         hosts.dns = false;
     read_bind("smtp_bind_address", conf.smtp_bind_address, AF_INET, &hosts.bind4);
     read_bind("smtp_bind_address6", conf.smtp_bind_address6, AF_INET6, &hosts.bind6);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "task/task.h"
 
 #include "smtp.h"
 
@@ -43,7 +44,7 @@ static void end_rcpt(struct smtp_job *job, size_t rcpt)
 
 void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt)
 {
-    struct buf text = BUF(4096);
+    struct buf text = BUF_TEXT(4096);
     const char *dsn = s->reply.dsn[0] == '2' ? s->reply.dsn : "2.0.0";
     bool tells = (s->ehlo.ext & ESMTP_DSN) != 0;
 
@@ -76,6 +77,8 @@ void smtp_rcpts_failed(struct smtp_job *job, struct smtp_session *s, const char 
 {
     bool keep = why_later(why) && !job->last_server;
 
+    if (keep && task_is_cancelled())
+        return; /* the process is being stopped: no news */
     if (keep) { /* one line for all */
         msg_info("%s: %s", job->d->queue_id, why_text(why));
         why_copy(&job->why, why);

@@ -2,6 +2,7 @@
  * Commands and replies of one connection.
  */
 #include <stdarg.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "base/msg.h"
@@ -11,7 +12,7 @@
 
 #include "smtp.h"
 
-enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, SAID_MOST = 4096, BAD_LINE_SHOWN = 200 };
+enum { LINE_MOST = 16384, REPLY_MOST = 64 * 1024, SAID_MOST = 4096, BAD_LINE_SHOWN = 200 };
 
 struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr, in_port_t port)
 {
@@ -26,7 +27,7 @@ struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr
     s->relay = port > 0 ? arena_printf(mem, "%s:%u", s->namaddr, port) : s->namaddr;
     s->ehlo = ESMTP_EHLO;
     s->reply = ESMTP_REPLY(REPLY_MOST);
-    s->said = BUF(SAID_MOST);
+    s->said = BUF_TEXT(SAID_MOST);
     s->lmtp = smtp_is_lmtp();
     s->opened = task_now();
     return s;
@@ -66,7 +67,10 @@ void smtp_command(struct smtp_session *s, const char *doing, const char *fmt, ..
     s->doing = doing;
     msg_debug("smtp", "> %s: %s", s->relay, line.p);
     buf_addz(&line, "\r\n");
-    stream_put(s->stream, buf_str(&line));
+    if (buf_ok(&line))
+        stream_put(s->stream, buf_str(&line));
+    else /* half a command is another command: the reply that is waited for will not come */
+        shutdown(stream_fd(s->stream), SHUT_RDWR);
     buf_free(&line);
 }
 
@@ -88,6 +92,22 @@ static int bad_reply(struct smtp_session *s, const char *what, struct str line, 
                    (int)str_upto(line, BAD_LINE_SHOWN).n, line.p);
 }
 
+/* One more line. As Postfix, what is no line of a reply is passed over: servers exist that send an
+ * empty line or a banner first. */
+static enum esmtp_more take_line(struct smtp_session *s, struct str line)
+{
+    enum esmtp_more more = esmtp_reply_line(&s->reply, line);
+
+    line = str_rtrim(line);
+    buf_addf(&s->said, "%s%.*s", s->said.n > 0 ? " " : "", (int)str_upto(line, SAID_MOST).n,
+             line.p);
+    if (more != ESMTP_NOISE)
+        return more;
+    msg_warn("non-ESMTP response from %s: %.*s", s->namaddr, (int)str_upto(line, BAD_LINE_SHOWN).n,
+             line.p);
+    return ESMTP_MORE;
+}
+
 /* A reply longer than any honest one is not read to its end: it may have none. */
 int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
 {
@@ -103,9 +123,7 @@ int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
         size += line.n + 2;
         if (end == LINE_TOO_LONG || size > REPLY_MOST)
             break;
-        more = esmtp_reply_line(&s->reply, buf_str(&line));
-        buf_addf(&s->said, "%s%.*s", s->said.n > 0 ? " " : "", (int)str_rtrim(buf_str(&line)).n,
-                 line.p);
+        more = take_line(s, buf_str(&line));
     }
     if (more == ESMTP_BAD)
         bad_reply(s, "a malformed", buf_str(&line), why);

@@ -13,7 +13,7 @@
 #include "smtp.h"
 
 /* What may be on its way without reading replies: RFC 2920 3.1, both sides must not wait. */
-enum { AHEAD_MOST = 4000 };
+enum { AHEAD_MOST = 4000, ADDRESS_MOST = 4096, ORCPT_MOST = 1500, ENVID_MOST = 500 };
 
 enum step { STEP_RSET, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_END };
 struct place {
@@ -32,14 +32,6 @@ struct transaction {
     size_t taken;
 };
 
-static void list_rcpts(struct transaction *t)
-{
-    t->list = arena_array(t->job->mem, t->job->d->nrcpts + 1, sizeof *t->list);
-    for (size_t i = 0; i < t->job->d->nrcpts; i++)
-        if (t->job->rcpts[i] == SMTP_RCPT_WAITS)
-            t->list[t->n++] = i;
-}
-
 static void next_place(const struct transaction *t, struct place *p)
 {
     if (p->step != STEP_RCPT)
@@ -48,17 +40,49 @@ static void next_place(const struct transaction *t, struct place *p)
         p->step = STEP_DATA;
 }
 
+/* As it stands between < and >. Null: too long to be said (RFC 5321 4.5.3.1.3 wants 256 bytes at
+ * most; more are sent, but no server takes a line without end). */
 static const char *quoted(struct smtp_job *job, const char *address)
 {
-    struct buf text = BUF(2048);
-    const char *out = address;
+    struct buf text = BUF(ADDRESS_MOST);
 
-    if (conf.smtp_quote_rfc821_envelope) {
+    if (conf.smtp_quote_rfc821_envelope)
         path_quote(strz(address), &text);
-        out = arena_strz(job->mem, buf_str(&text));
-    }
+    else
+        buf_addz(&text, address);
+    const char *out = buf_ok(&text) ? arena_strz(job->mem, buf_str(&text)) : NULL;
     buf_free(&text);
     return out;
+}
+
+/* An address that cannot be said must not become another one. */
+static bool sender_too_long(struct smtp_job *job, struct smtp_session *s, struct why *why)
+{
+    if (quoted(job, job->d->sender) != NULL)
+        return false;
+    why_set(why, "5.1.7", "the sender address is too long");
+    smtp_rcpts_failed(job, s, "w", why, false);
+    return true;
+}
+
+static bool rcpt_too_long(struct smtp_job *job, struct smtp_session *s, size_t i)
+{
+    struct why why = WHY;
+
+    if (quoted(job, job->d->rcpts[i].address) != NULL)
+        return false;
+    why_set(&why, "5.1.3", "the recipient address is too long");
+    smtp_rcpt_failed(job, s, i, &why, false);
+    why_free(&why);
+    return true;
+}
+
+static void list_rcpts(struct transaction *t)
+{
+    t->list = arena_array(t->job->mem, t->job->d->nrcpts + 1, sizeof *t->list);
+    for (size_t i = 0; i < t->job->d->nrcpts; i++)
+        if (t->job->rcpts[i] == SMTP_RCPT_WAITS && !rcpt_too_long(t->job, t->s, i))
+            t->list[t->n++] = i;
 }
 
 static bool has_8bit(const char *text)
@@ -67,6 +91,18 @@ static bool has_8bit(const char *text)
         if ((unsigned char)*text > 127)
             return true;
     return false;
+}
+
+/* RFC 3461 4.4: at most 100 characters. Left out if it is too long, as ORCPT. */
+static void put_envid(const struct delivery *d, struct buf *args)
+{
+    struct buf text = BUF(ENVID_MOST);
+
+    buf_addz(&text, " ENVID=");
+    xtext_encode(strz(d->dsn_envid), &text);
+    if (d->dsn_envid[0] != 0 && buf_ok(&text))
+        buf_add(args, buf_str(&text));
+    buf_free(&text);
 }
 
 static void send_mail(struct smtp_job *job, struct smtp_session *s)
@@ -82,10 +118,7 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
     if ((ext & ESMTP_SMTPUTF8) && d->smtputf8) /* RFC 6531 3.4 */
         buf_addz(&args, " SMTPUTF8");
     if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
-        if (d->dsn_envid[0] != 0) {
-            buf_addz(&args, " ENVID=");
-            xtext_encode(strz(d->dsn_envid), &args);
-        }
+        put_envid(d, &args);
         if (d->dsn_ret != DSN_RET_NONE)
             buf_addz(&args, d->dsn_ret == DSN_RET_FULL ? " RET=FULL" : " RET=HDRS");
     }
@@ -93,20 +126,31 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
     buf_free(&args);
 }
 
+/* RFC 3461 4.2. Left out if it is too long: the mail is more than its report. */
+static void put_orcpt(const struct rcpt *r, struct buf *args)
+{
+    struct buf text = BUF(ORCPT_MOST);
+    ptrdiff_t type = str_find(strz(r->dsn_orcpt), ';');
+
+    if (type > 0) {
+        buf_addf(&text, " ORCPT=%.*s;", (int)type, r->dsn_orcpt);
+        xtext_encode(strz(r->dsn_orcpt + type + 1), &text);
+        if (buf_ok(&text))
+            buf_add(args, buf_str(&text));
+    }
+    buf_free(&text);
+}
+
 static void send_rcpt(struct smtp_job *job, struct smtp_session *s, const struct rcpt *r)
 {
-    struct buf args = BUF(2000);
+    struct buf args = BUF(ORCPT_MOST + 100);
 
-    if (s->ehlo.ext & ESMTP_DSN) { /* RFC 3461 4.1, 4.2 */
+    if (s->ehlo.ext & ESMTP_DSN) { /* RFC 3461 4.1 */
         if (r->dsn_notify != 0) {
             buf_addz(&args, " NOTIFY=");
             dsn_notify_format(r->dsn_notify, &args);
         }
-        ptrdiff_t type = str_find(strz(r->dsn_orcpt), ';');
-        if (type > 0) {
-            buf_addf(&args, " ORCPT=%.*s;", (int)type, r->dsn_orcpt);
-            xtext_encode(strz(r->dsn_orcpt + type + 1), &args);
-        }
+        put_orcpt(r, &args);
     }
     smtp_command(s, "sending RCPT TO", "RCPT TO:<%s>%s", quoted(job, r->address), args.p);
     buf_free(&args);
@@ -324,11 +368,13 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
     struct why why = WHY;
     int failed;
 
-    if (too_much_for(job, s, &why)) {
+    if (too_much_for(job, s, &why) || sender_too_long(job, s, &why)) {
         why_free(&why);
         return;
     }
     list_rcpts(&t);
+    if (t.n == 0)
+        return;
     t.send.step = s->needs_rset ? STEP_RSET : STEP_MAIL;
     t.recv = t.send;
     job->outcome.data_us = clock_wall_us();

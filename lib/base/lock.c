@@ -49,16 +49,38 @@ int lock_release_posix(int fd)
     return set(fd, F_SETLK, F_UNLCK);
 }
 
+/*
+ * Removes a lock file that is as old as that. Two processes may find the same stale one: the first
+ * removes it and makes its own, and the second must not remove that. So the file is held with flock
+ * while it is looked at, and removed only if it is still the one that has the name.
+ */
+static void break_stale(const char *name, int stale_seconds)
+{
+    struct stat held, named;
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 &&
+        held.st_mtime + stale_seconds < clock_wall() && stat(name, &named) == 0 &&
+        held.st_ino == named.st_ino && held.st_dev == named.st_dev)
+        unlink(name);
+    close(fd);
+}
+
 int lock_try_dot(const char *path, int stale_seconds)
 {
     struct buf name = BUF(4096);
-    struct stat st;
 
     buf_addf(&name, "%s.lock", path);
+    if (!buf_ok(&name)) {
+        buf_free(&name);
+        errno = ENAMETOOLONG;
+        return -1;
+    }
     int fd = open(name.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST) {
-        if (stat(name.p, &st) == 0 && st.st_mtime + stale_seconds < clock_wall())
-            unlink(name.p); /* the next try may have it */
+        break_stale(name.p, stale_seconds); /* the next try may have it */
         errno = EAGAIN;
     }
     int saved = errno;
@@ -73,6 +95,7 @@ void lock_release_dot(const char *path)
 {
     struct buf name = BUF(4096);
     buf_addf(&name, "%s.lock", path);
-    unlink(name.p);
+    if (buf_ok(&name))
+        unlink(name.p);
     buf_free(&name);
 }

@@ -115,7 +115,13 @@ void dsn_report_text(const struct dsn_report *r, const struct dsn_rcpt *rcpt, st
 
     buf_addc(out, '<');
     put_clean(r, rcpt->address, out);
-    buf_addz(out, ">: ");
+    buf_addc(out, '>');
+    if (strz(rcpt->original).n > 0 && !str_ieq(strz(rcpt->original), strz(rcpt->address))) {
+        buf_addz(out, " (expanded from <");
+        put_clean(r, rcpt->original, out);
+        buf_addz(out, ">)");
+    }
+    buf_addz(out, ": ");
     put_wrapped(r, rcpt->reason, out->n - from, TEXT_WIDTH, "    ", out);
     buf_addc(out, '\n');
 }

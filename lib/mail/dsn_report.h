@@ -16,6 +16,7 @@ enum dsn_kind {
 /* What has become of one recipient. No member is null; "" leaves a line out. */
 struct dsn_rcpt {
     const char *address;
+    const char *original; /* that it was expanded from, an alias; or null */
     const char *orcpt; /* "rfc822;address" */
     const char *action; /* of the log; a failed report says "failed" in any case */
     const char *status; /* "5.1.1" */

@@ -6,10 +6,12 @@
 
 enum { LINE_LIMIT = 512 };
 
+/* Three digits, and a blank or "-" behind them if there is more. */
 static bool read_code(struct str line, int *code)
 {
     uint32_t n;
-    if (line.n < 3 || !num_parse_u32(str_upto(line, 3), 200, 599, &n))
+
+    if (line.n < 3 || !num_parse_u32(str_upto(line, 3), 0, 999, &n))
         return false;
     *code = (int)n;
     return line.n == 3 || line.p[3] == ' ' || line.p[3] == '-';
@@ -20,7 +22,9 @@ enum esmtp_more esmtp_reply_line(struct esmtp_reply *r, struct str line)
     int code;
 
     line = str_rtrim(line);
-    if (!read_code(line, &code) || (r->lines > 0 && code != r->code))
+    if (!read_code(line, &code))
+        return ESMTP_NOISE;
+    if (code < 200 || code > 599)
         return ESMTP_BAD;
     r->code = code;
     bool more = line.n > 3 && line.p[3] == '-';

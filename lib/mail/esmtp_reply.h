@@ -8,7 +8,9 @@
 /*
  * Reading. Begin with ESMTP_REPLY(ceiling), feed line after line (without its end) until the
  * answer is not ESMTP_MORE. text holds the lines joined by "\n", without codes. What passes the
- * ceiling is left out. ESMTP_BAD: not a reply (RFC 5321 4.2.1), or the code changed within it.
+ * ceiling is left out. ESMTP_NOISE: not a line of a reply (an empty line, words without a code);
+ * servers that send such lines exist, so go on with the next. ESMTP_BAD: a code that no reply has
+ * (RFC 5321 4.2.1). If the lines' codes differ the last one counts, as for Postfix.
  */
 struct esmtp_reply {
     int code; /* 200..599 */
@@ -17,7 +19,7 @@ struct esmtp_reply {
     size_t lines;
 };
 #define ESMTP_REPLY(ceiling) ((struct esmtp_reply){0, "", BUF(ceiling), 0})
-enum esmtp_more { ESMTP_MORE, ESMTP_DONE, ESMTP_BAD };
+enum esmtp_more { ESMTP_MORE, ESMTP_DONE, ESMTP_NOISE, ESMTP_BAD };
 enum esmtp_more esmtp_reply_line(struct esmtp_reply *r, struct str line);
 void esmtp_reply_clear(struct esmtp_reply *r); /* for the next one */
 void esmtp_reply_free(struct esmtp_reply *r);

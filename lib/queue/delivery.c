@@ -3,6 +3,8 @@
  */
 #include "queue/delivery.h"
 
+#include <sys/stat.h>
+
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -251,6 +253,14 @@ struct qfile *delivery_file(struct attrs *ask, const struct delivery *d, struct 
 /* One channel per process, shared by all its tasks. */
 static struct channel *qmgr;
 
+/* "qmgr fifo" in an old master.cf: a byte is all that can be said there. */
+static bool is_fifo(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 void delivery_announce(const struct delivery *d, int fd)
 {
     struct attrs ask = ATTRS(DELIVERY_MAX);
@@ -265,7 +275,7 @@ void delivery_announce(const struct delivery *d, int fd)
     attrs_put_fd(&ask, fd);
     delivery_encode(d, &ask);
     /* A failure loses nothing: qmgr finds the file when it scans. */
-    if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask))
+    if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask) || is_fifo(path.p))
         trigger_send(path.p, 'I', &why);
     else
         channel_tell(qmgr, &ask, task_now() + 1000, &why);

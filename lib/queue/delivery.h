@@ -96,9 +96,9 @@ int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct 
                           struct envelope *e, struct why *why);
 
 /*
- * What became of each recipient, one letter in the order of rcpts. A recipient that nobody said
- * anything of is FATE_LATER. A destination that could not be spoken to at all sets site_failed with
- * the why: qmgr then counts it against the destination.
+ * The delivery status of each recipient, one letter in the order of rcpts; FATE_LATER unless
+ * something else is said. site_failed with its why: the next hop could not be reached at all, which
+ * qmgr counts against the destination.
  */
 enum fate {
     FATE_DONE = 'd', /* delivered, marked in the queue file */

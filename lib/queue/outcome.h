@@ -1,5 +1,5 @@
-/* outcome.h - what became of a recipient: the to= log line, the queue file mark, the bounce, defer
- * and trace logs */
+/* outcome.h - what became of a recipient: its log line, its mark in the queue file, its record in
+ * the bounce, defer or trace log */
 #ifndef QUEUE_OUTCOME_H
 #define QUEUE_OUTCOME_H
 
@@ -10,9 +10,10 @@
  *   ID: to=<a>, orig_to=<b>, relay=R, delay=D, delays=a/b/c/d, dsn=C, status=sent|bounced|deferred
  * (text) and does what must be durable before it returns: sent marks the recipient done in the
  * queue file; bounced appends to the bounce log (private/bounce) and marks; deferred appends to the
- * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. The
- * DSN wishes of the recipient are obeyed (RFC 3461): NOTIFY=NEVER makes no bounce record,
- * NOTIFY=SUCCESS makes a trace record.
+ * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. If the
+ * defer log cannot be written the recipient is still open in the queue file, and that is enough.
+ * NOTIFY=SUCCESS (RFC 3461) makes a trace record. While the process is being stopped a failure is
+ * neither logged nor recorded: FATE_LATER.
  *
  * relay is "none", "local", "virtual" or "host[addr]:port". Times are clock_wall_us(): begin_us
  * when the agent got the request; conn_us when connecting began and data_us when the connection was

@@ -138,7 +138,8 @@ static int send_start(uint32_t id, const struct run *r, struct why *why)
 
     ask.nargs = add_texts(&texts, r->argv);
     ask.nenv = add_texts(&texts, r->env);
-    add_texts(&texts, (const char *const[]){r->dir != NULL ? r->dir : "/", NULL});
+    add_texts(&texts, (const char *const[]){r->dir != NULL ? r->dir : "/",
+                                            r->root != NULL ? r->root : "/", NULL});
     ask.has = attach(&m, &control, r);
     iov[1] = (struct iovec){texts.p, texts.n};
     int result = 0;

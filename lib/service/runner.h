@@ -18,10 +18,11 @@ struct run {
     gid_t gid;
     const char *const *argv; /* argv[0] is a path, or a name searched in PATH of env */
     const char *const *env; /* "name=value", the whole environment; null-terminated like argv */
-    const char *dir; /* working directory; null: "/" */
+    const char *dir; /* working directory, as it is seen below root; null: "/" */
     int in; /* becomes standard input; -1: /dev/null. Not taken over. */
     int out; /* standard output and error; -1: /dev/null */
     int64_t deadline; /* task_now() milliseconds; then the process group is killed */
+    const char *root; /* becomes its root directory; null or "/": it does not */
 };
 
 enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero bytes */

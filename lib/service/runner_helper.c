@@ -67,6 +67,14 @@ static void clear_nonblocking(int fd)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
+/* Only root can; who asks for it without gets the error. */
+static int change_root(const char *root)
+{
+    if (strcmp(root, "/") == 0)
+        return 0;
+    return chroot(root) < 0 || chdir("/") < 0 ? -1 : 0;
+}
+
 /* The child: never returns. report tells the helper what failed; exec closes it. */
 static void __attribute__((noreturn)) run(const struct runner_order *o, int report)
 {
@@ -78,7 +86,7 @@ static void __attribute__((noreturn)) run(const struct runner_order *o, int repo
     for (size_t i = 0; i < sizeof changed / sizeof *changed; i++)
         signal(changed[i], SIG_DFL);
     setsid();
-    if (set_stdio(o) == 0 && become(o->ask->uid, o->ask->gid) == 0 &&
+    if (set_stdio(o) == 0 && change_root(o->root) == 0 && become(o->ask->uid, o->ask->gid) == 0 &&
         (chdir(o->dir) == 0 || chdir("/") == 0)) {
         clear_nonblocking(0);
         clear_nonblocking(1);

@@ -31,9 +31,10 @@ bool runner_order_parse(struct runner_order *o, char *message, size_t n)
         return false;
     o->argv = take_texts(&texts, end, ask->nargs);
     o->env = o->argv != NULL ? take_texts(&texts, end, ask->nenv) : NULL;
-    char **dir = o->env != NULL ? take_texts(&texts, end, 1) : NULL;
-    o->dir = dir != NULL ? dir[0] : NULL;
-    free(dir);
+    char **dirs = o->env != NULL ? take_texts(&texts, end, 2) : NULL;
+    o->dir = dirs != NULL ? dirs[0] : NULL;
+    o->root = dirs != NULL ? dirs[1] : NULL;
+    free(dirs);
     return o->dir != NULL;
 }
 

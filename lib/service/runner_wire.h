@@ -9,8 +9,8 @@
 
 #include "service/runner.h"
 
-/* To the helper: this, then (for RUNNER_START) the texts argv, env and dir, each with its zero
- * byte; standard input and output ride along. */
+/* To the helper: this, then (for RUNNER_START) the texts argv, env, dir and root, each with its
+ * zero byte; standard input and output ride along. */
 enum runner_what { RUNNER_START, RUNNER_KILL };
 struct runner_ask {
     uint32_t what;
@@ -18,7 +18,7 @@ struct runner_ask {
     uid_t uid;
     gid_t gid;
     uint32_t has; /* bit 0: a descriptor for standard input comes along; bit 1: for output */
-    uint32_t nargs, nenv; /* texts of each; then one more: dir */
+    uint32_t nargs, nenv; /* texts of each; then two more: dir and root */
 };
 
 struct runner_answer {
@@ -33,7 +33,7 @@ enum { RUNNER_MESSAGE = sizeof(struct runner_ask) + RUN_TEXT_MAX };
 struct runner_order {
     const struct runner_ask *ask; /* at the message's begin, set by the caller */
     char **argv, **env;
-    const char *dir;
+    const char *dir, *root;
     int fds[2]; /* owned; -1: none */
 };
 /* message has n bytes, at least those of ask. False if it is malformed; then free it all the same.

@@ -23,6 +23,7 @@ code: "|echo 4.2.1 come again; exit 69"
 odd: "|exit 3"
 plain: |/bin/false
 signal: "|kill -9 $$"
+where: "|pwd > {out}/where; env | cut -d= -f1 | egrep -v '^(_|LANG|SHLVL|PWD|OLDPWD|LSAN.*|ASAN.*|UBSAN.*)$' | sort >> {out}/where"
 notthere: |/nonexistent/command
 file: {out}/file
 dir: {out}/dir/
@@ -63,7 +64,7 @@ wide3: wide4, wide4
 wide4: games, sys
 """
 RECIPIENTS = """
-one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere file dir include relative missing looped
+one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include relative missing looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 """.split()
@@ -83,6 +84,13 @@ def prepare(out):
         path = "%s/forward/%s" % (out, name)
         open(path, "w").write(text)
         shutil.chown(path, name.split("+")[0])
+    os.makedirs(out + "/odd/games")
+    os.chmod(out + "/odd", 0o1777)
+    for name, owner, mode in (("sys", "bin", 0o600), ("uucp", "uucp", 0o400)):
+        open(out + "/odd/" + name, "w").close()
+        os.chmod(out + "/odd/" + name, mode)
+        shutil.chown(out + "/odd/" + name, owner)
+    os.symlink("/nonexistent/file", out + "/odd/bin")
     with open(out + "/aliases", "w") as f:
         f.write(ALIASES.format(out=out))
 
@@ -102,8 +110,11 @@ def settings(out):
 # What differs from settings(), and to whom mail is sent then (None: to all).
 VARIANTS = {
     "maildir": ("", None),
-    "mbox": ("mail_spool_directory = {out}/spool\n", ["games", "games", "www-data", "two", "nobody1", "sys+x"]),
+    "mbox": ("mail_spool_directory = {out}/spool\n", ["games", "games", "www-data", "two", "nobody1", "sys+x", "root"]),
     "mailbox_command": ("mailbox_command = cat >> {out}/$USER.$EXTENSION\n", ["games", "two", "sys+x", "nobody1"]),
+    "no spool": ("mail_spool_directory = {out}/nospool\n", ["games", "sys", "root"]),
+    "odd spool": ("mail_spool_directory = {out}/odd\n", ["games", "root", "sys", "bin", "daemon2", "uucp", "www-data"]),
+    "root, a command": ("mailbox_command = cat >> {out}/$USER.$EXTENSION\n", ["root", "root+x"]),
     "luser_relay": ("luser_relay = games+$local\n", ["nobody1", "unknown", "nobody1+x", "mailer-daemon"]),
     "fallback": ("fallback_transport = discard:nowhere\n", ["nobody1", "games", "unknown"]),
     "transport maps, a miss": ("mailbox_transport_maps = inline:{{games=discard:there}}\n",
@@ -143,7 +154,10 @@ def contents(out):
             path = os.path.join(d, name)
             if "/forward/" in path or name.startswith("aliases") or name in ("list", "cmdlist", "emptylist", "nulllist") or "pombal" in name:
                 continue
+            if "/odd/" in path and os.path.islink(path):
+                continue
             text = open(path, errors="replace").read().replace(out, "OUT")
+            text = re.sub(r"^/tmp/pombal-\S+/queue$", "QUEUE", text, flags=re.M)
             text = re.sub(r"^Received:.*\n(?:[ \t].*\n)*", "Received\n", text, flags=re.M)
             text = re.sub(r"^From (\S+)  .*", r"From \1  DATE", text, flags=re.M)
             text = "\nFrom ".join(sorted(part.rstrip("\n") for part in ("\n" + text).split("\nFrom "))) # an mbox: in any order
@@ -173,12 +187,18 @@ def queued(p):
     return [f for d in ("maildrop", "incoming", "active") for f in glob.glob("%s/%s/*" % (p.queue, d)) if os.path.isfile(f)]
 
 
+def arguments(recipient):
+    """of sendmail; "null:" before the recipient: from the null sender"""
+    null, name = recipient.startswith("null:"), recipient.replace("null:", "")
+    return "-i", "-f", "<>" if null else "from@remote.test", name + "@local.test"
+
+
 def deliver_with_postfix(out, more, recipients):
     with RealPostfix(merge(settings(out), more.format(out=out))) as p:
         p.start()
         p.run("postalias", "hash:%s/aliases" % out)
         for r in recipients:
-            p.run("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
+            p.run("sendmail", *arguments(r), input=MESSAGE)
         pombal.wait_for(lambda: settled(p.log(), len(recipients)) and not queued(p), 120)
         return outcomes(p.log(), MASK + [(out, "OUT")]), contents(out)
 
@@ -188,7 +208,7 @@ def deliver_with_ours(out, make_suite, more, recipients):
     s.tool("postalias", "hash:%s/aliases" % out)
     s.start()
     for r in recipients:
-        s.tool("sendmail", "-i", "-f", "from@remote.test", r + "@local.test", input=MESSAGE)
+        s.tool("sendmail", *arguments(r), input=MESSAGE)
     waiting = ("maildrop", "incoming", "active")
     pombal.wait_for(lambda: settled(s.log(), len(recipients)) and not sum((s.queue_files(q) for q in waiting), []), 120)
     return outcomes(s.log(), MASK + [(out, "OUT")]), contents(out)

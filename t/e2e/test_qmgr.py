@@ -613,3 +613,17 @@ def test_a_report_of_a_forced_expiry_names_those_without_a_record():
             wait_for(lambda: len(named_in(reports)) == 2)
             assert [a for a, _ in named_in(reports)] == ["a@far.test", "b@far.test"]
             assert not glob.glob(s.queue + "/defer/*/*")
+
+
+def test_qmgr_and_pickup_as_fifos_deliver_at_once():
+    fifos = "pickup fifo n - n 600 1 pickup\nqmgr fifo n - n 600 1 qmgr\n"
+    with MiniSuite("queue_run_delay = 600s\n", start=False) as s:
+        path = s.etc + "/master.cf"
+        kept = [line for line in open(path) if not line.startswith(("pickup ", "qmgr "))]
+        open(path, "w").write("".join(kept) + fifos)
+        s.start()
+        with Agent(s, "fake") as agent:
+            id = s.send("a@far.test")
+            s.wait_log("%s: removed" % id)
+            s.tool("sendmail", "-i", "b@far.test", input="Subject: x\n\n")
+            wait_for(lambda: len(agent.seen) == 2)

@@ -159,13 +159,38 @@ def test_refused_sender_and_content(suite, sink):
     ("421 busy", r"4\.0\.0", r"host \S+ refused to talk to me: 421 busy"),
     ("close", r"4\.4\.2", r"lost connection with \S+ while receiving the initial server greeting"),
     ("silent", r"4\.4\.2", r"conversation with \S+ timed out while receiving the initial server greeting"),
-    ("hello?", r"4\.5\.0", r"host \S+ sent a malformed reply"),
+    ("hello?", r"4\.4\.2", r"lost connection with \S+ while receiving the initial server greeting"),
+    ("120 wait", r"4\.5\.0", r"host \S+ sent a malformed reply"),
 ])
 def test_servers_that_do_not_want_to_talk(suite, sink, greeting, dsn, text):
     s = sink(greeting=greeting)
     r = route_to(suite, s, "slow")
     r.send("a")
     r.wait("a", r"relay=127\.0\.0\.1\[127\.0\.0\.1\]:%d, .*dsn=%s, status=deferred \(%s" % (s.port, dsn, text))
+
+
+def test_a_long_reply_is_cut_and_not_dropped(suite, sink):
+    s = sink(replies={"RCPT": "550 5.1.1 no such user" + " at all" * 3000})
+    r = route_to(suite, s)
+    r.send("a")
+    r.wait("a", r".*dsn=5\.1\.1, status=bounced \(host \S+ said: 550 5\.1\.1 no such user at all at all")
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="local needs root")
+def test_an_address_that_is_too_long_becomes_no_other():
+    s = Sink()
+    suite = pombal.Instance(start=False, main="default_transport = smtp:[127.0.0.1]:%d\nrelay_domains = far.test\nrelay_transport = "
+                            "$default_transport\nalias_maps = texthash:$config_directory/aliases\nmydestination = local.test\n" % s.port)
+    try:
+        suite.write("etc/aliases", "long %s@far.test\n" % ("a" * 4200))
+        suite.start()
+        suite.tool("sendmail", "-i", "-f", "<>", "long@local.test", "b@far.test", input="Subject: x\n\n")
+        suite.wait_log(r"to=<a{400}.*dsn=5\.1\.3, status=bounced \(the recipient address is too long\)")
+        suite.wait_log(r"to=<b@far\.test>.*dsn=2\.0\.0, status=sent")
+        assert [c for c in s.commands if c.startswith("RCPT")] == ["RCPT TO:<b@far.test>"]
+    finally:
+        suite.close()
+        s.close()
 
 
 @pytest.mark.parametrize("piece", [b"x" * 65536, b"220-go on\r\n" * 6000])

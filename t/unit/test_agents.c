@@ -107,6 +107,9 @@ TEST(pipe_s_arguments)
         pipe_words(PIPE_QUOTE, (const char *const[]){"${original_recipient}", NULL}),
         "[orig@x][\"b c\"@d.test]");
     assert_string_equal(
+        pipe_words(PIPE_QUOTE, (const char *const[]){"${recipient}", "$user", "$mailbox", NULL}),
+        "[User+Ext@A.Test][\"b c\"@d.test][User][b c][User+Ext][b c]");
+    assert_string_equal(
         pipe_words(0, (const char *const[]){"$nexthop", "${queue_id}:$size", "a$$b", NULL}),
         "[hop][QID:123][a$b]");
     assert_string_equal(pipe_words(0, (const char *const[]){"${nosuch}", NULL}),

@@ -118,5 +118,23 @@ TEST(outside_text_forges_no_fields)
     buf_free(&out);
 }
 
+TEST(an_alias_that_led_to_the_address_is_named)
+{
+    struct dsn_report r = failed();
+    struct dsn_rcpt from = rcpt;
+    struct buf out = BUF(10000);
+
+    from.reason = "no";
+    from.original = "list@real.test";
+    dsn_report_text(&r, &from, &out);
+    assert_string_equal(out.p, "<c@real.test> (expanded from <list@real.test>): no\n\n");
+    buf_clear(&out);
+    from.original = "C@Real.test";
+    dsn_report_text(&r, &from, &out);
+    assert_string_equal(out.p, "<c@real.test>: no\n\n");
+    buf_free(&out);
+}
+
 RUN_TESTS(T(a_failure_has_three_parts_and_the_fields_of_rfc_3464),
-          T(delays_and_copies_say_what_they_are), T(outside_text_forges_no_fields))
+          T(delays_and_copies_say_what_they_are), T(outside_text_forges_no_fields),
+          T(an_alias_that_led_to_the_address_is_named))

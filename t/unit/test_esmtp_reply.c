@@ -38,15 +38,29 @@ TEST(enhanced_codes_are_found_only_when_their_class_fits)
 
 TEST(what_is_not_a_reply_is_refused)
 {
-    static const char *const bad[] = {"", "25", "abc x", "150 x", "600 x", "250x", "2 50"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct esmtp_reply r = ESMTP_REPLY(1000);
-        assert_int_equal(esmtp_reply_line(&r, strz(bad[i])), ESMTP_BAD);
-        esmtp_reply_free(&r);
-    }
+    static const char *const bad[] = {"150 x", "600 x", "000", "199-"};
+    static const char *const noise[] = {"",     "25", "abc x",  "250x",
+                                        "2 50", "\r", " 250 x", "250\tx"};
     struct esmtp_reply r = ESMTP_REPLY(1000);
-    esmtp_reply_line(&r, STR("250-a"));
-    assert_int_equal(esmtp_reply_line(&r, STR("550 b")), ESMTP_BAD);
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(esmtp_reply_line(&r, strz(bad[i])), ESMTP_BAD);
+    for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
+        assert_int_equal(esmtp_reply_line(&r, strz(noise[i])), ESMTP_NOISE);
+    assert_int_equal(r.lines, 0);
+    esmtp_reply_free(&r);
+}
+
+TEST(lines_that_are_none_are_passed_over_and_the_last_code_counts)
+{
+    struct esmtp_reply r = ESMTP_REPLY(1000);
+
+    assert_int_equal(esmtp_reply_line(&r, STR("")), ESMTP_NOISE);
+    assert_int_equal(esmtp_reply_line(&r, STR("250-a")), ESMTP_MORE);
+    assert_int_equal(esmtp_reply_line(&r, STR("noise")), ESMTP_NOISE);
+    assert_int_equal(esmtp_reply_line(&r, STR("550 b")), ESMTP_DONE);
+    assert_int_equal(r.code, 550);
+    assert_string_equal(r.text.p, "a\nb");
     esmtp_reply_free(&r);
 }
 
@@ -65,4 +79,5 @@ TEST(what_is_made_can_be_read)
 
 RUN_TESTS(T(a_reply_of_several_lines_is_joined),
           T(enhanced_codes_are_found_only_when_their_class_fits), T(what_is_not_a_reply_is_refused),
+          T(lines_that_are_none_are_passed_over_and_the_last_code_counts),
           T(what_is_made_can_be_read))

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -65,6 +66,31 @@ TEST(a_lock_that_is_held_says_again)
     buf_free(&path);
 }
 
+TEST(a_stale_dot_lock_is_removed_by_one_process_only)
+{
+    char *dir = folder();
+    struct buf path = BUF(200), lock = BUF(200);
+    struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+
+    buf_addf(&path, "%s/f", dir);
+    buf_addf(&lock, "%s.lock", path.p);
+    assert_int_equal(lock_try_dot(path.p, 100), 0);
+    assert_int_equal(utimensat(AT_FDCWD, lock.p, old, 0), 0);
+    int other = open(lock.p, O_RDONLY); /* another process that is about to remove it */
+    assert_int_equal(lock_try_flock(other, true), 0);
+    assert_int_equal(lock_try_dot(path.p, 100), -1);
+    assert_int_equal(access(lock.p, F_OK), 0);
+    close(other);
+    assert_int_equal(lock_try_dot(path.p, 100), -1);
+    assert_int_equal(access(lock.p, F_OK), -1);
+    assert_int_equal(lock_try_dot(path.p, 100), 0);
+    assert_int_equal(lock_try_dot(path.p, 100), -1);
+    assert_int_equal(access(lock.p, F_OK), 0);
+    file_remove_all(dir);
+    buf_free(&path);
+    buf_free(&lock);
+}
+
 TEST(maildir_names_differ_and_hold_no_slash)
 {
     struct buf a = BUF(200), b = BUF(200);
@@ -105,5 +131,6 @@ TEST(log_lines_are_clean_bounded_and_warnings_do_not_repeat)
 }
 
 RUN_TESTS(T(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside),
-          T(a_lock_that_is_held_says_again), T(maildir_names_differ_and_hold_no_slash),
+          T(a_lock_that_is_held_says_again), T(a_stale_dot_lock_is_removed_by_one_process_only),
+          T(maildir_names_differ_and_hold_no_slash),
           T(log_lines_are_clean_bounded_and_warnings_do_not_repeat))
