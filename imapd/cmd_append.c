@@ -38,7 +38,7 @@ static bool take_flags(struct imap *c, struct append *a)
     for (size_t n = 0; imap_list_more(&c->args, n); n++) {
         if (!imap_take_flag(&c->args, &name))
             return false;
-        if (name.p[0] != '\\' && a->keywords.n < MAILBOX_KEYWORDS)
+        if (name.p[0] != '\\')
             *VEC_ADD(&a->keywords) = name;
         else if (name.p[0] == '\\' && imap_flag(name) == 0)
             a->bad_flag = name;

@@ -111,8 +111,16 @@ int folder_writable(const struct folder *f, struct why *why);
 /* Under the lock: the next uid and the modseq leap by n, in any case in memory. */
 int folder_leap(struct folder *f, int64_t n, struct why *why);
 uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
-/* Under the lock, loaded: the next keyword is called name. "5.2.2": there are 64. */
+/* folder_keyword.c. Under the lock, loaded: the place of the keyword, found or defined. "5.2.2":
+ * there are too many. */
 int folder_define_keyword(struct folder *f, struct str name, struct why *why);
+/* The messages in which get or lose the keyword at a place from 64 on; to be committed. */
+void folder_record_keyword(struct folder *f, enum flag_op op, uint32_t place,
+                           const struct uidset *which);
+size_t folder_keyword_room(const struct folder *f); /* so many more may be defined */
+/* Letters that have no name yet get the one that dovecot-keywords says. */
+int folder_learn_keywords(struct folder *f, struct why *why);
+void folder_free_keywords(struct folder *f); /* of names that no message has; before a checkpoint */
 /* (waits) The journal is on stable storage. */
 int folder_sync(struct folder *f, struct why *why);
 

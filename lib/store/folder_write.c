@@ -48,12 +48,30 @@ static int create_new(const struct folder *f, struct stat *st)
     return -1;
 }
 
+/* Which messages have those keywords that are no bits of theirs. */
+static void put_keywords(const struct journal_head *head, const struct state *state,
+                         struct buf *out)
+{
+    for (size_t i = MSG_KEYWORDS; i < state->keywords.n; i++) {
+        const struct uidset *with = &state->keywords.at[i].uids;
+        struct journal_keyword_of of = {
+            .op = JOURNAL_HAS, .index = (uint32_t)i, .ranges = (uint32_t)with->n};
+        if (with->n == 0)
+            continue;
+        size_t start = journal_begin(out, J_KEYWORD_OF);
+        buf_add(out, (struct str){(const char *)&of, sizeof of});
+        folder_ranges(with, out);
+        journal_end(out, start, head, 0, state->modseq, state->uidnext);
+    }
+}
+
 static size_t put_whole(const struct journal_head *head, const struct state *state, struct buf *out)
 {
     buf_add(out, (struct str){(const char *)head, sizeof *head});
     size_t start = journal_begin(out, J_CHECK);
     state_check(state, out);
     journal_end(out, start, head, 0, state->modseq, state->uidnext);
+    put_keywords(head, state, out);
     if (state->list.ino != 0) {
         size_t list = journal_begin(out, J_LIST);
         buf_add(out, (struct str){(const char *)&state->list, sizeof state->list});
@@ -196,7 +214,8 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
     }
     if (uidnext > f->out_uidnext)
         f->out_uidnext = uidnext;
-    if (type == J_ADD || type == J_FLAGS || type == J_EXPUNGE || type == J_MOVED)
+    if (type == J_ADD || type == J_FLAGS || type == J_EXPUNGE || type == J_MOVED ||
+        type == J_KEYWORD_OF)
         f->out_modseq++;
     size_t start = journal_begin(&f->out, type);
     buf_add(&f->out, payload);
@@ -274,32 +293,6 @@ int folder_commit(struct folder *f, struct why *why)
     return result;
 }
 
-int folder_define_keyword(struct folder *f, struct str name, struct why *why)
-{
-    uint32_t i = f->state.nkeywords;
-
-    if (i == MAILBOX_KEYWORDS)
-        return why_set(why, "5.2.2", "folder %s has %d keywords already", f->name,
-                       MAILBOX_KEYWORDS);
-    char *text = mem_dup(name.p, name.n);
-    folder_record(f, J_KEYWORD, (struct str){text, name.n + 1}, 0);
-    if (folder_commit(f, why) < 0) {
-        free(text);
-        return -1;
-    }
-    /* Other programs read there what the letters in file names mean. */
-    int fd =
-        openat(f->dirfd, "dovecot-keywords", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-               f->store->set.mode & 0666);
-    if (fd >= 0) {
-        if (i < 26)
-            dprintf(fd, "%u %s\n", i, text);
-        close(fd);
-    }
-    free(text);
-    return 0;
-}
-
 int folder_leap(struct folder *f, int64_t n, struct why *why)
 {
     int64_t room = UINT32_MAX - 1 - (int64_t)folder_out_uidnext(f);
@@ -328,6 +321,7 @@ static bool is_live(const void *arg, uint32_t uid)
 
 int folder_checkpoint(struct folder *f, struct why *why)
 {
+    folder_free_keywords(f);
     if (f->state.list.ino != 0 && !uidlist_changed(f))
         uidlist_write(f);
     if (write_whole(f, f->j.head.uidvalidity, why) < 0)

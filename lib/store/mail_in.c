@@ -26,6 +26,7 @@ struct mail_in {
     struct slot slot;
     struct buf base, name; /* of the file in tmp/; with sizes */
     struct buf out, head, keywords; /* not yet written; the message's first bytes; names */
+    VEC(uint32_t) places; /* of the keywords that are no bits of the message */
     bool held_cr;
     bool dated;
     uint64_t size;
@@ -150,6 +151,7 @@ static void free_all(struct mail_in *m)
     buf_free(&m->out);
     buf_free(&m->head);
     buf_free(&m->keywords);
+    VEC_FREE(&m->places);
     why_free(&m->why);
     folder_release(m->f);
     free(m);
@@ -190,7 +192,8 @@ static void finish(struct mail_in *m, struct buf *cache)
         fail(m, "sync");
 }
 
-/* Bits of the keywords that were named; under the lock. */
+/* The keywords that were named; under the lock. One that cannot be kept is left out: the message is
+ * worth more. */
 static int resolve_keywords(struct mail_in *m, struct why *why)
 {
     struct str rest = buf_str(&m->keywords), name;
@@ -200,13 +203,10 @@ static int resolve_keywords(struct mail_in *m, struct why *why)
     if (folder_load(m->f, true, why) < 0)
         return -1;
     while (str_split(&rest, '\n', &name)) {
-        int i = state_keyword(&m->f->state, name);
-        if (i < 0 && name.n > 0) {
-            if (folder_define_keyword(m->f, name, why) < 0)
-                return -1;
-            i = (int)m->f->state.nkeywords - 1;
-        }
-        if (i >= 0)
+        int i = folder_define_keyword(m->f, name, NULL);
+        if (i >= MSG_KEYWORDS)
+            *VEC_ADD(&m->places) = (uint32_t)i;
+        else if (i >= 0)
             m->slot.m.keywords |= (uint64_t)1 << i;
     }
     return 0;
@@ -270,6 +270,10 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
         result = why_set(why, "4.2.0", "folder %s has no numbers left", f->name);
     } else {
         folder_record(f, J_ADD, buf_str(&out), m->slot.m.uid + 1);
+        VEC_EACH (&m->places, place)
+            folder_record_keyword(
+                f, FLAGS_ADD, *place,
+                &(struct uidset){&(struct uid_range){m->slot.m.uid, m->slot.m.uid}, 1, 1});
         result = folder_commit(f, why);
     }
     if (result < 0) {

@@ -352,17 +352,27 @@ uint32_t mailbox_first_unseen(const struct mailbox *b)
 
 uint32_t mailbox_keyword_count(const struct mailbox *b)
 {
-    return b->f->state.nkeywords;
+    return (uint32_t)b->f->state.keywords.n;
 }
 
 struct str mailbox_keyword(const struct mailbox *b, uint32_t i)
 {
-    return i < b->f->state.nkeywords ? strz(b->f->state.keywords[i]) : STR("");
+    return state_keyword_name(&b->f->state, i);
 }
 
 int mailbox_keyword_find(const struct mailbox *b, struct str name)
 {
     return state_keyword(&b->f->state, name);
+}
+
+bool mailbox_has_keyword(const struct mailbox *b, uint32_t number, uint32_t i)
+{
+    return state_has_keyword(&b->f->state, view_slot(b, number), i);
+}
+
+bool mailbox_may_define(const struct mailbox *b)
+{
+    return folder_keyword_room(b->f) > 0;
 }
 
 struct str mailbox_guid(const struct mailbox *b, uint32_t number)

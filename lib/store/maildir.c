@@ -57,8 +57,8 @@ struct renaming {
 
 static void rename_one(struct renaming *r, const struct slot *slot)
 {
-    uint32_t letters =
-        maildir_letters(slot->m.flags, slot->m.keywords) | (slot->letters & 1u << LETTER_PASSED);
+    uint32_t kept = 1u << LETTER_PASSED | state_unnamed(&r->f->state);
+    uint32_t letters = maildir_letters(slot->m.flags, slot->m.keywords) | (slot->letters & kept);
 
     buf_clear(&r->from);
     buf_clear(&r->to);

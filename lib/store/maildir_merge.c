@@ -204,8 +204,7 @@ static uint32_t place_bits(const struct found *found)
 /* Letters that stand for no keyword here mean nothing. */
 static uint64_t known_keywords(const struct state *s, uint32_t letters)
 {
-    uint64_t known = s->nkeywords < 64 ? ((uint64_t)1 << s->nkeywords) - 1 : UINT64_MAX;
-    return maildir_keywords(letters) & known;
+    return maildir_keywords(letters & ~state_unnamed(s));
 }
 
 static uint64_t age_of(struct str name)
@@ -404,8 +403,8 @@ static void carry_over(const struct state *from, struct state *to)
 {
     struct by_name names = {.state = from};
 
-    for (; to->nkeywords < from->nkeywords; to->nkeywords++)
-        to->keywords[to->nkeywords] = mem_dupz(from->keywords[to->nkeywords]);
+    for (size_t i = 0; i < from->keywords.n; i++)
+        state_name_keyword(to, i, state_keyword_name(from, i));
     for (size_t i = 0; i < to->n; i++) {
         struct slot *slot = &to->slots[i];
         size_t at = look_up(&names, state_name(to, slot), false);
@@ -417,6 +416,9 @@ static void carry_over(const struct state *from, struct state *to)
         slot->m.received = old->m.received;
         slot->m.size = old->m.size;
         slot->letters = old->letters;
+        for (size_t k = MSG_KEYWORDS; k < from->keywords.n; k++)
+            if (state_has_keyword(from, old, k))
+                uidset_add(&to->keywords.at[k].uids, slot->m.uid, slot->m.uid);
     }
     free(names.table);
 }
@@ -498,11 +500,24 @@ static int find_reasons(struct merge *m, bool force, struct why *why)
     return maildir_make_dirs(f, why);
 }
 
+/* Somebody else gave names a letter, or gave a letter a name. */
+static bool has_unknown_letters(const struct merge *m)
+{
+    uint32_t unnamed = state_unnamed(&m->f->state);
+
+    for (size_t i = 0; i < m->scan.found.n; i++)
+        if (m->scan.found.at[i].name.letters & unnamed)
+            return true;
+    return m->reasons & LIST_CHANGED;
+}
+
 /* 1: the list of numbers does not go on with ours. */
 static int take_found(struct merge *m, struct why *why)
 {
     uint32_t least = m->list_uidvalidity != 0 ? m->list.uidnext : 0;
 
+    if (has_unknown_letters(m) && folder_learn_keywords(m->f, why) < 0)
+        return -1;
     if (m->list_uidvalidity != 0 &&
         (m->list_uidvalidity != m->f->j.head.uidvalidity || !continues(&m->scan, &m->list)))
         return 1;

@@ -10,7 +10,6 @@
 #include "store/mailbox.h"
 
 static const char capitals[] = "DFPRST";
-enum { KEYWORD_LETTERS = 26 };
 
 static bool letter_bit(char c, uint32_t *bit)
 {

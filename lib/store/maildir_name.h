@@ -12,7 +12,8 @@
  * kept as bits: 0 to 25 for a to z, then D F P R S T.
  */
 enum {
-    LETTER_DRAFT = 26,
+    KEYWORD_LETTERS = 26,
+    LETTER_DRAFT = KEYWORD_LETTERS,
     LETTER_FLAGGED,
     LETTER_PASSED,
     LETTER_REPLIED,

@@ -30,6 +30,8 @@ static void complete(struct store_settings *s)
         s->mode = 0700;
     if (s->folders == 0)
         s->folders = 10000;
+    if (s->keywords == 0)
+        s->keywords = 1000;
     s->hostname = mem_dupz(s->hostname != NULL ? s->hostname : "localhost");
     s->special_use =
         mem_dupz(s->special_use != NULL ? s->special_use

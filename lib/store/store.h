@@ -24,6 +24,7 @@ struct store_settings {
     int64_t lock_ms; /* wait for a folder's lock: 120,000 */
     uint32_t mode; /* of directories; files: without the x bits: 0700 */
     size_t folders; /* at most: 10,000 */
+    size_t keywords; /* names in a folder, at most: 1,000 */
     size_t depth; /* nested parts of a message: 100 */
     size_t parts; /* parts of a message that are told apart: 10,000 */
 };

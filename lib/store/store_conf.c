@@ -16,6 +16,7 @@ struct store_settings store_conf(void)
         .flags_sync = strcmp(conf.maildir_flags_sync, "always") == 0,
         .lock_ms = conf.maildir_lock_timeout * 1000,
         .folders = (size_t)conf.mail_folder_limit,
+        .keywords = (size_t)conf.maildir_keyword_limit,
         .depth = (size_t)conf.mime_nesting_limit,
         .parts = (size_t)conf.mime_part_limit,
     };

@@ -203,18 +203,13 @@ TASK_TEST(another_process_is_followed)
 TASK_TEST(flags_and_numbers_survive_reopening)
 {
     struct store *s = open_store();
-    struct why why = WHY;
-    uint64_t bit;
 
     for (int i = 0; i < 10; i++)
         deliver(s, "INBOX", hello);
     struct mailbox *b = open_box(s, "INBOX");
     uint32_t uidvalidity = mailbox_uidvalidity(b);
-    assert_int_equal(mailbox_keyword_add(b, STR("$Label1"), &bit, &why), 0);
-    struct flag_change change = {FLAGS_ADD, MSG_SEEN, bit, false};
-    struct uidset set = uids("2:4");
-    assert_int_equal(mailbox_flag(b, &set, &change, &why), 0);
-    uidset_free(&set);
+    set_flags(b, "2:4", FLAGS_ADD, MSG_SEEN, false);
+    set_keywords(b, "2:4", FLAGS_ADD, "$Label1");
     expunge(b, "10", true);
     mailbox_close(&b);
     store_close(&s);
@@ -225,7 +220,7 @@ TASK_TEST(flags_and_numbers_survive_reopening)
     assert_int_equal(mailbox_count(b), 9);
     assert_int_equal(mailbox_uidnext(b), 11);
     assert_int_equal(mailbox_msg(b, 3)->flags & MSG_FLAGS, MSG_SEEN);
-    assert_int_equal(mailbox_msg(b, 3)->keywords, bit);
+    assert_string_equal(keywords_of(b, 3), "$Label1");
     assert_int_equal(mailbox_keyword_find(b, STR("$label1")), 0);
     mailbox_close(&b);
     store_close(&s);
@@ -377,27 +372,6 @@ TASK_TEST(copies_are_links_and_moves_leave_nothing)
     store_close(&s);
 }
 
-TASK_TEST(a_folder_has_at_most_64_keywords)
-{
-    struct store *s = open_store();
-    struct mailbox *b = open_box(s, "INBOX");
-    struct why why = WHY;
-    uint64_t bit;
-    char name[20];
-
-    for (int i = 0; i < 64; i++) {
-        snprintf(name, sizeof name, "k%d", i);
-        assert_int_equal(mailbox_keyword_add(b, strz(name), &bit, &why), 0);
-        assert_true(bit == (uint64_t)1 << i);
-    }
-    assert_int_equal(mailbox_keyword_add(b, STR("K63"), &bit, &why), 0);
-    assert_int_equal(mailbox_keyword_add(b, STR("one more"), &bit, &why), -1);
-    assert_string_equal(why.code, "5.2.2");
-    why_free(&why);
-    mailbox_close(&b);
-    store_close(&s);
-}
-
 TASK_TEST(one_session_at_a_time_if_asked_for)
 {
     struct store *s = open_store();
@@ -448,4 +422,4 @@ RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_wit
           TS(what_others_do_to_the_files_is_merged), TS(only_files_are_messages),
           TS(a_renamed_file_is_found_again), TS(a_folder_that_was_emptied_takes_new_messages),
           TS(files_that_all_vanish_are_expunged), TS(copies_are_links_and_moves_leave_nothing),
-          TS(a_folder_has_at_most_64_keywords), TS(one_session_at_a_time_if_asked_for))
+          TS(one_session_at_a_time_if_asked_for))
