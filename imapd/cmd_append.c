@@ -55,7 +55,11 @@ static bool take_date(struct imap *c, struct append *a)
 
     if (!imap_take_string(&c->args, &text))
         return true;
-    return date_imap_parse(text, &a->as.received, &offset) && imap_take_space(&c->args);
+    if (!date_imap_parse(text, &a->as.received, &offset))
+        return false;
+    if (a->as.received == 0)
+        a->as.received = MSG_EPOCH;
+    return imap_take_space(&c->args);
 }
 
 static bool take_arguments(struct imap *c, struct append *a)

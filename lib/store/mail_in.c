@@ -185,7 +185,8 @@ static void finish(struct mail_in *m, struct buf *cache)
     m->slot.m.size = root->header.vsize + root->body.vsize;
     cache_make(root, buf_str(&m->head), cache);
     if (m->why.code[0] == '\0' && m->dated) {
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = m->slot.m.received}};
+        int64_t received = m->slot.m.received != MSG_EPOCH ? m->slot.m.received : 0;
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = received}};
         futimens(m->fd, times);
     }
     if (m->why.code[0] == '\0' && !m->f->store->set.no_sync && task_fdatasync(m->fd) < 0)

@@ -15,12 +15,16 @@ struct uidset;
 enum msg_flag { MSG_SEEN = 1, MSG_ANSWERED = 2, MSG_FLAGGED = 4, MSG_DELETED = 8, MSG_DRAFT = 16 };
 enum { MSG_FLAGS = 31, MSG_KEYWORDS = 64 };
 
+/* For msg.received and msg given to mail_in_new: the second 0 of 1970, since 0 says: not known. */
+#define MSG_EPOCH INT64_MIN
+
 struct msg {
     uint32_t uid;
     uint32_t flags; /* enum msg_flag; other bits are the store's own */
     uint64_t keywords; /* bit i: the folder's i-th keyword; mailbox_has_keyword knows all of them */
     uint64_t modseq; /* RFC 7162: position of the last change in the folder's journal */
-    int64_t received; /* seconds since 1970; 0: not known yet, mailbox_received finds it */
+    int64_t
+        received; /* seconds since 1970, MSG_EPOCH; 0: not known yet, mailbox_received finds it */
     uint64_t size; /* with CRLF line ends; 0: not known yet, mailbox_size finds it */
 };
 

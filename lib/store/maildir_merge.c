@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 enum {
     REMOTE_NS = 2000000000, /* where times are coarse or another machine's */
     FEW = 8,
+    STAT_MOST = 1000,
     ADOPT_YIELD = 4096, /* that ask the file system nothing */
 };
 
@@ -244,6 +246,30 @@ static void sort_new(struct scan *sc)
         qsort(sc->found.at, n, sizeof *sc->found.at, by_age);
 }
 
+/*
+ * The size with CRLF that the name tells, if it can be true: not less than the bytes of the file
+ * (each LF counts twice at most). Of very many new messages, which come at a take-over, the files
+ * are not asked: then the name must agree with itself, and reading finds the rest out.
+ */
+static uint64_t named_size(const struct folder *f, const struct found *found, bool ask)
+{
+    uint64_t vsize = maildir_name_vsize(found->name.base);
+    uint64_t size = maildir_name_size(found->name.base);
+    struct buf path = BUF(NAME_MAX + 5);
+    struct stat st;
+
+    if (vsize == 0)
+        return 0;
+    buf_addz(&path, found->in_new ? "new/" : "cur/");
+    buf_add(&path, found->whole);
+    if (ask && buf_ok(&path) && fstatat(f->dirfd, path.p, &st, 0) == 0) {
+        bool said = size == 0 || size == (uint64_t)st.st_size;
+        size = said ? (uint64_t)st.st_size : 0;
+    }
+    buf_free(&path);
+    return maildir_size_fits(size, vsize) ? vsize : 0;
+}
+
 /* least: no number below is given to a message that has none yet. */
 static int adopt(struct scan *sc, uint32_t least, struct why *why)
 {
@@ -269,7 +295,7 @@ static int adopt(struct scan *sc, uint32_t least, struct why *why)
         slot.m.uid = uid++;
         slot.m.flags = maildir_flags(found->name.letters) | place_bits(found);
         slot.m.keywords = known_keywords(&f->state, found->name.letters);
-        slot.m.size = maildir_name_vsize(found->name.base);
+        slot.m.size = named_size(f, found, n <= STAT_MOST);
         state_entry(&slot, found->name.base, &out);
         head.count++;
         if (i % ADOPT_YIELD == ADOPT_YIELD - 1)

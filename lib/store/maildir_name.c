@@ -91,6 +91,11 @@ uint64_t maildir_name_vsize(struct str base)
     return find_size(base, ",W=");
 }
 
+bool maildir_size_fits(uint64_t size, uint64_t vsize)
+{
+    return size > 0 && vsize >= size && vsize / 2 <= size;
+}
+
 void maildir_name_format(struct str base, bool bare, uint32_t letters, struct buf *out)
 {
     buf_add(out, base);

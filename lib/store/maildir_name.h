@@ -34,6 +34,8 @@ bool maildir_name_parse(struct str name, struct maildir_name *out);
 /* Of a base; 0: not told. */
 uint64_t maildir_name_size(struct str base);
 uint64_t maildir_name_vsize(struct str base);
+/* Can a file of size bytes have vsize with CRLF? */
+bool maildir_size_fits(uint64_t size, uint64_t vsize);
 void maildir_name_format(struct str base, bool bare, uint32_t letters, struct buf *out);
 
 /* IMAP flags (enum msg_flag) and keyword bits. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,8 +113,9 @@ bool store_name_ok(const struct store *s, const char *folder, struct why *why)
     struct str name = strz(folder);
     char sep = s->set.separator, before = sep;
 
-    if (name.n == 0 || name.n > 240)
-        return why_set(why, "5.1.3", "a folder name has 1 to 240 characters"), false;
+    /* In the file system it has a dot in front. */
+    if (name.n == 0 || name.n > NAME_MAX - 1)
+        return why_set(why, "5.1.3", "a folder name has 1 to %d bytes", NAME_MAX - 1), false;
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         if (c == sep && before == sep)

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -275,8 +276,8 @@ int store_create(struct store *s, const char *folder, struct why *why)
     buf_addz(&name, folder);
     if (name.n > 1 && name.p[name.n - 1] == s->set.separator)
         buf_cut(&name, name.n - 1);
-    if (name.full)
-        why_set(why, "5.1.3", "a folder name has 1 to 240 characters");
+    if (!buf_ok(&name))
+        why_set(why, "5.1.3", "the folder name is too long");
     else if (dir_of(s, name.p, &dir, why)) {
         if (str_eqz(buf_str(&dir), "."))
             why_set(why, "5.2.1", "INBOX exists always");
@@ -410,8 +411,9 @@ static int rename_all(struct store *s, struct str from, struct str to, struct wh
         buf_add(&dir, to);
         buf_add(&dir, below);
         any = true;
-        result = dir.n > 250 ? why_set(why, "5.1.3", "the new folder name is too long")
-                             : rename_dir(s, old.p, dir.p, why);
+        result = !buf_ok(&dir) || dir.n > NAME_MAX
+                     ? why_set(why, "5.1.3", "the new folder name is too long")
+                     : rename_dir(s, old.p, dir.p, why);
     }
     if (result == 0 && !any)
         result = why_set(why, "5.2.0", "folder %.*s does not exist", (int)from.n - 1, from.p + 1);

@@ -41,7 +41,8 @@ static bool add(struct filling *f, uint32_t uid, struct str name, uint64_t size)
         return false;
     f->last = uid;
     uint64_t told = maildir_name_vsize(parsed.base);
-    slot.m.size = told != 0 ? told : size;
+    bool good = maildir_size_fits(maildir_name_size(parsed.base), told);
+    slot.m.size = good ? told : size;
     state_entry(&slot, parsed.base, &f->payload);
     f->head.count++;
     return true;
