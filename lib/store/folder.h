@@ -36,6 +36,7 @@ struct folder_dir {
     int fd;
     dev_t dev;
     ino_t ino;
+    bool asked, needs_sync; /* is it a file system that forgets names? */
     bool locked;
     struct list waiters;
     size_t watchers; /* folders that want news */
@@ -121,8 +122,10 @@ size_t folder_keyword_room(const struct folder *f); /* so many more may be defin
 /* Letters that have no name yet get the one that dovecot-keywords says. */
 int folder_learn_keywords(struct folder *f, struct why *why);
 void folder_free_keywords(struct folder *f); /* of names that no message has; before a checkpoint */
-/* (waits) The journal is on stable storage. */
-int folder_sync(struct folder *f, struct why *why);
+/* (waits) The journal is on stable storage, and the names in dirs, where the file system does not
+ * keep them in order with it. */
+enum { SYNC_NEW = 1, SYNC_CUR = 2 };
+int folder_sync(struct folder *f, unsigned dirs, struct why *why);
 
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);

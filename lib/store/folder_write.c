@@ -3,9 +3,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -35,6 +37,33 @@ static void journal_file_tip(struct journal_file *j, struct str bytes)
 }
 
 /* ---- a journal is made: at first open, and when one is lost or damaged ---- */
+
+/* ext4 and XFS write the names with what is synced after them; others may forget them. */
+static bool needs_dir_sync(const struct folder *f)
+{
+    struct statfs fs;
+
+    if (f->store->set.no_sync || f->store->set.sync_dirs)
+        return f->store->set.sync_dirs;
+    if (!f->on->asked) {
+        f->on->asked = true;
+        f->on->needs_sync = fstatfs(f->dirfd, &fs) < 0 ||
+                            (fs.f_type != EXT4_SUPER_MAGIC && fs.f_type != XFS_SUPER_MAGIC &&
+                             fs.f_type != TMPFS_MAGIC);
+    }
+    return f->on->needs_sync;
+}
+
+/* name: below the folder */
+static int sync_dir(const struct folder *f, const char *name)
+{
+    int fd = openat(f->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : task_fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
 
 static int create_new(const struct folder *f, struct stat *st)
 {
@@ -103,7 +132,8 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
         error = 0;
     } else if (file_write_all(fd, out.p, out.n) == 0 &&
                (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
-               renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0) {
+               renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0 &&
+               (!needs_dir_sync(f) || sync_dir(f, ".") == 0)) {
         if (f->jfd >= 0)
             close(f->jfd);
         f->jfd = fd;
@@ -306,11 +336,16 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     return folder_commit(f, why);
 }
 
-int folder_sync(struct folder *f, struct why *why)
+int folder_sync(struct folder *f, unsigned dirs, struct why *why)
 {
-    if (f->in_memory || f->store->set.no_sync || task_fdatasync(f->jfd) == 0)
+    bool good = true;
+
+    if (dirs != 0 && needs_dir_sync(f))
+        good = (!(dirs & SYNC_NEW) || sync_dir(f, "new") == 0) &&
+               (!(dirs & SYNC_CUR) || sync_dir(f, "cur") == 0);
+    if (good && (f->in_memory || f->store->set.no_sync || task_fdatasync(f->jfd) == 0))
         return 0;
-    return why_errno(why, "4.3.0", "cannot sync the journal of folder %s", f->name);
+    return why_errno(why, "4.3.0", "cannot sync folder %s", f->name);
 }
 
 static bool is_live(const void *arg, uint32_t uid)

@@ -296,7 +296,8 @@ static int enter(struct mail_in *m, struct buf *cache, struct why *why)
         return -1;
     int result = record(m, cache, why);
     folder_unlock(m->f);
-    return result < 0 ? result : folder_sync(m->f, why);
+    return result < 0 ? result
+                      : folder_sync(m->f, m->slot.m.flags & SLOT_NEW ? SYNC_NEW : SYNC_CUR, why);
 }
 
 int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)

@@ -350,7 +350,7 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
     if (result > 0)
         result = why_set(why, "4.2.0", "a message is no longer available in folder %s", b->f->name);
     if (result == 0 && c.items.n > 0)
-        result = folder_sync(target, why);
+        result = folder_sync(target, SYNC_CUR, why);
     VEC_EACH (&c.items, item)
         free_item(item);
     VEC_FREE(&c.items);

@@ -604,7 +604,7 @@ static int record_found(struct merge *m, struct why *why)
         result = settle_list(f, why);
     /* Nobody may be told numbers that a power cut would take back. */
     if (result == 0 && any_new)
-        result = folder_sync(f, why);
+        result = folder_sync(f, 0, why);
     return result;
 }
 

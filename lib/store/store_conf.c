@@ -14,6 +14,7 @@ struct store_settings store_conf(void)
         .hostname = conf.myhostname,
         .special_use = conf.mail_special_use,
         .flags_sync = strcmp(conf.maildir_flags_sync, "always") == 0,
+        .sync_dirs = strcmp(conf.maildir_sync_directories, "always") == 0,
         .lock_ms = conf.maildir_lock_timeout * 1000,
         .folders = (size_t)conf.mail_folder_limit,
         .keywords = (size_t)conf.maildir_keyword_limit,
