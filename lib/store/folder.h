@@ -172,6 +172,9 @@ void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
 /* store.c: a uidvalidity that no folder of this store had, and larger than above. */
 uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
+/* store_list.c: a folder of mail_auto_folders is made if it is missing. False: it is none of them,
+ * or it cannot be made. */
+bool store_make_auto(struct store *s, const char *folder);
 /* mailbox_news.c: all views take the events in, so that few are kept. */
 void mailbox_take_events(struct folder *f);
 /* mailbox_view.c: which slots the views show, and where they are after compaction. */

@@ -34,6 +34,7 @@ static void complete(struct store_settings *s)
     if (s->keywords == 0)
         s->keywords = 1000;
     s->hostname = mem_dupz(s->hostname != NULL ? s->hostname : "localhost");
+    s->auto_folders = mem_dupz(s->auto_folders != NULL ? s->auto_folders : "");
     s->special_use =
         mem_dupz(s->special_use != NULL ? s->special_use
                                         : "Drafts=\\Drafts Sent=\\Sent Junk=\\Junk Trash=\\Trash "
@@ -85,6 +86,7 @@ void store_close(struct store **store)
     close(s->rootfd);
     free((char *)s->set.hostname);
     free((char *)s->set.special_use);
+    free((char *)s->set.auto_folders);
     free(s->path);
     free(s);
 }
@@ -213,6 +215,7 @@ void store_pool_free(struct store_pool **p)
     hash_free(&(*p)->by_path, free_store);
     free((char *)(*p)->set.hostname);
     free((char *)(*p)->set.special_use);
+    free((char *)(*p)->set.auto_folders);
     free(*p);
     *p = NULL;
 }

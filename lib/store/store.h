@@ -19,6 +19,7 @@ struct store_settings {
     const char *hostname; /* in file names: "localhost" */
     const char *
         special_use; /* "Drafts=\\Drafts Sent=\\Sent Junk=\\Junk Trash=\\Trash Archive=\\Archive" */
+    const char *auto_folders; /* made if they are missing, and shown as subscribed: "" */
     bool flags_sync; /* rename files at each change of flags (maildir_flags_sync = always) */
     bool no_sync; /* trust the kernel: for tests and imports */
     bool sync_dirs; /* always, not only where the file system needs it (maildir_sync_directories) */

@@ -13,6 +13,7 @@ struct store_settings store_conf(void)
         .separator = conf.mail_separator[0] == '/' ? '/' : '.',
         .hostname = conf.myhostname,
         .special_use = conf.mail_special_use,
+        .auto_folders = conf.mail_auto_folders,
         .flags_sync = strcmp(conf.maildir_flags_sync, "always") == 0,
         .sync_dirs = strcmp(conf.maildir_sync_directories, "always") == 0,
         .lock_ms = conf.maildir_lock_timeout * 1000,

@@ -173,6 +173,16 @@ static const char *special_use(const struct names *n, struct str name)
     return NULL;
 }
 
+static bool is_auto(const struct store *s, struct str name)
+{
+    struct buf word = BUF(NAME_MAX);
+
+    buf_add(&word, name);
+    bool listed = buf_ok(&word) && str_listed(s->set.auto_folders, word.p);
+    buf_free(&word);
+    return listed;
+}
+
 static int add_subscribed(struct names *n, bool missing_too, struct why *why)
 {
     struct subscriptions subs;
@@ -190,10 +200,34 @@ static int add_subscribed(struct names *n, bool missing_too, struct why *why)
     return 0;
 }
 
+/* As a mailbox of Dovecot's with auto = subscribe. */
+static void mark_auto(struct names *n)
+{
+    VEC_EACH (&n->list, e)
+        if (!(e->attrs & FOLDER_NOSELECT) && is_auto(n->s, e->name))
+            e->attrs |= FOLDER_SUBSCRIBED;
+}
+
+/* Those that cannot be made (a mailbox that is only read, a name that cannot be) are not there. */
+static void make_all_auto(struct store *s)
+{
+    struct str rest = strz(s->set.auto_folders), word;
+    struct buf name = BUF(NAME_MAX);
+
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        buf_set(&name, word);
+        if (buf_ok(&name))
+            store_make_auto(s, name.p);
+    }
+    buf_free(&name);
+}
+
 int store_list(struct store *s, struct arena *mem, bool subscribed, struct folder_list *out,
                struct why *why)
 {
     struct names n = {.s = s, .mem = mem};
+
+    make_all_auto(s);
     int result = read_root(&n, why);
 
     if (result == 0) {
@@ -205,6 +239,7 @@ int store_list(struct store *s, struct arena *mem, bool subscribed, struct folde
         char sep = s->set.separator;
         qsort_r(n.list.at, n.list.n, sizeof *n.list.at, by_name, &sep);
         mark_parents(&n);
+        mark_auto(&n);
         VEC_EACH (&n.list, e)
             if (!(e->attrs & FOLDER_NOSELECT))
                 e->special_use = special_use(&n, e->name);
@@ -242,7 +277,7 @@ bool store_has(struct store *s, const char *folder)
     bool has = dir_of(s, folder, &dir, NULL) && is_dir(s, dir.p);
 
     buf_free(&dir);
-    return has;
+    return has || store_make_auto(s, folder);
 }
 
 static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
@@ -287,6 +322,16 @@ int store_create(struct store *s, const char *folder, struct why *why)
     buf_free(&name);
     buf_free(&dir);
     return result;
+}
+
+bool store_make_auto(struct store *s, const char *folder)
+{
+    struct buf dir = BUF(NAME_MAX);
+    bool made = is_auto(s, strz(folder)) && dir_of(s, folder, &dir, NULL) &&
+                (is_dir(s, dir.p) || make_folder(s, dir.p, folder, NULL) == 0);
+
+    buf_free(&dir);
+    return made;
 }
 
 /* A directory and what is in it, at most three levels. */

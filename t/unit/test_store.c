@@ -222,6 +222,29 @@ TASK_TEST(a_subscription_is_kept_as_it_was_given)
     store_close(&s);
 }
 
+TASK_TEST(folders_that_every_mailbox_has_are_made_and_subscribed)
+{
+    struct store_settings set = settings;
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct folder_list l;
+
+    set.auto_folders = "Sent, Junk bad..name";
+    struct store *s = store_open(root, &set, true, &why);
+    struct mailbox *b = open_box(s, "Junk"); /* nobody has listed it yet */
+    mailbox_close(&b);
+    assert_true(store_has(s, "Sent"));
+    assert_int_equal(store_remove(s, "Sent", &why), 0);
+    assert_int_equal(store_list(s, mem, true, &l, &why), 0);
+    assert_int_equal(l.n, 3);
+    assert_true(str_eqz(l.at[1].name, "Junk") && l.at[1].attrs == FOLDER_SUBSCRIBED);
+    assert_string_equal(l.at[1].special_use, "\\Junk");
+    assert_true(str_eqz(l.at[2].name, "Sent") && l.at[2].attrs == FOLDER_SUBSCRIBED);
+    assert_false(store_has(s, "Trash"));
+    arena_free(&mem);
+    store_close(&s);
+}
+
 TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
 {
     struct store_pool *p = store_pool_new(&settings, 2);
@@ -254,4 +277,6 @@ RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_mov
           TS(what_another_process_removes_or_renames_is_seen),
           TS(subscriptions_are_dovecots_and_couriers), TS(the_separator_can_be_a_slash),
           TS(a_folder_name_may_fill_what_the_file_system_allows),
-          TS(a_subscription_is_kept_as_it_was_given), TS(a_pool_keeps_stores_and_sees_when_they_go))
+          TS(a_subscription_is_kept_as_it_was_given),
+          TS(folders_that_every_mailbox_has_are_made_and_subscribed),
+          TS(a_pool_keeps_stores_and_sees_when_they_go))
