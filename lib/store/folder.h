@@ -79,6 +79,7 @@ struct folder {
     uint64_t events_base; /* number of events.list.at[0] */
     struct list views;
     struct buf out; /* records to be written */
+    bool out_short; /* one of them was too large */
     uint32_t out_uidnext;
     uint64_t out_modseq;
     struct cache cache;
@@ -106,6 +107,9 @@ int folder_refresh(struct folder *f, bool locked, struct why *why);
 /* Under the lock: collect records, then write them with one call and apply them. A record of which
  * uidnext is 0 leaves it as it is. */
 void folder_record(struct folder *f, enum journal_type type, struct str payload, uint32_t uidnext);
+/* A payload that is not whole makes the commit fail. */
+void folder_record_buf(struct folder *f, enum journal_type type, const struct buf *payload,
+                       uint32_t uidnext);
 int folder_commit(struct folder *f, struct why *why);
 /* -1, "5.7.1": the directory or the journal may only be read. */
 int folder_writable(const struct folder *f, struct why *why);

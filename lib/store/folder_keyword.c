@@ -85,7 +85,7 @@ static void record_keyword(struct folder *f, uint32_t i, struct str name)
     buf_add(&out, name);
     buf_addc(&out, '\0');
     if (buf_ok(&out))
-        folder_record(f, J_KEYWORD_AT, buf_str(&out), 0);
+        folder_record_buf(f, J_KEYWORD_AT, &out, 0);
     buf_free(&out);
 }
 
@@ -119,7 +119,7 @@ void folder_record_keyword(struct folder *f, enum flag_op op, uint32_t place,
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(which, &out);
     if (which->n > 0 && buf_ok(&out))
-        folder_record(f, J_KEYWORD_OF, buf_str(&out), 0);
+        folder_record_buf(f, J_KEYWORD_OF, &out, 0);
     buf_free(&out);
 }
 
@@ -150,7 +150,7 @@ static void record_named(struct folder *f, uint32_t i)
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(&with, &out);
     if (with.n > 0 && buf_ok(&out))
-        folder_record(f, J_FLAGS, buf_str(&out), 0);
+        folder_record_buf(f, J_FLAGS, &out, 0);
     uidset_free(&with);
     buf_free(&out);
 }

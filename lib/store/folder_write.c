@@ -252,6 +252,15 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
     journal_end(&f->out, start, &f->j.head, f->j.end, f->out_modseq, f->out_uidnext);
 }
 
+void folder_record_buf(struct folder *f, enum journal_type type, const struct buf *payload,
+                       uint32_t uidnext)
+{
+    if (buf_ok(payload))
+        folder_record(f, type, buf_str(payload), uidnext);
+    else
+        f->out_short = true;
+}
+
 int folder_writable(const struct folder *f, struct why *why)
 {
     if (!f->frozen && !f->in_memory)
@@ -262,13 +271,15 @@ int folder_writable(const struct folder *f, struct why *why)
 static int write_records(struct folder *f, struct why *why)
 {
     struct buf out = f->out;
+    bool out_short = f->out_short;
     ssize_t done = 0;
     int result = 0;
 
     f->out = BUF(JOURNAL_MAX);
+    f->out_short = false;
     if (f->frozen) {
         result = folder_writable(f, why);
-    } else if (!buf_ok(&out)) {
+    } else if (!buf_ok(&out) || out_short) {
         result = why_set(why, "4.2.2", "too large a change of folder %s", f->name);
     } else if (out.n > 0 && !f->in_memory) {
         done = pwrite(f->jfd, out.p, out.n, f->j.end);

@@ -231,7 +231,7 @@ static int give_name(struct mail_in *m, struct journal_add *head, struct why *wh
     head->before = maildir_time(m->f, dir);
     m->slot.letters = letters;
     m->slot.m.flags |= in_cur ? 0 : SLOT_NEW | SLOT_BARE;
-    if (m->name.full || renameat(m->f->dirfd, from.p, m->f->dirfd, to.p) < 0) {
+    if (!buf_ok(&m->name) || renameat(m->f->dirfd, from.p, m->f->dirfd, to.p) < 0) {
         result = why_errno(why, "4.3.0", "cannot name a message in folder %s", m->f->name);
     } else {
         head->after = maildir_time(m->f, dir);
@@ -270,7 +270,7 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     if (m->slot.m.uid == UINT32_MAX) {
         result = why_set(why, "4.2.0", "folder %s has no numbers left", f->name);
     } else {
-        folder_record(f, J_ADD, buf_str(&out), m->slot.m.uid + 1);
+        folder_record_buf(f, J_ADD, &out, m->slot.m.uid + 1);
         VEC_EACH (&m->places, place)
             folder_record_keyword(
                 f, FLAGS_ADD, *place,

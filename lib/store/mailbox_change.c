@@ -109,7 +109,7 @@ static void record_flags(struct folder *f, const struct uidset *which, const str
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(which, &out);
     if (which->n > 0)
-        folder_record(f, J_FLAGS, buf_str(&out), 0);
+        folder_record_buf(f, J_FLAGS, &out, 0);
     buf_free(&out);
 }
 
@@ -238,7 +238,7 @@ static int record_expunged(struct folder *f, const struct uidset *done, struct w
         return 0;
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(done, &out);
-    folder_record(f, J_EXPUNGE, buf_str(&out), 0);
+    folder_record_buf(f, J_EXPUNGE, &out, 0);
     buf_free(&out);
     return folder_commit(f, why);
 }

@@ -15,7 +15,7 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { YIELD_EVERY = 64, UNASKED = -2 };
+enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2 };
 
 struct item {
     uint32_t uid;
@@ -235,8 +235,10 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
         buf_set(&text, record);
         cache_set_uid(&text, uid++);
         buf_add(&c->cache, buf_str(&text));
+        if (uid % RECORD_YIELD == 0)
+            task_yield();
     }
-    folder_record(to, J_ADD, buf_str(&payload), uid);
+    folder_record_buf(to, J_ADD, &payload, uid);
     for (size_t i = 0; i < c->having.n; i++)
         folder_record_keyword(to, FLAGS_ADD, (uint32_t)i, &c->having.at[i]);
     int result = folder_commit(to, why);
@@ -273,7 +275,7 @@ static int record_moved(struct copying *c, struct why *why)
     head.count = (uint32_t)gone.n;
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(&gone, &out);
-    folder_record(from, J_EXPUNGE, buf_str(&out), 0);
+    folder_record_buf(from, J_EXPUNGE, &out, 0);
     uidset_free(&gone);
     buf_free(&path);
     buf_free(&out);

@@ -193,7 +193,7 @@ static void record_found(struct folder *f, enum journal_type type, struct buf *f
         return;
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     buf_add(&out, buf_str(found));
-    folder_record(f, type, buf_str(&out), 0);
+    folder_record_buf(f, type, &out, 0);
     buf_free(&out);
     buf_clear(found);
 }

@@ -84,7 +84,7 @@ static void record_renamed(struct folder *f, const struct uidset *done, int64_t 
 
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(done, &out);
-    folder_record(f, J_NAMES, buf_str(&out), 0);
+    folder_record_buf(f, J_NAMES, &out, 0);
     buf_free(&out);
 }
 

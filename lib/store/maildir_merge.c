@@ -29,7 +29,7 @@ enum {
     REMOTE_NS = 2000000000, /* where times are coarse or another machine's */
     FEW = 8,
     STAT_MOST = 1000,
-    ADOPT_YIELD = 4096, /* that ask the file system nothing */
+    ADOPT_YIELD = 4096, /* messages that are only looked at in memory */
 };
 
 /* File systems of this machine whose times are fine. */
@@ -172,6 +172,8 @@ static int read_dir(struct scan *sc, const char *name, struct why *why)
         if (maildir_name_parse(whole, &parsed))
             *VEC_ADD(&sc->found) = (struct found){
                 .name = parsed, .whole = whole, .in_new = name[0] == 'n', .slot = SIZE_MAX};
+        if (sc->found.n % ADOPT_YIELD == ADOPT_YIELD - 1)
+            task_yield();
     }
     closedir(dir);
     return 0;
@@ -192,6 +194,8 @@ static void match(struct scan *sc, size_t from)
         }
         if (found->slot != SIZE_MAX)
             sc->seen[found->slot] = true;
+        if (i % ADOPT_YIELD == ADOPT_YIELD - 1)
+            task_yield();
     }
 }
 
@@ -303,7 +307,7 @@ static int adopt(struct scan *sc, uint32_t least, struct why *why)
     }
     if (buf_ok(&out))
         memcpy(out.p, &head, sizeof head);
-    folder_record(f, J_ADD, buf_str(&out), uid);
+    folder_record_buf(f, J_ADD, &out, uid);
     int result =
         buf_ok(&out) ? 0 : why_set(why, "4.2.2", "folder %s has too many messages", f->name);
     buf_free(&out);
@@ -338,7 +342,7 @@ static void take_renamed(struct scan *sc)
     }
     if (head.count > 0) {
         memcpy(out.p, &head, sizeof head);
-        folder_record(f, J_MOVED, buf_str(&out), 0);
+        folder_record_buf(f, J_MOVED, &out, 0);
     }
     buf_free(&out);
 }
@@ -357,7 +361,7 @@ static void take_missing(struct scan *sc)
         head.count = (uint32_t)gone.n;
         buf_add(&out, (struct str){(const char *)&head, sizeof head});
         folder_ranges(&gone, &out);
-        folder_record(f, J_EXPUNGE, buf_str(&out), 0);
+        folder_record_buf(f, J_EXPUNGE, &out, 0);
     }
     uidset_free(&gone);
     buf_free(&out);
