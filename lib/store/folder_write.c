@@ -347,6 +347,17 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     return folder_commit(f, why);
 }
 
+/* Another task may replace the journal and close it meanwhile: a checkpoint has been synced. */
+static int sync_journal(const struct folder *f)
+{
+    int fd = fcntl(f->jfd, F_DUPFD_CLOEXEC, 0);
+    int result = fd < 0 ? -1 : task_fdatasync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 int folder_sync(struct folder *f, unsigned dirs, struct why *why)
 {
     bool good = true;
@@ -354,7 +365,7 @@ int folder_sync(struct folder *f, unsigned dirs, struct why *why)
     if (dirs != 0 && needs_dir_sync(f))
         good = (!(dirs & SYNC_NEW) || sync_dir(f, "new") == 0) &&
                (!(dirs & SYNC_CUR) || sync_dir(f, "cur") == 0);
-    if (good && (f->in_memory || f->store->set.no_sync || task_fdatasync(f->jfd) == 0))
+    if (good && (f->in_memory || f->store->set.no_sync || sync_journal(f) == 0))
         return 0;
     return why_errno(why, "4.3.0", "cannot sync folder %s", f->name);
 }
