@@ -38,7 +38,7 @@ static bool take_flags(struct imap *c, struct append *a)
     for (size_t n = 0; imap_list_more(&c->args, n); n++) {
         if (!imap_take_flag(&c->args, &name))
             return false;
-        if (name.p[0] != '\\' && a->keywords.n < MAILBOX_KEYWORDS)
+        if (name.p[0] != '\\')
             *VEC_ADD(&a->keywords) = name;
         else if (name.p[0] == '\\' && imap_flag(name) == 0)
             a->bad_flag = name;
@@ -55,7 +55,11 @@ static bool take_date(struct imap *c, struct append *a)
 
     if (!imap_take_string(&c->args, &text))
         return true;
-    return date_imap_parse(text, &a->as.received, &offset) && imap_take_space(&c->args);
+    if (!date_imap_parse(text, &a->as.received, &offset))
+        return false;
+    if (a->as.received == 0)
+        a->as.received = MSG_EPOCH;
+    return imap_take_space(&c->args);
 }
 
 static bool take_arguments(struct imap *c, struct append *a)

@@ -27,8 +27,7 @@ static bool take_change(struct imap *c, struct flag_change *change)
         for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
             if (imap_take_word(&c->args, items[i].name)) {
                 *change = (struct flag_change){.op = items[i].op, .silent = items[i].silent};
-                return imap_take_space(&c->args) &&
-                       imap_arg_flags(c, &change->flags, &change->keywords);
+                return imap_take_space(&c->args) && imap_arg_flags(c, change);
             }
         }
     }

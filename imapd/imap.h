@@ -94,8 +94,8 @@ bool imap_arg_set(struct imap *c, struct uidset *uids);
 /* False: longer than a keyword may be that the folder does not have yet. */
 bool imap_may_define(struct str keyword);
 void imap_no_keyword(struct imap *c); /* the answer then */
-/* "(\Seen word)" or "\Seen word": flags and the folder's keywords, defined if need be. */
-bool imap_arg_flags(struct imap *c, uint32_t *flags, uint64_t *keywords);
+/* "(\Seen word)" or "\Seen word": flags and names of keywords, which live as long as c->mem. */
+bool imap_arg_flags(struct imap *c, struct flag_change *change);
 
 /* Commands, one file each: cmd_*.c */
 void cmd_append(struct imap *c);

@@ -2,6 +2,7 @@
  * Arguments that many commands have: folders, sets, flags.
  */
 #include "base/str.h"
+#include "base/vec.h"
 #include "conf/conf.h"
 #include "store/uidset.h"
 
@@ -91,23 +92,6 @@ static bool is_flag(struct imap *c, struct str name)
     return false;
 }
 
-static bool add_flag(struct imap *c, struct str name, uint32_t *flags, uint64_t *keywords)
-{
-    struct why why = WHY;
-    uint64_t bit = 0;
-    bool good = true;
-
-    if (name.p[0] == '\\') {
-        *flags |= imap_flag(name);
-    } else if (mailbox_keyword_add(c->box, name, &bit, &why) < 0) {
-        imap_no_why(c, &why);
-        good = false;
-    }
-    *keywords |= bit;
-    why_free(&why);
-    return good;
-}
-
 /* "(a b)" or "a b" up to the end: is another flag there? */
 static bool more_flags(struct imap_args *a, bool list, size_t n, struct str *name)
 {
@@ -130,17 +114,38 @@ static bool is_flag_list(struct imap *c)
     return false;
 }
 
-bool imap_arg_flags(struct imap *c, uint32_t *flags, uint64_t *keywords)
+struct flag_names {
+    uint32_t flags;
+    VEC(struct str) keywords;
+};
+
+static bool take_flags(struct imap *c, struct flag_names *names)
 {
     struct str name;
+    bool list = imap_take(&c->args, '(');
 
-    *flags = 0;
-    *keywords = 0;
+    for (size_t n = 0; more_flags(&c->args, list, n, &name); n++) {
+        if (name.p[0] == '\\')
+            names->flags |= imap_flag(name);
+        else
+            *VEC_ADD(&names->keywords) = name;
+    }
+    return !list || imap_take(&c->args, ')');
+}
+
+bool imap_arg_flags(struct imap *c, struct flag_change *change)
+{
+    struct flag_names names = {0};
+
     if (!is_flag_list(c))
         return false;
-    bool list = imap_take(&c->args, '(');
-    for (size_t n = 0; more_flags(&c->args, list, n, &name); n++)
-        if (!add_flag(c, name, flags, keywords))
-            return false;
-    return !list || imap_take(&c->args, ')');
+    bool good = take_flags(c, &names);
+    struct str *keywords = arena_array(c->mem, names.keywords.n, sizeof *keywords);
+    for (size_t i = 0; i < names.keywords.n; i++)
+        keywords[i] = names.keywords.at[i];
+    change->flags = names.flags;
+    change->keywords = keywords;
+    change->nkeywords = names.keywords.n;
+    VEC_FREE(&names.keywords);
+    return good;
 }

@@ -401,7 +401,9 @@ static bool put_whole(struct imap *c, struct fetching *m, const struct fetch_ite
         if (size > 0 && size <= PIECE)
             return put_short(c, m, item, fd, (size_t)size);
     }
-    if (mailbox_size(c->box, m->number, &vsize, m->why) < 0 ||
+    /* Opening finds out whether a size that a file name told can be true. */
+    if (mailbox_bytes(c->box, m->number, &fd, &size, m->why) < 0 ||
+        mailbox_size(c->box, m->number, &vsize, m->why) < 0 ||
         mailbox_bytes(c->box, m->number, &fd, &size, m->why) < 0)
         return false;
     struct span span = {fd, 0, (uint64_t)size, vsize};

@@ -121,7 +121,8 @@ static const struct {
                     {MSG_SEEN, "\\Seen"},
                     {MSG_DRAFT, "\\Draft"}};
 
-static void put_flags(struct imap *c, uint32_t flags, uint64_t keywords)
+/* The flags and, with number 0, all keywords; else those that the message has. False: none. */
+static bool put_flags(struct imap *c, uint32_t flags, uint32_t number)
 {
     const char *gap = "";
 
@@ -132,38 +133,40 @@ static void put_flags(struct imap *c, uint32_t flags, uint64_t keywords)
             gap = " ";
         }
     }
-    for (uint32_t k = 0; keywords != 0 && k < mailbox_keyword_count(c->box); k++) {
-        if (keywords >> k & 1) {
+    for (uint32_t k = 0; k < mailbox_keyword_count(c->box); k++) {
+        struct str name = mailbox_keyword(c->box, k);
+        if (name.n > 0 && (number == 0 || mailbox_has_keyword(c->box, number, k))) {
             stream_putz(c->client, gap);
-            stream_put(c->client, mailbox_keyword(c->box, k));
+            stream_put(c->client, name);
             gap = " ";
         }
     }
+    return *gap != '\0';
 }
 
 void imap_put_flags(struct imap *c, uint32_t number)
 {
-    struct msg m = *mailbox_msg(c->box, number); /* putting waits */
+    uint32_t flags = mailbox_msg(c->box, number)->flags; /* putting waits */
     bool recent = mailbox_recent(c->box, number);
 
     stream_putc(c->client, '(');
-    put_flags(c, m.flags, m.keywords);
+    bool any = put_flags(c, flags, number);
     if (recent)
-        stream_putz(c->client, (m.flags & MSG_FLAGS) || m.keywords ? " \\Recent" : "\\Recent");
+        stream_putz(c->client, any ? " \\Recent" : "\\Recent");
     stream_putc(c->client, ')');
 }
 
 void imap_put_flag_list(struct imap *c)
 {
     stream_putz(c->client, "* FLAGS (");
-    put_flags(c, MSG_FLAGS, UINT64_MAX);
+    put_flags(c, MSG_FLAGS, 0);
     stream_putz(c->client, ")\r\n* OK [PERMANENTFLAGS (");
     if (mailbox_read_only(c->box)) {
         stream_putz(c->client, ")] Read-only mailbox.\r\n");
         return;
     }
-    put_flags(c, MSG_FLAGS, UINT64_MAX);
-    stream_putz(c->client, mailbox_keyword_count(c->box) < MAILBOX_KEYWORDS ? " \\*)" : ")");
+    put_flags(c, MSG_FLAGS, 0);
+    stream_putz(c->client, mailbox_may_define(c->box) ? " \\*)" : ")");
     stream_putz(c->client, "] Flags permitted.\r\n");
 }
 

@@ -210,10 +210,11 @@ static struct folder *open_new(struct store *s, const char *name, const char *ca
 
     store_dir(strz(canonical), &dir);
     int fd = -1;
+    errno = ENAMETOOLONG;
     if (buf_ok(&dir))
         fd = openat(s->rootfd, dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    else
-        errno = ENAMETOOLONG;
+    if (fd < 0 && errno == ENOENT && store_make_auto(s, name))
+        fd = openat(s->rootfd, dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0 && fstat(fd, &st) == 0) {
         f = find_same(s, &st);
         if (f == NULL) {

@@ -36,6 +36,7 @@ struct folder_dir {
     int fd;
     dev_t dev;
     ino_t ino;
+    bool asked, needs_sync; /* is it a file system that forgets names? */
     bool locked;
     struct list waiters;
     size_t watchers; /* folders that want news */
@@ -78,6 +79,7 @@ struct folder {
     uint64_t events_base; /* number of events.list.at[0] */
     struct list views;
     struct buf out; /* records to be written */
+    bool out_short; /* one of them was too large */
     uint32_t out_uidnext;
     uint64_t out_modseq;
     struct cache cache;
@@ -105,16 +107,29 @@ int folder_refresh(struct folder *f, bool locked, struct why *why);
 /* Under the lock: collect records, then write them with one call and apply them. A record of which
  * uidnext is 0 leaves it as it is. */
 void folder_record(struct folder *f, enum journal_type type, struct str payload, uint32_t uidnext);
+/* A payload that is not whole makes the commit fail. */
+void folder_record_buf(struct folder *f, enum journal_type type, const struct buf *payload,
+                       uint32_t uidnext);
 int folder_commit(struct folder *f, struct why *why);
 /* -1, "5.7.1": the directory or the journal may only be read. */
 int folder_writable(const struct folder *f, struct why *why);
 /* Under the lock: the next uid and the modseq leap by n, in any case in memory. */
 int folder_leap(struct folder *f, int64_t n, struct why *why);
 uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
-/* Under the lock, loaded: the next keyword is called name. "5.2.2": there are 64. */
+/* folder_keyword.c. Under the lock, loaded: the place of the keyword, found or defined. "5.2.2":
+ * there are too many. */
 int folder_define_keyword(struct folder *f, struct str name, struct why *why);
-/* (waits) The journal is on stable storage. */
-int folder_sync(struct folder *f, struct why *why);
+/* The messages in which get or lose the keyword at a place from 64 on; to be committed. */
+void folder_record_keyword(struct folder *f, enum flag_op op, uint32_t place,
+                           const struct uidset *which);
+size_t folder_keyword_room(const struct folder *f); /* so many more may be defined */
+/* Letters that have no name yet get the one that dovecot-keywords says. */
+int folder_learn_keywords(struct folder *f, struct why *why);
+void folder_free_keywords(struct folder *f); /* of names that no message has; before a checkpoint */
+/* (waits) The journal is on stable storage, and the names in dirs, where the file system does not
+ * keep them in order with it. */
+enum { SYNC_NEW = 1, SYNC_CUR = 2 };
+int folder_sync(struct folder *f, unsigned dirs, struct why *why);
 
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);
@@ -161,6 +176,9 @@ void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
 /* store.c: a uidvalidity that no folder of this store had, and larger than above. */
 uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
+/* store_list.c: a folder of mail_auto_folders is made if it is missing. False: it is none of them,
+ * or it cannot be made. */
+bool store_make_auto(struct store *s, const char *folder);
 /* mailbox_news.c: all views take the events in, so that few are kept. */
 void mailbox_take_events(struct folder *f);
 /* mailbox_view.c: which slots the views show, and where they are after compaction. */

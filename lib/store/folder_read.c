@@ -308,6 +308,33 @@ static void take_new(struct folder *f, const struct state *fresh)
     s->n += more;
 }
 
+/* Which messages have the keyword; those that had it or not before are told. */
+static void take_having(struct folder *f, struct uidset *old, struct uidset *now)
+{
+    const struct state *s = &f->state;
+    bool same = old->n == now->n &&
+                (old->n == 0 || memcmp(old->at, now->at, old->n * sizeof *old->at) == 0);
+
+    for (size_t i = 0; i < s->n && !same; i++) {
+        uint32_t uid = s->slots[i].m.uid;
+        if (uidset_has(old, uid) != uidset_has(now, uid))
+            told(f, EVENT_FLAGS, uid, uid);
+    }
+    struct uidset swap = *old;
+    *old = *now;
+    *now = swap;
+}
+
+static void take_keywords(struct folder *f, struct state *fresh)
+{
+    struct state *s = &f->state;
+
+    for (size_t i = 0; i < fresh->keywords.n; i++) {
+        state_name_keyword(s, i, state_keyword_name(fresh, i));
+        take_having(f, &s->keywords.at[i].uids, &fresh->keywords.at[i].uids);
+    }
+}
+
 static void take_state(struct folder *f, struct state *fresh)
 {
     struct state *s = &f->state;
@@ -316,10 +343,7 @@ static void take_state(struct folder *f, struct state *fresh)
     take_differences(f, fresh);
     take_names(s, fresh);
     take_new(f, fresh);
-    while (s->nkeywords < fresh->nkeywords) {
-        s->keywords[s->nkeywords] = mem_dupz(fresh->keywords[s->nkeywords]);
-        s->nkeywords++;
-    }
+    take_keywords(f, fresh);
     s->uidnext = fresh->uidnext;
     s->modseq = fresh->modseq;
     s->recent = fresh->recent;

@@ -19,8 +19,7 @@ void state_init(struct state *s)
 
 void state_free(struct state *s)
 {
-    for (uint32_t i = 0; i < s->nkeywords; i++)
-        free(s->keywords[i]);
+    state_free_keywords(s);
     free(s->slots);
     free(s->names);
     *s = (struct state){0};
@@ -74,39 +73,19 @@ void state_file(const struct state *s, const struct slot *slot, struct buf *out)
         maildir_name_format(state_name(s, slot), slot->m.flags & SLOT_BARE, slot->letters, out);
 }
 
-bool state_is_dirty(const struct slot *slot)
+static void set_dirty(const struct state *s, struct slot *slot)
 {
-    uint32_t kept = 1u << LETTER_PASSED;
-    return (slot->letters & ~kept) != maildir_letters(slot->m.flags, slot->m.keywords);
-}
+    uint32_t kept = 1u << LETTER_PASSED | state_unnamed(s);
 
-static void set_dirty(struct slot *slot)
-{
     slot->m.flags &= ~(uint32_t)SLOT_DIRTY;
-    if (state_is_dirty(slot))
+    if ((slot->letters & ~kept) != maildir_letters(slot->m.flags, slot->m.keywords))
         slot->m.flags |= SLOT_DIRTY;
-}
-
-int state_keyword(const struct state *s, struct str name)
-{
-    for (uint32_t i = 0; i < s->nkeywords; i++)
-        if (str_ieqz(name, s->keywords[i]))
-            return (int)i;
-    return -1;
 }
 
 static void tell(struct events *events, enum event_kind kind, uint32_t low, uint32_t high)
 {
     if (events != NULL)
         *VEC_ADD(&events->list) = (struct event){kind, low, high, events->silent};
-}
-
-static bool add_keyword(struct state *s, struct str name)
-{
-    if (s->nkeywords == MAILBOX_KEYWORDS || name.n == 0)
-        return false;
-    s->keywords[s->nkeywords++] = mem_dup(name.p, name.n);
-    return true;
 }
 
 static uint32_t add_name(struct state *s, struct str name)
@@ -173,7 +152,7 @@ static bool take_check(struct state *s, const struct journal_check *c, struct st
         return false;
     rest = str_from(rest, c->names);
     for (uint32_t i = 0; i < c->keywords; i++)
-        if (!str_split(&rest, '\0', &name) || !add_keyword(s, name))
+        if (!str_split(&rest, '\0', &name) || !state_name_keyword(s, i, name))
             return false;
     return true;
 }
@@ -184,7 +163,7 @@ static bool apply_check(struct state *s, const struct journal_rec *rec, struct s
     const struct journal_check *c = (const void *)p.p;
 
     (void)events;
-    if (p.n < sizeof *c || c->keywords > MAILBOX_KEYWORDS ||
+    if (p.n < sizeof *c || c->keywords > KEYWORD_PLACES ||
         (p.n - sizeof *c) / sizeof(struct slot) < c->count)
         return false;
     state_free(s);
@@ -253,7 +232,7 @@ static bool apply_add(struct state *s, const struct journal_rec *rec, struct str
         slot.m.modseq = rec->modseq;
         slot.m.flags &= MSG_FLAGS | SLOT_FILE;
         slot.name = add_name(s, name);
-        set_dirty(&slot);
+        set_dirty(s, &slot);
         *new_slot(s) = slot;
         s->uidnext = slot.m.uid + 1;
         if (i == 0)
@@ -274,7 +253,7 @@ static bool get_ranges(struct str p, size_t head, uint32_t count, const struct u
     return (p.n - head) / sizeof **ranges >= count;
 }
 
-static bool change_slot(struct slot *slot, const struct journal_flags *f)
+static bool change_slot(const struct state *s, struct slot *slot, const struct journal_flags *f)
 {
     uint32_t flags = slot->m.flags & MSG_FLAGS, with = f->flags & MSG_FLAGS;
     uint64_t keywords = slot->m.keywords;
@@ -293,7 +272,7 @@ static bool change_slot(struct slot *slot, const struct journal_flags *f)
         return false;
     slot->m.flags = (slot->m.flags & ~(uint32_t)MSG_FLAGS) | flags;
     slot->m.keywords = keywords;
-    set_dirty(slot);
+    set_dirty(s, slot);
     return true;
 }
 
@@ -311,7 +290,7 @@ static bool apply_flags(struct state *s, const struct journal_rec *rec, struct s
             struct slot *slot = &s->slots[i];
             if (slot->m.flags & SLOT_GONE)
                 continue;
-            if (change_slot(slot, f)) {
+            if (change_slot(s, slot, f)) {
                 slot->m.modseq = rec->modseq;
                 low = low == 0 ? slot->m.uid : low;
                 high = slot->m.uid;
@@ -343,6 +322,8 @@ static bool apply_expunge(struct state *s, const struct journal_rec *rec, struct
                 s->gone++;
             }
         }
+        for (size_t i = MSG_KEYWORDS; i < s->keywords.n; i++)
+            uidset_drop(&s->keywords.at[i].uids, r[k].low, r[k].high);
         tell(events, EVENT_EXPUNGED, r[k].low, r[k].high);
     }
     return true;
@@ -355,7 +336,57 @@ static bool apply_keyword(struct state *s, const struct journal_rec *rec, struct
 
     (void)rec;
     (void)events;
-    return str_split(&p, '\0', &name) && add_keyword(s, name);
+    return str_split(&p, '\0', &name) && name.n > 0 && state_name_keyword(s, s->keywords.n, name);
+}
+
+static bool apply_keyword_at(struct state *s, const struct journal_rec *rec, struct str p,
+                             struct events *events)
+{
+    struct journal_keyword_at at;
+    struct str name;
+
+    (void)rec;
+    (void)events;
+    if (p.n < sizeof at)
+        return false;
+    memcpy(&at, p.p, sizeof at);
+    p = str_from(p, sizeof at);
+    return str_split(&p, '\0', &name) && state_name_keyword(s, at.index, name);
+}
+
+/* Of one message. False: it has it, or has it not, already. */
+static bool change_keyword(struct uidset *with, uint32_t uid, uint32_t op)
+{
+    if (uidset_has(with, uid) == (op != FLAGS_DROP))
+        return false;
+    if (op == FLAGS_DROP)
+        uidset_drop(with, uid, uid);
+    else
+        uidset_add(with, uid, uid);
+    return true;
+}
+
+static bool apply_keyword_of(struct state *s, const struct journal_rec *rec, struct str p,
+                             struct events *events)
+{
+    const struct journal_keyword_of *of = (const void *)p.p;
+    const struct uid_range *r;
+
+    if (p.n < sizeof *of || of->op == FLAGS_SET || of->op > JOURNAL_HAS ||
+        of->index < MSG_KEYWORDS || of->index >= s->keywords.n ||
+        !get_ranges(p, sizeof *of, of->ranges, &r))
+        return false;
+    struct uidset *with = &s->keywords.at[of->index].uids;
+    for (uint32_t k = 0; k < of->ranges; k++)
+        for (size_t i = state_find(s, r[k].low); i < s->n && s->slots[i].m.uid <= r[k].high; i++) {
+            struct slot *slot = &s->slots[i];
+            if (slot->m.flags & SLOT_GONE || !change_keyword(with, slot->m.uid, of->op) ||
+                of->op == JOURNAL_HAS)
+                continue;
+            slot->m.modseq = rec->modseq;
+            tell(events, EVENT_FLAGS, slot->m.uid, slot->m.uid);
+        }
+    return true;
 }
 
 static bool apply_names(struct state *s, const struct journal_rec *rec, struct str p,
@@ -363,6 +394,7 @@ static bool apply_names(struct state *s, const struct journal_rec *rec, struct s
 {
     const struct journal_ranges *head = (const void *)p.p;
     const struct uid_range *r;
+    uint32_t unnamed = state_unnamed(s);
 
     (void)rec;
     (void)events;
@@ -374,7 +406,7 @@ static bool apply_names(struct state *s, const struct journal_rec *rec, struct s
             if (slot->m.flags & (SLOT_GONE | SLOT_ODD))
                 continue;
             slot->letters = maildir_letters(slot->m.flags, slot->m.keywords) |
-                            (slot->letters & 1u << LETTER_PASSED);
+                            (slot->letters & (1u << LETTER_PASSED | unnamed));
             slot->m.flags &= ~(uint32_t)(SLOT_NEW | SLOT_BARE | SLOT_DIRTY);
         }
     }
@@ -408,7 +440,7 @@ static bool apply_moved(struct state *s, const struct journal_rec *rec, struct s
             slot->m.received = to.m.received;
         if (!str_eq(state_name(s, slot), name))
             slot->name = add_name(s, name);
-        set_dirty(slot);
+        set_dirty(s, slot);
         if (changed) {
             slot->m.modseq = rec->modseq;
             tell(events, EVENT_FLAGS, slot->m.uid, slot->m.uid);
@@ -507,11 +539,21 @@ static bool apply_list(struct state *s, const struct journal_rec *rec, struct st
 typedef bool apply_fn(struct state *s, const struct journal_rec *rec, struct str p,
                       struct events *events);
 static apply_fn *const by_type[] = {
-    [J_CHECK] = apply_check,     [J_ADD] = apply_add,         [J_FLAGS] = apply_flags,
-    [J_EXPUNGE] = apply_expunge, [J_KEYWORD] = apply_keyword, [J_NAMES] = apply_names,
-    [J_MOVED] = apply_moved,     [J_RECENT] = apply_recent,   [J_DIRS] = apply_dirs,
-    [J_UIDNEXT] = apply_uidnext, [J_SIZES] = apply_sizes,     [J_DATES] = apply_dates,
+    [J_CHECK] = apply_check,
+    [J_ADD] = apply_add,
+    [J_FLAGS] = apply_flags,
+    [J_EXPUNGE] = apply_expunge,
+    [J_KEYWORD] = apply_keyword,
+    [J_NAMES] = apply_names,
+    [J_MOVED] = apply_moved,
+    [J_RECENT] = apply_recent,
+    [J_DIRS] = apply_dirs,
+    [J_UIDNEXT] = apply_uidnext,
+    [J_SIZES] = apply_sizes,
+    [J_DATES] = apply_dates,
     [J_LIST] = apply_list,
+    [J_KEYWORD_AT] = apply_keyword_at,
+    [J_KEYWORD_OF] = apply_keyword_of,
 };
 
 bool state_apply(struct state *s, const struct journal_rec *rec, struct str payload,
@@ -529,7 +571,7 @@ bool state_apply(struct state *s, const struct journal_rec *rec, struct str payl
 void state_check(const struct state *s, struct buf *out)
 {
     struct journal_check c = {.count = (uint32_t)(s->n - s->gone),
-                              .keywords = s->nkeywords,
+                              .keywords = (uint32_t)s->keywords.n,
                               .recent = s->recent,
                               .seen_new = s->seen_new,
                               .seen_cur = s->seen_cur,
@@ -550,8 +592,8 @@ void state_check(const struct state *s, struct buf *out)
         if (!(s->slots[i].m.flags & SLOT_GONE))
             buf_add(out, (struct str){name.p, name.n + 1});
     }
-    for (uint32_t i = 0; i < s->nkeywords; i++)
-        buf_add(out, (struct str){s->keywords[i], strlen(s->keywords[i]) + 1});
+    for (size_t i = 0; i < s->keywords.n; i++)
+        buf_add(out, (struct str){s->keywords.at[i].name, strlen(s->keywords.at[i].name) + 1});
     if (buf_ok(out))
         memcpy(out->p + head, &c, sizeof c);
 }
@@ -564,5 +606,7 @@ void state_copy(const struct state *s, struct state *to)
     state_check(s, &payload);
     if (!buf_ok(&payload) || !state_apply(to, &rec, buf_str(&payload), NULL))
         to->uidnext = s->uidnext;
+    for (size_t i = MSG_KEYWORDS; i < s->keywords.n && i < to->keywords.n; i++)
+        uidset_merge(&to->keywords.at[i].uids, &s->keywords.at[i].uids);
     buf_free(&payload);
 }

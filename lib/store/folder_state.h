@@ -36,6 +36,12 @@ struct events {
     const void *silent;
 };
 
+struct keyword {
+    char *name; /* "": the place is free */
+    struct uidset uids; /* of the messages that have it; the first 64 are bits of each message */
+};
+enum { KEYWORD_PLACES = 1 << 16 };
+
 struct state {
     uint32_t uidnext, recent;
     uint64_t modseq;
@@ -43,8 +49,9 @@ struct state {
     size_t n, room, gone;
     char *names; /* each with a zero byte */
     size_t names_n, names_room;
-    char *keywords[MAILBOX_KEYWORDS];
-    uint32_t nkeywords;
+    VEC(struct keyword) keywords;
+    VEC(char *) old_names;
+    uint32_t renamed; /* counts the names that were given */
     int64_t seen_new, seen_cur; /* times of the directories up to which they are merged, in ns */
     int64_t sure_at; /* when they were last read whole, seconds */
     struct journal_list list; /* dovecot-uidlist; ino 0: not kept */
@@ -74,7 +81,14 @@ size_t state_find(const struct state *s, uint32_t uid);
 struct slot *state_slot(const struct state *s, uint32_t uid); /* null: not there, or gone */
 struct str state_name(const struct state *s, const struct slot *slot);
 void state_file(const struct state *s, const struct slot *slot, struct buf *out); /* "cur/..." */
-bool state_is_dirty(const struct slot *slot);
+
+/* state_keyword.c */
+bool state_keyword_ok(struct str name);
 int state_keyword(const struct state *s, struct str name); /* -1: not defined */
+struct str state_keyword_name(const struct state *s, size_t i); /* "": free */
+bool state_has_keyword(const struct state *s, const struct slot *slot, size_t i);
+bool state_name_keyword(struct state *s, size_t i, struct str name); /* false: cannot be */
+void state_free_keywords(struct state *s); /* the memory */
+uint32_t state_unnamed(const struct state *s); /* letters that stand for no keyword here */
 
 #endif

@@ -3,9 +3,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -36,6 +38,33 @@ static void journal_file_tip(struct journal_file *j, struct str bytes)
 
 /* ---- a journal is made: at first open, and when one is lost or damaged ---- */
 
+/* ext4 and XFS write the names with what is synced after them; others may forget them. */
+static bool needs_dir_sync(const struct folder *f)
+{
+    struct statfs fs;
+
+    if (f->store->set.no_sync || f->store->set.sync_dirs)
+        return f->store->set.sync_dirs;
+    if (!f->on->asked) {
+        f->on->asked = true;
+        f->on->needs_sync = fstatfs(f->dirfd, &fs) < 0 ||
+                            (fs.f_type != EXT4_SUPER_MAGIC && fs.f_type != XFS_SUPER_MAGIC &&
+                             fs.f_type != TMPFS_MAGIC);
+    }
+    return f->on->needs_sync;
+}
+
+/* name: below the folder */
+static int sync_dir(const struct folder *f, const char *name)
+{
+    int fd = openat(f->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : task_fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 static int create_new(const struct folder *f, struct stat *st)
 {
     int fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
@@ -48,12 +77,30 @@ static int create_new(const struct folder *f, struct stat *st)
     return -1;
 }
 
+/* Which messages have those keywords that are no bits of theirs. */
+static void put_keywords(const struct journal_head *head, const struct state *state,
+                         struct buf *out)
+{
+    for (size_t i = MSG_KEYWORDS; i < state->keywords.n; i++) {
+        const struct uidset *with = &state->keywords.at[i].uids;
+        struct journal_keyword_of of = {
+            .op = JOURNAL_HAS, .index = (uint32_t)i, .ranges = (uint32_t)with->n};
+        if (with->n == 0)
+            continue;
+        size_t start = journal_begin(out, J_KEYWORD_OF);
+        buf_add(out, (struct str){(const char *)&of, sizeof of});
+        folder_ranges(with, out);
+        journal_end(out, start, head, 0, state->modseq, state->uidnext);
+    }
+}
+
 static size_t put_whole(const struct journal_head *head, const struct state *state, struct buf *out)
 {
     buf_add(out, (struct str){(const char *)head, sizeof *head});
     size_t start = journal_begin(out, J_CHECK);
     state_check(state, out);
     journal_end(out, start, head, 0, state->modseq, state->uidnext);
+    put_keywords(head, state, out);
     if (state->list.ino != 0) {
         size_t list = journal_begin(out, J_LIST);
         buf_add(out, (struct str){(const char *)&state->list, sizeof state->list});
@@ -85,7 +132,8 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
         error = 0;
     } else if (file_write_all(fd, out.p, out.n) == 0 &&
                (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
-               renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0) {
+               renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0 &&
+               (!needs_dir_sync(f) || sync_dir(f, ".") == 0)) {
         if (f->jfd >= 0)
             close(f->jfd);
         f->jfd = fd;
@@ -196,11 +244,21 @@ void folder_record(struct folder *f, enum journal_type type, struct str payload,
     }
     if (uidnext > f->out_uidnext)
         f->out_uidnext = uidnext;
-    if (type == J_ADD || type == J_FLAGS || type == J_EXPUNGE || type == J_MOVED)
+    if (type == J_ADD || type == J_FLAGS || type == J_EXPUNGE || type == J_MOVED ||
+        type == J_KEYWORD_OF)
         f->out_modseq++;
     size_t start = journal_begin(&f->out, type);
     buf_add(&f->out, payload);
     journal_end(&f->out, start, &f->j.head, f->j.end, f->out_modseq, f->out_uidnext);
+}
+
+void folder_record_buf(struct folder *f, enum journal_type type, const struct buf *payload,
+                       uint32_t uidnext)
+{
+    if (buf_ok(payload))
+        folder_record(f, type, buf_str(payload), uidnext);
+    else
+        f->out_short = true;
 }
 
 int folder_writable(const struct folder *f, struct why *why)
@@ -213,13 +271,15 @@ int folder_writable(const struct folder *f, struct why *why)
 static int write_records(struct folder *f, struct why *why)
 {
     struct buf out = f->out;
+    bool out_short = f->out_short;
     ssize_t done = 0;
     int result = 0;
 
     f->out = BUF(JOURNAL_MAX);
+    f->out_short = false;
     if (f->frozen) {
         result = folder_writable(f, why);
-    } else if (!buf_ok(&out)) {
+    } else if (!buf_ok(&out) || out_short) {
         result = why_set(why, "4.2.2", "too large a change of folder %s", f->name);
     } else if (out.n > 0 && !f->in_memory) {
         done = pwrite(f->jfd, out.p, out.n, f->j.end);
@@ -274,32 +334,6 @@ int folder_commit(struct folder *f, struct why *why)
     return result;
 }
 
-int folder_define_keyword(struct folder *f, struct str name, struct why *why)
-{
-    uint32_t i = f->state.nkeywords;
-
-    if (i == MAILBOX_KEYWORDS)
-        return why_set(why, "5.2.2", "folder %s has %d keywords already", f->name,
-                       MAILBOX_KEYWORDS);
-    char *text = mem_dup(name.p, name.n);
-    folder_record(f, J_KEYWORD, (struct str){text, name.n + 1}, 0);
-    if (folder_commit(f, why) < 0) {
-        free(text);
-        return -1;
-    }
-    /* Other programs read there what the letters in file names mean. */
-    int fd =
-        openat(f->dirfd, "dovecot-keywords", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-               f->store->set.mode & 0666);
-    if (fd >= 0) {
-        if (i < 26)
-            dprintf(fd, "%u %s\n", i, text);
-        close(fd);
-    }
-    free(text);
-    return 0;
-}
-
 int folder_leap(struct folder *f, int64_t n, struct why *why)
 {
     int64_t room = UINT32_MAX - 1 - (int64_t)folder_out_uidnext(f);
@@ -313,11 +347,27 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     return folder_commit(f, why);
 }
 
-int folder_sync(struct folder *f, struct why *why)
+/* Another task may replace the journal and close it meanwhile: a checkpoint has been synced. */
+static int sync_journal(const struct folder *f)
 {
-    if (f->in_memory || f->store->set.no_sync || task_fdatasync(f->jfd) == 0)
+    int fd = fcntl(f->jfd, F_DUPFD_CLOEXEC, 0);
+    int result = fd < 0 ? -1 : task_fdatasync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+int folder_sync(struct folder *f, unsigned dirs, struct why *why)
+{
+    bool good = true;
+
+    if (dirs != 0 && needs_dir_sync(f))
+        good = (!(dirs & SYNC_NEW) || sync_dir(f, "new") == 0) &&
+               (!(dirs & SYNC_CUR) || sync_dir(f, "cur") == 0);
+    if (good && (f->in_memory || f->store->set.no_sync || sync_journal(f) == 0))
         return 0;
-    return why_errno(why, "4.3.0", "cannot sync the journal of folder %s", f->name);
+    return why_errno(why, "4.3.0", "cannot sync folder %s", f->name);
 }
 
 static bool is_live(const void *arg, uint32_t uid)
@@ -328,6 +378,7 @@ static bool is_live(const void *arg, uint32_t uid)
 
 int folder_checkpoint(struct folder *f, struct why *why)
 {
+    folder_free_keywords(f);
     if (f->state.list.ino != 0 && !uidlist_changed(f))
         uidlist_write(f);
     if (write_whole(f, f->j.head.uidvalidity, why) < 0)

@@ -95,7 +95,7 @@ void journal_end(struct buf *b, size_t start, const struct journal_head *h, off_
     struct journal_tail tail = {(uint32_t)(b->n - start + sizeof tail), 0};
     tail.check = tail.size ^ JOURNAL_TAIL;
     buf_add(b, (struct str){(const char *)&tail, sizeof tail});
-    if (b->full)
+    if (!buf_ok(b))
         return;
     memcpy(&rec, b->p + start, sizeof rec);
     rec.size = tail.size;

@@ -43,6 +43,8 @@ enum journal_type {
     J_UIDNEXT, /* nothing: the record's uidnext counts */
     J_SIZES, /* journal_ranges (count), then journal_size: found later */
     J_DATES, /* journal_ranges (count), then journal_date: asked for later; the first one counts */
+    J_KEYWORD_AT, /* journal_keyword_at, a name with its zero byte; empty: the place is free */
+    J_KEYWORD_OF, /* journal_keyword_of, then ranges: messages that have it, from the 65th on */
     J_LIST, /* journal_list: dovecot-uidlist as it was written last; last of all that is written */
 };
 
@@ -86,6 +88,13 @@ struct journal_size {
     uint32_t uid, reserved;
     uint64_t size;
 };
+struct journal_keyword_at {
+    uint32_t index, reserved;
+};
+struct journal_keyword_of {
+    uint32_t op; /* enum flag_op: add or drop; JOURNAL_HAS: no change, but what is known */
+    uint32_t index, ranges, reserved;
+};
 struct journal_list {
     uint64_t ino, size; /* ino 0: it is not kept */
     uint64_t head; /* sum of its first bytes: they tell the uidvalidity and the next uid */
@@ -95,7 +104,7 @@ struct journal_date {
     int64_t received;
 };
 
-enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30 };
+enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30, JOURNAL_HAS = 3 };
 
 /* Finds torn and swapped bytes; n is a multiple of 8. */
 uint32_t journal_sum(const void *p, size_t n, uint64_t seed);

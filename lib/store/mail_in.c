@@ -26,6 +26,7 @@ struct mail_in {
     struct slot slot;
     struct buf base, name; /* of the file in tmp/; with sizes */
     struct buf out, head, keywords; /* not yet written; the message's first bytes; names */
+    VEC(uint32_t) places; /* of the keywords that are no bits of the message */
     bool held_cr;
     bool dated;
     uint64_t size;
@@ -150,6 +151,7 @@ static void free_all(struct mail_in *m)
     buf_free(&m->out);
     buf_free(&m->head);
     buf_free(&m->keywords);
+    VEC_FREE(&m->places);
     why_free(&m->why);
     folder_release(m->f);
     free(m);
@@ -183,14 +185,16 @@ static void finish(struct mail_in *m, struct buf *cache)
     m->slot.m.size = root->header.vsize + root->body.vsize;
     cache_make(root, buf_str(&m->head), cache);
     if (m->why.code[0] == '\0' && m->dated) {
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = m->slot.m.received}};
+        int64_t received = m->slot.m.received != MSG_EPOCH ? m->slot.m.received : 0;
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = received}};
         futimens(m->fd, times);
     }
     if (m->why.code[0] == '\0' && !m->f->store->set.no_sync && task_fdatasync(m->fd) < 0)
         fail(m, "sync");
 }
 
-/* Bits of the keywords that were named; under the lock. */
+/* The keywords that were named; under the lock. One that cannot be kept is left out: the message is
+ * worth more. */
 static int resolve_keywords(struct mail_in *m, struct why *why)
 {
     struct str rest = buf_str(&m->keywords), name;
@@ -200,13 +204,10 @@ static int resolve_keywords(struct mail_in *m, struct why *why)
     if (folder_load(m->f, true, why) < 0)
         return -1;
     while (str_split(&rest, '\n', &name)) {
-        int i = state_keyword(&m->f->state, name);
-        if (i < 0 && name.n > 0) {
-            if (folder_define_keyword(m->f, name, why) < 0)
-                return -1;
-            i = (int)m->f->state.nkeywords - 1;
-        }
-        if (i >= 0)
+        int i = folder_define_keyword(m->f, name, NULL);
+        if (i >= MSG_KEYWORDS)
+            *VEC_ADD(&m->places) = (uint32_t)i;
+        else if (i >= 0)
             m->slot.m.keywords |= (uint64_t)1 << i;
     }
     return 0;
@@ -230,7 +231,7 @@ static int give_name(struct mail_in *m, struct journal_add *head, struct why *wh
     head->before = maildir_time(m->f, dir);
     m->slot.letters = letters;
     m->slot.m.flags |= in_cur ? 0 : SLOT_NEW | SLOT_BARE;
-    if (m->name.full || renameat(m->f->dirfd, from.p, m->f->dirfd, to.p) < 0) {
+    if (!buf_ok(&m->name) || renameat(m->f->dirfd, from.p, m->f->dirfd, to.p) < 0) {
         result = why_errno(why, "4.3.0", "cannot name a message in folder %s", m->f->name);
     } else {
         head->after = maildir_time(m->f, dir);
@@ -269,7 +270,11 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     if (m->slot.m.uid == UINT32_MAX) {
         result = why_set(why, "4.2.0", "folder %s has no numbers left", f->name);
     } else {
-        folder_record(f, J_ADD, buf_str(&out), m->slot.m.uid + 1);
+        folder_record_buf(f, J_ADD, &out, m->slot.m.uid + 1);
+        VEC_EACH (&m->places, place)
+            folder_record_keyword(
+                f, FLAGS_ADD, *place,
+                &(struct uidset){&(struct uid_range){m->slot.m.uid, m->slot.m.uid}, 1, 1});
         result = folder_commit(f, why);
     }
     if (result < 0) {
@@ -291,7 +296,8 @@ static int enter(struct mail_in *m, struct buf *cache, struct why *why)
         return -1;
     int result = record(m, cache, why);
     folder_unlock(m->f);
-    return result < 0 ? result : folder_sync(m->f, why);
+    return result < 0 ? result
+                      : folder_sync(m->f, m->slot.m.flags & SLOT_NEW ? SYNC_NEW : SYNC_CUR, why);
 }
 
 int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)

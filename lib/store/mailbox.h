@@ -13,14 +13,18 @@ struct uidset;
 
 /* RFC 3501 2.3.2. MSG_RECENT is in no record: mailbox_recent tells it. */
 enum msg_flag { MSG_SEEN = 1, MSG_ANSWERED = 2, MSG_FLAGGED = 4, MSG_DELETED = 8, MSG_DRAFT = 16 };
-enum { MSG_FLAGS = 31, MAILBOX_KEYWORDS = 64 };
+enum { MSG_FLAGS = 31, MSG_KEYWORDS = 64 };
+
+/* For msg.received and msg given to mail_in_new: the second 0 of 1970, since 0 says: not known. */
+#define MSG_EPOCH INT64_MIN
 
 struct msg {
     uint32_t uid;
     uint32_t flags; /* enum msg_flag; other bits are the store's own */
-    uint64_t keywords; /* bit i: the folder's i-th keyword */
+    uint64_t keywords; /* bit i: the folder's i-th keyword; mailbox_has_keyword knows all of them */
     uint64_t modseq; /* RFC 7162: position of the last change in the folder's journal */
-    int64_t received; /* seconds since 1970; 0: not known yet, mailbox_received finds it */
+    int64_t
+        received; /* seconds since 1970, MSG_EPOCH; 0: not known yet, mailbox_received finds it */
     uint64_t size; /* with CRLF line ends; 0: not known yet, mailbox_size finds it */
 };
 
@@ -35,7 +39,8 @@ struct mail_in;
 struct mail_in *mail_in_new(struct store *s, const char *folder, const struct msg *as,
                             struct why *why);
 void mail_in_put(struct mail_in *m, struct str bytes);
-void mail_in_keyword(struct mail_in *m, struct str name); /* defined in the folder if need be */
+/* It is defined in the folder if need be. One that cannot be kept is left out. */
+void mail_in_keyword(struct mail_in *m, struct str name);
 /* (waits) uid and uidvalidity may be null. */
 int mail_in_commit(struct mail_in **m, uint32_t *uid, uint32_t *uidvalidity, struct why *why);
 /*
@@ -90,18 +95,21 @@ uint32_t mailbox_number(const struct mailbox *b, uint32_t uid); /* 0: not in the
 uint32_t mailbox_number_from(const struct mailbox *b,
                              uint32_t uid); /* the first with uid or above; count + 1: none */
 
-/* Keywords: 0 to 63, in the order in which they were defined in the folder; they are never
- * renumbered. Names compare without case and keep the case of the first use. */
-uint32_t mailbox_keyword_count(const struct mailbox *b);
+/*
+ * Keywords have places from 0 on. A place whose name is empty is free: it never had one, or no
+ * message had the keyword any more at a checkpoint; another keyword may get it. Names compare
+ * without case and keep the case of the first use.
+ */
+uint32_t mailbox_keyword_count(const struct mailbox *b); /* of places */
 struct str mailbox_keyword(const struct mailbox *b, uint32_t i);
 int mailbox_keyword_find(const struct mailbox *b, struct str name); /* -1: not defined */
-/* (waits) The bit of a keyword, which is defined if need be. -1: "5.2.2" when there are 64. */
-int mailbox_keyword_add(struct mailbox *b, struct str name, uint64_t *bit, struct why *why);
+bool mailbox_has_keyword(const struct mailbox *b, uint32_t number, uint32_t i);
+bool mailbox_may_define(const struct mailbox *b); /* another keyword: see maildir_keyword_limit */
 
 enum mail_event { MAIL_NONE, MAIL_ADDED, MAIL_FLAGS, MAIL_EXPUNGED, MAIL_KEYWORD, MAIL_FAILED };
-/* (waits) number: of the message; for MAIL_EXPUNGED the number it had, for MAIL_KEYWORD the
- * keyword. Flags that the view itself changed silently are not told to it. Looks at the disk at
- * most once per mailbox_check; call until MAIL_NONE. */
+/* (waits) number: of the message; for MAIL_EXPUNGED the number it had, MAIL_KEYWORD: names of
+ * keywords are new, number is 0. Flags that the view itself changed silently are not told to it.
+ * Looks at the disk at most once per mailbox_check; call until MAIL_NONE. */
 enum mail_event mailbox_pull(struct mailbox *b, bool may_expunge, uint32_t *number,
                              struct why *why);
 /* (waits) Looks for what other processes did: journal and directories. Before the pulls of a
@@ -115,10 +123,12 @@ enum flag_op { FLAGS_SET, FLAGS_ADD, FLAGS_DROP };
 struct flag_change {
     enum flag_op op;
     uint32_t flags;
-    uint64_t keywords;
+    const struct str *keywords; /* names; those that are set or added are defined if need be */
+    size_t nkeywords;
     bool silent; /* do not tell this view */
 };
-/* All take sets of uids; those that are not in the folder are passed over. (waits) */
+/* All take sets of uids; those that are not in the folder are passed over. (waits) "5.2.2": a
+ * keyword would be one too many; nothing is changed then. */
 int mailbox_flag(struct mailbox *b, const struct uidset *which, const struct flag_change *change,
                  struct why *why);
 /* Removes those of which that have MSG_DELETED now, or all of which if any_flags. (waits) */

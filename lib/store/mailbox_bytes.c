@@ -46,7 +46,7 @@ static int gone(const struct mailbox *b, struct why *why)
 /* 0 says that a date is not known. */
 static int64_t time_of(const struct stat *st)
 {
-    return st->st_mtim.tv_sec != 0 ? st->st_mtim.tv_sec : 1;
+    return st->st_mtim.tv_sec != 0 ? st->st_mtim.tv_sec : MSG_EPOCH;
 }
 
 static void use_fd(struct mailbox *b, int fd, uint32_t uid)
@@ -107,6 +107,9 @@ int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, stru
         }
     }
     b->fd_time = time_of(&st);
+    struct slot *slot = view_slot(b, number);
+    if (slot->m.size != 0 && !maildir_size_fits((uint64_t)st.st_size, slot->m.size))
+        slot->m.size = 0; /* the name or the list lied: whoever reads counts */
     *fd = b->fd;
     *size = st.st_size;
     return 0;
@@ -230,6 +233,8 @@ int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, stru
     buf_free(&path);
     b->date_told = b->dates.n > 0;
     *received = view_slot(b, number)->m.received;
+    if (*received == MSG_EPOCH)
+        *received = 0;
     return result;
 }
 

@@ -15,13 +15,14 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { YIELD_EVERY = 64 };
+enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2 };
 
 struct item {
     uint32_t uid;
     struct slot slot; /* as it will be there */
     char *name, *path; /* the new file */
     bool moved; /* renamed, not linked */
+    VEC(uint32_t) places; /* of the keywords there that are no bits of the message */
 };
 
 struct copying {
@@ -29,7 +30,8 @@ struct copying {
     struct folder *to;
     bool move;
     VEC(struct item) items;
-    uint64_t bits[MAILBOX_KEYWORDS]; /* what each keyword is there; 0: not asked yet */
+    VEC(int) there; /* the place of each keyword there; -1: it cannot be kept; UNASKED */
+    VEC(struct uidset) having; /* new uids, by place there */
     struct buf cache; /* records for the other folder's cache */
 };
 
@@ -62,26 +64,49 @@ static void unlock_both(struct folder *a, struct folder *b)
         folder_unlock(b);
 }
 
-static int map_keywords(struct copying *c, uint64_t keywords, uint64_t *out, struct why *why)
+/* Where the keyword is in the other folder, defined if need be. */
+static int place_there(struct copying *c, size_t i)
 {
-    const struct state *s = &c->from->f->state;
-
-    *out = 0;
-    for (uint32_t i = 0; i < s->nkeywords; i++) {
-        if (!(keywords >> i & 1))
-            continue;
-        if (c->bits[i] == 0) {
-            int there = state_keyword(&c->to->state, strz(s->keywords[i]));
-            if (there < 0) {
-                if (folder_define_keyword(c->to, strz(s->keywords[i]), why) < 0)
-                    return -1;
-                there = (int)c->to->state.nkeywords - 1;
-            }
-            c->bits[i] = (uint64_t)1 << there;
-        }
-        *out |= c->bits[i];
+    while (c->there.n <= i)
+        *VEC_ADD(&c->there) = UNASKED;
+    if (c->there.at[i] == UNASKED) {
+        char *name = mem_dupz(c->from->f->state.keywords.at[i].name);
+        c->there.at[i] = folder_define_keyword(c->to, strz(name), NULL);
+        free(name);
     }
-    return 0;
+    return c->there.at[i];
+}
+
+/* A keyword that cannot be kept there is left out: the message is worth more. */
+static void map_keywords(struct copying *c, uint32_t uid, struct item *item)
+{
+    struct folder *from = c->from->f;
+
+    item->slot.m.keywords = 0;
+    for (size_t i = 0; i < from->state.keywords.n; i++) {
+        const struct slot *old = state_slot(&from->state, uid); /* defining may move slots */
+        int place = state_has_keyword(&from->state, old, i) ? place_there(c, i) : -1;
+        if (place >= MSG_KEYWORDS)
+            *VEC_ADD(&item->places) = (uint32_t)place;
+        else if (place >= 0)
+            item->slot.m.keywords |= (uint64_t)1 << place;
+    }
+}
+
+static void note_keywords(struct copying *c, const struct item *item, uint32_t uid)
+{
+    for (size_t i = 0; i < item->places.n; i++) {
+        while (c->having.n <= item->places.at[i])
+            *VEC_ADD(&c->having) = UIDSET;
+        uidset_add(&c->having.at[item->places.at[i]], uid, uid);
+    }
+}
+
+static void free_item(struct item *item)
+{
+    free(item->name);
+    free(item->path);
+    VEC_FREE(&item->places);
 }
 
 static int copy_bytes(struct folder *from, const char *path, struct folder *to,
@@ -150,9 +175,8 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
     struct item item = {.uid = uid, .slot = *old};
     int result = 0;
 
-    if (map_keywords(c, old->m.keywords, &item.slot.m.keywords, why) < 0)
-        return -1;
-    old = state_slot(&from->state, uid); /* defining a keyword in the same folder moves nothing */
+    map_keywords(c, uid, &item);
+    old = state_slot(&from->state, uid);
     item.slot.m.flags = old->m.flags & MSG_FLAGS;
     item.slot.letters = maildir_letters(item.slot.m.flags, item.slot.m.keywords);
     new_name(c->to, state_name(&from->state, old), &name);
@@ -167,8 +191,7 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
         result = errno == ENOENT
                      ? 1
                      : why_errno(why, "4.3.0", "cannot copy a message to folder %s", c->to->name);
-        free(item.name);
-        free(item.path);
+        free_item(&item);
     }
     buf_free(&old_path);
     return result;
@@ -187,8 +210,7 @@ static void undo(struct copying *c)
         if (!item->moved || old == NULL ||
             renameat(c->to->dirfd, item->path, c->from->f->dirfd, old_path.p) < 0)
             unlinkat(c->to->dirfd, item->path, 0);
-        free(item->name);
-        free(item->path);
+        free_item(item);
     }
     buf_free(&old_path);
     VEC_FREE(&c->items);
@@ -208,12 +230,17 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
     VEC_EACH (&c->items, item) {
         item->slot.m.uid = uid;
         state_entry(&item->slot, strz(item->name), &payload);
+        note_keywords(c, item, uid);
         struct str record = cache_record(&c->from->f->cache, item->uid);
         buf_set(&text, record);
         cache_set_uid(&text, uid++);
         buf_add(&c->cache, buf_str(&text));
+        if (uid % RECORD_YIELD == 0)
+            task_yield();
     }
-    folder_record(to, J_ADD, buf_str(&payload), uid);
+    folder_record_buf(to, J_ADD, &payload, uid);
+    for (size_t i = 0; i < c->having.n; i++)
+        folder_record_keyword(to, FLAGS_ADD, (uint32_t)i, &c->having.at[i]);
     int result = folder_commit(to, why);
     buf_free(&payload);
     buf_free(&text);
@@ -248,7 +275,7 @@ static int record_moved(struct copying *c, struct why *why)
     head.count = (uint32_t)gone.n;
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(&gone, &out);
-    folder_record(from, J_EXPUNGE, buf_str(&out), 0);
+    folder_record_buf(from, J_EXPUNGE, &out, 0);
     uidset_free(&gone);
     buf_free(&path);
     buf_free(&out);
@@ -325,12 +352,14 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
     if (result > 0)
         result = why_set(why, "4.2.0", "a message is no longer available in folder %s", b->f->name);
     if (result == 0 && c.items.n > 0)
-        result = folder_sync(target, why);
-    VEC_EACH (&c.items, item) {
-        free(item->name);
-        free(item->path);
-    }
+        result = folder_sync(target, SYNC_CUR, why);
+    VEC_EACH (&c.items, item)
+        free_item(item);
     VEC_FREE(&c.items);
+    VEC_EACH (&c.having, set)
+        uidset_free(set);
+    VEC_FREE(&c.having);
+    VEC_FREE(&c.there);
     buf_free(&c.cache);
     folder_release(target);
     return result;

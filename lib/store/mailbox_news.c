@@ -26,7 +26,7 @@ void view_begin_news(struct mailbox *b)
     const struct state *s = &b->f->state;
 
     b->next_event = b->f->events_base + b->f->events.list.n;
-    b->keywords = s->nkeywords;
+    b->renamed = s->renamed;
     b->last_uid = b->told_uid = s->uidnext - 1;
     claim_recent(b, 1, s->uidnext - 1);
 }
@@ -181,8 +181,9 @@ enum mail_event mailbox_pull(struct mailbox *b, bool may_expunge, uint32_t *numb
     take_events(b);
     if (pull_added(b, number))
         return MAIL_ADDED;
-    if (b->keywords < f->state.nkeywords) {
-        *number = b->keywords++;
+    if (b->renamed != f->state.renamed) {
+        b->renamed = f->state.renamed;
+        *number = 0;
         return MAIL_KEYWORD;
     }
     if (pull_flags(b, number))

@@ -193,7 +193,7 @@ static void record_found(struct folder *f, enum journal_type type, struct buf *f
         return;
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     buf_add(&out, buf_str(found));
-    folder_record(f, type, buf_str(&out), 0);
+    folder_record_buf(f, type, &out, 0);
     buf_free(&out);
     buf_clear(found);
 }
@@ -352,17 +352,27 @@ uint32_t mailbox_first_unseen(const struct mailbox *b)
 
 uint32_t mailbox_keyword_count(const struct mailbox *b)
 {
-    return b->f->state.nkeywords;
+    return (uint32_t)b->f->state.keywords.n;
 }
 
 struct str mailbox_keyword(const struct mailbox *b, uint32_t i)
 {
-    return i < b->f->state.nkeywords ? strz(b->f->state.keywords[i]) : STR("");
+    return state_keyword_name(&b->f->state, i);
 }
 
 int mailbox_keyword_find(const struct mailbox *b, struct str name)
 {
     return state_keyword(&b->f->state, name);
+}
+
+bool mailbox_has_keyword(const struct mailbox *b, uint32_t number, uint32_t i)
+{
+    return state_has_keyword(&b->f->state, view_slot(b, number), i);
+}
+
+bool mailbox_may_define(const struct mailbox *b)
+{
+    return folder_keyword_room(b->f) > 0;
 }
 
 struct str mailbox_guid(const struct mailbox *b, uint32_t number)

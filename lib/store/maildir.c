@@ -57,8 +57,8 @@ struct renaming {
 
 static void rename_one(struct renaming *r, const struct slot *slot)
 {
-    uint32_t letters =
-        maildir_letters(slot->m.flags, slot->m.keywords) | (slot->letters & 1u << LETTER_PASSED);
+    uint32_t kept = 1u << LETTER_PASSED | state_unnamed(&r->f->state);
+    uint32_t letters = maildir_letters(slot->m.flags, slot->m.keywords) | (slot->letters & kept);
 
     buf_clear(&r->from);
     buf_clear(&r->to);
@@ -84,7 +84,7 @@ static void record_renamed(struct folder *f, const struct uidset *done, int64_t 
 
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(done, &out);
-    folder_record(f, J_NAMES, buf_str(&out), 0);
+    folder_record_buf(f, J_NAMES, &out, 0);
     buf_free(&out);
 }
 

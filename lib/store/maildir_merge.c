@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@
 enum {
     REMOTE_NS = 2000000000, /* where times are coarse or another machine's */
     FEW = 8,
-    ADOPT_YIELD = 4096, /* that ask the file system nothing */
+    STAT_MOST = 1000,
+    ADOPT_YIELD = 4096, /* messages that are only looked at in memory */
 };
 
 /* File systems of this machine whose times are fine. */
@@ -170,6 +172,8 @@ static int read_dir(struct scan *sc, const char *name, struct why *why)
         if (maildir_name_parse(whole, &parsed))
             *VEC_ADD(&sc->found) = (struct found){
                 .name = parsed, .whole = whole, .in_new = name[0] == 'n', .slot = SIZE_MAX};
+        if (sc->found.n % ADOPT_YIELD == ADOPT_YIELD - 1)
+            task_yield();
     }
     closedir(dir);
     return 0;
@@ -190,6 +194,8 @@ static void match(struct scan *sc, size_t from)
         }
         if (found->slot != SIZE_MAX)
             sc->seen[found->slot] = true;
+        if (i % ADOPT_YIELD == ADOPT_YIELD - 1)
+            task_yield();
     }
 }
 
@@ -204,8 +210,7 @@ static uint32_t place_bits(const struct found *found)
 /* Letters that stand for no keyword here mean nothing. */
 static uint64_t known_keywords(const struct state *s, uint32_t letters)
 {
-    uint64_t known = s->nkeywords < 64 ? ((uint64_t)1 << s->nkeywords) - 1 : UINT64_MAX;
-    return maildir_keywords(letters) & known;
+    return maildir_keywords(letters & ~state_unnamed(s));
 }
 
 static uint64_t age_of(struct str name)
@@ -245,6 +250,30 @@ static void sort_new(struct scan *sc)
         qsort(sc->found.at, n, sizeof *sc->found.at, by_age);
 }
 
+/*
+ * The size with CRLF that the name tells, if it can be true: not less than the bytes of the file
+ * (each LF counts twice at most). Of very many new messages, which come at a take-over, the files
+ * are not asked: then the name must agree with itself, and reading finds the rest out.
+ */
+static uint64_t named_size(const struct folder *f, const struct found *found, bool ask)
+{
+    uint64_t vsize = maildir_name_vsize(found->name.base);
+    uint64_t size = maildir_name_size(found->name.base);
+    struct buf path = BUF(NAME_MAX + 5);
+    struct stat st;
+
+    if (vsize == 0)
+        return 0;
+    buf_addz(&path, found->in_new ? "new/" : "cur/");
+    buf_add(&path, found->whole);
+    if (ask && buf_ok(&path) && fstatat(f->dirfd, path.p, &st, 0) == 0) {
+        bool said = size == 0 || size == (uint64_t)st.st_size;
+        size = said ? (uint64_t)st.st_size : 0;
+    }
+    buf_free(&path);
+    return maildir_size_fits(size, vsize) ? vsize : 0;
+}
+
 /* least: no number below is given to a message that has none yet. */
 static int adopt(struct scan *sc, uint32_t least, struct why *why)
 {
@@ -270,7 +299,7 @@ static int adopt(struct scan *sc, uint32_t least, struct why *why)
         slot.m.uid = uid++;
         slot.m.flags = maildir_flags(found->name.letters) | place_bits(found);
         slot.m.keywords = known_keywords(&f->state, found->name.letters);
-        slot.m.size = maildir_name_vsize(found->name.base);
+        slot.m.size = named_size(f, found, n <= STAT_MOST);
         state_entry(&slot, found->name.base, &out);
         head.count++;
         if (i % ADOPT_YIELD == ADOPT_YIELD - 1)
@@ -278,7 +307,7 @@ static int adopt(struct scan *sc, uint32_t least, struct why *why)
     }
     if (buf_ok(&out))
         memcpy(out.p, &head, sizeof head);
-    folder_record(f, J_ADD, buf_str(&out), uid);
+    folder_record_buf(f, J_ADD, &out, uid);
     int result =
         buf_ok(&out) ? 0 : why_set(why, "4.2.2", "folder %s has too many messages", f->name);
     buf_free(&out);
@@ -313,7 +342,7 @@ static void take_renamed(struct scan *sc)
     }
     if (head.count > 0) {
         memcpy(out.p, &head, sizeof head);
-        folder_record(f, J_MOVED, buf_str(&out), 0);
+        folder_record_buf(f, J_MOVED, &out, 0);
     }
     buf_free(&out);
 }
@@ -332,7 +361,7 @@ static void take_missing(struct scan *sc)
         head.count = (uint32_t)gone.n;
         buf_add(&out, (struct str){(const char *)&head, sizeof head});
         folder_ranges(&gone, &out);
-        folder_record(f, J_EXPUNGE, buf_str(&out), 0);
+        folder_record_buf(f, J_EXPUNGE, &out, 0);
     }
     uidset_free(&gone);
     buf_free(&out);
@@ -404,8 +433,8 @@ static void carry_over(const struct state *from, struct state *to)
 {
     struct by_name names = {.state = from};
 
-    for (; to->nkeywords < from->nkeywords; to->nkeywords++)
-        to->keywords[to->nkeywords] = mem_dupz(from->keywords[to->nkeywords]);
+    for (size_t i = 0; i < from->keywords.n; i++)
+        state_name_keyword(to, i, state_keyword_name(from, i));
     for (size_t i = 0; i < to->n; i++) {
         struct slot *slot = &to->slots[i];
         size_t at = look_up(&names, state_name(to, slot), false);
@@ -417,6 +446,9 @@ static void carry_over(const struct state *from, struct state *to)
         slot->m.received = old->m.received;
         slot->m.size = old->m.size;
         slot->letters = old->letters;
+        for (size_t k = MSG_KEYWORDS; k < from->keywords.n; k++)
+            if (state_has_keyword(from, old, k))
+                uidset_add(&to->keywords.at[k].uids, slot->m.uid, slot->m.uid);
     }
     free(names.table);
 }
@@ -498,11 +530,24 @@ static int find_reasons(struct merge *m, bool force, struct why *why)
     return maildir_make_dirs(f, why);
 }
 
+/* Somebody else gave names a letter, or gave a letter a name. */
+static bool has_unknown_letters(const struct merge *m)
+{
+    uint32_t unnamed = state_unnamed(&m->f->state);
+
+    for (size_t i = 0; i < m->scan.found.n; i++)
+        if (m->scan.found.at[i].name.letters & unnamed)
+            return true;
+    return m->reasons & LIST_CHANGED;
+}
+
 /* 1: the list of numbers does not go on with ours. */
 static int take_found(struct merge *m, struct why *why)
 {
     uint32_t least = m->list_uidvalidity != 0 ? m->list.uidnext : 0;
 
+    if (has_unknown_letters(m) && folder_learn_keywords(m->f, why) < 0)
+        return -1;
     if (m->list_uidvalidity != 0 &&
         (m->list_uidvalidity != m->f->j.head.uidvalidity || !continues(&m->scan, &m->list)))
         return 1;
@@ -563,7 +608,7 @@ static int record_found(struct merge *m, struct why *why)
         result = settle_list(f, why);
     /* Nobody may be told numbers that a power cut would take back. */
     if (result == 0 && any_new)
-        result = folder_sync(f, why);
+        result = folder_sync(f, 0, why);
     return result;
 }
 

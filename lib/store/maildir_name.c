@@ -10,7 +10,6 @@
 #include "store/mailbox.h"
 
 static const char capitals[] = "DFPRST";
-enum { KEYWORD_LETTERS = 26 };
 
 static bool letter_bit(char c, uint32_t *bit)
 {
@@ -90,6 +89,11 @@ uint64_t maildir_name_size(struct str base)
 uint64_t maildir_name_vsize(struct str base)
 {
     return find_size(base, ",W=");
+}
+
+bool maildir_size_fits(uint64_t size, uint64_t vsize)
+{
+    return size > 0 && vsize >= size && vsize / 2 <= size;
 }
 
 void maildir_name_format(struct str base, bool bare, uint32_t letters, struct buf *out)

@@ -12,7 +12,8 @@
  * kept as bits: 0 to 25 for a to z, then D F P R S T.
  */
 enum {
-    LETTER_DRAFT = 26,
+    KEYWORD_LETTERS = 26,
+    LETTER_DRAFT = KEYWORD_LETTERS,
     LETTER_FLAGGED,
     LETTER_PASSED,
     LETTER_REPLIED,
@@ -33,6 +34,8 @@ bool maildir_name_parse(struct str name, struct maildir_name *out);
 /* Of a base; 0: not told. */
 uint64_t maildir_name_size(struct str base);
 uint64_t maildir_name_vsize(struct str base);
+/* Can a file of size bytes have vsize with CRLF? */
+bool maildir_size_fits(uint64_t size, uint64_t vsize);
 void maildir_name_format(struct str base, bool bare, uint32_t letters, struct buf *out);
 
 /* IMAP flags (enum msg_flag) and keyword bits. */

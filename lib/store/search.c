@@ -142,10 +142,10 @@ static bool match_children(struct candidate *c, const struct search_key *k)
     return all;
 }
 
-static bool has_keyword(const struct candidate *c, const struct msg *m, struct str name)
+static bool has_keyword(const struct candidate *c, struct str name)
 {
     int i = mailbox_keyword_find(c->b, name);
-    return i >= 0 && m->keywords >> i & 1;
+    return i >= 0 && mailbox_has_keyword(c->b, c->number, (uint32_t)i);
 }
 
 static bool compare_size(struct candidate *c, const struct search_key *k)
@@ -188,7 +188,7 @@ static bool match_state(struct candidate *c, const struct search_key *k)
     case SEARCH_FLAGS:
         return (m->flags & k->flags) == k->flags;
     case SEARCH_KEYWORD:
-        return has_keyword(c, m, k->text);
+        return has_keyword(c, k->text);
     case SEARCH_RECENT:
         return mailbox_recent(c->b, c->number);
     case SEARCH_MODSEQ:

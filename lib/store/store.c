@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,7 +31,10 @@ static void complete(struct store_settings *s)
         s->mode = 0700;
     if (s->folders == 0)
         s->folders = 10000;
+    if (s->keywords == 0)
+        s->keywords = 1000;
     s->hostname = mem_dupz(s->hostname != NULL ? s->hostname : "localhost");
+    s->auto_folders = mem_dupz(s->auto_folders != NULL ? s->auto_folders : "");
     s->special_use =
         mem_dupz(s->special_use != NULL ? s->special_use
                                         : "Drafts=\\Drafts Sent=\\Sent Junk=\\Junk Trash=\\Trash "
@@ -82,6 +86,7 @@ void store_close(struct store **store)
     close(s->rootfd);
     free((char *)s->set.hostname);
     free((char *)s->set.special_use);
+    free((char *)s->set.auto_folders);
     free(s->path);
     free(s);
 }
@@ -110,8 +115,9 @@ bool store_name_ok(const struct store *s, const char *folder, struct why *why)
     struct str name = strz(folder);
     char sep = s->set.separator, before = sep;
 
-    if (name.n == 0 || name.n > 240)
-        return why_set(why, "5.1.3", "a folder name has 1 to 240 characters"), false;
+    /* In the file system it has a dot in front. */
+    if (name.n == 0 || name.n > NAME_MAX - 1)
+        return why_set(why, "5.1.3", "a folder name has 1 to %d bytes", NAME_MAX - 1), false;
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         if (c == sep && before == sep)
@@ -209,6 +215,7 @@ void store_pool_free(struct store_pool **p)
     hash_free(&(*p)->by_path, free_store);
     free((char *)(*p)->set.hostname);
     free((char *)(*p)->set.special_use);
+    free((char *)(*p)->set.auto_folders);
     free(*p);
     *p = NULL;
 }

@@ -19,11 +19,14 @@ struct store_settings {
     const char *hostname; /* in file names: "localhost" */
     const char *
         special_use; /* "Drafts=\\Drafts Sent=\\Sent Junk=\\Junk Trash=\\Trash Archive=\\Archive" */
+    const char *auto_folders; /* made if they are missing, and shown as subscribed: "" */
     bool flags_sync; /* rename files at each change of flags (maildir_flags_sync = always) */
     bool no_sync; /* trust the kernel: for tests and imports */
+    bool sync_dirs; /* always, not only where the file system needs it (maildir_sync_directories) */
     int64_t lock_ms; /* wait for a folder's lock: 120,000 */
     uint32_t mode; /* of directories; files: without the x bits: 0700 */
     size_t folders; /* at most: 10,000 */
+    size_t keywords; /* names in a folder, at most: 1,000 */
     size_t depth; /* nested parts of a message: 100 */
     size_t parts; /* parts of a message that are told apart: 10,000 */
 };

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -172,6 +173,16 @@ static const char *special_use(const struct names *n, struct str name)
     return NULL;
 }
 
+static bool is_auto(const struct store *s, struct str name)
+{
+    struct buf word = BUF(NAME_MAX);
+
+    buf_add(&word, name);
+    bool listed = buf_ok(&word) && str_listed(s->set.auto_folders, word.p);
+    buf_free(&word);
+    return listed;
+}
+
 static int add_subscribed(struct names *n, bool missing_too, struct why *why)
 {
     struct subscriptions subs;
@@ -189,10 +200,34 @@ static int add_subscribed(struct names *n, bool missing_too, struct why *why)
     return 0;
 }
 
+/* As a mailbox of Dovecot's with auto = subscribe. */
+static void mark_auto(struct names *n)
+{
+    VEC_EACH (&n->list, e)
+        if (!(e->attrs & FOLDER_NOSELECT) && is_auto(n->s, e->name))
+            e->attrs |= FOLDER_SUBSCRIBED;
+}
+
+/* Those that cannot be made (a mailbox that is only read, a name that cannot be) are not there. */
+static void make_all_auto(struct store *s)
+{
+    struct str rest = strz(s->set.auto_folders), word;
+    struct buf name = BUF(NAME_MAX);
+
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        buf_set(&name, word);
+        if (buf_ok(&name))
+            store_make_auto(s, name.p);
+    }
+    buf_free(&name);
+}
+
 int store_list(struct store *s, struct arena *mem, bool subscribed, struct folder_list *out,
                struct why *why)
 {
     struct names n = {.s = s, .mem = mem};
+
+    make_all_auto(s);
     int result = read_root(&n, why);
 
     if (result == 0) {
@@ -204,6 +239,7 @@ int store_list(struct store *s, struct arena *mem, bool subscribed, struct folde
         char sep = s->set.separator;
         qsort_r(n.list.at, n.list.n, sizeof *n.list.at, by_name, &sep);
         mark_parents(&n);
+        mark_auto(&n);
         VEC_EACH (&n.list, e)
             if (!(e->attrs & FOLDER_NOSELECT))
                 e->special_use = special_use(&n, e->name);
@@ -241,7 +277,7 @@ bool store_has(struct store *s, const char *folder)
     bool has = dir_of(s, folder, &dir, NULL) && is_dir(s, dir.p);
 
     buf_free(&dir);
-    return has;
+    return has || store_make_auto(s, folder);
 }
 
 static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
@@ -275,8 +311,8 @@ int store_create(struct store *s, const char *folder, struct why *why)
     buf_addz(&name, folder);
     if (name.n > 1 && name.p[name.n - 1] == s->set.separator)
         buf_cut(&name, name.n - 1);
-    if (name.full)
-        why_set(why, "5.1.3", "a folder name has 1 to 240 characters");
+    if (!buf_ok(&name))
+        why_set(why, "5.1.3", "the folder name is too long");
     else if (dir_of(s, name.p, &dir, why)) {
         if (str_eqz(buf_str(&dir), "."))
             why_set(why, "5.2.1", "INBOX exists always");
@@ -286,6 +322,16 @@ int store_create(struct store *s, const char *folder, struct why *why)
     buf_free(&name);
     buf_free(&dir);
     return result;
+}
+
+bool store_make_auto(struct store *s, const char *folder)
+{
+    struct buf dir = BUF(NAME_MAX);
+    bool made = is_auto(s, strz(folder)) && dir_of(s, folder, &dir, NULL) &&
+                (is_dir(s, dir.p) || make_folder(s, dir.p, folder, NULL) == 0);
+
+    buf_free(&dir);
+    return made;
 }
 
 /* A directory and what is in it, at most three levels. */
@@ -410,8 +456,9 @@ static int rename_all(struct store *s, struct str from, struct str to, struct wh
         buf_add(&dir, to);
         buf_add(&dir, below);
         any = true;
-        result = dir.n > 250 ? why_set(why, "5.1.3", "the new folder name is too long")
-                             : rename_dir(s, old.p, dir.p, why);
+        result = !buf_ok(&dir) || dir.n > NAME_MAX
+                     ? why_set(why, "5.1.3", "the new folder name is too long")
+                     : rename_dir(s, old.p, dir.p, why);
     }
     if (result == 0 && !any)
         result = why_set(why, "5.2.0", "folder %.*s does not exist", (int)from.n - 1, from.p + 1);

@@ -52,7 +52,8 @@ static void parse(struct store *s, struct arena *mem, struct str text, bool cour
         lines += text.p[i] == '\n';
     out->at = arena_array(mem, lines, sizeof *out->at);
     while (str_split(&text, '\n', &line)) {
-        line = str_rtrim(line);
+        if (line.n > 0 && line.p[line.n - 1] == '\r')
+            line = str_upto(line, line.n - 1); /* blanks may be part of a name */
         if (courier && str_istarts(line, STR("INBOX.")))
             line = str_from(line, 6);
         if (line.n == 0 || memchr(line.p, '\0', line.n) != NULL)
@@ -124,7 +125,7 @@ static int change(struct store *s, const char *folder, bool on, struct why *why)
         if (on && !was)
             now.at[now.n++] = name;
         format(s, &now, &text);
-        if (on && !was && now.n > s->set.folders)
+        if (!buf_ok(&text) || (on && !was && now.n > s->set.folders))
             result = why_set(why, "5.2.2", "too many subscriptions");
         else if (on != was)
             result = write_file(s, buf_str(&text), why);
@@ -147,7 +148,7 @@ int store_subscribe(struct store *s, const char *folder, bool on, struct why *wh
     while (fd >= 0 && lock_try_flock(fd, true) < 0 && errno == EAGAIN && task_now() < deadline)
         if (task_sleep(task_now() + 5) == WAIT_CANCELLED)
             break;
-    if (fd < 0 || name.full)
+    if (fd < 0 || !buf_ok(&name))
         why_set(why, "4.3.0", "cannot change subscriptions");
     else
         result = change(s, name.p, on, why);

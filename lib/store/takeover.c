@@ -41,7 +41,8 @@ static bool add(struct filling *f, uint32_t uid, struct str name, uint64_t size)
         return false;
     f->last = uid;
     uint64_t told = maildir_name_vsize(parsed.base);
-    slot.m.size = told != 0 ? told : size;
+    bool good = maildir_size_fits(maildir_name_size(parsed.base), told);
+    slot.m.size = good ? told : size;
     state_entry(&slot, parsed.base, &f->payload);
     f->head.count++;
     return true;
@@ -134,8 +135,7 @@ uint32_t takeover_courier(struct str text, struct state *state)
     return str_starts(text, STR("1 ")) ? parse_uidlist(text, state) : 0;
 }
 
-/* "0 $Forwarded" ...: the letter a is keyword 0. Gaps get names of their own, so that letters keep
- * their meaning. */
+/* "0 $Forwarded" ...: the letter a is keyword 0. */
 void takeover_keywords(struct str text, struct state *state)
 {
     struct str line, word;
@@ -143,16 +143,10 @@ void takeover_keywords(struct str text, struct state *state)
 
     while (str_split(&text, '\n', &line)) {
         struct str name = line;
-        if (!str_split(&name, ' ', &word) || !num_parse_u32(word, 0, 25, &i) || name.n == 0 ||
-            i < state->nkeywords || name.n > 255 || memchr(name.p, '\0', name.n) != NULL ||
-            state_keyword(state, name) >= 0)
-            continue;
-        while (state->nkeywords < i) {
-            struct buf filler = BUF(30);
-            buf_addf(&filler, "unnamed-%u", state->nkeywords);
-            state->keywords[state->nkeywords++] = buf_take(&filler);
-        }
-        state->keywords[state->nkeywords++] = mem_dup(name.p, name.n);
+        if (str_split(&name, ' ', &word) && num_parse_u32(word, 0, KEYWORD_LETTERS - 1, &i) &&
+            state_keyword_ok(name) && state_keyword_name(state, i).n == 0 &&
+            state_keyword(state, name) < 0)
+            state_name_keyword(state, i, name);
     }
 }
 

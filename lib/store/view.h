@@ -15,7 +15,7 @@ struct mailbox {
     size_t room, gap_at, gap; /* map has a gap of free entries at gap_at */
     uint64_t next_event; /* of the folder's */
     /* What the events say, not told yet (mailbox_news.c). */
-    uint32_t keywords; /* that were told */
+    uint32_t renamed; /* of the state: names of keywords that were told */
     uint32_t last_uid, add_to; /* in the view; to be added */
     uint32_t told_uid; /* the last one that the owner knows of */
     struct uidset changed, gone;

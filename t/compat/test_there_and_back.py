@@ -108,7 +108,7 @@ def test_numbers_flags_and_keywords_stay_there_and_back(both):
         c = m.open("theirs")
         assert m.look(c) == second and m.validity["INBOX"] == validity
         m.add(c, "t%d" % turn)
-        c.store("1", "+FLAGS", "(\\Answered)")
+        c.store("1", "+FLAGS", "(word%d)" % turn)
         c.store("2", "+FLAGS", "(\\Deleted)")
         c.expunge()
         c.noop()

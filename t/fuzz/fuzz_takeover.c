@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(&s);
     state_init(&s);
     takeover_keywords(text, &s);
-    assert(s.nkeywords <= 26);
+    assert(s.keywords.n <= 26);
     state_free(&s);
     return 0;
 }

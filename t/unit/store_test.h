@@ -147,10 +147,48 @@ static __attribute__((unused)) void set_flags(struct mailbox *b, const char *whi
                                               uint32_t flags, bool silent)
 {
     struct uidset set = uids(which);
-    struct flag_change change = {op, flags, 0, silent};
+    struct flag_change change = {.op = op, .flags = flags, .silent = silent};
     struct why why = WHY;
     assert_int_equal(mailbox_flag(b, &set, &change, &why), 0);
     uidset_free(&set);
+}
+
+/* keywords: words with a blank between; 0, or -1 and the code in code. */
+static __attribute__((unused)) int try_keywords(struct mailbox *b, const char *which,
+                                                enum flag_op op, const char *keywords, char *code)
+{
+    struct str rest = strz(keywords), names[2000];
+    struct flag_change change = {.op = op, .keywords = names};
+    struct uidset set = uids(which);
+    struct why why = WHY;
+
+    while (str_word(&rest, " ", &names[change.nkeywords]))
+        change.nkeywords++;
+    int result = mailbox_flag(b, &set, &change, &why);
+    snprintf(code, 10, "%s", why.code);
+    uidset_free(&set);
+    why_free(&why);
+    return result;
+}
+
+static __attribute__((unused)) void set_keywords(struct mailbox *b, const char *which,
+                                                 enum flag_op op, const char *keywords)
+{
+    char code[10];
+    assert_int_equal(try_keywords(b, which, op, keywords, code), 0);
+}
+
+/* The keywords of message number n: "a b". */
+static __attribute__((unused)) const char *keywords_of(struct mailbox *b, uint32_t n)
+{
+    static struct buf out = BUF(100000);
+
+    buf_setz(&out, "");
+    for (uint32_t i = 0; i < mailbox_keyword_count(b); i++)
+        if (mailbox_has_keyword(b, n, i))
+            buf_addf(&out, "%s%.*s", out.n > 0 ? " " : "", (int)mailbox_keyword(b, i).n,
+                     mailbox_keyword(b, i).p);
+    return out.p;
 }
 
 static __attribute__((unused)) void expunge(struct mailbox *b, const char *which, bool any_flags)

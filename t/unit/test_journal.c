@@ -42,15 +42,13 @@ static void put_foreign(int n)
 static uint32_t make_folder(void)
 {
     struct store *s = open_store();
-    struct why why = WHY;
-    uint64_t bit;
 
     for (int i = 0; i < 3; i++)
         deliver(s, "INBOX", hello);
     struct mailbox *b = open_box(s, "INBOX");
     uint32_t uidvalidity = mailbox_uidvalidity(b);
     set_flags(b, "2", FLAGS_ADD, MSG_FLAGGED, true);
-    assert_int_equal(mailbox_keyword_add(b, STR("work"), &bit, &why), 0);
+    set_keywords(b, "1", FLAGS_ADD, "work");
     deliver(s, "INBOX", hello);
     deliver(s, "INBOX", hello);
     set_flags(b, "4", FLAGS_ADD, MSG_SEEN, true);

@@ -80,7 +80,8 @@ static void pull(struct client *c, bool may_expunge)
 static void change(struct client *c)
 {
     uint32_t low = 1 + rnd((uint32_t)c->at.n), high = low + rnd(3);
-    struct flag_change change = {(enum flag_op)rnd(3), rnd(32), 0, rnd(2) == 0};
+    struct flag_change change = {
+        .op = (enum flag_op)rnd(3), .flags = rnd(32), .silent = rnd(2) == 0};
     struct uidset which = UIDSET;
 
     high = high < c->at.n ? high : (uint32_t)c->at.n;

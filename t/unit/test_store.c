@@ -175,6 +175,76 @@ TASK_TEST(the_separator_can_be_a_slash)
     why_free(&why);
 }
 
+TASK_TEST(a_folder_name_may_fill_what_the_file_system_allows)
+{
+    struct store *s = open_store();
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct folder_list l;
+    char name[300];
+
+    memset(name, 'n', sizeof name);
+    name[255] = '\0';
+    assert_int_equal(store_create(s, name, &why), -1);
+    name[254] = '\0';
+    assert_int_equal(store_create(s, name, &why), 0);
+    deliver(s, name, "Subject: a\n\n");
+    assert_int_equal(store_subscribe(s, name, true, &why), 0);
+    assert_int_equal(store_list(s, mem, true, &l, &why), 0);
+    assert_int_equal(l.n, 2);
+    assert_true(str_eqz(l.at[1].name, name));
+    assert_true(l.at[1].attrs & FOLDER_SUBSCRIBED);
+    assert_int_equal(store_rename(s, name, "short", &why), 0);
+    assert_int_equal(store_rename(s, "short", name, &why), 0);
+    assert_int_equal(store_remove(s, name, &why), 0);
+    arena_free(&mem);
+    why_free(&why);
+    store_close(&s);
+}
+
+TASK_TEST(a_subscription_is_kept_as_it_was_given)
+{
+    struct store *s = open_store();
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct folder_list l;
+
+    assert_int_equal(store_subscribe(s, "trail ", true, &why), 0);
+    assert_int_equal(store_subscribe(s, " lead", true, &why), 0);
+    assert_int_equal(store_list(s, mem, true, &l, &why), 0);
+    assert_int_equal(l.n, 3);
+    assert_true(str_eqz(l.at[1].name, " lead"));
+    assert_true(str_eqz(l.at[2].name, "trail "));
+    assert_int_equal(store_subscribe(s, "trail ", false, &why), 0);
+    assert_int_equal(store_list(s, mem, true, &l, &why), 0);
+    assert_int_equal(l.n, 2);
+    arena_free(&mem);
+    store_close(&s);
+}
+
+TASK_TEST(folders_that_every_mailbox_has_are_made_and_subscribed)
+{
+    struct store_settings set = settings;
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct folder_list l;
+
+    set.auto_folders = "Sent, Junk bad..name";
+    struct store *s = store_open(root, &set, true, &why);
+    struct mailbox *b = open_box(s, "Junk"); /* nobody has listed it yet */
+    mailbox_close(&b);
+    assert_true(store_has(s, "Sent"));
+    assert_int_equal(store_remove(s, "Sent", &why), 0);
+    assert_int_equal(store_list(s, mem, true, &l, &why), 0);
+    assert_int_equal(l.n, 3);
+    assert_true(str_eqz(l.at[1].name, "Junk") && l.at[1].attrs == FOLDER_SUBSCRIBED);
+    assert_string_equal(l.at[1].special_use, "\\Junk");
+    assert_true(str_eqz(l.at[2].name, "Sent") && l.at[2].attrs == FOLDER_SUBSCRIBED);
+    assert_false(store_has(s, "Trash"));
+    arena_free(&mem);
+    store_close(&s);
+}
+
 TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
 {
     struct store_pool *p = store_pool_new(&settings, 2);
@@ -206,4 +276,7 @@ RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_mov
           TS(a_folder_that_comes_back_has_another_uidvalidity),
           TS(what_another_process_removes_or_renames_is_seen),
           TS(subscriptions_are_dovecots_and_couriers), TS(the_separator_can_be_a_slash),
+          TS(a_folder_name_may_fill_what_the_file_system_allows),
+          TS(a_subscription_is_kept_as_it_was_given),
+          TS(folders_that_every_mailbox_has_are_made_and_subscribed),
           TS(a_pool_keeps_stores_and_sees_when_they_go))

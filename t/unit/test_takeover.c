@@ -28,7 +28,7 @@ static const char *show(struct mailbox *b)
             if (m->flags & 1u << i)
                 buf_addc(&out, "SAFTD"[i]);
         for (uint32_t i = 0; i < mailbox_keyword_count(b); i++)
-            if (m->keywords >> i & 1)
+            if (mailbox_has_keyword(b, n, i))
                 buf_addf(&out, " %.*s", (int)mailbox_keyword(b, i).n, mailbox_keyword(b, i).p);
         buf_addf(&out, ")%d", (int)size);
     }
