@@ -137,7 +137,7 @@ static void finish_output(struct output *o)
         if (!o->ended)
             task_cancel(o->reader);
         while (!o->ended)
-            task_park(0);
+            task_park_anyway(0);
     }
     task_close(o->fd);
 }

@@ -269,7 +269,7 @@ static void control(int fd)
     }
     stream_abort(&broker);
     while (state.nconnections > 0)
-        task_park(0);
+        task_park_anyway(0);
 }
 
 /* As the user, who is confined from here on. A directory that is missing is made, as the user. */

@@ -101,6 +101,7 @@ static const struct rule plain[] = {
     C(ALWAYS, signalfd4),
     C(ALWAYS, timerfd_create),
     C(ALWAYS, timerfd_settime),
+    C(ALWAYS, setitimer), /* the watchdog: lib/task/watchdog.c */
     C(ALWAYS, nanosleep),
     C(ALWAYS, clock_nanosleep),
     C(ALWAYS, futex),

@@ -157,6 +157,7 @@ static void open_metrics(struct process *p)
         close(SPAWN_METRICS_FD);
     p->page = metrics_mine();
     p->page->limit = (uint32_t)p->limit;
+    p->page->stack_size = (uint32_t)task_stack_size();
 }
 
 /* Long answers come over TCP, also from resolvers that are not on port 53. */
@@ -237,10 +238,15 @@ static void forget_snapshot(const struct process *p)
 /* At the end of each turn of the loop. */
 static void end_turn(void)
 {
-    int64_t turn = task_longest_turn() * 1000;
+    struct metrics_page *page = process.page;
+    struct task_turns turns = task_longest_turns();
+    uint64_t wall_us = (uint64_t)turns.wall_ms * 1000, cpu_us = (uint64_t)turns.cpu_us;
 
-    if (turn > 0 && (uint64_t)turn > process.page->longest_gap_us)
-        process.page->longest_gap_us = (uint64_t)turn;
+    if (wall_us > page->longest_turn_us)
+        page->longest_turn_us = wall_us;
+    if (cpu_us > page->longest_turn_cpu_us)
+        page->longest_turn_cpu_us = cpu_us;
+    page->stack_used = (uint32_t)task_stack_used();
     msg_flush();
 }
 
@@ -248,6 +254,7 @@ static void start(void *arg)
 {
     struct process *p = arg;
 
+    task_watchdog(conf.watchdog_report_time * 1000, conf.watchdog_timeout * 1000);
     drain_start(p);
     if (p->service->start != NULL)
         p->service->start();

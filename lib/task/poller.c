@@ -164,8 +164,9 @@ static enum wait wait_for(int fd, short events, int64_t deadline, bool wakeable,
 
     if (t == NULL)
         return wait_alone(fd, events, deadline);
+    hostile_wait();
     if (t->cancelled)
-        return WAIT_CANCELLED;
+        return task_refuse(wakeable);
     s = slot_of(fd);
     if (wakeable && t->woken) {
         t->woken = false;
