@@ -23,6 +23,7 @@
 #include "login/session_parts.h"
 #include "net/stream.h"
 #include "service/become.h"
+#include "service/jail.h"
 #include "service/service.h"
 #include "task/task.h"
 
@@ -320,6 +321,7 @@ void session_live(const struct session_start *s)
     service_forked(keep, 4);
     state.program = s->program;
     state.user = *s->user;
+    jail_session_channel(s->broker);
     state.control = task_self();
     settle(s->lifeline);
     attrs_put_fd(s->ask, s->client);
