@@ -261,6 +261,14 @@ static void start(void *arg)
     clients_start(p);
 }
 
+/* By hand, without master, there may be no postlogd. */
+static void open_log(const struct process *p)
+{
+    enum log_use use = p->service->writes_log ? LOG_WRITES : p->spawned ? LOG_SENDS : LOG_TOOL;
+
+    service_open_log(p->program, use, !p->spawned);
+}
+
 int service_main(const struct service *s, int argc, char **argv)
 {
     struct process *p = &process;
@@ -269,7 +277,7 @@ int service_main(const struct service *s, int argc, char **argv)
     service_options(p, argc, argv);
     load_conf(p);
     if (!p->only_try)
-        service_open_log(p->program, !p->spawned);
+        open_log(p);
     if (p->debug)
         msg_debug_topics("all");
     if (chdir(conf.queue_directory) < 0)

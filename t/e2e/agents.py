@@ -15,6 +15,7 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 showq unix n - n - - showq
+postlog unix-dgram n - n - 1 postlogd
 """
 MAIN = """
 compatibility_level = 3.6
