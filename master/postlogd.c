@@ -120,6 +120,7 @@ int main(int argc, char **argv)
     static const struct service postlogd = {.name = "postlogd",
                                             .rights = RIGHT_READ,
                                             .alone = true,
+                                            .in_queue = true,
                                             .writes_log = true,
                                             .open = open_all,
                                             .paths = paths,

@@ -14,6 +14,25 @@
  * else the same. A kernel without Landlock or a part of it: that part is left out (master logs it
  * once).
  */
+/*
+ * UNIX SOCKETS OF THE HOST
+ *
+ * No kernel so far lets a filter or Landlock say which sockets with a path a process may connect
+ * to; only its root directory does. Abstract ones, and signals, Landlock closes from version 6 of
+ * its interface on (Linux 6.12).
+ *
+ *   sessions (imap, pop3)      may not connect at all: second filter
+ *   qmgr cleanup bounce showq  root is the queue directory when root starts them,
+ *   pickup error discard       whatever master.cf says (service.in_queue)
+ *   postlogd mailbox
+ *   smtpd imapd pop3d          as the chroot column says, y in conf/master.cf;
+ *   smtp lmtp                  with n, smtpd may ask tables and services by path
+ *   local virtual pipe         cannot: mailboxes and commands are anywhere; they
+ *                              connect with the rights of the recipient
+ *   authd                      cannot: it opens password files again
+ *   imap pop3 (what forks)     cannot: its children open mailboxes anywhere; its
+ *                              uid owns nothing
+ */
 struct jail {
     const char *name; /* for the log */
     unsigned rights; /* enum service_right */

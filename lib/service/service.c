@@ -207,7 +207,7 @@ static void enter_jail(struct process *p)
         .user = conf.mail_owner,
         .uid = network ? p->network_uid : 0,
         .gid = p->group_base != 0 ? p->group_base + trust_role_of_program(p->program) : 0,
-        .root = p->chroot ? conf.queue_directory : NULL,
+        .root = p->chroot || (p->spawned && p->service->in_queue) ? conf.queue_directory : NULL,
         .ends_with_parent = p->spawned,
     };
 

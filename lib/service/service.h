@@ -61,6 +61,9 @@ struct service {
     const char *name;
     unsigned rights; /* all else is closed by the jail */
     bool alone; /* at most one process of it, which takes all clients (maxproc 1 in master.cf) */
+    /* Needs no path outside of the queue directory once it is in the jail. Then that is its root,
+     * whatever the chroot column of master.cf says, so that it can reach no socket of the host. */
+    bool in_queue;
     bool writes_log; /* postlogd: has maillog_file open */
     bool sole; /* the same, but the next one may start while it drains */
     void (*open)(void); /* before the jail, maybe as root, in the queue directory: tables, keys,

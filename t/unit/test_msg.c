@@ -76,8 +76,9 @@ TEST(lines_for_postlogd_go_in_batches_without_time_and_host)
     msg_info("two\nforged[1]: three");
     assert_string_equal(receive(fds[1]), "");
     msg_flush();
-    snprintf(expected, sizeof expected, "postfix/test[%d]: one\npostfix/test[%d]: two?forged[1]: three\n",
-             (int)getpid(), (int)getpid());
+    snprintf(expected, sizeof expected,
+             "postfix/test[%d]: one\npostfix/test[%d]: two?forged[1]: three\n", (int)getpid(),
+             (int)getpid());
     char block[1000] = {0};
     assert_true(recv(fds[1], block, sizeof block - 1, MSG_DONTWAIT) > 0);
     assert_string_equal(block, expected);
