@@ -48,6 +48,12 @@ void hostile_wait(void)
         hostile.hooks[i]();
 }
 
+bool task_hostile(void)
+{
+    hostile_wait();
+    return is_on() && loop.self != NULL;
+}
+
 struct list *hostile_pick(struct list *ready, const struct list *end)
 {
     struct list *at = ready->next;
