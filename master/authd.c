@@ -230,13 +230,16 @@ static bool may_exchange(const struct authd_conn *c)
     return peer_of(c, &who) && (who.uid == 0 || who.uid == geteuid());
 }
 
-/* imap and pop3 are root until a session has become its user. A suite that a plain user has started
- * has one uid for all. */
+/* imap and pop3, known by their role. A suite that a plain user has started has one uid for all. */
 static bool may_redeem(const struct authd_conn *c)
 {
     struct ucred who;
 
-    return peer_of(c, &who) && (who.uid == 0 || (!state.as_root && who.uid == geteuid()));
+    if (!peer_of(c, &who))
+        return false;
+    enum role role = trust_role(who.uid, who.gid);
+    return role == ROLE_IMAP || role == ROLE_POP3 || role == ROLE_ROOT ||
+           (!state.as_root && who.uid == geteuid());
 }
 
 static void put_user(struct buf *out, uint32_t id, const struct user *u)

@@ -245,7 +245,8 @@ static int try_fill(struct stream *s)
     return -1;
 }
 
-/* A slice of the input that somebody still holds is gone after this; the address sanitizer tells. */
+/* A slice of the input that somebody still holds is gone after this; the address sanitizer tells.
+ */
 static void move_input(struct stream *s)
 {
     if (!task_hostile() || s->in == NULL)

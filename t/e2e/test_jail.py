@@ -74,6 +74,7 @@ def public_line(suite, text, **user):
     code = "import os, socket, sys\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.connect(sys.argv[1])\n" \
            "s.send(sys.argv[2].replace('PID', str(os.getpid())).encode())\nprint(os.getpid())"
     os.chmod(suite.queue + "/public", 0o711)  # stands for the set-gid tools
+    os.chmod(suite.queue + "/public/postlog", 0o666)
     r = subprocess.run(["/usr/bin/python3", "-c", code, suite.queue + "/public/postlog", text], capture_output=True, text=True,
                        check=True, **user)
     return int(r.stdout)
@@ -189,7 +190,9 @@ def test_a_program_that_cannot_start_is_throttled_whatever_was_in_its_page(make_
     for _ in range(3):
         suite.smtp().quit()
     os.unlink(name + "/smtpd")
-    suite.reload()
+    os.symlink("/bin/false", name + "/smtpd")
+    for pid in suite.pids("smtpd"):
+        os.kill(pid, signal.SIGHUP)
     wait_for(lambda: not suite.pids("smtpd"))
     with socket.create_connection(("127.0.0.1", suite.port("smtp")), 60):
         suite.wait_log(r"bad command startup -- throttling", 2)

@@ -48,7 +48,7 @@ inet_interfaces = 127.0.0.1
 
     def master_cf(self, text):
         with open(self.dir + "/etc/master.cf", "w") as f:
-            log = "" if "unix-dgram" in text else "postlog unix-dgram n - n - 1 postlogd\n"
+            log = "" if "postlog " in text else "postlog unix-dgram n - n - 1 postlogd\n"
             f.write(text.replace("PORT", str(self.port)) + "\n" + log)
 
     def add_main(self, text):
