@@ -48,10 +48,13 @@ void hostile_wait(void)
         hostile.hooks[i]();
 }
 
+/* Now and then: such calls are many. */
 bool task_hostile(void)
 {
+    if (!is_on() || loop.self == NULL || random_below(8) != 0)
+        return false;
     hostile_wait();
-    return is_on() && loop.self != NULL;
+    return true;
 }
 
 struct list *hostile_pick(struct list *ready, const struct list *end)

@@ -159,7 +159,8 @@ void task_watchdog(int64_t report_ms, int64_t limit_ms);
  * move across a wait, and poison what was lent. Does nothing in other builds.
  */
 void task_on_hostile(void (*fn)(void));
-/* (waits) For a call that waits only sometimes: does that, and says whether waits are hostile. */
+/* (waits) For a call that waits only sometimes: does so now and then; true: what was lent is to be
+ * moved. */
 #ifdef __SANITIZE_ADDRESS__
 bool task_hostile(void);
 #else

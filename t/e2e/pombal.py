@@ -87,6 +87,8 @@ class Instance:
                         "--password", password, "--no-start"], check=True, stdout=subprocess.DEVNULL,
                        env=dict(os.environ, POMBAL_BIN=BIN))
         # Tests do not ask the machine's name servers, and wait for nothing.
+        if "POMBAL_HOSTILE_WAITS" in os.environ:  # lib/task/task.h
+            self.add_main("import_environment = MAIL_CONFIG TZ LANG=C POMBAL_HOSTILE_WAITS\n")
         self.add_main("smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n"
                       "smtpd_error_sleep_time = 0\nauth_failure_delay = 0\n" + main)
         self.add_master(master)
