@@ -81,8 +81,9 @@ void task_resume(struct task *t, enum wait result)
 }
 
 /*
- * A wait of a cancelled task. Others run first; a task that goes on waiting all the same has not
- * understood, and would keep the process busy for nothing: it is named and slowed down.
+ * A wait of a cancelled task, or for what another task waits for. Others run first; a task that
+ * goes on waiting all the same has not understood, and would keep the process busy for nothing: it
+ * is named and slowed down.
  */
 enum wait task_refuse(bool wakeable)
 {
@@ -94,7 +95,10 @@ enum wait task_refuse(bool wakeable)
         return WAIT_CANCELLED;
     }
     if (t->refused == YIELDS)
-        msg_warn("task %s: waits again and again although it is cancelled", t->name);
+        msg_warn(
+            "task %s waits again and again although it is cancelled, or another task waits for "
+            "the same",
+            t->name);
     t->firm = true;
     enum wait w = task_block(loop.now + NAP_MS, wakeable);
     t->firm = false;
