@@ -133,8 +133,7 @@ static void finish_output(struct output *o)
         if (!o->ended)
             task_cancel(o->reader);
         while (!o->ended)
-            if (task_park(0) == WAIT_CANCELLED)
-                task_yield(); /* the reader is cancelled, too, and needs its turn to end */
+            task_park_anyway(0);
     }
     task_close(o->fd);
 }

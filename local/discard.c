@@ -43,6 +43,7 @@ int main(int argc, char **argv)
 {
     static const struct service discard = {
         .name = "discard",
+        .in_queue = true,
         .rights = 0,
         .request = request,
         .request_limit = DELIVERY_MAX,

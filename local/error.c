@@ -53,6 +53,7 @@ int main(int argc, char **argv)
 {
     static const struct service error = {
         .name = "error",
+        .in_queue = true,
         .rights = 0,
         .request = request,
         .request_limit = DELIVERY_MAX,

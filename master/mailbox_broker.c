@@ -300,6 +300,7 @@ int main(int argc, char **argv)
 {
     static const struct service mailbox = {.name = "mailbox",
                                            .rights = 0,
+                                           .in_queue = true,
                                            .alone = true,
                                            .open = open_all,
                                            .request = request,

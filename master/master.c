@@ -43,12 +43,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +69,7 @@
 enum {
     STOP_MS = 5000, /* processes give their tasks a second less */
     ABORT_MS = 5000,
+    ORPHAN_MS = 50, /* between two looks at them */
     IDLE_MS = 3600 * 1000, /* the longest sleep */
 };
 
@@ -180,6 +185,21 @@ static void set_stdio(void)
         dup2(log, STDERR_FILENO);
     if (null > 2)
         close(null);
+}
+
+/* That of the processes we start: they must not have the log file, so it is lines of theirs. */
+static void stderr_to_postlogd(void)
+{
+    struct timeval patience = {.tv_sec = 1};
+    int fd = msg_fd() > 2 && conf.maillog_file[0] != 0 ? service_open_postlogd() : -1;
+
+    if (fd < 0)
+        return;
+    /* It blocks, for sanitizers write long texts at once; but not for ever. */
+    fcntl(fd, F_SETFL, 0);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
 }
 
 /* Nothing that came from the caller's shell but the three. */
@@ -321,6 +341,8 @@ static void start(void)
     if (services_load(&why) < 0)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
+    stderr_to_postlogd();
+    spawn_log();
     conf_warn_ignored();
     msg_info("daemon started -- version %s, configuration %s", conf.mail_version, conf_dir());
     say_limits();
@@ -348,13 +370,14 @@ static void reload(void)
     control_notify(state.p);
     buf_free(&state);
     load_conf();
-    service_open_log("master", master.foreground);
+    service_open_log("master", LOG_WRITES, master.foreground);
     set_stdio();
     msg_info("reload -- version %s, configuration %s", conf.mail_version, conf_dir());
     status_drain_all();
     if (services_load(&why) < 0)
         msg_error("%s", why_text(&why));
     why_free(&why);
+    stderr_to_postlogd();
     control_notify("READY=1");
 }
 
@@ -384,29 +407,71 @@ static int64_t run_timers(void)
     return next;
 }
 
-/* Processes whose parent has ended are ours too: prctl(PR_SET_CHILD_SUBREAPER). */
-static void kill_orphans(void)
+/* Is it a process of the suite? What a user's command has left running is none of our business. */
+static bool is_ours(const char *pid)
+{
+    struct buf path = BUF(100);
+    char exe[PATH_MAX];
+    char *dir = realpath(conf.daemon_directory, NULL);
+    size_t len = dir != NULL ? strlen(dir) : 0;
+
+    buf_addf(&path, "/proc/%s/exe", pid);
+    ssize_t n = buf_ok(&path) ? readlink(path.p, exe, sizeof exe) : -1;
+    bool ours = len > 0 && n > (ssize_t)len && memcmp(exe, dir, len) == 0 && exe[len] == '/';
+    buf_free(&path);
+    free(dir);
+    return ours;
+}
+
+/* Sessions and helpers whose parent has ended are our children: prctl(PR_SET_CHILD_SUBREAPER).
+ * How many were found. */
+static size_t kill_orphans(void)
 {
     struct buf path = BUF(100);
     char text[30];
+    size_t found = 0;
 
     buf_addf(&path, "/proc/self/task/%d/children", (int)master.pid);
-    FILE *f = fopen(path.p, "re");
+    FILE *f = buf_ok(&path) ? fopen(path.p, "re") : NULL;
     while (f != NULL && fscanf(f, "%20s", text) == 1) {
-        struct str word = strz(text);
         int64_t pid;
-        if (num_parse(word, 2, INT32_MAX, &pid))
+        if (num_parse(strz(text), 2, INT32_MAX, &pid) && is_ours(text)) {
             kill((pid_t)pid, SIGKILL);
+            found++;
+        }
     }
     if (f != NULL)
         fclose(f);
     buf_free(&path);
+    return found;
 }
 
-static void wait_for_children(int64_t until)
+/* A process that hangs in the kernel must not keep us. */
+static void end_orphans(void)
 {
-    while (spawn_count() > 0 && (master.now = clock_ms()) < until)
+    int64_t until = clock_ms() + ABORT_MS;
+
+    while (kill_orphans() > 0 && clock_ms() < until) {
+        loop_turn(clock_ms() + ORPHAN_MS);
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+    }
+}
+
+static void wait_for_children(bool of_log, int64_t until)
+{
+    while (spawn_count(of_log) > 0 && (master.now = clock_ms()) < until)
         loop_turn(until);
+}
+
+static void end_children(bool of_log, bool politely)
+{
+    if (politely) {
+        spawn_signal(SIGTERM, of_log);
+        wait_for_children(of_log, clock_ms() + STOP_MS);
+    }
+    spawn_signal(SIGKILL, of_log);
+    wait_for_children(of_log, clock_ms() + ABORT_MS);
 }
 
 static void stop(void)
@@ -417,15 +482,9 @@ static void stop(void)
     control_notify("STOPPING=1");
     master.stopping = true;
     services_close();
-    if (signo != SIGQUIT) {
-        spawn_signal_all(SIGTERM);
-        wait_for_children(clock_ms() + STOP_MS);
-    }
-    spawn_signal_all(SIGKILL);
-    wait_for_children(clock_ms() + ABORT_MS);
-    do
-        kill_orphans();
-    while (waitpid(-1, NULL, 0) > 0);
+    end_children(false, signo != SIGQUIT);
+    end_orphans();
+    end_children(true, true);
     control_unlock();
     services_free();
 }
@@ -453,7 +512,7 @@ int main(int argc, char **argv)
     if (self.test)
         return control_is_locked() ? 1 : 0;
     raise_limit();
-    service_open_log("master", master.foreground);
+    service_open_log("master", LOG_WRITES, master.foreground);
     if (self.debug)
         msg_debug_topics("all");
     if (!master.foreground)

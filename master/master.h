@@ -42,6 +42,7 @@ struct child {
     int limit; /* clients at a time */
     int64_t started; /* clock_ms */
     bool full, paused, draining;
+    bool served; /* it has told that it finished a client or a piece of work */
 };
 
 struct svc {
@@ -113,13 +114,17 @@ void listen_attend(struct svc *s, bool attend); /* is master to watch for client
 /* master_spawn.c */
 void spawn_child(struct svc *s);
 void spawn_reap(void); /* SIGCHLD */
-void spawn_signal_all(int signo);
-int spawn_count(void); /* children that live */
+void spawn_signal(int signo, bool to_log); /* likewise */
+/* The log's writer is started before the others and ends after them. */
+bool services_is_log(const struct svc *s);
+void spawn_log(void); /* starts it, if it does not run */
+int spawn_count(bool of_log); /* children that live, of the log's writer or of all others */
 void spawn_metrics_open(void);
 
 /* master_status.c: who accepts; called after every change */
 void status_balance(struct svc *s);
 void status_watch(struct child *c, int fd);
+void status_read(struct child *c); /* takes what it has said so far */
 void status_calm(struct svc *s); /* stressed_until has come */
 int64_t status_room(const struct svc *s); /* clients that a new process may have */
 void status_drain_all(void); /* reload: the present processes finish their clients */

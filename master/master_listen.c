@@ -207,8 +207,9 @@ static int make_fifo(const char *path, mode_t mode, struct why *why)
     return fd;
 }
 
-static int make_datagram_socket(const char *path, struct why *why)
+static int make_datagram_socket(const char *path, mode_t mode, struct why *why)
 {
+    int on = 1;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof at.sun_path)
@@ -216,7 +217,8 @@ static int make_datagram_socket(const char *path, struct why *why)
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     unlink(path);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || chmod(path, mode) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
         why_errno(why, "4.3.0", "bind");
         if (fd >= 0)
             close(fd);
@@ -225,13 +227,31 @@ static int make_datagram_socket(const char *path, struct why *why)
     return fd;
 }
 
-static int make_endpoint(const struct svc *s, const struct socket_access *a, struct why *why)
+static int make_endpoint(const struct svc *s, const char *path, mode_t mode, struct why *why)
 {
     if (s->conf.type == SERVICE_FIFO)
-        return make_fifo(s->path, a->mode & 0622, why);
+        return make_fifo(path, mode & 0622, why);
     if (s->conf.type == SERVICE_UNIX_DGRAM)
-        return make_datagram_socket(s->path, why);
-    return sock_listen_unix(s->path, BACKLOG, a->mode, why);
+        return make_datagram_socket(path, mode, why);
+    return sock_listen_unix(path, BACKLOG, mode, why);
+}
+
+/* Postlogd has a second socket, which only root may open: by it come the lines of the daemons. */
+static bool has_second_path(const struct svc *s, struct buf *path)
+{
+    if (!services_is_log(s))
+        return false;
+    buf_addf(path, "private/%s", s->conf.name);
+    return buf_ok(path);
+}
+
+static int listen_second_path(struct svc *s, const char *path, struct why *why)
+{
+    int fd = find_endpoint(s, path) == NULL ? make_datagram_socket(path, 0600, why) : -1;
+
+    if (fd >= 0)
+        add_endpoint(s, fd, path);
+    return fd < 0 && find_endpoint(s, path) == NULL ? -1 : 0;
 }
 
 static int listen_path(struct svc *s, struct why *why)
@@ -249,12 +269,23 @@ static int listen_path(struct svc *s, struct why *why)
         ids_end_socket(s->path, &a);
         return 0;
     }
-    int fd = make_endpoint(s, &a, why);
+    int fd = make_endpoint(s, s->path, a.mode, why);
     ids_end_socket(s->path, &a);
     if (fd < 0)
         return -1;
     add_endpoint(s, fd, s->path);
     return 0;
+}
+
+static int listen_paths(struct svc *s, struct why *why)
+{
+    struct buf second = BUF(sizeof((struct sockaddr_un *)0)->sun_path);
+    int result = listen_path(s, why);
+
+    if (result == 0 && has_second_path(s, &second))
+        result = listen_second_path(s, second.p, why);
+    buf_free(&second);
+    return result;
 }
 
 void listen_mark(void)
@@ -273,6 +304,8 @@ int listen_keep(struct svc *s, struct why *why)
     interfaces_free(&s->places);
     if (s->conf.type != SERVICE_INET) {
         keep(s, s->path);
+        if (has_second_path(s, &at))
+            keep(s, at.p);
     } else if (interfaces_of(s->conf.name, &s->places, why) < 0) {
         interfaces_free(&s->places); /* what it has stays */
         VEC_EACH (&s->endpoints, e)
@@ -313,7 +346,7 @@ static void remove_other_kind(const struct svc *s)
 int listen_open(struct svc *s, struct why *why)
 {
     remove_other_kind(s);
-    int result = s->conf.type == SERVICE_INET ? listen_inet(s, why) : listen_path(s, why);
+    int result = s->conf.type == SERVICE_INET ? listen_inet(s, why) : listen_paths(s, why);
 
     interfaces_free(&s->places);
     if (result < 0)
@@ -330,8 +363,9 @@ void listen_close(struct svc *s)
 
 void listen_remove(struct svc *s)
 {
-    if (s->conf.type != SERVICE_INET && s->endpoints.n > 0)
-        unlink(s->path);
+    if (s->conf.type != SERVICE_INET)
+        VEC_EACH (&s->endpoints, e)
+            unlink((*e)->at);
     listen_close(s);
 }
 

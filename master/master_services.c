@@ -178,6 +178,12 @@ static void use_sockets(struct conf_master *cf)
             cf->at[i].type = SERVICE_UNIX;
 }
 
+bool services_is_log(const struct svc *s)
+{
+    return s->conf.type == SERVICE_UNIX_DGRAM && !s->conf.is_private &&
+           strcmp(s->conf.name, conf.postlog_service_name) == 0;
+}
+
 int services_load(struct why *why)
 {
     struct conf_master cf = {0};

@@ -74,41 +74,35 @@ static int take_page(void)
     return add_page() ? (int)master.pages.n - 1 : -1;
 }
 
-/* Had it served a client? Then the page is free again. */
-static bool give_page(int page)
+static void give_page(int page)
 {
-    off_t at = (off_t)page * METRICS_PAGE;
-    uint64_t served = 0;
     uint32_t none = 0;
+    off_t at = (off_t)page * METRICS_PAGE + (off_t)offsetof(struct metrics_page, version);
 
     if (page < 0)
-        return true;
-    if (pread(master.metrics_fd, &served, sizeof served,
-              at + (off_t)offsetof(struct metrics_page, served)) < 0 ||
-        pwrite(master.metrics_fd, &none, sizeof none,
-               at + (off_t)offsetof(struct metrics_page, version)) < 0)
+        return;
+    if (pwrite(master.metrics_fd, &none, sizeof none, at) < 0)
         msg_warn("metrics: %m");
     master.pages.at[page] = false;
-    return served > 0;
 }
 
 /* Everything to where the process expects it; the numbers in between may be in use. */
 static void place_fds(const struct svc *s, int status)
 {
-    int fds[5 + 100];
-    size_t n = 0, most = sizeof fds / sizeof *fds;
+    VEC(int) fds = {0};
     int above = SPAWN_LISTEN_FD + (int)s->endpoints.n;
 
-    fds[n++] = fcntl(status, F_DUPFD_CLOEXEC, above);
-    fds[n++] = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, above);
-    fds[n++] = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, above);
-    fds[n++] = fcntl(master.accepted.main, F_DUPFD_CLOEXEC, above);
-    fds[n++] = fcntl(master.accepted.master, F_DUPFD_CLOEXEC, above);
-    for (size_t i = 0; i < s->endpoints.n && n < most; i++)
-        fds[n++] = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, above);
-    for (size_t i = 0; i < n; i++)
-        if (fds[i] < 0 || dup2(fds[i], SPAWN_STATUS_FD + (int)i) < 0)
+    *VEC_ADD(&fds) = fcntl(status, F_DUPFD_CLOEXEC, above);
+    *VEC_ADD(&fds) = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, above);
+    *VEC_ADD(&fds) = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, above);
+    *VEC_ADD(&fds) = fcntl(master.accepted.main, F_DUPFD_CLOEXEC, above);
+    *VEC_ADD(&fds) = fcntl(master.accepted.master, F_DUPFD_CLOEXEC, above);
+    for (size_t i = 0; i < s->endpoints.n; i++)
+        *VEC_ADD(&fds) = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, above);
+    for (size_t i = 0; i < fds.n; i++)
+        if (fds.at[i] < 0 || dup2(fds.at[i], SPAWN_STATUS_FD + (int)i) < 0)
             msg_fatal("descriptor for %s: %m", s->conf.command);
+    VEC_FREE(&fds);
 }
 
 static char *number(int64_t n)
@@ -165,7 +159,8 @@ static void __attribute__((noreturn)) run(const struct svc *s, const struct chil
     buf_addf(&path, "%s/%s", conf.daemon_directory, s->conf.command);
     execv(path.p, (char *const *)(uintptr_t)argv.at);
     int error = errno;
-    service_open_log("master", false); /* the descriptor of the log may be the process's now */
+    service_open_log("master", LOG_WRITES,
+                     false); /* the descriptor of the log may be the process's now */
     errno = error;
     msg_fatal("exec %s: %m", path.p);
 }
@@ -234,20 +229,21 @@ static void describe_end(const struct child *c, int status)
 static void child_gone(struct child *c, int status)
 {
     struct svc *s = c->svc;
-    bool served = give_page(c->page);
 
+    status_read(c); /* its last words */
+    give_page(c->page);
     /* A process that was told to end may be interrupted while it starts. */
     bool expected = status == 0 || (c->draining && WIFSIGNALED(status) &&
                                     (WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGTERM));
     if (!expected && !master.stopping) {
         describe_end(c, status);
-        if (!served) {
+        if (!c->served) {
             msg_warn("%s/%s: bad command startup -- throttling", conf.daemon_directory,
                      s->conf.command);
             throttle(s);
         }
     }
-    if (served)
+    if (c->served)
         s->backoff_ms = 0;
     /* What is woken regularly looks for work when it starts, and this one may have left some. */
     if (s->next_wakeup != 0 && (!expected || s->alone))
@@ -258,6 +254,8 @@ static void child_gone(struct child *c, int status)
     s->nchildren--;
     free(c);
     status_balance(s);
+    if (services_is_log(s) && !master.stopping && s->throttled_until == 0)
+        spawn_log();
 }
 
 static struct child *find_child(pid_t pid)
@@ -286,20 +284,35 @@ void spawn_reap(void)
     }
 }
 
-int spawn_count(void)
+int spawn_count(bool of_log)
 {
     int n = 0;
 
-    LIST_EACH (&master.services, l)
-        n += LIST_OF(l, struct svc, link)->nchildren;
+    LIST_EACH (&master.services, l) {
+        const struct svc *s = LIST_OF(l, struct svc, link);
+        if (services_is_log(s) == of_log)
+            n += s->nchildren;
+    }
     return n;
 }
 
-void spawn_signal_all(int signo)
+void spawn_signal(int signo, bool to_log)
 {
     LIST_EACH (&master.services, l) {
         struct svc *s = LIST_OF(l, struct svc, link);
         LIST_EACH (&s->children, k)
-            kill(LIST_OF(k, struct child, link)->pid, signo);
+            if (services_is_log(s) == to_log)
+                kill(LIST_OF(k, struct child, link)->pid, signo);
+    }
+}
+
+void spawn_log(void)
+{
+    LIST_EACH (&master.services, l) {
+        struct svc *s = LIST_OF(l, struct svc, link);
+        if (!services_is_log(s) || s->retired || s->nchildren > 0)
+            continue;
+        spawn_child(s);
+        status_balance(s);
     }
 }

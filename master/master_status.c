@@ -139,22 +139,31 @@ static bool take_status(struct child *c, char byte)
     case SPAWN_DRAINING:
         c->draining = true;
         return true;
+    case SPAWN_SERVED:
+        c->served = true;
+        return true;
     default:
         msg_warn("process %s pid %d: unknown status %d", c->svc->conf.command, (int)c->pid, byte);
         return false;
     }
 }
 
-static void on_status(struct watch *w)
+void status_read(struct child *c)
 {
-    struct child *c = w->arg;
     char bytes[64];
-    ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    ssize_t n = recv(c->status.fd, bytes, sizeof bytes, MSG_DONTWAIT);
 
     for (ssize_t i = 0; i < n && take_status(c, bytes[i]); i++)
         ;
     if (n == 0)
-        w->events = 0; /* it has ended, or will: SIGCHLD tells */
+        c->status.events = 0; /* it has ended, or will: SIGCHLD tells */
+}
+
+static void on_status(struct watch *w)
+{
+    struct child *c = w->arg;
+
+    status_read(c);
     status_balance(c->svc);
 }
 

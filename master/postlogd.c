@@ -1,54 +1,129 @@
 /*
  * NAME
- *   postlogd - writes log lines for those who may not open the log file
+ *   postlogd - writes the log file
  *
  * DESCRIPTION
- *   Daemons open maillog_file themselves before they give up their rights. sendmail, postdrop and
- *   other tools of plain users cannot: they send their lines, with time and name, to
- *   public/postlog, and postlogd appends them. The kernel's backlog of datagrams bounds what they
- *   can have waiting; a line is cut at 2,000 bytes and its control characters become "?".
+ *   Where maillog_file names a file, postlogd is the process that has it open. Daemons send their
+ *   lines to private/postlog, a socket that only root may open, before they give up their rights;
+ *   sendmail and other tools send theirs to public/postlog. Postlogd adds time and host and appends
+ *   the lines to the file. Master starts it before the other services and ends it after them.
+ *
+ *   The kernel tells the process and user that each datagram comes from. A line whose name or
+ *   process id is not that of its sender is logged with the sender's own in front (the rules are in
+ *   lib/service/log_line.h). A line is cut at 2,000 bytes and its control characters become "?".
  *
  * SECURITY
  *   Reads untrusted bytes and does nothing with them but that. It runs as the mail owner, with the
- *   log file open and no file besides.
+ *   log file open for appending; of other files it can read only the names of running programs, in
+ *   /proc.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "base/vec.h"
+#include "conf/conf.h"
+#include "conf/conf_master.h"
+#include "service/jail.h"
+#include "service/log_line.h"
 #include "service/service.h"
 
-enum { LINE_LIMIT = 2000 };
+enum { OUT_LIMIT = 1024 * 1024 }; /* far more than the lines of a datagram with all that is added */
 
-static void append(struct str bytes)
+static struct {
+    int proc; /* the directory; -1: there is none */
+    VEC(char *) daemons; /* names of programs */
+    struct buf out;
+} state = {.proc = -1, .out = {buf_none, 0, 0, OUT_LIMIT, false, false}};
+
+static bool is_daemon(struct str program)
 {
-    struct buf line = BUF(LINE_LIMIT + 1);
-
-    buf_add(&line, str_upto(str_rtrim(bytes), LINE_LIMIT));
-    for (size_t i = 0; i < line.n; i++)
-        if ((unsigned char)line.p[i] < ' ' || line.p[i] == 127)
-            line.p[i] = '?';
-    buf_addc(&line, '\n');
-    msg_flush(); /* our own lines come before */
-    if (msg_fd() >= 0 && file_write_all(msg_fd(), line.p, line.n) < 0)
-        msg_warn("write to the log: %m");
-    buf_free(&line);
+    VEC_EACH (&state.daemons, name)
+        if (str_eqz(program, *name))
+            return true;
+    return str_eqz(program, "master");
 }
 
-/* A datagram holds a line, or several that were written together. */
-static void datagram(struct str bytes)
+static void open_all(void)
 {
+    struct conf_master cf = {0};
+    struct why why = WHY;
+
+    state.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (conf_master_load(&cf, &why) < 0)
+        msg_fatal("%s", why_text(&why));
+    for (size_t i = 0; i < cf.n; i++)
+        *VEC_ADD(&state.daemons) = strdup(cf.at[i].command);
+    conf_master_free(&cf);
+    why_free(&why);
+}
+
+static void paths(void)
+{
+    jail_read("/proc");
+}
+
+/* The name of the program that runs under this pid, in room bytes; empty: none to be seen. */
+static void find_program(pid_t pid, char *name, size_t room)
+{
+    struct buf path = BUF(40);
+
+    name[0] = 0;
+    buf_addf(&path, "%d/comm", (int)pid);
+    int fd = state.proc >= 0 && pid > 0 && buf_ok(&path)
+                 ? openat(state.proc, path.p, O_RDONLY | O_CLOEXEC)
+                 : -1;
+    buf_free(&path);
+    if (fd < 0)
+        return;
+    ssize_t n = read(fd, name, room - 1);
+    close(fd);
+    name[n > 0 ? n : 0] = 0;
+    name[strcspn(name, "\n")] = 0;
+}
+
+/* A line, or several that were written together. */
+static void datagram(struct str bytes, const struct service_sender *sender)
+{
+    char program[20];
+    struct log_sender from = {.pid = sender->pid,
+                              .uid = sender->uid,
+                              .is_private = sender->is_private,
+                              .program = program};
     struct str line;
 
-    while (str_split(&bytes, '\n', &line))
-        if (line.n > 0)
-            append(line);
+    find_program(sender->pid, program, sizeof program);
+    while (str_split(&bytes, '\n', &line)) {
+        line = str_rtrim(line);
+        if (line.n == 0)
+            continue;
+        struct buf text = BUF_TEXT(4096);
+        msg_stamp_host(&text);
+        log_line_check(line, &from, is_daemon, &text);
+        buf_add(&state.out, buf_str(&text));
+        buf_addc(&state.out, '\n');
+        buf_free(&text);
+    }
+    msg_flush(); /* our own lines come before */
+    if (!buf_ok(&state.out))
+        msg_warn("lines of process %d were too many at a time", (int)sender->pid);
+    if (msg_fd() >= 0 && file_write_all(msg_fd(), state.out.p, state.out.n) < 0)
+        msg_warn("write to the log: %m");
+    buf_clear(&state.out);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct service postlogd = {
-        .name = "postlogd", .rights = 0, .alone = true, .datagram = datagram};
+    static const struct service postlogd = {.name = "postlogd",
+                                            .rights = RIGHT_READ,
+                                            .alone = true,
+                                            .in_queue = true,
+                                            .writes_log = true,
+                                            .open = open_all,
+                                            .paths = paths,
+                                            .datagram = datagram};
     return service_main(&postlogd, argc, argv);
 }

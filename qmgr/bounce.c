@@ -201,6 +201,7 @@ int main(int argc, char **argv)
 {
     static const struct service bounce = {
         .name = "bounce",
+        .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .open = open_words,
         .paths = paths,

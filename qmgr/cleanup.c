@@ -274,6 +274,7 @@ int main(int argc, char **argv)
 {
     static const struct service cleanup = {
         .name = "cleanup",
+        .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .open = open_all,
         .paths = paths,

@@ -235,6 +235,7 @@ int main(int argc, char **argv)
 {
     static const struct service qmgr = {
         .name = "qmgr",
+        .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
         .open = open_all,

@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 {
     static const struct service showq = {
         .name = "showq",
+        .in_queue = true,
         .rights = RIGHT_READ,
         .paths = paths,
         .session = session,

@@ -340,6 +340,7 @@ int main(int argc, char **argv)
 {
     static const struct service pickup = {
         .name = "pickup",
+        .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
         .paths = paths,

@@ -314,6 +314,6 @@ int main(int argc, char **argv)
         msg_fatal("%s", why_text(&why));
     why_free(&why);
     if (!command->may_anybody)
-        service_open_log("postfix-script", true);
+        service_open_log("postfix-script", LOG_TOOL, true);
     return command->fn();
 }

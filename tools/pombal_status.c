@@ -11,9 +11,10 @@
 
 static void print_process(const struct metrics_page *p)
 {
-    printf("%-14s %-12s %8d %8u %8u %10llu %8lld %7llu%s\n", p->service, p->program, p->pid,
-           p->sessions, p->limit, (unsigned long long)p->served,
-           (long long)(clock_wall() - p->started), (unsigned long long)(p->longest_gap_us / 1000),
+    printf("%-14s %-12s %8d %8u %8u %10llu %8lld %7llu %7llu %5u%s\n", p->service, p->program,
+           p->pid, p->sessions, p->limit, (unsigned long long)p->served,
+           (long long)(clock_wall() - p->started), (unsigned long long)(p->longest_turn_us / 1000),
+           (unsigned long long)(p->longest_turn_cpu_us / 1000), p->stack_used / 1024,
            p->draining ? " draining" : "");
 }
 
@@ -44,8 +45,8 @@ void pombal_status_print(bool counters)
     buf_free(&path);
     if (fd < 0)
         return; /* not for this user's eyes */
-    printf("%-14s %-12s %8s %8s %8s %10s %8s %7s\n", "service", "program", "pid", "clients",
-           "limit", "served", "seconds", "gap-ms");
+    printf("%-14s %-12s %8s %8s %8s %10s %8s %7s %7s %5s\n", "service", "program", "pid", "clients",
+           "limit", "served", "seconds", "turn-ms", "cpu-ms", "stack");
     each_page(fd, print_process);
     if (counters)
         each_page(fd, print_counters);

@@ -41,7 +41,7 @@ int main(int argc, char **argv)
         usage();
     if (conf_load(dir, NULL, NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));
-    service_open_log("postkick", true);
+    service_open_log("postkick", LOG_TOOL, true);
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("chdir %s: %m", conf.queue_directory);
     buf_addf(&path, "%s/%s", argv[optind], argv[optind + 1]);

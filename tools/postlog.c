@@ -117,7 +117,7 @@ int main(int argc, char **argv)
         }
     if (tool_conf_load(dir, NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));
-    service_open_log("postlog", true);
+    service_open_log("postlog", LOG_TOOL, true);
     msg_to_stderr(isatty(STDERR_FILENO));
     if (tag != NULL)
         msg_open(tag);

@@ -326,7 +326,7 @@ int main(int argc, char **argv)
     dir = options(argc, argv);
     if (conf_load(dir, NULL, NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));
-    service_open_log("postsuper", true);
+    service_open_log("postsuper", LOG_TOOL, true);
     msg_to_stderr(true);
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("chdir %s: %s", conf.queue_directory, strerror(errno));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syslog.h>
 #include <sys/un.h>
@@ -10,7 +11,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-enum { LINE_LIMIT = 2000, HELD_LIMIT = 64 * 1024, THROTTLE = 32, THROTTLE_MS = 10000 };
+enum {
+    LINE_LIMIT = 2000,
+    HELD_LIMIT = 32 * 1024, /* also the largest datagram */
+    THROTTLE = 32,
+    THROTTLE_MS = 10000,
+};
 
 struct level {
     const char *name; /* for msg_capture */
@@ -23,11 +29,19 @@ static const struct level error = {"error", "error: ", LOG_ERR};
 static const struct level fatal = {"fatal", "fatal: ", LOG_CRIT};
 static const struct level panic = {"panic", "panic: ", LOG_CRIT};
 
+/* What is at the other end. */
+enum where { TO_FILE, TO_SYSLOG, TO_POSTLOGD };
+
 static struct {
     char name[100];
     int fd;
-    bool syslog, to_stderr, held;
-    struct buf lines; /* held, for a file */
+    enum where where;
+    bool to_stderr, held, utf8;
+    struct buf lines; /* held; not for syslog */
+    int wait_ms; /* for a receiver that is busy */
+    int64_t no_wait_until; /* clock_ms: it was waited for in vain */
+    uint64_t dropped; /* lines that no receiver took, and nobody was told yet */
+    int utc_offset; /* minutes; as of the last line */
     msg_sink *sink;
     int fatal_status;
     char topics[200];
@@ -39,17 +53,30 @@ static struct {
          .fd = -1,
          .to_stderr = true,
          .fatal_status = 1,
-         .lines = {buf_none, 0, 0, HELD_LIMIT, false}};
+         .wait_ms = 1000,
+         .lines = {buf_none, 0, 0, HELD_LIMIT, false, false}};
+
+static const char *host(void)
+{
+    static char name[65];
+    if (name[0] == 0) {
+        if (gethostname(name, sizeof name - 1) < 0 || name[0] == 0)
+            snprintf(name, sizeof name, "localhost");
+        name[strcspn(name, ".")] = 0;
+    }
+    return name;
+}
 
 void msg_open(const char *name)
 {
     snprintf(msg.name, sizeof msg.name, "%s", name);
+    host(); /* for msg_from_handler */
 }
 
-static void use(int fd, bool is_syslog)
+static void use(int fd, enum where where)
 {
     msg.fd = fd;
-    msg.syslog = is_syslog;
+    msg.where = where;
     msg.to_stderr = false;
 }
 
@@ -58,13 +85,29 @@ int msg_to_file(const char *path)
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return -1;
-    use(fd, false);
+    use(fd, TO_FILE);
     return 0;
 }
 
 void msg_to_fd(int fd)
 {
-    use(fd, false);
+    use(fd, TO_FILE);
+}
+
+void msg_to_postlogd(int fd)
+{
+    use(fd, TO_POSTLOGD);
+}
+
+void msg_wait(int ms)
+{
+    msg.wait_ms = ms;
+    msg.no_wait_until = 0;
+}
+
+void msg_utf8(bool on)
+{
+    msg.utf8 = on;
 }
 
 void msg_to_syslog(void)
@@ -73,7 +116,7 @@ void msg_to_syslog(void)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
-        use(fd, true);
+        use(fd, TO_SYSLOG);
     else if (fd >= 0)
         close(fd);
 }
@@ -93,19 +136,58 @@ void msg_hold(void)
     msg.held = true;
 }
 
+/* One datagram. A receiver whose queue is full (net.unix.max_dgram_qlen may be 10) is waited for,
+ * but not again and again: mail comes first. */
+static bool send_datagram(const char *p, size_t n)
+{
+    int64_t now = clock_ms(), until = now + (now >= msg.no_wait_until ? msg.wait_ms : 0);
+
+    for (;;) {
+        if (send(msg.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return true;
+        if (errno != EAGAIN && errno != ENOBUFS && errno != EINTR)
+            return false;
+        now = clock_ms();
+        if (now >= until)
+            break;
+        struct pollfd room = {.fd = msg.fd, .events = POLLOUT};
+        poll(&room, 1, (int)(until - now));
+    }
+    if (now >= msg.no_wait_until)
+        msg.no_wait_until = now + 10 * (int64_t)msg.wait_ms;
+    return false;
+}
+
+static void say_dropped(void);
+
+/* Lines that postlogd did not take are kept while there is room. */
+static void flush_to_postlogd(void)
+{
+    if (!send_datagram(msg.lines.p, msg.lines.n))
+        return;
+    buf_clear(&msg.lines);
+    msg.no_wait_until = 0;
+    say_dropped();
+}
+
 void msg_flush(void)
 {
     if (msg.lines.n == 0)
         return;
+    if (msg.where == TO_POSTLOGD) {
+        flush_to_postlogd();
+        return;
+    }
     ssize_t n = write(msg.fd, msg.lines.p, msg.lines.n);
     (void)n; /* a full disk must not stop the mail */
     buf_clear(&msg.lines);
 }
 
+static const char month[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
 static void stamp(struct buf *line)
 {
-    static const char month[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     static struct { /* a cache of pure text: localtime_r once a second */
         int64_t second;
         char text[20];
@@ -114,7 +196,7 @@ static void stamp(struct buf *line)
 
     if (now != last.second) {
         struct tm tm;
-        clock_local(now, &tm, NULL);
+        clock_local(now, &tm, &msg.utc_offset);
         snprintf(last.text, sizeof last.text, "%s %2d %02d:%02d:%02d", month[tm.tm_mon % 12],
                  tm.tm_mday % 100, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
         last.second = now;
@@ -122,22 +204,63 @@ static void stamp(struct buf *line)
     buf_addz(line, last.text);
 }
 
-static const char *host(void)
+void msg_stamp_host(struct buf *line)
 {
-    static char name[65];
-    if (name[0] == 0) {
-        if (gethostname(name, sizeof name - 1) < 0 || name[0] == 0)
-            snprintf(name, sizeof name, "localhost");
-        name[strcspn(name, ".")] = 0;
+    stamp(line);
+    buf_addc(line, ' ');
+    buf_addz(line, host());
+    buf_addc(line, ' ');
+}
+
+static void put_who(struct buf *line, const char *who)
+{
+    if (who != NULL)
+        buf_addz(line, who);
+    else
+        msg_who(line);
+}
+
+static void emit_to_syslog(const struct level *l, const char *who, const char *text)
+{
+    struct buf line = BUF_TEXT(LINE_LIMIT + 200);
+
+    buf_addf(&line, "<%d>", LOG_MAIL | l->priority);
+    stamp(&line);
+    buf_addc(&line, ' ');
+    put_who(&line, who);
+    buf_addf(&line, ": %s%s", l->prefix, text);
+    if (send_datagram(line.p, line.n))
+        say_dropped();
+    else
+        msg.dropped++;
+    buf_free(&line);
+}
+
+/* To the file with time and host; postlogd adds these itself. */
+static void emit_line(const struct level *l, const char *who, const char *text)
+{
+    struct buf line = BUF_TEXT(LINE_LIMIT + 200);
+
+    if (msg.where == TO_FILE)
+        msg_stamp_host(&line);
+    put_who(&line, who);
+    buf_addf(&line, ": %s%s", l->prefix, text);
+    if (line.n + 1 > msg.lines.max - msg.lines.n)
+        msg_flush();
+    if (line.n + 1 <= msg.lines.max - msg.lines.n) {
+        buf_add(&msg.lines, buf_str(&line));
+        buf_addc(&msg.lines, '\n');
+    } else {
+        msg.dropped++;
     }
-    return name;
+    buf_free(&line);
+    if (!msg.held || l != &info)
+        msg_flush();
 }
 
 /* who: "name[pid]", null: this process */
 static void emit(const struct level *l, const char *who, const char *text)
 {
-    struct buf line = BUF(LINE_LIMIT + 200);
-
     if (msg.sink != NULL) {
         msg.sink(l->name, text);
         return;
@@ -149,40 +272,47 @@ static void emit(const struct level *l, const char *who, const char *text)
     }
     if (msg.fd < 0)
         return;
-    if (msg.syslog)
-        buf_addf(&line, "<%d>", LOG_MAIL | l->priority);
-    stamp(&line);
-    if (!msg.syslog)
-        buf_addf(&line, " %s", host());
-    buf_addc(&line, ' ');
-    if (who != NULL)
-        buf_addz(&line, who);
+    if (msg.where == TO_SYSLOG)
+        emit_to_syslog(l, who, text);
     else
-        msg_who(&line);
-    buf_addf(&line, ": %s%s", l->prefix, text);
-    if (msg.syslog) {
-        send(msg.fd, line.p, line.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } else {
-        buf_addc(&line, '\n');
-        if (line.n > msg.lines.max - msg.lines.n)
-            msg_flush();
-        buf_add(&msg.lines, buf_str(&line));
-        if (!msg.held || l != &info)
-            msg_flush();
+        emit_line(l, who, text);
+}
+
+static void say_dropped(void)
+{
+    char text[100];
+    uint64_t n = msg.dropped;
+
+    if (n == 0)
+        return;
+    msg.dropped = 0;
+    snprintf(text, sizeof text, "%llu lines of the log were dropped: it was not read fast enough",
+             (unsigned long long)n);
+    emit(&warning, NULL, text);
+}
+
+void msg_clean(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        size_t more = 0;
+        while (msg.utf8 && i + 1 + more < n && c >= 194 && c <= 254 &&
+               ((unsigned char)text[i + 1 + more] & 0xc0) == 0x80)
+            more++;
+        if (more == 0 && (c < ' ' || c > '~'))
+            text[i] = '?';
+        i += more;
     }
-    buf_free(&line);
 }
 
 static void say(const struct level *l, const char *who, const char *fmt, va_list ap)
 {
-    struct buf text = BUF(16 * LINE_LIMIT);
+    struct buf text = BUF_TEXT(16 * LINE_LIMIT);
     int saved = errno;
 
     buf_addv(&text, fmt, ap);
     buf_cut(&text, LINE_LIMIT);
-    for (size_t i = 0; i < text.n; i++)
-        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 127)
-            text.p[i] = '?';
+    msg_clean(text.p, text.n);
     emit(l, who, text.p);
     buf_free(&text);
     errno = saved;
@@ -246,13 +376,20 @@ void msg_error(const char *fmt, ...)
     va_end(ap);
 }
 
+/* Worth one more wait. */
+static void last_flush(void)
+{
+    msg.no_wait_until = 0;
+    msg_flush();
+}
+
 void msg_fatal(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     say(&fatal, NULL, fmt, ap);
     va_end(ap);
-    msg_flush();
+    last_flush();
     exit(msg.fatal_status);
 }
 
@@ -267,8 +404,93 @@ void msg_panic(const char *fmt, ...)
     va_start(ap, fmt);
     say(&panic, NULL, fmt, ap);
     va_end(ap);
-    msg_flush();
+    last_flush();
     abort();
+}
+
+/* ---- for signal handlers: arithmetic, getpid and send, nothing else */
+
+struct raw {
+    char at[300];
+    size_t n;
+};
+
+static void raw_text(struct raw *r, const char *text)
+{
+    while (*text != 0 && r->n < sizeof r->at - 1)
+        r->at[r->n++] = *text++;
+}
+
+/* At least so many digits. */
+static void raw_number(struct raw *r, int64_t n, int digits)
+{
+    char text[24];
+    size_t at = sizeof text;
+
+    text[--at] = 0;
+    for (; (n > 0 || digits > 0) && at > 0; n /= 10, digits--)
+        text[--at] = (char)('0' + n % 10);
+    raw_text(r, text + at);
+}
+
+/* Month and day of a day since 1970, by Howard Hinnant's arithmetic on years that begin in March.
+ */
+static void raw_date(struct raw *r, int64_t days)
+{
+    int64_t day_of_era = (days + 719468) % 146097;
+    int64_t year =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    int64_t from_march = (5 * day_of_year + 2) / 153;
+    int64_t day = day_of_year - (153 * from_march + 2) / 5 + 1;
+
+    raw_text(r, month[(from_march + 2) % 12]);
+    raw_text(r, day < 10 ? "  " : " ");
+    raw_number(r, day, 1);
+}
+
+static void raw_stamp(struct raw *r)
+{
+    int64_t now = time(NULL) + (int64_t)msg.utc_offset * 60, second = now % 86400;
+
+    raw_date(r, now / 86400);
+    raw_text(r, " ");
+    raw_number(r, second / 3600, 2);
+    raw_text(r, ":");
+    raw_number(r, second / 60 % 60, 2);
+    raw_text(r, ":");
+    raw_number(r, second % 60, 2);
+    raw_text(r, " ");
+}
+
+void msg_from_handler(const char *what, const char *name, int64_t seconds)
+{
+    struct raw r = {.n = 0};
+
+    if (msg.fd < 0)
+        return;
+    if (msg.where == TO_SYSLOG)
+        raw_text(&r, "<20>"); /* LOG_MAIL | LOG_WARNING */
+    if (msg.where != TO_POSTLOGD)
+        raw_stamp(&r);
+    if (msg.where == TO_FILE) {
+        raw_text(&r, host()); /* known since the first line */
+        raw_text(&r, " ");
+    }
+    raw_text(&r, msg.name);
+    raw_text(&r, "[");
+    raw_number(&r, getpid(), 1);
+    raw_text(&r, "]: ");
+    raw_text(&r, what);
+    raw_text(&r, " ");
+    raw_text(&r, name);
+    raw_text(&r, ": ");
+    raw_number(&r, seconds, 1);
+    raw_text(&r, " s");
+    if (msg.where != TO_SYSLOG)
+        raw_text(&r, "\n");
+    ssize_t n = write(msg.fd, r.at, r.n);
+    (void)n;
 }
 
 void msg_debug_topics(const char *topics)

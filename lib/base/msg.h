@@ -4,16 +4,31 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
 
 /*
  * One event, one line, in the form "NAME[PID]: text". Values from outside are
- * cleaned here: control characters become '?', a line is cut at 2,000 bytes.
+ * cleaned here, as Postfix does: what is not printable ASCII becomes '?', and
+ * with msg_utf8 what looks like UTF-8 stays; a line is cut at 2,000 bytes.
  * Lines go out at once, or, between msg_hold and msg_flush, together; warnings
- * and worse flush what is held. Nothing here blocks on the receiver.
+ * and worse flush what is held.
+ *
+ * A receiver (postlogd, syslog) that is busy is waited for, msg_wait at most and
+ * at most every tenth of the time. Lines for postlogd are then kept up to
+ * 32 KiB; what cannot be kept is counted, and the count is logged as soon as
+ * lines are taken again.
  */
 void msg_open(const char *name); /* as the log shows it: "postfix/smtpd" */
 int msg_to_file(const char *path); /* append there, opened now (before the jail); -1 and errno */
 void msg_to_fd(int fd); /* as msg_to_file with an open descriptor, not owned */
+/* A connected datagram socket of postlogd, not owned. Lines go there without time and host, which
+ * postlogd adds, a batch to a datagram. */
+void msg_to_postlogd(int fd);
+void msg_wait(int ms); /* 1,000 at first; 0: never wait */
+void msg_utf8(bool on); /* keep UTF-8; off at first */
 void msg_to_stderr(bool on); /* in addition; the only place until msg_to_file or msg_to_syslog */
 void msg_to_syslog(void); /* connect to /dev/log now, before the jail */
 int msg_fd(void); /* the descriptor in use, or -1: the jail must keep it */
@@ -21,9 +36,12 @@ int msg_fd(void); /* the descriptor in use, or -1: the jail must keep it */
 void msg_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* On behalf of another process of the suite, whose msg_who it is: what smtpd and pickup have to say
  * of a message before its other lines, although cleanup knows the queue id first. */
-struct buf;
 void msg_who(struct buf *out); /* appends "postfix/smtpd[123]" */
 void msg_info_as(const char *who, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For postlogd, which writes the lines of others: appends "Nov 29 10:00:00 host ". */
+void msg_stamp_host(struct buf *out);
+void msg_clean(char *text, size_t n); /* what is not to be in a log becomes '?', in place */
+
 void msg_warn(const char *fmt, ...)
     __attribute__((format(printf, 1, 2))); /* the same text at most once in 10 s */
 void msg_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -35,6 +53,10 @@ void msg_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretu
 void msg_debug_topics(const char *topics); /* "tls dns", commas or spaces; "all" */
 bool msg_debugging(const char *topic);
 void msg_debug(const char *topic, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* For a signal handler: writes "WHAT NAME: SECONDS s" at once, past what is held, and touches
+ * nothing that is not async-signal-safe. what and name come from the program itself. */
+void msg_from_handler(const char *what, const char *name, int64_t seconds);
 
 void msg_hold(void); /* batch from now on */
 void msg_flush(void); /* write what is held; the loop calls it at the end of a turn */

@@ -105,7 +105,8 @@ static bool file_changed(const struct dict_file *f)
 
 struct unavailable {
     struct dict dict;
-    char *path; /* what may come to exist, or null */
+    int dir; /* where its file may come to exist, O_PATH: a chroot hides the name; or -1 */
+    char *name; /* there, or null */
     struct why why;
 };
 
@@ -124,7 +125,9 @@ static void unavailable_close(struct dict *d)
 {
     struct unavailable *u = (struct unavailable *)d;
 
-    free(u->path);
+    if (u->dir >= 0)
+        close(u->dir);
+    free(u->name);
     why_free(&u->why);
 }
 
@@ -135,6 +138,16 @@ static const struct dict_type unavailable = {
     .close = unavailable_close,
 };
 
+static void watch_for(struct unavailable *u, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == NULL ? mem_dupz(".") : mem_dup(path, (size_t)(slash - path) + 1);
+
+    u->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    u->name = mem_dupz(slash == NULL ? path : slash + 1);
+    free(dir);
+}
+
 static struct dict *open_unavailable(const struct dict_type *type, const char *arg,
                                      const struct why *why)
 {
@@ -142,12 +155,13 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
     struct buf path = BUF(8192);
 
     msg_error("%s", why_text(why));
+    u->dir = -1;
     u->why = WHY;
     why_copy(&u->why, why);
     if (type != NULL && type->suffix != NULL && why_later(why)) {
         buf_addf(&path, "%s%s", arg, type->suffix);
         if (buf_ok(&path) && access(path.p, F_OK) < 0)
-            u->path = buf_take(&path);
+            watch_for(u, path.p);
     }
     buf_free(&path);
     return &u->dict;
@@ -158,7 +172,7 @@ static bool changed(struct dict *d)
     if (d->type == &unavailable) {
         struct unavailable *u = (struct unavailable *)d;
         struct stat st; /* a call that every jail allows */
-        return u->path != NULL && stat(u->path, &st) == 0;
+        return u->dir >= 0 && fstatat(u->dir, u->name, &st, 0) == 0;
     }
     return file_changed(&d->file);
 }

@@ -108,7 +108,7 @@ static void start_reaper(struct channel *c)
 }
 
 /* Has the other side closed it, or written out of turn? */
-static bool conn_alive(const struct conn *c)
+bool channel_conn_alive(const struct conn *c)
 {
     char byte;
     ssize_t n = recv(stream_fd(c->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -119,7 +119,7 @@ static struct conn *take_idle(struct channel *c)
 {
     while (!list_empty(&c->idle)) {
         struct conn *conn = LIST_OF(c->idle.next, struct conn, link);
-        if (conn_alive(conn)) {
+        if (channel_conn_alive(conn)) {
             list_drop(&conn->link);
             return conn;
         }

@@ -74,13 +74,15 @@ struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t d
 }
 
 /* Less lies unread in the socket than was put: the other side has begun. (The kernel counts more
- * for a byte than a byte.) */
+ * for a byte than a byte.) Nothing lies in a socket that was closed unread, either: so it must be
+ * open still. */
 static bool is_read(const struct call *k)
 {
     size_t sent = k->unsent.n - stream_pending(k->conn->stream);
     int unread;
 
-    return ioctl(stream_fd(k->conn->stream), SIOCOUTQ, &unread) == 0 && (size_t)unread < sent;
+    return ioctl(stream_fd(k->conn->stream), SIOCOUTQ, &unread) == 0 && (size_t)unread < sent &&
+           channel_conn_alive(k->conn);
 }
 
 static void forget_unsent(struct call *k)

@@ -23,6 +23,7 @@
 #include "login/session_parts.h"
 #include "net/stream.h"
 #include "service/become.h"
+#include "service/jail.h"
 #include "service/service.h"
 #include "task/task.h"
 
@@ -269,7 +270,7 @@ static void control(int fd)
     }
     stream_abort(&broker);
     while (state.nconnections > 0)
-        task_park(0);
+        task_park_anyway(0);
 }
 
 /* As the user, who is confined from here on. A directory that is missing is made, as the user. */
@@ -320,6 +321,7 @@ void session_live(const struct session_start *s)
     service_forked(keep, 4);
     state.program = s->program;
     state.user = *s->user;
+    jail_session_channel(s->broker);
     state.control = task_self();
     settle(s->lifeline);
     attrs_put_fd(s->ask, s->client);

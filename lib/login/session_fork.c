@@ -69,6 +69,11 @@ static enum auth_answer ask_authd(const struct handover *h, struct user *u, stru
     return answer;
 }
 
+static bool may_become_users(void)
+{
+    return geteuid() == 0 || jail_may_become();
+}
+
 /* (waits) Who the ticket is for, once. The broker must mean the same user: it goes by the name when
  * it passes on the next connection. */
 static int redeem(const struct handover *h, struct user *u, struct arena *mem, struct why *why)
@@ -77,7 +82,7 @@ static int redeem(const struct handover *h, struct user *u, struct arena *mem, s
 
     if (answer == AUTH_OK && strcmp(u->name, h->user) != 0)
         why_set(why, "4.3.0", "the ticket is for user %s", u->name);
-    else if (answer == AUTH_OK && user_check(u, geteuid() != 0, why) == 0)
+    else if (answer == AUTH_OK && user_check(u, !may_become_users(), why) == 0)
         return 0;
     msg_warn("no session for user %s from %s: %s", h->user, h->client_address, why_text(why));
     return -1;

@@ -264,6 +264,18 @@ static int try_fill(struct stream *s)
     return -1;
 }
 
+/* A slice of the input that somebody still holds is gone after this; the address sanitizer tells.
+ */
+static void move_input(struct stream *s)
+{
+    if (!task_hostile() || s->in == NULL)
+        return;
+    char *moved = mem_resize(NULL, s->in_room);
+    memcpy(moved, s->in, s->in_end);
+    free(s->in);
+    s->in = moved;
+}
+
 /* At least one byte more, or false at the end. (waits) When the last read emptied the socket the
  * next one would only say so: wait at once. */
 static bool fill(struct stream *s)
@@ -296,6 +308,7 @@ static enum line read_line(struct stream *s, struct buf *line, bool skip)
 {
     bool too_long = false, cr = false;
 
+    move_input(s);
     buf_clear(line);
     for (;;) {
         if (s->in_at == s->in_end && !fill(s))
@@ -340,6 +353,7 @@ size_t stream_read(struct stream *s, void *p, size_t n)
 {
     size_t got = 0;
 
+    move_input(s);
     while (got < n) {
         if (s->in_at == s->in_end && !fill(s))
             break;
@@ -359,6 +373,7 @@ struct str stream_ahead_str(const struct stream *s)
 
 struct str stream_peek(struct stream *s)
 {
+    move_input(s);
     if (s->in_at == s->in_end)
         fill(s);
     return stream_ahead_str(s);
@@ -366,6 +381,7 @@ struct str stream_peek(struct stream *s)
 
 struct str stream_peek_n(struct stream *s, size_t n)
 {
+    move_input(s);
     while (s->in_end - s->in_at < n && n <= IN_MOST && fill(s))
         ;
     return stream_ahead_str(s);

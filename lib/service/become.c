@@ -13,7 +13,8 @@
 
 /* What the process is does not change, except in become_forever: asked once. */
 static struct {
-    bool known, root;
+    bool known;
+    bool root; /* or a user without any right of its own who may become others: jail.h */
     bool has_other; /* not root, but may act as one other user: jail_other_user */
     uid_t uid, other_uid;
     gid_t other_gid;
@@ -27,7 +28,7 @@ static bool runs_as_root(void)
         process.known = true;
         process.uid = geteuid();
         process.gid = getegid();
-        process.root = process.uid == 0;
+        process.root = process.uid == 0 || jail_may_become();
         process.has_other = jail_has_other_user(&process.other_uid, &process.other_gid);
     }
     return process.root;
@@ -81,11 +82,16 @@ void become_end(void)
 
 static int change_ids(uid_t uid, gid_t gid)
 {
-    if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-        return -1;
-    errno = EPERM; /* for the caller, should one of these succeed */
-    return setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setresgid((gid_t)-1, 0, (gid_t)-1) == 0 ? -1
-                                                                                              : 0;
+    return setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0
+               ? -1
+               : 0;
+}
+
+/* For the caller, should one of these succeed. */
+static bool may_go_back(void)
+{
+    errno = EPERM;
+    return setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setresgid((gid_t)-1, 0, (gid_t)-1) == 0;
 }
 
 static int drop_capabilities(void)
@@ -100,14 +106,19 @@ int become_forever(uid_t uid, gid_t gid, const char *const *dirs, size_t ndirs, 
     if (runs_as_root()) {
         if (refuse_root(uid, gid, why) < 0)
             return -1;
-        process.known = process.works = false;
+        process.works = false;
         if (change_ids(uid, gid) < 0)
             return why_errno(why, "4.3.0", "become uid %u gid %u", uid, gid);
-        if (drop_capabilities() < 0)
+        if (drop_capabilities() < 0 || may_go_back())
             return why_errno(why, "4.3.0", "drop capabilities");
+        process.root = process.has_other = false;
+        process.uid = uid;
+        process.gid = gid;
     }
     if (jail_confine_to(dirs, ndirs) < 0)
         return why_errno(why, "4.3.0", "confine uid %u to %s", uid,
                          ndirs > 0 ? dirs[0] : "nothing");
+    if (jail_session_enter() < 0)
+        return why_errno(why, "4.3.0", "filter of a session");
     return 0;
 }

@@ -19,9 +19,9 @@ void become_end(void);
 
 /*
  * For good: in a child forked for this user, before it reads one byte of his. Groups (gid only),
- * gid, uid, no capability left, and Landlock on the directories of the list (what lies outside
- * cannot be opened at all, also when many users share one uid). Ends in -1 and why if any step
- * fails; the child must then exit.
+ * gid, uid, no capability left, Landlock on the directories of the list (what lies outside cannot
+ * be opened at all, also when many users share one uid), and the filter of jail_session_enter. Ends
+ * in -1 and why if any step fails; the child must then exit.
  */
 int become_forever(uid_t uid, gid_t gid, const char *const *dirs, size_t ndirs, struct why *why);
 

@@ -256,6 +256,22 @@ static bool check_services(const struct conf_master *cf, struct why *why)
     return all_good;
 }
 
+/* Where the log is a file, one process writes it for all. */
+static int check_log(const struct conf_master *cf, struct why *why)
+{
+    if (conf.maillog_file[0] == 0 || strcmp(conf.maillog_file, "/dev/stdout") == 0)
+        return 0;
+    for (size_t i = 0; i < cf->n; i++)
+        if (cf->at[i].type == SERVICE_UNIX_DGRAM && !conf_master_disabled(&cf->at[i]) &&
+            strcmp(cf->at[i].name, conf.postlog_service_name) == 0)
+            return 0;
+    return why_set(
+        why, "4.3.5",
+        "maillog_file needs a service that writes it: add the line \"%s unix-dgram n - n "
+        "- 1 postlogd\" to %s/master.cf",
+        conf.postlog_service_name, conf_dir());
+}
+
 static bool check_all(const char *dir)
 {
     struct why why = WHY;
@@ -270,7 +286,8 @@ static bool check_all(const char *dir)
     bool privs = true;
     if (geteuid() == 0 && check_privs(&why) < 0)
         privs = good(conf_blame("default_privs", &why), &why);
-    bool all_good = check_missing_main();
+    bool all_good = good(check_log(&cf, &why), &why);
+    all_good = check_missing_main() && all_good;
     all_good = check_services(&cf, &why) && all_good && privs;
     conf_master_free(&cf);
     why_free(&why);

@@ -38,6 +38,7 @@ static struct {
     uid_t other_uid; /* 0: nobody */
     gid_t other_gid;
     bool has_other; /* in the jail */
+    bool may_become;
 } jail;
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -171,6 +172,31 @@ static void set_groups(const struct passwd *pw, unsigned rights)
         msg_fatal("groups of user %s: %m", pw->pw_name);
 }
 
+/*
+ * What forks a process for each user needs to become that user, and nothing of root's: not even the
+ * files that root owns. The number of its role is free as a uid as well; without one it is a number
+ * that distributions and systemd leave unused. A user namespace may not have it; then the process
+ * stays root with its capabilities.
+ */
+static void leave_root(const struct jail *j, unsigned rights)
+{
+    uid_t own = j->gid != 0 ? j->gid : (uid_t)-3;
+
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        msg_fatal("keep capabilities: %m");
+    jail.may_become = setresuid(own, own, own) == 0;
+    if (!jail.may_become && errno != EINVAL)
+        msg_fatal("become uid %u: %m", own);
+    if (set_capabilities(kept_capabilities(rights)) < 0)
+        msg_fatal("capset: %m");
+    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+}
+
+bool jail_may_become(void)
+{
+    return jail.may_become;
+}
+
 static void drop_root(const struct jail *j, unsigned rights)
 {
     bool stays = (rights & RIGHT_SETUID) != 0;
@@ -194,6 +220,8 @@ static void drop_root(const struct jail *j, unsigned rights)
     if (!stays) {
         become_owner(j, pw);
         set_capabilities(0);
+    } else if ((rights & RIGHT_FORK) != 0) {
+        leave_root(j, rights);
     }
 }
 

@@ -7,10 +7,31 @@
 #include <sys/types.h>
 
 /*
- * In order: uid and gid of the mail owner (or, with RIGHT_SETUID, root with only the capabilities
- * of the table in jail.c), chroot, PR_SET_NO_NEW_PRIVS, Landlock, seccomp. Started by a plain user:
- * no uid change and no chroot, all else the same. A kernel without Landlock or a part of it: that
- * part is left out (master logs it once).
+ * In order: uid and gid of the mail owner (with RIGHT_SETUID, root with only the capabilities of
+ * the table in jail.c; with RIGHT_FORK as well, a uid that owns nothing, with the capabilities to
+ * become a user, so that no file of root's or anybody's can be opened), chroot,
+ * PR_SET_NO_NEW_PRIVS, Landlock, seccomp. Started by a plain user: no uid change and no chroot, all
+ * else the same. A kernel without Landlock or a part of it: that part is left out (master logs it
+ * once).
+ */
+/*
+ * UNIX SOCKETS OF THE HOST
+ *
+ * No kernel so far lets a filter or Landlock say which sockets with a path a process may connect
+ * to; only its root directory does. Abstract ones, and signals, Landlock closes from version 6 of
+ * its interface on (Linux 6.12).
+ *
+ *   sessions (imap, pop3)      may not connect at all: second filter
+ *   qmgr cleanup bounce showq  root is the queue directory when root starts them,
+ *   pickup error discard       whatever master.cf says (service.in_queue)
+ *   postlogd mailbox
+ *   smtpd imapd pop3d          as the chroot column says, y in conf/master.cf;
+ *   smtp lmtp                  with n, smtpd may ask tables and services by path
+ *   local virtual pipe         cannot: mailboxes and commands are anywhere; they
+ *                              connect with the rights of the recipient
+ *   authd                      cannot: it opens password files again
+ *   imap pop3 (what forks)     cannot: its children open mailboxes anywhere; its
+ *                              uid owns nothing
  */
 struct jail {
     const char *name; /* for the log */
@@ -40,11 +61,23 @@ void jail_other_user(uid_t uid, gid_t gid);
 /* In the jail: is it so, and who is that user? */
 bool jail_has_other_user(uid_t *uid, gid_t *gid);
 
+/* In the jail: not root, but with the capabilities to become anybody? */
+bool jail_may_become(void);
+
 void jail_enter(const struct jail *j); /* ends the process when it fails */
 
 /* The same for a child that becomes a user (service/become.h): only dir stays reachable, for
  * reading and writing. The seccomp filter is inherited. 0, or -1 and errno. */
 int jail_confine_to(const char *const *dirs, size_t ndirs);
+
+/*
+ * A session's second, narrower filter, which a process with RIGHT_FORK makes ready in jail_enter
+ * and its child loads after it has become the user: no signal to anybody else, no process or
+ * namespace, no other user, no socket, no connection, no copy of a descriptor, and messages with an
+ * address or a descriptor only on the channel. 0, or -1 and errno; without RIGHT_FORK nothing.
+ */
+void jail_session_channel(int fd); /* the broker's; before jail_session_enter */
+int jail_session_enter(void);
 
 int jail_landlock_version(void); /* 0: the kernel has none */
 

@@ -25,6 +25,11 @@ int jail_landlock(const struct jail_paths *paths, bool any_port);
 /* The allow-list of the rights. Ends the process when it fails. */
 void jail_seccomp(unsigned rights);
 
+/* jail_session.c: the second filter, from the process that forks sessions to their own start. These
+ * numbers stand in it for what only the child knows: its pid, its descriptor of the broker. */
+enum { JAIL_PID = 0x5e551011, JAIL_CHANNEL = 0x5e551022 };
+void jail_session_take(int fd); /* a file of the compiled filter; ends the process when it fails */
+
 /* A debug build needs more: leak detection reads /proc and stops threads by ptrace. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { JAIL_SANITIZED = 1 };

@@ -4,7 +4,8 @@
  *
  * Arguments are looked at where the call alone says too little: memory is never made executable,
  * only UNIX sockets without RIGHT_NET or RIGHT_DNS, no thread but those that task_fsync needs, no
- * file opened for writing without RIGHT_WRITE, no signal to another process.
+ * namespace with a child, no file opened for writing without RIGHT_WRITE, no signal to another
+ * process, of fcntl no command that has the kernel send signals.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,6 @@ static const struct rule plain[] = {
     C(ALWAYS, dup),
     C(ALWAYS, dup2),
     C(ALWAYS, dup3),
-    C(ALWAYS, fcntl),
     C(ALWAYS, pipe2),
     C(ALWAYS, fstat),
     C(ALWAYS, fstatfs),
@@ -101,6 +101,7 @@ static const struct rule plain[] = {
     C(ALWAYS, signalfd4),
     C(ALWAYS, timerfd_create),
     C(ALWAYS, timerfd_settime),
+    C(ALWAYS, setitimer), /* the watchdog: lib/task/watchdog.c */
     C(ALWAYS, nanosleep),
     C(ALWAYS, clock_nanosleep),
     C(ALWAYS, futex),
@@ -208,21 +209,46 @@ static const struct rule plain[] = {
     /* children of the same program, which confine themselves further */
     C(RIGHT_EXEC, memfd_create), /* a command's input */
     C(RIGHT_FORK, fork),
-    C(RIGHT_FORK, vfork),
-    C(RIGHT_FORK, clone),
     C(RIGHT_FORK, wait4),
     C(RIGHT_FORK, waitid),
-    C(RIGHT_FORK, kill),
-    C(RIGHT_FORK, tgkill),
-    C(RIGHT_FORK, prctl),
-    C(RIGHT_FORK, pidfd_open),
-    C(RIGHT_FORK, pidfd_send_signal),
-    C(RIGHT_FORK, setsid),
-    C(RIGHT_FORK, setpgid),
+    C(RIGHT_FORK, tgkill), /* abort(3) in a child, whose number nobody knows yet */
     C(RIGHT_FORK, seccomp),
     C(RIGHT_FORK, landlock_create_ruleset),
     C(RIGHT_FORK, landlock_add_rule),
     C(RIGHT_FORK, landlock_restrict_self),
+};
+
+/* Of fcntl: copies, flags and locks. Not: who gets SIGIO, and which signal (F_SETOWN, F_SETSIG),
+ * leases, notifications, seals, sizes of pipes. */
+static const int fcntl_commands[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
+                                     F_GETFL,     F_GETLK,         F_SETLK,     F_SETLKW,
+                                     F_OFD_GETLK, F_OFD_SETLK,     F_OFD_SETLKW};
+
+/*
+ * Calls that every process may make and a session has no use for: it gets its connections from the
+ * mailbox broker, and makes, copies and connects nothing. Together with the rules of RIGHT_FORK,
+ * RIGHT_SETUID and RIGHT_EXEC this is what its second filter takes away.
+ */
+static const int not_in_sessions[] = {
+    SCMP_SYS(connect),
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(socket),
+    SCMP_SYS(socketpair),
+    SCMP_SYS(bind),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
+    SCMP_SYS(sendmmsg),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(prctl),
+    SCMP_SYS(kill),
+    SCMP_SYS(tkill),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(splice),
+    SCMP_SYS(process_vm_readv),
 };
 
 /* What the leak checker at the end of a sanitized process and Valgrind's own machine call. */
@@ -268,6 +294,11 @@ static void allow_if(int call, struct scmp_arg_cmp a)
     add(SCMP_ACT_ALLOW, call, 1, &a);
 }
 
+static void refuse_if(int call, struct scmp_arg_cmp a)
+{
+    add(SCMP_ACT_TRAP, call, 1, &a);
+}
+
 static void allow_if2(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b)
 {
     add(SCMP_ACT_ALLOW, call, 2, (struct scmp_arg_cmp[]){a, b});
@@ -305,19 +336,31 @@ static void add_files(unsigned rights)
     }
 }
 
+static void add_fcntl(void)
+{
+    for (size_t i = 0; i < sizeof fcntl_commands / sizeof *fcntl_commands; i++)
+        allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i]));
+    allow_if2(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFL),
+              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+}
+
 /* Threads for task_fsync; a process's signals to itself; the names of its threads and memory. */
 static void add_self(unsigned rights)
 {
     enum { NAME_MEMORY = 0x53564d41 }; /* PR_SET_VMA */
 
-    if ((rights & RIGHT_WRITE) != 0)
-        allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-    if ((rights & RIGHT_FORK) == 0) {
+    const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+
+    if ((rights & RIGHT_FORK) != 0) {
+        allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+    } else {
+        if ((rights & RIGHT_WRITE) != 0)
+            allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
         allow_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-        allow_if(SCMP_SYS(kill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, NAME_MEMORY));
     }
+    allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, NAME_MEMORY));
     /* Limits may be read, not set. */
     allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD));
@@ -363,14 +406,59 @@ bool jail_is_valgrind(void)
 #endif
 }
 
-void jail_seccomp(unsigned rights)
+static void begin_filter(uint32_t otherwise)
 {
-    filter = seccomp_init(SCMP_ACT_TRAP);
+    filter = seccomp_init(otherwise);
     if (filter == NULL)
         msg_fatal("seccomp: no memory");
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0); /* done by jail_enter */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1); /* no slower than an unjailed process */
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+}
+
+static void end_filter(void)
+{
+    seccomp_release(filter);
+    filter = NULL;
+}
+
+static bool is_of_sessions(const struct rule *r)
+{
+    return r->rights == ALWAYS || (r->rights & FILES) != 0;
+}
+
+/*
+ * The second filter, made ready by the process that forks sessions. What depends on the child
+ * stands in it as JAIL_PID and JAIL_CHANNEL (jail_parts.h).
+ */
+static void prepare_session(void)
+{
+    begin_filter(SCMP_ACT_ALLOW);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (!is_of_sessions(&plain[i]) && plain[i].call != SCMP_SYS(tgkill))
+            add(SCMP_ACT_TRAP, plain[i].call, 0, NULL);
+    for (size_t i = 0; i < sizeof not_in_sessions / sizeof *not_in_sessions; i++)
+        add(SCMP_ACT_TRAP, not_in_sessions[i], 0, NULL);
+    refuse_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    refuse_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, JAIL_PID));
+    refuse_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD));
+    refuse_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
+    /* To whom a message goes is seen in the call only without sendmsg: that is for the broker. */
+    refuse_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_NE, 0));
+    refuse_if(SCMP_SYS(sendmsg), SCMP_A0(SCMP_CMP_NE, JAIL_CHANNEL));
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    if (fd < 0 || seccomp_export_bpf(filter, fd) < 0)
+        msg_fatal("seccomp filter of sessions: %m");
+    jail_session_take(fd);
+    close(fd);
+    end_filter();
+}
+
+void jail_seccomp(unsigned rights)
+{
+    if ((rights & RIGHT_FORK) != 0)
+        prepare_session();
+    begin_filter(SCMP_ACT_TRAP);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (plain[i].rights == ALWAYS || (plain[i].rights & rights) != 0)
             allow(plain[i].call);
@@ -382,11 +470,11 @@ void jail_seccomp(unsigned rights)
     add_memory();
     add_sockets(rights);
     add_files(rights);
+    add_fcntl();
     add_self(rights);
     catch_refusals();
     int error = seccomp_load(filter);
     if (error < 0)
         msg_fatal("seccomp: %s", strerror(-error));
-    seccomp_release(filter);
-    filter = NULL;
+    end_filter();
 }

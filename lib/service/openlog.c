@@ -21,10 +21,10 @@ static int open_file(const char *path)
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, (mode_t)mode);
 }
 
-static int open_postlogd(void)
+static int open_postlogd(const char *directory)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    int n = snprintf(to.sun_path, sizeof to.sun_path, "%s/public/%s", conf.queue_directory,
+    int n = snprintf(to.sun_path, sizeof to.sun_path, "%s/%s/%s", conf.queue_directory, directory,
                      conf.postlog_service_name);
     if (n < 0 || (size_t)n >= sizeof to.sun_path)
         return -1;
@@ -36,22 +36,48 @@ static int open_postlogd(void)
     return fd;
 }
 
-static void use_maillog(const char *path, bool may_relay)
+int service_open_postlogd(void)
 {
-    if (strcmp(path, "/dev/stdout") == 0) {
-        msg_to_fd(STDOUT_FILENO);
-        return;
-    }
+    return open_postlogd("private");
+}
+
+static void use_file(const char *path, bool warns)
+{
     int fd = open_file(path);
-    if (fd < 0 && may_relay)
-        fd = open_postlogd(); /* whole lines; postlogd writes them as they come */
+
     if (fd >= 0)
         msg_to_fd(fd);
-    else if (!may_relay)
+    else if (warns)
         msg_warn("open log file %s: %m", path);
 }
 
-void service_open_log(const char *program, bool also_stderr)
+static bool use_postlogd(const char *directory)
+{
+    int fd = open_postlogd(directory);
+
+    if (fd < 0)
+        return false;
+    shutdown(fd, SHUT_RD);
+    msg_to_postlogd(fd);
+    return true;
+}
+
+static void use_maillog(enum log_use use)
+{
+    const char *path = conf.maillog_file;
+
+    if (strcmp(path, "/dev/stdout") == 0)
+        msg_to_fd(STDOUT_FILENO);
+    else if (use == LOG_WRITES)
+        use_file(path, true);
+    else if (use == LOG_TOOL && !use_postlogd("public"))
+        use_file(path, false);
+    else if (use == LOG_SENDS && !use_postlogd("private"))
+        msg_warn("%s/private/%s: %m: nothing will be logged in %s", conf.queue_directory,
+                 conf.postlog_service_name, path);
+}
+
+void service_open_log(const char *program, enum log_use use, bool also_stderr)
 {
     struct buf name = BUF(200);
     int old = msg_fd();
@@ -60,8 +86,10 @@ void service_open_log(const char *program, bool also_stderr)
     msg_open(name.p);
     buf_free(&name);
     msg_debug_topics(conf.debug_topics);
+    msg_utf8(conf.smtputf8_enable);
+    msg_wait((int)conf.maillog_send_timeout * 1000);
     if (conf.maillog_file[0] != 0)
-        use_maillog(conf.maillog_file, also_stderr);
+        use_maillog(use);
     else
         msg_to_syslog();
     if (old > STDERR_FILENO && old != msg_fd())

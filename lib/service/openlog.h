@@ -5,12 +5,23 @@
 #include <stdbool.h>
 
 /*
- * After conf_load, before the jail. program is what follows the slash in "postfix/smtpd". The log
- * file is opened for appending and made with maillog_file_permissions; without maillog_file it is
- * syslog's socket. A tool says also_stderr; when it may not open the log file, its lines go to
- * postlogd's socket if there is one. A log that cannot be opened is no reason not to carry mail:
- * standard error is used, with a warning.
+ * The log, after conf_load and before the jail. program is what follows the slash in
+ * "postfix/smtpd". Without maillog_file it is syslog's socket for everybody. With it:
+ *
+ *   LOG_WRITES   master and postlogd: the file itself, opened for appending and made with
+ *                maillog_file_permissions.
+ *   LOG_SENDS    a daemon that master starts: private/postlog, a socket that is only good for
+ *                sending lines to postlogd. No daemon has the file, so none can change what was
+ *                logged; and postlogd asks the kernel whose lines they are.
+ *   LOG_TOOL     a command: public/postlog while postlogd's socket is there, else the file if it
+ *                may be opened; and standard error in any case.
+ *
+ * /dev/stdout is standard output for all. A log that cannot be opened is no reason not to carry
+ * mail: standard error is used, with a warning.
  */
-void service_open_log(const char *program, bool also_stderr);
+enum log_use { LOG_WRITES, LOG_SENDS, LOG_TOOL };
+/* A new socket for private/postlog, to be closed by the caller; -1 and errno. */
+int service_open_postlogd(void);
+void service_open_log(const char *program, enum log_use use, bool also_stderr);
 
 #endif

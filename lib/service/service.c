@@ -157,6 +157,7 @@ static void open_metrics(struct process *p)
         close(SPAWN_METRICS_FD);
     p->page = metrics_mine();
     p->page->limit = (uint32_t)p->limit;
+    p->page->stack_size = (uint32_t)task_stack_size();
 }
 
 /* Long answers come over TCP, also from resolvers that are not on port 53. */
@@ -206,7 +207,7 @@ static void enter_jail(struct process *p)
         .user = conf.mail_owner,
         .uid = network ? p->network_uid : 0,
         .gid = p->group_base != 0 ? p->group_base + trust_role_of_program(p->program) : 0,
-        .root = p->chroot ? conf.queue_directory : NULL,
+        .root = p->chroot || (p->spawned && p->service->in_queue) ? conf.queue_directory : NULL,
         .ends_with_parent = p->spawned,
     };
 
@@ -237,10 +238,15 @@ static void forget_snapshot(const struct process *p)
 /* At the end of each turn of the loop. */
 static void end_turn(void)
 {
-    int64_t turn = task_longest_turn() * 1000;
+    struct metrics_page *page = process.page;
+    struct task_turns turns = task_longest_turns();
+    uint64_t wall_us = (uint64_t)turns.wall_ms * 1000, cpu_us = (uint64_t)turns.cpu_us;
 
-    if (turn > 0 && (uint64_t)turn > process.page->longest_gap_us)
-        process.page->longest_gap_us = (uint64_t)turn;
+    if (wall_us > page->longest_turn_us)
+        page->longest_turn_us = wall_us;
+    if (cpu_us > page->longest_turn_cpu_us)
+        page->longest_turn_cpu_us = cpu_us;
+    page->stack_used = (uint32_t)task_stack_used();
     msg_flush();
 }
 
@@ -248,10 +254,19 @@ static void start(void *arg)
 {
     struct process *p = arg;
 
+    task_watchdog(conf.watchdog_report_time * 1000, conf.watchdog_timeout * 1000);
     drain_start(p);
     if (p->service->start != NULL)
         p->service->start();
     clients_start(p);
+}
+
+/* By hand, without master, there may be no postlogd. */
+static void open_log(const struct process *p)
+{
+    enum log_use use = p->service->writes_log ? LOG_WRITES : p->spawned ? LOG_SENDS : LOG_TOOL;
+
+    service_open_log(p->program, use, !p->spawned);
 }
 
 int service_main(const struct service *s, int argc, char **argv)
@@ -262,7 +277,7 @@ int service_main(const struct service *s, int argc, char **argv)
     service_options(p, argc, argv);
     load_conf(p);
     if (!p->only_try)
-        service_open_log(p->program, !p->spawned);
+        open_log(p);
     if (p->debug)
         msg_debug_topics("all");
     if (chdir(conf.queue_directory) < 0)

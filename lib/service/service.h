@@ -3,6 +3,7 @@
 #define SERVICE_SERVICE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "ipc/attrs.h"
 
@@ -53,10 +54,20 @@ enum service_right {
  * alone. A client is a task and has its arena, which is freed when the function returns; so is the
  * stream.
  */
+struct service_sender {
+    pid_t pid; /* 0: of another pid namespace */
+    uid_t uid;
+    bool is_private; /* it came by the socket in private/, which only processes of the suite open */
+};
+
 struct service {
     const char *name;
     unsigned rights; /* all else is closed by the jail */
     bool alone; /* at most one process of it, which takes all clients (maxproc 1 in master.cf) */
+    /* Needs no path outside of the queue directory once it is in the jail. Then that is its root,
+     * whatever the chroot column of master.cf says, so that it can reach no socket of the host. */
+    bool in_queue;
+    bool writes_log; /* postlogd: has maillog_file open */
     bool sole; /* the same, but the next one may start while it drains */
     void (*open)(void); /* before the jail, maybe as root, in the queue directory: tables, keys,
                            certificates, directories */
@@ -75,7 +86,8 @@ struct service {
     void (*wake)(char reason); /* one byte on the service's socket or fifo, or master's wake-up;
                                   in a task of its own, one at a time; the process does not end
                                   before it returns: a long one looks at service_draining() */
-    void (*datagram)(struct str bytes); /* unix-dgram services */
+    /* For unix-dgram services. The sender is as the kernel says. */
+    void (*datagram)(struct str bytes, const struct service_sender *from);
     void (*drain)(void); /* reload or stop: no more clients will come */
     size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
 };

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -50,6 +51,14 @@ static bool may_accept(const struct process *p)
     return !p->paused;
 }
 
+void clients_served(struct process *p)
+{
+    p->page->served++;
+    if (!p->told_served)
+        drain_tell(p, SPAWN_SERVED);
+    p->told_served = true;
+}
+
 /* Several bytes of the same reason that come together are one. */
 static void run_wakes(void *arg)
 {
@@ -59,6 +68,7 @@ static void run_wakes(void *arg)
         int n = __builtin_ctz(p->reasons);
         p->reasons &= ~(1u << n);
         p->service->wake((char)('A' + n));
+        clients_served(p);
     }
     p->waker = NULL;
     drain_check(p);
@@ -141,7 +151,7 @@ static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
     if (!sent && stream_state(s) == STREAM_OK)
         msg_warn("answer of %s: %s", c->process->name, why_text(&why));
     why_free(&why);
-    c->process->page->served++;
+    clients_served(c->process);
     c->process->last_used = task_now();
     arena_reset(mem);
     return sent;
@@ -239,7 +249,7 @@ static void serve_session(struct client *c, struct arena *mem)
     if (may_begin(c))
         c->process->service->session(s, &c->peer, mem);
     stream_free(&s);
-    c->process->page->served++;
+    clients_served(c->process);
 }
 
 /* A "pass" service gets the client's socket from the process that has spoken with it so far. */
@@ -445,18 +455,65 @@ static void read_fifo(void *arg)
     listener_gone(l);
 }
 
+enum { DATAGRAM = 64 * 1024 };
+
+/* False: there is none. Master has set SO_PASSCRED, so the kernel says who sent it. */
+static bool take_datagram(int fd, char *bytes, size_t *n, struct service_sender *from)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    struct iovec iov = {bytes, DATAGRAM};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof control};
+    struct ucred who = {.uid = (uid_t)-1};
+    ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    if (got < 0)
+        return false;
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
+        c->cmsg_len == CMSG_LEN(sizeof who))
+        memcpy(&who, CMSG_DATA(c), sizeof who);
+    *n = (size_t)got;
+    from->pid = who.pid;
+    from->uid = who.uid;
+    return true;
+}
+
+static bool is_private(int fd)
+{
+    struct sockaddr_un at = {0};
+    socklen_t len = sizeof at;
+
+    return getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
+           strncmp(at.sun_path, "private/", 8) == 0;
+}
+
+/* Also what came before the process was told to end: whoever sent it hears nothing. */
 static void read_datagrams(void *arg)
 {
-    enum { DATAGRAM = 64 * 1024 };
+    enum { OF_A_TURN = 64 };
     struct listener *l = arg;
+    struct process *p = l->process;
+    struct service_sender from = {.is_private = is_private(l->fd)};
     char *bytes = mem_new(DATAGRAM);
+    enum wait w = WAIT_READY;
+    size_t n;
 
-    while (!l->process->draining && task_wait_fd(l->fd, POLLIN, 0) == WAIT_READY) {
-        ssize_t n = recv(l->fd, bytes, DATAGRAM, MSG_DONTWAIT);
-        if (n > 0 && l->process->service->datagram != NULL)
-            l->process->service->datagram((struct str){bytes, (size_t)n});
-        l->process->last_used = task_now();
+    while (w == WAIT_READY && p->service->datagram != NULL) {
+        for (int i = 0; i < OF_A_TURN && take_datagram(l->fd, bytes, &n, &from); i++) {
+            p->service->datagram((struct str){bytes, n}, &from);
+            clients_served(p);
+        }
+        p->last_used = task_now();
+        w = p->draining ? WAIT_CANCELLED : task_wait_fd(l->fd, POLLIN, 0);
     }
+    while (take_datagram(l->fd, bytes, &n, &from))
+        p->service->datagram((struct str){bytes, n}, &from);
     free(bytes);
     listener_gone(l);
 }

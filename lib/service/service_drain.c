@@ -219,6 +219,7 @@ void service_forked(const int *keep, size_t n)
     struct process *p = drain.process;
 
     task_forked();
+    task_watchdog(conf.watchdog_report_time * 1000, conf.watchdog_timeout * 1000);
     clients_forked(p);
     close_all_but(keep, n);
     metrics_forked();

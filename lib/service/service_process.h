@@ -42,7 +42,7 @@ struct process {
     int nclients;
     int64_t uses, max_uses; /* clients so far, and how many are enough; 0: any number */
     int64_t last_used; /* task_now() */
-    bool told_full, paused, draining, stopping;
+    bool told_full, told_served, paused, draining, stopping;
     bool crowded; /* no other process can take the next client either */
     int nspare; /* clients that may be ended for the next one */
     struct task *waker; /* runs service.wake while reasons are pending; null if none */
@@ -63,6 +63,7 @@ void clients_cancel(struct process *p, bool idle_only);
 void clients_spare(struct process *p, bool may_go); /* of the client whose task is running */
 /* By the table of ipc/trust.c; false: the refusal has been logged. */
 bool clients_may_ask(const struct process *p, enum role role, const char *request);
+void clients_served(struct process *p); /* counts one that has been finished */
 void clients_wake(struct process *p, char reason);
 void clients_stress(struct process *p, bool on); /* for all sessions, also those in progress */
 void clients_forked(struct process *p); /* a child has none */

@@ -37,6 +37,8 @@ enum spawn_status {
     SPAWN_ALONE = 'A', /* process: never start a second one, not even while I drain */
     SPAWN_SOLE = 'S', /* process: start no second one before I drain */
     SPAWN_DRAINING = 'D', /* process: takes no more clients for good */
+    SPAWN_SERVED = 'V', /* process: has finished its first client or piece of work; one that ends
+                           with an error before that is started again only after a pause */
     SPAWN_PAUSE = 'P', /* master */
     SPAWN_GO = 'G', /* master */
     SPAWN_STRESS = '!', /* master: the service has reached its limit: stress=yes */

@@ -4,6 +4,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "task/annotate.h"
 #include "task/stack.h"
 #include "task/task.h"
 
@@ -20,7 +21,8 @@ struct task {
     bool wakeable; /* ... and so may task_wake */
     bool woken; /* task_wake came while it was not wakeable */
     bool cancelled;
-    bool sync; /* waits for a sync thread: neither cancelled nor woken */
+    bool firm; /* the present wait is not ended by task_cancel */
+    unsigned refused; /* waits that ended at once because the task is cancelled */
     uint64_t word; /* task_set_word */
     char name[24];
 };
@@ -31,8 +33,12 @@ struct loop {
     struct task *ended; /* its stack goes when the loop is on its own again */
     struct stack own; /* of task_loop's caller */
     size_t count;
-    int64_t now, longest;
+    int64_t now;
+    struct task_turns turns; /* the longest since task_turns() asked */
+    int64_t cpu_at, cpu_ns; /* loop.now and the thread's CPU time, as last looked at */
     bool running;
+    volatile bool in_turn; /* not asleep: for the watchdog's signal handler */
+    volatile unsigned turn; /* counts turns */
     void (*hooks[4])(void);
     size_t nhooks;
     struct task_settings settings;
@@ -44,12 +50,27 @@ extern struct loop loop;
 /* Parks the running task until task_resume, the deadline (0: none) or cancellation. */
 enum wait task_block(int64_t deadline, bool wakeable);
 void task_resume(struct task *t, enum wait result); /* harmless if it does not wait */
+/* (waits) What a wait of the running task does once it is cancelled: WAIT_CANCELLED, or WAIT_WOKEN
+ * if wakeable. Others run first, so that a loop around it cannot keep the process. */
+enum wait task_refuse(bool wakeable);
 
 /* Epoll and timers. */
 void poller_timer(struct task *t, int64_t deadline);
 void poller_forget(struct task *t); /* it ends */
 void poller_turn(bool may_sleep); /* takes what has happened; sleeps until something has */
 void poller_forked(void);
+
+/* Runs other ready tasks and the hooks of task_on_hostile, if waits are hostile. */
+#if ANNOTATE_ASAN
+void hostile_wait(void);
+struct list *hostile_pick(struct list *ready, const struct list *end); /* the next task to run */
+#else
+#define hostile_wait()         ((void)0)
+#define hostile_pick(ready, e) ((ready)->next)
+#endif
+
+void watchdog_turn(void); /* a turn begins */
+void watchdog_forked(void);
 
 void sync_forked(void);
 void signals_forked(void);

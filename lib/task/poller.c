@@ -164,8 +164,9 @@ static enum wait wait_for(int fd, short events, int64_t deadline, bool wakeable,
 
     if (t == NULL)
         return wait_alone(fd, events, deadline);
+    hostile_wait();
     if (t->cancelled)
-        return WAIT_CANCELLED;
+        return task_refuse(wakeable);
     s = slot_of(fd);
     if (wakeable && t->woken) {
         t->woken = false;
@@ -181,7 +182,8 @@ static enum wait wait_for(int fd, short events, int64_t deadline, bool wakeable,
     }
     if (deadline != 0 && deadline <= loop.now)
         return WAIT_TIMEOUT;
-    enum wait w = set_waiters(fd, events, t) ? task_block(deadline, wakeable) : WAIT_CANCELLED;
+    enum wait w =
+        set_waiters(fd, events, t) ? task_block(deadline, wakeable) : task_refuse(wakeable);
     clear_waiters(fd, t);
     if (!drained && w == WAIT_READY)
         keep_edge(slot_of(fd), events);
@@ -231,7 +233,7 @@ static enum wait block_for_any(const struct pollfd *look, size_t n, int64_t dead
     for (size_t i = 0; i < n; i++)
         if (look[i].fd >= 0 && !set_waiters(look[i].fd, look[i].events, loop.self))
             alone = false;
-    enum wait w = alone ? task_block(deadline, false) : WAIT_CANCELLED;
+    enum wait w = alone ? task_block(deadline, false) : task_refuse(false);
     for (size_t i = 0; i < n; i++) {
         if (look[i].fd < 0)
             continue;
@@ -248,8 +250,9 @@ enum wait task_wait_any(const struct pollfd *fds, size_t n, int64_t deadline)
 
     if (n > TASK_WAIT_ANY_MOST || loop.self == NULL)
         msg_panic("a wait for %zu descriptors, or outside of a task", n);
+    hostile_wait();
     if (loop.self->cancelled)
-        return WAIT_CANCELLED;
+        return task_refuse(false);
     for (size_t i = 0; i < n; i++)
         look[i] =
             (struct pollfd){.fd = fds[i].events != 0 ? fds[i].fd : -1, .events = fds[i].events};

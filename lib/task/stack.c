@@ -8,21 +8,21 @@
 #include "base/vec.h"
 #include "task/annotate.h"
 #include "task/switch.h"
+#include "task/task.h"
 
 enum { PAGE = 4096, KEPT_MAX = 1024 };
-
-/* Sanitizers put several times as much on the stack. */
-enum { WIDER = ANNOTATE_ASAN ? 4 : 1 };
 
 static struct {
     size_t size;
     unsigned keep;
     VEC(char *) idle; /* low ends, most recently used last */
-} pool = {.size = 64 * 1024 * WIDER, .keep = 32};
+    size_t used; /* the most that was seen, in whole pages */
+    unsigned ended; /* tasks so far */
+} pool = {.size = (size_t)TASK_STACK * TASK_STACK_FACTOR, .keep = 32};
 
 void stack_setup(size_t size, unsigned keep_idle)
 {
-    size = (size + PAGE - 1) / PAGE * PAGE * WIDER;
+    size = (size + PAGE - 1) / PAGE * PAGE * TASK_STACK_FACTOR;
     if (size != pool.size)
         while (pool.idle.n > 0)
             munmap(pool.idle.at[--pool.idle.n] - PAGE, pool.size + PAGE);
@@ -48,8 +48,38 @@ void stack_new(struct stack *s, void (*entry)(void))
     s->sp = task_first_frame(s->low + s->size, entry);
 }
 
+/* The pages that were ever written to, from the top down to the lowest. */
+static void measure(const struct stack *s)
+{
+    enum { PAGES = 2048 };
+    unsigned char in_core[PAGES];
+    size_t pages = s->size / PAGE, unused = 0;
+
+    if (pages > PAGES || mincore(s->low, s->size, in_core) < 0)
+        return;
+    while (unused < pages && (in_core[unused] & 1) == 0)
+        unused++;
+    size_t used = s->size - unused * PAGE;
+    if (used > pool.used)
+        pool.used = used;
+}
+
+size_t task_stack_size(void)
+{
+    return pool.size;
+}
+
+size_t task_stack_used(void)
+{
+    return pool.used;
+}
+
 void stack_drop(struct stack *s)
 {
+    enum { FIRST = 32, OF = 32 };
+
+    if (++pool.ended <= FIRST || pool.ended % OF == 0)
+        measure(s);
     annotate_stack_drop(s->low, s->size, s->registration);
     if (s->size == pool.size && pool.idle.n < pool.keep)
         *VEC_ADD(&pool.idle) = s->low;

@@ -160,13 +160,15 @@ static int sync_file(int fd, bool data_only)
     struct task *t = loop.self;
     struct request r = {.task = t, .fd = fd, .data_only = data_only};
 
+    if (t != NULL)
+        hostile_wait();
     if (t == NULL || costs_nothing(fd) || !hand_over(&r)) {
         r.error = sync_now(fd, data_only);
     } else {
-        t->sync = true;
+        t->firm = true;
         while (!r.done)
             task_block(0, false);
-        t->sync = false;
+        t->firm = false;
     }
     errno = r.error;
     return r.error == 0 ? 0 : -1;

@@ -1,6 +1,7 @@
 #include "task/task.h"
 
 #include <signal.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -10,7 +11,7 @@
 struct loop loop = {
     .ready = {&loop.ready, &loop.ready},
     .all = {&loop.all, &loop.all},
-    .settings = {.stack_size = 256 * 1024, .idle_stacks = 32, .sync_threads = 16},
+    .settings = {.stack_size = TASK_STACK, .idle_stacks = 32, .sync_threads = 16},
 };
 
 void task_setup(const struct task_settings *settings)
@@ -79,6 +80,31 @@ void task_resume(struct task *t, enum wait result)
     list_add(&loop.ready, &t->turn);
 }
 
+/*
+ * A wait of a cancelled task, or for what another task waits for. Others run first; a task that
+ * goes on waiting all the same has not understood, and would keep the process busy for nothing: it
+ * is named and slowed down.
+ */
+enum wait task_refuse(bool wakeable)
+{
+    enum { YIELDS = 100, NAP_MS = 20 };
+    struct task *t = loop.self;
+
+    if (++t->refused < YIELDS) {
+        task_yield();
+        return WAIT_CANCELLED;
+    }
+    if (t->refused == YIELDS)
+        msg_warn(
+            "task %s waits again and again although it is cancelled, or another task waits for "
+            "the same",
+            t->name);
+    t->firm = true;
+    enum wait w = task_block(loop.now + NAP_MS, wakeable);
+    t->firm = false;
+    return w == WAIT_WOKEN ? w : WAIT_CANCELLED;
+}
+
 static void use_word(uint64_t word)
 {
     if (loop.on_word == NULL || word == loop.word)
@@ -123,16 +149,48 @@ static void run_ready(void)
     list_init(&now);
     list_add(&loop.ready, &now); /* a mark: the end of this round */
     while (loop.ready.next != &now)
-        run(LIST_OF(loop.ready.next, struct task, turn));
+        run(LIST_OF(hostile_pick(&loop.ready, &now), struct task, turn));
     list_drop(&now);
+}
+
+/*
+ * The CPU time of a turn is what counts on a machine that does other work as well. Asking for it is
+ * a system call, so it is asked for only at the end of a long turn and every few milliseconds: the
+ * result may be too large by as much.
+ */
+enum { CPU_LOOK_MS = 10 };
+
+static int64_t take_cpu_ns(int64_t now)
+{
+    struct timespec t = {0};
+    int64_t before = loop.cpu_ns;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    loop.cpu_at = now;
+    loop.cpu_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return loop.cpu_ns - before;
+}
+
+static void begin_turn(void)
+{
+    loop.turn++;
+    loop.in_turn = true;
+    watchdog_turn();
+    if (loop.now - loop.cpu_at >= CPU_LOOK_MS)
+        take_cpu_ns(loop.now);
 }
 
 static void end_turn(void)
 {
-    int64_t took = clock_ms() - loop.now;
+    int64_t now = clock_ms(), took = now - loop.now;
 
-    if (took > loop.longest)
-        loop.longest = took;
+    if (took >= CPU_LOOK_MS) {
+        int64_t cpu_us = take_cpu_ns(now) / 1000;
+        if (cpu_us > loop.turns.cpu_us)
+            loop.turns.cpu_us = cpu_us;
+    }
+    if (took > loop.turns.wall_ms)
+        loop.turns.wall_ms = took;
     for (size_t i = 0; i < loop.nhooks; i++)
         loop.hooks[i]();
 }
@@ -145,9 +203,11 @@ void task_loop(void)
     loop.now = clock_ms();
     loop.running = true;
     while (loop.count > 0) {
+        begin_turn();
         for (int round = 0; round < ROUNDS && !list_empty(&loop.ready); round++)
             run_ready();
         end_turn();
+        loop.in_turn = false;
         if (loop.count > 0)
             poller_turn(list_empty(&loop.ready));
     }
@@ -174,11 +234,11 @@ int64_t task_now(void)
     return loop.running ? loop.now : clock_ms();
 }
 
-int64_t task_longest_turn(void)
+struct task_turns task_longest_turns(void)
 {
-    int64_t longest = loop.longest;
+    struct task_turns longest = loop.turns;
 
-    loop.longest = 0;
+    loop.turns = (struct task_turns){0};
     return longest;
 }
 
@@ -195,7 +255,7 @@ void task_on_turn(void (*fn)(void))
 void task_cancel(struct task *t)
 {
     t->cancelled = true;
-    if (!t->sync)
+    if (!t->firm)
         task_resume(t, WAIT_CANCELLED);
 }
 
@@ -213,20 +273,31 @@ bool task_is_cancelled(void)
     return loop.self != NULL && loop.self->cancelled;
 }
 
-enum wait task_park(int64_t deadline)
+static enum wait park(int64_t deadline, bool anyway)
 {
     struct task *t = loop.self;
 
+    hostile_wait();
     if (t->woken) {
         t->woken = false;
         return WAIT_READY;
     }
-    if (t->cancelled)
-        return WAIT_CANCELLED;
-    if (deadline != 0 && deadline <= loop.now)
+    if (deadline != 0 && deadline <= loop.now && (anyway || !t->cancelled))
         return WAIT_TIMEOUT;
-    enum wait w = task_block(deadline, true);
+    t->firm = anyway;
+    enum wait w = t->cancelled && !anyway ? task_refuse(true) : task_block(deadline, true);
+    t->firm = false;
     return w == WAIT_WOKEN ? WAIT_READY : w;
+}
+
+enum wait task_park(int64_t deadline)
+{
+    return park(deadline, false);
+}
+
+enum wait task_park_anyway(int64_t deadline)
+{
+    return park(deadline, true);
 }
 
 void task_wake(struct task *t)
@@ -241,8 +312,9 @@ enum wait task_sleep(int64_t until)
 {
     if (loop.self == NULL)
         return task_wait_fd(-1, 0, until);
+    hostile_wait();
     if (loop.self->cancelled)
-        return WAIT_CANCELLED;
+        return task_refuse(false);
     if (until <= loop.now)
         return WAIT_TIMEOUT;
     return task_block(until, false);
@@ -269,6 +341,7 @@ void task_trim(void)
 
 void task_forked(void)
 {
+    watchdog_forked();
     poller_forked();
     sync_forked();
     signals_forked();
@@ -288,5 +361,5 @@ void task_forked(void)
         list_add(&loop.all, &loop.self->all);
         loop.count = 1;
     }
-    loop.longest = 0;
+    loop.turns = (struct task_turns){0};
 }

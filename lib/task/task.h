@@ -16,8 +16,17 @@
  * Outside of a task, when no loop runs, waits for descriptors and time simply
  * block the process, so that tools can use streams without a loop.
  *
- * A task has a stack of task_settings.stack_size bytes with a guard page
- * below. Its memory is given back page by page when it is idle (task_trim).
+ * A task has a stack of TASK_STACK bytes with a guard page below, in daemons
+ * and in tests; the address sanitizer, whose frames are several times as large,
+ * has TASK_STACK_FACTOR times as much. Only what is used takes memory, and it
+ * is given back page by page when the task is idle (task_trim). No path may
+ * use more than half of it: the tests look at task_stack_used().
+ *
+ * A task that was cancelled cannot keep the process: each further wait lets
+ * others run, and after the hundredth the task is named in the log and sleeps
+ * before it is told WAIT_CANCELLED again. Whoever must wait for an end although
+ * it is cancelled (for a helper task that it has cancelled itself, say) calls
+ * task_park_anyway.
  */
 struct task;
 typedef void task_fn(void *arg);
@@ -25,8 +34,14 @@ typedef void task_fn(void *arg);
 enum wait { WAIT_READY, WAIT_TIMEOUT, WAIT_CANCELLED, WAIT_WOKEN };
 
 /* Before the first task; what is 0 keeps its default. Never needed in tests. */
+enum { TASK_STACK = 256 * 1024 };
+#ifdef __SANITIZE_ADDRESS__
+enum { TASK_STACK_FACTOR = 4 };
+#else
+enum { TASK_STACK_FACTOR = 1 };
+#endif
 struct task_settings {
-    size_t stack_size; /* usable bytes of a stack: 256 KiB; only what is used takes memory */
+    size_t stack_size; /* usable bytes of a stack: TASK_STACK */
     unsigned idle_stacks; /* kept for the next task: 32 */
     unsigned sync_threads; /* at most, started when needed: 16 */
 };
@@ -79,6 +94,9 @@ enum wait task_sleep(int64_t until); /* (waits) WAIT_TIMEOUT when it has passed 
 /* (waits) until task_wake: WAIT_READY. A wake-up that came before the call counts, once: so
  * callers look at what they wait for in a loop. */
 enum wait task_park(int64_t deadline);
+/* (waits) As task_park, but a cancelled task waits as well: only task_wake (WAIT_READY) and the
+ * deadline end it. Somebody must be sure to call task_wake. */
+enum wait task_park_anyway(int64_t deadline);
 void task_wake(struct task *t); /* harmless if it runs or waits for something else */
 void task_yield(void); /* (waits) after long computing: others first */
 
@@ -112,7 +130,44 @@ void task_forked(void);
 /* In the child before exec(3): unblocks all signals, SIGPIPE ends it again. Async-signal-safe. */
 void task_signals_default(void);
 
-/* For the metrics page: the longest time one turn took, in milliseconds, since the last call. */
-int64_t task_longest_turn(void);
+/*
+ * For the metrics page: the longest turn of the loop since the last call, which nobody else was
+ * served in. wall_ms counts whatever the machine did meanwhile; cpu_us is the CPU time of turns of
+ * 10 ms and more, and may be up to 10 ms too large.
+ */
+struct task_turns {
+    int64_t wall_ms, cpu_us;
+};
+struct task_turns task_longest_turns(void);
+/* The most bytes of a stack that an ended task is known to have used, in pages. Only some tasks are
+ * looked at: the first ones, then one of 32. */
+size_t task_stack_used(void);
+size_t task_stack_size(void); /* what a stack has, with the factor of sanitizers */
+
+/*
+ * A watch over the loop, by a timer signal (SIGALRM): a turn that takes report_ms is reported in
+ * the log with the name of the task that runs, once; one that takes limit_ms ends the process with
+ * a line and SIGABRT. 0: not. A process that sleeps is not woken for it. Its own tasks only: a
+ * forked child has none until it calls this.
+ */
+void task_watchdog(int64_t report_ms, int64_t limit_ms);
+
+/*
+ * Hostile waits, for tests of sanitized builds: with POMBAL_HOSTILE_WAITS=SEED in the environment,
+ * each call that (waits) first runs other ready tasks, in random order, even if it need not wait,
+ * and calls the functions that task_on_hostile was given (at most 8): they may move whatever may
+ * move across a wait, and poison what was lent. Does nothing in other builds.
+ */
+void task_on_hostile(void (*fn)(void));
+/* (waits) For a call that waits only sometimes: does so now and then; true: what was lent is to be
+ * moved. */
+#ifdef __SANITIZE_ADDRESS__
+bool task_hostile(void);
+#else
+static inline bool task_hostile(void)
+{
+    return false;
+}
+#endif
 
 #endif

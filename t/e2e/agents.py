@@ -15,6 +15,7 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 showq unix n - n - - showq
+postlog unix-dgram n - n - 1 postlogd
 """
 MAIN = """
 compatibility_level = 3.6
@@ -43,6 +44,7 @@ smtpd_peername_lookup = no
 
 class MiniSuite(pombal.Instance):
     def __init__(self, main="", master="", start=True):
+        self.faults = []
         self.dir = tempfile.mkdtemp(prefix="pombal-queue-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.etc, self.queue, self.log_path = self.dir + "/etc", self.dir + "/queue", self.dir + "/log/maillog"

@@ -4,7 +4,7 @@
         suite.smtp().sendmail(...)
         suite.wait_log(r"status=sent")
 """
-import email, glob, imaplib, os, poplib, random, re, shutil, signal, smtplib, socket, ssl, subprocess, tempfile, time
+import email, glob, imaplib, os, poplib, random, re, shutil, signal, smtplib, socket, ssl, struct, subprocess, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("POMBAL_BUILD", TOP + "/build/dev")
@@ -13,6 +13,11 @@ IS_ROOT = os.getuid() == 0
 OFFSETS = {"smtp": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 # Slow machines and sanitizers: how long a test waits for what must come.
 PATIENCE = 60
+# CPU time that one turn of a process's loop may take: so long does a client wait for another one. Sanitizers are slower.
+TURN_MS = 100 if BUILD.endswith("release") else 600
+# lib/service/metrics.h: one page for each process
+PAGE = 4096
+PAGE_HEAD = struct.Struct("=Iiq64s32sIIIIQQQII")
 
 
 def free_base():
@@ -71,6 +76,7 @@ class Instance:
 
     def __init__(self, main="", master="", domain="example.test", password="secret", start=True):
         self.dir = tempfile.mkdtemp(prefix="pombal-e2e-", dir="/tmp")
+        self.faults = []
         os.chmod(self.dir, 0o755)
         self.domain, self.password = domain, password
         self.start_env = {}  # of the programs of the suite, beside what they have
@@ -80,6 +86,8 @@ class Instance:
         subprocess.run([TOP + "/quickstart", "--dir", self.dir, "--port-base", str(self.base), "--domain", domain,
                         "--password", password, "--no-start"], check=True, stdout=subprocess.DEVNULL,
                        env=dict(os.environ, POMBAL_BIN=BIN))
+        if "POMBAL_HOSTILE_WAITS" in os.environ:  # lib/task/task.h
+            self.add_main("import_environment = MAIL_CONFIG TZ LANG=C POMBAL_HOSTILE_WAITS\n")
         # Tests do not ask the machine's name servers, and wait for nothing. Folder names are Dovecot's, whose default
         # the separator is.
         self.add_main("smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n"
@@ -196,7 +204,23 @@ class Instance:
     def reload(self):
         self.tool("pombal", "reload")
 
+    def look_at_turns(self):
+        """keeps in self.faults what took too long or too much stack, of processes that run or have ended"""
+        setting = re.search(r"^data_directory = (.*)$", open(self.etc + "/main.cf").read(), flags=re.M)
+        try:
+            pages = open((setting.group(1) if setting else self.dir + "/data") + "/metrics", "rb").read()
+        except OSError:
+            return
+        for at in range(0, len(pages), PAGE):
+            (_, pid, _, _, program, _, _, _, _, _, _, cpu_us, stack, stack_size) = PAGE_HEAD.unpack_from(pages, at)
+            who = "%s[%d]" % (program.rstrip(b"\0").decode(), pid)
+            if pid and cpu_us > TURN_MS * 1000:
+                self.faults.append("%s: a turn of the loop took %d ms of CPU time" % (who, cpu_us // 1000))
+            if pid and stack * 2 > stack_size:
+                self.faults.append("%s: %d bytes of a stack of %d were used" % (who, stack, stack_size))
+
     def stop(self):
+        self.look_at_turns()
         if self.master_pid():
             self.tool("pombal", "stop", check=False)
             try:
@@ -209,6 +233,7 @@ class Instance:
     def close(self):
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+        assert not getattr(self, "faults", None), self.faults
 
     # ---- looking
     def log(self):

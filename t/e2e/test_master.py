@@ -48,7 +48,8 @@ inet_interfaces = 127.0.0.1
 
     def master_cf(self, text):
         with open(self.dir + "/etc/master.cf", "w") as f:
-            f.write(text.replace("PORT", str(self.port)) + "\n")
+            log = "" if "postlog " in text else "postlog unix-dgram n - n - 1 postlogd\n"
+            f.write(text.replace("PORT", str(self.port)) + "\n" + log)
 
     def add_main(self, text):
         """later lines win"""
@@ -73,16 +74,18 @@ inet_interfaces = 127.0.0.1
         except (OSError, ValueError):
             return None
 
-    def children(self):
+    def children(self, log=False):
+        """pids; log: of the log's writer, else of all others"""
         found = []
         pid = self.pid()
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 try:
-                    stat = open("/proc/%s/stat" % entry).read().rsplit(")", 1)[1].split()
+                    name, rest = open("/proc/%s/stat" % entry).read().rsplit(")", 1)
                 except OSError:
                     continue
-                if pid and int(stat[1]) == pid and stat[0] != "Z":
+                stat = rest.split()
+                if pid and int(stat[1]) == pid and stat[0] != "Z" and name.endswith("(postlogd") == log:
                     found.append(int(entry))
         return found
 
@@ -552,8 +555,8 @@ def test_a_lone_service_never_has_two_processes(make):
     seen, most = set(), 0
     for n in range(4):
         to.send(b"line %d" % n)
-        s.wait_log("^line %d$" % n)
-        children = s.children()
+        s.wait_log(r"\]: uid \d+ says: line %d$" % n)
+        children = s.children(log=True)
         most = max(most, len(children))
         seen.update(children)
         s.pombal("reload")

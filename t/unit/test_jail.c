@@ -2,13 +2,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,6 +147,39 @@ static int try_fork(void)
         _exit(0);
     return result_of(pid > 0 && waitpid(pid, NULL, 0) == pid);
 }
+static int try_sigio_owner(void)
+{
+    int fds[2];
+    return result_of(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 &&
+                     fcntl(fds[0], F_SETOWN, getppid()) == 0);
+}
+static int try_sigio_signal(void)
+{
+    return result_of(fcntl(0, F_SETSIG, SIGKILL) == 0);
+}
+static int try_sigio(void)
+{
+    return result_of(fcntl(0, F_SETFL, O_ASYNC) == 0);
+}
+static int try_lease(void)
+{
+    return result_of(fcntl(0, F_SETLEASE, F_RDLCK) == 0);
+}
+static int try_nonblocking(void)
+{
+    int fds[2];
+    return result_of(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 &&
+                     fcntl(fds[0], F_SETFL, fcntl(fds[0], F_GETFL) | O_NONBLOCK) == 0 &&
+                     fcntl(fds[0], F_DUPFD_CLOEXEC, 0) > fds[0]);
+}
+static int try_user_namespace(void)
+{
+    return result_of(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0);
+}
+static int try_dumpable(void)
+{
+    return result_of(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
+}
 static int try_no_new_privs(void)
 {
     FILE *f = fopen("/proc/self/status", "re"); /* sanitized builds may read it */
@@ -186,7 +223,7 @@ static int in_jail(unsigned rights, int (*attempt)(void))
         if ((rights & RIGHT_READ) != 0)
             jail_read(dir);
         if ((rights & RIGHT_WRITE) != 0)
-            jail_write(dir);
+            jail_write((rights & RIGHT_FORK) != 0 ? "/" : dir);
         jail_enter(&j);
         _exit(attempt());
     }
@@ -251,13 +288,21 @@ static const struct attempt {
     {"fork", try_fork, RIGHT_FORK},
     {"signal another process", try_kill_parent, 0},
     {"executable memory", try_executable_memory, 0},
+    {"have the kernel signal another process", try_sigio_owner, 0},
+    {"choose the signal for that", try_sigio_signal, 0},
+    {"turn that on", try_sigio, 0},
+    {"a lease", try_lease, 0},
+    {"flags and copies of descriptors", try_nonblocking, ~0u},
+    {"a user namespace", try_user_namespace, 0},
+    {"be traced", try_dumpable, 0},
 };
 
 /* What the leak checker needs is open in a sanitized build. */
 static bool is_softened(const struct attempt *a)
 {
     return (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0) &&
-           (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent);
+           (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent ||
+            a->fn == try_user_namespace || a->fn == try_dumpable);
 }
 
 static bool may(const struct attempt *a, unsigned rights)
@@ -339,6 +384,174 @@ TEST(who_becomes_a_user_sees_only_his_directory)
     remove_files();
 }
 
+/* In a session: a child of a process with RIGHT_FORK that has become a user. */
+static int channel[2];
+static int (*in_session)(void);
+
+static int become_session(void)
+{
+    const char *dirs[] = {dir};
+    struct why why = WHY;
+
+    jail_session_channel(channel[0]);
+    if (become_forever(65534, 65534, dirs, 1, &why) < 0) {
+        fprintf(stderr, "%s\n", why_text(&why));
+        return 30;
+    }
+    return in_session();
+}
+
+static int fork_session(void)
+{
+    int status;
+
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(become_session());
+    if (waitpid(pid, &status, 0) != pid)
+        return 31;
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGSYS ? KILLED : 32;
+    return WEXITSTATUS(status);
+}
+
+static int try_connect(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    return result_of(connect(channel[0], (struct sockaddr *)&to, sizeof to) == 0);
+}
+static int try_copy(void)
+{
+    return result_of(dup(0) >= 0);
+}
+static int try_copy_to(void)
+{
+    return result_of(dup2(0, channel[0]) >= 0);
+}
+static int try_copy_by_fcntl(void)
+{
+    return result_of(fcntl(0, F_DUPFD_CLOEXEC, 0) >= 0);
+}
+static int try_set_groups(void)
+{
+    return result_of(setgroups(0, NULL) == 0);
+}
+static int try_chown(void)
+{
+    return result_of(chown(inside, 65534, 65534) == 0);
+}
+static int try_capset(void)
+{
+    return result_of(syscall(SYS_capset, NULL, NULL) == 0);
+}
+static int try_kill_by_thread(void)
+{
+    return result_of(syscall(SYS_tgkill, getppid(), getppid(), 0) == 0);
+}
+static int try_process_descriptor(void)
+{
+    return result_of(syscall(SYS_pidfd_open, getppid(), 0) >= 0);
+}
+static int try_address(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    return result_of(sendto(channel[1], "x", 1, 0, (struct sockaddr *)&to, sizeof to) == 1);
+}
+
+static int send_message(int fd)
+{
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    return result_of(sendmsg(fd, &m, MSG_DONTWAIT) == 1);
+}
+static int try_message_elsewhere(void)
+{
+    return send_message(channel[1]);
+}
+static int try_message_to_broker(void)
+{
+    return send_message(channel[0]);
+}
+static int try_send(void)
+{
+    return result_of(send(channel[1], "x", 1, MSG_DONTWAIT) == 1);
+}
+static int try_abort(void)
+{
+    msg_to_stderr(false);
+    signal(SIGABRT, SIG_DFL);
+    pid_t self = getpid();
+    return result_of(syscall(SYS_tgkill, self, self, 0) == 0);
+}
+
+TEST(a_session_may_do_what_it_needs_and_nothing_else)
+{
+    static const struct {
+        const char *name;
+        int (*fn)(void);
+        int result;
+    } rows[] = {
+        {"create, sync, rename, remove", try_new_file, DONE},
+        {"sync in a thread", try_sync_thread, DONE},
+        {"send", try_send, DONE},
+        {"a message to the broker", try_message_to_broker, DONE},
+        {"signal itself", try_abort, DONE},
+        {"read another file", try_read_outside, REFUSED},
+        {"signal another process", try_kill_parent, KILLED},
+        {"signal another thread", try_kill_by_thread, KILLED},
+        {"a descriptor of a process", try_process_descriptor, KILLED},
+        {"fork", try_fork, KILLED},
+        {"a user namespace", try_user_namespace, KILLED},
+        {"be traced", try_dumpable, KILLED},
+        {"execute", try_exec, KILLED},
+        {"become root", try_become_root, KILLED},
+        {"groups", try_set_groups, KILLED},
+        {"capabilities", try_capset, KILLED},
+        {"give files away", try_chown, KILLED},
+        {"a UNIX socket", try_unix_socket, KILLED},
+        {"connect", try_connect, KILLED},
+        {"copy a descriptor", try_copy, KILLED},
+        {"copy it to a place", try_copy_to, KILLED},
+        {"copy it by fcntl", try_copy_by_fcntl, KILLED},
+        {"send to an address", try_address, KILLED},
+        {"a message elsewhere", try_message_elsewhere, KILLED},
+    };
+
+    if (jail_is_valgrind())
+        skip();
+    make_files();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+        in_session = rows[i].fn;
+        unsigned rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE;
+        int got = in_jail(rights, fork_session);
+        if (got != rows[i].result)
+            fail_msg("%s: result %d", rows[i].name, got);
+        close(channel[0]);
+        close(channel[1]);
+    }
+    remove_files();
+}
+
+static int try_what_root_owns(void)
+{
+    if (geteuid() == 0 || open("/etc/shadow", O_RDONLY | O_CLOEXEC) >= 0)
+        return DONE;
+    return result_of(open(outside, O_WRONLY | O_CLOEXEC) >= 0);
+}
+
+TEST(what_forks_sessions_can_open_nothing_of_root)
+{
+    if (geteuid() != 0 || jail_is_valgrind())
+        skip();
+    make_files();
+    assert_int_equal(chmod(outside, 0600), 0);
+    assert_int_equal(
+        in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE, try_what_root_owns), REFUSED);
+    remove_files();
+}
+
 static int try_as_user(void)
 {
     struct stat st;
@@ -370,4 +583,6 @@ TEST(files_are_made_as_the_user_between_begin_and_end)
 
 RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
           T(who_becomes_a_user_sees_only_his_directory),
+          T(a_session_may_do_what_it_needs_and_nothing_else),
+          T(what_forks_sessions_can_open_nothing_of_root),
           T(files_are_made_as_the_user_between_begin_and_end))

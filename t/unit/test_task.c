@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/msg.h"
 #include "task/task.h"
 
 #include "test.h"
@@ -374,7 +375,7 @@ static void slow(void *arg)
 
     (void)arg;
     task_yield();
-    task_longest_turn();
+    task_longest_turns();
     while (clock_ms() < until)
         ;
 }
@@ -384,8 +385,223 @@ TEST(turns_are_counted_and_timed)
     task_on_turn(count_turn);
     run(slow, NULL);
     assert_true(turns >= 1);
-    assert_in_range(task_longest_turn(), 20, 1000);
-    assert_int_equal(task_longest_turn(), 0);
+    struct task_turns turn = task_longest_turns();
+    assert_in_range(turn.wall_ms, 20, 1000);
+    assert_in_range(turn.cpu_us, 1, turn.wall_ms * 1000 + 11000);
+    assert_int_equal(task_longest_turns().wall_ms, 0);
+}
+
+struct stubborn {
+    int waits;
+    bool others_ran, done;
+};
+
+/* Goes on waiting for something that is not to come, whatever it is told. */
+static void wait_on(void *arg)
+{
+    struct stubborn *s = arg;
+
+    while (!s->done) {
+        task_park(0);
+        s->waits++;
+    }
+}
+
+static void end_stubborn(void *arg)
+{
+    struct stubborn *s = arg;
+
+    for (int i = 0; i < 5; i++)
+        task_sleep(task_now() + 60);
+    s->others_ran = true;
+    s->done = true;
+}
+
+static struct buf warned = {buf_none, 0, 0, 10000, false, false};
+
+static void keep_warning(const char *level, const char *text)
+{
+    buf_addf(&warned, "%s: %s\n", level, text);
+}
+
+TEST(a_cancelled_task_that_waits_on_lets_others_run_and_is_named)
+{
+    struct stubborn s = {0};
+
+    buf_clear(&warned);
+    msg_capture(keep_warning);
+    struct task *t = task_start("stubborn", wait_on, &s);
+    task_start("other", end_stubborn, &s);
+    task_cancel(t);
+    task_loop();
+    msg_capture(NULL);
+    assert_true(s.others_ran);
+    assert_in_range(s.waits, 100, 200); /* of 300 ms, in naps of 20 */
+    assert_string_equal(warned.p, "warning: task stubborn waits again and again although it is "
+                                  "cancelled, or another task waits for the same\n");
+}
+
+static void wait_in_each_way(void *arg)
+{
+    struct pair *p = arg;
+
+    for (int i = 0; i < 300 && p->result == 0; i++) {
+        assert_int_equal(task_sleep(task_now() + 10000), WAIT_CANCELLED);
+        assert_int_equal(task_wait_fd(p->fd[0], POLLIN, 0), WAIT_CANCELLED);
+        assert_int_equal(task_wait_again(p->fd[0], POLLIN, 0), WAIT_CANCELLED);
+        if (task_wait_either(p->fd[0], POLLIN, 0) == WAIT_WOKEN)
+            break;
+    }
+    buf_addz(&trace, "woken");
+}
+
+static void wake_later(void *arg)
+{
+    struct pair *p = arg;
+
+    task_sleep(task_now() + 300);
+    p->result = WAIT_WOKEN;
+    task_wake(p->task);
+}
+
+TEST(every_kind_of_wait_of_a_cancelled_task_lets_others_run)
+{
+    struct pair p = {0};
+
+    buf_clear(&trace);
+    msg_capture(keep_warning);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.fd), 0);
+    p.task = task_start("waits", wait_in_each_way, &p);
+    task_start("wakes", wake_later, &p);
+    task_cancel(p.task);
+    task_loop();
+    msg_capture(NULL);
+    assert_string_equal(trace.p, "woken");
+    close(p.fd[0]);
+    close(p.fd[1]);
+}
+
+static void wait_anyway(void *arg)
+{
+    struct pair *p = arg;
+
+    p->result = task_park_anyway(0);
+    assert_int_equal(task_park_anyway(task_now() + 10), WAIT_TIMEOUT);
+    assert_int_equal(task_park_anyway(task_now() - 1), WAIT_TIMEOUT);
+    buf_addz(&trace, "end");
+}
+
+TEST(a_wait_that_is_no_longer_to_be_cancelled_ends_by_a_wake_up_only)
+{
+    struct pair p = {0};
+
+    buf_clear(&trace);
+    p.task = task_start("waits", wait_anyway, &p);
+    task_cancel(p.task);
+    task_start("wakes", wake_later, &p);
+    task_loop();
+    assert_int_equal(p.result, WAIT_READY);
+    assert_string_equal(trace.p, "end");
+}
+
+static void spin(void *arg)
+{
+    int64_t until = clock_ms() + *(int64_t *)arg;
+
+    while (clock_ms() < until)
+        ;
+}
+
+static const char *log_of_child(int64_t spin_ms, int64_t limit_ms, int *status)
+{
+    static char text[1000];
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        msg_to_fd(fds[1]);
+        task_watchdog(40, limit_ms);
+        task_start("spinner", spin, &spin_ms);
+        task_loop();
+        _exit(0);
+    }
+    close(fds[1]);
+    assert_int_equal(waitpid(pid, status, 0), pid);
+    ssize_t n = read(fds[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    close(fds[0]);
+    return text;
+}
+
+TEST(a_turn_that_takes_too_long_is_reported)
+{
+    int status;
+    const char *text = log_of_child(300, 0, &status);
+
+    assert_non_null(strstr(text, "]: warning: watchdog: no other task is served because of task "
+                                 "spinner: "));
+    assert_null(strstr(strchr(text, '\n') + 1, "watchdog")); /* once */
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(a_turn_that_does_not_end_ends_the_process)
+{
+    int status;
+    const char *text = log_of_child(60 * 1000, 200, &status);
+
+    assert_non_null(strstr(text, "]: fatal: watchdog: no other task was served for too long "
+                                 "because of task spinner: "));
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+}
+
+static void sleep_long(void *arg)
+{
+    (void)arg;
+    task_sleep(task_now() + 300);
+}
+
+TEST(a_process_that_sleeps_is_neither_reported_nor_ended)
+{
+    int status;
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        task_watchdog(20, 60);
+        task_start("sleeper", sleep_long, NULL);
+        task_loop();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void __attribute__((noinline)) use_stack(size_t bytes)
+{
+    volatile char page[4096];
+
+    page[0] = page[4095] = 1;
+    if (bytes > sizeof page)
+        use_stack(bytes - sizeof page);
+    page[1] = 2; /* no tail call */
+}
+
+static void deep(void *arg)
+{
+    (void)arg;
+    use_stack((size_t)100 * 1024);
+}
+
+TEST(the_deepest_use_of_a_stack_is_known)
+{
+    size_t before = task_stack_used();
+
+    assert_int_equal(task_stack_size(), (size_t)TASK_STACK * TASK_STACK_FACTOR);
+    assert_true(before < (size_t)100 * 1024);
+    for (int i = 0; i < 64; i++)
+        task_start("deep", deep, NULL);
+    task_loop();
+    assert_in_range(task_stack_used(), 100 * 1024, task_stack_size());
 }
 
 static void fork_one(void *arg)
@@ -635,7 +851,13 @@ TEST(waits_outside_of_a_task_block_the_process)
     close(fds[1]);
 }
 
-RUN_TESTS(T(tasks_take_turns), T(sleepers_wake_in_order_of_time), T(readers_wake_when_bytes_come),
+RUN_TESTS(T(a_cancelled_task_that_waits_on_lets_others_run_and_is_named),
+          T(every_kind_of_wait_of_a_cancelled_task_lets_others_run),
+          T(a_wait_that_is_no_longer_to_be_cancelled_ends_by_a_wake_up_only),
+          T(a_turn_that_takes_too_long_is_reported), T(a_turn_that_does_not_end_ends_the_process),
+          T(a_process_that_sleeps_is_neither_reported_nor_ended),
+          T(the_deepest_use_of_a_stack_is_known), T(tasks_take_turns),
+          T(sleepers_wake_in_order_of_time), T(readers_wake_when_bytes_come),
           T(wait_fd_is_level_triggered_and_has_a_deadline),
           T(wait_either_ends_by_wake_and_by_cancel), T(wake_before_park_counts_once),
           T(closed_descriptors_are_forgotten), T(looking_does_not_take_the_edge_from_who_reads),

@@ -1,0 +1,241 @@
+"""What a process that is broken into cannot do to the others: the log, signals, files of root.
+
+What each filter refuses is tried call by call in t/unit/test_jail.c; here, that the running suite is so.
+"""
+import glob, os, re, signal, socket, subprocess, time
+
+import pytest
+
+from pombal import BIN, IS_ROOT, wait_for
+
+
+def program(pid):
+    return open("/proc/%d/cmdline" % pid).read().split("\0")[0].rsplit("/", 1)[-1]
+
+
+def parent(pid):
+    return int(open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[1])
+
+
+def status(pid, name):
+    return re.search(r"^%s:\s+(.*)$" % name, open("/proc/%d/status" % pid).read(), flags=re.M).group(1)
+
+
+def has_open(pid, path):
+    found = []
+    for fd in glob.glob("/proc/%d/fd/*" % pid):
+        try:
+            if os.readlink(fd) == path:
+                found.append(fd)
+        except OSError:
+            pass
+    return found
+
+
+def sessions(suite, name):
+    """forked session processes of the program"""
+    return [p for p in suite.pids(name) if parent(p) != suite.master_pid()]
+
+
+@pytest.fixture(scope="module")
+def busy(suite):
+    """mail went through all programs, and there are two sessions"""
+    suite.send(["alice", "team"])
+    suite.wait_mail("alice", 2)
+    clients = [suite.imap(), suite.pop3("bob")]
+    yield suite
+    clients[0].logout()
+    clients[1].quit()
+
+
+# ---- the log
+
+def test_only_its_writer_and_master_have_the_log_open(busy):
+    having = {program(pid) for pid in busy.pids() if has_open(pid, busy.log_path)}
+    assert having == {"postlogd"}
+    assert len(busy.pids()) > 8
+
+
+def test_the_writer_has_it_for_appending(busy):
+    (pid,) = busy.pids("postlogd")
+    for fd in has_open(pid, busy.log_path):
+        flags = int(re.search(r"flags:\s+(\d+)", open(fd.replace("/fd/", "/fdinfo/")).read()).group(1), 8)
+        assert flags & os.O_APPEND and flags & os.O_ACCMODE == os.O_WRONLY
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="all processes are the same user")
+def test_nobody_but_root_may_open_the_daemons_socket(suite):
+    path = suite.queue + "/private/postlog"
+    assert os.stat(path).st_mode & 0o777 == 0o600 and os.stat(path).st_uid == 0
+
+
+def public_line(suite, text, **user):
+    """sends a line as another program would, from a process of its own; its pid"""
+    code = "import os, socket, sys\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.connect(sys.argv[1])\n" \
+           "s.send(sys.argv[2].replace('PID', str(os.getpid())).encode())\nprint(os.getpid())"
+    os.chmod(suite.queue + "/public", 0o711)  # stands for the set-gid tools
+    os.chmod(suite.queue + "/public/postlog", 0o666)
+    r = subprocess.run(["/usr/bin/python3", "-c", code, suite.queue + "/public/postlog", text], capture_output=True, text=True,
+                       check=True, **user)
+    return int(r.stdout)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="root may say anything; others must be somebody else")
+def test_a_plain_user_cannot_write_lines_of_daemons_or_of_other_processes(suite):
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    pid = public_line(suite, "mine[PID]: good", **nobody)
+    suite.wait_log(r"^\w+ [ \d]\d [\d:]{8} \S+ mine\[%d\]: good$" % pid)
+    pid = public_line(suite, "postfix/smtpd[PID]: forged one", **nobody)
+    suite.wait_log(r"^\w+ [ \d]\d [\d:]{8} \S+ [^ /]+\[%d\]: uid 65534 says: postfix/smtpd\[%d\]: forged one$" % (pid, pid))
+    pid = public_line(suite, "mine[1]: forged two", **nobody)
+    suite.wait_log(r"\[%d\]: uid 65534 says: mine\[1\]: forged two$" % pid)
+    pid = public_line(suite, "mine[PID]: x\nNov 29 10:00:00 host postfix/smtpd[1]: forged three", **nobody)
+    suite.wait_log(r"\[%d\]: uid 65534 says: Nov 29 10:00:00 host postfix/smtpd\[1\]: forged three$" % pid)
+    assert not re.search(r"^\S+ +\S+ \S+ \S+ (postfix/smtpd|mine)\[\d+\]: forged", suite.log(), flags=re.M)
+
+
+def test_the_log_goes_on_after_it_was_renamed(make_suite):
+    suite = make_suite()
+    client = suite.smtp()  # of a process that began with the old file
+    old = suite.log_path + ".1"
+    os.rename(suite.log_path, old)
+    suite.reload()
+    suite.wait_log(r"master\[\d+\]: reload --")
+    wait_for(lambda: [p for p in suite.pids("postlogd") if has_open(p, suite.log_path)])
+    client.quit()
+    suite.wait_log(r"disconnect from .* quit=1")
+    suite.send("alice")
+    suite.wait_log(r"to=<alice@\S+>.*status=sent")
+    assert "status=sent" not in open(old).read()
+
+
+def test_no_line_of_a_stop_is_lost(make_suite):
+    suite = make_suite()
+    clients = [suite.smtp() for _ in range(20)]
+    suite.stop()
+    log = suite.log()
+    assert len(re.findall(r"smtpd\[\d+\]: connect from", log)) >= len(clients)
+    ends = len(re.findall(r"smtpd\[\d+\]: disconnect from", log))
+    assert ends == len(re.findall(r"smtpd\[\d+\]: connect from", log))
+
+
+def test_no_line_is_lost_when_postlogd_is_killed(make_suite):
+    suite = make_suite()
+    (pid,) = suite.pids("postlogd")
+    os.kill(pid, signal.SIGKILL)
+    with suite.smtp() as s:
+        for n in range(15):
+            s.helo("a%d.test" % n)
+            s.mail("x%d@y.test" % n)
+            s.rcpt("nobody%d@example.test" % n)
+            s.rset()
+    for n in range(15):
+        suite.wait_log(r"NOQUEUE: reject: RCPT .*to=<nobody%d@example.test>" % n)
+
+
+def test_check_and_reload_refuse_a_log_file_that_nobody_would_write(make_suite):
+    suite = make_suite()
+    path = suite.etc + "/master.cf"
+    text = open(path).read()
+    open(path, "w").write(re.sub(r"^postlog.*\n", "", text, flags=re.M))
+    for command in ("check", "reload"):
+        r = suite.tool("pombal", command, check=False)
+        assert r.returncode == 1 and "postlog unix-dgram n - n - 1 postlogd" in r.stderr, r.stderr
+    suite.send("alice")
+    suite.wait_log(r"status=sent")  # nothing has changed
+    open(path, "w").write(text)
+
+
+# ---- sessions and what forks them
+
+def test_a_session_has_a_second_filter_and_no_rights(busy):
+    found = sessions(busy, "imap") + sessions(busy, "pop3")
+    assert len(found) == 2
+    for pid in found:
+        assert status(pid, "Seccomp_filters") == "2", program(pid)
+        assert all(int(status(pid, c), 16) == 0 for c in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"))
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user stays what he is")
+def test_what_forks_sessions_owns_nothing(busy):
+    for name in ("imap", "pop3"):
+        (pid,) = [p for p in busy.pids(name) if parent(p) == busy.master_pid()]
+        uid = int(status(pid, "Uid").split()[0])
+        assert uid not in {os.stat(p).st_uid for p in (busy.dir, busy.queue, busy.queue + "/active", busy.maildir("alice"))}
+        assert int(status(pid, "CapEff"), 16) == 1 << 6 | 1 << 7  # setgid, setuid
+
+
+# ---- master
+
+def test_a_service_on_many_addresses_starts(make_suite):
+    suite = make_suite(start=False)
+    many = ["127.%d.0.1" % n for n in range(1, 151)]
+    suite.add_main("inet_interfaces = 127.0.0.1, %s" % ", ".join(many))
+    port = suite.base + 14
+    suite.add_master("%d inet n - n - - smtpd" % port)
+    suite.start()
+    for address in (many[0], many[-1]):
+        with socket.create_connection((address, port), 60) as c:
+            assert c.recv(100).startswith(b"220 ")
+
+
+def test_a_program_that_cannot_start_is_throttled_whatever_was_in_its_page(make_suite):
+    suite = make_suite(start=False)
+    name = suite.dir + "/bin"
+    os.mkdir(name)
+    for path in glob.glob(BIN + "/*"):
+        os.symlink(path, name + "/" + os.path.basename(path))
+    suite.add_main("daemon_directory = %s" % name)
+    suite.start()
+    for _ in range(3):
+        suite.smtp().quit()
+    os.unlink(name + "/smtpd")
+    os.symlink("/bin/false", name + "/smtpd")
+    for pid in suite.pids("smtpd"):
+        os.kill(pid, signal.SIGHUP)
+    wait_for(lambda: not suite.pids("smtpd"))
+    with socket.create_connection(("127.0.0.1", suite.port("smtp")), 60):
+        suite.wait_log(r"bad command startup -- throttling", 2)
+        began = time.monotonic()
+        suite.wait_log(r"bad command startup -- throttling", 3)
+        assert time.monotonic() - began > 1  # the pause has doubled
+        assert len(re.findall("bad command startup", suite.log())) < 10
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs a system user's delivery")
+def test_stop_does_not_end_what_a_command_has_started(make_suite):
+    suite = make_suite(start=False)
+    pidfile = suite.dir + "/pids/daemon"
+    os.mkdir(os.path.dirname(pidfile))
+    os.chmod(os.path.dirname(pidfile), 0o777)
+    suite.add_main("mydestination = local.test\nalias_maps = inline:{{x=\"|setsid sh -c 'echo $$$$ >%s.new; mv %s.new %s; "
+                   "exec sleep 300' >/dev/null 2>&1 &\"}}\nlocal_recipient_maps =\n" % (pidfile, pidfile, pidfile))
+    suite.start()
+    suite.send("x@local.test")
+    wait_for(lambda: os.path.exists(pidfile))
+    pid = int(open(pidfile).read())
+    suite.wait_log("status=sent")
+    began = time.monotonic()
+    suite.stop()
+    assert time.monotonic() - began < 15
+    try:
+        assert open("/proc/%d/comm" % pid).read() == "sleep\n"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_waiting_command_does_not_keep_a_stop_busy(make_suite):
+    suite = make_suite(start=False)
+    mark = suite.dir + "/marks"
+    os.mkdir(mark)
+    os.chmod(mark, 0o777)
+    suite.add_main("mydestination = local.test\nalias_maps = inline:{{x=\"|touch %s/on; sleep 60\"}}\nlocal_recipient_maps =\n" % mark)
+    suite.start()
+    suite.send("x@local.test")
+    wait_for(lambda: os.path.exists(mark + "/on"))
+    (pid,) = [p for p in suite.pids("local") if parent(p) == suite.master_pid()]
+    cpu = open("/proc/%d/stat" % pid)
+    suite.tool("pombal", "stop")
+    assert "killed by signal 9" not in suite.log()
+    assert "waits again and again" not in suite.log()
+    cpu.close()
