@@ -165,7 +165,7 @@ static bool look(struct trials *t)
 {
     struct pollfd fds[AT_A_TIME];
     int64_t left = t->deadline - clock_ms();
-    char chunk[4096];
+    char chunk[1024];
 
     for (size_t i = 0; i < t->n; i++)
         fds[i] = (struct pollfd){.fd = t->running[i].fd, .events = POLLIN};
