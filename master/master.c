@@ -411,7 +411,7 @@ static int64_t run_timers(void)
 static bool is_ours(const char *pid)
 {
     struct buf path = BUF(100);
-    char exe[PATH_MAX];
+    char exe[2048];
     char *dir = realpath(conf.daemon_directory, NULL);
     size_t len = dir != NULL ? strlen(dir) : 0;
 
