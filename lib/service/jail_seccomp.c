@@ -226,8 +226,9 @@ static const int fcntl_commands[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,     
 
 /*
  * Calls that every process may make and a session has no use for: it gets its connections from the
- * mailbox broker, and makes, copies and connects nothing. Together with the rules of RIGHT_FORK,
- * RIGHT_SETUID and RIGHT_EXEC this is what its second filter takes away.
+ * mailbox broker, and makes and connects nothing. It copies a descriptor only to sync a journal
+ * that another task may close meanwhile (fcntl with F_DUPFD_CLOEXEC). Together with the rules of
+ * RIGHT_FORK, RIGHT_SETUID and RIGHT_EXEC this is what its second filter takes away.
  */
 static const int not_in_sessions[] = {
     SCMP_SYS(connect),
@@ -442,7 +443,6 @@ static void prepare_session(void)
     refuse_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     refuse_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, JAIL_PID));
     refuse_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD));
-    refuse_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
     /* To whom a message goes is seen in the call only without sendmsg: that is for the broker. */
     refuse_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_NE, 0));
     refuse_if(SCMP_SYS(sendmsg), SCMP_A0(SCMP_CMP_NE, JAIL_CHANNEL));

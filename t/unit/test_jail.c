@@ -430,7 +430,7 @@ static int try_copy_to(void)
 }
 static int try_copy_by_fcntl(void)
 {
-    return result_of(fcntl(0, F_DUPFD_CLOEXEC, 0) >= 0);
+    return result_of(fcntl(0, F_DUPFD, 0) >= 0);
 }
 static int try_set_groups(void)
 {
