@@ -206,8 +206,8 @@ class Instance:
 
     def look_at_turns(self):
         """keeps in self.faults what took too long or too much stack, of processes that run or have ended"""
-        setting = re.search(r"^data_directory = (.*)$", open(self.etc + "/main.cf").read(), flags=re.M)
         try:
+            setting = re.search(r"^data_directory = (.*)$", open(self.etc + "/main.cf").read(), flags=re.M)
             pages = open((setting.group(1) if setting else self.dir + "/data") + "/metrics", "rb").read()
         except OSError:
             return

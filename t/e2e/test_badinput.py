@@ -186,7 +186,7 @@ def imap(suite):
 
 
 @pytest.mark.parametrize("command", ["FETCH", "FETCH 1", "FETCH 0 FLAGS", "FETCH 1:x FLAGS", "FETCH * (BODY[", "FETCH 1 BODY[1.0.x]", "SEARCH", "SEARCH FOO",
-                                     "SEARCH " + "NOT " * 5000 + "ALL", "SEARCH " + "(" * 3000 + "ALL" + ")" * 3000, "STORE 1 FLAGS", "STORE 1 +FLAGS (\\Bogus",
+                                     "SEARCH " + "(" * 3000 + "ALL" + ")" * 3000, "STORE 1 FLAGS", "STORE 1 +FLAGS (\\Bogus",
                                      "UID", "UID FROB 1", "COPY 1", "SELECT", "SELECT \"a", "LIST \"\"", "STATUS INBOX", "STATUS INBOX (FOO)",
                                      "CREATE ../../etc", "CREATE \"a/../../b\"", "RENAME INBOX", "APPEND INBOX", "APPEND INBOX {5}x",
                                      "FETCH 4294967296 FLAGS", "FETCH 1 (FLAGS", "FROB", "\x01\x02"])
@@ -324,12 +324,8 @@ def test_a_mailbox_limit_below_that_of_messages_loses_no_mail(make_suite, limit,
     for command in ("check", "reload"):
         r = suite.tool("pombal", command, check=False)
         assert r.returncode == 1 and re.search(said, r.stderr), r.stderr
-    suite.send(to, subject="kept", body="x" * 60000 + "\n") # the agent starts now, and reads it
-    suite.wait_log(r"to=<%s>.* dsn=4\.3\.5, status=deferred" % re.escape(to))
-    suite.add_main(limit + " = 0\n")
-    suite.reload()
-    # The first flush may find processes that have not heard of the reload yet.
-    pombal.wait_for(lambda: suite.tool("pombal", "flush") and re.search(r"to=<%s>.* status=sent" % re.escape(to), suite.log()), every=0.3)
+    suite.send(to, subject="kept", body="x" * 60000 + "\n")  # the agent starts now, with what was accepted
+    suite.wait_log(r"to=<%s>.* status=sent" % re.escape(to))
     suite.wait_queue_empty()
 
 

@@ -117,7 +117,7 @@ def test_imap(suite, other):
     assert c.tagged("LOGIN alice secret")[-1].startswith("a OK")
     assert c.tagged("SELECT INBOX")[-1].startswith("a OK")
     c.close()
-    suite.wait_log("login: user=<alice@example.test>")
+    suite.wait_log("Login: user=<alice@example.test>")
     assert "secret" not in suite.log()
 
 
