@@ -64,7 +64,7 @@ int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
     fprintf(stderr, "%s: fatal: %s\n", m->name, text.p);
     /* The administrator is to see it too, as with Postfix; wrong options are found before main.cf
      * was read. */
-    if (conf_dir() != NULL || conf_load(m->config_dir, "sendmail", NULL, &why) == 0) {
+    if (conf.syslog_name != NULL || conf_load(m->config_dir, "sendmail", NULL, &why) == 0) {
         service_open_log("sendmail", LOG_TOOL, false);
         msg_to_stderr(false);
         msg_info("fatal: %s", text.p);
