@@ -384,4 +384,4 @@ def test_log_lines_are_the_same(both, number):
         old = set(re.findall(r"\]: ([0-9A-F]{6,}): ", log[:before]))
         new = [line for line in log[before:].splitlines(True) if not old & set(re.findall(r"\]: ([0-9A-F]{6,}): ", line))]
         logs.append([line for line in lines_of("".join(new)) if "DATA" in LOGGED[number] or line.startswith("smtpd")])
-    assert logs[0] == logs[1]
+    assert logs[0] == logs[1], [suite.log()[-3000:] for suite, _ in both]
