@@ -7,14 +7,16 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = "master smtpd qmgr local smtp pop3d imapd tools".split()
-UNITS = {"STR": "text", "RAW": "text", "INT": "number", "TIME": "time", "BOOL": "yes or no"}
-ENTRY = re.compile(r'^[PKM]\((\w+), (\w+), "((?:[^"\\]|\\.)*)", (-?\d+), (-?\d+), (?:"((?:[^"\\]|\\.)*)"|(\w+))\)', re.M)
+LEFT = ".ad l\n.nh"  # names of parameters must not be hyphenated
+UNITS = {"INT": "number", "TIME": "time"}
+STRING = r'"(?:[^"\\]|\\.)*"'
+ENTRY = re.compile(r'^[PKM]\((\w+), (\w+), (%s), (-?\d+), (-?\d+),\s+(?:(%s(?:\s+%s)*)|(\w+))\)' % (3 * (STRING,)), re.M)
 
 
 def entries(name):
     text = open(ROOT + "/lib/conf/" + name).read()
     for kind, name, default, low, high, help_text, reason in ENTRY.findall(text):
-        unquote = lambda s: re.sub(r"\\(.)", r"\1", s)
+        unquote = lambda s: re.sub(r"\\(.)", r"\1", "".join(x[1:-1] for x in re.findall(STRING, s)))
         yield re.sub(r"^_(?=\d)", "", name), kind, unquote(default), int(low), int(high), unquote(help_text), reason
 
 
@@ -23,23 +25,35 @@ def roff(text):
     return re.sub(r"^([.'])", r"\\&\1", text, flags=re.M)
 
 
-def bounds(kind, low, high):
-    if kind not in ("INT", "TIME") or (low == 0 and high == 0):
+def sentence(text):
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def value(kind, low, high):
+    """the last line of a parameter: which values it takes"""
+    if kind == "BOOL":
+        return "Value: yes or no."
+    if kind not in ("INT", "TIME"):
         return ""
     unit = " seconds" if kind == "TIME" else ""
-    return "; at least %d%s" % (low, unit) + ("; at most %d%s" % (high, unit) if high else "")
+    least = ", at least %d%s" % (low, unit) if low or high else ""
+    return "Value: a %s%s%s." % (UNITS[kind], least, ", at most %d%s" % (high, unit) if high else "")
 
 
 def postconf_5(params, known):
-    out = ['.TH POSTCONF 5', '.SH NAME', 'postconf \\- parameters of main.cf', '.SH DESCRIPTION',
+    out = ['.TH POSTCONF 5', LEFT, '.SH NAME', 'postconf \\- parameters of main.cf', '.SH DESCRIPTION',
            roff("A line \"name = value\" of main.cf sets a parameter; a line that begins with white space continues the one\n"
                 "before it; a line whose first visible character is # is a comment. $name, ${name} and $(name) stand for values,\n"
                 "${name?{a}:{b}} for a if name has a value, else b, and ${{x} == {y} ? {a} : {b}} compares (also != < <= > >=, and\n"
-                "with \"level\" behind: compatibility levels). $$ is a $. Times take s m h d w."),
+                "with \"level\" behind: compatibility levels). $$ is a $. A time takes a unit: s m h d w (seconds to weeks);\n"
+                "without one, it has that of the default. A list is separated by commas or blanks. \"Tables\" are a list of\n"
+                "type:name; postconf -m prints the types. The default may depend on compatibility_level."),
            '.SH PARAMETERS']
     for name, kind, default, low, high, text, _ in params:
         out += [".TP", "\\fB%s\\fR (default: %s)" % (roff(name), roff(default) if default else "empty"),
-                roff("%s: %s%s." % (UNITS[kind].capitalize(), text, bounds(kind, low, high)))]
+                roff(sentence(text))]
+        if value(kind, low, high):
+            out += [".br", roff(value(kind, low, high))]
     out += ['.SH "PARAMETERS WITHOUT EFFECT"', "Known from Postfix. One that is set is reported once."]
     for reason, title in (("TUNES", "The feature is not there yet:"), ("GONE", "Nothing needs them:")):
         out += [".PP", title, ".br", roff(", ".join(n for n, *_, r in known if r == reason)) + "."]
@@ -66,7 +80,7 @@ def uses(folder, program):
 
 
 def program_page(name, section, lines, params):
-    out = [".TH %s %d" % (name.upper(), section), ".SH NAME"]
+    out = [".TH %s %d" % (name.upper(), section), LEFT, ".SH NAME"]
     body = lines[:]
     if body and body[0].strip() == "NAME":
         body.pop(0)
@@ -82,7 +96,7 @@ def program_page(name, section, lines, params):
     if params:
         out.append('.SH "CONFIGURATION PARAMETERS"')
         for n, kind, default, low, high, text, _ in params:
-            out += [".TP", "\\fB%s\\fR (%s)" % (roff(n), roff(default) or "empty"), roff(text[:1].upper() + text[1:] + ".")]
+            out += [".TP", "\\fB%s\\fR (%s)" % (roff(n), roff(default) or "empty"), roff(sentence(text))]
     return "\n".join(out) + "\n"
 
 
