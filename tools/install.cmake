@@ -1,15 +1,23 @@
-# The last steps of "cmake --install": configuration that is not there yet, manual pages, and the
-# set-gid bit of the two commands that need it. Given: SOURCE, MAN (a directory to make them in).
+# The last steps of "cmake --install": configuration (beside the one that is there, as *.dist), the
+# systemd unit, manual pages, and the set-gid bit of the two commands that need it. Given: SOURCE,
+# MAN (a directory to make files in).
 set(root "$ENV{DESTDIR}")
 
 foreach(file main.cf master.cf)
-    if(NOT EXISTS ${root}/etc/postfix/${file})
+    if(EXISTS ${root}/etc/postfix/${file})
+        file(INSTALL ${SOURCE}/conf/${file} DESTINATION /etc/postfix RENAME ${file}.dist)
+    else()
         file(INSTALL ${SOURCE}/conf/${file} DESTINATION /etc/postfix)
     endif()
 endforeach()
 if(NOT EXISTS ${root}/etc/aliases)
     file(INSTALL ${SOURCE}/conf/aliases DESTINATION /etc)
 endif()
+
+file(READ ${SOURCE}/conf/pombal.service unit)
+string(REPLACE "/usr/sbin/" "${CMAKE_INSTALL_PREFIX}/sbin/" unit "${unit}")
+file(CONFIGURE OUTPUT ${MAN}/pombal.service CONTENT "${unit}" @ONLY)
+file(INSTALL ${MAN}/pombal.service DESTINATION ${CMAKE_INSTALL_PREFIX}/lib/systemd/system)
 
 find_program(PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(PYTHON3)
