@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Manual pages: of each program from the comment at the top of its main file, with the parameters
-it uses; postconf.5 from params.def and known.def. Usage: tools/mkman.py DIRECTORY"""
+it uses; postconf.5 from params.def and known.def; the others of section 5 from doc/man5, which are
+written in a little of Markdown. Usage: tools/mkman.py DIRECTORY"""
 import os
 import re
 import sys
@@ -8,6 +9,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = "master smtpd qmgr local smtp pop3d imapd tools".split()
 LEFT = ".ad l\n.nh"  # names of parameters must not be hyphenated
+FENCE = "\1"  # stands for the ``` of an example while a page is taken apart
 UNITS = {"INT": "number", "TIME": "time"}
 STRING = r'"(?:[^"\\]|\\.)*"'
 ENTRY = re.compile(r'^[PKM]\((\w+), (\w+), (%s), (-?\d+), (-?\d+),\s+(?:(%s(?:\s+%s)*)|(\w+))\)' % (3 * (STRING,)), re.M)
@@ -100,6 +102,46 @@ def program_page(name, section, lines, params):
     return "\n".join(out) + "\n"
 
 
+def inline(text):
+    """**bold** and `code`"""
+    return re.sub(r"\*\*(.+?)\*\*|`(.+?)`", lambda m: "\\fB%s\\fR" % (m[1] or m[2]), roff(text))
+
+
+def is_term(line):
+    return line.startswith("- **")
+
+
+def item(text):
+    """- **TERM**, **TERM**: what it means"""
+    end = re.match(r"((?:\*\*.+?\*\*(?:, )?)+): ", text)
+    return [".TP", inline(end[1]), inline(text[end.end():])]
+
+
+def example(lines):
+    return [".PP", ".RS 4", ".nf"] + [roff(line) for line in lines] + [".fi", ".RE", ".PP"]
+
+
+def markdown(name, text):
+    """a page of doc/man5: # title, ## section, paragraphs, lists of terms, blocks of examples"""
+    title, *blocks = re.split(r"\n\n+(?=\S|    )", re.sub(r"(?ms)^```.*?\n(.*?)^```$", lambda m: FENCE + m[1].replace("\n\n", "\n\0\n"), text))
+    out = [".TH %s 5" % name.upper(), LEFT, ".SH NAME", roff(title.lstrip("# "))]
+    for block in blocks:
+        lines = block.rstrip().split("\n")
+        if block.startswith("## "):
+            out.append('.SH "%s"' % block[3:].strip())
+        elif block.startswith(FENCE):
+            out += example([line.replace("\0", "") for line in block[len(FENCE):].rstrip().split("\n")])
+        elif block.startswith("    "):
+            out += example([line[4:] for line in lines])
+        elif is_term(block):
+            for entry in re.split(r"\n(?=- )", block.rstrip()):
+                out += item(" ".join(entry[2:].split()))
+            out.append(".PP")
+        else:
+            out += [".PP", inline(block.rstrip())]
+    return "\n".join(out) + "\n"
+
+
 def programs():
     found = {}
     for folder in FOLDERS:
@@ -123,6 +165,9 @@ def main(to):
                 section = 1 if folder == "tools" else 8
                 mine = uses(folder, name)
                 pages["%s.%d" % (name, section)] = program_page(name, section, lines, [p for p in params if p[0] in mine])
+    for source in sorted(os.listdir(ROOT + "/doc/man5")):
+        name = source.removesuffix(".md")
+        pages[name + ".5"] = markdown(name, open(ROOT + "/doc/man5/" + source).read())
     for page, text in pages.items():
         with open(os.path.join(to, page), "w") as f:
             f.write(text)

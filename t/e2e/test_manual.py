@@ -50,3 +50,78 @@ def test_parameters_that_are_named_exist(pages):
     for name, text in explained.items():
         for word in re.findall(r"\b(?:smtpd?|lmtp|virtual|mail|mailbox|maillog|login|auth|qmgr)_[a-z_]+[a-z]\b", text):
             assert word in known, (name, word)
+
+
+# ---- the pages of doc/man5: their examples are tried
+
+PAGES = sorted(os.listdir(pombal.TOP + "/doc/man5"))
+
+
+def blocks(page):
+    """(kind, argument, text) of each example"""
+    text = open(pombal.TOP + "/doc/man5/" + page).read()
+    return [(kind, rest.strip(), body) for kind, rest, body in re.findall(r"(?ms)^```(\S*)(.*?)\n(.*?)^```$", text)]
+
+
+def environment(tmp_path):
+    """a configuration with nothing in it but defaults, and our programs first in the path"""
+    (tmp_path / "etc").mkdir(exist_ok=True)
+    (tmp_path / "etc/main.cf").write_text("compatibility_level = 3.6\n")
+    (tmp_path / "etc/master.cf").write_text("")
+    return dict(os.environ, MAIL_CONFIG=str(tmp_path / "etc"), PATH=pombal.BIN + ":" + os.environ["PATH"])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_answer_as_the_page_shows(page, tmp_path):
+    env = environment(tmp_path)
+    for kind, argument, body in blocks(page):
+        if kind == "file":
+            (tmp_path / argument).write_text(body)
+        if kind == "console":
+            for command, expected in re.findall(r"(?m)^\$ (.*)\n((?:(?!\$ ).*\n)*)", body):
+                r = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+                assert (r.returncode, r.stdout, r.stderr) == (0, expected, ""), command
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_settings_of_the_page_are_understood(page, tmp_path):
+    env = environment(tmp_path)
+    run = lambda *a: subprocess.run([pombal.BIN + "/postconf", *a], env=env, capture_output=True, text=True, timeout=60)
+    for kind, _, body in blocks(page):
+        if kind == "main.cf":
+            (tmp_path / "etc/main.cf").write_text("compatibility_level = 3.6\n" + body)
+            r = run("-n")
+            assert r.returncode == 0 and r.stderr == "" and len(r.stdout.split("\n")) > 2
+        if kind == "master.cf":
+            (tmp_path / "etc/master.cf").write_text(body)
+            r = run("-M")
+            services = [line for line in body.split("\n") if line and not line.startswith(" ")]
+            assert r.returncode == 0 and r.stderr == ""
+            assert len([line for line in r.stdout.split("\n") if line and not line.startswith(" ")]) == len(services)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_parameters_that_the_page_names_exist(page):
+    text = open(pombal.TOP + "/doc/man5/" + page).read()
+    known = set(postconf("-dH").split())
+    others = set(re.findall(r'"(\w+)"', open(pombal.TOP + "/lib/conf/restrictions.c").read())) | {"pcre_table", "smtpd_access_maps", "allow_nets"}
+    words = re.findall(r"\b(?:smtpd|virtual|auth|bounce|mail|local|relay|default|first|last|pcre|body|access_map|allow|alias|canonical)_[a-z_]+[a-z]\b", text)
+    units = re.compile(r"_(seconds|minutes|hours|days|weeks)$")
+    assert not [w for w in words if units.sub("", w) not in known | others and "relay_" + w not in known]
+
+
+def test_every_restriction_and_action_has_its_place(pages):
+    pages = {name: text.replace("\\fB", "") for name, text in pages.items()}
+    known = re.findall(r'^ +{"(\w+)", RESTRICTION', open(pombal.TOP + "/lib/conf/restrictions.c").read(), flags=re.M)
+    assert known and not [r for r in known if not re.search(r"\b%s\b" % r, pages["restrictions.5"])]
+    for page, source in (("access.5", "smtpd/smtpd_access.c"), ("header_checks.5", "qmgr/cleanup_checks.c")):
+        actions = re.findall(r'{"([A-Z_]+)", act_', open(pombal.TOP + "/" + source).read())
+        assert actions and not [a for a in actions if not re.search(r"\b%s\b" % a, pages[page])]
+
+
+def test_pages_that_are_referred_to_exist(pages):
+    text = "".join(pages.values()).replace("\\-", "-")
+    ours = {n.rpartition(".")[0] for n in pages} | {"postfix", "mailq", "newaliases", "lmtp"}
+    system = {"crypt", "mv", "passwd", "sd_notify", "doveadm-sync", "syslog", "execve", "sysexits", "procmail", "vacation"}
+    named = set(re.findall(r"\b([a-z][a-z_-]+)\([158]\)", text))
+    assert not sorted(named - ours - system)
