@@ -5,21 +5,24 @@
 #include "base/buf.h"
 
 /*
- * Nothing in an arena is freed alone. A child arena is freed with its parent, or
- * before it. What an outsider can make large must be bounded where it is counted.
+ * Allocations in an arena cannot be freed one by one. A child arena is freed with its parent, or
+ * earlier. An arena has no limit of its own: whatever grows with input from outside must be bounded
+ * by its user. If there is no memory left, the process ends.
  */
 struct arena;
 
 struct arena *arena_new(struct arena *parent); /* parent may be null */
 void arena_free(struct arena **a); /* children too; null is accepted */
-void arena_reset(struct arena *a); /* drops all contents and children, keeps one block */
-void arena_wipe(struct arena *a); /* the same, all of it overwritten before; keeps no block */
-size_t arena_used(const struct arena *a); /* bytes handed out, for bounds */
+void arena_reset(struct arena *a); /* frees contents and children, keeps one block for reuse */
+void arena_wipe(
+    struct arena *a); /* as arena_reset, but overwrites the memory first; keeps no block */
+size_t arena_used(const struct arena *a); /* bytes allocated from it, for limits */
 
 void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type */
-void *arena_array(struct arena *a, size_t count, size_t size); /* overflow ends the process */
+void *arena_array(struct arena *a, size_t count,
+                  size_t size); /* zeroed; the process ends if count * size overflows */
 struct str arena_str(struct arena *a, struct str s); /* a copy; s.p[n] is 0 in the copy */
-char *arena_strz(struct arena *a, struct str s); /* a copy with a zero byte */
+char *arena_strz(struct arena *a, struct str s); /* a copy that ends in a zero byte */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,4 +1,5 @@
-/* banned.h - forced into every file: calls that must not compile here, and what to use instead */
+/* banned.h - included in every file by the compiler's -include: functions that must not be used.
+ * The comment at the end of each line names the module to use instead */
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H
 

@@ -1,4 +1,4 @@
-/* buf.h - borrowed slices, and growable bytes under a ceiling */
+/* buf.h - borrowed slices (str), and growable buffers with a largest size (buf) */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes that somebody else owns; no zero byte at the end. */
+/* Bytes that somebody else owns. Usually not followed by a zero byte. */
 struct str {
     const char *p;
     size_t n;
@@ -39,17 +39,18 @@ struct buf {
 #define BUF_TEXT(ceiling) ((struct buf){buf_none, 0, 0, (ceiling), false, true})
 extern char buf_none[1];
 
-/* Has everything fitted? If not, the contents are not what was meant: do not use them. */
+/* False if an append did not fit: the contents are then incomplete and must not be used. */
 bool buf_ok(const struct buf *b) __attribute__((warn_unused_result));
 
 void buf_free(struct buf *b); /* b may be used again */
-void buf_clear(struct buf *b); /* keeps the memory */
+void buf_clear(struct buf *b); /* empties it; the memory stays allocated */
 void buf_cut(struct buf *b, size_t n); /* keep the first n bytes */
 void buf_skip(struct buf *b, size_t n); /* drop the first n bytes */
 void buf_swap(struct buf *a, struct buf *b);
 
-/* Room for n more bytes at p + n, to be filled by the caller, who then adds to n with buf_grown.
- * Null if that would pass max (full is then set, also for BUF_TEXT). */
+/* Makes room for n more bytes at the end and returns where it begins. The caller writes there and
+ * then says with buf_grown how many bytes it has written. Null if the ceiling would be passed (full
+ * is then set, also for BUF_TEXT). */
 char *buf_room(struct buf *b, size_t n);
 void buf_grown(struct buf *b, size_t n);
 

@@ -4,15 +4,15 @@
 
 #include "base/buf.h"
 
-/* All append to out. Decoders return false on anything that is not well formed, with out as it was.
- */
+/* All append to out. Decoders return false and leave out unchanged if the input is malformed. */
 void encode_base64(struct buf *out, struct str s); /* RFC 4648 4, with padding */
 bool decode_base64(struct buf *out, struct str s); /* strict: padding needed, nothing else inside */
-int decode_base64_digit(char c); /* 0 to 63; -1: none */
+int decode_base64_digit(char c); /* 0 to 63; -1: not a base64 digit */
 void encode_hex(struct buf *out, struct str s); /* lower case */
 bool decode_hex(struct buf *out, struct str s);
-void encode_percent(struct buf *out, struct str s,
-                    const char *special); /* those, controls, '%' and 8 bit */
+void encode_percent(
+    struct buf *out, struct str s,
+    const char *special); /* encodes these, control characters, '%' and bytes from 128 on */
 bool decode_percent(struct buf *out, struct str s);
 void encode_xtext(struct buf *out, struct str s); /* RFC 3461 4 */
 bool decode_xtext(struct buf *out, struct str s);

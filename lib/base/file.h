@@ -1,4 +1,4 @@
-/* file.h - whole files, directories, and writing so that readers never see half */
+/* file.h - reading and writing whole files, making and removing directories. All of these block */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -6,19 +6,23 @@
 
 #include "base/why.h"
 
-/* All return -1 and fill why (code 4.3.0 unless said otherwise). Paths are relative to the working
- * directory. */
+/* On failure all return -1, with why set (4.3.0 unless another code is named) or with errno where
+ * there is no why. Paths may be relative to the working directory. */
 int file_read(const char *path, struct buf *out,
-              struct why *why); /* 4.3.5 when larger than out's ceiling */
-int file_read_fd(int fd, struct buf *out); /* from the current offset; -1 and errno */
-int file_write_all(int fd, const void *p, size_t n); /* -1 and errno */
-/* Writes path.tmp-PID, syncs it, renames it over path, syncs the directory. Keeps nothing on
- * failure. */
+              struct why *why); /* appends; 4.3.5 if the file is larger than out's ceiling */
+int file_read_fd(
+    int fd,
+    struct buf *out); /* appends the rest from the current offset; EFBIG if out is too small */
+int file_write_all(int fd, const void *p, size_t n); /* repeats short writes */
+/* Writes path.tmp-PID, syncs it, renames it to path and syncs the directory, so that readers see
+ * either the old or the new contents. Removes the temporary file on failure. */
 int file_replace(const char *path, struct str bytes, mode_t mode, struct why *why);
-int file_make_dirs(const char *path, mode_t mode,
-                   struct why *why); /* path and its parents; existing ones are left */
-int file_sync_dir(const char *path); /* -1 and errno */
-/* Removes a file or a directory with all below; what is gone already is no error. -1 and errno. */
+int file_make_dirs(
+    const char *path, mode_t mode,
+    struct why *why); /* path and its parents; directories that exist are not changed */
+int file_sync_dir(const char *path); /* fsync of a directory: new names in it are durable */
+/* Removes a file, or a directory with everything below it. Files that are already gone are not an
+ * error. */
 int file_remove_all(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* heap.h - a priority heap of members that know their place: timers, retry times */
+/* heap.h - a priority queue whose members can be moved and removed: timers, retry times */
 #ifndef BASE_HEAP_H
 #define BASE_HEAP_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A member of what is ordered; start it as {0}. */
+/* Embedded in what is ordered. Initialize it to {0}. */
 struct heap_node {
     int64_t key;
     size_t place; /* 0: not in a heap */
@@ -19,7 +19,7 @@ struct heap {
 
 void heap_put(struct heap *h, struct heap_node *node,
               int64_t key); /* inserts, or moves to its new key */
-void heap_drop(struct heap *h, struct heap_node *node); /* harmless if not in */
+void heap_drop(struct heap *h, struct heap_node *node); /* does nothing if it is not in a heap */
 struct heap_node *heap_first(const struct heap *h); /* smallest key, or null */
 void heap_free(struct heap *h);
 

@@ -28,7 +28,7 @@ static inline void list_push(struct list *head, struct list *l) /* at the front 
 {
     list_add(head->next, l);
 }
-static inline void list_drop(struct list *l) /* harmless if not linked */
+static inline void list_drop(struct list *l) /* does nothing if it is not linked */
 {
     l->prev->next = l->next;
     l->next->prev = l->prev;
@@ -36,7 +36,7 @@ static inline void list_drop(struct list *l) /* harmless if not linked */
 }
 
 #define LIST_OF(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))
-/* The body may drop the current member. */
+/* Walks from front to end. The body may drop the current member, but no other. */
 #define LIST_EACH(head, l)                                                                         \
     for (struct list *l = (head)->next, *l##_next = l->next; l != (head);                          \
          l = l##_next, l##_next = l->next)

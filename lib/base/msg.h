@@ -1,4 +1,4 @@
-/* msg.h - the log: syslog datagram, file or standard error; the ways a process ends itself */
+/* msg.h - the log (syslog, file or standard error), and ending the process with a message */
 #ifndef BASE_MSG_H
 #define BASE_MSG_H
 

@@ -1,10 +1,10 @@
-/* str.h - working with borrowed slices: compare, find, split, trim */
+/* str.h - functions for borrowed slices: compare, find, split, trim. None allocates */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 
 #include "base/buf.h"
 
-struct str strz(const char *s); /* null gives the empty slice */
+struct str strz(const char *s); /* the slice of a C string; null gives the empty slice */
 
 bool str_eq(struct str a, struct str b);
 bool str_eqz(struct str a, const char *b);
@@ -16,13 +16,13 @@ bool str_istarts(struct str s, struct str with);
 bool str_ends(struct str s, struct str with);
 bool str_iends(struct str s, struct str with);
 
-/* Position, or -1. */
+/* The position of the first (str_rfind: last) one, or -1. The i forms ignore ASCII case. */
 ptrdiff_t str_find(struct str s, char c);
 ptrdiff_t str_rfind(struct str s, char c);
 ptrdiff_t str_search(struct str s, struct str part);
 ptrdiff_t str_isearch(struct str s, struct str part);
 
-/* Parts. Positions beyond the end are cut to it. */
+/* Parts of a slice. A position beyond the end counts as the end. */
 struct str str_from(struct str s, size_t start);
 struct str str_upto(struct str s, size_t end);
 struct str str_part(struct str s, size_t start, size_t n);
@@ -37,8 +37,8 @@ bool str_listed(const char *list, const char *word);
 bool str_ilisted(const char *list, struct str word); /* the same, ASCII letters without case */
 /* As str_word, but a {group} is one word (with its braces); Postfix's list syntax. */
 bool str_word_braces(struct str *rest, const char *separators, struct str *word);
-/* "{ text }" becomes "text"; false, and nothing changes: no brace at the start, or its other half
- * is not at the end. */
+/* Changes "{ text }" to "text". False, without a change: it does not begin with a brace whose other
+ * half is at the end. */
 bool str_unbrace(struct str *s);
 
 void str_lower(char *p, size_t n); /* ASCII, in place */

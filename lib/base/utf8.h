@@ -1,4 +1,4 @@
-/* utf8.h - validity, decoding, truncation. RFC 3629 */
+/* utf8.h - checks, decodes and cuts UTF-8. RFC 3629 */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
@@ -10,8 +10,10 @@ bool utf8_valid(struct str s); /* no overlong forms, no surrogates, at most U+10
 /* One code point from the start of s: its length in bytes, or 0 if s is empty or not valid there.
  */
 size_t utf8_decode(struct str s, uint32_t *code);
-void utf8_add(struct buf *out, uint32_t code); /* what is no code point becomes U+FFFD */
-struct str utf8_upto(struct str s, size_t n); /* at most n bytes, no sequence cut in two */
+void utf8_add(struct buf *out,
+              uint32_t code); /* appends; U+FFFD for a number that is not a code point */
+struct str utf8_upto(struct str s,
+                     size_t n); /* at most n bytes, without cutting a sequence in two */
 bool utf8_is_ascii(struct str s);
 
 #endif

@@ -13,7 +13,8 @@
         size_t n, room;                                                                            \
     }
 
-/* A pointer to one new, zeroed element at the end; it moves when the array grows. */
+/* Adds a zeroed element at the end and points to it. Elements move when the array grows: do not
+ * keep pointers across a VEC_ADD. */
 #define VEC_ADD(v)                                                                                 \
     ((v)->n < (v)->room ? (void)0 : vec_grow((void **)&(v)->at, &(v)->room, sizeof *(v)->at),      \
      memset(&(v)->at[(v)->n], 0, sizeof *(v)->at), &(v)->at[(v)->n++])
