@@ -18,8 +18,8 @@ struct conf_main;
  *   TIME  int64_t       seconds, written with s m h d w; without one in the unit of the default
  *   BOOL  bool          yes or no
  * So conf.smtpd_timeout is the value of smtpd_timeout, after main.cf, master.cf -o and the command
- * line; conf._2bounce_notice_recipient that of 2bounce_notice_recipient. It never changes while a
- * process lives, but by conf_set_stress: a reload starts new processes.
+ * line; conf._2bounce_notice_recipient that of 2bounce_notice_recipient. It does not change
+ * while a process lives, except by conf_set_stress: a reload starts new processes.
  */
 #define CONF_STR  const char *
 #define CONF_RAW  const char *
@@ -44,55 +44,57 @@ extern struct conf conf;
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
 /*
- * For whoever opens what a parameter names, at start: the value asks for something that can never
- * work, for example a network with a wrong mask. Logged as an error, with where it was set; counted
- * for check, start and reload, which refuse such a configuration.
+ * Reports that the value of a parameter can never work, for example a network with a wrong mask.
+ * Called at start by the code that opens tables and lists. Logs an error with the place where the
+ * parameter is set, and counts it: check, start and reload refuse a configuration with such faults.
  */
 void conf_fault(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-size_t conf_faults(void);
-/* Puts in front of what is wrong with a value where it was set: "main.cf, line 3: name = value: ".
- * Always -1. */
+size_t conf_faults(void); /* how many conf_fault has counted */
+/* Puts the place where a parameter is set in front of why: "main.cf, line 3: name = value: ".
+ * Always returns -1. */
 int conf_blame(const char *name, struct why *why);
-unsigned conf_line(const char *name); /* where main.cf sets it; 0: nowhere, or with -o */
-/* Sets the parameter "stress", if main.cf and master.cf leave it alone, and with it all that refers
- * to it, in conf. Texts that were made of parameters before (tables, lists) stay as they are. */
+unsigned conf_line(const char *name); /* line of main.cf that sets it; 0: it is not set there */
+/* Sets the parameter "stress" to "yes" or "", unless main.cf or master.cf set it, and evaluates the
+ * parameters that refer to it again. Tables and lists that are already open do not change. */
 void conf_set_stress(bool on);
 const char *conf_dir(void); /* the configuration directory in use */
-/* For postconf: the same without conf being filled and values being checked. defaults_only: main.cf
- * is not read. Then conf_find_raw, conf_expand and conf_is_set work. */
+/* For postconf: as conf_load, but values are not checked and conf is not filled. defaults_only:
+ * main.cf is not read. Afterwards conf_find_raw, conf_expand and conf_is_set can be used. */
 int conf_read(const char *dir, bool defaults_only, const char *const *overrides, struct why *why);
-/* What main.cf sets, in its order. */
+/* The settings of main.cf, in their order there. Owned by conf. */
 const struct conf_main *conf_settings(void);
 void conf_unload(void); /* frees all; for tests */
 
-/* The lmtp program is the smtp program: from here on every conf.smtp_x holds the value of lmtp_x,
- * where there is one (smtp_helo_name: that of lmtp_lhlo_name, and so on). After conf_load. */
+/* lmtp is the smtp program under another name. After this call every conf.smtp_x has the value of
+ * lmtp_x, if there is such a parameter (smtp_helo_name: lmtp_lhlo_name). Call it after conf_load.
+ */
 void conf_use_lmtp(void);
 
-/* Logs each parameter of main.cf whose feature is not there yet although mail goes the same way
- * without it (known.def: TUNES). Those that matter are refused: service/check_missing.h. */
+/* Logs a warning for each parameter of main.cf that has no effect yet, if mail takes the same way
+ * without it (TUNES in known.def). Parameters that matter are refused by service/check_missing.h.
+ */
 void conf_warn_ignored(void);
-void conf_warn_duplicates(void); /* the first part of that alone */
+void conf_warn_duplicates(void); /* warns only of parameters that are set twice */
 
-/* Removes from the environment what import_environment does not name, and sets what it gives as
- * name=value. After conf_load. */
+/* Removes all environment variables that import_environment does not name, and sets those that it
+ * gives as name=value. Call it after conf_load. */
 void conf_clean_environment(void);
 
-/* By name, for user-defined parameters, restriction classes and computed names: the value expanded,
- * or the default; null if there is neither. A value that cannot be expanded ends the process. The
- * text lives as long as the process. */
+/* The expanded value of a parameter by its name, or its default; null if there is neither. For
+ * parameters of the user's own, restriction classes, and names that are computed. If a value cannot
+ * be expanded, the process ends. The text lives as long as the process. */
 const char *conf_find(const char *name);
 bool conf_is_set(const char *name); /* in main.cf or with -o */
 /* Expands $name in text from other sources (arguments of tables, master.cf), appended to out. */
 int conf_expand(const char *text, struct buf *out, struct why *why);
-/* As conf_find, not expanded. Fits conf_expand_text. */
+/* As conf_find, but not expanded. A conf_find_fn for conf_expand_text. */
 const char *conf_find_raw(struct str name, void *unused);
 
-/* <prefix><suffix> if set in main.cf or a parameter with a default of its own, else the default
- * given: the per-transport parameters, for example
- * conf_int_of("relay", "_destination_concurrency_limit",
- * conf.default_destination_concurrency_limit) A malformed value ends the process. A time without
- * unit is in seconds. */
+/* The value of the parameter <prefix><suffix>, if it is set or has a default of its own, else
+ * otherwise. For the parameters of single transports:
+ *   conf_int_of("relay", "_destination_concurrency_limit",
+ *               conf.default_destination_concurrency_limit)
+ * If the value is malformed, the process ends. A time without a unit is in seconds. */
 int64_t conf_int_of(const char *prefix, const char *suffix, int64_t otherwise);
 int64_t conf_time_of(const char *prefix, const char *suffix, int64_t otherwise);
 const char *conf_str_of(const char *prefix, const char *suffix, const char *otherwise);

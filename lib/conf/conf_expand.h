@@ -16,9 +16,9 @@
  *   $$                             one $
  * Text in braces may hold balanced braces; then, else, a and b are expanded themselves.
  */
-enum { EXPAND_RECURSE = 1 }; /* what find returns is expanded too */
+enum { EXPAND_RECURSE = 1 }; /* the values that find returns are expanded, too */
 
-/* The value of name as written, or null if there is none. Asked once more for each use. */
+/* The value of name as written, or null if there is none. Called each time the name is used. */
 typedef const char *conf_find_fn(struct str name, void *arg);
 
 /* Appends to out. -1: the text is malformed, refers to itself, or passes out's ceiling. */

@@ -4,11 +4,12 @@
 
 #include "base/buf.h"
 
-/* The host name with its domain, as gethostname(2) says it; may have no dot. */
+/* Appends the name of this host as gethostname(2) returns it. It may have no dot. */
 void conf_host_name(struct buf *out);
 
-/* The networks of this host's interfaces for mynetworks, as style says: "host" the addresses alone,
- * "subnet" with their netmasks, "class" by the classes of old. want_ipv4, want_ipv6: families. */
+/* Appends the networks of this host's interfaces, as a value for mynetworks. style is "host" (only
+ * the addresses), "subnet" (with their netmasks) or "class" (class A, B, C networks). want_ipv4 and
+ * want_ipv6 say which address families. */
 void conf_host_networks(const char *style, bool want_ipv4, bool want_ipv6, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* conf_inside.h - between the files that make up conf.h */
+/* conf_inside.h - functions shared by the files that implement conf.h, and by no others */
 #ifndef CONF_CONF_INSIDE_H
 #define CONF_CONF_INSIDE_H
 
@@ -6,13 +6,13 @@
 
 struct arena;
 
-/* The memory of the configuration: what is in it lives until the next conf_load. */
+/* Memory of the configuration. It is freed by the next conf_load. */
 struct arena *conf_memory(void);
 /* The text with all $names expanded, in conf_memory. Null: why. */
 const char *conf_expanded(const char *text, struct why *why);
-/* A default that is computed: main.cf and -o go before it. */
+/* Sets a default that is computed. main.cf and -o override it. */
 void conf_set_default(const char *name, const char *value);
-/* Another value, wherever the old one was set. */
+/* Replaces a value, wherever it has been set. */
 void conf_replace(const char *name, const char *value);
 
 /* conf_names.c: myhostname and mydomain, mynetworks, and what myorigin names. -1: why. */

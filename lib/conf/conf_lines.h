@@ -15,16 +15,16 @@ struct conf_lines {
 };
 #define CONF_LINES(text) ((struct conf_lines){(text), 0})
 
-/* The next logical line, without white space at its end; false at the end. The first line of a
- * file may begin with white space: it continues nothing, and the caller says what that means.
+/* The next logical line, without white space at its end; false at the end. If the first line of a
+ * file begins with white space, it is returned as it is; the caller decides what to do with it.
  * first and last (may be null) count from 1. */
 bool conf_lines_next(struct conf_lines *l, struct buf *line, unsigned *first, unsigned *last);
 
-/* "name = value": cuts at the first '=', white space around both parts dropped; the parts borrow
- * from line. What is wrong with it, or null. */
+/* Splits "name = value" at the first '=' and drops white space around both parts, which point into
+ * line. Returns null, or a text that says what is wrong. */
 const char *conf_split_setting(struct str line, struct str *name, struct str *value);
 
-/* "{ a b }": the length with the closing brace, or 0 if it is not closed; s begins with '{'. */
+/* s begins with '{': the length up to and including the matching brace, or 0 if there is none. */
 size_t conf_braces(struct str s);
 
 #endif

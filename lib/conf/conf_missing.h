@@ -1,4 +1,4 @@
-/* conf_missing.h - what Postfix has and is not there (yet), and what would happen to mail */
+/* conf_missing.h - features of Postfix that are missing here, and what that means for mail */
 #ifndef CONF_CONF_MISSING_H
 #define CONF_CONF_MISSING_H
 
@@ -18,7 +18,7 @@ struct conf_missing {
     const char *parameter; /* of a value */
 };
 
-/* Null: not missing, or unknown to Postfix, too. */
+/* Null: it is not missing, or Postfix does not have it either. */
 const struct conf_missing *conf_missing_find(enum conf_missing_kind kind, struct str name);
 /* The same for a table as it is written: "mysql:/etc/x.cf", "proxy:ldap:/etc/y.cf". */
 const struct conf_missing *conf_missing_table(struct str spec);

@@ -14,17 +14,18 @@ struct conf_snapshot {
 };
 #define CONF_NO_SNAPSHOT ((struct conf_snapshot){-1, -1})
 
-/* Of the files in dir. -1: why, and out has none. */
+/* Copies the files in dir. -1: why says what failed, and out has no copies. */
 int conf_snapshot_take(const char *dir, struct conf_snapshot *out, struct why *why);
-/* From now on conf_load and conf_master_load read these instead of the files; none: the files. The
- * descriptors stay the caller's, who keeps them open. */
+/* From now on conf_load and conf_master_load read these copies (CONF_NO_SNAPSHOT: the files). The
+ * caller still owns the descriptors and must keep them open. */
 void conf_snapshot_use(struct conf_snapshot s);
 struct conf_snapshot conf_snapshot_used(void);
 void conf_snapshot_close(struct conf_snapshot *s);
-/* Different texts have different numbers, very probably; 0: no snapshot, or it cannot be read. */
+/* A checksum of the texts, to tell snapshots apart. 0: there is no snapshot, or it cannot be read.
+ */
 unsigned conf_snapshot_number(struct conf_snapshot s);
 
-/* The text of dir/name, "main.cf" or "master.cf", from where it is to be read now. */
+/* Appends the text of dir/name ("main.cf" or "master.cf"), from the copy if one is in use. */
 int conf_file_read(const char *dir, const char *name, struct buf *out, struct why *why);
 
 #endif

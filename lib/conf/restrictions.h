@@ -7,7 +7,8 @@
 /* What stands behind the name of a restriction in a list. */
 enum restriction_arg { RESTRICTION_ALONE, RESTRICTION_TABLE, RESTRICTION_TEXT };
 
-/* Is there a restriction of that name here (any case)? *arg, if not null: what follows it. */
+/* Is there a restriction of this name here? Case does not count. *arg, if not null, is set to what
+ * must follow it. */
 bool restriction_known(struct str name, enum restriction_arg *arg);
 
 /*
