@@ -6,14 +6,14 @@
 #include "dict/maps.h"
 
 /*
- * Which parts, in this order. Tables of patterns see the whole address only, once. Addresses come
- * in internal form (local part not quoted); a local part that needs quotes is looked up with them
- * first, then without.
+ * The parts to look up, in this order. Tables of patterns see the whole address only, once.
+ * Addresses are in internal form (local part without quotes). If a local part needs quotes, it is
+ * looked up with quotes first, and then without.
  */
 enum addr_part {
     ADDR_FULL = 1, /* user+ext@domain */
     ADDR_NOEXT = 2, /* user@domain */
-    ADDR_LOCALPART_IF_LOCAL = 4, /* user+ext, user: if the domain is ours (is_local) */
+    ADDR_LOCALPART_IF_LOCAL = 4, /* user+ext, user: if is_local says so of the domain */
     ADDR_LOCALPART_AT_IF_LOCAL = 8, /* the same as user+ext@, user@ */
     ADDR_AT_DOMAIN = 16, /* @domain */
     ADDR_DOMAIN = 32, /* domain */
@@ -24,28 +24,31 @@ enum addr_part {
     ADDR_DEFAULT = ADDR_FULL | ADDR_NOEXT | ADDR_LOCALPART_IF_LOCAL | ADDR_AT_DOMAIN,
 };
 
-/* Is the domain of this address ours, so that "user" alone means the same? route/classes.h has the
- * one that is always meant: $myorigin, $mydestination, $inet_interfaces, $proxy_interfaces. */
+/* Does a user name without a domain mean the same as one in this domain? Usually this is
+ * domain_has_users of route/classes.h: $myorigin, $mydestination, $inet_interfaces,
+ * $proxy_interfaces. */
 typedef enum dict_answer addr_local_fn(const char *domain, struct why *why);
 
-/* ext, if not null, gets the extension with its delimiter ("+ext") when a part without it was
- * found, else "". is_local may be null: no domain is. */
+/* Looks up the parts until one is found. ext, if not null, is set to the extension with its
+ * delimiter ("+ext") if a part without extension was found, else to "". If is_local is null, no
+ * domain is local. */
 enum dict_answer addr_find(struct maps *m, const char *address, unsigned parts,
                            addr_local_fn *is_local, struct buf *value, struct buf *ext,
                            struct why *why) __attribute__((warn_unused_result));
 
-/* The length of "user" in "user+ext": up to the first character of recipient_delimiter, or the
- * whole length. Not split: what begins with a delimiter, postmaster, MAILER-DAEMON,
- * $double_bounce_sender, and at "-" owner-list and list-request (owner_request_special). */
+/* The length of the user in "user+ext": up to the first character of recipient_delimiter, or all of
+ * it. Names that begin with a delimiter, postmaster, MAILER-DAEMON and $double_bounce_sender have
+ * no extension; with owner_request_special, owner-list and list-request are not split at "-". */
 size_t addr_user_length(struct str localpart);
 
-/* domain, then parents: "a.b.c" looks up a.b.c, then b.c and c (parents) or .b.c and .c. */
+/* Looks up a domain and then its parents: for a.b.c also b.c and c if parents_match, else .b.c and
+ * .c. */
 enum dict_answer domain_find(struct maps *m, const char *domain, bool parents_match,
                              struct buf *value, struct why *why)
     __attribute__((warn_unused_result));
 
-/* A client's address in an access table: 10.1.2.3, 10.1.2, 10.1, 10; an IPv6 address shrinks at its
- * colons. */
+/* Looks up a client's address and shorter parts of it: 10.1.2.3, 10.1.2, 10.1, 10. An IPv6 address
+ * is cut at its colons. */
 enum dict_answer hostaddr_find(struct maps *m, const char *address, struct buf *value,
                                struct why *why) __attribute__((warn_unused_result));
 

@@ -1,18 +1,16 @@
-/* alias_text.h - the words of an alias file: RFC 5322 tokens, with spaces that mean nothing gone */
+/* alias_text.h - entries and elements of alias files, in tokens of RFC 5322 */
 #ifndef DICT_ALIAS_TEXT_H
 #define DICT_ALIAS_TEXT_H
 
 #include "base/why.h"
 
-/* "name: value, value". The key comes unquoted, because it is compared with addresses; the value in
- * a regular, still quoted form. */
+/* Splits a line "name: value, value". The key is returned without quotes, because it is compared
+ * with addresses; the value keeps its quotes, without superfluous blanks. -1: why. */
 int alias_entry(struct str line, struct buf *key, struct buf *value, struct why *why);
 
 /*
- * The next element of a list such as the value of an alias, a .forward line or an :include: file:
- * what stands between commas (line ends are up to the caller). Comments are dropped; item is
- * without the quotes; quoted tells whether it had any, so that "\name" and the like are known.
- * False: no more.
+ * Cuts the next element off a list separated by commas, such as the value of an alias or a line of
+ * a .forward or :include: file. Comments and quotes are removed. False: no more.
  */
 bool alias_item(struct str *rest, struct buf *item);
 

@@ -11,13 +11,13 @@
  */
 struct maps;
 struct maps *maps_open(const char *parameter, const char *specs, unsigned flags);
-bool maps_empty(const struct maps *m); /* no table at all; a null m is empty too */
+bool maps_empty(const struct maps *m); /* it has no tables; true for null */
 const char *maps_parameter(const struct maps *m);
 size_t maps_count(const struct maps *m);
 struct dict *maps_at(struct maps *m, size_t i);
 
-/* Both stop at the first DICT_FAILED: the log then has the table and the reason, why only
- * "Temporary lookup failure", for it may reach strangers. An empty value is such a failure too. */
+/* Both stop at the first table that fails. The table and the reason are then logged; why says only
+ * "Temporary lookup failure", because strangers may see it. An empty value counts as a failure. */
 enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, struct why *why)
     __attribute__((warn_unused_result));
 enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)

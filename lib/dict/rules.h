@@ -1,10 +1,10 @@
-/* rules.h - tables of patterns: the lines, if/endif, "!" and $1 that regexp, pcre and cidr share */
+/* rules.h - the format that regexp, pcre and cidr tables share: lines, if/endif, "!" and $1 */
 #ifndef DICT_RULES_H
 #define DICT_RULES_H
 
 #include "dict/dict.h"
 
-/* Where the groups of a match stand in the subject; 0 is the whole. */
+/* Positions of the groups of a match in the subject; group 0 is the whole match. */
 struct rules_span {
     size_t start, end; /* start > the subject's length: this group took no part */
 };
@@ -14,16 +14,16 @@ struct rules_hit {
     size_t n;
 };
 
-/* RULES_OTHER: the subject is of a kind that neither the pattern nor its negation speaks of. */
+/* RULES_OTHER: neither the pattern nor its negation applies, as for IPv6 and an IPv4 network. */
 enum rules_answer { RULES_NO, RULES_YES, RULES_OTHER, RULES_BROKEN };
 
 struct rules_kind {
     const char *name; /* "pcre", for messages */
-    bool groups; /* $1 means something; else the text is taken as it is */
-    /* Compiles what stands at the start of *rest ("/x/i", "10.0.0.0/8") and cuts it off. Null: why
-     * says what is wrong with it, and the rule is left out. */
+    bool groups; /* $1 stands for a group; else the text is used as written */
+    /* Compiles the pattern at the start of *rest ("/x/i", "10.0.0.0/8") and cuts it off. Null: why
+     * says what is wrong, and the rule is skipped. */
     void *(*compile)(struct str *rest, size_t *groups, struct why *why);
-    /* subject is what prepare made of the key */
+    /* subject is the argument of rules_find */
     enum rules_answer (*match)(void *pattern, const void *subject, struct rules_hit *hit,
                                struct why *why);
     void (*free)(void *pattern);
@@ -32,15 +32,15 @@ struct rules_kind {
 struct rules;
 
 /*
- * Reads the text of a table's rules: of the file arg, which d then watches, or arg itself is
- * "{ {rule}, {rule} }", a rule a line. -1: why says what is wrong with the file or the braces.
+ * Appends the rules of a table to text, one a line. arg is the name of a file, which d then
+ * watches, or the rules themselves: "{ {rule}, {rule} }". -1: why says what is wrong.
  */
 int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *why);
-/* Never fails: a line that is wrong is left out with a warning that names path and line. */
+/* Never fails: a line that is wrong is skipped, with a warning that names path and line. */
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
                          bool no_substitution);
-/* The first rule that matches gives the text, with the groups of key filled in. DICT_FAILED: a
- * pattern could not be tried to its end (limits); why names the line. */
+/* Writes the text of the first rule that matches to value, with groups replaced. DICT_FAILED: a
+ * pattern reached its limit of time or memory; why names the line. */
 enum dict_answer rules_find(struct rules *r, struct str key, const void *subject, struct buf *value,
                             struct why *why);
 void rules_free(struct rules **r);

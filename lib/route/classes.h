@@ -12,27 +12,26 @@ enum class { CLASS_LOCAL, CLASS_VIRTUAL_ALIAS, CLASS_VIRTUAL_MAILBOX, CLASS_RELA
  */
 void classes_open(void);
 
-/* The class of a domain, without brackets or dot at its end; "[10.0.0.1]" is one too. Warns if two
- * lists claim the domain (helpful_warnings). DICT_FAILED: a list could not be asked. */
+/* The class of a domain (without a dot at its end) or of an address such as "[10.0.0.1]". Warns if
+ * two lists contain the domain (helpful_warnings). DICT_FAILED: a table of a list failed. */
 enum dict_answer class_of(const char *domain, enum class *c, struct why *why)
     __attribute__((warn_unused_result));
-/* The same for a domain that is known not to be local: DICT_FOUND or DICT_FAILED. */
+/* The same, for a domain that the caller knows is not local: DICT_FOUND or DICT_FAILED. */
 enum dict_answer class_of_foreign(const char *domain, enum class *c, struct why *why)
     __attribute__((warn_unused_result));
-/* And for one that is local: DICT_FOUND, with the warning if it is due. */
+/* The same, for a domain that is local: returns DICT_FOUND after the warning, if one is due. */
 enum dict_answer class_of_local(const char *domain);
 void classes_close(void); /* for tests: the next classes_open reads main.cf's lists again */
 
-/* Is mail for this domain delivered here by $local_transport: mydestination, or [address] of
- * ours. */
+/* Is the domain delivered by $local_transport: in mydestination, or an [address] of this host? */
 enum dict_answer domain_is_local(const char *domain, struct why *why)
     __attribute__((warn_unused_result));
-/* The same, and $myorigin: the addr_local_fn of all address lookups. */
+/* The same, or $myorigin. This is the addr_local_fn of all address lookups. */
 enum dict_answer domain_has_users(const char *domain, struct why *why)
     __attribute__((warn_unused_result));
 
-/* addr_find with recipient_delimiter and domain_has_users: what canonical, virtual, relocated and
- * the recipient tables all use. ext may be null. */
+/* addr_find with ADDR_DEFAULT and domain_has_users: the lookup that canonical, virtual, relocated
+ * and recipient tables have in common. ext may be null. */
 enum dict_answer route_find(struct maps *m, const char *address, struct buf *value, struct buf *ext,
                             struct why *why) __attribute__((warn_unused_result));
 

@@ -6,11 +6,11 @@
 
 struct route {
     struct buf transport; /* a service of master.cf: "local", "smtp", "error" */
-    struct buf nexthop; /* what that transport wants: a domain, [host]:port, the text of an error */
+    struct buf nexthop; /* depends on the transport: a domain, [host]:port, the text of an error */
     struct buf recipient; /* user@domain, the local domains stripped of routing */
     enum class class;
     bool bad_address; /* not a valid address: bounce with 5.1.3 "bad address syntax" */
-    bool routed; /* the local part has @, % or ! left in it: not relayed for strangers */
+    bool routed; /* the local part still contains @, % or !: not relayed for strangers */
 };
 #define ROUTE ((struct route){BUF(65536), BUF(65536), BUF(65536), CLASS_DEFAULT, false, false})
 
@@ -22,14 +22,14 @@ void resolve_open(void);
 void resolve_close(void); /* for tests, the classes too */
 
 /*
- * sender picks the sender_dependent_* entries. 0: r is filled in (transport may be "error" or
- * "retry", and bad_address must be looked at); -1: a table could not be asked, defer with why.
- * Tables of remote types wait.
+ * Fills in r. sender is looked up in the sender_dependent_* tables. The caller must look at
+ * r->bad_address; the transport may be "error" or "retry". -1: a table failed; defer with why.
+ * (waits) if a table is of a remote type.
  */
 int resolve_address(enum resolve_for what, const char *sender, const char *address, struct route *r,
                     struct why *why);
-/* The cheap half of it: false if bad_address would be set. A table that could not be asked is no
- * reason to say so. */
+/* Only checks the form: false if resolve_address would set bad_address. If a table fails, the
+ * address counts as valid. */
 bool resolve_is_valid(const char *address);
 void route_free(struct route *r);
 

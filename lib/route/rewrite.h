@@ -4,18 +4,18 @@
 
 #include "base/buf.h"
 
-/* Whose domain completes an address: ours, or remote_header_rewrite_domain. */
+/* Which domain is added to an incomplete address: $myorigin, or remote_header_rewrite_domain. */
 enum rewrite { REWRITE_LOCAL, REWRITE_REMOTE };
 bool rewrite_by_name(const char *name, enum rewrite *r); /* "local", "remote"; "" is local */
-/* Does this context change headers at all? Remote ones only with remote_header_rewrite_domain. */
+/* Are headers rewritten? For REWRITE_REMOTE only if remote_header_rewrite_domain is set. */
 bool rewrite_active(enum rewrite r);
 
 /*
  * Appends the canonical form to out: source route dropped (RFC 5321 appendix C), site!user
- * (swap_bangpath) and user%domain (allow_percent_hack) turned around, $myorigin appended to a
- * user alone (append_at_myorigin), .$mydomain to a host without dot (append_dot_mydomain), one dot
- * at the end dropped. Internal form (local part unquoted) in and out; "" stays "". No tables are
- * asked.
+ * (swap_bangpath) and user%domain (allow_percent_hack) converted to user@domain, $myorigin added
+ * to a name without domain (append_at_myorigin), .$mydomain to a domain without dot
+ * (append_dot_mydomain), one dot at the end dropped. Both addresses are in internal form (local
+ * part without quotes); "" stays "". No tables are looked up.
  */
 void rewrite_address(enum rewrite r, const char *address, struct buf *out);
 
