@@ -15,22 +15,23 @@
 enum password_answer {
     PASSWORD_MATCH,
     PASSWORD_MISMATCH,
-    PASSWORD_UNKNOWN, /* scheme or hash not understood: nobody gets in, the administrator is told */
+    PASSWORD_UNKNOWN, /* unknown scheme or malformed hash: the login fails, and the log says so */
 };
 
-/* Compares in time that does not depend on where they differ. May take as long as the hash wants:
- * see password_is_slow. user: for DIGEST-MD5. */
+/* Compares plain with stored, in a time that does not tell where they differ. May take seconds, see
+ * password_is_slow. user is needed for DIGEST-MD5. */
 enum password_answer password_check(struct str user, struct str plain, struct str stored,
                                     const char *default_scheme, struct why *why);
 bool password_is_scheme(const char *name); /* without braces; may have .b64, .base64 or .hex */
 /* Is the scheme known, and its data decodable? -1: nobody can log in with it, and why says why. */
 int password_understood(struct str stored, const char *default_scheme, struct why *why);
-/* True if the check takes longer than a daemon's loop may stand still. */
+/* True if the check takes too long for the loop of a daemon: do it in a helper process. */
 bool password_is_slow(struct str stored, const char *default_scheme);
 
-/* Appends the password itself, if it is stored so; for mechanisms that need it. */
+/* Appends the password if it is stored in clear, for mechanisms that need it. False: it is not. */
 bool password_plain(struct str stored, const char *default_scheme, struct buf *plain);
-/* HMAC-MD5 of text with the password, from {PLAIN} or from {CRAM-MD5}: 16 bytes. */
+/* Writes the HMAC-MD5 of text with the password as key (16 bytes) to mac. False: the password is
+ * stored neither in clear nor as {CRAM-MD5}. */
 bool password_cram_md5(struct str stored, const char *default_scheme, struct str text,
                        unsigned char *mac);
 

@@ -1,11 +1,11 @@
-/* password_hash.h - the two hashes of password.c that need more than base/digest.h */
+/* password_hash.h - HMAC-MD5 states and PBKDF2, for password.c */
 #ifndef AUTH_PASSWORD_HASH_H
 #define AUTH_PASSWORD_HASH_H
 
 #include "base/buf.h"
 
 /*
- * What is stored for CRAM-MD5 instead of the password: MD5's state after the outer and after the
+ * The form in which {CRAM-MD5} passwords are stored: the state of MD5 after the outer and after the
  * inner padded key (RFC 2195, RFC 2104 4), each as four little-endian words.
  */
 enum { HMAC_MD5_STATE = 32 };

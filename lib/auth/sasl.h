@@ -1,4 +1,5 @@
-/* sasl.h - the SASL mechanisms, both sides: what to say next, without waiting for anything */
+/* sasl.h - the SASL mechanisms of servers and clients. They compute the next message and do not
+ * wait */
 #ifndef AUTH_SASL_H
 #define AUTH_SASL_H
 
@@ -8,20 +9,20 @@
  * RFC 4422. A mechanism is a row of the table in sasl.c. It never looks up a user itself: a step
  * says what it needs (SASL_PASSWORD: check user and password; SASL_SECRET: give the stored
  * credential), so the same code serves authd, the fuzz targets and tests. All bytes here are raw;
- * base64 is the business of the protocol around it.
+ * the caller encodes them in base64.
  */
 enum sasl_step {
-    SASL_MORE, /* send out, then step again with the answer */
+    SASL_MORE, /* send out, then call step again with the answer */
     SASL_PASSWORD, /* server: check user with password; the exchange is over */
     SASL_SECRET, /* server: call sasl_server_secret with what is stored for user */
-    SASL_OK, /* server: the user is proven; client: nothing more to say */
-    SASL_BAD, /* malformed, out of order, or the secret does not fit */
+    SASL_OK, /* server: the login succeeds; client: out is the last message */
+    SASL_BAD, /* malformed, out of order, or wrong */
 };
 
-/* What a mechanism is, as bits: for smtpd_sasl_security_options and the like. */
+/* Properties of a mechanism, for smtpd_sasl_security_options and the like. */
 enum auth_trait {
-    AUTH_PLAINTEXT = 1, /* shows the password to whoever reads the connection */
-    AUTH_DICTIONARY = 2, /* lets an eavesdropper try passwords */
+    AUTH_PLAINTEXT = 1, /* sends the password in clear */
+    AUTH_DICTIONARY = 2, /* an eavesdropper can test guesses of the password */
     AUTH_ACTIVE = 4, /* open to active attack */
     AUTH_ANONYMOUS = 8,
     AUTH_FORWARD_SECRECY = 16,
@@ -35,12 +36,12 @@ struct sasl_client;
 struct sasl_mech {
     const char *name;
     unsigned traits; /* enum auth_trait */
-    bool client_first; /* the client speaks first; without an initial response send "" */
+    bool client_first; /* the client begins; if it has sent no initial response, send "" */
     enum sasl_step (*server)(struct sasl_server *s, struct str in, struct buf *out);
     /* stored: as in the user table, "{SCHEME}data". Null: the mechanism asks for SASL_PASSWORD. */
     enum sasl_step (*secret)(struct sasl_server *s, struct str stored, const char *default_scheme);
     enum sasl_step (*client)(struct sasl_client *c, struct str in, struct buf *out);
-    unsigned strength; /* the client takes the strongest that both know; 0: not for clients */
+    unsigned strength; /* a client chooses the strongest one; 0: not for clients */
 };
 
 const struct sasl_mech *sasl_find(struct str name); /* without case; null: unknown */
@@ -54,14 +55,15 @@ struct sasl_server {
     const char *host; /* for challenges */
     const char *stamp; /* APOP: what the greeting's stamp must begin with, without "<" */
     int turn;
-    struct buf user; /* who proves himself */
-    struct buf authz; /* whom he wants to be; "" for himself */
+    struct buf user; /* authentication identity: whose password it is */
+    struct buf authz; /* authorization identity: whose mail is wanted; "" the same */
     struct buf password; /* after SASL_PASSWORD; wiped by sasl_server_end */
     struct buf challenge, digest;
 };
 
 void sasl_server_begin(struct sasl_server *s, const struct sasl_mech *mech, const char *host);
-/* in: the client's answer; has_in false on the first step without an initial response. */
+/* in: what the client has sent. has_in is false in the first step if there is no initial response.
+ */
 enum sasl_step sasl_server_step(struct sasl_server *s, bool has_in, struct str in, struct buf *out);
 enum sasl_step sasl_server_secret(struct sasl_server *s, struct str stored,
                                   const char *default_scheme);
@@ -79,12 +81,12 @@ struct sasl_client {
 const struct sasl_mech *sasl_client_pick(struct str offered, unsigned forbid);
 void sasl_client_begin(struct sasl_client *c, const struct sasl_mech *mech, struct str user,
                        struct str password);
-/* challenge: "" before the first one; for mechanisms with client_first that first call makes the
- * initial response. SASL_MORE and SASL_OK: send out. */
+/* challenge: what the server has sent; "" in the first call, which makes the initial response of
+ * mechanisms with client_first. On SASL_MORE and SASL_OK send out. */
 enum sasl_step sasl_client_step(struct sasl_client *c, struct str challenge, struct buf *out);
 
-/* "noplaintext, noanonymous" to traits: as smtpd_sasl_security_options names them. Those that a
- * mechanism must have (forward_secrecy, mutual_auth) go to require. -1: unknown word. */
+/* Parses a value of smtpd_sasl_security_options: "noplaintext, noanonymous" set bits of forbid;
+ * forward_secrecy and mutual_auth set bits of require. -1: unknown word. */
 int sasl_options(struct str words, unsigned *forbid, unsigned *require, struct why *why);
 unsigned sasl_trait(struct str name); /* the wire's name: "plaintext"; 0: unknown */
 void sasl_put_traits(struct buf *out, unsigned traits, char separator); /* "plaintext" in front of

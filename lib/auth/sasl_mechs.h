@@ -1,4 +1,4 @@
-/* sasl_mechs.h - the steps of each mechanism, for the table in sasl.c only */
+/* sasl_mechs.h - the functions of each mechanism. Used by the table in sasl.c only */
 #ifndef AUTH_SASL_MECHS_H
 #define AUTH_SASL_MECHS_H
 

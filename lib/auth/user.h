@@ -1,4 +1,4 @@
-/* user.h - who somebody is once he is logged in: ids, home, where his mail is */
+/* user.h - a user after login: ids, home, and where the mail is */
 #ifndef AUTH_USER_H
 #define AUTH_USER_H
 
@@ -18,12 +18,12 @@ struct user {
 };
 #define USER_NOBODY ((uid_t)-1)
 
-/* What the parameters say about all users. Names of users and groups are looked up in the system,
- * so it is made before the jail. -1: a name is not known. */
+/* Settings for all users. Names of accounts are looked up in the system, so load them before the
+ * jail. -1: a name is unknown. */
 struct user_rules {
     uid_t uid; /* of users for whom the database names none (mail_uid); USER_NOBODY: refuse */
     gid_t gid;
-    bool ignore_ids; /* not root: everybody is who we are */
+    bool ignore_ids; /* this process is not root: all users have its ids */
 };
 int user_rules_load(struct user_rules *r, struct why *why);
 
@@ -36,19 +36,20 @@ int user_rules_load(struct user_rules *r, struct why *why);
 int user_complete(struct user *u, const struct user_rules *rules, struct arena *mem,
                   struct why *why);
 
-/* Is this a user that user_complete could have made? For whoever is told of one by another process.
- * ignore_ids: not root, so that everybody must be who we are. -1: 5.7.0. */
+/* Checks a user that another process has sent: could user_complete have made it? ignore_ids: this
+ * process is not root, so the user must have its ids. -1: 5.7.0. */
 int user_check(const struct user *u, bool ignore_ids, struct why *why);
 
-/* The directory of the mail: what stands after "maildir:", up to a ':'. */
+/* The directory of the mail: the part of mail after "maildir:", up to the next ':'. */
 struct str user_maildir(const struct user *u);
 
-/* Expands %u %n %d %h %% and their modifiers L and U (%Lu: lower case), as Dovecot. -1: unknown %x.
- */
+/* Expands %u %n %d %h %% with the modifiers L and U (%Lu: lower case) as Dovecot does, and appends
+ * the result. -1: an unknown %x. */
 int user_expand(const char *format, const char *name, const char *home, struct buf *out,
                 struct why *why);
-/* The name as the databases know it: characters checked against auth_username_chars,
- * auth_default_realm added when there is no domain, auth_username_format applied. -1: 5.7.8. */
+/* Converts a login name to the form in which it is looked up: checks its characters
+ * (auth_username_chars), adds auth_default_realm if there is no domain, and applies
+ * auth_username_format. -1: 5.7.8. */
 int user_normalise(struct str given, struct buf *name, struct why *why);
 
 #endif
