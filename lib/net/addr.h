@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/why.h"
 
-/* An address of the Internet or a UNIX socket, with its port. IPv4-mapped IPv6 addresses become
- * IPv4 when they come in; only addr_parse_mapped and prefixes keep them. family 0: none. */
+/* An IP address with a port, or a UNIX socket. IPv4-mapped IPv6 addresses are converted to IPv4,
+ * except by addr_parse_mapped and in prefixes. family 0: no address. */
 struct addr {
     sa_family_t family; /* AF_INET, AF_INET6, AF_UNIX or 0 */
     in_port_t port; /* host order */
@@ -22,13 +22,14 @@ enum { ADDR_TEXT = 64 }; /* enough for any of the text forms below, with the zer
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa, socklen_t len);
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *sa);
 bool addr_parse(struct str text, struct addr *a); /* 1.2.3.4 or 2001:db8::1, nothing else */
-/* The same, but ::ffff:1.2.3.4 stays IPv6: for patterns and for what is compared with patterns. */
+/* The same, but ::ffff:1.2.3.4 stays IPv6. For patterns, and for addresses compared with patterns.
+ */
 bool addr_parse_mapped(struct str text, struct addr *a);
 /* RFC 5321 4.1.3: "[1.2.3.4]", "[IPv6:2001:db8::1]"; brackets included. */
 bool addr_parse_literal(struct str text, struct addr *a);
 const char *addr_text(const struct addr *a, char text[ADDR_TEXT]); /* "1.2.3.4", "2001:db8::1" */
 const char *addr_literal(const struct addr *a, char text[ADDR_TEXT]); /* "[IPv6:2001:db8::1]" */
-bool addr_same_host(const struct addr *a, const struct addr *b); /* ports aside */
+bool addr_same_host(const struct addr *a, const struct addr *b); /* ignores ports */
 /* Sets all bits behind the first so many to zero: the network that counts as one client. */
 void addr_mask(struct addr *a, unsigned bits);
 bool addr_is_loopback(const struct addr *a); /* 127/8, ::1, and UNIX sockets */

@@ -1,4 +1,4 @@
-/* dns_hosts.h - /etc/hosts, read once before the jail: names to addresses and back */
+/* dns_hosts.h - /etc/hosts, read once before the jail */
 #ifndef NET_DNS_HOSTS_H
 #define NET_DNS_HOSTS_H
 
@@ -9,12 +9,12 @@ struct hosts_line {
     const char *names; /* separated by blanks; the first is the canonical one */
 };
 
-/* A file that is missing is an empty one; at most 10,000 lines are kept. */
+/* A missing file counts as an empty one. At most 10,000 lines are kept. */
 void hosts_read(const char *path);
 void hosts_free(void);
-/* Walks the lines that have the name, from *cursor = 0; null at the end. */
+/* The next line that contains the name; start with *cursor = 0. Null: no more. */
 const struct hosts_line *hosts_find(const char *name, size_t *cursor);
-/* The canonical name of an address, with a zero byte, or empty. */
+/* The first name of an address, followed by a zero byte; empty if there is none. */
 struct str hosts_name_of(const struct addr *addr);
 
 #endif

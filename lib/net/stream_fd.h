@@ -1,6 +1,5 @@
-/* stream_fd.h - the lowest layer of a stream: the descriptor itself, and descriptors that ride on
- * it
- */
+/* stream_fd.h - the lowest layer of a stream: its descriptor, and descriptors that are passed over
+ * it. For stream.c only */
 #ifndef NET_STREAM_FD_H
 #define NET_STREAM_FD_H
 

@@ -9,8 +9,8 @@
 struct stream;
 
 /*
- * A context is made once (before the jail when it reads private keys) and used for all
- * connections. Strings are copied. Empty or null ones mean: not set.
+ * Settings of a context, which is made once and used for all connections. Make it before the jail
+ * if it reads private keys. Strings are copied; null or "" means not set.
  */
 struct tls_settings {
     bool server;
@@ -18,7 +18,8 @@ struct tls_settings {
     const char *key_file; /* null: in cert_file */
     const char *chain_files; /* Postfix's *_tls_chain_files: key and chain in each file, separated
                                 by commas; instead of the two above */
-    const char *ca_file, *ca_path; /* who is trusted; null: nobody */
+    const char *ca_file,
+        *ca_path; /* certificates of trusted authorities; null: nobody is trusted */
     const char *protocols; /* ">=TLSv1.2", "!SSLv2 !SSLv3", "TLSv1.2, TLSv1.3", "<=TLSv1.2" */
     const char *ciphers; /* grade: high medium low export null; or an OpenSSL list */
     const char *exclude_ciphers; /* "aNULL, MD5" */
@@ -29,12 +30,14 @@ struct tls_settings {
 };
 struct tls_context;
 struct tls_context *tls_context_new(const struct tls_settings *settings, struct why *why);
-void tls_context_free(struct tls_context **c); /* connections that use it go on */
-/* The files that the context was made from have changed on disk (looked at once a second at most):
- * make a new one, or let the service refresh. Does not need to read them, only to stat. */
+void tls_context_free(struct tls_context **c); /* connections that use it are not affected */
+/* True if the files from which the context was made have changed on disk: make a new context, or
+ * let the service start a new process. Looks at most once a second, with stat(2) only, so it works
+ * in the jail. */
 bool tls_context_stale(struct tls_context *c);
 
-/* The session's facts, for log lines, headers and policy; valid as long as the stream. */
+/* Properties of a TLS session, for the log, for headers and for decisions. Valid as long as the
+ * stream. */
 struct tls_info {
     const char *protocol; /* "TLSv1.3" */
     const char *cipher; /* "TLS_AES_256_GCM_SHA384" */
@@ -43,8 +46,8 @@ struct tls_info {
                             1.3, key exchange and signature as Postfix logs them */
     bool resumed;
     bool has_cert; /* the peer sent one */
-    bool trusted; /* its chain leads to a CA that we trust */
-    bool name_ok; /* and it is for the name that was asked for */
+    bool trusted; /* its chain leads to a trusted authority */
+    bool name_ok; /* and it has one of the expected names */
     const char *verify_error; /* "self-signed certificate" or "" */
     const char *cert_name; /* the peer's: matching name, or CN, or "" */
     const char *issuer; /* CN or O of the issuer, or "" */
@@ -52,23 +55,25 @@ struct tls_info {
 };
 
 /*
- * (waits) The handshake, within the stream's limits. Refused (-1) when input was read
- * ahead. On failure the stream has failed too, and why has 4.7.5 and OpenSSL's reason. On success
- * all later reads and writes of the stream are inside TLS.
+ * (waits) The handshake of a server, within the stream's time limits. On success all further reads
+ * and writes of the stream are inside TLS. -1: why is 4.7.5 with OpenSSL's reason, and the stream
+ * has failed. Also -1 if input has been read ahead.
  */
 int tls_accept(struct stream *s, struct tls_context *c, const struct tls_info **info,
                struct why *why);
 struct tls_peer { /* what a client expects */
     const char *sni; /* sent to the server, or null */
-    const char *const *names; /* null-ended: one must match (RFC 6125; ".x" matches subdomains) */
-    const char *session_key; /* sessions are kept and resumed by it; null: not */
+    const char *const
+        *names; /* ends in null: one of them must match (RFC 6125; ".x" matches subdomains) */
+    const char *session_key; /* under this key the session is kept and resumed; null: not */
 };
-/* Certificates are never required here: look at info (opportunistic TLS goes on without). */
+/* (waits) The handshake of a client. It succeeds whatever the server's certificate is, as
+ * opportunistic TLS needs it: the caller must look at info. */
 int tls_connect(struct stream *s, struct tls_context *c, const struct tls_peer *peer,
                 const struct tls_info **info, struct why *why);
 const struct tls_info *tls_info(const struct stream *s); /* null: no TLS */
-/* The channel's binding for SCRAM-PLUS: RFC 9266 tls-exporter, or for 1.2 tls-unique. False: none.
- */
+/* Appends the channel binding for SCRAM-PLUS: tls-exporter (RFC 9266), or tls-unique for TLS 1.2.
+ * False: there is none. */
 bool tls_binding(const struct stream *s, const char **type, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* tls_inside.h - what the files of TLS share; only these include OpenSSL */
+/* tls_inside.h - shared by the tls_*.c files, the only ones of lib/net that include OpenSSL */
 #ifndef NET_TLS_INSIDE_H
 #define NET_TLS_INSIDE_H
 
@@ -38,9 +38,9 @@ struct tls {
     struct tls_info info;
     char *session_key;
     short waits_for;
-    struct buf held; /* records that the socket has not taken yet */
-    size_t taken; /* of a write whose record is held: told when it has gone */
-    bool broken; /* no close alert any more */
+    struct buf held; /* records that are not written to the socket yet */
+    size_t taken; /* bytes of the write whose record is held: reported when it is out */
+    bool broken; /* do not send a close alert */
 };
 extern const struct stream_layer tls_layer;
 
