@@ -18,29 +18,29 @@ struct addr {
     struct str route; /* "@a,@b" without the colon */
     struct str local; /* without quotes */
     struct str domain; /* "" if there is none */
-    struct str spec; /* where local@domain stands in the text, to be replaced in place; n may be 0
-                        for "<>" */
+    struct str spec; /* local@domain in the text, to be replaced in place; empty for "<>" */
     const char *begin; /* of the whole mailbox in the text, its name included */
-    bool comma_missing; /* only blanks part it from the one before */
+    bool comma_missing; /* only blanks separate it from the one before */
 };
 struct addr_list {
     struct addr *at;
     size_t n;
-    bool cut; /* the text has more than limit tokens: the rest was not read */
+    bool cut; /* the text has more than limit tokens; the rest has not been read */
 };
 
 /*
- * Never fails: what is not an address is passed over or taken as it most probably was meant
- * (missing commas, dots with blanks around them: RFC 5322 4.4). "a@x b@y" and "a b" are two
- * mailboxes each, as Postfix reads them: a word is only part of a name if a "<" follows.
- * limit bounds the tokens (header_address_token_limit).
+ * Never fails: text that is not an address is skipped, or read as it was probably meant (missing
+ * commas, blanks around dots: RFC 5322 4.4). As in Postfix, "a@x b@y" and "a b" are two mailboxes
+ * each: a word belongs to a name only if a "<" follows. At most limit tokens are read
+ * (header_address_token_limit).
  */
 void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct addr_list *out);
 
-void addr_internal(const struct addr *a, struct buf *out); /* local@domain as path.h's internal */
-void addr_print(const struct addr *a, struct buf *out); /* Name <local@domain> */
+void addr_internal(const struct addr *a,
+                   struct buf *out); /* appends the internal form, see path.h */
+void addr_print(const struct addr *a, struct buf *out); /* appends Name <local@domain> */
 void addr_list_print(const struct addr_list *list, struct buf *out);
-/* A display name as a phrase: atoms, or a quoted string. */
+/* Appends a display name as a phrase: atoms, or a quoted string. */
 void addr_print_phrase(struct str name, struct buf *out);
 
 #endif

@@ -1,28 +1,26 @@
-/* charset.h - text of any character set as UTF-8 */
+/* charset.h - converts text of any character set to UTF-8 */
 #ifndef MAIL_CHARSET_H
 #define MAIL_CHARSET_H
 
 #include "base/buf.h"
 
 /*
- * UTF-8, US-ASCII, ISO-8859-1, ISO-8859-15 and windows-1252 are built in; others are iconv(3)'s,
- * whose modules are files that a jailed process may not be able to load: charset_preload does it
- * before.
+ * UTF-8, US-ASCII, ISO-8859-1, ISO-8859-15 and windows-1252 are built in. The others are done by
+ * iconv(3), whose modules are files that cannot be opened in the jail: call charset_preload before.
  */
 bool charset_known(struct str charset);
-/* Every byte below 128 stands for its ASCII character, and nothing else does: the text can be
- * searched for ASCII as it stands. False for stateful and multi-byte sets, and for those that are
- * not known. */
+/* True if a byte below 128 always means its ASCII character, so that the text can be searched for
+ * ASCII without conversion. False for stateful and multi-byte sets, and for unknown ones. */
 bool charset_is_ascii_based(struct str charset);
-/* Appends; what is not valid becomes U+FFFD. False: the charset is not known, nothing was appended.
- */
+/* Appends text as UTF-8. Invalid bytes become U+FFFD. False: the charset is unknown, and nothing
+ * was appended. */
 bool charset_to_utf8(struct str charset, struct str text, struct buf *out);
-/* As above, but false too if the text is not valid in it: for SEARCH. */
+/* As above, but also false if the text contains invalid bytes. For SEARCH. */
 bool charset_to_utf8_strict(struct str charset, struct str text, struct buf *out);
-void charset_preload(void); /* the common ones stay loaded until the process ends */
+void charset_preload(void); /* loads the common ones, until the process ends */
 
-/* Appends UTF-8 without case (simple folding of the common alphabets), for comparing. What is not
- * UTF-8 is kept as it is. */
+/* Appends the text in a form for comparisons without case (simple case folding of the common
+ * alphabets). Bytes that are not UTF-8 are copied. */
 void charset_fold(struct str utf8, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* date.h - dates of mail: RFC 5322 3.3 and RFC 3501 date-time, made and read */
+/* date.h - formats and parses dates of mail: RFC 5322 3.3, and date-time of RFC 3501 */
 #ifndef MAIL_DATE_H
 #define MAIL_DATE_H
 
@@ -6,11 +6,13 @@
 
 #include "base/buf.h"
 
-/* Times are seconds since 1970 UTC; offsets are minutes east of UTC, printed as they are. */
+/* Times are seconds since 1970 UTC, offsets are minutes east of UTC. All format functions append.
+ * All parse functions return false if the text is not a date. */
 void date_format(int64_t wall, int offset, struct buf *out); /* "Fri, 21 Nov 1997 09:55:06 -0600" */
-void date_format_local(int64_t wall, struct buf *out); /* in local time, with "(CET)": as Postfix */
-/* Lenient as RFC 5322 4.3 asks: weekday and seconds optional, two-digit years, named zones,
- * comments. */
+void date_format_local(int64_t wall,
+                       struct buf *out); /* local time, with "(CET)" at the end as in Postfix */
+/* Accepts obsolete forms, as RFC 5322 4.3 demands: without weekday or seconds, with two-digit
+ * years, names of time zones, comments. */
 bool date_parse(struct str text, int64_t *wall, int *offset);
 
 void date_imap_format(int64_t wall, int offset, struct buf *out); /* "17-Jul-1996 02:44:25 -0700" */

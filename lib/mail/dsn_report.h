@@ -1,4 +1,4 @@
-/* dsn_report.h - the text of delivery reports: RFC 3464 and 6522 */
+/* dsn_report.h - writes delivery reports: RFC 3464 and 6522 */
 #ifndef MAIL_DSN_REPORT_H
 #define MAIL_DSN_REPORT_H
 
@@ -13,7 +13,8 @@ enum dsn_kind {
     DSN_REPORT_STATUS, /* what was asked with sendmail -v or -bv */
 };
 
-/* What has become of one recipient. No member is null; "" leaves a line out. */
+/* The delivery status of one recipient. Members are not null unless said so; for "" the line is
+ * left out. */
 struct dsn_rcpt {
     const char *address;
     const char *original; /* that it was expanded from, an alias; or null */
@@ -28,8 +29,9 @@ struct dsn_rcpt {
 struct dsn_words;
 struct dsn_report {
     enum dsn_kind kind;
-    const struct dsn_words *words; /* its header fields and charset (mail/dsn_words.h) */
-    const char *text; /* for people: that of words, without $name; not in postmasters' copies */
+    const struct dsn_words *words; /* header fields and charset (mail/dsn_words.h) */
+    const char
+        *text; /* for people: the text of words, expanded; not in copies for the postmaster */
     const char *references; /* Message-ID of the original; "" for no thread */
     bool to_postmaster; /* a copy for the administrator, or about an undeliverable report */
     bool utf8; /* addresses may be UTF-8: RFC 6533 */
@@ -42,7 +44,7 @@ struct dsn_report {
     const char *boundary;
     int64_t now, arrival; /* wall clock seconds */
     int64_t retry_until; /* of a delayed report; 0: not said */
-    bool whole_original; /* the message follows, else its header only */
+    bool whole_original; /* the whole message follows; else only its header */
 };
 
 /*

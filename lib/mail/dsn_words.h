@@ -1,4 +1,4 @@
-/* dsn_words.h - the words of delivery reports, and files with other ones: bounce(5) */
+/* dsn_words.h - texts of delivery reports: built-in ones, and template files, see bounce(5) */
 #ifndef MAIL_DSN_WORDS_H
 #define MAIL_DSN_WORDS_H
 
@@ -20,9 +20,9 @@ void dsn_words_builtin(struct dsn_words words[DSN_REPORT_KINDS]);
 
 /*
  * Takes the templates of a file, each from "failure_template = <<EOF" to the line "EOF": fields
- * (Charset, From, Subject, Postmaster-Subject), an empty line, the text. What one leaves out stays
- * as it is in words. Strings live in mem. -1: some template is wrong and was passed over, why tells
- * the first one.
+ * (Charset, From, Subject, Postmaster-Subject), an empty line, the text. Parts that a
+ * template leaves out keep their value in words. Strings live in mem. -1: a template is wrong and
+ * was skipped; why describes the first such one.
  */
 int dsn_words_parse(struct arena *mem, struct str file, struct dsn_words words[DSN_REPORT_KINDS],
                     struct why *why);

@@ -1,4 +1,4 @@
-/* esmtp_cmd.h - an SMTP command line: verb, arguments, the parameters of MAIL and RCPT */
+/* esmtp_cmd.h - parses SMTP commands: verb, arguments, parameters of MAIL and RCPT */
 #ifndef MAIL_ESMTP_CMD_H
 #define MAIL_ESMTP_CMD_H
 
@@ -11,15 +11,17 @@ struct esmtp_cmd {
 };
 void esmtp_cmd_split(struct str line, struct esmtp_cmd *cmd);
 
-/* Takes "FROM:" or "TO:" off the front of *args, blanks around the colon included. */
+/* Cuts "FROM:" or "TO:" off the front of *args, with blanks around the colon. False: it is not
+ * there. */
 bool esmtp_cmd_keyword(struct str *args, const char *keyword);
 
-/* NAME or NAME=value; RFC 5321 4.1.2 esmtp-param, but an empty value is the caller's to refuse. */
+/* NAME or NAME=value: esmtp-param of RFC 5321 4.1.2. An empty value is accepted here; the caller
+ * refuses it if need be. */
 struct esmtp_param {
     struct str name;
     struct str value; /* p is null without "=" */
 };
-/* The next parameter off *rest: 1, 0 at the end, -1 if it is malformed. */
+/* Cuts the next parameter off *rest. 1: there is one, 0: no more, -1: malformed. */
 int esmtp_param_next(struct str *rest, struct esmtp_param *param);
 
 /* xtext of RFC 3461 4: "+2B". False: a "+" without two hexadecimal digits. Other bytes that should

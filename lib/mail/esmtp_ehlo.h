@@ -1,4 +1,4 @@
-/* esmtp_ehlo.h - the extensions of EHLO: their names, and what a peer says. RFC 5321 4.1.1.1 */
+/* esmtp_ehlo.h - SMTP extensions: their names, and parsing a reply to EHLO. RFC 5321 4.1.1.1 */
 #ifndef MAIL_ESMTP_EHLO_H
 #define MAIL_ESMTP_EHLO_H
 
@@ -23,15 +23,16 @@ enum esmtp_ext {
     ESMTP_REQUIRETLS = 8192,
 };
 
-unsigned esmtp_ext_by_name(struct str name); /* 0: unknown; letters of either case */
-/* A list as in smtpd_discard_ehlo_keywords; unknown words are skipped. */
+unsigned esmtp_ext_by_name(struct str name); /* 0: unknown; case does not count */
+/* The bits of a list such as smtpd_discard_ehlo_keywords; unknown words are skipped. */
 unsigned esmtp_ext_mask(struct str list);
 
-/* What a server said: feed each line of its reply after the first, without the code. */
+/* The reply of a server to EHLO. Pass each line after the first to esmtp_ehlo_line, without its
+ * code. */
 struct esmtp_ehlo {
     unsigned ext;
-    uint64_t size; /* 0: no limit said */
-    struct buf auth; /* mechanisms parted by single blanks, upper case */
+    uint64_t size; /* largest message in bytes; 0: not announced */
+    struct buf auth; /* mechanisms in upper case, separated by single blanks */
 };
 #define ESMTP_EHLO ((struct esmtp_ehlo){0, 0, BUF(1024)})
 void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line);

@@ -1,5 +1,4 @@
-/* esmtp_reply.h - replies of one or more lines, with enhanced codes, made and read. RFC 5321 4.2,
- * RFC 2034 */
+/* esmtp_reply.h - parses and makes SMTP replies of one or more lines. RFC 5321 4.2, RFC 2034 */
 #ifndef MAIL_ESMTP_REPLY_H
 #define MAIL_ESMTP_REPLY_H
 
@@ -7,10 +6,11 @@
 
 /*
  * Reading. Begin with ESMTP_REPLY(ceiling), feed line after line (without its end) until the
- * answer is not ESMTP_MORE. text holds the lines joined by "\n", without codes. What passes the
- * ceiling is left out. ESMTP_NOISE: not a line of a reply (an empty line, words without a code);
- * servers that send such lines exist, so go on with the next. ESMTP_BAD: a code that no reply has
- * (RFC 5321 4.2.1). If the lines' codes differ the last one counts, as for Postfix.
+ * answer is not ESMTP_MORE. text holds the lines joined by "\n", without codes. Lines that
+ * do not fit under the ceiling are left out. ESMTP_NOISE: not a line of a reply (an empty line,
+ * words without a code); servers that send such lines exist, so go on with the next. ESMTP_BAD: a
+ * code that no reply has (RFC 5321 4.2.1). If the lines' codes differ the last one counts, as for
+ * Postfix.
  */
 struct esmtp_reply {
     int code; /* 200..599 */
@@ -25,8 +25,8 @@ void esmtp_reply_clear(struct esmtp_reply *r); /* for the next one */
 void esmtp_reply_free(struct esmtp_reply *r);
 
 /*
- * Making. text may hold several lines, parted by "\n"; dsn may be "" and is repeated on each line.
- * Control characters become '?', lines are cut at the 512 of RFC 5321 4.5.3.1.5.
+ * Making. text may have several lines, separated by "\n"; dsn is repeated on each line and may be
+ * "". Control characters become '?', lines are cut at the 512 of RFC 5321 4.5.3.1.5.
  */
 void esmtp_reply_format(int code, const char *dsn, struct str text, struct buf *out);
 

@@ -1,5 +1,5 @@
-/* mime_tree.h - the parts of a message with their places and sizes, for IMAP. RFC 2045, 2046, 3501
- */
+/* mime_tree.h - the tree of a message's parts, with positions and sizes, for IMAP. RFC 2045, 2046,
+ * 3501 */
 #ifndef MAIL_MIME_TREE_H
 #define MAIL_MIME_TREE_H
 
@@ -8,11 +8,11 @@
 #include "mail/mime.h"
 
 /*
- * Built while the message streams by. Offsets and sizes are counted in the bytes that came (LF or
- * CR LF); vsize is what they are with CR LF everywhere. A message within a message has one child,
- * the inner message; a multipart has its parts as children. A message that nests deeper, or has
- * more parts, than the limits is not taken apart further there. Header blocks are told apart
- * up to limits.header each; what is longer counts in the sizes, but its fields are not looked at.
+ * Built while the bytes of the message pass. Positions and sizes count the bytes as they are (LF or
+ * CR LF); vsize is the size with CR LF everywhere. A message/rfc822 part has one child, the inner
+ * message; a multipart has its parts as children. Beyond the limits of depth and number, parts are
+ * not told apart. Of a header block, limits.header bytes are read; fields behind them count in the
+ * sizes, but are not in the tree.
  */
 struct mime_span {
     uint64_t at, size; /* in bytes */
@@ -20,8 +20,8 @@ struct mime_span {
     uint64_t lines; /* line ends */
 };
 
-/* Header fields as IMAP wants them; a field that is missing has p null. Values are raw (may be
- * folded). Of several fields of one name the last one counts, but addresses are one list. */
+/* Header fields for ENVELOPE. p is null if a field is missing. Values are not unfolded. Of several
+ * fields with one name the last one counts; for addresses all are joined to one list. */
 struct mime_values {
     struct str value;
     struct mime_values *next;
@@ -52,7 +52,7 @@ struct mime_part {
 struct mime_builder;
 struct mime_builder *mime_builder_new(struct arena *mem, const struct mime_limits *limits);
 void mime_builder_put(struct mime_builder *b, struct str bytes);
-/* Ends the message and returns the root; it lives in the arena. b is gone. */
+/* Ends the message, frees b, and returns the root, which lives in the arena. */
 struct mime_part *mime_builder_end(struct mime_builder *b);
 
 /* A whole message at once. */
@@ -60,8 +60,8 @@ struct mime_part *mime_tree_parse(struct arena *mem, const struct mime_limits *l
                                   struct str message);
 
 /*
- * The part of BODY[1.2.3]: numbers count from 1. Part 1 of a message that is not multipart is its
- * body. Null: no such part. depth 0 gives the root.
+ * Finds the part of BODY[1.2.3], with path {1, 2, 3} and depth 3. Part 1 of a message that is not a
+ * multipart is its body. depth 0: the root. Null: there is no such part.
  */
 const struct mime_part *mime_tree_find(const struct mime_part *root, const uint32_t *path,
                                        size_t depth);

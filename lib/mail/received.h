@@ -1,4 +1,4 @@
-/* received.h - the trace field. RFC 5321 4.4 */
+/* received.h - makes the Received: header. RFC 5321 4.4 */
 #ifndef MAIL_RECEIVED_H
 #define MAIL_RECEIVED_H
 
@@ -7,9 +7,10 @@
 #include "base/buf.h"
 
 /*
- * What is known of how a message came in. Null or "" leaves a part out. The text is made in two
- * pieces, since the queue id is known only to cleanup: "Received: ", before, "id ", the queue id,
- * after. Lines are parted by "\n\t". Values are cleaned: blanks and control characters become '?'.
+ * How a message came in. Parts that are null or "" are left out. The header is made in two pieces,
+ * because only cleanup knows the queue id: "Received: ", received_before, "id ", the queue id,
+ * received_after. Both functions append. Lines are separated by "\n\t". Blanks and control
+ * characters in values become '?'.
  */
 struct received {
     const char *helo, *client_name, *client_addr; /* from a network client */
@@ -19,7 +20,7 @@ struct received {
     const char *login_name;
     const char *host, *mail_name, *protocol; /* by host (mail_name) with protocol */
     const char *rcpt; /* the only recipient, external form */
-    int64_t wall;
+    int64_t wall; /* seconds since 1970 */
 };
 void received_before(const struct received *r, struct buf *out);
 void received_after(const struct received *r, struct buf *out);

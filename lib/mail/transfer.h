@@ -8,9 +8,10 @@
 
 enum transfer_encoding { TRANSFER_IDENTITY, TRANSFER_QP, TRANSFER_BASE64, TRANSFER_UNKNOWN };
 
-enum transfer_encoding transfer_named(struct str name); /* "7bit", "8bit", "binary", null too */
+enum transfer_encoding
+transfer_named(struct str name); /* IDENTITY for 7bit, 8bit, binary, and if name.p is null */
 
-/* Decoding piece by piece; what is not well formed is passed over. Init with {.encoding = ...}. */
+/* State of decoding in pieces. Initialize with {.encoding = ...}. Malformed input is skipped. */
 struct transfer {
     enum transfer_encoding encoding;
     uint32_t held; /* bits of base64 */
@@ -18,11 +19,13 @@ struct transfer {
     bool ended; /* "=" of base64 was seen */
     char tail[3]; /* an unfinished "=X" of quoted-printable */
     size_t ntail;
-    size_t blanks; /* at the end of a line so far: they do not count (RFC 2045 6.7 (3)) */
+    size_t blanks; /* at the end of the line so far; dropped there (RFC 2045 6.7 (3)) */
 };
+/* Appends the decoded bytes. */
 void transfer_decode(struct transfer *t, struct str bytes, struct buf *out);
 
-/* A whole body: lines of at most 76 bytes that end in LF. Line ends of the text are LF. */
+/* Encode a whole body: append lines of at most 76 bytes that end in LF. The text has LF line ends.
+ */
 void transfer_encode_qp(struct str text, struct buf *out);
 void transfer_encode_base64(struct str bytes, struct buf *out);
 
