@@ -1,4 +1,4 @@
-/* smtp.h - the client: a job is one delivery request, a session one connection */
+/* smtp.h - the SMTP and LMTP client. A job is one delivery request, a session is one connection */
 #ifndef SMTP_SMTP_H
 #define SMTP_SMTP_H
 
@@ -10,16 +10,16 @@
 
 struct stream;
 
-/* One of the destinations of a next hop: "host", "[host]:port", "unix:/path". */
+/* A destination in a next hop: "host", "[host]:port", "unix:/path". */
 struct smtp_dest {
     const char *text; /* as it was given */
     const char *host; /* or the path of a UNIX socket */
     in_port_t port;
-    bool mx; /* look for mail exchangers */
+    bool mx; /* look up its MX records */
     bool is_unix;
 };
 
-/* What a session to one destination must have of TLS. */
+/* The TLS security level of a destination. */
 enum smtp_tls_level {
     SMTP_TLS_NONE,
     SMTP_TLS_MAY,
@@ -34,11 +34,11 @@ struct smtp_tls_policy {
     const char *match; /* names or fingerprints, as *_cert_match writes them */
 };
 
-/* A recipient, from the beginning of a request to its end. */
+/* The state of a recipient in a job. */
 enum smtp_rcpt {
     SMTP_RCPT_WAITS = 'w', /* to be tried with the next server */
     SMTP_RCPT_TAKEN = 't', /* its RCPT was answered with 2xx in this transaction */
-    SMTP_RCPT_ENDED = 'e', /* its outcome stands */
+    SMTP_RCPT_ENDED = 'e', /* its delivery status is final */
 };
 
 struct smtp_job {
@@ -48,15 +48,15 @@ struct smtp_job {
     struct outcome outcome;
     struct delivery_result result;
     char *rcpts; /* enum smtp_rcpt of each */
-    size_t left; /* that have not ended */
-    bool last_server; /* a temporary failure here is final: there is nobody else to ask */
-    bool spoke; /* some server took part in a transaction: the site works */
+    size_t left; /* number of recipients that have not ended */
+    bool last_server; /* no other server is left: a temporary failure here defers */
+    bool spoke; /* a server has taken part in a transaction: the destination is not dead */
     struct why why; /* the last failure of a server or site */
 };
 
-/* One connection. It lives in its own arena, longer than the job that opened it. */
+/* One connection. It has its own arena and may live longer than the job that opened it. */
 struct smtp_session {
-    struct list idle; /* in the cache */
+    struct list idle; /* links sessions in the cache */
     struct arena *mem;
     struct stream *stream;
     const char *key; /* of the cache */
@@ -67,15 +67,16 @@ struct smtp_session {
     struct addr addr;
     struct esmtp_ehlo ehlo;
     struct esmtp_reply reply; /* the last one */
-    struct buf said; /* and its lines as they came, in one: for log and report */
+    struct buf said; /* its lines as received, joined to one: for log and report */
     const char *doing; /* "sending MAIL FROM", for the texts of failures */
     bool tls, lmtp;
-    bool tls_failed; /* and may be tried once more without */
-    bool broken; /* not to be used again */
+    bool tls_failed; /* the handshake failed; may be tried again without TLS */
+    bool broken; /* do not use it again */
     bool needs_rset; /* a transaction was begun and not ended */
-    bool proven; /* something was answered in this job: not an idle connection that has died */
+    bool
+        proven; /* the server has answered in this job, so the connection had not died while idle */
     unsigned uses; /* transactions so far */
-    int64_t opened, expires; /* task_now() */
+    int64_t opened, expires; /* task_now(), ms */
 };
 
 /* The program is smtp or lmtp. */
@@ -87,16 +88,18 @@ void smtp_deliver(struct smtp_job *job); /* (waits) until every recipient has en
 
 /* smtp_session.c: commands and replies. */
 struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr, in_port_t port);
-void smtp_session_close(struct smtp_session **s); /* (waits) QUIT if that makes sense */
-/* (waits) 0: s->reply is complete. -1: why (4.4.2) says what was being done. */
+void smtp_session_close(
+    struct smtp_session **s); /* (waits) sends QUIT if the connection still works */
+/* (waits) Reads one reply within seconds. 0: s->reply is complete. -1: why (4.4.2) says during
+ * which command the connection failed. */
 int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why);
 void smtp_command(struct smtp_session *s, const char *doing, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* (waits) A command and its reply. */
+/* (waits) Sends a command and reads its reply, as smtp_read_reply. */
 int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
              struct why *why);
 
-/* smtp_hello.c: greeting, EHLO, TLS, AUTH. -1: this server cannot be used, why. */
+/* smtp_hello.c: greeting, EHLO, STARTTLS, AUTH. -1: this server cannot be used; why. */
 int smtp_hello(struct smtp_job *job, struct smtp_session *s, const struct smtp_tls_policy *policy,
                struct why *why); /* (waits) */
 
@@ -112,21 +115,23 @@ void smtp_open_auth(void);
 /* DICT_NONE: no credentials for this destination. */
 int smtp_authenticate(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
 
-/* smtp_transfer.c: MAIL to the end of DATA for all waiting recipients. */
+/* smtp_transfer.c: one transaction, from MAIL to the end of DATA, for all waiting recipients. */
 void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
-/* smtp_body.c. -1: the connection must not end the message. */
+/* smtp_body.c: sends the content. -1: it is incomplete, so the connection must be closed without
+ * the final dot. */
 int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
 
-/* smtp_fate.c: what a failure means for whom. */
+/* smtp_fate.c: from replies and failures to the delivery status of recipients. */
 void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struct why *why);
 void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt);
 void smtp_rcpt_failed(struct smtp_job *job, struct smtp_session *s, size_t rcpt,
                       const struct why *why, bool from_reply);
-/* All recipients in one of these states. */
+/* The same for all recipients whose state is one of states ("wt"). */
 void smtp_rcpts_failed(struct smtp_job *job, struct smtp_session *s, const char *states,
                        const struct why *why, bool from_reply);
-void smtp_server_failed(struct smtp_job *job, const struct why *why); /* the next one may do */
-void smtp_give_up(struct smtp_job *job);
+void smtp_server_failed(struct smtp_job *job,
+                        const struct why *why); /* the next server will be tried */
+void smtp_give_up(struct smtp_job *job); /* defers or bounces the recipients that are left */
 
 /* smtp_cache.c: idle connections. */
 struct smtp_session *smtp_cache_take(const char *key); /* null: none */

@@ -1,4 +1,4 @@
-/* smtpd.h - the session of one client and its mail transaction: what the parts of smtpd share */
+/* smtpd.h - the session of one client and its mail transaction, shared by all files of smtpd */
 #ifndef SMTPD_SMTPD_H
 #define SMTPD_SMTPD_H
 
@@ -17,44 +17,44 @@ struct match;
 struct smtpd_rcpt {
     const char *address; /* internal form, as given */
     const char *orcpt; /* "type;address", decoded, or null */
-    unsigned notify; /* enum dsn_notify bits; 0: not given */
+    unsigned notify; /* bits of enum dsn_notify; 0: not given */
 };
 
 /* From MAIL to the end of DATA. Lives in its own arena. */
 struct smtpd_mail {
     struct arena *mem;
     const char *sender; /* internal form; "" is the null sender */
-    int64_t size; /* SIZE=, 0: not said */
+    int64_t size; /* SIZE= of MAIL in bytes; 0: not given */
     bool eight_bit; /* BODY=8BITMIME */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
     VEC(struct smtpd_rcpt) rcpts;
     int64_t refused; /* recipients beyond smtpd_recipient_limit */
-    int64_t bytes; /* of content, as SIZE counts them */
-    /* What access tables ordered. */
+    int64_t bytes; /* of content so far, counted as in SIZE */
+    /* Results of actions in access tables. */
     unsigned submit_flags; /* SUBMIT_HOLD, SUBMIT_DISCARD */
     const char *filter, *redirect;
     VEC(const char *) prepend, bcc;
 };
 
-/* The moments of a session at which something may say no. */
+/* Stages of a session at which restrictions and others may refuse. */
 enum smtpd_stage {
     SMTPD_CONNECT,
     SMTPD_HELO, /* s->helo is the new name */
     SMTPD_MAIL, /* s->mail is new */
     SMTPD_RCPT, /* facts: rcpt; also VRFY, without s->mail */
     SMTPD_DATA,
-    SMTPD_END_OF_DATA, /* all content has come; the message is not in the queue yet */
+    SMTPD_END_OF_DATA, /* all content has been received; the message is not in the queue yet */
     SMTPD_ETRN, /* facts: domain */
 };
-/* What a stage is about besides what struct smtpd says; null where it does not apply. */
+/* What a stage is about, in addition to struct smtpd. Members are null where they do not apply. */
 struct smtpd_facts {
     const char *rcpt; /* internal form */
     const char *domain;
 };
 
-/* A reply that says no, made by a restriction. */
+/* A refusal, made by a restriction. */
 struct smtpd_denial {
     int code; /* 0: none */
     struct why why;
@@ -76,10 +76,10 @@ struct smtpd {
     const char *sasl_method, *sasl_username; /* null: not logged in */
     struct smtpd_mail *mail; /* null outside of a transaction */
 
-    bool closing; /* the last reply has been said */
-    bool failed; /* the present command got a 4yz or 5yz */
+    bool closing; /* the last reply has been sent: end the session */
+    bool failed; /* the reply to this command was 4yz or 5yz */
     int64_t content_until; /* smtpd_time.c: deadline of the content, which it moves as it comes */
-    bool early_talk; /* commands came before their time */
+    bool early_talk; /* the client has sent commands ahead where it must not */
     struct client_count *count; /* null: not counted */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
@@ -87,20 +87,20 @@ struct smtpd {
     struct smtpd_found *found; /* smtpd_facts.c: during the present command; null: nothing yet */
 
     /* smtpd_check.c */
-    struct smtpd_denial denial; /* of the list that was checked last */
+    struct smtpd_denial denial; /* result of the list that was checked last */
     struct smtpd_denial defer_if_permit, defer_if_reject;
     bool rcpt_checked; /* reject_unlisted_recipient has looked at this one */
     bool sender_checked;
 };
 
-/* smtpd_session.c: from the first byte to the last. */
+/* smtpd_session.c. (waits) The whole session, from the greeting to the end. */
 void smtpd_session(struct stream *client, const struct peer *peer, struct arena *mem);
-void smtpd_drop_mail(struct smtpd *s); /* ends the transaction; harmless without one */
+void smtpd_drop_mail(struct smtpd *s); /* ends the transaction; does nothing without one */
 const char *smtpd_protocol(const struct smtpd *s); /* "SMTP" or "ESMTP", for the log */
 
 /*
- * smtpd_event.c: asks all that have a say in a stage, in their order; the first that says no ends
- * it. True: go on. False: s->denial is the reply, and it has been logged. (waits)
+ * smtpd_event.c. (waits) Asks all subscribers of a stage in their order, until one refuses. True:
+ * none has refused. False: s->denial is the reply, and the refusal has been logged.
  */
 bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts);
 
@@ -109,22 +109,22 @@ enum line smtpd_line(struct smtpd *s, struct buf *line);
 void smtpd_content_begins(struct smtpd *s);
 void smtpd_content_came(struct smtpd *s, size_t bytes); /* sets the limit of the next wait */
 
-/* smtpd_reply.c. dsn may be "". A 4yz or 5yz counts as an error, and comes late when there were
- * many. */
+/* smtpd_reply.c. dsn may be "". (waits) A 4yz or 5yz reply counts as an error, and is delayed if
+ * there were many errors (smtpd_error_sleep_time). */
 void smtpd_reply(struct smtpd *s, int code, const char *dsn, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str text); /* lines */
 void smtpd_reply_denial(struct smtpd *s); /* s->denial */
-/* 421 and the end of the session. */
+/* Replies 421 and ends the session. */
 void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text);
 /* "NOQUEUE: reject: RCPT from ...: reply; from=<> to=<> proto= helo=" */
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why);
 
-/* One file per command. args is without blanks at its ends. */
+/* The commands, usually one per file. args has no blanks at its ends. (waits) */
 typedef void smtpd_command(struct smtpd *s, struct str args);
 smtpd_command smtpd_helo, smtpd_ehlo;
-void smtpd_open_helo(void); /* before the jail, as the other smtpd_open_ functions */
+void smtpd_open_helo(void); /* call before the jail, like the other smtpd_open_ functions */
 smtpd_command smtpd_starttls;
 smtpd_command smtpd_auth;
 smtpd_command smtpd_mail;
@@ -132,17 +132,17 @@ smtpd_command smtpd_rcpt;
 smtpd_command smtpd_data;
 smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_quit;
 
-/* smtpd_path.c. Takes the path of MAIL or RCPT off args: its internal form, in mem. PATH_BARE comes
- * from main.cf. False: not one that mail can be sent to, which is logged. */
+/* smtpd_path.c. Cuts the path of MAIL or RCPT off args and returns its internal form, in mem.
+ * main.cf decides about PATH_BARE. False: mail cannot be sent to it; this has been logged. */
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
                      const char **address);
-/* postmaster, and address_verify_sender, since a refusal would be counted against us. */
+/* True for postmaster (RFC 5321 4.5.1) and address_verify_sender, which are never refused. */
 bool smtpd_is_always_taken(const char *address);
 
 /* smtpd_starttls.c */
 void smtpd_open_tls(void); /* before the jail */
-bool smtpd_tls_offered(const struct smtpd *s);
-bool smtpd_tls_required(void); /* smtpd_tls_security_level = encrypt, or nothing is done without */
+bool smtpd_tls_offered(const struct smtpd *s); /* does this service have STARTTLS? */
+bool smtpd_tls_required(void); /* smtpd_tls_security_level = encrypt, or smtpd_enforce_tls */
 int smtpd_tls_begin(struct smtpd *s); /* (waits) the handshake; -1: the session is over */
 
 /* smtpd_auth.c */
@@ -150,9 +150,9 @@ void smtpd_open_auth(void);
 bool smtpd_auth_offered(struct smtpd *s);
 void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
 
-/* smtpd_limit.c: sessions of one client at a time, in all processes of the service. */
+/* smtpd_limit.c: counts the sessions of one client in all processes of the service. */
 void smtpd_open_limits(void);
-bool smtpd_limit_enter(struct smtpd *s); /* false: too many; smtpd_limit_leave in any case */
+bool smtpd_limit_enter(struct smtpd *s); /* false: too many. Call smtpd_limit_leave in both cases */
 void smtpd_limit_leave(struct smtpd *s);
 
 /* smtpd_data.c */

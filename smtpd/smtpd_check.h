@@ -1,4 +1,4 @@
-/* smtpd_check.h - may this client do that? The restriction lists of main.cf */
+/* smtpd_check.h - the restriction lists of main.cf: smtpd_client_restrictions and so on */
 #ifndef SMTPD_SMTPD_CHECK_H
 #define SMTPD_SMTPD_CHECK_H
 
@@ -8,11 +8,11 @@
 
 #include "smtpd.h"
 
-/* Reads all lists and opens their tables; before the jail. Ends the process if nothing keeps
- * strangers from relaying. */
+/* Reads all lists and opens their tables. Call it before the jail. Ends the process if no
+ * restriction keeps strangers from relaying. */
 void smtpd_open_checks(void);
 
-/* The subscriber of smtpd_event: true with s->denial set and logged if a list says no. (waits) */
+/* (waits) The subscriber of smtpd_event. True: a list has refused; s->denial is set and logged. */
 bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts);
 
 /* For the commands: is the client in mynetworks; may headers be completed (local). */
@@ -34,13 +34,13 @@ void smtpd_forget_facts(struct smtpd *s); /* the next command asks anew */
 
 enum verdict { VERDICT_DUNNO, VERDICT_PERMIT, VERDICT_REJECT };
 
-/* One list being gone through. */
+/* The state of going through one list. */
 struct check {
     struct smtpd *s;
-    const char *subject; /* what "reject" alone is about: "<subject>: class rejected" */
+    const char *subject; /* what the list is about, for "<subject>: class rejected" */
     const char *class; /* "Recipient address" */
     const char *rcpt; /* null before RCPT */
-    bool warn_only; /* warn_if_reject stands before the present restriction */
+    bool warn_only; /* warn_if_reject precedes the present restriction */
     unsigned depth; /* of restriction classes and tables with lists */
 };
 
@@ -53,7 +53,7 @@ struct restriction {
     struct maps *table; /* of check_*_access */
     struct restrictions *list; /* of a restriction class */
 };
-/* A name in the lists, and what it does; the tables end with a null name. */
+/* A name of a restriction and its function. Tables of these end with a null name. */
 struct restriction_def {
     const char *name;
     restriction_fn *fn;
@@ -66,31 +66,32 @@ enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
 struct restrictions {
     const char *parameter;
     VEC(struct restriction) at;
-    restriction_fn *bare_table; /* what "hash:/file" alone means in this list */
+    restriction_fn
+        *bare_table; /* the restriction that "hash:/file" alone stands for in this list */
 };
 extern struct smtpd_lists {
     struct restrictions client, helo, sender, relay, rcpt, data, end_of_data, etrn;
 } smtpd_lists;
 void smtpd_open_lists(void);
-/* A list that stands in a table's answer. The caller frees it. */
+/* Reads a list from the result of a table. The caller frees it with smtpd_free_list. */
 void smtpd_read_list(struct restrictions *list, const char *parameter, const char *text,
                      restriction_fn *bare_table);
 void smtpd_free_list(struct restrictions *list);
 
-/* Says no: logs and sets the denial. code 0: as the first digit of dsn says (450, 550). */
+/* Refuses: sets the denial and logs it. code 0: 450 or 550, by the first digit of dsn. */
 enum verdict check_deny(struct check *k, int code, const char *dsn, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 enum verdict check_deny_subject(struct check *k, int code, const char *dsn, const char *subject,
                                 const char *class, const char *text);
-/* A table or the DNS did not answer: 451, with the cause in the log. */
+/* Refuses with 451 because a table or the DNS failed; logs why. */
 enum verdict check_failed(struct check *k, const char *subject, const struct why *why);
-/* Later, if nothing refuses it anyway. */
+/* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
 void check_defer_if_permit(struct check *k, int code, const char *dsn, const char *text);
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text);
-/* Goes through restrictions that a table named. */
+/* (waits) Applies restrictions that are the result of a table. */
 enum verdict check_text(struct check *k, const char *list);
 
-/* Carries out the right side of an access table. */
+/* (waits) Executes a result of an access table: access(5). */
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table);
 
