@@ -30,10 +30,21 @@
 #include "service/jail.h"
 #include "service/log_line.h"
 #include "service/service.h"
+#include "task/task.h"
 
 enum { OUT_LIMIT = 1024 * 1024 }; /* far more than the lines of a datagram with all that is added */
 
+enum { PROGRAMS = 64, PROGRAM_ROOM = 20, REMEMBER_MS = 1000 };
+
+/* What ran under a pid a moment ago: a number is not given to another process so soon. */
+struct program {
+    pid_t pid;
+    int64_t until_ms;
+    char name[PROGRAM_ROOM];
+};
+
 static struct {
+    struct program programs[PROGRAMS]; /* by the pid's remainder */
     int proc; /* the directory; -1: there is none */
     VEC(char *) daemons; /* names of programs */
     struct buf out;
@@ -85,17 +96,37 @@ static void find_program(pid_t pid, char *name, size_t room)
     name[strcspn(name, "\n")] = 0;
 }
 
+static const char *program_of(pid_t pid)
+{
+    struct program *p = &state.programs[(unsigned)pid % PROGRAMS];
+
+    if (p->pid != pid || task_now() >= p->until_ms) {
+        p->pid = pid;
+        p->until_ms = task_now() + REMEMBER_MS;
+        find_program(pid, p->name, sizeof p->name);
+    }
+    return p->name;
+}
+
+static void write_lines(void)
+{
+    msg_flush(); /* our own lines come before */
+    if (state.out.n > 0 && msg_fd() >= 0 && file_write_all(msg_fd(), state.out.p, state.out.n) < 0)
+        msg_warn("write to the log: %m");
+    buf_clear(&state.out);
+}
+
 /* A line, or several that were written together. */
 static void datagram(struct str bytes, const struct service_sender *sender)
 {
-    char program[20];
     struct log_sender from = {.pid = sender->pid,
                               .uid = sender->uid,
                               .is_private = sender->is_private,
-                              .program = program};
+                              .program = program_of(sender->pid)};
     struct str line;
 
-    find_program(sender->pid, program, sizeof program);
+    if (state.out.n >= OUT_LIMIT / 2)
+        write_lines();
     while (str_split(&bytes, '\n', &line)) {
         line = str_rtrim(line);
         if (line.n == 0)
@@ -107,12 +138,8 @@ static void datagram(struct str bytes, const struct service_sender *sender)
         buf_addc(&state.out, '\n');
         buf_free(&text);
     }
-    msg_flush(); /* our own lines come before */
     if (!buf_ok(&state.out))
         msg_warn("lines of process %d were too many at a time", (int)sender->pid);
-    if (msg_fd() >= 0 && file_write_all(msg_fd(), state.out.p, state.out.n) < 0)
-        msg_warn("write to the log: %m");
-    buf_clear(&state.out);
 }
 
 int main(int argc, char **argv)
@@ -124,6 +151,7 @@ int main(int argc, char **argv)
                                             .writes_log = true,
                                             .open = open_all,
                                             .paths = paths,
-                                            .datagram = datagram};
+                                            .datagram = datagram,
+                                            .datagrams_end = write_lines};
     return service_main(&postlogd, argc, argv);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syslog.h>
 #include <sys/un.h>
@@ -65,6 +66,26 @@ static const char *host(void)
         name[strcspn(name, ".")] = 0;
     }
     return name;
+}
+
+/* Asked once in each process: it stands in every line. */
+static struct {
+    pid_t pid;
+    bool watched;
+} own;
+
+static void forget_pid(void)
+{
+    own.pid = 0;
+}
+
+static pid_t own_pid(void)
+{
+    if (!own.watched)
+        own.watched = pthread_atfork(NULL, NULL, forget_pid) == 0;
+    if (own.pid == 0 || !own.watched)
+        own.pid = getpid();
+    return own.pid;
 }
 
 void msg_open(const char *name)
@@ -346,7 +367,7 @@ void msg_info(const char *fmt, ...)
 
 void msg_who(struct buf *out)
 {
-    buf_addf(out, "%s[%d]", msg.name, (int)getpid());
+    buf_addf(out, "%s[%d]", msg.name, (int)own_pid());
 }
 
 void msg_info_as(const char *who, const char *fmt, ...)

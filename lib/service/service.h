@@ -88,6 +88,7 @@ struct service {
                                   before it returns: a long one looks at service_draining() */
     /* For unix-dgram services. The sender is as the kernel says. */
     void (*datagram)(struct str bytes, const struct service_sender *from);
+    void (*datagrams_end)(void); /* those that had come are read: what they led to can be done */
     void (*drain)(void); /* reload or stop: no more clients will come */
     size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
 };

@@ -493,6 +493,12 @@ static bool is_private(int fd)
            strncmp(at.sun_path, "private/", 8) == 0;
 }
 
+static void end_datagrams(const struct process *p)
+{
+    if (p->service->datagrams_end != NULL)
+        p->service->datagrams_end();
+}
+
 /* Also what came before the process was told to end: whoever sent it hears nothing. */
 static void read_datagrams(void *arg)
 {
@@ -509,11 +515,13 @@ static void read_datagrams(void *arg)
             p->service->datagram((struct str){bytes, n}, &from);
             clients_served(p);
         }
+        end_datagrams(p);
         p->last_used = task_now();
         w = p->draining ? WAIT_CANCELLED : task_wait_fd(l->fd, POLLIN, 0);
     }
     while (take_datagram(l->fd, bytes, &n, &from))
         p->service->datagram((struct str){bytes, n}, &from);
+    end_datagrams(p);
     free(bytes);
     listener_gone(l);
 }
