@@ -32,6 +32,28 @@ struct helper {
     char *message; /* RUNNER_MESSAGE bytes */
 };
 
+/* runner_only */
+static struct {
+    bool set;
+    uid_t uid;
+    gid_t gid;
+    const char *root;
+} only;
+
+void runner_only(uid_t uid, gid_t gid, const char *root)
+{
+    only.set = true;
+    only.uid = uid;
+    only.gid = gid;
+    only.root = root != NULL && *root != 0 ? root : "/";
+}
+
+static bool is_allowed(const struct runner_order *o)
+{
+    return !only.set ||
+           (o->ask->uid == only.uid && o->ask->gid == only.gid && strcmp(o->root, only.root) == 0);
+}
+
 static void answer(const struct helper *h, uint32_t id, int error, int status)
 {
     struct runner_answer a = {id, error, status};
@@ -195,10 +217,12 @@ static bool take_message(struct helper *h)
     take_fds(&m, &o);
     if (o.ask->what == RUNNER_KILL)
         kill_command(h, o.ask->id);
-    else if (runner_order_parse(&o, h->message, (size_t)n))
-        start(h, &o);
-    else
+    else if (!runner_order_parse(&o, h->message, (size_t)n))
         answer(h, o.ask->id, EINVAL, 0);
+    else if (!is_allowed(&o))
+        answer(h, o.ask->id, EPERM, 0);
+    else
+        start(h, &o);
     runner_order_free(&o);
     return true;
 }
