@@ -314,9 +314,42 @@ static void begin_content(struct cleanup *c)
     cleanup_begin_headers(c);
 }
 
+/* Header fields of the client's: they have lines. No local user can set them. */
+static bool has_lines(enum rec type, struct str body)
+{
+    struct str name, value;
+
+    return type == REC_ATTR && qrec_parse_attr(body, &name, &value) &&
+           (str_starts(name, STR("received_")) || str_eqz(name, "prepend"));
+}
+
+static bool is_control(char ch)
+{
+    return ((unsigned char)ch < ' ' && ch != '\t') || ch == 0x7f;
+}
+
+/* Any local user writes records as he likes, and what they say is put into commands for servers,
+ * header fields and logs: no line end or other control character goes on. */
+static struct str without_controls(struct cleanup *c, enum rec type, struct str body)
+{
+    size_t n = 0;
+
+    while (n < body.n && !is_control(body.p[n]))
+        n++;
+    if (n == body.n || has_lines(type, body))
+        return body;
+    char *copy = arena_strz(c->mem, body);
+    for (; n < body.n; n++)
+        if (is_control(copy[n]))
+            copy[n] = '?';
+    return (struct str){copy, body.n};
+}
+
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 {
     int64_t arrival;
+
+    body = without_controls(c, type, body);
 
     if (c->d.queue_id == NULL && c->file != NULL) {
         bool given = type == REC_TIME && qrec_parse_time(body, &arrival);
