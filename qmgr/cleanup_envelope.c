@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "dict/dict.h"
 #include "mail/path.h"
+#include "service/log_line.h"
 
 #include "cleanup.h"
 
@@ -291,10 +292,29 @@ static void take_attr(struct cleanup *c, struct str record)
     cleanup_put(c, REC_ATTR, record);
 }
 
+/* Is it the client's own name? By hand all programs have one role. */
+static bool may_log_as(const struct cleanup *c, struct str name)
+{
+    bool any = c->client == ROLE_SELF || c->client == ROLE_ROOT;
+
+    return ((any || c->client == ROLE_SMTPD) && log_name_is(name, "smtpd", c->client_pid)) ||
+           ((any || c->client == ROLE_PICKUP) && log_name_is(name, "pickup", c->client_pid));
+}
+
+static void log_for_client(const struct cleanup *c)
+{
+    if (c->log_as == NULL || c->log_text == NULL || c->d.queue_id == NULL)
+        return;
+    if (may_log_as(c, strz(c->log_as)))
+        msg_info_as(c->log_as, "%s: %s", c->d.queue_id, c->log_text);
+    else
+        msg_warn("%s: process %d says as %s: %s", c->d.queue_id, (int)c->client_pid, c->log_as,
+                 c->log_text);
+}
+
 static void begin_content(struct cleanup *c)
 {
-    if (c->log_as != NULL && c->log_text != NULL && c->d.queue_id != NULL)
-        msg_info_as(c->log_as, "%s: %s", c->d.queue_id, c->log_text);
+    log_for_client(c);
     if (!c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: no sender");
     } else {

@@ -300,6 +300,22 @@ def test_no_session_without_a_password(asked):
         assert take_place(place_of(asked, role), asked, ask, keep_dac=role == "local") == ["", ""], role
 
 
+@pytest.mark.parametrize("role,name", [("smtpd", "postfix/smtpd[1]"), ("smtpd", "postfix/pickup[%d]"), ("pickup", "postfix/smtpd[%d]"),
+                                       ("bounce", "postfix/smtpd[%d]")])
+def test_cleanup_logs_in_the_name_of_its_client_only(asked, role, name):
+    """as any smtpd, in former times, or as a process that is none"""
+    def ask():
+        own = name.replace("%d", str(os.getpid())).encode()
+        extra = b"".join(b"A" + bytes([len(a)]) + a for a in (b"log_as=" + own, b"log_text=client=forged-%s" % role.encode()))
+        at = MESSAGE.index(b"M\0")
+        return (answer_of("public/cleanup", request("submit", flags=THROW_AWAY) + MESSAGE[:at] + extra + MESSAGE[at:]) or b"").decode()
+
+    assert "queue_id" in take_place(place_of(asked, role), asked, ask)
+    asked.wait_log(r"cleanup\[\d+\]: warning: \w+: process \d+ says as %s: client=forged-%s" % (
+        re.escape(name).replace("%d", r"\d+"), role))
+    assert not re.search(r" postfix/(smtpd|pickup)\[\d+\]: \w+: client=forged", asked.log())
+
+
 def waiting_message(suite):
     """(queue id, path) of a message that lies in deferred"""
     (path,) = suite.queue_files("deferred")
