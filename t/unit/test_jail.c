@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -581,8 +582,64 @@ TEST(files_are_made_as_the_user_between_begin_and_end)
     remove_files();
 }
 
+static int try_user_only(void)
+{
+    struct why why = WHY;
+
+    if (geteuid() == 0)
+        return 34;
+    if (become_begin(65533, 65533, &why) < 0)
+        return 35;
+    become_end();
+    return DONE;
+}
+static int try_files_of_root(void)
+{
+    setfsuid(0);
+    return DONE;
+}
+static int try_another_user(void)
+{
+    return result_of(setresuid(65534, 65534, 65534) == 0);
+}
+static int try_another_role(void)
+{
+    return result_of(setresgid(60614, 60614, 60614) == 0);
+}
+
+/* Other ids than those for files would be another process's, for its neighbours. */
+TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
+{
+    static const struct {
+        int (*fn)(void);
+        unsigned rights;
+        int result;
+    } rows[] = {
+        {try_user_only, 0, DONE},
+        {try_what_root_owns, 0, REFUSED},
+        {try_files_of_root, 0, KILLED},
+        {try_become_root, 0, KILLED},
+        {try_another_user, 0, KILLED},
+        {try_another_role, 0, KILLED},
+        {try_another_user, RIGHT_ROOT, KILLED},
+        {try_another_role, RIGHT_ROOT, KILLED},
+    };
+
+    if (geteuid() != 0 || jail_is_valgrind())
+        skip();
+    make_files();
+    assert_int_equal(chmod(outside, 0600), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int got = in_jail(RIGHT_SETUID | RIGHT_READ | RIGHT_WRITE | rows[i].rights, rows[i].fn);
+        if (got != rows[i].result)
+            fail_msg("row %zu: result %d", i, got);
+    }
+    remove_files();
+}
+
 RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
           T(who_becomes_a_user_sees_only_his_directory),
           T(a_session_may_do_what_it_needs_and_nothing_else),
           T(what_forks_sessions_can_open_nothing_of_root),
-          T(files_are_made_as_the_user_between_begin_and_end))
+          T(files_are_made_as_the_user_between_begin_and_end),
+          T(what_acts_as_other_users_is_neither_root_nor_somebody_else))
