@@ -146,6 +146,32 @@ def test_check_and_reload_refuse_a_log_file_that_nobody_would_write(make_suite):
     open(path, "w").write(text)
 
 
+# ---- helpers
+
+def kept(pid):
+    """what an intruder in it could use: sockets, files"""
+    found = {}
+    for fd in glob.glob("/proc/%d/fd/*" % pid):
+        if int(os.path.basename(fd)) > 2:
+            try:
+                found[os.path.basename(fd)] = os.readlink(fd)
+            except OSError:
+                pass
+    return found
+
+
+def test_the_helpers_of_authd_have_nothing_of_its_own(busy):
+    """no listening socket, no channel to master, no tokens of logins"""
+    (authd,) = [p for p in busy.pids("authd") if parent(p) == busy.master_pid()]
+    helpers = [p for p in busy.pids("authd") if p != authd]
+    assert len(helpers) >= 2
+    for pid in helpers:
+        assert len(kept(pid)) <= 2, kept(pid)  # the log, and the socket of questions
+        maps = open("/proc/%d/maps" % pid).read()
+        assert "memfd:pombal" not in maps and "/metrics" not in maps
+    assert "memfd:pombal" in open("/proc/%d/maps" % authd).read()
+
+
 # ---- sessions and what forks them
 
 def test_a_session_has_a_second_filter_and_no_rights(busy):
