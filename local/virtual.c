@@ -16,8 +16,8 @@
  * Acts as each mailbox's owner, and only below virtual_mailbox_base; a uid under
  * virtual_minimum_uid is refused, and root always. Where all mailboxes share one owner
  * (virtual_uid_maps and virtual_gid_maps are both static:number), the process is the mail owner
- * with that user as its second id, and has no capability; else it is he with those to become a user. No
- * network, no commands.
+ * with that user as its second id, and has no capability; else it is he with those to become a
+ * user. No network, no commands.
  *
  * SEE ALSO
  *

@@ -2,7 +2,7 @@
 
 What each filter refuses is tried call by call in t/unit/test_jail.c; here, that the running suite is so.
 """
-import glob, os, re, signal, socket, subprocess, time
+import ctypes, glob, os, re, signal, socket, struct, subprocess, time
 
 import pytest
 
@@ -192,6 +192,56 @@ def test_what_forks_sessions_owns_nothing(busy):
 
 
 # ---- master
+
+def descriptor_of(pid, fd):
+    """the same socket in this process: what code in that one could do, we do"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    copy = libc.syscall(438, process, fd, 0)
+    os.close(process)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    return copy
+
+
+def listening(pid, port):
+    """its descriptor of the listening socket"""
+    for fd in sorted(int(n) for n in os.listdir("/proc/%d/fd" % pid)):
+        copy = descriptor_of(pid, fd)
+        try:
+            with socket.socket(fileno=copy) as s:
+                if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and s.getsockname()[1] == port:
+                    return s.detach()
+        except OSError:
+            continue
+    raise AssertionError("process %d does not listen on %d" % (pid, port))
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
+    """he can disconnect the listening socket, which is master's and that of all processes, too"""
+    suite = make_suite()
+    suite.smtp().quit()
+    (pid,) = suite.pids("smtpd")
+    fd = listening(pid, suite.port("smtp"))
+    nothing = ctypes.create_string_buffer(16)  # AF_UNSPEC
+    assert ctypes.CDLL(None).connect(fd, nothing, 16) == 0
+    os.close(fd)
+    assert not suite.listens("smtp")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: suite.listens("smtp"))
+    suite.wait_log(r"error: \S+:%d: process %d has closed the socket for all: it is open again" % (suite.port("smtp"), pid))
+    suite.smtp().quit()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+def test_no_process_can_put_a_filter_on_a_listening_socket(busy):
+    (pid,) = busy.pids("imapd")
+    with socket.socket(fileno=listening(pid, busy.port("imap"))) as s:
+        none_passes = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+        program = struct.pack("HL", 1, ctypes.addressof(none_passes))
+        with pytest.raises(PermissionError):
+            s.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
+
 
 def test_a_service_on_many_addresses_starts(make_suite):
     suite = make_suite(start=False)
