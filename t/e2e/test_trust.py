@@ -15,7 +15,7 @@ sys.path.insert(0, pombal.TOP + "/tools")
 import mkprotocols
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="a plain user's processes all have his ids")
-SUITE_MASTER = "command unix - n n - - pipe user=nobody argv=/bin/true\n"
+SUITE_MASTER = "command unix - n n - - pipe user=nobody argv=/bin/true\npassed pass n - n - - smtpd\n"
 SUITE_MAIN = "command_destination_recipient_limit = 1\n"
 
 PROGRAMS, RULES = mkprotocols.parse()
@@ -298,6 +298,28 @@ def test_no_session_without_a_password(asked):
 
     for role in ("imapd", "pop3d", "smtpd", "smtp", "cleanup", "authd", "local", "owner without a role"):
         assert take_place(place_of(asked, role), asked, ask, keep_dac=role == "local") == ["", ""], role
+
+
+def test_a_pass_service_takes_clients_from_root_only(asked):
+    """whoever hands over a connection says by it who the client is"""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(20)
+
+        def hand_over():
+            with socket.create_connection(listener.getsockname()) as mine:
+                theirs, _ = listener.accept()
+                with theirs:
+                    answer = answer_of("public/passed", request("client"), [theirs.fileno()])
+                mine.settimeout(PATIENCE)
+                try:
+                    return [answer is None, mine.recv(100).decode()]
+                except ConnectionResetError:
+                    return [answer is None, ""]
+
+        for role in ("tool", "local user", "session", "owner without a role", "smtpd", "imapd", "cleanup", "smtp", "local"):
+            assert take_place(place_of(asked, role), asked, hand_over, keep_dac=role == "local")[1] == "", role
+        assert take_place(Place(0, 0), asked, hand_over, keep_dac=True)[1].startswith("220 ")
 
 
 @pytest.mark.parametrize("role,name", [("smtpd", "postfix/smtpd[1]"), ("smtpd", "postfix/pickup[%d]"), ("pickup", "postfix/smtpd[%d]"),
