@@ -71,9 +71,6 @@ void *service_shared(size_t size)
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, fd >= 0 ? MAP_SHARED : SHARED_OWN, fd, 0);
     if (p == MAP_FAILED)
         msg_fatal("shared memory: %m");
-    /* Tokens of logins, for one: a helper process has no use for them. */
-    if (madvise(p, size, MADV_DONTFORK) < 0)
-        msg_fatal("shared memory: %m");
     return p;
 }
 
