@@ -234,6 +234,22 @@ def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+@pytest.mark.parametrize("word", [b"A", b"S"])
+def test_no_intruder_keeps_a_service_at_one_process(make_suite, word):
+    """by telling master, as qmgr or authd does, that there must not be two"""
+    suite = make_suite(main="sessions_per_process = 1\n")
+    clients = [suite.smtp()]
+    running = suite.pids("smtpd")
+    status = descriptor_of(running[0], 3)
+    os.write(status, word)
+    os.close(status)
+    clients += [suite.smtp() for _ in range(len(running) + 1)]
+    for c in clients:
+        assert c.noop()[0] == 250
+        c.quit()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
 def test_no_process_can_put_a_filter_on_a_listening_socket(busy):
     (pid,) = busy.pids("imapd")
     with socket.socket(fileno=listening(pid, busy.port("imap"))) as s:
