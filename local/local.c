@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 {
     static const struct service local = {
         .name = "local",
-        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC | RIGHT_SETUID,
+        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC | RIGHT_SETUID | RIGHT_ROOT,
         .open = open_tables,
         .paths = paths,
         .request = request,

@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "service/runner.h"
 #include "service/service.h"
 
 #include "agent.h"
@@ -150,7 +151,9 @@ static void open_arguments(void)
 
     broken = WHY;
     /* Not fatal: nobody would answer then, and the mail would wait without a word. */
-    if (pipe_args_parse(&args, argc, argv, &broken) == 0)
+    bool good = pipe_args_parse(&args, argc, argv, &broken) == 0;
+    runner_only(args.uid, args.gid, args.root);
+    if (good)
         return;
     /* The master.cf of every Debian names users that few hosts have: that is no error of check. */
     if (service_trying() && strcmp(broken.code, "4.3.5") == 0)

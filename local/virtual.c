@@ -16,8 +16,8 @@
  * Acts as each mailbox's owner, and only below virtual_mailbox_base; a uid under
  * virtual_minimum_uid is refused, and root always. Where all mailboxes share one owner
  * (virtual_uid_maps and virtual_gid_maps are both static:number), the process is the mail owner
- * with that user as its second id, and has no capability; else it stays root with a few of them. No
- * network, no commands.
+ * with that user as its second id, and has no capability; else it is he with those to become a
+ * user. No network, no commands.
  *
  * SEE ALSO
  *
@@ -166,7 +166,7 @@ static uint32_t static_id(const char *specs, int64_t low)
     return id;
 }
 
-/* All mailboxes are of one user: no need to stay root to become others. */
+/* All mailboxes are of one user: no need of the right to act as others. */
 static void act_as_one_user(void)
 {
     uint32_t uid = static_id(conf.virtual_uid_maps, conf.virtual_minimum_uid);

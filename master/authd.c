@@ -26,6 +26,8 @@
  */
 #include "authd.h"
 
+#include <sys/mman.h>
+
 #include "auth/auth_settings.h"
 #include "base/msg.h"
 #include "service/service.h"
@@ -40,7 +42,10 @@ static void open_all(void)
     conn_open();
     users_open();
     cache_open();
-    char *shared = service_shared(tokens_size() + stamps_size());
+    size_t size = tokens_size() + stamps_size();
+    char *shared = service_shared(size);
+    if (madvise(shared, size, MADV_DONTFORK) < 0) /* the helpers have no use for tokens */
+        msg_fatal("shared memory: %m");
     tokens_open(shared);
     stamps_open(shared + tokens_size());
     if (!service_trying()) {

@@ -108,6 +108,9 @@ int listen_keep(struct svc *s, struct why *why); /* marks what it wants and some
 int listen_open(struct svc *s, struct why *why); /* opens what it wants and nobody had */
 void listen_drop(struct svc *s); /* closes what is not wanted */
 void listen_close(struct svc *s);
+/* After the end of a process of an inet service: it may have disconnected what all have in common.
+ */
+void listen_again(struct svc *s, pid_t ended);
 void listen_remove(struct svc *s); /* also the name in the file system */
 void listen_attend(struct svc *s, bool attend); /* is master to watch for clients? */
 

@@ -30,9 +30,36 @@ static void on_client(struct watch *w)
     status_balance(s);
 }
 
+/* The processes have the same socket as we: none may leave a filter behind that keeps clients out.
+ */
+static void lock_filter(int fd)
+{
+    int on = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on); /* a fifo has none */
+}
+
+void listen_again(struct svc *s, pid_t ended)
+{
+    VEC_EACH (&s->endpoints, e) {
+        int fd = (*e)->watch.fd, listens = 1;
+        socklen_t len = sizeof listens;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || listens != 0)
+            continue;
+        if (listen(fd, BACKLOG) == 0)
+            msg_error("%s: process %d has closed the socket for all: it is open again", (*e)->at,
+                      (int)ended);
+        else
+            msg_error("%s: process %d has closed the socket for all, and it cannot listen: %m",
+                      (*e)->at, (int)ended);
+    }
+}
+
 static void add_endpoint(struct svc *s, int fd, const char *at)
 {
     struct endpoint *e = mem_new(sizeof *e);
+
+    lock_filter(fd);
 
     e->watch = (struct watch){.fd = fd, .fn = on_client, .arg = s};
     e->at = mem_dupz(at);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/msg.h"
+#include "ipc/trust.h"
 #include "service/spawned.h"
 
 #include "master.h"
@@ -121,6 +122,13 @@ void status_balance(struct svc *s)
     listen_attend(s, room && master.now >= s->throttled_until);
 }
 
+/* Of what speaks with strangers there may always be several: an intruder's word would keep the
+ * service at one process for good. */
+static bool may_be_alone(const struct child *c)
+{
+    return trust_uid_of_program(c->svc->conf.command) != TRUST_NETWORK;
+}
+
 static bool take_status(struct child *c, char byte)
 {
     switch ((enum spawn_status)byte) {
@@ -131,10 +139,10 @@ static bool take_status(struct child *c, char byte)
         c->full = false;
         return true;
     case SPAWN_ALONE:
-        c->svc->alone = true;
+        c->svc->alone = may_be_alone(c);
         return true;
     case SPAWN_SOLE:
-        c->svc->sole = true;
+        c->svc->sole = may_be_alone(c);
         return true;
     case SPAWN_DRAINING:
         c->draining = true;

@@ -123,6 +123,7 @@ static void datagram(struct str bytes, const struct service_sender *sender)
                               .uid = sender->uid,
                               .is_private = sender->is_private,
                               .program = program_of(sender->pid)};
+    static const struct log_rules rules = {is_daemon, find_program};
     struct str line;
 
     if (state.out.n >= OUT_LIMIT / 2)
@@ -133,7 +134,7 @@ static void datagram(struct str bytes, const struct service_sender *sender)
             continue;
         struct buf text = BUF_TEXT(4096);
         msg_stamp_host(&text);
-        log_line_check(line, &from, is_daemon, &text);
+        log_line_check(line, &from, &rules, &text);
         buf_add(&state.out, buf_str(&text));
         buf_addc(&state.out, '\n');
         buf_free(&text);

@@ -104,6 +104,7 @@ static void open_arguments(void)
         msg_fatal("service %s: user= and argv= are required", service_name());
     argv[i] += strlen("argv=");
     state.argv = argv + i;
+    runner_only(state.uid, state.gid, NULL);
     state.limit_ms = 1000 * conf_time_of(service_name(), "_time_limit", conf.command_time_limit);
     set_environment();
 }

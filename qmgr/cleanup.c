@@ -219,6 +219,8 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
     struct cleanup c;
 
     start_message(&c, ask, mem);
+    c.client = service_peer_role(client);
+    c.client_pid = trust_pid_of_peer(stream_fd(client));
     if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
         /* nothing that follows can be understood; our client's end of the channel breaks */
         cleanup_fail(&c, "4.3.0", "the client has gone");

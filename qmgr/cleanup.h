@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/vec.h"
+#include "ipc/trust.h"
 #include "queue/delivery.h"
 #include "queue/submit.h"
 #include "route/rewrite.h"
@@ -57,6 +58,8 @@ struct cleanup {
     bool has_sender;
     const char *full_name, *received_before, *received_after;
     const char *log_as, *log_text; /* the client's own log line */
+    enum role client; /* as the kernel says */
+    pid_t client_pid;
     VEC(const char *) prepend; /* header fields that go above all */
     enum rewrite rewrite;
     const char *found_filter, *found_redirect; /* by cleanup_checks.c; null: none */

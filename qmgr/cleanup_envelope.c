@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "dict/dict.h"
 #include "mail/path.h"
+#include "service/log_line.h"
 
 #include "cleanup.h"
 
@@ -291,10 +292,29 @@ static void take_attr(struct cleanup *c, struct str record)
     cleanup_put(c, REC_ATTR, record);
 }
 
+/* Is it the client's own name? By hand all programs have one role. */
+static bool may_log_as(const struct cleanup *c, struct str name)
+{
+    bool any = c->client == ROLE_SELF || c->client == ROLE_ROOT;
+
+    return ((any || c->client == ROLE_SMTPD) && log_name_is(name, "smtpd", c->client_pid)) ||
+           ((any || c->client == ROLE_PICKUP) && log_name_is(name, "pickup", c->client_pid));
+}
+
+static void log_for_client(const struct cleanup *c)
+{
+    if (c->log_as == NULL || c->log_text == NULL || c->d.queue_id == NULL)
+        return;
+    if (may_log_as(c, strz(c->log_as)))
+        msg_info_as(c->log_as, "%s: %s", c->d.queue_id, c->log_text);
+    else
+        msg_warn("%s: process %d says as %s: %s", c->d.queue_id, (int)c->client_pid, c->log_as,
+                 c->log_text);
+}
+
 static void begin_content(struct cleanup *c)
 {
-    if (c->log_as != NULL && c->log_text != NULL && c->d.queue_id != NULL)
-        msg_info_as(c->log_as, "%s: %s", c->d.queue_id, c->log_text);
+    log_for_client(c);
     if (!c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: no sender");
     } else {
@@ -314,9 +334,42 @@ static void begin_content(struct cleanup *c)
     cleanup_begin_headers(c);
 }
 
+/* Header fields of the client's: they have lines. No local user can set them. */
+static bool has_lines(enum rec type, struct str body)
+{
+    struct str name, value;
+
+    return type == REC_ATTR && qrec_parse_attr(body, &name, &value) &&
+           (str_starts(name, STR("received_")) || str_eqz(name, "prepend"));
+}
+
+static bool is_control(char ch)
+{
+    return ((unsigned char)ch < ' ' && ch != '\t') || ch == 0x7f;
+}
+
+/* Any local user writes records as he likes, and what they say is put into commands for servers,
+ * header fields and logs: no line end or other control character goes on. */
+static struct str without_controls(struct cleanup *c, enum rec type, struct str body)
+{
+    size_t n = 0;
+
+    while (n < body.n && !is_control(body.p[n]))
+        n++;
+    if (n == body.n || has_lines(type, body))
+        return body;
+    char *copy = arena_strz(c->mem, body);
+    for (; n < body.n; n++)
+        if (is_control(copy[n]))
+            copy[n] = '?';
+    return (struct str){copy, body.n};
+}
+
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 {
     int64_t arrival;
+
+    body = without_controls(c, type, body);
 
     if (c->d.queue_id == NULL && c->file != NULL) {
         bool given = type == REC_TIME && qrec_parse_time(body, &arrival);

@@ -126,13 +126,22 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
     buf_free(&args);
 }
 
+/* RFC 3461 4.2: an atom, so that nothing else stands in the command. */
+static bool is_address_type(struct str type)
+{
+    for (size_t i = 0; i < type.n; i++)
+        if (type.p[i] <= ' ' || type.p[i] > '~' || strchr("()<>@,;:\\\".[]=", type.p[i]) != NULL)
+            return false;
+    return type.n > 0;
+}
+
 /* RFC 3461 4.2. Left out if it is too long: the mail is more than its report. */
 static void put_orcpt(const struct rcpt *r, struct buf *args)
 {
     struct buf text = BUF(ORCPT_MOST);
     ptrdiff_t type = str_find(strz(r->dsn_orcpt), ';');
 
-    if (type > 0) {
+    if (type > 0 && is_address_type(str_upto(strz(r->dsn_orcpt), (size_t)type))) {
         buf_addf(&text, " ORCPT=%.*s;", (int)type, r->dsn_orcpt);
         xtext_encode(strz(r->dsn_orcpt + type + 1), &text);
         if (buf_ok(&text))

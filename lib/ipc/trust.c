@@ -175,6 +175,14 @@ enum role trust_role_of_peer(int fd)
     return trust_role(who.uid, who.gid);
 }
 
+pid_t trust_pid_of_peer(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ? 0 : who.pid;
+}
+
 const struct trust_rule *trust_rules(size_t *n)
 {
     *n = RULES;

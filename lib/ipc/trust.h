@@ -74,6 +74,7 @@ const struct trust_ids *trust_ids(void);
 enum role trust_role(uid_t uid, gid_t gid);
 /* Of whoever connected this UNIX socket; ROLE_TOOL if the kernel does not say. */
 enum role trust_role_of_peer(int fd);
+pid_t trust_pid_of_peer(int fd); /* 0: the kernel does not say */
 
 /*
  * The table. A request is named by its A_REQUEST; a trigger by its letter ("W"); a command of a

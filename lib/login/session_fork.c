@@ -1,8 +1,9 @@
 /*
  * The program that forks a process for each user who has logged in: imap, pop3.
  *
- * It runs as root and believes nobody but authd: the mailbox broker shows a ticket, and authd says
- * who the user is, once for each ticket. Whoever else can reach its socket gets no session.
+ * It may become any user and believes nobody but authd: the mailbox broker shows a ticket, and
+ * authd says who the user is, once for each ticket. Whoever else can reach its socket gets no
+ * session.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "service/metrics.h"
 #include "task/task.h"
 
 /* Both ways: the number of the question, then its bytes. */
@@ -83,6 +85,26 @@ static ssize_t recv_message(int socket, struct message *m, int *fd, int flags)
 }
 
 /* ---- the helper process */
+
+static void close_between(int above, int below)
+{
+    if (below > above + 1)
+        close_range((unsigned)above + 1, (unsigned)below - 1, 0);
+}
+
+void helper_forget_daemon(int keep, int keep_too)
+{
+    struct rlimit most = {.rlim_cur = 1024};
+    int low = keep < keep_too ? keep : keep_too, high = keep < keep_too ? keep_too : keep;
+
+    metrics_forked();
+    getrlimit(RLIMIT_NOFILE, &most); /* Valgrind has its own behind the limit */
+    low = low > STDERR_FILENO ? low : STDERR_FILENO;
+    high = high > low ? high : low;
+    close_between(STDERR_FILENO, low);
+    close_between(low, high);
+    close_between(high, (int)most.rlim_cur);
+}
 
 static void answer_one(const struct helper_job *job, int socket, struct message *m, size_t n)
 {
@@ -155,6 +177,7 @@ static void __attribute__((noreturn)) supervise(const struct helper_job *job, in
     int left = 0, status;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    helper_forget_daemon(socket, msg_fd());
     for (int i = 0; i < job->count; i++)
         left += start_one(job, socket);
     for (pid_t pid; left > 0 && ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR);) {

@@ -30,6 +30,10 @@ struct helper_job {
 
 struct helper;
 
+/* In a forked process of a daemon: what is the daemon's is none of its business. All descriptors
+ * but standard ones and these two (-1: none) are closed, and the page of counters is let go. */
+void helper_forget_daemon(int keep, int keep_too);
+
 struct helper *helper_start(const struct helper_job *job); /* before the jail; ends if it fails */
 void helper_watch(struct helper *h); /* once, when the loop runs or is about to: service.start */
 void helper_free(struct helper **h); /* the helpers end; nobody may be waiting */

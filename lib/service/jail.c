@@ -17,19 +17,19 @@
 
 enum { DNS_PORT = 53 };
 
-/* What a process that stays root may still do. Everything else is gone, also for root. */
+/* What a process that acts as other users may still do. Everything else is gone, also for root. */
 static const struct {
-    unsigned rights; /* all of them */
+    unsigned right;
     int capability;
 } kept[] = {
-    /* become the recipient: setresuid, setfsuid, setgroups */
+    /* become the recipient: setfsuid, or in a child of RIGHT_FORK setresuid and setgroups */
     {RIGHT_SETUID, CAP_SETUID},
     {RIGHT_SETUID, CAP_SETGID},
-    /* read and mark queue files, which belong to the mail owner */
-    {RIGHT_SETUID | RIGHT_WRITE, CAP_DAC_READ_SEARCH},
-    {RIGHT_SETUID | RIGHT_WRITE, CAP_DAC_OVERRIDE},
-    /* give a new mailbox to its user */
-    {RIGHT_SETUID | RIGHT_WRITE, CAP_CHOWN},
+    /* read :include: files of aliases, write to mailboxes in a spool directory */
+    {RIGHT_ROOT, CAP_DAC_READ_SEARCH},
+    {RIGHT_ROOT, CAP_DAC_OVERRIDE},
+    /* give a new mailbox there to its user */
+    {RIGHT_ROOT, CAP_CHOWN},
 };
 
 static struct {
@@ -108,11 +108,8 @@ static uint64_t kept_capabilities(unsigned rights)
 {
     uint64_t mask = 0;
 
-    /* What forks a process for each user touches no file before it is that user. */
-    if ((rights & RIGHT_FORK) != 0)
-        rights &= ~(unsigned)RIGHT_WRITE;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if ((rights & kept[i].rights) == kept[i].rights)
+        if ((rights & kept[i].right) != 0)
             mask |= 1ULL << kept[i].capability;
     return mask;
 }
@@ -173,14 +170,14 @@ static void set_groups(const struct passwd *pw, unsigned rights)
 }
 
 /*
- * What forks a process for each user needs to become that user, and nothing of root's: not even the
- * files that root owns. The number of its role is free as a uid as well; without one it is a number
- * that distributions and systemd leave unused. A user namespace may not have it; then the process
- * stays root with its capabilities.
+ * What acts as other users needs nothing of root's, not even the files that root owns: it is the
+ * mail owner. What forks a process for each user needs nothing of his either. The number of its
+ * role is free as a uid as well; without one it is a number that distributions and systemd leave
+ * unused. A user namespace may not have it; then the process stays root with its capabilities.
  */
-static void leave_root(const struct jail *j, unsigned rights)
+static void leave_root(const struct jail *j, const struct passwd *pw, unsigned rights)
 {
-    uid_t own = j->gid != 0 ? j->gid : (uid_t)-3;
+    uid_t own = (rights & RIGHT_FORK) == 0 ? pw->pw_uid : j->gid != 0 ? j->gid : (uid_t)-3;
 
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         msg_fatal("keep capabilities: %m");
@@ -220,8 +217,8 @@ static void drop_root(const struct jail *j, unsigned rights)
     if (!stays) {
         become_owner(j, pw);
         set_capabilities(0);
-    } else if ((rights & RIGHT_FORK) != 0) {
-        leave_root(j, rights);
+    } else if ((rights & RIGHT_ROOT) == 0) {
+        leave_root(j, pw, rights);
     }
 }
 

@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 /*
- * In order: uid and gid of the mail owner (with RIGHT_SETUID, root with only the capabilities of
- * the table in jail.c; with RIGHT_FORK as well, a uid that owns nothing, with the capabilities to
- * become a user, so that no file of root's or anybody's can be opened), chroot,
+ * In order: uid and gid of the mail owner (with RIGHT_SETUID, he with the capabilities to become a
+ * user; with RIGHT_FORK as well, a uid that owns nothing, so that no file of anybody's can be
+ * opened; with RIGHT_ROOT, root with only the capabilities of the table in jail.c), chroot,
  * PR_SET_NO_NEW_PRIVS, Landlock, seccomp. Started by a plain user: no uid change and no chroot, all
  * else the same. A kernel without Landlock or a part of it: that part is left out (master logs it
  * once).
@@ -61,7 +61,7 @@ void jail_other_user(uid_t uid, gid_t gid);
 /* In the jail: is it so, and who is that user? */
 bool jail_has_other_user(uid_t *uid, gid_t *gid);
 
-/* In the jail: not root, but with the capabilities to become anybody? */
+/* In the jail: not root, but with the capabilities to become any user? */
 bool jail_may_become(void);
 
 void jail_enter(const struct jail *j); /* ends the process when it fails */

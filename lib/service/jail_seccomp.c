@@ -188,23 +188,15 @@ static const struct rule plain[] = {
     C(RIGHT_WRITE, preadv),
 
     /* becoming somebody else; what for is bounded by the capabilities that are left (jail.c) */
-    C(RIGHT_SETUID, setfsuid),
+    /* For files only (setfsuid: below). Its other ids say who a process is, to the others of the
+     * suite and for signals: they never change, but in the child that becomes a user. */
     C(RIGHT_SETUID, setfsgid),
-    C(RIGHT_OTHER, setfsuid),
     C(RIGHT_OTHER, setfsgid),
-    C(RIGHT_SETUID, setresuid),
-    C(RIGHT_SETUID, setresgid),
-    C(RIGHT_SETUID, setuid),
-    C(RIGHT_SETUID, setgid),
-    C(RIGHT_SETUID, setgroups),
-    C(RIGHT_SETUID, getresuid),
-    C(RIGHT_SETUID, getresgid),
-    C(RIGHT_SETUID, capset),
-    C(RIGHT_SETUID, capget),
-    C(RIGHT_SETUID, chown),
-    C(RIGHT_SETUID, fchown),
-    C(RIGHT_SETUID, fchownat),
-    C(RIGHT_SETUID, lchown),
+    C(RIGHT_FORK, setresuid),
+    C(RIGHT_FORK, setresgid),
+    C(RIGHT_FORK, setgroups),
+    C(RIGHT_FORK, capset),
+    C(RIGHT_ROOT, fchown), /* a new mailbox in a spool directory */
 
     /* children of the same program, which confine themselves further */
     C(RIGHT_EXEC, memfd_create), /* a command's input */
@@ -250,6 +242,7 @@ static const int not_in_sessions[] = {
     SCMP_SYS(ptrace),
     SCMP_SYS(splice),
     SCMP_SYS(process_vm_readv),
+    SCMP_SYS(setfsuid),
 };
 
 /* What the leak checker at the end of a sanitized process and Valgrind's own machine call. */
@@ -361,6 +354,11 @@ static void add_self(unsigned rights)
             allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
         allow_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
     }
+    /* Files of root's are for those that are root. */
+    if ((rights & RIGHT_ROOT) != 0)
+        allow(SCMP_SYS(setfsuid));
+    else if ((rights & (RIGHT_SETUID | RIGHT_OTHER)) != 0)
+        allow_if(SCMP_SYS(setfsuid), SCMP_A0(SCMP_CMP_NE, 0));
     allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, NAME_MEMORY));
     /* Limits may be read, not set. */
     allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));

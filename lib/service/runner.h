@@ -32,6 +32,10 @@ enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero
  * when it could not be run (4.3.0) or was killed at the deadline (4.3.0 "Command time limit
  * exceeded"). The caller feeds and drains in and out from other tasks, or uses files.
  */
+/* By service.open, where the configuration names the one user of all commands: the helper refuses
+ * every other user, group and root directory, also if its parent is an intruder. root: as in struct
+ * run; it must stay. */
+void runner_only(uid_t uid, gid_t gid, const char *root);
 void runner_start(void); /* by service_main, before the jail */
 void runner_stop(void); /* ends the helper and what it runs */
 int runner_run(const struct run *r, int *status, struct why *why);

@@ -7,7 +7,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +17,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/msg.h"
+#include "service/helper.h"
 #include "service/runner_wire.h"
 
 struct command {
@@ -31,6 +31,28 @@ struct helper {
     struct list commands;
     char *message; /* RUNNER_MESSAGE bytes */
 };
+
+/* runner_only */
+static struct {
+    bool set;
+    uid_t uid;
+    gid_t gid;
+    const char *root;
+} only;
+
+void runner_only(uid_t uid, gid_t gid, const char *root)
+{
+    only.set = true;
+    only.uid = uid;
+    only.gid = gid;
+    only.root = root != NULL && *root != 0 ? root : "/";
+}
+
+static bool is_allowed(const struct runner_order *o)
+{
+    return !only.set ||
+           (o->ask->uid == only.uid && o->ask->gid == only.gid && strcmp(o->root, only.root) == 0);
+}
 
 static void answer(const struct helper *h, uint32_t id, int error, int status)
 {
@@ -195,10 +217,12 @@ static bool take_message(struct helper *h)
     take_fds(&m, &o);
     if (o.ask->what == RUNNER_KILL)
         kill_command(h, o.ask->id);
-    else if (runner_order_parse(&o, h->message, (size_t)n))
-        start(h, &o);
-    else
+    else if (!runner_order_parse(&o, h->message, (size_t)n))
         answer(h, o.ask->id, EINVAL, 0);
+    else if (!is_allowed(&o))
+        answer(h, o.ask->id, EPERM, 0);
+    else
+        start(h, &o);
     runner_order_free(&o);
     return true;
 }
@@ -213,22 +237,11 @@ static int watch_children(void)
     return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Listening sockets and tables are none of its business. */
-static void close_others(int keep)
-{
-    if (keep > 3)
-        close_range(3, (unsigned)keep - 1, 0);
-    struct rlimit most = {.rlim_cur = 1024};
-    getrlimit(RLIMIT_NOFILE, &most); /* Valgrind has its own behind the limit */
-    if (most.rlim_cur > (rlim_t)keep + 1)
-        close_range((unsigned)keep + 1, (unsigned)most.rlim_cur - 1, 0);
-}
-
 void runner_helper(int sock)
 {
     struct helper h = {.sock = sock, .message = mem_new(RUNNER_MESSAGE)};
 
-    close_others(sock);
+    helper_forget_daemon(sock, -1);
     signal(SIGTERM, SIG_IGN); /* of the process group: the parent decides */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

@@ -42,10 +42,11 @@ enum service_right {
     RIGHT_NET = 1, /* outside connections: connect(2) over inet to any port */
     RIGHT_DNS = 2, /* sockets to the resolvers; also TCP, to the ports given to jail_port() */
     RIGHT_EXEC = 4, /* run commands as somebody else, through service/runner.h only */
-    RIGHT_SETUID = 8, /* stays root, with only the capabilities to become somebody else */
+    RIGHT_SETUID = 8, /* act as any other user but root; keeps only the capabilities for that */
     RIGHT_READ = 16, /* open(2) for reading below jail_read() paths */
     RIGHT_WRITE = 32, /* create, rename, unlink below jail_write() paths; task_fsync */
     RIGHT_OTHER = 128, /* act as one other user, without being root: given by jail_other_user() */
+    RIGHT_ROOT = 256, /* with RIGHT_SETUID: stays root, whom no file refuses anything */
     RIGHT_FORK = 64, /* fork, without exec: the mailbox broker's sessions */
 };
 

@@ -2,7 +2,7 @@
 
 What each filter refuses is tried call by call in t/unit/test_jail.c; here, that the running suite is so.
 """
-import glob, os, re, signal, socket, subprocess, time
+import ctypes, glob, os, re, signal, socket, struct, subprocess, time
 
 import pytest
 
@@ -146,6 +146,32 @@ def test_check_and_reload_refuse_a_log_file_that_nobody_would_write(make_suite):
     open(path, "w").write(text)
 
 
+# ---- helpers
+
+def kept(pid):
+    """what an intruder in it could use: sockets, files"""
+    found = {}
+    for fd in glob.glob("/proc/%d/fd/*" % pid):
+        if int(os.path.basename(fd)) > 2:
+            try:
+                found[os.path.basename(fd)] = os.readlink(fd)
+            except OSError:
+                pass
+    return found
+
+
+def test_the_helpers_of_authd_have_nothing_of_its_own(busy):
+    """no listening socket, no channel to master, no tokens of logins"""
+    (authd,) = [p for p in busy.pids("authd") if parent(p) == busy.master_pid()]
+    helpers = [p for p in busy.pids("authd") if p != authd]
+    assert len(helpers) >= 2
+    for pid in helpers:
+        assert len(kept(pid)) <= 2, kept(pid)  # the log, and the socket of questions
+        maps = open("/proc/%d/maps" % pid).read()
+        assert "memfd:pombal" not in maps and "/metrics" not in maps
+    assert "memfd:pombal" in open("/proc/%d/maps" % authd).read()
+
+
 # ---- sessions and what forks them
 
 def test_a_session_has_a_second_filter_and_no_rights(busy):
@@ -166,6 +192,72 @@ def test_what_forks_sessions_owns_nothing(busy):
 
 
 # ---- master
+
+def descriptor_of(pid, fd):
+    """the same socket in this process: what code in that one could do, we do"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    copy = libc.syscall(438, process, fd, 0)
+    os.close(process)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    return copy
+
+
+def listening(pid, port):
+    """its descriptor of the listening socket"""
+    for fd in sorted(int(n) for n in os.listdir("/proc/%d/fd" % pid)):
+        copy = descriptor_of(pid, fd)
+        try:
+            with socket.socket(fileno=copy) as s:
+                if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and s.getsockname()[1] == port:
+                    return s.detach()
+        except OSError:
+            continue
+    raise AssertionError("process %d does not listen on %d" % (pid, port))
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
+    """he can disconnect the listening socket, which is master's and that of all processes, too"""
+    suite = make_suite()
+    suite.smtp().quit()
+    (pid,) = suite.pids("smtpd")
+    fd = listening(pid, suite.port("smtp"))
+    nothing = ctypes.create_string_buffer(16)  # AF_UNSPEC
+    assert ctypes.CDLL(None).connect(fd, nothing, 16) == 0
+    os.close(fd)
+    assert not suite.listens("smtp")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: suite.listens("smtp"))
+    suite.wait_log(r"error: \S+:%d: process %d has closed the socket for all: it is open again" % (suite.port("smtp"), pid))
+    suite.smtp().quit()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+@pytest.mark.parametrize("word", [b"A", b"S"])
+def test_no_intruder_keeps_a_service_at_one_process(make_suite, word):
+    """by telling master, as qmgr or authd does, that there must not be two"""
+    suite = make_suite(main="sessions_per_process = 1\n")
+    clients = [suite.smtp()]
+    running = suite.pids("smtpd")
+    status = descriptor_of(running[0], 3)
+    os.write(status, word)
+    os.close(status)
+    clients += [suite.smtp() for _ in range(len(running) + 1)]
+    for c in clients:
+        assert c.noop()[0] == 250
+        c.quit()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+def test_no_process_can_put_a_filter_on_a_listening_socket(busy):
+    (pid,) = busy.pids("imapd")
+    with socket.socket(fileno=listening(pid, busy.port("imap"))) as s:
+        none_passes = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+        program = struct.pack("HL", 1, ctypes.addressof(none_passes))
+        with pytest.raises(PermissionError):
+            s.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
+
 
 def test_a_service_on_many_addresses_starts(make_suite):
     suite = make_suite(start=False)

@@ -192,8 +192,8 @@ def test_virtual_is_not_root_where_all_mailboxes_share_an_owner(make_suite, maps
     (pid,) = [p for p in suite.pids() if program(p) == "virtual"]
     s = status(pid)
     if "inline" in maps:
-        assert s["Uid"] == ["0"] * 4
-        assert int(s["CapPrm"][0], 16) == sum(1 << CAP[c] for c in ROOTS["local"])
+        assert s["Uid"] == [str(owner.pw_uid)] * 4 and s["Groups"] == []
+        assert int(s["CapPrm"][0], 16) == sum(1 << CAP[c] for c in BECOMES)
         return
     assert s["Uid"] == [str(u) for u in (owner.pw_uid, owner.pw_uid, 5000, owner.pw_uid)]
     role = s["Gid"][0]

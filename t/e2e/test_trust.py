@@ -15,7 +15,7 @@ sys.path.insert(0, pombal.TOP + "/tools")
 import mkprotocols
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="a plain user's processes all have his ids")
-SUITE_MASTER = "command unix - n n - - pipe user=nobody argv=/bin/true\n"
+SUITE_MASTER = "command unix - n n - - pipe user=nobody argv=/bin/true\npassed pass n - n - - smtpd\n"
 SUITE_MAIN = "command_destination_recipient_limit = 1\n"
 
 PROGRAMS, RULES = mkprotocols.parse()
@@ -300,6 +300,44 @@ def test_no_session_without_a_password(asked):
         assert take_place(place_of(asked, role), asked, ask, keep_dac=role == "local") == ["", ""], role
 
 
+def test_a_pass_service_takes_clients_from_root_only(asked):
+    """whoever hands over a connection says by it who the client is"""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(20)
+
+        def hand_over():
+            with socket.create_connection(listener.getsockname()) as mine:
+                theirs, _ = listener.accept()
+                with theirs:
+                    answer = answer_of("public/passed", request("client"), [theirs.fileno()])
+                mine.settimeout(PATIENCE)
+                try:
+                    return [answer is None, mine.recv(100).decode()]
+                except ConnectionResetError:
+                    return [answer is None, ""]
+
+        for role in ("tool", "local user", "session", "owner without a role", "smtpd", "imapd", "cleanup", "smtp", "local"):
+            assert take_place(place_of(asked, role), asked, hand_over, keep_dac=role == "local")[1] == "", role
+        assert take_place(Place(0, 0), asked, hand_over, keep_dac=True)[1].startswith("220 ")
+
+
+@pytest.mark.parametrize("role,name", [("smtpd", "postfix/smtpd[1]"), ("smtpd", "postfix/pickup[%d]"), ("pickup", "postfix/smtpd[%d]"),
+                                       ("bounce", "postfix/smtpd[%d]")])
+def test_cleanup_logs_in_the_name_of_its_client_only(asked, role, name):
+    """as any smtpd, in former times, or as a process that is none"""
+    def ask():
+        own = name.replace("%d", str(os.getpid())).encode()
+        extra = b"".join(b"A" + bytes([len(a)]) + a for a in (b"log_as=" + own, b"log_text=client=forged-%s" % role.encode()))
+        at = MESSAGE.index(b"M\0")
+        return (answer_of("public/cleanup", request("submit", flags=THROW_AWAY) + MESSAGE[:at] + extra + MESSAGE[at:]) or b"").decode()
+
+    assert "queue_id" in take_place(place_of(asked, role), asked, ask)
+    asked.wait_log(r"cleanup\[\d+\]: warning: \w+: process \d+ says as %s: client=forged-%s" % (
+        re.escape(name).replace("%d", r"\d+"), role))
+    assert not re.search(r" postfix/(smtpd|pickup)\[\d+\]: \w+: client=forged", asked.log())
+
+
 def waiting_message(suite):
     """(queue id, path) of a message that lies in deferred"""
     (path,) = suite.queue_files("deferred")
@@ -401,8 +439,9 @@ def test_what_speaks_with_strangers_reaches_no_mail_and_no_other_process(asked, 
 # ---- what each may never do, tried in its own jail: t/unit/attack.c is loaded into every daemon
 
 SANITIZED = "asan" in subprocess.run(["ldd", pombal.BIN + "/qmgr"], capture_output=True, text=True).stdout
-# Root, so that they can become their users; no file is out of local's reach (CAP_DAC_OVERRIDE). The design's table says so.
-BECOMES = {"local", "imap", "pop3"}
+# Before a child of theirs has become the user, they may become anybody. No file is out of local's reach (CAP_DAC_OVERRIDE).
+# The table of doc/security.md says so.
+BECOMES = {"imap", "pop3"}
 MAY = {
     "queue file": {"local", "qmgr", "bounce", "showq"},
     "connect": {"smtp", "lmtp"},
@@ -415,10 +454,10 @@ MAY = {
     "become root": BECOMES,
     "become mail_owner": BECOMES,
     "qmgr's group": BECOMES,
-    "/etc/shadow": {"local", "imap", "pop3"},
-    "passwords": {"local", "imap", "pop3"},
-    "private key": {"local", "imap", "pop3"},
-    "log": {"local", "imap", "pop3"},
+    "/etc/shadow": {"local"},
+    "passwords": {"local"},
+    "private key": {"local"},
+    "log": {"local"},
     "signal": set(),
     "trace": set(),
     "exec": set(),

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -581,8 +582,139 @@ TEST(files_are_made_as_the_user_between_begin_and_end)
     remove_files();
 }
 
+static int try_user_only(void)
+{
+    struct why why = WHY;
+
+    if (geteuid() == 0)
+        return 34;
+    if (become_begin(65533, 65533, &why) < 0)
+        return 35;
+    become_end();
+    return DONE;
+}
+static int try_files_of_root(void)
+{
+    setfsuid(0);
+    return DONE;
+}
+static int try_another_user(void)
+{
+    return result_of(setresuid(65534, 65534, 65534) == 0);
+}
+static int try_another_role(void)
+{
+    return result_of(setresgid(60614, 60614, 60614) == 0);
+}
+
+static long forbidden;
+static int try_forbidden(void)
+{
+    long pid = getppid();
+    return result_of(syscall(forbidden, pid, pid, 0, 0, 0, 0) >= 0);
+}
+
+/* Several processes have one uid, and older kernels have no Landlock that keeps them apart. */
+TEST(no_call_reaches_another_process_of_the_same_user)
+{
+    static const struct {
+        long call;
+        bool softened; /* open in a sanitized build */
+    } rows[] = {
+        {SYS_kill, true},
+        {SYS_tkill, true},
+        {SYS_rt_sigqueueinfo, false},
+        {SYS_rt_tgsigqueueinfo, true},
+        {SYS_pidfd_open, false},
+        {SYS_pidfd_send_signal, false},
+        {SYS_pidfd_getfd, false},
+        {SYS_ptrace, true},
+        {SYS_process_vm_readv, true},
+        {SYS_process_vm_writev, false},
+        {SYS_process_madvise, false},
+        {SYS_kcmp, false},
+        {SYS_perf_event_open, false},
+        {SYS_prlimit64, true},
+        {SYS_setpriority, false},
+        {SYS_ioprio_set, false},
+        {SYS_sched_setaffinity, false},
+        {SYS_sched_setscheduler, false},
+        {SYS_move_pages, false},
+        {SYS_migrate_pages, false},
+        {SYS_setpgid, false},
+        {SYS_timer_create, false},
+        {SYS_shmget, false},
+        {SYS_semget, false},
+        {SYS_msgget, false},
+        {SYS_mq_open, false},
+        {SYS_keyctl, false},
+        {SYS_add_key, false},
+        {SYS_request_key, false},
+        {SYS_io_uring_setup, false},
+        {SYS_userfaultfd, false},
+        {SYS_bpf, false},
+        {SYS_setns, false},
+        {SYS_unshare, false},
+        {SYS_open_by_handle_at, false},
+        {SYS_fanotify_init, false},
+    };
+    static const unsigned profiles[] = {
+        0,
+        RIGHT_NET | RIGHT_DNS | RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
+        RIGHT_SETUID | RIGHT_ROOT | RIGHT_EXEC | RIGHT_READ | RIGHT_WRITE,
+        RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
+    };
+    bool soft = JAIL_SANITIZED || JAIL_COVERAGE[0] != 0;
+
+    if (jail_is_valgrind())
+        skip();
+    make_files();
+    for (size_t p = 0; p < sizeof profiles / sizeof *profiles; p++)
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            if (soft && rows[i].softened)
+                continue;
+            forbidden = rows[i].call;
+            int got = in_jail(profiles[p], try_forbidden);
+            if (got != KILLED && !(got == REFUSED && forbidden == SYS_io_uring_setup))
+                fail_msg("rights %u, call %ld: result %d", profiles[p], forbidden, got);
+        }
+    remove_files();
+}
+
+/* Other ids than those for files would be another process's, for its neighbours. */
+TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
+{
+    static const struct {
+        int (*fn)(void);
+        unsigned rights;
+        int result;
+    } rows[] = {
+        {try_user_only, 0, DONE},
+        {try_what_root_owns, 0, REFUSED},
+        {try_files_of_root, 0, KILLED},
+        {try_become_root, 0, KILLED},
+        {try_another_user, 0, KILLED},
+        {try_another_role, 0, KILLED},
+        {try_another_user, RIGHT_ROOT, KILLED},
+        {try_another_role, RIGHT_ROOT, KILLED},
+    };
+
+    if (geteuid() != 0 || jail_is_valgrind())
+        skip();
+    make_files();
+    assert_int_equal(chmod(outside, 0600), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int got = in_jail(RIGHT_SETUID | RIGHT_READ | RIGHT_WRITE | rows[i].rights, rows[i].fn);
+        if (got != rows[i].result)
+            fail_msg("row %zu: result %d", i, got);
+    }
+    remove_files();
+}
+
 RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
           T(who_becomes_a_user_sees_only_his_directory),
           T(a_session_may_do_what_it_needs_and_nothing_else),
           T(what_forks_sessions_can_open_nothing_of_root),
-          T(files_are_made_as_the_user_between_begin_and_end))
+          T(files_are_made_as_the_user_between_begin_and_end),
+          T(no_call_reaches_another_process_of_the_same_user),
+          T(what_acts_as_other_users_is_neither_root_nor_somebody_else))

@@ -1,6 +1,7 @@
 /* Who may write what into the log. */
 #include "base/buf.h"
 #include "base/str.h"
+#include "conf/conf.h"
 #include "service/log_line.h"
 
 #include "test.h"
@@ -10,6 +11,14 @@ static bool is_daemon(struct str program)
     return str_eqz(program, "smtpd") || str_eqz(program, "imap") || str_eqz(program, "cleanup") ||
            str_eqz(program, "qmgr");
 }
+
+/* Of the processes that cleanup speaks for. */
+static void find_program(pid_t pid, char *name, size_t room)
+{
+    snprintf(name, room, "%s", pid == 9 ? "smtpd" : pid == 10 ? "pickup" : pid == 1 ? "init" : "");
+}
+
+static const struct log_rules rules = {is_daemon, find_program};
 
 TEST(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender)
 {
@@ -34,7 +43,10 @@ TEST(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender)
 
         /* cleanup knows the queue id of what came by these two. */
         {"postfix/smtpd[9]: ID: client=x", NULL, {7, 100, true, "cleanup"}},
-        {"postfix/pickup[9]: ID: uid=0", NULL, {7, 100, true, "cleanup"}},
+        {"postfix/pickup[10]: ID: uid=0", NULL, {7, 100, true, "cleanup"}},
+        {"postfix/smtpd[11]: ended", NULL, {7, 100, true, "cleanup"}},
+        {"postfix/smtpd[10]: another", "cleanup[7]: uid 100 says: ", {7, 100, true, "cleanup"}},
+        {"postfix/smtpd[1]: another", "cleanup[7]: uid 100 says: ", {7, 100, true, "cleanup"}},
         {"postfix/qmgr[9]: ID: removed", "cleanup[7]: uid 100 says: ", {7, 100, true, "cleanup"}},
         {"postfix/smtpd[9]: x", "cleanup[7]: uid 1000 says: ", {7, 1000, false, "cleanup"}},
 
@@ -42,15 +54,18 @@ TEST(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender)
         {"postfix/sendmail[7]: fatal", NULL, {7, 1000, false, "sendmail"}},
         {"mine[7]: x", NULL, {7, 1000, false, "postlog"}},
         {"postfix/smtpd[7]: x", "smtpd[7]: uid 1000 says: ", {7, 1000, false, "smtpd"}},
+        {"dovecot[7]: imap-login: x", "x[7]: uid 1000 says: ", {7, 1000, false, "x"}},
+        {"dovecot[7]: imap-login: x", NULL, {7, 0, false, "x"}},
         {"imap[7]: x", "unknown[7]: uid 1000 says: ", {7, 1000, false, ""}},
         {"mine[8]: x", "postlog[7]: uid 1000 says: ", {7, 1000, false, "postlog"}},
         {"postfix/smtpd[7]: root may", NULL, {7, 0, false, "postlog"}},
         {"x[1]: another namespace", "unknown[0]: uid 1000 says: ", {0, 1000, false, ""}},
     };
 
+    conf.login_syslog_name = "dovecot";
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out = BUF_TEXT(4000), expected = BUF_TEXT(4000);
-        log_line_check(strz(rows[i].line), &rows[i].from, is_daemon, &out);
+        log_line_check(strz(rows[i].line), &rows[i].from, &rules, &out);
         if (rows[i].logged != NULL)
             buf_addz(&expected, rows[i].logged);
         buf_addz(&expected, rows[i].line);
@@ -68,11 +83,23 @@ TEST(a_line_is_cleaned_and_cut)
     buf_addz(&line, "postfix/smtpd[7]: a\rb\x01 ");
     for (int i = 0; i < 5000; i++)
         buf_addc(&line, 'x');
-    log_line_check(buf_str(&line), &from, is_daemon, &out);
+    log_line_check(buf_str(&line), &from, &rules, &out);
     assert_true(str_starts(buf_str(&out), STR("postfix/smtpd[7]: a?b? xxx")));
     assert_int_equal(out.n, 2000);
     buf_free(&line);
     buf_free(&out);
 }
 
-RUN_TESTS(T(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender), T(a_line_is_cleaned_and_cut))
+TEST(the_name_of_a_process)
+{
+    assert_true(log_name_is(STR("postfix/submission/smtpd[7]"), "smtpd", 7));
+    assert_true(log_name_is(STR("smtpd[7]"), "smtpd", 7));
+    assert_false(log_name_is(STR("smtpd[7]"), "smtpd", 8));
+    assert_false(log_name_is(STR("smtpd[7]"), "pickup", 7));
+    assert_false(log_name_is(STR("smtpd[7]: x"), "smtpd", 7));
+    assert_false(log_name_is(STR("a b/smtpd[7]"), "smtpd", 7));
+    assert_false(log_name_is(STR("smtpd"), "smtpd", 7));
+}
+
+RUN_TESTS(T(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender), T(a_line_is_cleaned_and_cut),
+          T(the_name_of_a_process))

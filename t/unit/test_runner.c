@@ -108,4 +108,34 @@ TEST(many_commands_run_at_a_time)
     assert_int_equal(ended, 20);
 }
 
-RUN_TESTS(T(commands_run_as_somebody_else), T(many_commands_run_at_a_time))
+static int start_as(uid_t uid, gid_t gid, const char *root)
+{
+    const char *argv[] = {"true", NULL};
+    struct run r = {uid, gid, argv, env, NULL, -1, -1, task_now() + 20000, root};
+    int status = -1;
+
+    return runner_run(&r, &status, NULL);
+}
+
+static void only_one_user(void *arg)
+{
+    (void)arg;
+    assert_int_equal(start_as(NOBODY, NOBODY, NULL), 0);
+    assert_int_equal(start_as(NOBODY, NOBODY, "/"), 0);
+    assert_int_equal(start_as(NOBODY - 1, NOBODY, NULL), -1);
+    assert_int_equal(start_as(NOBODY, NOBODY - 1, NULL), -1); /* the group of shadow, of disks */
+    assert_int_equal(start_as(NOBODY, NOBODY, "/tmp"), -1);
+    runner_stop();
+}
+
+/* The last one: what it sets stays. */
+TEST(a_helper_for_one_user_runs_nothing_as_another)
+{
+    runner_only(NOBODY, NOBODY, NULL);
+    runner_start();
+    task_start("test", only_one_user, NULL);
+    task_loop();
+}
+
+RUN_TESTS(T(commands_run_as_somebody_else), T(many_commands_run_at_a_time),
+          T(a_helper_for_one_user_runs_nothing_as_another))
