@@ -1,9 +1,12 @@
 #include "deliver_mailbox.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "conf/conf.h"
 #include "service/become.h"
 #include "store/mailbox.h"
@@ -65,6 +68,48 @@ static int into_store(struct job *job, const struct mailbox_target *t, struct wh
     return status;
 }
 
+/* Not something that passes, such as a full or read-only disk. */
+static bool is_for_good(int error)
+{
+    return error == EACCES || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG ||
+           error == ENOENT;
+}
+
+/* A directory that is there, and that files can be made in. */
+static bool is_usable(const char *path)
+{
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+
+    if (dir < 0)
+        return !is_for_good(errno);
+    int file = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    bool usable = file >= 0 || errno != EACCES;
+    close(dir);
+    if (file >= 0)
+        close(file);
+    return usable;
+}
+
+/* Whatever made the delivery fail: is the Maildir one that waiting does not mend? What is not there
+ * yet is made. */
+static bool is_broken(const char *maildir)
+{
+    static const char *const parts[] = {"tmp/", "new/", "cur/"};
+    struct buf path = BUF(8192);
+    bool usable = true;
+
+    for (size_t i = 0; usable && i < sizeof parts / sizeof *parts; i++) {
+        buf_clear(&path);
+        buf_addf(&path, "%s%s", maildir, parts[i]);
+        if (!buf_ok(&path))
+            break;
+        file_make_dirs(path.p, 0700, NULL);
+        usable = is_usable(path.p);
+    }
+    buf_free(&path);
+    return !usable;
+}
+
 /* A mailbox that is not in order is put in order by its owner or administrator: the mail waits. The
  * exceptions are those that waiting does not mend. */
 static void soften(struct why *why)
@@ -87,6 +132,7 @@ static int limits_fit(const struct mailbox_target *t, struct why *why)
 
 int deliver_maildir(struct job *job, const struct mailbox_target *t, struct why *why)
 {
+    bool broken = false;
     int status;
 
     if (limits_fit(t, why) < 0)
@@ -97,10 +143,13 @@ int deliver_maildir(struct job *job, const struct mailbox_target *t, struct why 
     status = become_begin(t->uid, t->gid, why);
     if (status == 0) {
         status = into_store(job, t, why);
+        broken = status < 0 && t->give_back && is_broken(t->path);
         become_end();
     }
     if (status < 0) {
         soften(why);
+        if (broken)
+            snprintf(why->code, sizeof why->code, "5.2.0");
         why_in(why, "maildir delivery failed");
     }
     return status;

@@ -19,6 +19,7 @@ static int deliver(struct local *l, const struct address *a, const struct rights
         .size_limit = conf.mailbox_size_limit,
         .locks = conf.mailbox_delivery_lock,
         .any_file = true,
+        .give_back = true,
     };
 
     if (path[strlen(path) - 1] == '/')

@@ -70,6 +70,7 @@ static int to_mailbox(struct local *l, const struct address *a, const char **tex
         .size_limit = conf.mailbox_size_limit,
         .locks = conf.mailbox_delivery_lock,
         .check_owner = conf.strict_mailbox_ownership,
+        .give_back = true,
     };
     int status = 0;
 

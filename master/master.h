@@ -130,6 +130,8 @@ void status_watch(struct child *c, int fd);
 void status_read(struct child *c); /* takes what it has said so far */
 void status_calm(struct svc *s); /* stressed_until has come */
 int64_t status_room(const struct svc *s); /* clients that a new process may have */
+bool status_refuses(
+    const struct svc *s); /* clients are sent away: no process has started for long */
 void status_drain_all(void); /* reload: the present processes finish their clients */
 
 /* master_wakeup.c */

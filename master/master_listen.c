@@ -20,10 +20,24 @@
 
 enum { BACKLOG = 4096 }; /* the kernel cuts it to net.core.somaxconn */
 
+/* Nobody has read what the client has asked: a process of the suite knows that, and answers for the
+ * service or puts the work off. */
+static void refuse_client(int fd)
+{
+    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (client >= 0)
+        close(client);
+}
+
 static void on_client(struct watch *w)
 {
     struct svc *s = w->arg;
 
+    if (status_refuses(s)) {
+        refuse_client(w->fd);
+        return;
+    }
     s->used = true;
     if (status_room(s) > 0)
         spawn_child(s);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/msg.h"
+#include "conf/conf.h"
 #include "ipc/trust.h"
 #include "service/spawned.h"
 
@@ -110,6 +111,15 @@ int64_t status_room(const struct svc *s)
     return most - promised(s);
 }
 
+/* Its processes have failed to start for so long that whoever waits for one is better told so. Not
+ * before: most such failures pass, and mail only waits. Clients from outside wait: they try again
+ * by themselves. */
+bool status_refuses(const struct svc *s)
+{
+    return s->conf.type == SERVICE_UNIX && master.now < s->throttled_until &&
+           s->backoff_ms >= conf.service_throttle_time * 1000;
+}
+
 void status_balance(struct svc *s)
 {
     bool served = s->retired || master.stopping || choose(s);
@@ -119,7 +129,7 @@ void status_balance(struct svc *s)
     tell_crowded(s, full);
     if (full)
         warn_limit(s);
-    listen_attend(s, room && master.now >= s->throttled_until);
+    listen_attend(s, room && (master.now >= s->throttled_until || status_refuses(s)));
 }
 
 /* Of what speaks with strangers there may always be several: an intruder's word would keep the

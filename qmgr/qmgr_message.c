@@ -71,12 +71,6 @@ static void take_announced(struct message *m)
     begin(m, rcpts, n);
 }
 
-static void move_aside(const char *id, const struct why *why)
-{
-    msg_warn("%s: %s: moved to the corrupt queue", id, why_text(why));
-    queue_move(id, Q_ACTIVE, Q_CORRUPT, NULL);
-}
-
 static void put_back(const char *id)
 {
     struct buf path = BUF(512);
@@ -87,6 +81,18 @@ static void put_back(const char *id)
     utimensat(AT_FDCWD, path.p, at, 0);
     queue_move(id, Q_ACTIVE, Q_DEFERRED, NULL);
     buf_free(&path);
+}
+
+/* What the disk does not let us read now may be whole: it is looked at again. */
+static void move_aside(const char *id, const struct why *why)
+{
+    bool later = why_later(why);
+
+    msg_warn("%s: %s%s", id, why_text(why), later ? "" : ": moved to the corrupt queue");
+    if (later)
+        put_back(id);
+    else
+        queue_move(id, Q_ACTIVE, Q_CORRUPT, NULL);
 }
 
 /* The file is in active already. Null: it was moved on. */

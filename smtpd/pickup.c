@@ -105,7 +105,7 @@ static bool pass_requeued(struct drop *d, enum rec type, struct str body)
 
 static int damaged(struct drop *d, const char *what)
 {
-    return why_set(&d->why, "5.6.0", "%s", what);
+    return qfile_damaged(d->file, what, &d->why);
 }
 
 static void put_trace(struct drop *d)

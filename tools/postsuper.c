@@ -9,7 +9,9 @@
  * DESCRIPTION
  *   -d deletes messages, -h puts them on hold, -H releases them, -r has them made anew by cleanup
  *   (so that changed rewriting applies), -e returns them to their senders at the next attempt, -f
- *   also when they are on hold. Each may be given several times; the queue id "-" reads ids from
+ *   also when they are on hold. A message whose sender is still to be told of recipients that are
+ *   done is not requeued: the queue manager sends the report first. What fails is told, and ends in
+ *   exit status 1. Each may be given several times; the queue id "-" reads ids from
  *   standard input, ALL means every message. -s puts names and places of queue files right after a
  *   restore or a change of hash_queue_names, -p removes old temporary files; without options both
  *   are done. The queues are those named, or those that the option is meant for.
@@ -36,16 +38,49 @@
 #include "queue/qid.h"
 #include "service/openlog.h"
 
-enum { MODE_EXPIRE = 0010 };
+enum { MODE_EXPIRE = 0010, ACTIONS = 6 };
 
 static const enum queue logs[] = {Q_BOUNCE, Q_DEFER, Q_TRACE, Q_COUNT};
 
 /* What to do with one message that was found in a queue: true when it was done. */
 typedef bool action_fn(const char *id, enum queue q);
 
+struct action;
+
+/* An option with its queue id, in the order given. */
+struct order {
+    const struct action *action;
+    const char *id;
+};
+
+static struct {
+    VEC(struct order) orders;
+    enum queue queues[Q_COUNT + 1]; /* named on the command line */
+    size_t nqueues;
+    bool structure, purge;
+    size_t done[ACTIONS];
+    bool failed; /* something was there and could not be done */
+} super;
+
+/* A message that has moved on is looked for again; any other failure is told, and the command's
+ * exit status says so, too. */
+static bool succeeded(int result, const char *id, const char *what)
+{
+    if (result < 0 && errno != ENOENT) {
+        msg_warn("%s: cannot be %s: %s", id, what, strerror(errno));
+        super.failed = true;
+    }
+    return result == 0;
+}
+
+static bool move(const char *id, enum queue from, enum queue to, const char *what)
+{
+    return succeeded(queue_move(id, from, to, NULL), id, what);
+}
+
 static bool delete_one(const char *id, enum queue q)
 {
-    if (queue_remove(q, id, NULL) < 0)
+    if (!succeeded(queue_remove(q, id, NULL), id, "removed"))
         return false;
     for (const enum queue *log = logs; *log != Q_COUNT; log++)
         queue_remove(*log, id, NULL);
@@ -58,26 +93,37 @@ static bool set_time(const char *id, enum queue q)
     bool set;
 
     queue_path(&path, q, id);
-    set = utimensat(AT_FDCWD, path.p, NULL, 0) == 0;
+    set = succeeded(utimensat(AT_FDCWD, path.p, NULL, 0), id, "made due");
     buf_free(&path);
     return set;
 }
 
 static bool hold_one(const char *id, enum queue q)
 {
-    return queue_move(id, q, Q_HOLD, NULL) == 0;
+    return move(id, q, Q_HOLD, "placed on hold");
 }
 
 /* Due at once: it has waited long enough. */
 static bool release_one(const char *id, enum queue q)
 {
-    return set_time(id, q) && queue_move(id, q, Q_DEFERRED, NULL) == 0;
+    return set_time(id, q) && move(id, q, Q_DEFERRED, "released from hold");
+}
+
+/* The log of recipients that are done goes with this queue id: under the new one nobody would be
+ * told what became of them. */
+static bool owes_report(const char *id)
+{
+    if (!queue_stat(Q_BOUNCE, id, NULL) && !queue_stat(Q_TRACE, id, NULL))
+        return false;
+    msg_warn("%s: cannot be requeued before its sender has had the report that is due", id);
+    super.failed = true;
+    return true;
 }
 
 /* pickup takes it from there and cleanup makes a new message of what is left to do. */
 static bool requeue_one(const char *id, enum queue q)
 {
-    if (!set_time(id, q) || queue_move(id, q, Q_MAILDROP, NULL) < 0)
+    if (owes_report(id) || !set_time(id, q) || !move(id, q, Q_MAILDROP, "requeued"))
         return false;
     queue_remove(Q_DEFER, id, NULL);
     return true;
@@ -91,7 +137,8 @@ static bool expire_one(const char *id, enum queue q)
 
     queue_path(&path, q, id);
     done = lstat(path.p, &st) == 0 && S_ISREG(st.st_mode) && !(st.st_mode & MODE_EXPIRE) &&
-           chmod(path.p, (st.st_mode & 07777) | MODE_EXPIRE) == 0 && set_time(id, q);
+           succeeded(chmod(path.p, (st.st_mode & 07777) | MODE_EXPIRE), id, "expired") &&
+           set_time(id, q);
     buf_free(&path);
     return done;
 }
@@ -108,7 +155,7 @@ static const struct action {
     action_fn *run;
     const char *one, *all; /* for the log */
     enum queue queues[5]; /* closed by Q_COUNT */
-} actions[] = {
+} actions[ACTIONS] = {
     {'d', delete_one, "removed", "Deleted", {Q_HOLD, Q_INCOMING, Q_ACTIVE, Q_DEFERRED, Q_COUNT}},
     {'r', requeue_one, "requeued", "Requeued", {Q_HOLD, Q_INCOMING, Q_ACTIVE, Q_DEFERRED, Q_COUNT}},
     {'h',
@@ -128,22 +175,6 @@ static const struct action {
      "Force-expired",
      {Q_HOLD, Q_INCOMING, Q_ACTIVE, Q_DEFERRED, Q_COUNT}},
 };
-enum { ACTIONS = sizeof actions / sizeof *actions };
-
-/* An option with its queue id, in the order given. */
-struct order {
-    const struct action *action;
-    const char *id;
-};
-
-static struct {
-    VEC(struct order) orders;
-    enum queue queues[Q_COUNT + 1]; /* named on the command line */
-    size_t nqueues;
-    bool structure, purge;
-    size_t done[ACTIONS];
-} super;
-
 static const enum queue *queues_for(const struct action *a)
 {
     return super.nqueues > 0 ? super.queues : a->queues;
@@ -338,5 +369,5 @@ int main(int argc, char **argv)
         do_order(o);
     report();
     VEC_FREE(&super.orders);
-    return 0;
+    return super.failed ? 1 : 0;
 }

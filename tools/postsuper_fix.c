@@ -147,13 +147,20 @@ size_t fix_names(enum queue q)
     return changed;
 }
 
+/* Twice, because a message that moves meanwhile may be in none of the queues as we look. */
+static bool is_orphan(const char *id)
+{
+    return queue_locate(id, messages, NULL) == Q_COUNT &&
+           queue_locate(id, messages, NULL) == Q_COUNT;
+}
+
 size_t fix_orphans(enum queue log)
 {
     struct list_of_found all = list_queue(log);
     size_t removed = 0;
 
     VEC_EACH (&all, f)
-        if (queue_locate(f->id, messages, NULL) == Q_COUNT && unlink(f->path) == 0)
+        if (is_orphan(f->id) && unlink(f->path) == 0)
             removed++;
     free_found(&all);
     return removed;

@@ -238,7 +238,7 @@ static int read_size(struct qfile *f, struct envelope *e, struct why *why)
     struct str body;
 
     if (qfile_next(f, &body) != REC_SIZE || !qsize_parse(body, &e->size))
-        return why_set(why, "5.3.0", "queue file has no size record");
+        return qfile_damaged(f, "queue file has no size record", why);
     e->d.content_size = e->size.content;
     e->d.data_offset = e->size.data_offset;
     e->d.smtputf8 = (e->size.sendopts & 1) != 0;
@@ -258,14 +258,14 @@ static int read_records(struct reader *r, struct qfile *f, struct why *why)
     e->next = 0;
     while ((type = qfile_next(f, &body)) != REC_END && type != REC_EOF) {
         if (type == REC_BAD)
-            return why_set(why, "5.3.0", "queue file is damaged");
+            return qfile_damaged(f, "queue file is damaged", why);
         if (type == REC_MESG && r->dropped)
             break;
         if (type == REC_MESG) {
             if (qfile_tell(f) != e->size.data_offset)
                 return why_set(why, "5.3.0", "queue file has its content in the wrong place");
-            if (qfile_seek(f, e->size.data_offset + e->size.size, why) < 0)
-                return -1;
+            if (qfile_seek(f, e->size.data_offset + e->size.size, NULL) < 0)
+                return why_set(why, "5.3.0", "queue file is shorter than it should be");
             continue;
         }
         take_record(r, type, body, qfile_at(f));

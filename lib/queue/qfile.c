@@ -32,7 +32,7 @@ struct qfile {
     off_t pos; /* reading: of the next record */
     off_t at; /* reading: of the last one */
     int jumps; /* pointer records followed */
-    int error; /* errno of the write that failed */
+    int error; /* errno of the write, or the read, that failed */
     bool bad; /* REC_BAD was seen */
 };
 
@@ -461,8 +461,10 @@ static int load(struct qfile *f, size_t want)
                           f->base + (off_t)f->window.n);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
+        if (n < 0) {
+            f->error = errno;
             return -1;
+        }
         if (n == 0)
             break;
         buf_grown(&f->window, (size_t)n);
@@ -535,7 +537,16 @@ int qfile_seek(struct qfile *f, off_t at, struct why *why)
         return why_set(why, "4.3.0", "queue file is shorter than it should be");
     f->pos = at;
     f->bad = false;
+    f->error = 0;
     return 0;
+}
+
+int qfile_damaged(const struct qfile *f, const char *what, struct why *why)
+{
+    if (f->error == 0)
+        return why_set(why, "5.3.0", "%s", what);
+    errno = f->error;
+    return why_errno(why, "4.3.0", "read queue file");
 }
 
 off_t qfile_at(const struct qfile *f)

@@ -65,11 +65,14 @@ int qfile_open_to_pass(const char *id, struct why *why);
 struct qfile *qfile_passed(int fd, const char *id, uid_t owner, struct why *why);
 int qfile_fd(const struct qfile *f); /* still the file's */
 struct qfile *qfile_open_path(const char *path, struct why *why); /* for reading, by any name */
-/* The next record; *body is good until the next call. Follows pointer records. REC_BAD sticks: the
- * caller moves the file to corrupt. */
+/* The next record; *body is good until the next call. Follows pointer records. REC_BAD sticks until
+ * the next seek; qfile_damaged tells what it means. */
 enum rec qfile_next(struct qfile *f, struct str *body);
 enum rec qfile_next_raw(struct qfile *f, struct str *body); /* pointer records as any other */
 int qfile_seek(struct qfile *f, off_t at, struct why *why);
+/* After a record that should not be: 5.3.0 and what, and the file belongs into corrupt; or 4.3.0 if
+ * the disk did not let us read it: it may be whole, so it is tried again. Always -1. */
+int qfile_damaged(const struct qfile *f, const char *what, struct why *why);
 off_t qfile_at(const struct qfile *f); /* where the record that was last returned begins */
 const struct stat *qfile_stat(const struct qfile *f); /* as it was when opened */
 /* The recipient record there becomes REC_DONE; harmless if it is that already. Not synced: after a

@@ -280,6 +280,14 @@ bool store_has(struct store *s, const char *folder)
     return has || store_make_auto(s, folder);
 }
 
+/* (waits) Whoever is told of a folder's name finds it after a power cut, too. */
+static int sync_names(struct store *s, const char *folder, struct why *why)
+{
+    if (s->set.no_sync || task_fsync(s->rootfd) == 0)
+        return 0;
+    return why_errno(why, "4.3.0", "cannot sync the name of folder %s", folder);
+}
+
 static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
 {
     static const char *const below[CREATE_DIRS] = {"cur", "new", "tmp"};
@@ -482,7 +490,8 @@ int store_rename(struct store *s, const char *from, const char *to, struct why *
         else if (str_starts(buf_str(&new), buf_str(&old)) && new.p[old.n] == '.')
             why_set(why, "5.1.3", "a folder cannot be moved below itself");
         else
-            result = rename_all(s, buf_str(&old), buf_str(&new), why);
+            result =
+                rename_all(s, buf_str(&old), buf_str(&new), why) < 0 ? -1 : sync_names(s, to, why);
     }
     buf_free(&old);
     buf_free(&new);

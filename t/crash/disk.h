@@ -24,7 +24,8 @@ struct disk_control {
     uint32_t mode; /* enum disk_mode; set last */
     char program[32]; /* as in argv[0], without the directory */
     char call[32]; /* "write", "rename", "link", "unlink", "open", "sync", "truncate", "fork",
-                      "accept", "send", or "any" for all that change files */
+                      "accept", "send", "read", "chmod", "utime", "malloc", or "any" for all
+                      that change files */
     uint32_t nth; /* from 1 */
     int32_t error; /* errno */
     uint32_t count; /* such calls so far */

@@ -251,8 +251,8 @@ class Model:
             return
         if node.is_dir:
             if inode in t.nodes:
-                for name, child in node.names.items():
-                    t.nodes.setdefault(child, now.nodes[child].copy())
+                for child in node.names.values():
+                    self.add_new(t, now, child)
                 t.nodes[inode].names = dict(node.names)
             return
         t.nodes[inode] = node.copy()
@@ -266,6 +266,14 @@ class Model:
                     if i == inode:
                         self.make_dirs(t, now, d)
                         t.nodes[d].names[name] = inode
+
+    def add_new(self, t, now, inode):
+        """with a directory comes what is new in it"""
+        if inode in t.nodes:
+            return
+        t.nodes[inode] = now.nodes[inode].copy()
+        for child in t.nodes[inode].names.values():
+            self.add_new(t, now, child)
 
     def make_dirs(self, t, now, inode):
         """a file's names come with the directories that they are in, when those are new"""

@@ -52,10 +52,15 @@ def everywhere(suite, mark):
     return all(mark in s for s in subjects) and in_box(suite, mark) and reported(suite, mark)
 
 
+def nobody(mark):
+    """the report names it, whether the message could be read for the report or not"""
+    return mark + "x@elsewhere.invalid"
+
+
 def over_smtp(suite, mark):
     """sends one message; true if it was taken. A fault is never a reason to refuse it for good."""
     try:
-        suite.send(["team", "box", "nobody@elsewhere.invalid"], subject=mark, sender="alice@" + suite.domain)
+        suite.send(["team", "box", nobody(mark)], subject=mark, sender="alice@" + suite.domain)
         return True
     except smtplib.SMTPResponseException as e:
         assert 400 <= e.smtp_code < 500, e
@@ -68,7 +73,7 @@ def over_smtp(suite, mark):
 
 def by_sendmail(suite, mark):
     r = suite.tool("sendmail", "-f", "alice@" + suite.domain, "team@" + suite.domain, "box@" + suite.domain,
-                   "nobody@elsewhere.invalid", input="Subject: %s\n\ntext\n" % mark, check=False, env=suite.disk.env)
+                   nobody(mark), input="Subject: %s\n\ntext\n" % mark, check=False, env=suite.disk.env)
     return r.returncode == 0
 
 
@@ -100,7 +105,7 @@ def every(suite, way, program, call, error=errno.EIO, mode=disk.ERROR, step=1):
 
 
 CALLS = [("cleanup", "write"), ("cleanup", "rename"), ("cleanup", "sync"), ("cleanup", "open"),
-         ("qmgr", "rename"), ("qmgr", "unlink"),
+         ("qmgr", "rename"), ("qmgr", "unlink"), ("qmgr", "open"),
          ("virtual", "open"), ("virtual", "write"), ("virtual", "rename"), ("virtual", "sync"),
          ("local", "open"), ("local", "write"), ("local", "sync"),
          ("bounce", "open"), ("bounce", "write"), ("bounce", "sync"), ("bounce", "unlink")]
@@ -117,6 +122,12 @@ def test_a_call_that_fails_loses_nothing(faulty, program, call):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("program", ["qmgr", "virtual", "local", "bounce", "error"])
+def test_what_cannot_be_read_once_is_read_again(faulty, program):
+    every(faulty, over_smtp, program, "read")
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("program", ["cleanup", "virtual", "bounce"])
 def test_a_short_write_loses_nothing(faulty, program):
     assert every(faulty, over_smtp, program, "write", 0, disk.SHORT) >= 1
@@ -124,7 +135,7 @@ def test_a_short_write_loses_nothing(faulty, program):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("program,call", [("postdrop", "open"), ("postdrop", "write"), ("postdrop", "rename"), ("postdrop", "sync"),
-                                          ("pickup", "unlink")], ids=lambda v: v)
+                                          ("pickup", "unlink"), ("pickup", "open"), ("pickup", "read")], ids=lambda v: v)
 def test_mail_that_sendmail_took_arrives(faulty, program, call):
     every(faulty, by_sendmail, program, call)
 

@@ -488,6 +488,33 @@ def test_a_requeued_message_whose_recipients_are_done_is_finished():
         assert not s.queue_files() and not s.queue_files("corrupt")
 
 
+def test_an_agent_that_cannot_start_is_put_off_and_its_mail_expires():
+    """it dies before it takes a request: its mail is deferred with a reason, and goes back in the end"""
+    main = "service_throttle_time = 1s\ntransport_retry_time = 1s\nqueue_run_delay = 1s\nminimal_backoff_time = 1s\n" \
+           "maximal_backoff_time = 1s\nmaximal_queue_lifetime = 6s\npombal_accept_missing = nosuchprogram\ntransport_maps = inline:{dead.test=dead}\n"
+    with MiniSuite(main, "dead unix - - n - - nosuchprogram\n") as s, Agent(s, "fake") as agent:
+        id = s.send("a@dead.test")
+        s.wait_log(r"%s: to=<a@dead.test>, relay=none, .*status=deferred \(mail transport unavailable\)" % id)
+        wait_for(lambda: "mail transport unavailable" in s.tool("postqueue", "-p").stdout)
+        s.send("b@far.test")
+        wait_for(lambda: any(d.to == ["b@far.test"] for d in agent.seen))  # others are not held up
+        s.wait_log("%s: from=<sender@far.test>, status=expired, returned to sender" % id)
+        wait_for(lambda: any(d.to == ["sender@far.test"] for d in agent.seen))
+        s.wait_queue_empty()
+
+
+def test_a_message_whose_report_is_due_is_not_requeued():
+    """its recipients are done: under the new queue id nobody would know of the report"""
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l" * len(d.to)):
+        id = s.send("a@far.test")
+        path = wait_for(lambda: s.queue_files("deferred"))[0]
+        log = "%s/bounce/%s" % (s.queue, id)
+        open(log, "w").write("\n<a@far.test>: no\nrecipient=a@far.test\nstatus=5.0.0\naction=failed\nreason=no\n\n")
+        r = s.tool("postsuper", "-r", "ALL", check=False)
+        assert r.returncode == 1 and "%s: cannot be requeued" % id in r.stderr
+        assert os.path.exists(path) and os.path.exists(log)
+
+
 def test_a_destination_with_a_rate_delay_gets_one_at_a_time():
     times = []
 

@@ -1,0 +1,167 @@
+"""As test_faults.py, for what happens to a message behind its first attempt: it is put off and tried again, held, released,
+requeued, expired; and for the tools that write a file anew.
+"""
+import errno, os
+
+import pytest
+
+import disk, pombal
+from pombal import wait_for
+from test_faults import MAIN, MOST
+from sink import Sink
+
+
+@pytest.fixture(scope="module")
+def faulty():
+    suite = pombal.Instance(start=False)
+    suite.disk = disk.Disk(suite)
+    suite.sink_port = pombal.listen_port()
+    suite.add_main(MAIN + "transport_maps = inline:{later.test=smtp:[127.0.0.1]:%d}\nrelay_domains = later.test\n"
+                   "smtp_connection_cache_on_demand = no\n" % suite.sink_port)
+    suite.start()
+    yield suite
+    suite.disk.close()
+    suite.close()
+
+
+def in_queue(suite, *names):
+    return [os.path.basename(p) for name in names for p in suite.queue_files(name)]
+
+
+def waiting(suite, mark):
+    """a message that its destination does not take yet: its queue id"""
+    suite.send("r@later.test", subject=mark)
+    wait_for(lambda: in_queue(suite, "deferred"))
+    return in_queue(suite, "deferred")[0]
+
+
+def arrives(suite, mark):
+    with_sink = Sink(port=suite.sink_port)
+    try:
+        wait_for(lambda: any(mark in str(m) for m in with_sink.messages))
+    finally:
+        with_sink.close()
+    suite.wait_queue_empty()
+
+
+def test_a_deferred_message_is_delivered_though_a_call_of_the_queue_manager_fails(faulty):
+    """moved, opened, read, given a new time: whatever fails, it stays in the queue and goes on"""
+    for call in ("open", "read", "rename", "utime", "unlink"):
+        for nth in range(1, MOST):
+            mark = "later-%s-%d." % (call, nth)
+            waiting(faulty, mark)
+            faulty.disk.arm("qmgr", call, nth, errno.EIO)
+            faulty.tool("postqueue", "-f")
+            arrives(faulty, mark)
+            assert not faulty.queue_files("corrupt")
+            if not faulty.disk.disarm():
+                break
+        assert nth > 1, call
+
+
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_what_the_client_cannot_read_is_sent_later(faulty, call):
+    for nth in range(1, MOST):
+        mark = "smtp-%s-%d." % (call, nth)
+        waiting(faulty, mark)
+        faulty.disk.arm("smtp", call, nth, errno.EIO)
+        faulty.tool("postqueue", "-f")
+        arrives(faulty, mark)
+        if not faulty.disk.disarm():
+            break
+
+
+def test_a_mark_that_cannot_be_written_is_a_second_copy_and_no_loss(faulty):
+    waiting(faulty, "mark.")
+    faulty.disk.arm("smtp", "write", 1, errno.EIO)
+    faulty.tool("postqueue", "-f")
+    arrives(faulty, "mark.")
+    assert faulty.disk.disarm()
+    faulty.wait_log("cannot mark <r@later.test> as done")
+
+
+@pytest.mark.parametrize("call", ["rename", "utime", "chmod"])
+def test_what_postsuper_cannot_do_it_says(faulty, call):
+    """exit status 1, a line that says why, and the message is where it was"""
+    id, fired = waiting(faulty, "super-%s." % call), 0
+    for args, after in (["-h", id], "hold"), (["-H", id], "deferred"), (["-h", id], "hold"), (["-e", id], "hold"):
+        faulty.disk.arm("postsuper", call, 1, errno.EIO)
+        r = faulty.tool("postsuper", *args, check=False, env=faulty.disk.env)
+        if faulty.disk.disarm():
+            fired += 1
+            assert r.returncode == 1 and "%s: cannot be" % id in r.stderr and "Input/output error" in r.stderr, r
+        else:
+            assert r.returncode == 0, r
+        # It may have been done with the second look, and taken from there.
+        assert in_queue(faulty, "hold", "deferred", "active") == [id]
+        if in_queue(faulty, after) != [id]:
+            faulty.tool("postsuper", *args)
+    assert fired
+    faulty.disk.arm("postsuper", call, 1, errno.EIO)
+    r = faulty.tool("postsuper", "-r", id, check=False, env=faulty.disk.env)
+    assert not faulty.disk.disarm() or r.returncode == 1
+    assert in_queue(faulty, "hold", "maildrop") == [id]
+    if in_queue(faulty, "hold"):
+        faulty.tool("postsuper", "-r", id)
+    faulty.tool("postkick", "public", "pickup", "W")
+    arrives(faulty, "super-%s." % call)
+
+
+def test_start_up_repairs_that_fail_lose_nothing(faulty):
+    id = waiting(faulty, "repair.")
+    path = faulty.queue_files("deferred")[0]
+    wrong = os.path.join(os.path.dirname(os.path.dirname(path)), "0", id)  # in the wrong place
+    os.makedirs(os.path.dirname(wrong), exist_ok=True)
+    owner = os.stat(faulty.queue + "/deferred")
+    os.chown(os.path.dirname(wrong), owner.st_uid, owner.st_gid)
+    for call in ("link", "unlink"):
+        if faulty.queue_files("deferred") == [path]:
+            os.rename(path, wrong)
+        faulty.disk.arm("postsuper", call, 1, errno.EIO)
+        faulty.tool("postsuper", "-s", check=False, env=faulty.disk.env)
+        faulty.disk.disarm()
+        assert len(in_queue(faulty, "deferred")) >= 1
+    faulty.tool("postsuper", "-s")
+    arrives(faulty, "repair.")
+
+
+@pytest.mark.parametrize("call", ["open", "write", "sync", "rename", "chmod"])
+@pytest.mark.parametrize("tool", ["postmap", "postalias", "postconf"])
+def test_a_tool_that_cannot_write_leaves_the_old_file(faulty, tool, call):
+    source = faulty.dir + "/etc/table"
+    table = "hash:" + source
+    key = {"postmap": "a", "postalias": "a"}.get(tool)
+    text = {"postmap": "a %s\n", "postalias": "a: %s\n"}
+
+    def change(value):
+        if key is None:
+            return faulty.tool(tool, "-e", "smtpd_banner=%s" % value, check=False, env=faulty.disk.env)
+        open(source, "w").write(text[tool] % value)
+        return faulty.tool(tool, table, check=False, env=faulty.disk.env)
+
+    def current():
+        args = ["-h", "smtpd_banner"] if key is None else ["-q", key, table]
+        return faulty.tool(tool, *args).stdout.strip()
+
+    assert change("old").returncode == 0 and current() == "old"
+    for nth in range(1, MOST):
+        faulty.disk.arm(tool, call, nth, errno.ENOSPC)
+        r = change("new%d" % nth)
+        if not faulty.disk.disarm():
+            assert r.returncode == 0 and current() == "new%d" % nth
+            break
+        assert current() in (["new%d" % nth] if r.returncode == 0 else ["old", "new%d" % nth]), (nth, r)
+        assert change("old").returncode == 0
+    left = [n for n in os.listdir(faulty.dir + "/etc") if "tmp" in n or n.endswith("~")]
+    assert not left, left
+
+
+def test_mail_goes_on_when_the_log_cannot_be_written(faulty):
+    for nth in range(1, 5):
+        faulty.disk.arm("postlogd", "write", nth, errno.ENOSPC)
+        faulty.send("alice", subject="log-%d." % nth)
+        faulty.wait_mail("alice", match="log-%d." % nth)
+        faulty.wait_queue_empty()
+        faulty.disk.disarm()
+    faulty.send("alice", subject="logged")
+    faulty.wait_mail("alice", match="logged")
