@@ -345,6 +345,7 @@ bool pombal_check(void)
     check_programs(&c);
     check_tables();
     check_sasl_socket(&c);
+    pombal_check_names();
     conf_warn_ignored();
     return good && !c.fatal && conf_check_starts(conf_dir());
 }

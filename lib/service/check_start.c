@@ -126,9 +126,12 @@ static void judge(struct trials *t, const struct trial *one, int status)
     struct buf text = BUF_TEXT(200);
 
     if (tell_lines(t, one, status == 0) == 0 && status != 0) {
-        buf_addf(&text, "%s does not start: %s %d", one->service->command,
+        buf_addf(&text, "%s does not start: %s %d%s%s", one->service->command,
                  WIFSIGNALED(status) ? "signal" : "exit status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 WIFSIGNALED(status) ? ""
+                                     : "; does daemon_directory hold Pombal's programs? It is ",
+                 WIFSIGNALED(status) ? "" : conf.daemon_directory);
         tell(t, one->service, buf_str(&text));
     }
     buf_free(&text);
