@@ -16,6 +16,17 @@ static struct {
     int64_t loglevel;
 } tls;
 
+/* A server cannot ask for more than encryption. */
+static bool is_client_level(const char *level)
+{
+    static const char *const levels[] = {"fingerprint", "verify", "secure", "dane", "dane-only"};
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(level, levels[i]) == 0)
+            return true;
+    return false;
+}
+
 static void read_level(void)
 {
     const char *level = conf.smtpd_tls_security_level;
@@ -26,7 +37,11 @@ static void read_level(void)
                   conf.smtpd_tls_wrappermode;
     if (level[0] != 0 && strcmp(level, "encrypt") != 0 && strcmp(level, "may") != 0 &&
         strcmp(level, "none") != 0) {
-        msg_warn("smtpd_tls_security_level: unsupported level \"%s\", using \"encrypt\"", level);
+        if (is_client_level(level))
+            msg_warn("smtpd_tls_security_level: unsupported level \"%s\", using \"encrypt\"",
+                     level);
+        else
+            conf_fault("smtpd_tls_security_level", "there is no such level: none, may or encrypt");
         tls.offered = tls.required = true;
     }
 }

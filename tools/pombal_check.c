@@ -10,7 +10,9 @@
 #include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "conf/conf.h"
+#include "conf/conf_master.h"
 #include "conf/conf_param.h"
 #include "service/conf_check.h"
 
@@ -257,16 +259,59 @@ static void check_table(const char *parameter, struct str spec)
     buf_free(&built);
 }
 
+struct told {
+    VEC(struct str) tables;
+};
+
+/* Is it a table that postmap or postalias builds, and not one that *told has already? */
+static bool is_next_table(struct told *told, struct str spec)
+{
+    if (!str_starts(spec, STR("hash:/")) && !str_starts(spec, STR("btree:/")))
+        return false;
+    VEC_EACH (&told->tables, t)
+        if (str_eq(*t, spec))
+            return false;
+    return true;
+}
+
+static void check_tables_of(struct told *told, const char *name, const char *value)
+{
+    struct str rest = strz(value), word;
+
+    while (str_word(&rest, ", \t\r\n{}", &word)) {
+        if (str_starts(word, STR("proxy:")))
+            word = str_from(word, strlen("proxy:"));
+        if (!is_next_table(told, word))
+            continue;
+        check_table(name, word);
+        *VEC_ADD(&told->tables) = word;
+    }
+}
+
+/* Those of the -o of services. */
+static void check_tables_of_services(struct told *told, const struct conf_master *cf)
+{
+    for (size_t i = 0; i < cf->n; i++)
+        for (size_t j = 0; !conf_master_disabled(&cf->at[i]) && j < cf->at[i].noptions; j++)
+            check_tables_of(told, cf->at[i].options[j].name, cf->at[i].options[j].value);
+}
+
+/* Parameters without effect name caches (Debian's smtp_tls_session_cache_database), which nobody
+ * has to build. */
 static void check_tables(void)
 {
-    for (size_t i = 0; i < conf_nparams; i++) {
-        const char *name = conf_params[i].name;
-        const char *value = conf_is_set(name) ? conf_find(name) : NULL;
-        struct str rest = strz(value), word;
-        while (str_word(&rest, ", \t\r\n{}", &word))
-            if (str_starts(word, STR("hash:/")) || str_starts(word, STR("btree:/")))
-                check_table(name, word);
-    }
+    struct conf_master cf = {0};
+    struct told told = {0};
+    struct why why = WHY;
+
+    for (size_t i = 0; i < conf_nparams; i++)
+        if (conf_params[i].reason == CONF_EFFECTIVE && conf_is_set(conf_params[i].name))
+            check_tables_of(&told, conf_params[i].name, conf_find(conf_params[i].name));
+    if (conf_master_load(&cf, &why) == 0) /* else conf_check has said it */
+        check_tables_of_services(&told, &cf);
+    VEC_FREE(&told.tables);
+    conf_master_free(&cf);
+    why_free(&why);
 }
 
 /* Of another program, as a rule Dovecot: what smtpd could open when it was the mail owner. */
@@ -300,6 +345,7 @@ bool pombal_check(void)
     check_programs(&c);
     check_tables();
     check_sasl_socket(&c);
+    pombal_check_names();
     conf_warn_ignored();
     return good && !c.fatal && conf_check_starts(conf_dir());
 }

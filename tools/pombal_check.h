@@ -8,4 +8,7 @@
  * cannot start like this. After conf_load. */
 bool pombal_check(void);
 
+/* Part of it: warns of names that nothing stands behind, for example misspelt parameters. */
+void pombal_check_names(void);
+
 #endif

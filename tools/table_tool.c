@@ -386,7 +386,7 @@ static void walk(const struct table_tool *t, const char *table)
         printf("%s%s\t%s\n", key.p, separator(t), value.p);
     }
     if (answer == DICT_FAILED)
-        msg_fatal("table %s: sequence error: %s", d->spec, why_text(&why));
+        msg_fatal("%s", why_text(&why));
     dict_close(&d);
     buf_free(&key);
     buf_free(&value);

@@ -305,12 +305,14 @@ static enum dict_answer cannot(const struct dict *d, const char *what, struct wh
 }
 
 /* The value is a file's contents in base64, as postmap -F stored it. */
-static enum dict_answer file_value(struct dict *d, struct buf *value, struct why *why)
+static enum dict_answer file_value(struct dict *d, const char *key, struct buf *value,
+                                   struct why *why)
 {
     struct buf plain = BUF(value->max);
 
     if (!decode_base64(&plain, buf_str(value)) || !buf_ok(&plain)) {
-        why_set(why, "4.3.5", "table %s: malformed BASE64 value: %.30s", d->spec, value->p);
+        why_set(why, "4.3.5", "table %s: key %.100s: malformed BASE64 value: %.30s", d->spec, key,
+                value->p);
         buf_free(&plain);
         return DICT_FAILED;
     }
@@ -334,7 +336,7 @@ enum dict_answer dict_find(struct dict *d, const char *key, struct buf *value, s
         return DICT_FAILED;
     }
     if (answer == DICT_FOUND && (d->flags & DICT_FILE_VALUES) != 0)
-        return file_value(d, value, why);
+        return file_value(d, key, value, why);
     return answer;
 }
 
@@ -357,15 +359,27 @@ enum dict_answer dict_drop(struct dict *d, const char *key, struct why *why)
     return d->type->drop == NULL ? cannot(d, "delete", why) : d->type->drop(d, fold(d, key), why);
 }
 
+/* One value that is no file's contents does not hide the others. */
+static enum dict_answer next_value(struct dict *d, struct buf *key, struct buf *value,
+                                   struct why *why)
+{
+    for (;;) {
+        buf_clear(key);
+        buf_clear(value);
+        enum dict_answer answer = d->type->next(d, key, value, why);
+        if (answer != DICT_FOUND || (d->flags & DICT_FILE_VALUES) == 0 ||
+            file_value(d, key->p, value, why) == DICT_FOUND)
+            return answer;
+        msg_warn("%s", why_text(why));
+        why_free(why);
+    }
+}
+
 enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, struct why *why)
 {
-    buf_clear(key);
-    buf_clear(value);
     if (d->type->next == NULL)
         return cannot(d, "sequence", why);
-    enum dict_answer answer = d->type->next(d, key, value, why);
-    return answer == DICT_FOUND && (d->flags & DICT_FILE_VALUES) != 0 ? file_value(d, value, why)
-                                                                      : answer;
+    return next_value(d, key, value, why);
 }
 
 int dict_commit(struct dict *d, struct why *why)

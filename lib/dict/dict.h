@@ -96,7 +96,8 @@ enum dict_answer dict_put(struct dict *d, const char *key, const char *value, st
     __attribute__((warn_unused_result));
 enum dict_answer dict_drop(struct dict *d, const char *key, struct why *why)
     __attribute__((warn_unused_result)); /* DICT_NONE: no such key */
-/* The next entry of the table, from its beginning; DICT_NONE: no more. */
+/* The next entry of the table, from its beginning; DICT_NONE: no more. An entry whose value is not
+ * what DICT_FILE_VALUES stores is left out with a warning. */
 enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, struct why *why)
     __attribute__((warn_unused_result));
 int dict_commit(struct dict *d,

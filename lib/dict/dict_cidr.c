@@ -52,7 +52,7 @@ static void cidr_close(struct dict *d)
 }
 
 static struct dict *cidr_open(const char *arg, enum dict_mode mode __attribute__((unused)),
-                              unsigned flags __attribute__((unused)), struct why *why)
+                              unsigned flags, struct why *why)
 {
     struct cidr *c = (struct cidr *)dict_new(&dict_cidr, sizeof *c);
     struct buf text = BUF(TEXT_LIMIT);
@@ -61,7 +61,7 @@ static struct dict *cidr_open(const char *arg, enum dict_mode mode __attribute__
     if (rules_read(d, arg, &text, why) < 0)
         dict_close(&d);
     else
-        c->rules = rules_load(&kind, arg, buf_str(&text), false);
+        c->rules = rules_load(&kind, arg, buf_str(&text), flags);
     buf_free(&text);
     return d;
 }

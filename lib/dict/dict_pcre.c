@@ -170,7 +170,7 @@ static struct dict *pcre_open(const char *arg, enum dict_mode mode __attribute__
     if (rules_read(d, arg, &text, why) < 0)
         dict_close(&d);
     else
-        p->rules = rules_load(&kind, arg, buf_str(&text), (flags & DICT_HOSTILE_KEY) != 0);
+        p->rules = rules_load(&kind, arg, buf_str(&text), flags);
     buf_free(&text);
     return d;
 }

@@ -151,7 +151,7 @@ static struct dict *regexp_open(const char *arg, enum dict_mode mode __attribute
     if (rules_read(d, arg, &text, why) < 0)
         dict_close(&d);
     else
-        r->rules = rules_load(&kind, arg, buf_str(&text), (flags & DICT_HOSTILE_KEY) != 0);
+        r->rules = rules_load(&kind, arg, buf_str(&text), flags);
     buf_free(&text);
     return d;
 }

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "dict/dict_make.h"
 #include "dict/dict_types.h"
 
 struct group {
@@ -28,18 +29,36 @@ static int add_table(struct group *g, struct str spec, unsigned flags, struct wh
 
     buf_add(&text, spec);
     if (buf_ok(&text) && strchr(text.p, ':') != NULL)
-        d = dict_open(text.p, DICT_READ, flags & ~(unsigned)DICT_FILE_VALUES, why);
+        d = dict_open(text.p, DICT_READ, flags, why);
     else
         why_set(why, "4.3.5", "bad syntax: \"%s\"; need \"type:name\"", text.p);
     buf_free(&text);
     if (d == NULL)
         return -1;
+    d->flags &=
+        ~(unsigned)DICT_FILE_VALUES; /* the contents of files are decoded once, by the group */
     *VEC_ADD(&g->tables) = d;
     if (d->owner != 0)
         g->dict.owner = d->owner;
     g->dict.can =
         g->tables.n == 1 ? d->can & ~(unsigned)(DICT_WALKS | DICT_WRITES) : g->dict.can & d->can;
     return 0;
+}
+
+/* One of the results of randmap. */
+static int add_value(struct group *g, struct str word, unsigned flags, struct why *why)
+{
+    struct buf file = BUF(DICT_VALUE_LIMIT);
+    char *text = mem_dup(word.p, word.n);
+    int status = 0;
+
+    if ((flags & DICT_FILE_VALUES) != 0) {
+        status = dict_file_value(text, &file, why);
+        free(text);
+        text = buf_take(&file);
+    }
+    *VEC_ADD(&g->values) = text;
+    return status;
 }
 
 static void group_close(struct dict *d)
@@ -70,7 +89,7 @@ static struct dict *group_open(const struct dict_type *type, const char *arg, un
             continue;
         }
         str_unbrace(&word);
-        *VEC_ADD(&g->values) = mem_dup(word.p, word.n);
+        status = add_value(g, word, flags, why);
     }
     if (status == 0 && g->tables.n + g->values.n == 0)
         status = bad_syntax(type, arg, why);

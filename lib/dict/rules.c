@@ -31,7 +31,7 @@ struct rule {
 struct rules {
     const struct rules_kind *kind;
     char *path;
-    bool no_substitution;
+    unsigned flags;
     VEC(struct rule) list;
     VEC(size_t) open_ifs; /* while loading */
 };
@@ -92,7 +92,7 @@ static bool parse_text(struct rules *r, struct rule *rule, size_t groups)
         } else if (!parse_group(&rest, &group, &why)) {
             ok = false;
             WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
-        } else if (rule->negated || r->no_substitution) {
+        } else if (rule->negated || (r->flags & DICT_HOSTILE_KEY) != 0) {
             ok = false;
             WARN(r, rule->line, "$number found in %s: skipping this rule",
                  rule->negated ? "negative match replacement text"
@@ -135,6 +135,28 @@ static bool parse_pattern(struct rules *r, struct str *rest, struct rule *rule, 
     return rule->pattern != NULL;
 }
 
+/* The result is a list of files: their contents take its place. */
+static bool read_files(const struct rules *r, struct rule *rule)
+{
+    struct buf base64 = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    bool ok = dict_file_value(rule->text, &base64, &why) == 0;
+
+    if (!ok)
+        WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
+    free(rule->text);
+    rule->text = buf_take(&base64);
+    why_free(&why);
+    return ok;
+}
+
+static bool parse_result(struct rules *r, struct rule *rule, size_t groups)
+{
+    bool is_files = (r->flags & DICT_FILE_VALUES) != 0;
+
+    return (!is_files || read_files(r, rule)) && parse_text(r, rule, groups);
+}
+
 static void load_rule(struct rules *r, struct str line, int number)
 {
     struct rule rule = {.op = RULE_TEXT, .line = number};
@@ -146,7 +168,7 @@ static void load_rule(struct rules *r, struct str line, int number)
     if (line.n == 0)
         WARN(r, number, "no replacement text: using empty string");
     rule.text = mem_dup(line.p, line.n);
-    if (parse_text(r, &rule, groups))
+    if (parse_result(r, &rule, groups))
         *VEC_ADD(&r->list) = rule;
     else
         drop_rule(r, &rule);
@@ -222,13 +244,13 @@ int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *wh
 }
 
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
-                         bool no_substitution)
+                         unsigned flags)
 {
     struct rules *r = mem_new(sizeof *r);
 
     r->kind = kind;
     r->path = mem_dupz(path);
-    r->no_substitution = no_substitution;
+    r->flags = flags;
     logical_lines(text, load_line, r);
     /* An if that is never closed holds to the end. */
     while (r->open_ifs.n > 0) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "ipc/attrs.h"
 #include "net/stream.h"
@@ -80,6 +81,7 @@ int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
     for (int i = 0; i < a->nfds; i++)
         stream_lend_fd(s, a->fds[i]);
     write_wire(s, a);
+    msg_flush(); /* whoever hears of it logs after us: "removed" comes after "status=sent" */
     return stream_flush(s) ? 0 : failed(s, "send", why);
 }
 

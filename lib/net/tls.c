@@ -11,9 +11,14 @@
 
 const char *tls_error(char *text, size_t n)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_last_error(), first = ERR_peek_error();
 
-    if (code == 0)
+    /* What comes after the cause of a file's trouble says only "system lib" or "PEM lib". */
+    if (ERR_GET_LIB(first) == ERR_LIB_PEM)
+        code = first;
+    if (ERR_SYSTEM_ERROR(first))
+        snprintf(text, n, "%s", strerrordesc_np(ERR_GET_REASON(first)));
+    else if (code == 0)
         snprintf(text, n, "%s", errno != 0 ? strerrordesc_np(errno) : "lost connection");
     else if (ERR_reason_error_string(code) != NULL)
         snprintf(text, n, "%s", ERR_reason_error_string(code));

@@ -79,6 +79,7 @@ static void __attribute__((noreturn)) run(const struct conf_service *s, int out)
     _exit(1);
 }
 
+/* The start would fail. */
 static void tell(struct trials *t, const struct conf_service *s, struct str text)
 {
     if (hash_put(t->told, text, t) == NULL)
@@ -87,20 +88,35 @@ static void tell(struct trials *t, const struct conf_service *s, struct str text
     t->good = false;
 }
 
-/* "smtpd: fatal: text" and "smtpd: error: text" are what the administrator needs to know. */
-static size_t tell_lines(struct trials *t, const struct trial *one)
+/* It starts, but something is amiss. */
+static void mention(struct trials *t, const struct conf_service *s, struct str text)
 {
+    /* Of tables that nobody has built, "pombal check" says how to build them. */
+    bool is_unbuilt = str_starts(text, STR("open database ")) && str_search(text, STR(".db: ")) > 0;
+
+    if (!is_unbuilt && hash_put(t->told, text, t) == NULL)
+        msg_warn("%s/master.cf, line %u: service %s: %.*s", conf_dir(), s->first_line, s->name,
+                 (int)text.n, text.p);
+}
+
+/* "smtpd: fatal: text" and the like are what the administrator needs to know; how many of those
+ * were errors. */
+static size_t tell_lines(struct trials *t, const struct trial *one, bool starts)
+{
+    static const char *const levels[] = {"warning: ", "fatal: ", "error: ", "panic: "};
     struct str rest = buf_str(&one->said), line;
     size_t count = 0;
 
     while (str_split(&rest, '\n', &line))
-        for (size_t i = 0; i < 3; i++) {
-            static const char *const levels[] = {"fatal: ", "error: ", "panic: "};
+        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
             ptrdiff_t at = str_search(line, strz(levels[i]));
             if (at < 0)
                 continue;
-            tell(t, one->service, str_from(line, (size_t)at + strlen(levels[i])));
-            count++;
+            bool is_error = !starts && i > 0;
+            (is_error ? tell : mention)(t, one->service,
+                                        str_from(line, (size_t)at + strlen(levels[i])));
+            count += is_error;
+            break;
         }
     return count;
 }
@@ -109,10 +125,13 @@ static void judge(struct trials *t, const struct trial *one, int status)
 {
     struct buf text = BUF_TEXT(200);
 
-    if (status != 0 && tell_lines(t, one) == 0) {
-        buf_addf(&text, "%s does not start: %s %d", one->service->command,
+    if (tell_lines(t, one, status == 0) == 0 && status != 0) {
+        buf_addf(&text, "%s does not start: %s %d%s%s", one->service->command,
                  WIFSIGNALED(status) ? "signal" : "exit status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 WIFSIGNALED(status) ? ""
+                                     : "; does daemon_directory hold Pombal's programs? It is ",
+                 WIFSIGNALED(status) ? "" : conf.daemon_directory);
         tell(t, one->service, buf_str(&text));
     }
     buf_free(&text);

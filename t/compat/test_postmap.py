@@ -180,6 +180,40 @@ def test_braces_in_the_wrong_place_are_an_error(place, table):
     assert mine[:2] == theirs[:2] == (1, "") and mine[2] and theirs[2]
 
 
+FILES = {
+    "hash:t": b"a one\nb two, one\n", "texthash:t": b"a one\nb two one\n",
+    "pcre:t": b"/^a/ one\n/^b(.)/ nosuch\n/^(c)/ two one\n!/x/ two\n", "regexp:t": b"/^a/ one\n/^b/ nosuch\n/^(c)/ two one\n",
+    "cidr:t": b"10.0.0.0/8 one\n192.168.0.0/16 nosuch\n1.1.1.1 two,one\n",
+    "inline:{a=one,{b = two, one}}": b"", "inline:{a=nosuch}": b"", "static:one": b"", "static:{one, two}": b"", "static:nosuch": b"",
+    "randmap:{one}": b"", "randmap:{one,nosuch}": b"", "unionmap:{static:one}": b"",
+    "unionmap:{static:one,static:two}": b"", "pipemap:{static:one,static:two}": b"", "pcre:{{/a/ one}}": b"", "cidr:{{1.1.1.1 one}}": b"",
+}
+
+
+@pytest.mark.parametrize("table", FILES)
+def test_values_are_names_of_files_in_tables_of_every_type(place, table):
+    place.write("one", b"the first\n")
+    place.write("two", b"the $second\n")
+    place.write("t", FILES[table])
+    if table.startswith("hash:"):
+        place.run(POSTMAP, "-F", table)
+    for key in ("a", "b1", "b", "c", "10.1.1.1", "192.168.1.1", "1.1.1.1", "none"):
+        mine, theirs = (place.run(p, "-F", "-q", key, table) for p in (ours("postmap"), POSTMAP))
+        assert mine[:2] == theirs[:2], (key, mine, theirs)
+        skipped = lambda text: re.findall(r"line (\d+): (open .*: skipping this rule)", text)
+        assert skipped(mine[2]) == skipped(theirs[2])
+
+
+def test_one_value_that_is_no_file_s_contents_hides_no_other(place):
+    place.write("t", b"a aGVsbG8=\nb !!!\nc d29ybGQ=\n")
+    place.run(POSTMAP, "hash:t")
+    mine, theirs = (place.run(p, "-Fs", "hash:t") for p in (ours("postmap"), POSTMAP))
+    assert mine[:2] == theirs[:2] == (0, "a\thello\nc\tworld\n")
+    assert "warning: table hash:t: key b: malformed BASE64 value: !!!" in mine[2]
+    mine, theirs = (place.run(p, "-F", "-q", "b", "hash:t") for p in (ours("postmap"), POSTMAP))
+    assert mine[:2] == theirs[:2] == (1, "")
+
+
 def test_editing_is_the_same_and_each_edits_the_other_s_tables(place):
     for name, first, second in (("ours", ours("postmap"), POSTMAP), ("theirs", POSTMAP, ours("postmap"))):
         place.write(name, b"a 1\nb 2\n")

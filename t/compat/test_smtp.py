@@ -377,11 +377,9 @@ def test_log_lines_are_the_same(both, number):
         before = sessions_logged(suite)
         play(ports["plain"], LOGGED[number])
         pombal.wait_for(lambda: "disconnect" in suite.log()[before:])
-        if "DATA" in LOGGED[number]:
-            pombal.wait_for(lambda: "message-id=" in suite.log()[before:])
-        # cleanup may still have something to say of the last test's message
-        log = suite.log()
-        old = set(re.findall(r"\]: ([0-9A-F]{6,}): ", log[:before]))
-        new = [line for line in log[before:].splitlines(True) if not old & set(re.findall(r"\]: ([0-9A-F]{6,}): ", line))]
-        logs.append([line for line in lines_of("".join(new)) if "DATA" in LOGGED[number] or line.startswith("smtpd")])
+        # other tests' cleanup may still have something to say
+        ids = re.findall(r"smtpd\[\d+\]: (\w+): client=", suite.log()[before:])
+        pombal.wait_for(lambda: all("%s: message-id=" % id in suite.log() for id in ids))
+        own = [line for line in suite.log()[before:].split("\n") if "/cleanup[" not in line or any(id in line for id in ids)]
+        logs.append(lines_of("\n".join(own)))
     assert logs[0] == logs[1], [suite.log()[-3000:] for suite, _ in both]

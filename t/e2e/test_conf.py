@@ -154,6 +154,8 @@ STARTS = [
     ("login_tls_cert_file = {0}/etc/a.pem\nlogin_tls_key_file = {0}/etc/b.key", "service .*imapd|key"),
     ("login_tls_cert_file = {0}/etc/nosuch.pem\nlogin_tls_key_file = {0}/etc/b.key", "nosuch.pem"),
     ("smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {0}/etc/main.cf", "cannot load the certificate"),
+    ("smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {0}/etc/nosuch.pem", "nosuch.pem: No such file or directory"),
+    ("smtpd_tls_security_level = maye", "smtpd_tls_security_level = maye: there is no such level: none, may or encrypt"),
     ("auth_passdb = pam", "pam"),
     ("auth_mechanisms = plain nosuch", "unknown mechanism"),
     ("pop3_uidl_format = %q", "pop3_uidl_format"),
@@ -176,6 +178,30 @@ def test_what_the_start_of_a_service_would_refuse_is_refused_by_check(idle, main
     errors = check(idle, main.format(idle.dir))
     assert errors and re.search(said, "\n".join(errors)), errors
     assert all(re.search(r"(main|master)\.cf, line \d+: ", e) for e in errors), errors
+
+
+# What leaves a service running, as in Postfix, but without something: settings, options of a service, and what is said
+AMISS = [
+    ("header_checks = pcre:{{{{/bad(/ REJECT}}}}", "", "service cleanup: pcre map .*missing closing parenthesis.*: skipping this rule"),
+    ("header_checks = regexp:{0}/etc/nosuch", "", "service cleanup: open .*/etc/nosuch: No such file or directory"),
+    ("transport_maps = texthash:{0}/etc/nosuch", "", "open .*/etc/nosuch: No such file or directory"),
+    ("smtpd_tls_security_level = may\nsmtpd_tls_cert_file =", "", "TLS is not available: no certificate"),
+    ("smptd_helo_required = yes", "", "main.cf: unused parameter: smptd_helo_required=yes: nothing uses this name"),
+    ("mydestination = $myhostnam, localhost", "", "main.cf: undefined parameter: myhostnam: it counts as empty"),
+    ("virtual_transport = dovecot", "", r"main.cf, line \d+: virtual_transport = dovecot: master.cf has no service \"dovecot\""),
+    ("content_filter = amavis:[127.0.0.1]:10024", "", "content_filter = .*: master.cf has no service \"amavis\""),
+    ("smtpd_sasl_path = private/nosuch", "", "smtpd_sasl_path = private/nosuch: .*/private/nosuch: No such file or directory, and master.cf has no"),
+    ("smtpd_tls_security_level = verify", "", "unsupported level \"verify\", using \"encrypt\""),
+    ("relay_domains = proxy:hash:{0}/etc/nosuch", "", "relay_domains: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
+    ("", "-o smtpd_sender_login_maps=hash:{0}/etc/nosuch", "smtpd_sender_login_maps: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
+]
+
+
+@pytest.mark.parametrize("main, options, said", AMISS)
+def test_check_warns_of_what_a_service_starts_without(idle, main, options, said):
+    configure(idle, main.format(idle.dir), "127.0.0.1:%d inet n - n - - smtpd %s" % (idle.port("submission"), options.format(idle.dir)))
+    r = idle.tool("pombal", "check")
+    assert len(re.findall(r"^\S+ warning: .*" + said, r.stderr, flags=re.M)) == 1, r.stderr
 
 
 def test_a_service_with_options_of_its_own_tries_its_start_with_them(idle):

@@ -8,6 +8,20 @@ import pombal
 SUITE_MAIN = ""
 
 
+def test_the_log_tells_of_a_message_in_the_order_of_its_life(suite):
+    """whoever reads it forgets a message at \"removed\""""
+    for i in range(20):
+        suite.send(["alice", "bob", "team"], subject="order %d" % i)
+    suite.wait_queue_empty()
+    suite.wait_log(r": removed$", 20)
+    lives = {}
+    for id, text in re.findall(r"\]: ([0-9A-Za-z]{6,}): (.*)$", suite.log(), flags=re.M):
+        lives.setdefault(id, []).append(re.match(r"removed|\w[\w-]*=", text)[0])
+    assert len(lives) == 20
+    for life in lives.values():
+        assert life[:3] == ["client=", "message-id=", "from="] and set(life[3:-1]) == {"to="} and life[-1] == "removed", life
+
+
 def test_smtp_to_maildir_to_imap_and_pop3(suite):
     suite.send("alice", subject="whole way", body="line one\n.dot\n\nlast\n")
     message = suite.wait_mail("alice", match="whole way")[0]

@@ -173,7 +173,7 @@ def test_dsn_wishes_are_obeyed():
 
 def test_concurrency_and_recipients_per_delivery_are_bounded():
     def policy(d):
-        time.sleep(0.1)
+        wait_for(lambda: agent.most >= 2)
         return "d" * len(d.to)
 
     main = "fake_destination_recipient_limit = 2\nfake_destination_concurrency_limit = 4\n"
@@ -187,7 +187,7 @@ def test_concurrency_and_recipients_per_delivery_are_bounded():
 
 def test_a_service_has_no_more_deliveries_than_processes():
     def policy(d):
-        time.sleep(0.05)
+        wait_for(lambda: agent.most >= 3)
         return "d" * len(d.to)
 
     with MiniSuite(master="few unix - - n - 3 discard\n") as s:
@@ -287,7 +287,7 @@ def test_a_transport_holds_no_more_recipients_than_its_limit():
 
 def test_local_limits_are_one_recipient_and_two_deliveries_of_each():
     def policy(d):
-        time.sleep(0.05)
+        wait_for(lambda: agent.most >= 2 or len(d.to) > 1)
         return "d" * len(d.to)
 
     with MiniSuite("transport_maps = inline:{far.test=local:}\n") as s, Agent(s, "local", policy) as agent:
@@ -305,14 +305,17 @@ def test_local_limits_are_one_recipient_and_two_deliveries_of_each():
 
 def test_a_small_message_overtakes_a_large_list():
     def policy(d):
-        time.sleep(0.02)
+        wait_for(lambda: len(agent.seen) <= 10 or known)
         return "d"
 
+    known = []
     main = "transport_maps = inline:{far.test=few:, other.test=few:}\nfew_destination_recipient_limit = 1\n"
     with MiniSuite(main, "few unix - - n - 2 discard\n") as s, Agent(s, "few", policy) as agent:
         large = s.send(["u%d@far.test" % i for i in range(150)])
         only(agent, 10)
         small = s.send("quick@other.test")
+        s.wait_log("%s: from=" % small)
+        known.append(small)
         s.wait_log("%s: removed" % large)
         order = [d.id for d in agent.seen]
         assert order.index(small) < 100, order.index(small)
@@ -349,15 +352,21 @@ def test_accepted_mail_survives_the_death_of_all_processes():
 
 
 def test_reload_loses_nothing():
+    reloads = []
+
     def policy(d):
-        time.sleep(0.2)
+        before = len(reloads)
+        wait_for(lambda: len(reloads) in (3, before + 1))
         return "d"
 
-    with MiniSuite(SOON) as s, Agent(s, "fake", policy):
+    with MiniSuite(SOON) as s, Agent(s, "fake", policy) as agent:
         ids = []
         for _ in range(3):
+            had = len(agent.seen)
             ids += [s.send("u@far%d.test" % i) for i in range(5)]
+            wait_for(lambda: len(agent.seen) > had)
             s.reload()
+            reloads.append(1)
         for id in ids:
             s.wait_log("%s: removed" % id)
 

@@ -1,7 +1,7 @@
 """A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
 import base64, collections, hmac, os, poplib, re, threading, time
 
-from pombal import wait_for
+from pombal import PATIENCE, wait_for
 from sink import Sink
 
 SENDERS, READERS, RELOADS = 20, 2, 25
@@ -41,12 +41,13 @@ def warnings(suite):
 
 
 def reload_often(suite, crowd, enough):
-    """every 0.3 s, and until everybody has done something"""
+    """each a little after the last one is done, and until everybody has done something"""
     count = 0
     while count < RELOADS or not enough():
         suite.reload()
         count += 1
         assert count < 20 * RELOADS, (crowd.done, crowd.wrong[:5])
+        suite.wait_log("reload -- version", count)
         time.sleep(0.3)
 
 
@@ -112,15 +113,15 @@ def test_storm_of_mail_and_logins_during_reloads(make_suite):
 
 
 class SlowSink(Sink):
-    """answers the end of the content after so many seconds, the first ones of delays first"""
+    """answers the end of the content when it may"""
 
-    def __init__(self, *delays):
+    def __init__(self):
         super().__init__()
-        self.delays = list(delays)
+        self.go = threading.Event()
 
     def pick(self, line):
         if line == ".":
-            time.sleep(self.delays.pop(0) if self.delays else 0)
+            assert self.go.wait(PATIENCE)
         return super().pick(line)
 
 
@@ -130,13 +131,17 @@ def to_sink(make_suite, sink):
 
 
 def test_deliveries_under_way_are_finished_and_not_repeated(make_suite):
-    sink = SlowSink(*[0.5] * 40)
+    sink = SlowSink()
     suite = to_sink(make_suite, sink)
     try:
         for i in range(40):
             suite.send("user%d" % i, subject=str(i))
             if i % 4 == 0:
                 suite.reload()
+                sink.go.set()
+            if i % 4 == 1:
+                sink.go.clear()
+        sink.go.set()
         suite.wait_queue_empty()
         found = collections.Counter(re.search(rb"^Subject: (\d+)", m, re.M).group(1).decode() for m in sink.messages)
         assert found == collections.Counter(str(i) for i in range(40))
@@ -148,13 +153,14 @@ def test_deliveries_under_way_are_finished_and_not_repeated(make_suite):
 
 def test_a_delivery_that_outlives_its_queue_manager(make_suite):
     """slower than the queue manager waits at a reload: its successor leaves it to the agent, and does not repeat it"""
-    sink = SlowSink(14)
+    sink = SlowSink()
     suite = to_sink(make_suite, sink)
     try:
         suite.send("slow")
         wait_for(lambda: sink.messages)
         suite.reload()
         suite.wait_log(r"skipped, still being delivered")
+        sink.go.set()
         suite.wait_log(r"to=<slow@example\.test>.* status=sent")
         suite.tool("postqueue", "-f")
         suite.wait_queue_empty()
@@ -193,7 +199,6 @@ def test_a_changed_table_disturbs_nobody(make_suite):
             replace(table, "new%d@example.test bob@example.test\n" % i)
             replace(suite.etc + "/passwd", passwd + "new%d@example.test:{PLAIN}new:%d:%d::/nonexistent::\n" % (i, 1000, 1000))
             suite.send("new%d" % i, subject="new %d" % i)  # refused if somebody still had the old table
-            time.sleep(0.1)
         wait_for(lambda: len(crowd.done) == 2 or crowd.wrong)
     finally:
         crowd.end()

@@ -228,12 +228,13 @@ def test_lost_connections_defer(suite, sink, stage, text):
 
 
 def test_silence_after_the_content_defers(suite, sink):
-    s = sink()
+    s, over = sink(), threading.Event()
     s.pick_old = s.pick
     r = route_to(suite, s, "slow")
-    s.pick = lambda line: (time.sleep(3), "250 late")[1] if line.startswith(".") else s.pick_old(line)
+    s.pick = lambda line: (over.wait(60), "250 late")[1] if line.startswith(".") else s.pick_old(line)
     r.send("a")
     r.wait("a", r".*dsn=4\.4\.2, status=deferred \(conversation with \S+ timed out while sending end of data")
+    over.set()
 
 
 def test_nobody_there(suite):
