@@ -347,10 +347,11 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     return folder_commit(f, why);
 }
 
-/* Another task may replace the journal and close it meanwhile: a checkpoint has been synced. */
+/* By a descriptor of its own: another task may replace the journal and close it meanwhile. A
+ * checkpoint has been synced. (A session may open files, but copy no descriptor.) */
 static int sync_journal(const struct folder *f)
 {
-    int fd = fcntl(f->jfd, F_DUPFD_CLOEXEC, 0);
+    int fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int result = fd < 0 ? -1 : task_fdatasync(fd);
 
     if (fd >= 0)
