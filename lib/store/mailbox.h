@@ -53,7 +53,7 @@ struct mail_place {
     const char *const *keywords; /* names; closed by null, or null: none */
 };
 /* (waits) As commit, into 1 to n folders of the same store, none of them twice; the bytes are kept
- * once. -1: the message is in none of the places, or only in some. */
+ * once. -1: the message is in none of the places. */
 int mail_in_commit_to(struct mail_in **m, const struct mail_place *places, size_t n,
                       struct why *why);
 void mail_in_abort(struct mail_in **m);
