@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "store/view.h"
+
 #include "store_test.h"
 
 static const char hello[] = "Subject: hello\n\nhello\n";
