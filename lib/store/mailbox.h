@@ -135,7 +135,8 @@ int mailbox_flag(struct mailbox *b, const struct uidset *which, const struct fla
 int mailbox_expunge(struct mailbox *b, const struct uidset *which, bool any_flags, struct why *why);
 /*
  * (waits) All or nothing. from: those that were copied, in ascending order; made: the new uids in
- * the same order (RFC 4315 COPYUID); they are appended. "5.1.1": no such folder (TRYCREATE).
+ * the same order (RFC 4315 COPYUID); they are appended, and mean nothing if it fails. "5.1.1": no
+ * such folder (TRYCREATE).
  */
 struct copied {
     struct uidset *from, *made;

@@ -16,7 +16,7 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2 };
+enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2, COPY_PIECE = 2 << 20 };
 
 struct item {
     uint32_t uid;
@@ -111,6 +111,7 @@ static void free_item(struct item *item)
     VEC_FREE(&item->places);
 }
 
+/* (waits) */
 static int copy_bytes(struct folder *from, const char *path, struct folder *to,
                       const char *new_path)
 {
@@ -122,8 +123,9 @@ static int copy_bytes(struct folder *from, const char *path, struct folder *to,
                      to->store->set.mode & 0666);
     if (out >= 0) {
         off_t at = 0;
-        while (at < st.st_size && sendfile(out, in, &at, (size_t)(st.st_size - at)) > 0)
-            ;
+        for (off_t left; (left = st.st_size - at) > 0; task_yield())
+            if (sendfile(out, in, &at, left < COPY_PIECE ? (size_t)left : COPY_PIECE) <= 0)
+                break;
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
         /* The date of the message, if nobody has asked for it yet. */
         bool whole = at == st.st_size && futimens(out, times) == 0;
@@ -137,7 +139,7 @@ static int copy_bytes(struct folder *from, const char *path, struct folder *to,
     return result;
 }
 
-/* The file under its new name. */
+/* (waits) The file under its new name. */
 static int place(struct copying *c, struct item *item, const char *old_path)
 {
     struct folder *from = c->from->f, *to = c->to;

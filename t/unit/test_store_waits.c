@@ -176,6 +176,54 @@ TASK_TEST(a_merge_stands_messages_that_come_while_it_waits)
     why_free(&why);
 }
 
+static int rounds;
+static bool over;
+
+static void counter(void *arg)
+{
+    (void)arg;
+    for (rounds = 0; !over; rounds++)
+        task_yield();
+    done++;
+}
+
+TASK_TEST(a_copy_to_another_file_system_lets_others_run)
+{
+    char elsewhere[] = "/dev/shm/pombal-store.XXXXXX", command[200];
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct uidset set = uids("1"), from = UIDSET, made = UIDSET;
+    struct copied copied = {&from, &made, 0};
+    struct stat here, there;
+
+    assert_non_null(mkdtemp(elsewhere));
+    assert_int_equal(symlink(elsewhere, path_of(".S")), 0);
+    deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    snprintf(command, sizeof command, "truncate -s 40000000 %s/new/*", root);
+    assert_int_equal(system(command), 0);
+    over = false;
+    done = 0;
+    task_start("counter", counter, NULL);
+    task_yield();
+    rounds = 0;
+    assert_int_equal(mailbox_copy(b, &set, "S", false, &copied, &why), 0);
+    int during = rounds;
+    over = true;
+    while (done == 0)
+        task_yield();
+    assert_int_equal(stat(root, &here) + stat(elsewhere, &there), 0);
+    assert_true(during >= 19 || here.st_dev == there.st_dev);
+    mailbox_close(&b);
+    uidset_free(&set);
+    uidset_free(&from);
+    uidset_free(&made);
+    why_free(&why);
+    store_close(&s);
+    file_remove_all(elsewhere);
+}
+
 RUN_TESTS(TS(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it),
           TS(a_view_of_a_folder_that_was_numbered_anew_keeps_its_numbers),
+          TS(a_copy_to_another_file_system_lets_others_run),
           TS(a_merge_stands_messages_that_come_while_it_waits))
