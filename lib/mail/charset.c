@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
-enum { NAME_MAX_BYTES = 40 };
+enum { NAME_MAX_BYTES = 40, PIECE = 256 << 10 };
 
 static bool is_utf8(struct str name)
 {
@@ -101,7 +101,7 @@ static uint32_t latin(unsigned char c, bool latin9, bool cp1252)
     return c;
 }
 
-static bool from_utf8(struct str text, struct buf *out)
+static bool piece_from_utf8(struct str text, struct buf *out)
 {
     bool valid = true;
     uint32_t code;
@@ -124,13 +124,63 @@ static bool from_utf8(struct str text, struct buf *out)
     return valid;
 }
 
-static bool from_iconv(iconv_t cd, struct str text, struct buf *out)
+/* What is called between pieces of a long text. */
+struct pause {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void take_pause(const struct pause *pause)
+{
+    if (pause->fn != NULL)
+        pause->fn(pause->arg);
+}
+
+size_t charset_utf8_piece(struct str utf8, size_t most)
+{
+    size_t n = utf8.n < most ? utf8.n : most;
+
+    for (int i = 0; i < 3 && n > 1 && n < utf8.n && ((unsigned char)utf8.p[n] & 0xc0) == 0x80; i++)
+        n--;
+    return n;
+}
+
+static bool from_utf8(struct str text, struct buf *out, const struct pause *pause)
+{
+    bool valid = true;
+
+    while (text.n > 0) {
+        size_t n = charset_utf8_piece(text, PIECE);
+        valid = piece_from_utf8(str_upto(text, n), out) && valid;
+        text = str_from(text, n);
+        take_pause(pause);
+    }
+    return valid;
+}
+
+static void from_latin(struct str charset, struct str text, struct buf *out,
+                       const struct pause *pause)
+{
+    bool latin9 = is_latin9(charset), cp1252 = is_cp1252(charset);
+
+    for (size_t i = 0; i < text.n; i++) {
+        utf8_add(out, latin((unsigned char)text.p[i], latin9, cp1252));
+        if (i % PIECE == PIECE - 1)
+            take_pause(pause);
+    }
+}
+
+static bool from_iconv(iconv_t cd, struct str text, struct buf *out, const struct pause *pause)
 {
     char *in = (char *)text.p, piece[1024];
-    size_t left = text.n;
+    size_t left = text.n, paused = left;
     bool valid = true;
 
     while (left > 0) {
+        if (paused - left >= PIECE) {
+            take_pause(pause);
+            paused = left;
+        }
         char *to = piece;
         size_t room = sizeof piece;
         size_t result = iconv(cd, &in, &left, &to, &room);
@@ -148,34 +198,38 @@ static bool from_iconv(iconv_t cd, struct str text, struct buf *out)
 }
 
 /* 1: done, 0: done, but not all was valid, -1: not known. */
-static int convert(struct str charset, struct str text, struct buf *out)
+static int convert(struct str charset, struct str text, struct buf *out, struct pause pause)
 {
     if (is_utf8(charset))
-        return from_utf8(text, out);
+        return from_utf8(text, out, &pause);
     if (is_built_in(charset)) {
-        bool latin9 = is_latin9(charset), cp1252 = is_cp1252(charset);
-        for (size_t i = 0; i < text.n; i++)
-            utf8_add(out, latin((unsigned char)text.p[i], latin9, cp1252));
+        from_latin(charset, text, out, &pause);
         return 1;
     }
     iconv_t cd = open_iconv(charset);
     if (cd == (iconv_t)-1)
         return -1;
-    int result = from_iconv(cd, text, out);
+    int result = from_iconv(cd, text, out, &pause);
     iconv_close(cd);
     return result;
 }
 
 bool charset_to_utf8(struct str charset, struct str text, struct buf *out)
 {
-    return convert(charset, text, out) >= 0;
+    return convert(charset, text, out, (struct pause){NULL, NULL}) >= 0;
+}
+
+bool charset_to_utf8_in_pieces(struct str charset, struct str text, struct buf *out,
+                               void (*pause)(void *), void *arg)
+{
+    return convert(charset, text, out, (struct pause){pause, arg}) >= 0;
 }
 
 bool charset_to_utf8_strict(struct str charset, struct str text, struct buf *out)
 {
     size_t before = out->n;
 
-    if (convert(charset, text, out) > 0)
+    if (convert(charset, text, out, (struct pause){NULL, NULL}) > 0)
         return true;
     buf_cut(out, before);
     return false;

@@ -15,7 +15,12 @@ bool charset_is_ascii_based(struct str charset);
 /* Appends text as UTF-8. Invalid bytes become U+FFFD. False: the charset is unknown, and nothing
  * was appended. */
 bool charset_to_utf8(struct str charset, struct str text, struct buf *out);
-/* As above, but also false if the text contains invalid bytes. For SEARCH. */
+/* The same. pause(arg), which may wait, is called after each piece of a long text. */
+bool charset_to_utf8_in_pieces(struct str charset, struct str text, struct buf *out,
+                               void (*pause)(void *), void *arg);
+/* The length of the longest piece of at most most bytes that does not end inside a character. */
+size_t charset_utf8_piece(struct str utf8, size_t most);
+/* As charset_to_utf8, but also false if the text contains invalid bytes. For SEARCH. */
 bool charset_to_utf8_strict(struct str charset, struct str text, struct buf *out);
 void charset_preload(void); /* loads the common ones, until the process ends */
 

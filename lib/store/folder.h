@@ -131,6 +131,16 @@ void folder_free_keywords(struct folder *f); /* of names that no message has; be
 enum { SYNC_NEW = 1, SYNC_CUR = 2 };
 int folder_sync(struct folder *f, unsigned dirs, struct why *why);
 
+/* (waits) folder_expunge.c. Under the lock, loaded: files and records of those of which that have
+ * MSG_DELETED, or of all if any_flags. */
+int folder_expunge(struct folder *f, const struct uidset *which, bool any_flags, struct why *why);
+/* Under the lock: the record alone, of messages whose files are gone. */
+int folder_record_expunged(struct folder *f, const struct uidset *which, struct why *why);
+/* (waits, takes the lock) Messages that were recorded but could not be synced: whoever added them
+ * is told that it failed, so they must not stay. Those that somebody has removed meanwhile are
+ * passed over; a failure is logged. */
+void folder_take_back(struct folder *f, const struct uidset *which);
+
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);
 /* (waits) What is to be done from time to time, when nobody of this process walks the messages: a

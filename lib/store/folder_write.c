@@ -170,9 +170,20 @@ static uint32_t passing_uidvalidity(const struct folder *f)
     return sum != 0 ? sum : 1;
 }
 
-/* The other one's file and state become f's. */
-static void take_made(struct folder *f, struct folder *made)
+/*
+ * The other one's file and state become f's. While they were made, others may have loaded f from
+ * the old journal: what they read is forgotten, and a view that shows it cannot go on.
+ */
+static int take_made(struct folder *f, struct folder *made, struct why *why)
 {
+    if (!list_empty(&f->views)) {
+        f->failed = true;
+        return why_set(why, "4.2.0", "folder %s was numbered anew", f->name);
+    }
+    if (f->loaded) {
+        state_forget(&f->state);
+        f->loaded = false;
+    }
     if (f->jfd >= 0)
         close(f->jfd);
     f->jfd = made->jfd;
@@ -183,6 +194,7 @@ static void take_made(struct folder *f, struct folder *made)
     cache_close(&f->cache);
     cache_init(&f->cache, f->dirfd, f->j.head.uidvalidity);
     folder_adopt_state(f, &made->state);
+    return 0;
 }
 
 /* Whoever may only read gets to see it, with numbers that no other process relies on. */
@@ -221,7 +233,7 @@ int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, boo
             result = -1;
     }
     if (result == 0 && !f->failed)
-        take_made(f, made);
+        result = take_made(f, made, why);
     f->again_at = made->again_at;
     f->looked_new = made->looked_new;
     f->looked_cur = made->looked_cur;
@@ -347,10 +359,11 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     return folder_commit(f, why);
 }
 
-/* Another task may replace the journal and close it meanwhile: a checkpoint has been synced. */
+/* By a descriptor of its own: another task may replace the journal and close it meanwhile. A
+ * checkpoint has been synced. (A session may open files, but copy no descriptor.) */
 static int sync_journal(const struct folder *f)
 {
-    int fd = fcntl(f->jfd, F_DUPFD_CLOEXEC, 0);
+    int fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int result = fd < 0 ? -1 : task_fdatasync(fd);
 
     if (fd >= 0)

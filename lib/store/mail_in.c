@@ -20,6 +20,12 @@
 
 enum { WRITE_SIZE = 64 << 10, HEADER_KEPT = 64 << 10, KEYWORD_BYTES = 64 << 10 };
 
+/* Where the message is already. */
+struct entered {
+    struct folder *f; /* to be released */
+    uint32_t uid;
+};
+
 struct mail_in {
     struct folder *f;
     int fd;
@@ -32,6 +38,8 @@ struct mail_in {
     uint64_t size;
     struct arena *mem;
     struct mime_builder *builder;
+    uint32_t uidvalidity; /* of the number that the message got */
+    VEC(struct entered) entered; /* of mail_in_commit_to */
     struct why why; /* what sticks */
 };
 
@@ -282,6 +290,7 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
         maildir_name_format(buf_str(&m->name), m->slot.m.flags & SLOT_BARE, m->slot.letters, &path);
         unlinkat(f->dirfd, path.p, 0);
     } else {
+        m->uidvalidity = f->j.head.uidvalidity;
         cache_set_uid(cache, m->slot.m.uid);
         cache_append(&f->cache, buf_str(cache));
     }
@@ -290,14 +299,22 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     return result;
 }
 
+static void take_back(struct folder *f, uint32_t uid)
+{
+    folder_take_back(f, &(struct uidset){&(struct uid_range){uid, uid}, 1, 1});
+}
+
+/* RFC 3501 6.3.11: if it fails, the folder is as it was before. */
 static int enter(struct mail_in *m, struct buf *cache, struct why *why)
 {
     if (folder_lock(m->f, why) < 0)
         return -1;
     int result = record(m, cache, why);
     folder_unlock(m->f);
-    return result < 0 ? result
-                      : folder_sync(m->f, m->slot.m.flags & SLOT_NEW ? SYNC_NEW : SYNC_CUR, why);
+    if (result < 0 || folder_sync(m->f, m->slot.m.flags & SLOT_NEW ? SYNC_NEW : SYNC_CUR, why) == 0)
+        return result;
+    take_back(m->f, m->slot.m.uid);
+    return -1;
 }
 
 int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
@@ -314,7 +331,7 @@ int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, st
     if (result == 0 && uid != NULL)
         *uid = m->slot.m.uid;
     if (result == 0 && uidvalidity != NULL)
-        *uidvalidity = m->f->j.head.uidvalidity;
+        *uidvalidity = m->uidvalidity;
     buf_free(&cache);
     mail_in_abort(in);
     return result;
@@ -346,7 +363,9 @@ static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, st
     copy.f = f;
     copy.fd = -1; /* nothing to close */
     copy.name = BUF(250);
+    memset(&copy.places, 0, sizeof copy.places);
     result = enter(&copy, cache, why);
+    m->slot.m.uid = copy.slot.m.uid;
     if (result < 0) {
         struct buf path = BUF(600);
         tmp_path(m, &path);
@@ -354,6 +373,7 @@ static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, st
         buf_free(&path);
     }
     buf_free(&copy.name);
+    VEC_FREE(&copy.places);
     return result;
 }
 
@@ -375,8 +395,22 @@ static int enter_place(struct mail_in *m, const struct mail_place *place, bool o
     for (const char *const *k = place->keywords; k != NULL && *k != NULL; k++)
         mail_in_keyword(m, strz(*k));
     int result = own ? enter(m, cache, why) : enter_copy(m, f, cache, why);
-    folder_release(f);
+    if (result == 0)
+        *VEC_ADD(&m->entered) = (struct entered){f, m->slot.m.uid};
+    else
+        folder_release(f);
     return result;
+}
+
+/* Whoever is told to try again would else make a second copy where the message is already. */
+static void leave_places(struct mail_in *m, bool keep)
+{
+    VEC_EACH (&m->entered, e) {
+        if (!keep)
+            take_back(e->f, e->uid);
+        folder_release(e->f);
+    }
+    VEC_FREE(&m->entered);
 }
 
 int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size_t n,
@@ -396,6 +430,7 @@ int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size
         result = enter_place(m, &places[i], false, &cache, why);
     for (size_t i = 0; result == 0 && i < n; i++)
         result = enter_place(m, &places[i], true, &cache, why);
+    leave_places(m, result == 0);
     buf_free(&cache);
     mail_in_abort(in);
     return result;

@@ -53,7 +53,7 @@ struct mail_place {
     const char *const *keywords; /* names; closed by null, or null: none */
 };
 /* (waits) As commit, into 1 to n folders of the same store, none of them twice; the bytes are kept
- * once. -1: the message is in none of the places, or only in some. */
+ * once. -1: the message is in none of the places. */
 int mail_in_commit_to(struct mail_in **m, const struct mail_place *places, size_t n,
                       struct why *why);
 void mail_in_abort(struct mail_in **m);
@@ -135,7 +135,8 @@ int mailbox_flag(struct mailbox *b, const struct uidset *which, const struct fla
 int mailbox_expunge(struct mailbox *b, const struct uidset *which, bool any_flags, struct why *why);
 /*
  * (waits) All or nothing. from: those that were copied, in ascending order; made: the new uids in
- * the same order (RFC 4315 COPYUID); they are appended. "5.1.1": no such folder (TRYCREATE).
+ * the same order (RFC 4315 COPYUID); they are appended, and mean nothing if it fails. "5.1.1": no
+ * such folder (TRYCREATE).
  */
 struct copied {
     struct uidset *from, *made;

@@ -1,15 +1,10 @@
 /*
  * Changing a folder through a view: flags, keywords, expunges.
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "store/view.h"
-#include "task/task.h"
-
-enum { YIELD_EVERY = 64 };
 
 /* A change with its keywords found: bits of the message, and places of the others. */
 struct change {
@@ -196,82 +191,15 @@ int mailbox_flag(struct mailbox *b, const struct uidset *which, const struct fla
     return result;
 }
 
-static bool wanted(const struct slot *slot, bool any_flags)
-{
-    return !(slot->m.flags & SLOT_GONE) && (any_flags || slot->m.flags & MSG_DELETED);
-}
-
-/* Removes the files; done gets the uids of those that are gone now. False: some were not where they
- * should be. */
-static bool unlink_all(struct folder *f, const struct uidset *which, bool any_flags,
-                       struct uidset *done)
-{
-    struct buf path = BUF(600);
-    const struct state *s = &f->state;
-    size_t count = 0;
-    bool found = true;
-
-    for (size_t k = 0; k < which->n; k++)
-        for (size_t i = state_find(s, which->at[k].low);
-             i < s->n && s->slots[i].m.uid <= which->at[k].high; i++) {
-            if (!wanted(&s->slots[i], any_flags) || uidset_has(done, s->slots[i].m.uid))
-                continue;
-            buf_clear(&path);
-            state_file(s, &s->slots[i], &path);
-            if (unlinkat(f->dirfd, path.p, 0) == 0)
-                uidset_add(done, s->slots[i].m.uid, s->slots[i].m.uid);
-            else
-                found = false;
-            if (++count % YIELD_EVERY == 0)
-                task_yield();
-        }
-    buf_free(&path);
-    return found;
-}
-
-static int record_expunged(struct folder *f, const struct uidset *done, struct why *why)
-{
-    struct journal_ranges head = {.count = (uint32_t)done->n};
-    struct buf out = BUF(JOURNAL_MAX);
-
-    if (done->n == 0)
-        return 0;
-    buf_add(&out, (struct str){(const char *)&head, sizeof head});
-    folder_ranges(done, &out);
-    folder_record_buf(f, J_EXPUNGE, &out, 0);
-    buf_free(&out);
-    return folder_commit(f, why);
-}
-
-/*
- * The files go first: a file that is left over without its record would come back as a new message,
- * a record that is missing is found out by the next merge.
- */
 int mailbox_expunge(struct mailbox *b, const struct uidset *which, bool any_flags, struct why *why)
 {
-    struct folder *f = b->f;
-    struct uidset done = UIDSET;
-    int result;
-
     if (b->read_only)
         return no_writing(b, why);
-    if (folder_lock(f, why) < 0)
+    if (folder_lock(b->f, why) < 0)
         return -1;
-    result = folder_refresh(f, true, why);
-    if (result == 0) {
-        bool found = unlink_all(f, which, any_flags, &done);
-        result = record_expunged(f, &done, why);
-        if (result == 0 && !found) {
-            /* Somebody renamed or removed them: look, and try once more. */
-            uidset_clear(&done);
-            result = maildir_merge(f, true, why);
-            if (result == 0 && !unlink_all(f, which, any_flags, &done))
-                result = why_set(why, "4.3.0", "cannot remove messages of folder %s", f->name);
-            if (record_expunged(f, &done, why) < 0)
-                result = -1;
-        }
-    }
-    folder_unlock(f);
-    uidset_free(&done);
+    int result = folder_refresh(b->f, true, why);
+    if (result == 0)
+        result = folder_expunge(b->f, which, any_flags, why);
+    folder_unlock(b->f);
     return result;
 }

@@ -10,18 +10,19 @@
 #include <unistd.h>
 
 #include "base/ident.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "store/uidlist.h"
 #include "store/view.h"
 #include "task/task.h"
 
-enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2 };
+enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2, COPY_PIECE = 2 << 20 };
 
 struct item {
     uint32_t uid;
     struct slot slot; /* as it will be there */
     char *name, *path; /* the new file */
-    bool moved; /* renamed, not linked */
+    bool moved; /* the old name is gone */
     VEC(uint32_t) places; /* of the keywords there that are no bits of the message */
 };
 
@@ -29,6 +30,7 @@ struct copying {
     struct mailbox *from;
     struct folder *to;
     bool move;
+    bool recorded; /* items are in the other folder's journal */
     VEC(struct item) items;
     VEC(int) there; /* the place of each keyword there; -1: it cannot be kept; UNASKED */
     VEC(struct uidset) having; /* new uids, by place there */
@@ -109,6 +111,7 @@ static void free_item(struct item *item)
     VEC_FREE(&item->places);
 }
 
+/* (waits) */
 static int copy_bytes(struct folder *from, const char *path, struct folder *to,
                       const char *new_path)
 {
@@ -120,8 +123,9 @@ static int copy_bytes(struct folder *from, const char *path, struct folder *to,
                      to->store->set.mode & 0666);
     if (out >= 0) {
         off_t at = 0;
-        while (at < st.st_size && sendfile(out, in, &at, (size_t)(st.st_size - at)) > 0)
-            ;
+        for (off_t left; (left = st.st_size - at) > 0; task_yield())
+            if (sendfile(out, in, &at, left < COPY_PIECE ? (size_t)left : COPY_PIECE) <= 0)
+                break;
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
         /* The date of the message, if nobody has asked for it yet. */
         bool whole = at == st.st_size && futimens(out, times) == 0;
@@ -135,7 +139,7 @@ static int copy_bytes(struct folder *from, const char *path, struct folder *to,
     return result;
 }
 
-/* The file under its new name. */
+/* (waits) The file under its new name. */
 static int place(struct copying *c, struct item *item, const char *old_path)
 {
     struct folder *from = c->from->f, *to = c->to;
@@ -197,23 +201,40 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
     return result;
 }
 
-/* Takes back what was done. */
-static void undo(struct copying *c)
+/* The file of one message. False: it could not be taken back and stays where it is now. */
+static bool undo_file(struct copying *c, const struct item *item)
 {
+    struct folder *from = c->from->f;
     struct buf old_path = BUF(600);
 
+    if (!item->moved)
+        return unlinkat(c->to->dirfd, item->path, 0) == 0 || errno == ENOENT;
+    const struct slot *old = state_slot(&from->state, item->uid);
+    if (old != NULL)
+        state_file(&from->state, old, &old_path);
+    bool back = old != NULL && renameat(c->to->dirfd, item->path, from->dirfd, old_path.p) == 0;
+    buf_free(&old_path);
+    return back;
+}
+
+/* Takes back what was done; under the locks. */
+static void undo(struct copying *c)
+{
+    struct uidset back = UIDSET;
+    struct why why = WHY;
+
     VEC_EACH (&c->items, item) {
-        struct slot *old = state_slot(&c->from->f->state, item->uid);
-        buf_clear(&old_path);
-        if (old != NULL)
-            state_file(&c->from->f->state, old, &old_path);
-        if (!item->moved || old == NULL ||
-            renameat(c->to->dirfd, item->path, c->from->f->dirfd, old_path.p) < 0)
-            unlinkat(c->to->dirfd, item->path, 0);
+        if (undo_file(c, item) && c->recorded)
+            uidset_add(&back, item->slot.m.uid, item->slot.m.uid);
         free_item(item);
     }
-    buf_free(&old_path);
     VEC_FREE(&c->items);
+    /* If it cannot be recorded, the next merge finds it out. */
+    if (folder_record_expunged(c->to, &back, &why) < 0)
+        msg_warn("%s", why_text(&why));
+    c->recorded = false;
+    uidset_free(&back);
+    why_free(&why);
 }
 
 static int record_added(struct copying *c, int64_t before, struct copied *out, struct why *why)
@@ -246,6 +267,7 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
     buf_free(&text);
     if (result < 0)
         return -1;
+    c->recorded = true;
     cache_append(&to->cache, buf_str(&c->cache));
     out->uidvalidity = to->j.head.uidvalidity;
     VEC_EACH (&c->items, item)
@@ -259,9 +281,8 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
 static int record_moved(struct copying *c, struct why *why)
 {
     struct folder *from = c->from->f;
-    struct journal_ranges head = {0};
     struct uidset gone = UIDSET;
-    struct buf path = BUF(600), out = BUF(JOURNAL_MAX);
+    struct buf path = BUF(600);
 
     VEC_EACH (&c->items, item) {
         const struct slot *old = state_slot(&from->state, item->uid);
@@ -270,16 +291,22 @@ static int record_moved(struct copying *c, struct why *why)
             continue;
         buf_clear(&path);
         state_file(&from->state, old, &path);
-        unlinkat(from->dirfd, path.p, 0);
+        item->moved = unlinkat(from->dirfd, path.p, 0) == 0;
     }
-    head.count = (uint32_t)gone.n;
-    buf_add(&out, (struct str){(const char *)&head, sizeof head});
-    folder_ranges(&gone, &out);
-    folder_record_buf(from, J_EXPUNGE, &out, 0);
+    int result = folder_record_expunged(from, &gone, why);
     uidset_free(&gone);
     buf_free(&path);
-    buf_free(&out);
-    return folder_commit(from, why);
+    return result;
+}
+
+/* A message that moves is safe where it goes to before the place it comes from forgets it. */
+static int record_all(struct copying *c, int64_t before, struct copied *out, struct why *why)
+{
+    if (record_added(c, before, out, why) < 0)
+        return -1;
+    if (!c->move)
+        return 0;
+    return folder_sync(c->to, SYNC_CUR, why) < 0 ? -1 : record_moved(c, why);
 }
 
 static int copy_all(struct copying *c, const struct uidset *which, struct copied *out,
@@ -290,6 +317,7 @@ static int copy_all(struct copying *c, const struct uidset *which, struct copied
     size_t cursor = 0;
     int result = 0;
 
+    VEC_FREE(&c->there); /* places may be others' since the last try */
     if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0 ||
         (uidlist_changed(c->to) && maildir_merge(c->to, true, why) < 0))
         return -1;
@@ -307,16 +335,25 @@ static int copy_all(struct copying *c, const struct uidset *which, struct copied
                 break;
         }
     }
-    if (result == 0 && c->items.n > 0) {
-        result = record_added(c, before, out, why);
-        if (result == 0 && c->move)
-            result = record_moved(c, why);
-        else if (result < 0)
-            undo(c);
-    } else if (result != 0) {
+    if (result == 0 && c->items.n > 0)
+        result = record_all(c, before, out, why);
+    if (result != 0)
         undo(c);
-    }
     return result;
+}
+
+/* A copy that is not safe does not stay. */
+static int sync_copied(struct copying *c, struct why *why)
+{
+    struct uidset made = UIDSET;
+
+    if (c->move || c->items.n == 0 || folder_sync(c->to, SYNC_CUR, why) == 0)
+        return 0;
+    VEC_EACH (&c->items, item)
+        uidset_add(&made, item->slot.m.uid, item->slot.m.uid);
+    folder_take_back(c->to, &made);
+    uidset_free(&made);
+    return -1;
 }
 
 int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, bool move,
@@ -351,8 +388,8 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
     }
     if (result > 0)
         result = why_set(why, "4.2.0", "a message is no longer available in folder %s", b->f->name);
-    if (result == 0 && c.items.n > 0)
-        result = folder_sync(target, SYNC_CUR, why);
+    if (result == 0)
+        result = sync_copied(&c, why);
     VEC_EACH (&c.items, item)
         free_item(item);
     VEC_FREE(&c.items);

@@ -88,6 +88,7 @@ struct scan {
     VEC(struct found) found;
     struct by_name names; /* of the folder */
     bool *seen; /* by slot */
+    size_t slots; /* as many: more may come while this waits */
 };
 
 static uint64_t hash_name(const struct by_name *n, struct str s)
@@ -192,7 +193,7 @@ static void match(struct scan *sc, size_t from)
             if (colon > 0)
                 found->slot = look_up(&sc->names, str_upto(found->whole, (size_t)colon), few);
         }
-        if (found->slot != SIZE_MAX)
+        if (found->slot < sc->slots)
             sc->seen[found->slot] = true;
         if (i % ADOPT_YIELD == ADOPT_YIELD - 1)
             task_yield();
@@ -354,7 +355,7 @@ static void take_missing(struct scan *sc)
     struct buf out = BUF(JOURNAL_MAX);
     struct journal_ranges head = {0};
 
-    for (size_t i = 0; i < f->state.n; i++)
+    for (size_t i = 0; i < sc->slots; i++)
         if (!sc->seen[i] && !(f->state.slots[i].m.flags & SLOT_GONE))
             uidset_add(&gone, f->state.slots[i].m.uid, f->state.slots[i].m.uid);
     if (gone.n > 0) {
@@ -369,7 +370,7 @@ static void take_missing(struct scan *sc)
 
 static bool any_missing(const struct scan *sc, bool only_new)
 {
-    for (size_t i = 0; i < sc->f->state.n; i++) {
+    for (size_t i = 0; i < sc->slots; i++) {
         uint32_t flags = sc->f->state.slots[i].m.flags;
         if (!sc->seen[i] && !(flags & SLOT_GONE) && (!only_new || flags & SLOT_NEW))
             return true;
@@ -623,7 +624,8 @@ int maildir_merge(struct folder *f, bool force, struct why *why)
     if (m.reasons & LIST_CHANGED)
         m.list_uidvalidity = uidlist_read(f, &m.list);
     m.scan.mem = arena_new(NULL);
-    m.scan.seen = mem_array(f->state.n + 1, sizeof *m.scan.seen);
+    m.scan.slots = f->state.n;
+    m.scan.seen = mem_array(m.scan.slots + 1, sizeof *m.scan.seen);
     int result = look(&m.scan, m.reasons != 0, &m.whole, why);
     if (result == 0)
         result = take_found(&m, why);

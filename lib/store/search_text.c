@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "mail/charset.h"
@@ -20,6 +21,7 @@ enum {
     DEPTH_MAX = 1000,
     FIELD_MAX = 4 << 20, /* a field as UTF-8; a longer one does not match */
     ADDRESSES_MAX = 1 << 20, /* of a field, taken apart */
+    TEXT_PIECE = 256 << 10, /* between two looks at the clock */
 };
 
 static unsigned char lower(char c)
@@ -281,11 +283,40 @@ static struct str span(const struct search_message *m, const struct mime_span *s
     return str_part(buf_str(&m->bytes), s->at, s->size);
 }
 
-/* A text part, decoded and as UTF-8. */
+static void pause_turn(void *turn)
+{
+    view_breathe(turn);
+}
+
+/* The steps of in_text: each lets others have their turns in a long text. */
+static void decode(struct transfer *t, struct str text, struct buf *out, int64_t *turn)
+{
+    buf_clear(out);
+    while (text.n > 0) {
+        struct str piece = str_upto(text, TEXT_PIECE);
+        transfer_decode(t, piece, out);
+        text = str_from(text, piece.n);
+        view_breathe(turn);
+    }
+}
+
+static void fold(struct str text, struct buf *out, int64_t *turn)
+{
+    buf_clear(out);
+    while (text.n > 0) {
+        size_t n = charset_utf8_piece(text, TEXT_PIECE);
+        charset_fold(str_upto(text, n), out);
+        text = str_from(text, n);
+        view_breathe(turn);
+    }
+}
+
+/* A text part, decoded and as UTF-8. (waits) */
 static bool in_text(struct search_message *m, const struct mime_part *p, struct str needle)
 {
     struct transfer t = {.encoding = transfer_named(p->encoding)};
     struct str text = span(m, &p->body), charset = mime_param_find(p->params, "charset");
+    int64_t turn = clock_ms();
 
     if (t.encoding == TRANSFER_UNKNOWN)
         return false;
@@ -293,19 +324,17 @@ static bool in_text(struct search_message *m, const struct mime_part *p, struct 
         charset_is_ascii_based(charset))
         return contains(text, needle);
     if (t.encoding != TRANSFER_IDENTITY) {
-        buf_clear(&m->decoded);
-        transfer_decode(&t, text, &m->decoded);
+        decode(&t, text, &m->decoded, &turn);
         text = buf_str(&m->decoded);
     }
     buf_clear(&m->utf8);
-    if (charset.n == 0 || !charset_to_utf8(charset, text, &m->utf8))
-        charset_to_utf8(STR("utf-8"), text, &m->utf8);
+    if (charset.n == 0 || !charset_to_utf8_in_pieces(charset, text, &m->utf8, pause_turn, &turn))
+        charset_to_utf8_in_pieces(STR("utf-8"), text, &m->utf8, pause_turn, &turn);
     if (!buf_ok(&m->decoded) || !buf_ok(&m->utf8))
         return false; /* over a gigabyte */
     if (search_is_ascii(needle))
         return contains(buf_str(&m->utf8), needle);
-    buf_clear(&m->folded);
-    charset_fold(buf_str(&m->utf8), &m->folded);
+    fold(buf_str(&m->utf8), &m->folded, &turn);
     return buf_ok(&m->folded) && contains(buf_str(&m->folded), needle);
 }
 

@@ -37,7 +37,7 @@ bool search_field(struct str fields, struct str name, size_t *at, struct str *va
  */
 bool search_in_fields(struct str fields, const struct search_key *key);
 bool search_in_header(struct str header, struct str needle); /* whole fields, with their names */
-bool search_in_body(struct search_message *m, struct str needle);
+bool search_in_body(struct search_message *m, struct str needle); /* (waits) */
 
 /* BODYSTRUCTURE tells of base64 and the like, or of a charset that is not based on ASCII. */
 bool search_is_encoded(struct str structure);

@@ -44,6 +44,8 @@ void view_begin_news(struct mailbox *b);
 void view_end_news(struct mailbox *b);
 int view_merge(struct mailbox *b, bool force, struct why *why); /* (waits) */
 void view_flush(struct mailbox *b); /* (waits) what is pending */
+/* (waits) Others have their turns if this one has taken long. turn: clock_ms when it began. */
+void view_breathe(int64_t *turn);
 /* (waits) The whole message as it is on disk. */
 int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
 /* (waits) mime_tree_parse, but others have their turns in between. bytes must not change. */

@@ -1,6 +1,8 @@
 /*
  * SEARCH: each kind of key, encodings and character sets.
  */
+#include <time.h>
+
 #include "base/clock.h"
 #include "mail/date.h"
 #include "store/search.h"
@@ -157,6 +159,74 @@ static bool count_turns(void *self, uint32_t done, uint32_t of)
     return ++*turns < 3;
 }
 
+/* The longest CPU time between two turns of another task, in milliseconds. */
+static int64_t longest_ms;
+static bool over;
+
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void watcher(void *arg)
+{
+    int64_t last = cpu_ms();
+
+    for (longest_ms = 0; !over; task_yield()) {
+        int64_t now = cpu_ms();
+        longest_ms = now - last > longest_ms ? now - last : longest_ms;
+        last = now;
+    }
+    *(bool *)arg = true;
+}
+
+/* 20 MB of text that is decoded, converted and folded. */
+static void check_turns(struct store *s, const char *charset)
+{
+    static const char line[] =
+        "w6TDtsO8w6TDtsO8w6TDtsO8w6TDtsO8w6TDtsO8w6TDtsO8w6TDtsO8w6TDtsO8w6TD\n";
+    struct why why = WHY;
+    struct mail_in *m = mail_in_new(s, "INBOX", NULL, &why);
+    struct buf head = BUF(300);
+    bool ended = false;
+
+    buf_addf(&head,
+             "MIME-Version: 1.0\nContent-Type: text/plain; charset=%s\n"
+             "Content-Transfer-Encoding: base64\n\n",
+             charset);
+    mail_in_put(m, buf_str(&head));
+    for (int i = 0; i < 300000; i++)
+        mail_in_put(m, strz(line));
+    assert_int_equal(mail_in_commit(&m, NULL, NULL, &why), 0);
+    struct mailbox *b = open_box(s, "INBOX");
+    over = false;
+    task_start("watcher", watcher, &ended);
+    task_yield();
+    assert_string_equal(find(b, SEARCH_BODY, NULL, "\xc3\xa4\xc3\xa4\xc3\xa4"), "");
+    task_yield();
+    over = true;
+    while (!ended)
+        task_yield();
+    assert_true(longest_ms < 250); /* with a sanitizer that is slow */
+    expunge(b, "1:*", true);
+    mailbox_close(&b);
+    buf_free(&head);
+    why_free(&why);
+}
+
+TASK_TEST(a_search_in_a_long_text_lets_others_run)
+{
+    struct store *s = open_store();
+
+    check_turns(s, "utf-8");
+    check_turns(s, "iso-8859-1");
+    check_turns(s, "iso-8859-2");
+    store_close(&s);
+}
+
 TASK_TEST(progress_is_told_and_can_end_a_search)
 {
     struct store *s = open_store();
@@ -267,6 +337,6 @@ TASK_TEST(state_sizes_and_dates_match)
 
 RUN_TESTS(TS(a_header_is_searched_as_it_is_shown), TS(ascii_is_looked_for_in_what_the_charset_says),
           TS(a_field_behind_a_header_too_long_for_the_cache_is_found),
-          TS(progress_is_told_and_can_end_a_search),
+          TS(a_search_in_a_long_text_lets_others_run), TS(progress_is_told_and_can_end_a_search),
           TS(a_search_tells_of_messages_that_others_have_expunged),
           TS(headers_and_bodies_match_what_they_mean), TS(state_sizes_and_dates_match))

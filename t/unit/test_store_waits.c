@@ -1,0 +1,229 @@
+/*
+ * What others may do to a folder while a task waits: the arrays of its state move, its cache is
+ * read again, it is numbered anew.
+ */
+#include <fcntl.h>
+
+#include "base/mem.h"
+#include "store/view.h"
+
+#include "store_test.h"
+
+static const char hello[] = "Subject: hello\n\nhello\n";
+
+/* Long enough for the others to get their turns, where a sync waits at all. */
+int fdatasync(int fd)
+{
+    (void)fd;
+    usleep(20000);
+    return 0;
+}
+
+static struct mailbox *opened[2];
+static int done;
+
+static void opener(void *arg)
+{
+    struct mailbox *b = open_box(arg, "INBOX");
+    opened[done++] = b;
+}
+
+/* Three messages that Dovecot has numbered anew, the other way round and with other numbers. */
+static void number_anew(void)
+{
+    struct buf list = BUF(2000);
+    char names[3][200];
+    struct store *s = open_store();
+
+    for (int i = 0; i < 4; i++)
+        deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    expunge(b, "2", true);
+    assert_string_equal(pull_all(b, true), "-2");
+    for (uint32_t i = 0; i < 3; i++)
+        snprintf(names[i], sizeof names[i], "%.*s", (int)mailbox_guid(b, i + 1).n,
+                 mailbox_guid(b, i + 1).p);
+    buf_addf(&list, "3 V%u N9 Gabc\n", mailbox_uidvalidity(b) + 1000);
+    mailbox_close(&b);
+    store_close(&s);
+    buf_addf(&list, "2 :%s\n3 :%s\n4 :%s\n", names[2], names[1], names[0]);
+    put_file("dovecot-uidlist", list.p);
+    buf_free(&list);
+}
+
+TASK_TEST(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it)
+{
+    struct store_settings safe = settings;
+    struct why why = WHY;
+    static const uint32_t want[] = {2, 3, 4};
+
+    number_anew();
+    safe.no_sync = false;
+    struct store *s = store_open(root, &safe, true, &why);
+    keep_store(NULL, s);
+    done = 0;
+    task_start("one", opener, s);
+    task_start("two", opener, s);
+    while (done < 2)
+        task_sleep(task_now() + 5);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mailbox_count(opened[i]), 3);
+        for (uint32_t n = 1; n <= 3; n++)
+            assert_int_equal(mailbox_msg(opened[i], n)->uid, want[n - 1]);
+        mailbox_close(&opened[i]);
+    }
+    store_close(&s);
+}
+
+/* What FETCH does next when it comes back from a wait. */
+static void read_all(struct mailbox *b)
+{
+    struct why why = WHY;
+    struct str text;
+    int64_t received;
+    uint64_t size;
+    off_t bytes;
+    int fd;
+
+    for (uint32_t n = 1; n <= mailbox_count(b); n++) {
+        (void)mailbox_bytes(b, n, &fd, &bytes, &why);
+        (void)mailbox_size(b, n, &size, &why);
+        (void)mailbox_received(b, n, &received, &why);
+        (void)mailbox_cached(b, n, CACHED_ENVELOPE, &text, &why);
+    }
+    why_free(&why);
+}
+
+TASK_TEST(a_view_of_a_folder_that_was_numbered_anew_keeps_its_numbers)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+
+    number_anew();
+    assert_int_equal(rename(path_of("dovecot-uidlist"), path_of("list")), 0);
+    struct mailbox *old = open_box(s, "INBOX");
+    assert_int_equal(rename(path_of("list"), path_of("dovecot-uidlist")), 0);
+    assert_null(mailbox_open(s, "INBOX", false, &why)); /* finds it out */
+    struct mailbox *now = open_box(s, "INBOX");
+    assert_int_equal(mailbox_msg(now, 3)->uid, 4);
+    read_all(old);
+    assert_int_equal(mailbox_count(old), 3);
+    for (uint32_t n = 1; n <= 3; n++)
+        assert_int_equal(mailbox_msg(old, n)->uid, n == 1 ? 1 : n + 1);
+    assert_string_equal(pull_all(old, true), "failed");
+    read_all(old);
+    assert_string_equal(pull_all(now, true), "");
+    mailbox_close(&old);
+    mailbox_close(&now);
+    why_free(&why);
+    store_close(&s);
+}
+
+/* Where locks do nothing, as on some network file systems, others write at any time. */
+static void add_without_lock(struct store *s)
+{
+    struct journal_add head = {.count = 1};
+    struct slot slot = {0};
+    struct buf out = BUF(1000);
+    struct why why = WHY;
+    struct folder *f = folder_open(s, "INBOX", &why);
+
+    assert_non_null(f);
+    assert_int_equal(folder_load(f, false, &why), 0);
+    slot.m.uid = f->state.uidnext;
+    buf_add(&out, (struct str){(const char *)&head, sizeof head});
+    state_entry(&slot, STR("9999.stranger"), &out);
+    folder_record_buf(f, J_ADD, &out, slot.m.uid + 1);
+    assert_int_equal(folder_commit(f, &why), 0);
+    buf_free(&out);
+    folder_release(f);
+}
+
+static void merger(void *arg)
+{
+    struct why why = WHY;
+
+    (void)mailbox_check(arg, &why);
+    why_free(&why);
+    done++;
+}
+
+TASK_TEST(a_merge_stands_messages_that_come_while_it_waits)
+{
+    struct store *s = open_store(), *stranger = open_store();
+    struct why why = WHY;
+    char name[60];
+
+    deliver(s, "INBOX", hello);
+    struct mailbox *a = open_box(s, "INBOX"), *b = open_box(s, "INBOX");
+    for (int i = 0; i < 5000; i++) { /* so many that it lets others in */
+        snprintf(name, sizeof name, "cur/%d.x:2,S", 1000 + i);
+        put_file(name, "");
+    }
+    done = 0;
+    task_start("merger", merger, a);
+    task_yield();
+    assert_int_equal(done, 0);
+    for (int i = 0; i < 20; i++)
+        add_without_lock(stranger);
+    (void)mailbox_check(b, &why);
+    while (done == 0)
+        task_sleep(task_now() + 5);
+    mailbox_close(&a);
+    mailbox_close(&b);
+    store_close(&s);
+    store_close(&stranger);
+    why_free(&why);
+}
+
+static int rounds;
+static bool over;
+
+static void counter(void *arg)
+{
+    (void)arg;
+    for (rounds = 0; !over; rounds++)
+        task_yield();
+    done++;
+}
+
+TASK_TEST(a_copy_to_another_file_system_lets_others_run)
+{
+    char elsewhere[] = "/dev/shm/pombal-store.XXXXXX", command[200];
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct uidset set = uids("1"), from = UIDSET, made = UIDSET;
+    struct copied copied = {&from, &made, 0};
+    struct stat here, there;
+
+    assert_non_null(mkdtemp(elsewhere));
+    assert_int_equal(symlink(elsewhere, path_of(".S")), 0);
+    deliver(s, "INBOX", hello);
+    struct mailbox *b = open_box(s, "INBOX");
+    snprintf(command, sizeof command, "truncate -s 40000000 %s/new/*", root);
+    assert_int_equal(system(command), 0);
+    over = false;
+    done = 0;
+    task_start("counter", counter, NULL);
+    task_yield();
+    rounds = 0;
+    assert_int_equal(mailbox_copy(b, &set, "S", false, &copied, &why), 0);
+    int during = rounds;
+    over = true;
+    while (done == 0)
+        task_yield();
+    assert_int_equal(stat(root, &here) + stat(elsewhere, &there), 0);
+    assert_true(during >= 19 || here.st_dev == there.st_dev);
+    mailbox_close(&b);
+    uidset_free(&set);
+    uidset_free(&from);
+    uidset_free(&made);
+    why_free(&why);
+    store_close(&s);
+    file_remove_all(elsewhere);
+}
+
+RUN_TESTS(TS(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it),
+          TS(a_view_of_a_folder_that_was_numbered_anew_keeps_its_numbers),
+          TS(a_copy_to_another_file_system_lets_others_run),
+          TS(a_merge_stands_messages_that_come_while_it_waits))
