@@ -111,7 +111,7 @@ static enum dict_answer pipe_find(struct dict *d, const char *key, struct buf *v
 
     buf_addz(&text, key);
     VEC_EACH (&g->tables, t) {
-        answer = text.n == 0 ? DICT_NONE : dict_find(*t, text.p, value, why);
+        answer = !buf_ok(&text) || text.n == 0 ? DICT_NONE : dict_find(*t, text.p, value, why);
         if (answer != DICT_FOUND)
             break;
         buf_set(&text, buf_str(value));
