@@ -206,6 +206,7 @@ static bool wanted(const struct slot *slot, bool any_flags)
 static bool unlink_all(struct folder *f, const struct uidset *which, bool any_flags,
                        struct uidset *done)
 {
+    /* fits: a directory and a name of the file system */
     struct buf path = BUF(600);
     const struct state *s = &f->state;
     size_t count = 0;
