@@ -107,7 +107,7 @@ int file_replace(const char *path, struct str bytes, mode_t mode, struct why *wh
 int file_make_dirs(const char *path, mode_t mode, struct why *why)
 {
     char *copy = mem_dupz(path);
-    int result = 0;
+    int result = *path != 0 ? 0 : why_set(why, "4.3.0", "create directory: no name");
 
     for (char *p = copy + 1; result == 0; p++) {
         if (*p != '/' && *p != 0)
