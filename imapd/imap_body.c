@@ -152,6 +152,7 @@ static void put_span(struct imap *c, struct fetching *m, const struct fetch_item
                      const struct span *span)
 {
     uint64_t skip, length;
+    /* fits: a piece; each LF becomes two bytes */
     struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
     struct place at, before;
 
@@ -249,6 +250,7 @@ static bool all_cached(const struct fetch_item *item)
 static bool put_fields(struct imap *c, struct fetching *m, const struct fetch_item *item,
                        struct str header)
 {
+    /* fits: no more than header, each LF two bytes */
     struct buf out = BUF(2 * HEADER_LIMIT + 2);
 
     filter_fields(item, header, &out);
@@ -259,7 +261,8 @@ static bool put_fields(struct imap *c, struct fetching *m, const struct fetch_it
 
 static bool put_top_header(struct imap *c, struct fetching *m, const struct fetch_item *item)
 {
-    struct buf header = BUF(HEADER_LIMIT), out = BUF(2 * HEADER_LIMIT);
+    struct buf header = BUF(HEADER_LIMIT); /* asked: by read_header */
+    struct buf out = BUF(2 * HEADER_LIMIT); /* fits: header, each LF two bytes */
     struct str cached;
     int fd;
     off_t size;
@@ -301,6 +304,7 @@ static void remember(struct imap *c, uint32_t uid)
 /* Once for all items and commands, until another message is read. */
 static const struct mime_part *tree_of(struct imap *c, struct fetching *m, int fd, off_t size)
 {
+    /* fits: a piece */
     struct buf piece = BUF(PIECE);
 
     if (c->fetched.tree != NULL)
@@ -373,6 +377,7 @@ static bool put_part(struct imap *c, struct fetching *m, const struct fetch_item
 static bool put_short(struct imap *c, struct fetching *m, const struct fetch_item *item, int fd,
                       size_t size)
 {
+    /* fits: a piece; each LF becomes two bytes */
     struct buf in = BUF(PIECE), out = BUF(2 * PIECE);
     bool cr = false;
     ssize_t got = pread(fd, buf_room(&in, size), size, 0);

@@ -310,7 +310,7 @@ static struct search_key *parse_key(struct parser *p, size_t depth)
 
 static void take_charset(struct parser *p)
 {
-    struct buf probe = BUF(16); /* whether it is known is all that is asked */
+    struct buf probe = BUF(16); /* fits: one letter */
 
     if (!imap_take_word(p->a, "CHARSET"))
         return;

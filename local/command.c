@@ -76,6 +76,7 @@ static void put_prepend(struct input *in)
 /* A file without a name: the command may read as much as it likes, when it likes. */
 static int make_input(struct job *job, const struct command *c, struct why *why)
 {
+    /* fits: put flushes before it would pass BLOCK */
     struct input in = {.c = c, .line_start = true, .out = BUF(2 * BLOCK)};
     int status;
 
@@ -171,6 +172,7 @@ static int judge(const struct command *c, int status, struct buf *said, struct w
 
 static int run(const struct command *c, int in, int out_read, int out_write, struct why *why)
 {
+    /* fits: read_output adds what there is room for */
     struct output o = {.fd = out_read, .text = BUF((size_t)conf.command_output_limit)};
     struct run r = {
         .uid = c->uid,

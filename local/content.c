@@ -79,8 +79,8 @@ static bool add_header(void *arg, struct str bytes)
 
 struct hash *content_delivered_to(struct job *job)
 {
-    struct header_block h = {BUF(HEADER_LIMIT), true};
-    struct buf address = BUF(HEADER_LIMIT);
+    struct header_block h = {BUF(HEADER_LIMIT), true}; /* asked: by add_header, which then stops */
+    struct buf address = BUF(HEADER_LIMIT); /* fits: a part of h.text */
     struct hash *found = hash_new();
     struct str value;
     size_t at = 0;
@@ -103,7 +103,7 @@ bool content_is_among(struct hash *delivered_to, const char *address)
 
     path_quote(strz(address), &external);
     str_lower(external.p, external.n);
-    bool found = hash_find(delivered_to, buf_str(&external)) != NULL;
+    bool found = buf_ok(&external) && hash_find(delivered_to, buf_str(&external)) != NULL;
     buf_free(&external);
     return found;
 }

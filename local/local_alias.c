@@ -49,6 +49,10 @@ static enum dict_answer take_owner(struct local *l, struct address *a, const cha
         answer = maps_find_part(local_tables.aliases, owner, &value, why);
     if (answer == DICT_FOUND) {
         rewrite_address(REWRITE_LOCAL, conf.expand_owner_alias ? value.p : owner, &canonical);
+        if (!buf_ok(&canonical)) {
+            why_set(why, "4.3.0", "the owner of %s is too long for an address", name);
+            answer = DICT_FAILED;
+        }
         a->from_list = true;
         a->owner = a->sender = arena_strz(l->mem, buf_str(&canonical));
     } else if (answer == DICT_NONE && conf.reset_owner_alias)
@@ -62,7 +66,7 @@ static void expand(struct local *l, struct address *a, const char *name, const s
                    const char *value)
 {
     struct why why = WHY;
-    struct buf text = BUF(DICT_VALUE_LIMIT);
+    struct buf text = BUF_TEXT(DICT_VALUE_LIMIT);
 
     if (local_trace_only(l)) {
         buf_addf(&text, "aliased to %s", value);

@@ -80,6 +80,7 @@ static bool forward_by(struct local *l, struct address *a, const char *path, str
 static bool try_path(struct local *l, struct address *a, const char *path, bool ext_used,
                      bool *tried)
 {
+    /* asked: by read_forward */
     struct buf text = BUF((size_t)conf.include_size_limit);
     struct why why = WHY;
     int found = path[0] != '/' ? 0 : read_forward(path, &a->rights, &text, &why);

@@ -50,6 +50,7 @@ static void put_attr(struct submit *s, const char *name, const char *value)
 
 static void put_envelope(const struct delivery *d, const struct forwarded *f, struct submit *s)
 {
+    /* fits: a date */
     struct buf date = BUF(100);
 
     date_format_local(clock_wall(), &date);
@@ -128,6 +129,10 @@ static bool put_piece(void *arg, struct str bytes)
         buf_clear(&c->line);
         return true;
     }
+    if (bytes.n > c->line.max - c->line.n) {
+        submit_put(c->submit, REC_CONT, buf_str(&c->line));
+        buf_clear(&c->line);
+    }
     buf_add(&c->line, bytes);
     if (c->line.n >= (size_t)conf.line_length_limit) {
         submit_put(c->submit, REC_CONT, buf_str(&c->line));
@@ -138,7 +143,7 @@ static bool put_piece(void *arg, struct str bytes)
 
 static int put_content(struct local *l, struct forwarded *f, struct submit *s)
 {
-    struct copying c = {s, BUF(REC_MAX)};
+    struct copying c = {s, BUF(REC_MAX)}; /* fits: put_piece makes room; a piece is a record */
     struct buf head = BUF(3 * REC_MAX);
 
     submit_put(s, REC_MESG, STR(""));

@@ -163,6 +163,7 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
 {
     struct mbox *m = mem_new(sizeof *m);
 
+    /* fits: put_bytes flushes from BLOCK on */
     *m = (struct mbox){.out = BUF(2 * BLOCK), .line_start = true, .size_limit = rules->size_limit};
     m->fd = -1;
     if (take_dot_lock(m, path, rules->locks, why) < 0) {

@@ -15,8 +15,8 @@ static struct hash *channels;
 
 static struct channel *channel_to(struct str transport)
 {
-    struct buf path =
-        BUF(DICT_VALUE_LIMIT + 16); /* too long for a socket is said when it is used */
+    /* fits: too long for a socket is said when it is used */
+    struct buf path = BUF(transport.n + 8);
     struct channel *c;
 
     if (channels == NULL)
@@ -36,6 +36,7 @@ static enum fate ask(struct channel *c, const struct delivery *d, const struct q
                      struct why *why)
 {
     struct attrs request = ATTRS(DELIVERY_MAX), answer = ATTRS(65536);
+    /* fits: one letter */
     struct delivery_result result = {.fates = BUF(1), .why = WHY};
     enum fate fate = FATE_LATER;
 

@@ -103,6 +103,7 @@ static int find_target(const char *rcpt, struct buf *path, struct mailbox_target
 static void deliver_to(struct job *job, size_t i)
 {
     const struct rcpt *rcpt = &job->d.rcpts[i];
+    /* asked: by find_target */
     struct buf path = BUF(PATH_LIMIT);
     struct why why = WHY;
     struct mailbox_target t = {
@@ -183,6 +184,8 @@ static void paths(void)
 
     act_as_one_user();
     buf_addz(&base, *conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/");
+    if (!buf_ok(&base))
+        msg_fatal("virtual_mailbox_base: the name is too long");
     while (access(base.p, F_OK) < 0 && str_rfind(buf_str(&base), '/') > 0)
         buf_cut(&base, (size_t)str_rfind(buf_str(&base), '/'));
     jail_write(access(base.p, F_OK) < 0 ? "/" : base.p);

@@ -62,7 +62,7 @@ static void say(struct attempt *a, struct buf *line)
 
 static void say_failed(struct attempt *a, bool temporary)
 {
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
 
     auth_wire_begin_id(&line, AUTH_V_FAIL, a->id);
     if (a->name.n > 0)
@@ -101,7 +101,8 @@ static bool needs_token(const struct attempt *a)
 
 static void say_ok(struct attempt *a)
 {
-    struct buf line = BUF(AUTH_LINE_MAX), token = BUF(TOKEN_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
+    struct buf token = BUF(TOKEN_MAX); /* fits: token_make has one length */
 
     if (!a->in_conn) /* the client does not want to know any more */
         return;
@@ -123,7 +124,7 @@ static void say_ok(struct attempt *a)
 
 static void say_challenge(struct attempt *a, const struct buf *challenge)
 {
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
 
     auth_wire_begin_id(&line, AUTH_V_CONT, a->id);
     buf_addc(&line, '\t');
@@ -288,6 +289,7 @@ static bool wait_response(struct attempt *a)
 /* (waits) Until the mechanism has all that it needs, or never will. */
 static enum sasl_step converse(struct attempt *a)
 {
+    /* asked: by sasl_server_step */
     struct buf challenge = BUF(AUTH_LINE_MAX);
     enum sasl_step step = take_step(a, &challenge);
 
@@ -389,8 +391,8 @@ void attempt_start(struct authd_conn *c, const struct auth_msg *m, const struct 
     *a = (struct attempt){.id = m->id,
                           .conn = c,
                           .mem = mem,
-                          .name = BUF(SASL_FIELD_MAX),
-                          .response = BUF(AUTH_LINE_MAX),
+                          .name = BUF(SASL_FIELD_MAX), /* asked: by user_normalise */
+                          .response = BUF(AUTH_LINE_MAX), /* fits: a part of a line */
                           .has_response = initial.p != NULL,
                           .in_conn = true,
                           .service = conn_keep(mem, auth_msg_get(m, "service")),

@@ -43,8 +43,8 @@ static bool make_key(struct str user, struct str plain, struct str stored,
     buf_add(&text, user);
     buf_add(&text, plain);
     buf_add(&text, stored);
-    bool ok = !text.full && digest_hmac(DIGEST_SHA256, (struct str){(char *)cache.secret, KEY},
-                                        buf_str(&text), key);
+    bool ok = buf_ok(&text) && digest_hmac(DIGEST_SHA256, (struct str){(char *)cache.secret, KEY},
+                                           buf_str(&text), key);
     if (text.room > 0)
         explicit_bzero(text.p, text.room);
     buf_free(&text);

@@ -54,6 +54,7 @@ void conn_break(struct authd_conn *c)
 static void write_answers(void *arg)
 {
     struct authd_conn *c = arg;
+    /* fits: conn_say looks before it adds */
     struct buf now = BUF((size_t)conf.auth_answer_limit);
 
     while (c->out.n > 0 && !c->broken) {
@@ -356,6 +357,7 @@ void conn_session(struct stream *client)
 {
     struct authd_conn c = {.stream = client,
                            .task = task_self(),
+                           /* fits: conn_say looks before it adds */
                            .out = BUF((size_t)conf.auth_answer_limit),
                            .attempts = hash_new(),
                            .client = client_of(client)};

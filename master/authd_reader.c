@@ -83,7 +83,8 @@ void reader_watch(void)
 
 static int ask_for(size_t number, const char *path, struct why *why)
 {
-    struct buf ask = BUF(30), answer = BUF(HELPER_MESSAGE_MAX);
+    struct buf ask = BUF(30); /* fits: a number */
+    struct buf answer = BUF(HELPER_MESSAGE_MAX);
     int64_t until = task_now() + conf.auth_request_timeout * 1000;
     int fd = -1;
 

@@ -21,7 +21,7 @@ static void say(struct authd_conn *c, struct buf *line)
 static void say_no(struct authd_conn *c, const struct auth_msg *m, bool temporary,
                    const char *reason)
 {
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
 
     auth_wire_begin_id(&line, AUTH_V_FAIL, m->id);
     if (temporary)
@@ -37,7 +37,7 @@ static bool take_token(struct authd_conn *c, const struct auth_msg *m, enum toke
     const char *what = kind == TOKEN_OF_FRONT ? "login token" : "session ticket";
     const char *problem =
         token_redeem(kind, auth_msg_arg(m, 0), auth_msg_get(m, "service"), task_now(), name);
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
 
     if (problem == NULL)
         return true;
@@ -49,7 +49,8 @@ static bool take_token(struct authd_conn *c, const struct auth_msg *m, enum toke
 
 static void give_ticket(struct authd_conn *c, const struct auth_msg *m, struct str name)
 {
-    struct buf ticket = BUF(TOKEN_MAX), line = BUF(AUTH_LINE_MAX);
+    struct buf ticket = BUF(TOKEN_MAX); /* fits: token_make has one length */
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
     struct arena *mem = arena_new(NULL);
     const char *service = conn_keep(mem, auth_msg_get(m, "service"));
 
@@ -67,7 +68,7 @@ static void give_ticket(struct authd_conn *c, const struct auth_msg *m, struct s
 
 bool session_exchange(struct authd_conn *c, const struct auth_msg *m)
 {
-    struct buf name = BUF(SASL_FIELD_MAX);
+    struct buf name = BUF(SASL_FIELD_MAX); /* fits: user_normalise has made it */
 
     if (c->state == CONN_VERSION && !service_may_ask(c->stream, "EXCHANGE"))
         return false;
@@ -81,7 +82,7 @@ bool session_exchange(struct authd_conn *c, const struct auth_msg *m)
 
 static void say_user(struct authd_conn *c, uint32_t id, const struct user *u)
 {
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by conn_say */
 
     auth_wire_begin_id(&line, AUTH_V_USER, id);
     auth_wire_arg(&line, strz(u->name));
@@ -120,7 +121,7 @@ static void give_user(struct authd_conn *c, const struct auth_msg *m, struct str
 
 bool session_redeem(struct authd_conn *c, const struct auth_msg *m)
 {
-    struct buf name = BUF(SASL_FIELD_MAX);
+    struct buf name = BUF(SASL_FIELD_MAX); /* fits: user_normalise has made it */
 
     if (c->state == CONN_VERSION && !service_may_ask(c->stream, "REQUEST"))
         return false;

@@ -193,6 +193,7 @@ static void add_key(struct buf *key, const struct handover *h)
 
 static int pass_on(const struct handover *h, int client, struct why *why)
 {
+    /* fits: both come from one message of HANDOVER_MAX */
     struct buf key = BUF(HANDOVER_MAX);
 
     add_key(&key, h);
@@ -231,6 +232,7 @@ static int exchange(const char *token, struct handover *h, struct arena *mem, st
 
 static void put_pid(struct attrs *answer, const struct handover *h)
 {
+    /* fits: both come from one message of HANDOVER_MAX */
     struct buf key = BUF(HANDOVER_MAX);
 
     add_key(&key, h);
@@ -264,6 +266,7 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 
 static void open_all(void)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(200);
 
     buf_addf(&path, "private/%s", conf.auth_service_name);

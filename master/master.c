@@ -271,6 +271,7 @@ static void say_limits(void)
 
 static void say_ready(void)
 {
+    /* fits: a number */
     struct buf state = BUF(200);
 
     buf_addf(&state, "READY=1\nMAINPID=%d", (int)master.pid);
@@ -352,6 +353,7 @@ static void start(void)
 static void reload(void)
 {
     struct why why = WHY;
+    /* fits: a number */
     struct buf state = BUF(100);
 
     self.reload = false;

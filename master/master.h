@@ -41,7 +41,7 @@ struct child {
     int page; /* of the metrics file */
     int limit; /* clients at a time */
     int64_t started; /* clock_ms */
-    bool full, paused, draining;
+    bool is_full, paused, draining;
     bool served; /* it has told that it finished a client or a piece of work */
 };
 

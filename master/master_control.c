@@ -45,6 +45,7 @@ static void pid_path(struct buf *path)
 
 bool control_is_locked(void)
 {
+    /* asked: by pid_path */
     struct buf path = BUF(4096);
     bool locked = false;
 
@@ -64,6 +65,7 @@ bool control_is_locked(void)
  * data directory, as Postfix's does. */
 void control_lock(void)
 {
+    /* asked: by pid_path */
     struct buf path = BUF(4096), text = BUF_TEXT(40);
 
     pid_path(&path);

@@ -206,6 +206,7 @@ static bool share_port(const struct addr *wanted)
 
 static int listen_at(struct svc *s, const struct addr *a, struct why *why)
 {
+    /* fits: an address and a port; a path is asked for by has_second_path */
     struct buf at = BUF(100);
     int result = 0;
 
@@ -320,6 +321,7 @@ static int listen_path(struct svc *s, struct why *why)
 
 static int listen_paths(struct svc *s, struct why *why)
 {
+    /* asked: by has_second_path */
     struct buf second = BUF(sizeof((struct sockaddr_un *)0)->sun_path);
     int result = listen_path(s, why);
 
@@ -340,6 +342,7 @@ void listen_mark(void)
 
 int listen_keep(struct svc *s, struct why *why)
 {
+    /* fits: an address and a port; a path is asked for by has_second_path */
     struct buf at = BUF(100);
 
     interfaces_free(&s->places);

@@ -31,6 +31,7 @@ enum {
 
 void spawn_metrics_open(void)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
 
     buf_addf(&path, "%s/metrics", conf.data_directory);
@@ -107,6 +108,7 @@ static void place_fds(const struct svc *s, int status)
 
 static char *number(int64_t n)
 {
+    /* fits: a number */
     struct buf b = BUF(30);
     buf_addf(&b, "%lld", (long long)n);
     return buf_take(&b);
@@ -116,6 +118,7 @@ static char *number(int64_t n)
 static void __attribute__((noreturn)) run(const struct svc *s, const struct child *c, int status)
 {
     VEC(const char *) argv = {0};
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
     sigset_t none;
 

@@ -59,7 +59,7 @@ static bool choose(struct svc *s)
 
     LIST_EACH (&s->children, l) {
         struct child *c = LIST_OF(l, struct child, link);
-        if (c->draining || c->full)
+        if (c->draining || c->is_full)
             continue;
         if (!chosen && c->paused)
             tell(c, SPAWN_GO);
@@ -143,10 +143,10 @@ static bool take_status(struct child *c, char byte)
 {
     switch ((enum spawn_status)byte) {
     case SPAWN_FULL:
-        c->full = true;
+        c->is_full = true;
         return true;
     case SPAWN_ROOM:
-        c->full = false;
+        c->is_full = false;
         return true;
     case SPAWN_ALONE:
         c->svc->alone = may_be_alone(c);

@@ -71,6 +71,7 @@ static void cmd_list(struct pop3 *s, struct str args)
  * the message for another. */
 static bool put_uidl(struct pop3 *s, const char *before, uint32_t n)
 {
+    /* asked: by pop3_uidl_put */
     struct buf text = BUF(UIDL_MAX);
     uint32_t number = s->numbers[n - 1];
     const struct pop3_uidl m = {mailbox_msg(s->box, number)->uid, mailbox_uidvalidity(s->box),

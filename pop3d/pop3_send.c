@@ -87,6 +87,7 @@ static void send_bytes(struct pop3 *s, struct sender *t, int fd, off_t size, uin
 
 bool pop3_send(struct pop3 *s, uint32_t number, int64_t lines, uint64_t *bytes, struct why *why)
 {
+    /* fits: a piece; its line ends and dots become longer */
     struct sender t = {.out = BUF(3 * PIECE + 16), .at_start = true, .left = lines};
     off_t size;
     int fd;

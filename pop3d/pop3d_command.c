@@ -38,7 +38,7 @@ static void refuse(struct login *l, const char *tag, enum auth_answer answer, co
 
 static enum login_next cmd_capa(struct login *l, struct str args)
 {
-    struct buf mechs = BUF(1000);
+    struct buf mechs = BUF_TEXT(1000);
 
     (void)args;
     login_mechs(l, &mechs);
@@ -113,7 +113,7 @@ static enum login_next cmd_auth(struct login *l, struct str args)
     struct str mech, initial = {NULL, 0};
 
     if (!str_word(&args, " ", &mech)) {
-        struct buf mechs = BUF(1000);
+        struct buf mechs = BUF_TEXT(1000);
         login_mechs(l, &mechs);
         stream_putz(l->client, "+OK\r\n");
         struct str rest = buf_str(&mechs);

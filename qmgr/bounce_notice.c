@@ -109,7 +109,7 @@ static bool needs_utf8(const struct notice *n)
 
 static void put_envelope(struct submit *s, const struct notice *n, int64_t now_us)
 {
-    struct buf date = BUF(100);
+    struct buf date = BUF(100); /* fits: a date */
 
     submit_putf(s, REC_TIME, "%lld %lld", (long long)(now_us / 1000000),
                 (long long)(now_us % 1000000));
@@ -126,7 +126,7 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
 
 static void put_content(struct submit *s, const struct notice *n, const struct dsn_report *r)
 {
-    struct buf text = BUF(TEXT_MAX);
+    struct buf text = BUF_TEXT(TEXT_MAX);
 
     dsn_report_begin(r, &text);
     put_lines(s, &text);
@@ -153,14 +153,18 @@ static int64_t retry_until(const struct notice *n)
 
 int notice_send(const struct notice *n, struct why *why)
 {
-    struct buf boundary = BUF(300), id = BUF(100), sender = BUF(2 * REC_MAX), to = BUF(2 * REC_MAX);
-    struct buf text = BUF(TEXT_MAX), message_id = BUF(998); /* RFC 5322 2.1.1 */
+    struct buf boundary = BUF(300); /* fits: an id, a time, the start of a host name */
+    struct buf id = BUF(100);
+    /* fits: records, all of them quoted */
+    struct buf sender = BUF(2 * REC_MAX + 2), to = BUF(2 * REC_MAX + 2);
+    struct buf text = BUF_TEXT(TEXT_MAX);
+    struct buf message_id = BUF(998); /* asked: by find_message_id. RFC 5322 2.1.1 */
     int64_t now_us = clock_wall_us();
     struct submit *s = submit_begin(SUBMIT_MAP_OK, why);
 
     if (s == NULL)
         return -1;
-    buf_addf(&boundary, "%s.%lld/%s", n->d->queue_id, (long long)(now_us / 1000000),
+    buf_addf(&boundary, "%s.%lld/%.200s", n->d->queue_id, (long long)(now_us / 1000000),
              conf.myhostname);
     path_quote(strz(n->d->sender), &sender);
     path_quote(strz(n->to), &to);

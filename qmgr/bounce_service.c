@@ -20,7 +20,7 @@ static bool is_double_bounce(const char *sender)
     struct buf address = BUF(1000);
 
     double_bounce_address(&address);
-    bool same = str_ieq(buf_str(&address), strz(sender));
+    bool same = buf_ok(&address) && str_ieq(buf_str(&address), strz(sender));
     buf_free(&address);
     return same;
 }
@@ -50,7 +50,8 @@ static int to_postmaster(struct notice n, const char *to, const char *what, stru
     n.to = to;
     n.to_postmaster = true;
     n.what = what;
-    int result = notice_send(&n, why);
+    int result = buf_ok(&from) ? notice_send(&n, why)
+                               : why_set(why, "4.3.5", "double_bounce_sender is too long");
     buf_free(&from);
     return result;
 }

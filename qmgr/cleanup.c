@@ -184,8 +184,9 @@ static bool read_message(struct cleanup *c, struct stream *s)
 static void start_message(struct cleanup *c, struct attrs *ask, struct arena *mem)
 {
     *c = (struct cleanup){.mem = mem, .used_before = arena_used(mem), .why = WHY};
-    c->dsn.original = BUF(RECORD_LIMIT);
-    c->dsn.orcpt = BUF(2 * RECORD_LIMIT); /* quoted it may be longer */
+    c->dsn.original = BUF(RECORD_LIMIT); /* asked: by take_rcpt */
+    c->dsn.orcpt = BUF(2 * RECORD_LIMIT); /* asked: by take_rcpt; quoted it may be longer */
+    /* asked: by step_read */
     c->block.field = BUF((size_t)conf.header_size_limit + RECORD_LIMIT + 1);
     c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff);
     c->seen = hash_new();

@@ -133,7 +133,7 @@ static bool is_checked(const struct cleanup *c, int64_t offset)
 
 void cleanup_put_body(struct cleanup *c, enum rec type, struct str text, int64_t offset)
 {
-    struct buf instead = BUF(DICT_VALUE_LIMIT);
+    struct buf instead = BUF(DICT_VALUE_LIMIT); /* asked: by cleanup_check */
     enum cleanup_verdict verdict = CLEANUP_KEEP;
 
     if (is_checked(c, offset))

@@ -13,7 +13,7 @@
 
 static void add_message_id(struct cleanup *c)
 {
-    struct buf id = BUF(1000);
+    struct buf id = BUF(100 + strlen(conf.myhostname)); /* fits: a time and a queue id */
 
     if (conf.enable_long_queue_ids)
         buf_addf(&id, "<%s@%s>", c->d.queue_id, conf.myhostname);
@@ -58,7 +58,7 @@ void cleanup_complete_header(struct cleanup *c)
     if ((c->headers_seen & SEEN_MESSAGE_ID) == 0 && !c->resent)
         cleanup_log_id(c, false, STR("<>"));
     if (complete && (seen & (c->resent ? SEEN_RESENT_DATE : SEEN_DATE)) == 0) {
-        struct buf date = BUF(200);
+        struct buf date = BUF(200); /* fits: a date */
         date_format_local(c->d.arrival_us / 1000000, &date);
         cleanup_put_fieldf(c, "%sDate: %s", c->resent ? "Resent-" : "", date.p);
         buf_free(&date);

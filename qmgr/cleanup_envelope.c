@@ -28,7 +28,7 @@ static bool fits(struct cleanup *c, const struct buf *b)
 
 static void put_attr(struct cleanup *c, const char *name, struct str value)
 {
-    struct buf text = BUF(REC_MAX);
+    struct buf text = BUF(REC_MAX); /* asked: by fits() */
 
     buf_addf(&text, "%s=", name);
     buf_add(&text, value);
@@ -47,7 +47,7 @@ static bool complete(struct cleanup *c, const char *address, struct buf *out)
 /* The records that begin every file. The size is filled in at the end. */
 static void begin_file(struct cleanup *c, int64_t arrival_us)
 {
-    struct buf text = BUF(200); /* six numbers at most */
+    struct buf text = BUF(200); /* fits: six numbers at most */
 
     c->d.arrival_us = arrival_us;
     c->d.created = clock_wall();
@@ -96,7 +96,7 @@ static void add_bcc(struct cleanup *c, const char *address)
 
 static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address)
 {
-    struct buf bcc = BUF(DICT_VALUE_LIMIT);
+    struct buf bcc = BUF(DICT_VALUE_LIMIT); /* asked: by fits() */
 
     if ((c->flags & SUBMIT_BCC_OK) != 0 && cleanup_find_bcc(c, which, address, &bcc) == 0 &&
         fits(c, &bcc))
@@ -106,7 +106,7 @@ static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char 
 
 static void take_sender(struct cleanup *c, struct str address)
 {
-    struct buf sender = BUF(REC_MAX);
+    struct buf sender = BUF(REC_MAX); /* asked: by complete() */
 
     if (c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: two senders");
@@ -166,7 +166,7 @@ static void put_rcpt(struct cleanup *c, const char *address, const char *origina
 
 void cleanup_add_rcpt(struct cleanup *c, struct str address)
 {
-    struct buf rcpt = BUF(REC_MAX);
+    struct buf rcpt = BUF(REC_MAX); /* asked: by complete() */
     struct cleanup_addresses all;
 
     if (!complete(c, address.n > 0 ? arena_strz(c->mem, address) : conf.empty_address_recipient,
@@ -201,7 +201,7 @@ static void take_rcpt(struct cleanup *c, struct str address)
     if (fits(c, &c->dsn.orcpt) && fits(c, &c->dsn.original))
         cleanup_add_rcpt(c, address);
     clear_dsn(&c->dsn);
-    struct buf plain = BUF(REC_MAX);
+    struct buf plain = BUF(REC_MAX); /* asked: by complete() */
     if (complete(c, arena_strz(c->mem, address), &plain))
         add_found_bcc(c, BCC_RCPT, plain.p);
     buf_free(&plain);

@@ -120,6 +120,7 @@ static bool rewrite_one(struct cleanup *c, enum cleanup_class class, const struc
         cleanup_map_address(c, class, out);
     bool changed = out->n > 0 && !str_eq(buf_str(out), buf_str(&internal));
     path_quote(buf_str(out), &external);
+    changed = changed && buf_ok(&internal) && buf_ok(out) && buf_ok(&external);
     buf_swap(out, &external);
     buf_free(&internal);
     buf_free(&external);
@@ -142,6 +143,7 @@ static bool rewrite_field(struct cleanup *c, const struct kind *kind, struct str
 {
     struct arena *mem = arena_new(c->mem);
     struct addr_list list;
+    /* asked: by rewrite_one */
     struct buf address = BUF(131072);
     const char *from = text.p;
     bool changed = false;
@@ -240,6 +242,7 @@ static bool step_check(struct field *f)
 
     if (!cleanup_checks(f->c, what))
         return true;
+    /* asked: by cleanup_check, and by step_read after the swap */
     struct buf instead = BUF(DICT_VALUE_LIMIT);
     enum cleanup_verdict verdict = cleanup_check(f->c, what, f->text, &instead);
     bool on = verdict != CLEANUP_DROP;

@@ -39,6 +39,7 @@ void cleanup_mime_begin(struct cleanup *c)
     if (!wanted)
         return;
     c->mime = mem_new(sizeof *c->mime);
+    /* asked: by step_read */
     c->mime->block.field = BUF(c->block.field.max);
     c->mime->kind = MIME_LEAF;
 }
@@ -80,6 +81,7 @@ static void add_level(struct cleanup *c, struct str boundary, bool digest)
         return;
     }
     struct level *level = mem_new(sizeof *level);
+    /* fits: what str_upto leaves */
     level->boundary = BUF((size_t)conf.mime_boundary_length_limit);
     buf_add(&level->boundary, str_upto(boundary, (size_t)conf.mime_boundary_length_limit));
     level->digest = digest;

@@ -186,6 +186,7 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 /* A flush is not lost because a reload came at the same time. */
 static void pass_on(char reason)
 {
+    /* fits: or is left out whole, and "" names no socket */
     struct buf path = BUF(256);
     struct why why = WHY;
 

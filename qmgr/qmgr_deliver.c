@@ -43,6 +43,7 @@ static void fill(const struct entry *e, struct delivery *d)
 /* The socket of a service that master.cf does not have is not there: no use to wait for it. */
 static bool service_exists(const struct transport *t)
 {
+    /* fits: or is left out whole, and "" names no socket */
     struct buf path = BUF(512);
     struct stat st;
 

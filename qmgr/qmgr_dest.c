@@ -33,7 +33,7 @@ static double first_window(const struct transport *t)
 
 struct dest *dest_of(struct transport *t, const char *nexthop, const char *recipient)
 {
-    struct buf name = BUF(3 * REC_MAX); /* both parts fit: they come from records */
+    struct buf name = BUF(3 * REC_MAX); /* fits: both come from records */
 
     if (t->recipient_limit == 1)
         put_user(&name, recipient);

@@ -91,6 +91,7 @@ static int said_no(struct smtp_session *s, struct why *why)
 /* One line of base64; "=" is the empty initial response (RFC 4954 4). */
 static void say(struct smtp_session *s, const char *command, struct str raw, bool initial)
 {
+    /* fits: base64 of 8000 bytes, and the command */
     struct buf line = BUF(12000);
 
     buf_addz(&line, command);
@@ -107,7 +108,8 @@ static void say(struct smtp_session *s, const char *command, struct str raw, boo
 static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *why)
 {
     enum { TURNS_MOST = 10 };
-    struct buf out = BUF(8000), challenge = BUF(8000), command = BUF(100);
+    struct buf out = BUF(8000), challenge = BUF(8000);
+    struct buf command = BUF(100); /* fits: the name of a mechanism of ours */
     int result = -1;
 
     buf_addf(&command, "AUTH %s", c->mech->name);
@@ -154,6 +156,8 @@ static int log_in(struct smtp_session *s, struct str user, struct str password, 
     const struct sasl_mech *mech;
 
     allowed(s, &offered);
+    if (!buf_ok(&offered))
+        buf_clear(&offered); /* not a mechanism less than there is: none */
     mech = sasl_client_pick(buf_str(&offered), s->tls ? auth.forbid_tls : auth.forbid);
     buf_free(&offered);
     if (mech == NULL)
@@ -167,6 +171,7 @@ static int log_in(struct smtp_session *s, struct str user, struct str password, 
 
 int smtp_authenticate(struct smtp_job *job, struct smtp_session *s, struct why *why)
 {
+    /* asked: by find_password */
     struct buf value = BUF(2 * SASL_FIELD_MAX);
     enum dict_answer a = find_password(job, s, &value, why);
     int result = 0;

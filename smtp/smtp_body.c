@@ -79,6 +79,8 @@ static int put_converted(struct body *b, struct why *why)
 
     if (mime_7bit_failed(b->to_7bit))
         return why_set(why, "5.6.0", "MIME nesting exceeds safety limit");
+    if (!buf_ok(&b->text))
+        return why_set(why, "5.6.0", "a header field is too long to be made 7-bit text");
     while (rest.n > 0) {
         const char *lf = memchr(rest.p, '\n', rest.n);
         line = lf != NULL ? str_upto(rest, (size_t)(lf - rest.p)) : rest;
@@ -173,6 +175,7 @@ int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why
                      .limit =
                          conf.smtp_line_length_limit > 1 ? (size_t)conf.smtp_line_length_limit : 0,
                      .to_7bit = converter(job, s),
+                     /* asked: by put_converted */
                      .text = BUF(TEXT_MAX + (size_t)conf.header_size_limit +
                                  (size_t)conf.mime_boundary_length_limit)};
     int failed;

@@ -92,7 +92,7 @@ static int upgrade(struct smtp_job *job, struct smtp_session *s,
     if (smtp_ask(s, conf.smtp_starttls_timeout, "sending STARTTLS", "STARTTLS", why) < 0)
         return -1;
     if (s->reply.code != 220) {
-        struct buf text = BUF(1000);
+        struct buf text = BUF_TEXT(1000);
         esmtp_reply_print(&s->reply, &text);
         int r = needed
                     ? why_set(why, "4.7.4", "TLS is required, but host %s refused to start TLS: %s",

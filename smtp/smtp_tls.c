@@ -112,6 +112,10 @@ static struct tls_context *other_context(const char *protocols, const char *ciph
     struct tls_context *c;
 
     buf_addf(&key, "%s|%s|%s", protocols, ciphers, exclude);
+    if (!buf_ok(&key)) {
+        why_set(why, "4.7.5", "client TLS configuration problem: the lists are too long");
+        return NULL;
+    }
     c = hash_find(tls.others, buf_str(&key));
     if (c == NULL && (c = make_context(protocols, ciphers, exclude, why)) != NULL)
         hash_put(tls.others, buf_str(&key), c);
@@ -158,6 +162,8 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
         else
             result = why_set(why, "4.7.5", "client TLS configuration problem");
     }
+    if (!buf_ok(&protocols) || !buf_ok(&ciphers) || !buf_ok(&exclude) || !buf_ok(&match))
+        result = why_set(why, "4.7.5", "client TLS configuration problem: a list is too long");
     if (result == 0 && protocols.n + ciphers.n + exclude.n > 0) {
         const char *p = must ? conf.smtp_tls_mandatory_protocols : conf.smtp_tls_protocols;
         const char *c = must ? conf.smtp_tls_mandatory_ciphers : conf.smtp_tls_ciphers;
@@ -191,6 +197,7 @@ static enum dict_answer find_policy(const struct smtp_dest *dest, struct buf *va
 int smtp_tls_policy_for(struct smtp_job *job, const struct smtp_dest *dest,
                         struct smtp_tls_policy *out, struct why *why)
 {
+    /* asked: by find_policy */
     struct buf value = BUF(4000);
     enum dict_answer a = DICT_NONE;
     int result = 0;

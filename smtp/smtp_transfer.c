@@ -109,6 +109,7 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
 {
     const struct delivery *d = job->d;
     unsigned ext = s->ehlo.ext;
+    /* fits: ENVID_MOST and four words */
     struct buf args = BUF(1000);
 
     if (ext & ESMTP_SIZE) /* RFC 1870 */
@@ -152,6 +153,7 @@ static void put_orcpt(const struct rcpt *r, struct buf *args)
 
 static void send_rcpt(struct smtp_job *job, struct smtp_session *s, const struct rcpt *r)
 {
+    /* fits: ORCPT_MOST and the words of NOTIFY */
     struct buf args = BUF(ORCPT_MOST + 100);
 
     if (s->ehlo.ext & ESMTP_DSN) { /* RFC 3461 4.1 */

@@ -296,6 +296,7 @@ static void settle(struct drop *d, int result)
 
 static void take(const char *name)
 {
+    /* fits: a record */
     struct drop d = {.name = name, .sender = BUF(REC_MAX), .pending = BUF(REC_MAX), .why = WHY};
 
     d.file = qfile_open(Q_MAILDROP, name, QFILE_READ, &d.why);

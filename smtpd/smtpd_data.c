@@ -96,7 +96,8 @@ static void put_trace(struct transfer *t)
 {
     struct smtpd *s = t->s;
     struct buf before = BUF(RECORDS_LIMIT / 4), after = BUF(RECORDS_LIMIT / 4),
-               rcpt = BUF(RECORDS_LIMIT / 8), protocol = BUF(20);
+               rcpt = BUF(RECORDS_LIMIT / 8);
+    struct buf protocol = BUF(20); /* fits: UTF8SMTPSA */
     struct received r = {.helo = s->helo != NULL ? s->helo : s->peer.name,
                          .client_name = s->peer.name,
                          .client_addr = s->peer.addr_text,

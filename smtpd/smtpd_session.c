@@ -258,6 +258,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
 {
     struct smtpd s = {.mem = mem, .stream = client, .peer = *peer, .where = "CONNECT"};
 
+    /* asked: by smtpd_line */
     s.line = BUF((size_t)conf.line_length_limit);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
     stream_set_idle(client, conf.smtpd_timeout * 1000);

@@ -22,6 +22,7 @@ struct maildrop {
 
 static void run_postdrop(int in, int out)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
 
     dup2(in, STDIN_FILENO);
@@ -121,7 +122,7 @@ int maildrop_commit(struct maildrop **d, struct buf *text)
 
 void maildrop_abort(struct maildrop **d)
 {
-    struct buf text = BUF(4096);
+    struct buf text = BUF_TEXT(4096);
 
     if (*d != NULL)
         finish(d, &text); /* without its REC_END the message is not one */

@@ -64,11 +64,14 @@ static void pid_path(struct buf *path)
     if (dir[0] != '/')
         buf_addf(path, "%s/", conf.queue_directory);
     buf_addf(path, "%s/master.pid", dir);
+    if (!buf_ok(path))
+        msg_fatal("process_id_directory: the name is too long");
 }
 
 /* The process that holds the lock on the pid file; 0 if nobody does. */
 static pid_t running(void)
 {
+    /* asked: by pid_path; text by file_read_fd */
     struct buf path = BUF(4096), text = BUF(100);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int64_t pid = 0;
@@ -100,6 +103,7 @@ static void program_path(struct buf *path, const char *dir, const char *name)
 
 static void __attribute__((noreturn)) become(const char *dir, const char *const *argv)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
 
     program_path(&path, dir, argv[0]);

@@ -150,6 +150,7 @@ static void check_dir(struct check *c, const char *path, enum owner owner, mode_
 
 static void check_queue(struct check *c)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
 
     check_dir(c, conf.queue_directory, ROOT, 0755, 0);
@@ -171,7 +172,7 @@ static void check_queue(struct check *c)
 static void check_maillog(struct check *c)
 {
     struct str rest = strz(conf.maillog_file_prefixes), word, file = strz(conf.maillog_file);
-    struct buf dir = BUF(4096);
+    struct buf dir = BUF(file.n); /* fits: a part of it */
 
     if (file.n == 0)
         return;
@@ -193,6 +194,7 @@ static void check_maillog(struct check *c)
 
 static bool is_program(const char *dir, const char *name)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
 
     buf_addf(&path, "%s/%s", dir, name);
@@ -212,6 +214,7 @@ static void check_programs(struct check *c)
 /* Who may write the configuration is root, sooner or later. */
 static void check_conf_file(const struct check *c, const char *name)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
     struct stat st;
 
@@ -243,7 +246,7 @@ static void check_table(const char *parameter, struct str spec)
 {
     struct str path = str_from(spec, (size_t)str_find(spec, ':') + 1);
     const char *tool = is_alias_file(spec) ? "postalias" : "postmap";
-    struct buf source = BUF(4096), built = BUF(4096);
+    struct buf source = BUF(path.n), built = BUF(path.n + 3); /* fits: path, and with .db */
     struct stat s, b;
 
     buf_add(&source, path);
@@ -317,6 +320,7 @@ static void check_tables(void)
 /* Of another program, as a rule Dovecot: what smtpd could open when it was the mail owner. */
 static void check_sasl_socket(const struct check *c)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
     struct stat st;
     bool is_path = strchr(conf.smtpd_sasl_path, '/') != NULL;

@@ -38,6 +38,7 @@ static void each_page(int fd, void (*fn)(const struct metrics_page *))
 
 void pombal_status_print(bool counters)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
 
     buf_addf(&path, "%s/metrics", conf.data_directory);

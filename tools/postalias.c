@@ -33,7 +33,7 @@
 static int make_all(struct table_tool *tool)
 {
     struct str rest = strz(conf.alias_database), word;
-    struct buf table = BUF(1 << 16);
+    struct buf table = BUF(rest.n); /* fits: a part of it */
 
     if (rest.n == 0)
         msg_warn("no alias_database parameter value");

@@ -278,6 +278,7 @@ static struct qfile *open_by_id(const char *id, struct buf *path)
 
 static void show_named(const char *name)
 {
+    /* fits: or is left out whole: for people only; by id see queue_path */
     struct buf path = BUF(4096);
     struct why why = WHY;
     struct qfile *f;

@@ -63,7 +63,7 @@
 
 static void report(const char *level, const char *fmt, va_list ap)
 {
-    struct buf text = BUF(10000);
+    struct buf text = BUF_TEXT(10000);
 
     fflush(stdout);
     buf_addv(&text, fmt, ap);
@@ -86,6 +86,12 @@ void postconf_fatal(const char *fmt, ...)
     report("fatal", fmt, ap);
     va_end(ap);
     exit(1);
+}
+
+void postconf_fits(const struct buf *b)
+{
+    if (!buf_ok(b))
+        postconf_fatal("a text becomes longer than %zu bytes", b->max);
 }
 
 static void log_line(const char *level, const char *text)
@@ -155,6 +161,7 @@ static void print_words(struct postconf *p, int what, const char *path)
         report_words_expand(words[i].text, &out);
         buf_addz(&out, "EOF\n");
     }
+    postconf_fits(&out);
     fwrite(out.p, 1, out.n, stdout);
     buf_free(&out);
     why_free(&why);

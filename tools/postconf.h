@@ -28,6 +28,7 @@ struct postconf {
 };
 
 /* Why a run ends: a message for standard error, and exit 1. */
+void postconf_fits(const struct buf *b); /* fatal if it does not */
 void postconf_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 void postconf_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -144,6 +144,7 @@ void postconf_lock(void)
 void postconf_edit_main(const struct postconf *p, char **args, int n)
 {
     struct editor e = {.edit = p->edit, .out = BUF(20 << 20)};
+    /* asked: by file_read; path is left out whole and no file */
     struct buf path = BUF(5000), text = BUF(16 << 20);
     struct why why = WHY;
 
@@ -157,6 +158,7 @@ void postconf_edit_main(const struct postconf *p, char **args, int n)
     if (file_read(path.p, &text, &why) < 0)
         postconf_fatal("%s", why_text(&why));
     edit_text(&e, buf_str(&text));
+    postconf_fits(&e.out);
     if (!str_eq(buf_str(&e.out), buf_str(&text)))
         postconf_replace_file(path.p, &e.out);
     buf_free(&e.out);

@@ -68,6 +68,7 @@ static void put_quoted(struct layout *l, const char *before, const char *text)
     bool braces = text[strcspn(text, " \t\r\n")] != '\0';
 
     buf_addf(&item, "%s%s%s%s", before, braces ? "{" : "", text, braces ? "}" : "");
+    postconf_fits(&item);
     put_item(l, buf_str(&item));
     buf_free(&item);
 }
@@ -83,6 +84,7 @@ static void put_option(const struct postconf *p, const struct conf_service *s, s
         (*i)++;
     buf_addf(&text, "%s=", o->name);
     option_value(p, s, o->value, &text);
+    postconf_fits(&text);
     l->column = l->fold ? LINE_LIMIT : l->column;
     put_quoted(l, "-o ", text.p);
     l->column = l->fold ? LINE_LIMIT : l->column;
@@ -166,6 +168,7 @@ static bool print_fields(const struct postconf *p, const struct conf_service *s,
             put_command(p, s, &l);
         else
             buf_addz(&value, s->column[i]);
+        postconf_fits(&value);
         print_item(p, s, fields[i], value.p);
         buf_free(&value);
         any = true;
@@ -203,6 +206,8 @@ static bool print_options(const struct postconf *p, const struct conf_service *s
             buf_addz(&value, value.n > 0 ? " " : "");
             buf_add(&value, word);
         }
+        postconf_fits(&text);
+        postconf_fits(&value);
         print_item(p, s, shown.at[i]->name, value.p);
         buf_free(&text);
         buf_free(&value);
@@ -217,6 +222,7 @@ static void print_service(const struct postconf *p, const struct conf_service *s
     struct buf line = BUF(1 << 20);
 
     postconf_format_service(p, s, p->fold, &line);
+    postconf_fits(&line);
     printf("%s\n", line.p);
     buf_free(&line);
 }

@@ -68,6 +68,7 @@ static void put_option(const struct postconf *p, const struct request *r,
         buf_add(&setting, r->value);
     else
         buf_addz(&setting, o->value);
+    postconf_fits(&setting);
     put_word(out, " -o ", buf_str(&setting));
     buf_free(&setting);
 }
@@ -79,6 +80,7 @@ static void put_new_option(const struct request *r, struct buf *out)
     buf_add(&setting, r->item);
     buf_addc(&setting, '=');
     buf_add(&setting, r->value);
+    postconf_fits(&setting);
     put_word(out, " -o ", buf_str(&setting));
     buf_free(&setting);
 }
@@ -157,6 +159,7 @@ static void put_change(const struct postconf *p, enum master_view view, const st
     struct buf line = BUF(1 << 20);
 
     build_line(p, view, r, s, &line);
+    postconf_fits(&line);
     format_line(p, r, &line, out);
     buf_free(&line);
 }
@@ -222,7 +225,8 @@ static void parse_again(struct postconf *p, const struct buf *text, const char *
 
 void postconf_edit_master(struct postconf *p, enum master_view view, char **args, int n)
 {
-    struct buf path = BUF(5000), text = BUF(16 << 20), next = BUF(20 << 20);
+    struct buf path = BUF(5000); /* fits: or is left out whole, and "" names no file */
+    struct buf text = BUF(16 << 20), next = BUF(20 << 20);
     struct why why = WHY;
 
     buf_addf(&path, "%s/master.cf", conf_dir());
@@ -235,6 +239,7 @@ void postconf_edit_master(struct postconf *p, enum master_view view, char **args
         parse_again(p, &text, path.p);
         buf_clear(&next);
         edit_text(p, view, &r, buf_str(&text), &next);
+        postconf_fits(&next);
         buf_swap(&text, &next);
     }
     postconf_replace_file(path.p, &text);

@@ -46,7 +46,7 @@ void postconf_add_name(struct postconf *p, struct str name, enum postconf_class 
 static void add_prefixed(struct postconf *p, struct str prefix, const char *suffix,
                          enum postconf_class c)
 {
-    struct buf name = BUF(2000);
+    struct buf name = BUF(prefix.n + strlen(suffix)); /* fits: both */
 
     buf_add(&name, prefix);
     buf_addz(&name, suffix);

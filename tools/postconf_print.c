@@ -76,6 +76,7 @@ static void print_parameter(const struct postconf *p, const char *name)
     const char *raw = conf_find_raw(strz(name), NULL);
 
     postconf_value(p, raw == NULL ? "" : raw, &value);
+    postconf_fits(&value);
     postconf_print(p, name, value.p);
     buf_free(&value);
 }

@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 {
     const char *dir = NULL;
     struct why why = WHY;
-    struct buf path = BUF(1000);
+    struct buf path = BUF(1000); /* fits: or is left out whole, and "" names no socket */
     int option;
 
     msg_open("postkick");

@@ -65,7 +65,7 @@ static const struct priority *find(const char *name)
 
 static void log_arguments(const struct priority *p, char **words)
 {
-    struct buf text = BUF(LINE_MAX_BYTES);
+    struct buf text = BUF_TEXT(LINE_MAX_BYTES);
 
     for (; *words != NULL; words++)
         buf_addf(&text, "%s%s", text.n > 0 ? " " : "", *words);

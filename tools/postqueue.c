@@ -54,7 +54,7 @@ static struct {
     /* of a listing */
     bool begun;
     int64_t messages, bytes;
-} tool = {.failure = BUF(1000)};
+} tool = {.failure = BUF_TEXT(1000)};
 
 static void usage(void)
 {
@@ -88,6 +88,8 @@ static bool take_list(void *arg, struct str list)
         tool.begun = true;
         tool.messages++;
         tool.bytes += m.size;
+        if (!buf_ok(&out))
+            msg_fatal("the list of %s is too long", m.id);
         fwrite(out.p, 1, out.n, stdout);
     }
     buf_free(&out);
@@ -116,7 +118,7 @@ static bool read_list(struct stream *s, struct buf *list)
     buf_clear(list);
     while (stream_read(s, &c, 1) == 1) {
         buf_addc(list, c);
-        if (list->full)
+        if (!buf_ok(list))
             return false;
         if (c != 0)
             continue;
@@ -135,7 +137,9 @@ static bool is_protocol(struct str list)
 
 static bool list_from_showq(void)
 {
-    struct buf path = BUF(200), list = BUF(LIST_MAX);
+    /* fits: or is left out whole, and "" names no socket */
+    struct buf path = BUF(200);
+    struct buf list = BUF(LIST_MAX); /* asked: by read_list */
     bool ended = false;
 
     buf_addf(&path, "public/%s", conf.showq_service_name);
@@ -191,6 +195,7 @@ static void ask_qmgr(const char *request, const char *name)
 {
     struct attrs ask = ATTRS(4096), answer = ATTRS(4096);
     struct why why = WHY;
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(200);
 
     buf_addf(&path, "public/%s", conf.queue_service_name);
@@ -212,6 +217,7 @@ static void ask_qmgr(const char *request, const char *name)
 
 static void flush_all(void)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(200);
     struct why why = WHY;
 

@@ -97,7 +97,8 @@ static void rename_logs(const char *old, const char *id)
 
 static bool fix(enum queue q, const char *path, const char *id)
 {
-    struct buf right = BUF(QID_MAX), place = BUF(512);
+    struct buf right = BUF(QID_MAX); /* fits: a queue id */
+    struct buf place = BUF(512);
     bool changed = false;
 
     buf_setz(&right, id);

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/addr_list.h"
@@ -202,9 +203,17 @@ static bool read_line(struct message *g)
     return !g->ended;
 }
 
+static const char *keep_field(const struct message *g, const struct buf *field)
+{
+    if (!buf_ok(field))
+        msg_fatal("a header field is too long");
+    return arena_strz(g->m->mem, buf_str(field));
+}
+
 /* The header: up to the line that is none, which stays in g->line. False: there is no body. */
 static bool read_header(struct message *g)
 {
+    /* asked: by keep_field */
     struct buf field = BUF(HEADER_MOST);
     struct str name, value;
     bool more;
@@ -218,7 +227,7 @@ static bool read_header(struct message *g)
             continue;
         }
         if (field.n > 0)
-            *VEC_ADD(&g->header) = arena_strz(g->m->mem, buf_str(&field));
+            *VEC_ADD(&g->header) = keep_field(g, &field);
         buf_clear(&field);
         if (begins)
             buf_set(&field, line);
@@ -227,7 +236,7 @@ static bool read_header(struct message *g)
             break; /* a "From " line of a mailbox file is no part of the message */
     }
     if (field.n > 0)
-        *VEC_ADD(&g->header) = arena_strz(g->m->mem, buf_str(&field));
+        *VEC_ADD(&g->header) = keep_field(g, &field);
     buf_free(&field);
     return more;
 }
@@ -243,7 +252,7 @@ static void put_header(struct message *g, struct maildrop *d)
 
 static int send_on(struct message *g, const char *sender, bool body)
 {
-    struct buf text = BUF(4096);
+    struct buf text = BUF_TEXT(4096);
     struct maildrop *d = maildrop_begin();
 
     sendmail_envelope(g->m, d, sender, g->rcpts.at, g->rcpts.n);

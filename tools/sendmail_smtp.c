@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -16,7 +17,7 @@
 
 #include "sendmail.h"
 
-enum { LINE_LIMIT = 1 << 20 };
+enum { LINE_LIMIT = 1 << 30 };
 
 struct session {
     struct sendmail *m;
@@ -56,7 +57,9 @@ static bool read_line(struct session *s)
         line.n -= line.p[line.n - 1] == '\n';
         s->crlf = line.n > 0 && line.p[line.n - 1] == '\r';
         line.n -= s->crlf;
-        buf_add(&s->line, str_upto(line, LINE_LIMIT));
+        buf_add(&s->line, line);
+        if (!buf_ok(&s->line))
+            msg_fatal("a line is too long");
     }
     free(raw);
     return n > 0;
@@ -235,7 +238,7 @@ static bool read_content(struct session *s, struct maildrop *d)
 
 static void data(struct session *s, struct str args)
 {
-    struct buf text = BUF(4096);
+    struct buf text = BUF_TEXT(4096);
 
     (void)args;
     if (s->rcpts.n == 0) {

@@ -106,7 +106,7 @@ int table_tool_options(struct table_tool *t, int argc, char **argv)
 /* "file" alone is of the default type. */
 static char *full_spec(const char *table)
 {
-    struct buf spec = BUF(1 << 20);
+    struct buf spec = BUF(strlen(conf.default_database_type) + 1 + strlen(table)); /* fits: both */
 
     if (strchr(table, ':') == NULL)
         buf_addf(&spec, "%s:", conf.default_database_type);
@@ -133,7 +133,7 @@ static struct dict *open_table(const char *table, enum dict_mode mode, unsigned 
  */
 static void become_owner(const struct table_tool *t, const struct stat *st, const char *path)
 {
-    struct buf copy = BUF(1 << 16);
+    struct buf copy = BUF(strlen(path)); /* fits: the same */
 
     if (t->keep_root || geteuid() != 0 || !S_ISREG(st->st_mode) ||
         (st->st_uid == 0 && st->st_gid == getegid()))
@@ -163,8 +163,6 @@ static void read_source(const struct table_tool *t, const char *path, struct buf
     if (file_read_fd(fd, text) < 0)
         msg_fatal("read %s: %s", path, strerror(errno));
     close(fd);
-    if (text->full)
-        msg_fatal("%s: file is too large", path);
     become_owner(t, &st, path);
 }
 
@@ -182,6 +180,7 @@ static void fill(const struct table_tool *t, struct dict *d, const char *path,
 
 void table_tool_make(struct table_tool *t, const char *table)
 {
+    /* asked: by read_source */
     struct buf text = BUF(SOURCE_LIMIT);
     const char *colon = strchr(table, ':');
     const char *path = colon == NULL ? table : colon + 1;
@@ -196,10 +195,11 @@ void table_tool_make(struct table_tool *t, const char *table)
 
 static void add_from_stdin(struct table_tool *t, const char *table)
 {
+    /* asked: by read_source */
     struct buf text = BUF(SOURCE_LIMIT);
 
-    if (file_read_fd(STDIN_FILENO, &text) < 0 || text.full)
-        msg_fatal("read stdin: %s", text.full ? "too large" : strerror(errno));
+    if (file_read_fd(STDIN_FILENO, &text) < 0)
+        msg_fatal("read stdin: %s", strerror(errno));
     struct dict *d = open_table(table, DICT_UPDATE, t->write_flags | DICT_CREATE);
     fill(t, d, "stdin", &text);
     dict_close(&d);
@@ -232,7 +232,7 @@ static const char *separator(const struct table_tool *t)
 
 static bool show(const struct table_tool *t, struct dict **tables, int n, const char *key)
 {
-    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct buf value = BUF(DICT_VALUE_LIMIT); /* asked: by dict_find */
     bool found = find(tables, n, key, &value);
 
     if (found)
@@ -250,7 +250,7 @@ struct asking {
 /* A message on standard input: headers with their continuation lines, then the body's lines. */
 static void show_message(const struct table_tool *t, struct asking *a, struct str text)
 {
-    struct buf key = BUF(SOURCE_LIMIT);
+    struct buf key = BUF(text.n); /* fits: a part of text */
     struct str line;
     bool in_headers = true;
 
@@ -280,7 +280,7 @@ static void show_message(const struct table_tool *t, struct asking *a, struct st
 
 static void show_keys(const struct table_tool *t, struct asking *a, struct str text)
 {
-    struct buf key = BUF(SOURCE_LIMIT);
+    struct buf key = BUF(text.n); /* fits: a part of text */
     struct str line;
 
     while (str_split(&text, '\n', &line)) {
@@ -293,6 +293,7 @@ static void show_keys(const struct table_tool *t, struct asking *a, struct str t
 
 static bool ask_all(const struct table_tool *t, struct asking *a)
 {
+    /* asked: by read_source */
     struct buf text = BUF(SOURCE_LIMIT);
 
     if (strcmp(t->query, "-") != 0) {
@@ -338,7 +339,7 @@ static bool drop_key(struct dict *d, const char *key)
 static bool drop_from(const struct table_tool *t, const char *table, struct str keys)
 {
     struct dict *d = open_table(table, DICT_UPDATE, t->write_flags);
-    struct buf key = BUF(SOURCE_LIMIT);
+    struct buf key = BUF(keys.n); /* fits: a part of keys */
     struct why why = WHY;
     struct str line;
     bool found = false;

@@ -25,7 +25,7 @@ struct auth_client *auth_client_new(const char *path)
 
     c->path = mem_dupz(path);
     c->fd = -1;
-    c->in = BUF(AUTH_LINE_MAX);
+    c->in = BUF(AUTH_LINE_MAX); /* fits: receive reads no more than there is room */
     c->logins = hash_new();
     return c;
 }
@@ -108,7 +108,7 @@ static void add_mech(struct auth_client *c, const struct auth_msg *m)
 
 static void add_stamp(struct auth_client *c, const struct auth_msg *m)
 {
-    struct buf stamp = BUF(64);
+    struct buf stamp = BUF(64); /* fits: two numbers, or is left out whole */
 
     if (c->stamp != NULL)
         buf_addf(&stamp, "%s.", c->stamp);

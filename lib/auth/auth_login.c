@@ -159,7 +159,8 @@ struct auth_login *auth_login_new(struct auth_client *c)
     struct auth_login *l = mem_new(sizeof *l);
 
     l->client = c;
-    l->challenge = BUF(AUTH_LINE_MAX);
+    l->challenge = BUF(AUTH_LINE_MAX); /* fits: a part of a line */
+    /* fits: or is left out whole; without a name the login is put off */
     l->user = l->token = l->code = l->reason = BUF(SASL_FIELD_MAX);
     do
         l->id = ++c->last_id;
@@ -184,7 +185,7 @@ enum auth_answer auth_login_start(struct auth_client *c, const struct auth_ask *
 enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64_t deadline,
                                   struct why *why)
 {
-    struct buf line = BUF(AUTH_LINE_MAX);
+    struct buf line = BUF(AUTH_LINE_MAX); /* asked: by ask() */
 
     if (l->state != LOGIN_ANSWERED || l->answer != AUTH_MORE) {
         auth_no_answer(l->client, why);

@@ -60,7 +60,7 @@ static bool run_crypt(struct str plain, struct str setting, struct buf *out)
 
     buf_add(&key, plain);
     buf_add(&how, setting);
-    if (!key.full && !how.full && str_find(plain, '\0') < 0)
+    if (buf_ok(&key) && buf_ok(&how) && str_find(plain, '\0') < 0)
         got = crypt_r(key.p, how.p, work);
     if (got != NULL && got[0] != '*')
         buf_addz(out, got);
@@ -78,6 +78,7 @@ static bool run_crypt(struct str plain, struct str setting, struct buf *out)
 static enum password_answer check_crypt(const struct scheme *s, struct str user, struct str plain,
                                         struct str data)
 {
+    /* fits: crypt_r gives 384 bytes at most */
     struct buf made = BUF(4096);
     enum password_answer answer = PASSWORD_UNKNOWN;
 
@@ -150,6 +151,7 @@ static bool make_digest_md5(const struct scheme *s, struct str user, struct str 
 static enum password_answer check_digest_md5(const struct scheme *s, struct str user,
                                              struct str plain, struct str data)
 {
+    /* fits: one digest */
     struct buf made = BUF(DIGEST_MAX);
     bool known = data.n == digest_size(s->digest) && make_digest_md5(s, user, plain, &made);
     bool same = known && digest_equal(buf_str(&made), data);
@@ -173,6 +175,7 @@ static bool make_cram(const struct scheme *s, struct str user, struct str plain,
 static enum password_answer check_cram(const struct scheme *s, struct str user, struct str plain,
                                        struct str data)
 {
+    /* fits: one state */
     struct buf made = BUF(HMAC_MD5_STATE);
 
     make_cram(s, user, plain, &made);
@@ -322,7 +325,7 @@ static int malformed(const struct stored *s, struct why *why)
 int password_understood(struct str stored, const char *default_scheme, struct why *why)
 {
     struct stored s = take_apart(stored, default_scheme);
-    struct buf data = BUF(8192);
+    struct buf data = BUF(8192); /* asked: by decode() */
     int result = 0;
 
     if (s.scheme == NULL)
@@ -339,7 +342,7 @@ enum password_answer password_check(struct str user, struct str plain, struct st
                                     const char *default_scheme, struct why *why)
 {
     struct stored s = take_apart(stored, default_scheme);
-    struct buf data = BUF(8192);
+    struct buf data = BUF(8192); /* asked: by decode() */
     enum password_answer answer = PASSWORD_UNKNOWN;
 
     if (s.scheme == NULL) {
@@ -373,7 +376,7 @@ bool password_cram_md5(struct str stored, const char *default_scheme, struct str
                        unsigned char *mac)
 {
     struct stored s = take_apart(stored, default_scheme);
-    struct buf state = BUF(HMAC_MD5_STATE), plain = BUF(8192);
+    struct buf state = BUF(HMAC_MD5_STATE), plain = BUF(8192); /* asked: by decode() */
     bool ok = false;
 
     if (password_plain(stored, default_scheme, &plain)) {
@@ -405,7 +408,7 @@ int password_make(const char *scheme, struct str user, struct str plain, struct 
     s.form = s.scheme->form;
     if (dot >= 0 && !take_form(str_from(s.name, (size_t)dot + 1), &s.form))
         return why_set(why, "5.3.5", "unknown password encoding in \"%s\"", scheme);
-    bool ok = s.scheme->make(s.scheme, user, plain, &data);
+    bool ok = s.scheme->make(s.scheme, user, plain, &data) && buf_ok(&data);
     if (ok) {
         buf_addf(out, "{%s}", scheme);
         if (s.form == FORM_HEX)

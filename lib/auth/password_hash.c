@@ -103,6 +103,7 @@ bool pbkdf2_check(struct str plain, struct str stored, bool *same)
 
 bool pbkdf2_make(struct str plain, struct buf *out)
 {
+    /* fits: 16 bytes */
     struct buf salt = BUF(16);
     unsigned char made[PBKDF2_SIZE];
 

@@ -85,9 +85,9 @@ enum sasl_step sasl_server_step(struct sasl_server *s, bool has_in, struct str i
     if (s->turn < 0)
         s->turn = 0;
     enum sasl_step step = s->mech->server(s, in, out);
-    if (s->user.full || s->authz.full || s->password.full || s->challenge.full || s->digest.full)
-        return SASL_BAD;
-    return step;
+    bool fits = buf_ok(&s->user) && buf_ok(&s->authz) && buf_ok(&s->password) &&
+                buf_ok(&s->challenge) && buf_ok(&s->digest) && buf_ok(out);
+    return fits ? step : SASL_BAD;
 }
 
 enum sasl_step sasl_server_secret(struct sasl_server *s, struct str stored,
@@ -135,7 +135,8 @@ void sasl_client_begin(struct sasl_client *c, const struct sasl_mech *mech, stru
 enum sasl_step sasl_client_step(struct sasl_client *c, struct str challenge, struct buf *out)
 {
     buf_clear(out);
-    return c->mech->client(c, challenge, out);
+    enum sasl_step step = c->mech->client(c, challenge, out);
+    return buf_ok(out) ? step : SASL_BAD;
 }
 
 int sasl_options(struct str words, unsigned *forbid, unsigned *require, struct why *why)

@@ -132,7 +132,9 @@ int user_normalise(struct str given, struct buf *name, struct why *why)
     if (*conf.auth_default_realm != '\0' && str_find(given, '@') < 0)
         buf_addf(&whole, "@%s", conf.auth_default_realm);
     buf_clear(name);
-    if (*conf.auth_username_format == '\0')
+    if (!buf_ok(&whole))
+        result = why_set(why, "5.7.8", "the name is too long");
+    else if (*conf.auth_username_format == '\0')
         buf_add(name, buf_str(&whole));
     else
         result = user_expand(conf.auth_username_format, whole.p, NULL, name, why);

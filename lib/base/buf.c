@@ -78,6 +78,11 @@ bool buf_ok(const struct buf *b)
     return !b->full;
 }
 
+void buf_spoil(struct buf *b)
+{
+    b->full = true;
+}
+
 static size_t before_character(const char *p, size_t n)
 {
     while (n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80)

@@ -32,7 +32,7 @@ struct buf {
     size_t n;
     size_t room; /* bytes allocated; 0 while nothing is owned */
     size_t max;
-    bool full; /* read it with buf_ok() */
+    bool full; /* read it with buf_ok(); t/lint/ceilings.py */
     bool cuts; /* BUF_TEXT */
 };
 #define BUF(ceiling)      ((struct buf){buf_none, 0, 0, (ceiling), false, false})
@@ -41,6 +41,9 @@ extern char buf_none[1];
 
 /* False if an append did not fit: the contents are then incomplete and must not be used. */
 bool buf_ok(const struct buf *b) __attribute__((warn_unused_result));
+
+/* Not ok from now on: a part of it did not fit elsewhere. */
+void buf_spoil(struct buf *b);
 
 void buf_free(struct buf *b); /* b may be used again */
 void buf_clear(struct buf *b); /* empties it; the memory stays allocated */

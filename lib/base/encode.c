@@ -49,7 +49,7 @@ bool decode_base64(struct buf *out, struct str s)
                          (char)(v[2] << 6 | v[3])};
         buf_add(out, (struct str){three, (size_t)(3 - pad)});
     }
-    return true;
+    return buf_ok(out) || fail(out, was);
 }
 
 static void add_hex(struct buf *out, unsigned char c, const char *digits)
@@ -89,7 +89,7 @@ bool decode_hex(struct buf *out, struct str s)
             return fail(out, was);
         buf_addc(out, (char)c);
     }
-    return true;
+    return buf_ok(out) || fail(out, was);
 }
 
 void encode_percent(struct buf *out, struct str s, const char *special)
@@ -118,7 +118,7 @@ static bool decode_escaped(struct buf *out, struct str s, char escape)
         }
         buf_addc(out, (char)c);
     }
-    return true;
+    return buf_ok(out) || fail(out, was);
 }
 
 bool decode_percent(struct buf *out, struct str s)

@@ -91,7 +91,9 @@ int file_replace(const char *path, struct str bytes, mode_t mode, struct why *wh
         buf_addc(&dir, '.');
     else
         buf_add(&dir, (struct str){path, slash == path ? 1 : (size_t)(slash - path)});
-    if (write_synced(tmp.p, bytes, mode) < 0 || rename(tmp.p, path) < 0) {
+    if (!buf_ok(&tmp) || !buf_ok(&dir)) {
+        result = why_set(why, "4.3.0", "write %.100s...: the name is too long", path);
+    } else if (write_synced(tmp.p, bytes, mode) < 0 || rename(tmp.p, path) < 0) {
         result = why_errno(why, "4.3.0", "write %s", path);
         unlink(tmp.p);
     } else if (file_sync_dir(dir.p) < 0) {
@@ -105,7 +107,7 @@ int file_replace(const char *path, struct str bytes, mode_t mode, struct why *wh
 int file_make_dirs(const char *path, mode_t mode, struct why *why)
 {
     char *copy = mem_dupz(path);
-    int result = 0;
+    int result = *path != 0 ? 0 : why_set(why, "4.3.0", "create directory: no name");
 
     for (char *p = copy + 1; result == 0; p++) {
         if (*p != '/' && *p != 0)

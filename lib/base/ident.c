@@ -7,6 +7,8 @@
 #include "base/encode.h"
 #include "base/random.h"
 
+enum { HOST_MAX = 100 };
+
 void ident_maildir(struct buf *out, const char *hostname)
 {
     static unsigned count; /* a sequence, not a result: tasks share it safely */
@@ -14,7 +16,8 @@ void ident_maildir(struct buf *out, const char *hostname)
 
     buf_addf(out, "%" PRId64 ".M%06" PRId64 "P%dQ%u.", now / 1000000, now % 1000000, (int)getpid(),
              ++count);
-    for (const char *p = hostname; *p;
+    size_t end = out->n + HOST_MAX;
+    for (const char *p = hostname; *p != 0 && out->n < end;
          p++) /* the Maildir rules: no slash, no colon in a host name */
         if (*p == '/')
             buf_addz(out, "\\057");

@@ -4,7 +4,8 @@
 
 #include "base/buf.h"
 
-/* Appends the base of a Maildir file name, "seconds.MusecPpidQn.host", unique on this host. */
+/* Appends the base of a Maildir file name, "seconds.MusecPpidQn.host", unique on this host: 170
+ * bytes at most, for only the first 100 bytes of the host name are taken. */
 void ident_maildir(struct buf *out, const char *hostname);
 /* Appends 128 random bits as 32 hexadecimal digits. */
 void ident_guid(struct buf *out);

@@ -15,7 +15,7 @@ static void add_clean(struct why *w, const char *text, size_t n)
 
 static void set(struct why *w, const char *code, const char *fmt, va_list ap)
 {
-    struct buf text = BUF(8192);
+    struct buf text = BUF_TEXT(8192);
 
     buf_addv(&text, fmt, ap);
     snprintf(w->code, sizeof w->code, "%s", code);
@@ -55,7 +55,7 @@ int why_in(struct why *w, const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     if (w != NULL) {
-        struct buf was = BUF(w->text.max);
+        struct buf was = BUF_TEXT(w->text.max);
         buf_add(&was, buf_str(&w->text));
         char code[sizeof w->code];
         memcpy(code, w->code, sizeof code);

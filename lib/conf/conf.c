@@ -304,8 +304,9 @@ static int read_main(struct why *why)
 /* Programs change to another directory, and read it again. */
 static char *absolute(const char *dir)
 {
-    struct buf path = BUF(MAX_PATH);
     char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
+    /* fits: both and a slash */
+    struct buf path = BUF((here != NULL ? strlen(here) + 1 : 0) + strlen(dir));
 
     if (here != NULL)
         buf_addf(&path, "%s/", here);

@@ -146,6 +146,7 @@ static bool fits(struct expander *x, const struct buf *b)
 /* {a} OPERATOR {b} */
 static int take_comparison(struct expander *x, struct str *rest, bool *truth)
 {
+    /* asked: by fits() */
     struct buf left = BUF(100000), right = BUF(100000);
     struct str a, b;
     bool as_levels;

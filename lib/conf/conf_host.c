@@ -46,6 +46,7 @@ static void add_network(int family, const unsigned char *address, unsigned bits,
     unsigned char network[16];
     char text[INET6_ADDRSTRLEN];
     size_t n = family == AF_INET ? 4 : 16;
+    /* fits: a network and a number */
     struct buf one = BUF(sizeof text + 20);
 
     for (size_t i = 0; i < n; i++) {

@@ -8,6 +8,7 @@
 /* conf.lmtp_x into conf.smtp_x; the pairs have the same types. */
 static void use_one_lmtp(const struct conf_param *from)
 {
+    /* fits: the name of a parameter of ours */
     struct buf name = BUF(100);
 
     if (strcmp(from->name, "lmtp_lhlo_name") == 0)

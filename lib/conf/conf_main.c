@@ -29,6 +29,7 @@ static int parse_line(struct conf_main *m, struct str line, unsigned number, con
 int conf_main_parse(struct str text, const char *path, struct conf_main *out, struct why *why)
 {
     struct conf_lines lines = CONF_LINES(text);
+    /* fits: a logical line is not longer than the text */
     struct buf line = BUF(text.n + 1);
     unsigned last;
     int result = 0;

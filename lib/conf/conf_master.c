@@ -216,6 +216,7 @@ int conf_master_parse(struct str text, const char *path, bool chroot_default,
                       int64_t maxproc_default, struct conf_master *out, struct why *why)
 {
     struct conf_lines lines = CONF_LINES(text);
+    /* fits: a logical line is not longer than the text */
     struct buf line = BUF(text.n + 1);
     VEC(struct conf_service) services = {0};
     unsigned last;

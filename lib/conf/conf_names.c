@@ -14,6 +14,7 @@ enum { ORIGIN_FILE_MAX = 64 * 1024, NETWORKS_MAX = 100000 };
 int conf_compute_names(struct why *why)
 {
     struct arena *mem = conf_memory();
+    /* fits: the kernel gives 64 bytes at most */
     struct buf host = BUF(300);
 
     conf_host_name(&host);

@@ -69,6 +69,7 @@ int conf_file_read(const char *dir, const char *name, struct buf *out, struct wh
 
 static int copy(const char *dir, const char *name, struct why *why)
 {
+    /* fits: read_file fails if the file is larger */
     struct buf text = BUF(FILE_MAX);
     int fd = -1;
 
@@ -108,6 +109,7 @@ static unsigned hash(unsigned h, const struct buf *text)
 
 unsigned conf_snapshot_number(struct conf_snapshot s)
 {
+    /* fits: read_copy fails if a copy is larger */
     struct buf one = BUF(FILE_MAX), two = BUF(FILE_MAX);
     unsigned h = 0;
 

@@ -154,7 +154,7 @@ enum dict_answer addr_find(struct maps *m, const char *address, unsigned parts,
                            addr_local_fn *is_local, struct buf *value, struct buf *ext,
                            struct why *why)
 {
-    struct search s = {m, value, why, BUF(KEY_LIMIT)};
+    struct search s = {m, value, why, BUF(KEY_LIMIT)}; /* fits: find_key and find_part ask */
     enum dict_answer answer = DICT_NONE;
 
     buf_clear(value);
@@ -169,7 +169,7 @@ enum dict_answer addr_find(struct maps *m, const char *address, unsigned parts,
 enum dict_answer domain_find(struct maps *m, const char *domain, bool parents_match,
                              struct buf *value, struct why *why)
 {
-    struct search s = {m, value, why, BUF(KEY_LIMIT)};
+    struct search s = {m, value, why, BUF(KEY_LIMIT)}; /* fits: find_key and find_part ask */
     enum dict_answer answer = DICT_NONE;
 
     buf_clear(value);
@@ -186,7 +186,7 @@ enum dict_answer hostaddr_find(struct maps *m, const char *address, struct buf *
                                struct why *why)
 {
     char separator = strchr(address, ':') != NULL ? ':' : '.';
-    struct search s = {m, value, why, BUF(KEY_LIMIT)};
+    struct search s = {m, value, why, BUF(KEY_LIMIT)}; /* fits: find_key and find_part ask */
     struct str part = strz(address);
     enum dict_answer answer = DICT_NONE;
 

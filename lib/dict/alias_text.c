@@ -164,9 +164,8 @@ static void swap(struct word *a, struct word *b)
 static bool regular(struct str *rest, char stop, bool with_quotes, const char *watched,
                     struct buf *out, struct buf *met)
 {
-    /* A word that is too long for out is too long by the time it gets there. */
-    struct word last = {.kind = WORD_END, .text = BUF(out->max + 1)};
-    struct word w = {.kind = WORD_END, .text = BUF(out->max + 1)};
+    struct word last = {.kind = WORD_END, .text = BUF(rest->n)}; /* fits: no longer than rest */
+    struct word w = {.kind = WORD_END, .text = BUF(rest->n)}; /* fits: no longer than rest */
     bool stopped = false;
 
     while (!stopped && next_word(rest, &w)) {
@@ -190,7 +189,7 @@ static bool regular(struct str *rest, char stop, bool with_quotes, const char *w
 int alias_entry(struct str line, struct buf *key, struct buf *value, struct why *why)
 {
     struct str rest = line;
-    struct buf met = BUF(key->max);
+    struct buf met = BUF(line.n); /* fits: some letters of line */
     int status = 0;
 
     bool colon = regular(&rest, ':', false, ",@%", key, &met);
@@ -209,8 +208,8 @@ int alias_entry(struct str line, struct buf *key, struct buf *value, struct why 
 
 bool alias_item(struct str *rest, struct buf *item)
 {
-    struct word a = {.kind = WORD_END, .text = BUF(item->max + 1)};
-    struct word b = {.kind = WORD_END, .text = BUF(item->max + 1)};
+    struct word a = {.kind = WORD_END, .text = BUF(rest->n)}; /* fits: no longer than rest */
+    struct word b = {.kind = WORD_END, .text = BUF(rest->n)}; /* fits: no longer than rest */
     bool any = false;
 
     buf_clear(item);

@@ -46,6 +46,7 @@ struct dict *dict_new(const struct dict_type *type, size_t size)
     d->can = type->can;
     d->file.fd = -1;
     d->refs = 1;
+    /* fits: dict_find has looked, and dict_put and dict_drop */
     d->folded = BUF(KEY_LIMIT);
     list_init(&d->open_tables);
     return d;
@@ -304,6 +305,13 @@ static enum dict_answer cannot(const struct dict *d, const char *what, struct wh
     return DICT_FAILED;
 }
 
+static enum dict_answer too_long(const struct dict *d, const char *what, const char *key,
+                                 struct why *why)
+{
+    why_set(why, "4.3.5", "table %s: %s of \"%.100s\" is too long", d->spec, what, key);
+    return DICT_FAILED;
+}
+
 /* The value is a file's contents in base64, as postmap -F stored it. */
 static enum dict_answer file_value(struct dict *d, const char *key, struct buf *value,
                                    struct why *why)
@@ -331,10 +339,8 @@ enum dict_answer dict_find(struct dict *d, const char *key, struct buf *value, s
     if (strlen(key) > KEY_LIMIT)
         return DICT_NONE;
     enum dict_answer answer = d->type->find(d, fold(d, key), value, why);
-    if (answer == DICT_FOUND && !buf_ok(value)) {
-        why_set(why, "4.3.5", "table %s: value of \"%.100s\" is too long", d->spec, key);
-        return DICT_FAILED;
-    }
+    if (answer == DICT_FOUND && !buf_ok(value))
+        return too_long(d, "value", key, why);
     if (answer == DICT_FOUND && (d->flags & DICT_FILE_VALUES) != 0)
         return file_value(d, key, value, why);
     return answer;
@@ -350,13 +356,17 @@ enum dict_answer dict_find_part(struct dict *d, const char *key, struct buf *val
 
 enum dict_answer dict_put(struct dict *d, const char *key, const char *value, struct why *why)
 {
-    return d->type->put == NULL ? cannot(d, "update", why)
-                                : d->type->put(d, fold(d, key), value, why);
+    if (d->type->put == NULL)
+        return cannot(d, "update", why);
+    return strlen(key) > KEY_LIMIT ? too_long(d, "key", key, why)
+                                   : d->type->put(d, fold(d, key), value, why);
 }
 
 enum dict_answer dict_drop(struct dict *d, const char *key, struct why *why)
 {
-    return d->type->drop == NULL ? cannot(d, "delete", why) : d->type->drop(d, fold(d, key), why);
+    if (d->type->drop == NULL)
+        return cannot(d, "delete", why);
+    return strlen(key) > KEY_LIMIT ? DICT_NONE : d->type->drop(d, fold(d, key), why);
 }
 
 /* One value that is no file's contents does not hide the others. */
@@ -367,6 +377,8 @@ static enum dict_answer next_value(struct dict *d, struct buf *key, struct buf *
         buf_clear(key);
         buf_clear(value);
         enum dict_answer answer = d->type->next(d, key, value, why);
+        if (answer == DICT_FOUND && (!buf_ok(key) || !buf_ok(value)))
+            return too_long(d, buf_ok(key) ? "value" : "key", key->p, why);
         if (answer != DICT_FOUND || (d->flags & DICT_FILE_VALUES) == 0 ||
             file_value(d, key->p, value, why) == DICT_FOUND)
             return answer;

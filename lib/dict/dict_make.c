@@ -32,6 +32,7 @@ static void end_line(struct buf *line, int number, logical_line_fn *fn, void *ar
 
 void logical_lines(struct str text, logical_line_fn *fn, void *arg)
 {
+    /* asked: by end_line */
     struct buf line = BUF(LINE_LIMIT);
     struct str physical;
     int number = 0, first = 0;
@@ -88,6 +89,8 @@ int source_entry(enum source kind, struct str line, struct buf *key, struct buf 
         return -1;
     buf_add(key, k);
     buf_add(value, v);
+    if (!buf_ok(key) || !buf_ok(value))
+        return why_set(why, "4.3.5", "entry is too long");
     if (key->p[key->n - 1] == ':')
         why_set(why, "4.3.5", "record is in \"key: value\" format; is this an alias file?");
     return 0;
@@ -180,6 +183,7 @@ struct making {
 static bool make_entry(void *arg, const char *key, const char *value, int number)
 {
     struct making *m = arg;
+    /* asked: by dict_file_value */
     struct buf file = BUF(DICT_VALUE_LIMIT);
 
     if ((m->d->flags & DICT_FILE_VALUES) != 0) {

@@ -51,6 +51,7 @@ static int split_pattern(struct str *rest, struct buf *pattern, int *flags, stru
 
 static int compile_one(struct str *rest, int more_flags, regex_t *out, struct why *why)
 {
+    /* asked: by split_pattern */
     struct buf pattern = BUF(PATTERN_LIMIT);
     int flags = 0;
     int status = split_pattern(rest, &pattern, &flags, why);

@@ -80,6 +80,7 @@ static bool add(struct text_table *t, const char *key, const char *value)
 
 static bool add_value(struct text_table *t, const char *key, const char *value)
 {
+    /* asked: by dict_file_value */
     struct buf file = BUF(DICT_VALUE_LIMIT);
     bool added = true;
 
@@ -132,6 +133,7 @@ static struct dict *static_open(const char *arg, enum dict_mode mode __attribute
                                 unsigned flags, struct why *why)
 {
     struct text_table *t = (struct text_table *)dict_new(&dict_static, sizeof *t);
+    /* asked: by dict_file_value */
     struct buf file = BUF(DICT_VALUE_LIMIT);
     struct str value = strz(arg);
     struct dict *d = &t->dict;

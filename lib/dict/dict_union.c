@@ -54,6 +54,8 @@ static int add_value(struct group *g, struct str word, unsigned flags, struct wh
 
     if ((flags & DICT_FILE_VALUES) != 0) {
         status = dict_file_value(text, &file, why);
+        if (status == 0 && !buf_ok(&file))
+            status = why_set(why, "4.3.5", "the files %s are too long for a table", text);
         free(text);
         text = buf_take(&file);
     }
@@ -130,7 +132,7 @@ static enum dict_answer pipe_find(struct dict *d, const char *key, struct buf *v
 
     buf_addz(&text, key);
     VEC_EACH (&g->tables, t) {
-        answer = text.n == 0 ? DICT_NONE : dict_find(*t, text.p, value, why);
+        answer = !buf_ok(&text) || text.n == 0 ? DICT_NONE : dict_find(*t, text.p, value, why);
         if (answer != DICT_FOUND)
             break;
         buf_set(&text, buf_str(value));

@@ -142,6 +142,10 @@ static bool read_files(const struct rules *r, struct rule *rule)
     struct why why = WHY;
     bool ok = dict_file_value(rule->text, &base64, &why) == 0;
 
+    if (ok && !buf_ok(&base64)) {
+        why_set(&why, "4.3.5", "the files %s are too long for a table", rule->text);
+        ok = false;
+    }
     if (!ok)
         WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
     free(rule->text);

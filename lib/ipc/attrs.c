@@ -131,7 +131,7 @@ int attrs_take_fd(struct attrs *a)
 
 bool attrs_ok(const struct attrs *a)
 {
-    return a->bad == NULL && !a->wire.full;
+    return a->bad == NULL && buf_ok(&a->wire);
 }
 
 void attrs_clear(struct attrs *a)

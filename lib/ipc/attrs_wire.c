@@ -25,7 +25,7 @@ static int check(const struct attrs *a, struct why *why)
 {
     if (a->bad != NULL)
         return why_set(why, "4.3.0", "malformed value of attribute %s", a->bad);
-    if (a->wire.full)
+    if (!buf_ok(&a->wire))
         return why_set(why, "4.3.0", "request over %zu bytes", a->wire.max);
     return 0;
 }
@@ -129,7 +129,7 @@ int attrs_recv(struct stream *s, struct attrs *a, struct why *why)
         size_t used = scan_chunk(&at, ahead);
         buf_add(&a->wire, str_upto(ahead, used));
         stream_skip(s, used);
-        if (a->wire.full)
+        if (!buf_ok(&a->wire))
             return why_set(why, "4.3.0", "message over %zu bytes", a->wire.max);
     }
     take_fds(s, a);
@@ -151,5 +151,5 @@ ptrdiff_t attrs_scan(struct str bytes, struct attrs *a)
     if (!at.done)
         return 0;
     buf_add(&a->wire, str_upto(bytes, used - 1));
-    return a->wire.full ? -1 : (ptrdiff_t)used;
+    return buf_ok(&a->wire) ? (ptrdiff_t)used : -1;
 }

@@ -60,7 +60,7 @@ static int begin_unsent(struct call *k, const struct attrs *ask, struct why *why
         return -1;
     buf_add(&k->unsent, buf_str(&ask->wire));
     buf_addc(&k->unsent, 0);
-    return 0;
+    return buf_ok(&k->unsent) ? 0 : why_set(why, "4.3.0", "request over %d bytes", UNSENT_MOST);
 }
 
 struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,

@@ -27,6 +27,7 @@ void handover_put(struct attrs *a, const struct handover *h)
     put_text(a, A_TICKET, h->ticket);
     attrs_putn(a, A_FLAGS, (h->tls ? 1 : 0) | (h->secured ? 2 : 0));
     if (h->pending.n > 0) {
+        /* fits: HANDOVER_PENDING_MAX in base64 */
         struct buf text = BUF(HANDOVER_MAX);
         encode_base64(&text, h->pending);
         attrs_put(a, A_PENDING, buf_str(&text));

@@ -94,6 +94,7 @@ static bool too_many(struct login *l)
 static void begin(struct login *l, const struct login_front *front, struct stream *client,
                   const struct peer *peer, struct arena *mem)
 {
+    /* fits: random_token gives so many */
     struct buf id = BUF(sizeof l->session - 1);
 
     *l = (struct login){.front = front,
@@ -105,6 +106,7 @@ static void begin(struct login *l, const struct login_front *front, struct strea
                         .relay = -1,
                         .began = task_now(),
                         .method = "",
+                        /* asked: by login_make_stamp */
                         .stamp = BUF(400)};
     random_token(&id, sizeof l->session - 1);
     memcpy(l->session, id.p, id.n + 1);

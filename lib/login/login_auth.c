@@ -29,6 +29,7 @@ static struct {
 
 void login_auth_open(void)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(200);
 
     buf_addf(&path, "private/%s", conf.auth_service_name);
@@ -69,6 +70,8 @@ void login_make_stamp(struct login *l)
     buf_addc(&l->stamp, '.');
     random_token(&l->stamp, 12);
     buf_addf(&l->stamp, ".%lld@%s>", (long long)clock_wall(), conf.myhostname);
+    if (!buf_ok(&l->stamp))
+        buf_clear(&l->stamp); /* no APOP */
 }
 
 /* ---- the hand-over */
@@ -187,6 +190,7 @@ static enum login_next run_sasl(struct login *l, const char *tag, struct str mec
                            .server_port = l->server_port,
                            .tls = l->tls,
                            .secured = l->secured};
+    /* asked: by login_line */
     struct buf line = BUF((size_t)conf.login_max_line_length);
     struct auth_login *a;
     struct why why = WHY;
@@ -250,6 +254,8 @@ enum login_next login_raw(struct login *l, const char *tag, const char *mech, st
     struct buf text = BUF(SASL_FIELD_MAX * 6);
 
     encode_base64(&text, response);
+    if (!buf_ok(&text))
+        buf_setz(&text, "*"); /* no base64: it is refused as malformed */
     enum login_next next = run_sasl(l, tag, strz(mech), buf_str(&text));
     if (text.room > 0)
         explicit_bzero(text.p, text.room);
@@ -273,6 +279,8 @@ enum login_next login_plain(struct login *l, const char *tag, struct str user, s
     buf_add(&response, user);
     buf_addc(&response, '\0');
     buf_add(&response, password);
+    if (!buf_ok(&response))
+        buf_clear(&response); /* what has not fitted is no password of anybody */
     enum login_next next = login_raw(l, tag, "PLAIN", buf_str(&response));
     if (response.room > 0)
         explicit_bzero(response.p, response.room);

@@ -181,7 +181,7 @@ static void lifeline_ended(void *arg, int fd, short events)
  * backup, say), only a new process can serve it. */
 static bool directory_was_replaced(void)
 {
-    struct buf path = BUF(4096);
+    struct buf path = BUF(4096); /* fits: or is left out whole, and "" names no file */
     struct stat mine, now;
 
     buf_add(&path, user_maildir(&state.user));
@@ -276,7 +276,7 @@ static void control(int fd)
 /* As the user, who is confined from here on. A directory that is missing is made, as the user. */
 static int become_user(const struct user *u, struct why *why)
 {
-    struct buf path = BUF(4096);
+    struct buf path = BUF(4096); /* fits: or is left out whole, and "" names no file */
 
     buf_add(&path, user_maildir(u));
     const char *const dirs[] = {path.p};

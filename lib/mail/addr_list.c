@@ -104,10 +104,20 @@ static bool is_word(const struct token *t)
     return t->kind == 'a' || t->kind == '"' || t->kind == '[';
 }
 
+/* No word gets longer when its quotes go; a blank may stand before each. */
+static size_t plain_size(const struct token *a, const struct token *b)
+{
+    size_t n = 0;
+
+    for (const struct token *t = a; t < b; t++)
+        n += t->text.n + 1;
+    return n;
+}
+
 /* Words from a to b as a phrase: parted by single blanks. */
 static struct str phrase(struct arena *mem, const struct token *a, const struct token *b)
 {
-    struct buf out = BUF(1u << 20);
+    struct buf out = BUF(plain_size(a, b)); /* fits: see there */
 
     for (const struct token *t = a; t < b; t++) {
         if (t->kind == '(')
@@ -124,7 +134,7 @@ static struct str phrase(struct arena *mem, const struct token *a, const struct 
 /* Words without blanks between: the parts of an address. */
 static struct str joined(struct arena *mem, const struct token *a, const struct token *b)
 {
-    struct buf out = BUF(1u << 20);
+    struct buf out = BUF(plain_size(a, b)); /* fits: see there */
 
     for (const struct token *t = a; t < b; t++)
         if (t->kind == '[')
@@ -210,7 +220,7 @@ static void angle(struct arena *mem, const struct token *a, const struct token *
 static void set_comment_name(struct arena *mem, const struct token *a, const struct token *b,
                              struct addr *out)
 {
-    struct buf text = BUF(1u << 20);
+    struct buf text = BUF(plain_size(a, b)); /* fits: see there */
 
     for (const struct token *t = a; t < b && out->name.n == 0; t++)
         if (t->kind == '(') {
@@ -356,7 +366,7 @@ void addr_print_phrase(struct str name, struct buf *out)
 
 void addr_print(const struct addr *a, struct buf *out)
 {
-    struct buf address = BUF(1u << 20);
+    struct buf address = BUF(a->local.n + 1 + a->domain.n); /* fits: both and an at-sign */
 
     addr_internal(a, &address);
     if (a->name.n > 0) {

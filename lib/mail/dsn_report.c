@@ -32,7 +32,7 @@ static void put_clean(const struct dsn_report *r, const char *text, struct buf *
 static void put_wrapped(const struct dsn_report *r, const char *text, size_t used, size_t width,
                         const char *indent, struct buf *out)
 {
-    struct buf clean = BUF(70000);
+    struct buf clean = BUF_TEXT(70000);
     struct str rest, word;
 
     put_clean(r, text, &clean);

@@ -10,7 +10,6 @@
 #include "mail/mime_tree.h"
 
 /* Of each word of an address. A header block is not longer, so nothing is left out. */
-enum { ADDRESS_MAX = 1 << 20 };
 
 struct addresses {
     struct str s; /* what is left */
@@ -370,7 +369,12 @@ static void take_list(struct addresses *a)
 
 static void take_fields(const struct mime_values *fields, struct addresses *a)
 {
-    a->name = a->route = a->mailbox = a->domain = a->comment = BUF(ADDRESS_MAX);
+    size_t most = 100; /* the words for what is wrong */
+
+    for (const struct mime_values *f = fields; f != NULL; f = f->next)
+        most += 2 * f->value.n;
+    /* fits: parts of the fields, and a blank or dot between words */
+    a->name = a->route = a->mailbox = a->domain = a->comment = BUF(most);
     for (; fields != NULL; fields = fields->next) {
         a->s = fields->value;
         take_list(a);

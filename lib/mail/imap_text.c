@@ -43,6 +43,7 @@ static bool fits_in_quotes(struct str s)
 
 static void add_literal(struct str s, struct buf *out)
 {
+    /* fits: a bad byte becomes three */
     struct buf clean = BUF(s.n * 3 + 1);
 
     add_clean(s, false, &clean);
@@ -84,6 +85,7 @@ static bool is_blank(char c)
 
 void imap_text_human(struct str s, struct buf *out)
 {
+    /* fits: blanks only get fewer */
     struct buf text = BUF(s.n + 1);
     bool literal = false;
 

@@ -56,7 +56,9 @@ struct mime_walk *mime_walk_new(struct arena *mem, const struct mime_limits *lim
         w->limits.parts = 10000;
     if (w->limits.header == 0)
         w->limits.header = 1 << 20;
+    /* fits: HELD_MAX at most, and a piece of HELD_MAX */
     w->held = BUF(HELD_MAX * 2);
+    /* fits: header_line counts */
     w->field = BUF(w->limits.header);
     return w;
 }
@@ -364,6 +366,7 @@ void mime_walk_put(struct mime_walk *w, struct str s)
             bool line_end = s.p[n - 1] == '\n';
             if (line_end || w->held.n >= HELD_MAX) {
                 struct buf whole = w->held; /* taken before it is cleared: begin may fill it */
+                /* fits: HELD_MAX at most, and a piece of HELD_MAX */
                 w->held = BUF(HELD_MAX * 2);
                 take_line(w, buf_str(&whole), line_end);
                 buf_clear(&whole);

@@ -56,8 +56,11 @@ struct mime_7bit *mime_7bit_new(const struct mime_7bit_limits *limits)
     struct mime_7bit *m = mem_new(sizeof *m);
 
     m->limits = *limits;
+    /* fits: what decides, and no more: needed() */
     m->start = BUF(NAME_MAX_BYTES + limits->boundary + 8);
+    /* fits: put_field looks */
     m->field = BUF(limits->header);
+    /* fits: two dashes, and what str_upto leaves */
     m->next.boundary = BUF(limits->boundary + 2);
     begin_header(m, true, false);
     return m;
@@ -168,6 +171,7 @@ static void open_multipart(struct mime_7bit *m)
         m->levels = mem_resize(m->levels, m->room * sizeof *m->levels);
     }
     m->levels[m->depth++] = m->next;
+    /* fits: two dashes, and what str_upto leaves */
     m->next.boundary = BUF(m->limits.boundary + 2);
 }
 

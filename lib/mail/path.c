@@ -152,7 +152,8 @@ void path_quote(struct str internal, struct buf *external)
 
 bool path_unquote(struct str external, struct buf *internal)
 {
-    return external.n == 0 || (take_mailbox(&external, true, internal) && external.n == 0);
+    return external.n == 0 ||
+           (take_mailbox(&external, true, internal) && external.n == 0 && buf_ok(internal));
 }
 
 struct str path_local(struct str internal)

@@ -83,7 +83,7 @@ static void give_time(void *arg)
 
 static int set_servers(const char *servers, struct why *why)
 {
-    struct buf csv = BUF(1000);
+    struct buf csv = BUF(strlen(servers) + 1); /* fits: a comma for a blank */
     struct str rest = strz(servers), word;
     int r;
 
@@ -210,6 +210,7 @@ static void answered(void *arg, int status, int timeouts, unsigned char *p, int 
 
 static void ask_servers(struct dns_question *q)
 {
+    /* fits: a name of 255 bytes (dns_begin has looked), and some 30 */
     struct buf query = BUF(600);
 
     dns_wire_query(&query, random_below(65536), q->name, q->type, q->edns);
@@ -219,6 +220,7 @@ static void ask_servers(struct dns_question *q)
 
 struct dns_question *dns_begin(const char *name, enum dns_type type)
 {
+    /* fits: a name of 255 bytes and a number */
     struct buf key = BUF(KEY_MOST);
     struct dns_question *q;
 
@@ -237,6 +239,7 @@ struct dns_question *dns_begin(const char *name, enum dns_type type)
     }
     if (q == NULL) {
         q = mem_new(sizeof *q);
+        /* fits: a message of the DNS is not longer: RFC 1035 4.2.2 */
         q->message = BUF(MESSAGE_MOST);
         q->name = mem_dupz(name);
         q->type = type;

@@ -262,6 +262,7 @@ enum dns_status dns_name_of(const struct addr *addr, struct arena *mem, int64_t 
                             const char **name, struct why *why)
 {
     struct str native = hosts_name_of(addr);
+    /* fits: 32 digits, 32 dots and ip6.arpa */
     struct buf reverse = BUF(100);
     struct dns_answer answer;
     enum dns_status s;

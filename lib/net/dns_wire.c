@@ -77,13 +77,14 @@ static void get_name(struct reader *r, struct buf *text)
         if (at.bad || n == 0)
             break;
     }
-    r->bad = r->bad || at.bad || (text != NULL && text->full);
+    r->bad = r->bad || at.bad || (text != NULL && !buf_ok(text));
     if (!jumped)
         r->at = at.at;
 }
 
 static const char *name_at(struct reader *r, struct arena *mem)
 {
+    /* fits: get_name makes r bad if not */
     struct buf text = BUF(TEXT_MOST);
     const char *name;
 
@@ -95,6 +96,7 @@ static const char *name_at(struct reader *r, struct arena *mem)
 
 static struct str get_strings(struct reader *r, struct arena *mem)
 {
+    /* fits: as long as the message at most */
     struct buf all = BUF(65535);
 
     while (!r->bad && r->at < r->n) {
@@ -238,6 +240,7 @@ static void pick(struct dns_record *recs, size_t n, enum dns_type type, struct d
 
 static bool question_is(struct reader *r, const char *name, enum dns_type type)
 {
+    /* fits: get_name makes r bad if not */
     struct buf text = BUF(TEXT_MOST);
     bool same;
 
@@ -321,5 +324,5 @@ bool dns_wire_query(struct buf *out, unsigned id, const char *name, enum dns_typ
     static const unsigned char opt[] = {0, 0, 41, 1232 >> 8, 1232 & 255, 0, 0, 0, 0, 0, 0};
     if (edns)
         buf_add(out, (struct str){(const char *)opt, sizeof opt});
-    return !out->full;
+    return buf_ok(out);
 }

@@ -85,8 +85,8 @@ int sock_datagram(const struct addr *at, struct why *why)
 static int unix_address(const char *path, struct sockaddr_un *sa, struct why *why)
 {
     *sa = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof sa->sun_path)
-        return why_set(why, "4.3.5", "socket name too long: %s", path);
+    if (*path == '\0' || strlen(path) >= sizeof sa->sun_path)
+        return why_set(why, "4.3.5", "no name for a socket, or too long: %s", path);
     memcpy(sa->sun_path, path, strlen(path));
     return 0;
 }

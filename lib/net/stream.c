@@ -632,9 +632,10 @@ void stream_putf(struct stream *s, const char *fmt, ...)
     } else {
         struct buf text = BUF(FORMAT_MOST);
         buf_addv(&text, fmt, again);
-        if (text.full)
+        if (buf_ok(&text))
+            stream_put(s, buf_str(&text));
+        else
             stream_fail(s, "text too long");
-        stream_put(s, buf_str(&text));
         buf_free(&text);
     }
     va_end(again);

@@ -110,7 +110,7 @@ static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, s
             buf_setz(&list, grades[i].list);
     while (str_word(&rest, " \t,:", &word))
         buf_addf(&list, ":!%.*s", (int)word.n, word.p);
-    ok = SSL_CTX_set_cipher_list(ctx, list.p);
+    ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;
     buf_free(&list);
     return ok == 1 ? 0 : fail(why, "ciphers ", ciphers);
 }

@@ -25,7 +25,7 @@ static const char *fingerprint(const unsigned char *der, int n, const char *dige
     const EVP_MD *md = EVP_get_digestbyname(digest);
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    struct buf text = BUF(TEXT_MOST);
+    struct buf text = BUF(TEXT_MOST); /* fits: 64 bytes in hex */
 
     if (md != NULL && n > 0 && EVP_Digest(der, (size_t)n, sum, &len, md, NULL) == 1)
         for (unsigned i = 0; i < len; i++)
@@ -46,7 +46,7 @@ static void set_fingerprints(struct tls_info *info, X509 *cert, const char *dige
     OPENSSL_free(der);
 }
 
-/* One part of a name, without what could fool a log reader. */
+/* One part of a name, without what could fool a log reader; "" if it is too long for a name. */
 static const char *name_part(X509_NAME *name, int nid)
 {
     struct buf text = BUF(TEXT_MOST);
@@ -59,6 +59,8 @@ static const char *name_part(X509_NAME *name, int nid)
     for (int i = 0; i < n; i++)
         buf_addc(&text, utf8[i] < ' ' || utf8[i] == 127 ? '?' : (char)utf8[i]);
     OPENSSL_free(utf8);
+    if (!buf_ok(&text))
+        buf_clear(&text);
     return taken(&text);
 }
 
@@ -178,7 +180,7 @@ void tls_describe(struct tls *t, const char *const *names)
 {
     struct tls_info *info = &t->info;
     const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
-    struct buf text = BUF(TEXT_MOST);
+    struct buf text = BUF_TEXT(TEXT_MOST);
 
     info->protocol = SSL_get_version(t->ssl);
     info->cipher = SSL_CIPHER_get_name(cipher);

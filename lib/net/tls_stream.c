@@ -234,6 +234,7 @@ static struct tls *slide_in(struct stream *s, struct tls_context *c, struct why 
     c->users++;
     t->context = c;
     t->waits_for = POLLIN;
+    /* fits: to_below takes no more than there is room for */
     t->held = BUF(HELD_MOST);
     t->below = stream_top(s);
     t->ssl = SSL_new(c->ctx);

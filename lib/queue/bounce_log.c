@@ -276,6 +276,7 @@ static struct channel *service_of(enum queue q)
                                       : conf.trace_service_name;
 
     if (services[i] == NULL) {
+        /* fits: or is left out whole, and "" names no socket */
         struct buf path = BUF(256);
         buf_addf(&path, "private/%s", name);
         services[i] = channel_new(path.p, 0);

@@ -264,7 +264,7 @@ static bool is_fifo(const char *path)
 void delivery_announce(const struct delivery *d, int fd)
 {
     struct attrs ask = ATTRS(DELIVERY_MAX);
-    struct buf path = BUF(256);
+    struct buf path = BUF(256); /* fits: or is left out whole, and "" names no socket */
     struct why why = WHY;
 
     buf_addf(&path, "public/%s", conf.queue_service_name);
@@ -286,6 +286,7 @@ void delivery_announce(const struct delivery *d, int fd)
 
 void delivery_result_start(struct delivery_result *r, size_t nrcpts)
 {
+    /* fits: a letter for each recipient */
     *r = (struct delivery_result){.fates = BUF(nrcpts), .why = WHY};
     for (size_t i = 0; i < nrcpts; i++)
         buf_addc(&r->fates, FATE_LATER);

@@ -32,7 +32,7 @@ struct reader {
     size_t room; /* of e->d.rcpts */
     size_t max;
     bool only_rcpts; /* the message's own records were read before */
-    bool full; /* has max recipients: only the message's own records are looked for now */
+    bool has_max; /* of the recipients: only the message's own records are looked for now */
     bool dropped; /* a file of maildrop: its envelope ends with the content's beginning */
 };
 
@@ -166,7 +166,7 @@ static bool is_for_later(const struct reader *r, int type, struct str body)
 {
     struct str name, value;
 
-    if (!r->full)
+    if (!r->has_max)
         return false;
     if (type == REC_ATTR && qrec_parse_attr(body, &name, &value))
         return str_eqz(name, "dsn_orig_rcpt") || str_eqz(name, "notify_flags");
@@ -273,7 +273,7 @@ static int read_records(struct reader *r, struct qfile *f, struct why *why)
             e->next = qfile_tell(f);
             if (r->only_rcpts || r->dropped)
                 break;
-            r->full = true;
+            r->has_max = true;
         }
     }
     e->truncated = type == REC_EOF;

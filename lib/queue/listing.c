@@ -44,7 +44,7 @@ static const char *reason_of(const struct bounce_log *log, const struct rcpt *r,
 
 static void put_rcpts(const struct envelope *e, const struct bounce_log *log, struct buf *out)
 {
-    struct buf address = BUF(REC_MAX);
+    struct buf address = BUF(2 * REC_MAX + 2); /* fits: a record, all of it quoted */
 
     for (size_t i = 0; i < e->d.nrcpts; i++) {
         buf_clear(&address);
@@ -58,7 +58,7 @@ static void put_rcpts(const struct envelope *e, const struct bounce_log *log, st
 static void put_message(enum queue q, const char *id, const struct envelope *e, bool forced,
                         struct buf *out)
 {
-    struct buf sender = BUF(REC_MAX);
+    struct buf sender = BUF(2 * REC_MAX + 2); /* fits: a record, all of it quoted */
 
     path_quote(strz(e->d.sender), &sender);
     put(out, A_QUEUE_NAME, queue_name(q));
@@ -95,7 +95,7 @@ static bool emit_file(enum queue q, const char *id, const char *path, listing_fn
             arena_free(&part);
         } while ((from = e.next) > 0);
         buf_addc(&out, 0);
-        if (out.n > 1)
+        if (out.n > 1 && buf_ok(&out))
             more = emit(arg, buf_str(&out));
     }
     qfile_close(&f);

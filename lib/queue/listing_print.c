@@ -43,7 +43,7 @@ static void put_reason(const char *reason, struct buf *out)
 
 void listing_print(const struct listed *m, bool long_ids, struct buf *out)
 {
-    struct buf id = BUF(200);
+    struct buf id = BUF_TEXT(200);
     const char *last = "";
 
     put_clean(m->id, &id);

@@ -67,7 +67,7 @@ void queue_path(struct buf *path, enum queue q, const char *id)
 
 int queue_make_dirs(enum queue q, const char *id, struct why *why)
 {
-    struct buf path = BUF(512);
+    struct buf path = BUF(512); /* fits: see queue_path */
     int result = 0;
 
     dir_path(&path, q, id);
@@ -159,6 +159,7 @@ struct queue_scan *queue_scan_new(enum queue q)
 {
     struct queue_scan *s = mem_new(sizeof *s);
 
+    /* fits: SCAN_DEPTH letters and one name of 255 bytes */
     s->path = BUF(1024);
     buf_addf(&s->path, "%s/", queue_names[q]);
     s->length[0] = s->path.n;

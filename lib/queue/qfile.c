@@ -80,7 +80,7 @@ static int create_temporary(enum queue q, struct buf *path)
 
 struct qfile *qfile_create(enum queue q, struct why *why)
 {
-    struct buf path = BUF(256), id = BUF(QID_MAX);
+    struct buf path = BUF(256), id = BUF(QID_MAX); /* fits: names of ours, all numbers */
     int fd = create_temporary(q, &path);
 
     if (fd < 0) {
@@ -142,6 +142,8 @@ off_t qfile_put(struct qfile *f, enum rec type, struct str body)
 
     assert(f->writing);
     qrec_put(&f->window, type, body);
+    if (!buf_ok(&f->window) && f->error == 0)
+        f->error = EMSGSIZE; /* longer than a record may be */
     if (f->window.n >= BLOCK)
         write_window(f);
     return at;
@@ -155,6 +157,8 @@ off_t qfile_putf(struct qfile *f, enum rec type, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&body, fmt, ap);
     va_end(ap);
+    if (!buf_ok(&body) && f->error == 0)
+        f->error = EMSGSIZE;
     off_t at = qfile_put(f, type, buf_str(&body));
     buf_free(&body);
     return at;
@@ -177,7 +181,7 @@ int qfile_patch(struct qfile *f, off_t at, enum rec type, struct str body)
 
     qrec_put(&record, type, body);
     off_t end = at + (off_t)record.n;
-    assert(f->writing && at >= 0 && end <= qfile_tell(f));
+    assert(f->writing && buf_ok(&record) && at >= 0 && end <= qfile_tell(f));
     if (at < f->base && end > f->base)
         write_window(f);
     if (at >= f->base)
@@ -228,6 +232,7 @@ struct qfile *qfile_read_back(struct qfile *f)
 
 void qfile_patch_size(struct qfile *f, const struct qsize *size)
 {
+    /* fits: QSIZE_WIDTH */
     struct buf body = BUF(QSIZE_WIDTH + 32);
 
     qsize_format(size, &body);
@@ -272,7 +277,7 @@ static int give_name(const struct qfile *f, const char *path, struct why *why)
 
 int qfile_show(struct qfile *f, struct why *why)
 {
-    struct buf path = BUF(512);
+    struct buf path = BUF(512); /* fits: see queue_path */
     int result = 0;
 
     write_window(f);
@@ -296,7 +301,7 @@ int qfile_show(struct qfile *f, struct why *why)
 int qfile_commit_keep(struct qfile **file, int *fd, struct why *why)
 {
     struct qfile *f = *file;
-    struct buf path = BUF(512);
+    struct buf path = BUF(512); /* fits: see queue_path */
 
     write_window(f);
     if (f->error != 0) {

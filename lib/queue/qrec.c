@@ -85,7 +85,10 @@ void qrec_putf(struct buf *out, int type, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&body, fmt, ap);
     va_end(ap);
-    qrec_put(out, type, buf_str(&body));
+    if (buf_ok(&body))
+        qrec_put(out, type, buf_str(&body));
+    else
+        buf_spoil(out);
     buf_free(&body);
 }
 

@@ -68,7 +68,7 @@ static int from_log(struct report_source *s, size_t max, struct arena *mem,
 
 static const char *external(const char *address, struct arena *mem)
 {
-    struct buf text = BUF(2 * REC_MAX);
+    struct buf text = BUF(2 * REC_MAX + 2); /* fits: a record, all of it quoted */
 
     path_quote(strz(address), &text);
     const char *copy = arena_strz(mem, buf_str(&text));

@@ -11,6 +11,7 @@
 
 struct submit {
     struct call *call;
+    bool too_long; /* a record did not fit: there will be no commit */
 };
 
 /* One channel per process, shared by all its tasks. */
@@ -21,6 +22,7 @@ struct submit *submit_begin(unsigned flags, struct why *why)
     struct attrs ask = ATTRS(1024);
 
     if (cleanup == NULL) {
+        /* fits: or is left out whole, and "" names no socket */
         struct buf path = BUF(256);
         buf_addf(&path, "public/%s", conf.cleanup_service_name);
         cleanup = channel_new(path.p, 0);
@@ -53,6 +55,7 @@ void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&body, fmt, ap);
     va_end(ap);
+    s->too_long |= !buf_ok(&body);
     submit_put(s, type, buf_str(&body));
     buf_free(&body);
 }
@@ -76,10 +79,17 @@ void submit_raw(struct submit *s, struct str records)
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)
 {
     struct attrs answer = ATTRS(4096);
+
+    if ((*s)->too_long) {
+        submit_abort(s);
+        return why_set(why, "5.3.4", "a record of the message is too long");
+    }
     int result = channel_end(&(*s)->call, &answer, why);
 
     if (result == 0 && queue_id != NULL)
         buf_setz(queue_id, attrs_opt(&answer, A_QUEUE_ID, ""));
+    if (queue_id != NULL && !buf_ok(queue_id))
+        buf_setz(queue_id, "?"); /* it is queued all the same; the id is for people */
     attrs_free(&answer);
     free(*s);
     *s = NULL;

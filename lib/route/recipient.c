@@ -102,6 +102,7 @@ static enum dict_answer in_class(const struct route *r, int *reply, struct why *
 static enum dict_answer is_error(const struct route *r, bool later, int *reply, struct why *why)
 {
     const char *text = r->nexthop.p;
+    /* fits: 11 letters at most */
     struct buf code = BUF(16);
     size_t n = strcspn(text, " \t");
 

@@ -110,7 +110,7 @@ static void drop_dot_and_at(struct buf *b)
 
 static void rewritten(struct buf *address)
 {
-    struct buf next = BUF(ADDRESS_LIMIT);
+    struct buf next = BUF(ADDRESS_LIMIT); /* asked: by strip_local, after the swap */
 
     rewrite_address(REWRITE_LOCAL, address->p, &next);
     buf_swap(address, &next);
@@ -146,7 +146,7 @@ static enum dict_answer strip_once(struct strip *s, bool *done, struct why *why)
 static enum dict_answer strip_local(const char *address, struct buf *recipient, bool *local,
                                     struct why *why)
 {
-    struct strip s = {BUF(ADDRESS_LIMIT), BUF(ADDRESS_LIMIT)};
+    struct strip s = {BUF(ADDRESS_LIMIT), BUF(ADDRESS_LIMIT)}; /* fits: domain is part of address */
     enum dict_answer answer = DICT_NONE;
     bool done = false;
 
@@ -180,6 +180,8 @@ static bool fix_domain(struct route *r, bool *local, struct why *why, bool *fail
                  domain.p);
         buf_cut(&r->recipient, (size_t)at + 1);
         buf_add(&r->recipient, buf_str(&literal));
+        if (!buf_ok(&literal))
+            buf_spoil(&r->recipient);
         enum dict_answer own = domain_is_local(literal.p, why);
         *failed = own == DICT_FAILED;
         *local |= own == DICT_FOUND;

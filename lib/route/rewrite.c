@@ -102,6 +102,6 @@ void rewrite_address(enum rewrite r, const char *address, struct buf *out)
     if (buf_ok(&one))
         buf_add(out, buf_str(&one));
     else
-        buf_room(out, out->max + 1); /* out is full, too */
+        buf_spoil(out);
     buf_free(&one);
 }

@@ -84,6 +84,7 @@ void jail_port(int port)
 /* The files of "type:/dir/name" stand in /dir: name itself, name.db and the like. */
 static void read_table(struct str spec)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf dir = BUF(4096);
     ptrdiff_t colon = str_find(spec, ':');
     struct str path = colon < 0 ? spec : str_from(spec, (size_t)colon + 1);

@@ -79,7 +79,7 @@ static void use_maillog(enum log_use use)
 
 void service_open_log(const char *program, enum log_use use, bool also_stderr)
 {
-    struct buf name = BUF(200);
+    struct buf name = BUF_TEXT(200);
     int old = msg_fd();
 
     buf_addf(&name, "%s/%s", conf.syslog_name, program);

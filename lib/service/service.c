@@ -76,7 +76,7 @@ void *service_shared(size_t size)
 
 void service_refresh(const char *what_changed)
 {
-    struct buf text = BUF(300);
+    struct buf text = BUF_TEXT(300);
 
     buf_addf(&text, "%s has changed -- restarting", what_changed);
     drain_begin(&process, text.p);

@@ -103,7 +103,7 @@ void drain_begin(struct process *p, const char *because)
 
 bool drain_if_stale(struct process *p)
 {
-    struct buf what = BUF(300);
+    struct buf what = BUF_TEXT(300);
     const char *table = p->draining ? NULL : dicts_changed();
 
     if (table != NULL) {

@@ -67,6 +67,7 @@ static struct folder *new_folder(struct store *s, const char *name, const char *
     f->jfd = -1;
     list_init(&f->link);
     list_init(&f->views);
+    /* asked: by write_records */
     f->out = BUF(JOURNAL_MAX);
     state_init(&f->state);
     cache_init(&f->cache, f->dirfd, 0);

@@ -21,7 +21,7 @@ static bool wanted(const struct slot *slot, bool any_flags)
 static bool unlink_all(struct folder *f, const struct uidset *which, bool any_flags,
                        struct uidset *done)
 {
-    struct buf path = BUF(600);
+    struct buf path = BUF(600); /* fits: a directory and a name of a file */
     const struct state *s = &f->state;
     size_t count = 0;
     bool found = true;

@@ -61,6 +61,7 @@ size_t folder_keyword_room(const struct folder *f)
 static void write_letters(const struct folder *f)
 {
     const struct state *s = &f->state;
+    /* asked: by read_letters */
     struct buf text = BUF(FILE_MAX);
 
     for (uint32_t i = 0; i < s->keywords.n && i < KEYWORD_LETTERS; i++)
@@ -163,6 +164,7 @@ static bool has_name(const struct state *s, uint32_t i)
 /* A letter keeps the meaning that it has here. */
 int folder_learn_keywords(struct folder *f, struct why *why)
 {
+    /* asked: by read_letters */
     struct buf text = BUF(FILE_MAX);
     struct state theirs;
 

@@ -161,6 +161,7 @@ static bool is_torn(const struct journal_file *j, struct str rest)
 /* All records. */
 static int fresh_read(const struct folder *f, struct fresh *fresh, struct why *why)
 {
+    /* asked: by read_at */
     struct buf bytes = BUF(JOURNAL_MAX);
     off_t start = sizeof fresh->j.head;
     int result = 0;
@@ -188,6 +189,7 @@ static int fresh_read(const struct folder *f, struct fresh *fresh, struct why *w
  * writing. */
 static bool fresh_read_last(struct fresh *fresh)
 {
+    /* asked: by read_at */
     struct buf bytes = BUF(JOURNAL_MAX);
     off_t size = fresh->size, first = sizeof fresh->j.head;
     off_t at = size > TAIL_READ + first ? size - TAIL_READ : first;
@@ -572,6 +574,7 @@ int folder_load(struct folder *f, bool locked, struct why *why)
 /* What others appended. */
 static int read_more(struct folder *f, off_t size, bool locked, struct why *why)
 {
+    /* asked: by read_at */
     struct buf bytes = BUF(JOURNAL_MAX);
     off_t start = f->j.end;
     int result = read_at(f->jfd, &bytes, start, (size_t)(size - start));

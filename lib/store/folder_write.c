@@ -338,7 +338,7 @@ int folder_commit(struct folder *f, struct why *why)
 
     record_list(f, &lines);
     int result = write_records(f, why);
-    if (result == 0 && lines.n > 0) {
+    if (result == 0 && lines.n > 0 && buf_ok(&lines)) {
         uidlist_append(f, buf_str(&lines), &mark);
         f->state.list.size = mark.size + lines.n;
     }

@@ -59,6 +59,7 @@ static void tmp_path(const struct mail_in *m, struct buf *path)
 
 static int create(struct mail_in *m)
 {
+    /* fits: a directory and m->base */
     struct buf path = BUF(600);
     struct folder *f = m->f;
 
@@ -90,10 +91,13 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
     m->f = f;
     m->fd = -1;
     m->why = WHY;
+    /* fits: see ident_maildir */
     m->base = BUF(200);
     m->name = BUF(250);
     m->out = BUF(WRITE_SIZE * 2);
+    /* fits: take adds what there is room for */
     m->head = BUF(HEADER_KEPT);
+    /* asked: by mail_in_keyword */
     m->keywords = BUF(KEYWORD_BYTES);
     m->mem = arena_new(NULL);
     m->builder = mime_builder_new(m->mem, &limits);
@@ -145,6 +149,8 @@ void mail_in_keyword(struct mail_in *m, struct str name)
 {
     buf_add(&m->keywords, name);
     buf_addc(&m->keywords, '\n');
+    if (!buf_ok(&m->keywords) && m->why.code[0] == '\0')
+        why_set(&m->why, "5.3.4", "the keywords are longer than %d bytes", KEYWORD_BYTES);
 }
 
 static void free_all(struct mail_in *m)
@@ -167,6 +173,7 @@ static void free_all(struct mail_in *m)
 
 void mail_in_abort(struct mail_in **m)
 {
+    /* fits: a directory and m->base */
     struct buf path = BUF(600);
 
     if (*m == NULL)
@@ -224,7 +231,7 @@ static int resolve_keywords(struct mail_in *m, struct why *why)
 /* tmp/ to new/, or to cur/ if there are flags to tell. */
 static int give_name(struct mail_in *m, struct journal_add *head, struct why *why)
 {
-    struct buf from = BUF(600), to = BUF(600);
+    struct buf from = BUF(600), to = BUF(600); /* fits: a directory, a name of 250 bytes, flags */
     uint32_t letters = maildir_letters(m->slot.m.flags, m->slot.m.keywords);
     bool in_cur = m->slot.m.flags != 0 || m->slot.m.keywords != 0;
     const char *dir = in_cur ? "cur" : "new";
@@ -266,7 +273,8 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
 {
     struct folder *f = m->f;
     struct journal_add head = {.count = 1};
-    struct buf out = BUF(2000), path = BUF(600);
+    struct buf out = BUF(2000);
+    struct buf path = BUF(600); /* fits: as in give_name */
     int result = 0;
 
     if (folder_refresh(f, true, why) < 0 || follow_list(f, why) < 0 ||
@@ -320,6 +328,7 @@ static int enter(struct mail_in *m, struct buf *cache, struct why *why)
 int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
 {
     struct mail_in *m = *in;
+    /* asked: by cache_make */
     struct buf cache = BUF(8 << 20);
     int result = -1;
 
@@ -340,6 +349,7 @@ int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, st
 /* The same bytes under the same name in another folder's tmp/. */
 static int link_into(struct mail_in *m, struct folder *f, struct why *why)
 {
+    /* fits: a directory and m->base */
     struct buf path = BUF(600);
 
     tmp_path(m, &path);
@@ -367,6 +377,7 @@ static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, st
     result = enter(&copy, cache, why);
     m->slot.m.uid = copy.slot.m.uid;
     if (result < 0) {
+        /* fits: a directory and m->base */
         struct buf path = BUF(600);
         tmp_path(m, &path);
         unlinkat(f->dirfd, path.p, 0); /* if it is still there */
@@ -417,6 +428,7 @@ int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size
                       struct why *why)
 {
     struct mail_in *m = *in;
+    /* asked: by cache_make */
     struct buf cache = BUF(8 << 20);
     int result = -1;
 

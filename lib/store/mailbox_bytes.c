@@ -30,6 +30,7 @@ int view_lock_file(const struct mailbox *b)
 
 static int open_slot(struct mailbox *b, const struct slot *slot)
 {
+    /* fits: a directory and a name of the file system */
     struct buf path = BUF(600);
 
     state_file(&b->f->state, slot, &path);
@@ -212,6 +213,7 @@ static void note_date(struct mailbox *b, uint32_t number, int64_t received)
 int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, struct why *why)
 {
     const struct slot *slot = view_slot(b, number);
+    /* fits: a directory and a name of the file system */
     struct buf path = BUF(600);
     struct stat st;
     int result = 0;
@@ -253,6 +255,7 @@ void mailbox_counted(struct mailbox *b, uint32_t number, uint64_t size)
 static int make_record(struct mailbox *b, uint32_t number, struct why *why)
 {
     struct arena *mem;
+    /* asked: by view_read */
     struct buf bytes = BUF(VIEW_MESSAGE_MAX);
     struct mime_limits limits = {b->f->store->set.depth, b->f->store->set.parts, 0};
     uint32_t uid = view_slot(b, number)->m.uid;

@@ -175,7 +175,8 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
 {
     struct folder *from = c->from->f;
     struct slot *old = state_slot(&from->state, uid);
-    struct buf name = BUF(250), path = BUF(600), old_path = BUF(600);
+    struct buf name = BUF(250);
+    struct buf path = BUF(600), old_path = BUF(600); /* fits: a directory and a name of a file */
     struct item item = {.uid = uid, .slot = *old};
     int result = 0;
 
@@ -187,9 +188,14 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
     buf_addz(&path, "cur/");
     maildir_name_format(buf_str(&name), false, item.slot.letters, &path);
     state_file(&from->state, old, &old_path);
+    if (!buf_ok(&name))
+        result =
+            why_set(why, "4.3.0", "the name of a message in folder %s is too long", c->to->name);
     item.name = buf_take(&name);
     item.path = buf_take(&path);
-    if (place(c, &item, old_path.p) == 0) {
+    if (result < 0) {
+        free_item(&item);
+    } else if (place(c, &item, old_path.p) == 0) {
         *VEC_ADD(&c->items) = item;
     } else {
         result = errno == ENOENT
@@ -205,6 +211,7 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
 static bool undo_file(struct copying *c, const struct item *item)
 {
     struct folder *from = c->from->f;
+    /* fits: a directory and a name of a file */
     struct buf old_path = BUF(600);
 
     if (!item->moved)
@@ -241,7 +248,8 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
 {
     struct folder *to = c->to;
     struct journal_add head = {.count = (uint32_t)c->items.n, .in_cur = 1, .before = before};
-    struct buf payload = BUF(JOURNAL_MAX), text = BUF(8 << 20);
+    struct buf payload = BUF(JOURNAL_MAX);
+    struct buf text = BUF(8 << 20); /* fits: a record of the cache; RECORD_MAX */
     uint32_t first = folder_out_uidnext(to), uid = first;
 
     if (first > UINT32_MAX - c->items.n - 1)
@@ -282,7 +290,7 @@ static int record_moved(struct copying *c, struct why *why)
 {
     struct folder *from = c->from->f;
     struct uidset gone = UIDSET;
-    struct buf path = BUF(600);
+    struct buf path = BUF(600); /* fits: a directory and a name of a file */
 
     VEC_EACH (&c->items, item) {
         const struct slot *old = state_slot(&from->state, item->uid);
@@ -360,6 +368,7 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
                  struct copied *out, struct why *why)
 {
     struct folder *target;
+    /* fits: or a record is left out whole, and made again when it is asked for */
     struct copying c = {.from = b, .move = move, .cache = BUF(1 << 30)};
     int result = 0;
 

@@ -166,10 +166,12 @@ struct mailbox *mailbox_open(struct store *s, const char *folder, bool read_only
     b->f = f;
     b->fd = b->lock_fd = -1;
     b->read_only = read_only;
+    /* asked: by cache_make */
     b->text = BUF(8 << 20);
+    /* fits: or something is left out whole, and found out anew next time */
     b->pending = BUF(JOURNAL_MAX);
-    b->sizes = BUF(JOURNAL_MAX);
-    b->dates = BUF(JOURNAL_MAX);
+    b->sizes = BUF(JOURNAL_MAX); /* fits: as pending */
+    b->dates = BUF(JOURNAL_MAX); /* fits: as pending */
     list_init(&b->link);
     if (folder_load(f, false, why) < 0 ||
         (maildir_changed(f, true) && view_merge(b, false, why) < 0)) {

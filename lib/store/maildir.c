@@ -90,6 +90,7 @@ static void record_renamed(struct folder *f, const struct uidset *done, int64_t 
 
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why)
 {
+    /* fits: a directory and a name of the file system */
     struct renaming r = {.f = f, .from = BUF(600), .to = BUF(600)};
     int64_t before = maildir_time(f, "cur"), began = clock_ms();
     int result = 0;

@@ -139,6 +139,7 @@ bool search_is_ascii(struct str needle)
 
 void search_message_init(struct search_message *m)
 {
+    /* asked: by view_read */
     *m = (struct search_message){.bytes = BUF(MESSAGE_MAX),
                                  .decoded = BUF(MESSAGE_MAX),
                                  .utf8 = BUF(MESSAGE_MAX),

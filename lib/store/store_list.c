@@ -71,7 +71,7 @@ static int read_root(struct names *n, struct why *why)
     struct store *s = n->s;
     int fd = openat(s->rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct buf name = BUF(300);
+    struct buf name = BUF(300); /* fits: a name of the file system */
 
     if (dir == NULL) {
         if (fd >= 0)
@@ -255,7 +255,7 @@ int store_list(struct store *s, struct arena *mem, bool subscribed, struct folde
 
 static bool dir_of(const struct store *s, const char *folder, struct buf *dir, struct why *why)
 {
-    struct buf canonical = BUF(300);
+    struct buf canonical = BUF(300); /* fits: store_name_ok has looked */
 
     if (!store_name_ok(s, folder, why))
         return false;
@@ -273,7 +273,7 @@ static bool is_dir(const struct store *s, const char *dir)
 
 bool store_has(struct store *s, const char *folder)
 {
-    struct buf dir = BUF(300);
+    struct buf dir = BUF(300); /* fits: dir_of has looked at the name */
     bool has = dir_of(s, folder, &dir, NULL) && is_dir(s, dir.p);
 
     buf_free(&dir);
@@ -312,7 +312,8 @@ static int make_folder(struct store *s, const char *dir, const char *folder, str
 
 int store_create(struct store *s, const char *folder, struct why *why)
 {
-    struct buf name = BUF(300), dir = BUF(300);
+    struct buf name = BUF(300);
+    struct buf dir = BUF(300); /* fits: dir_of has looked at the name */
     int result = -1;
 
     /* RFC 3501 6.3.3: a separator at the end only says that there will be children. */
@@ -334,7 +335,7 @@ int store_create(struct store *s, const char *folder, struct why *why)
 
 bool store_make_auto(struct store *s, const char *folder)
 {
-    struct buf dir = BUF(NAME_MAX);
+    struct buf dir = BUF(NAME_MAX); /* fits: dir_of has looked at the name */
     bool made = is_auto(s, strz(folder)) && dir_of(s, folder, &dir, NULL) &&
                 (is_dir(s, dir.p) || make_folder(s, dir.p, folder, NULL) == 0);
 
@@ -381,7 +382,8 @@ static void forget(struct store *s, const char *dir)
 
 int store_remove(struct store *s, const char *folder, struct why *why)
 {
-    struct buf dir = BUF(300), gone = BUF(300);
+    struct buf dir = BUF(300); /* fits: dir_of has looked at the name */
+    struct buf gone = BUF(300); /* fits: see ident_maildir */
     int result = -1;
 
     if (!dir_of(s, folder, &dir, why))
@@ -449,7 +451,8 @@ static int rename_all(struct store *s, struct str from, struct str to, struct wh
 {
     struct arena *mem = arena_new(NULL);
     struct names n = {.s = s, .mem = mem};
-    struct buf old = BUF(300), dir = BUF(600);
+    struct buf old = BUF(300); /* fits: dir_of has looked at the name */
+    struct buf dir = BUF(600);
     bool any = false;
     int result = read_root(&n, why);
 
@@ -479,7 +482,7 @@ static int rename_all(struct store *s, struct str from, struct str to, struct wh
 
 int store_rename(struct store *s, const char *from, const char *to, struct why *why)
 {
-    struct buf old = BUF(300), new = BUF(300);
+    struct buf old = BUF(300), new = BUF(300); /* fits: dir_of has looked at the names */
     int result = -1;
 
     if (dir_of(s, from, &old, why) && dir_of(s, to, &new, why)) {

@@ -91,6 +91,7 @@ static struct store_watch *new_watch(struct store *s)
 
 static int add(struct store_watch *w, const struct folder *f, const char *below, unsigned mask)
 {
+    /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
     int id;
 

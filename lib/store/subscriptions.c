@@ -65,6 +65,7 @@ static void parse(struct store *s, struct arena *mem, struct str text, bool cour
 int subscriptions_read(struct store *s, struct arena *mem, struct subscriptions *out,
                        struct why *why)
 {
+    /* asked: by read_file */
     struct buf text = BUF(FILE_MAX);
     int result = read_file(s, file_name, &text, why);
     bool courier = false;
@@ -109,6 +110,7 @@ static int change(struct store *s, const char *folder, bool on, struct why *why)
 {
     struct arena *mem = arena_new(NULL);
     struct subscriptions subs, now = {NULL, 0};
+    /* asked: by read_file */
     struct buf text = BUF(FILE_MAX);
     struct str name = strz(folder);
     int result = subscriptions_read(s, mem, &subs, why);

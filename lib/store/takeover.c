@@ -57,7 +57,8 @@ static bool finish(struct filling *f, uint32_t uidnext)
         uidnext = f->last + 1;
     rec.uidnext = uidnext;
     memcpy(f->payload.p, &f->head, sizeof f->head);
-    good = good && uidnext > f->last && state_apply(f->state, &rec, buf_str(&f->payload), NULL);
+    good = good && buf_ok(&f->payload) && uidnext > f->last &&
+           state_apply(f->state, &rec, buf_str(&f->payload), NULL);
     /* Who had a server before has seen these. */
     f->state->recent = f->state->uidnext;
     buf_free(&f->payload);
@@ -162,6 +163,7 @@ static bool read_file(const struct folder *f, const char *name, struct buf *out)
 
 uint32_t takeover(struct folder *f, struct state *state)
 {
+    /* asked: by read_file */
     struct buf text = BUF(UIDLIST_MAX);
     uint32_t uidvalidity = 0;
 

@@ -80,6 +80,7 @@ static bool read_file(const struct folder *f, struct buf *out)
 
 uint32_t uidlist_read(const struct folder *f, struct state *list)
 {
+    /* asked: by read_file */
     struct buf text = BUF(LIST_MAX);
     uint32_t uidvalidity = 0;
 
@@ -144,6 +145,7 @@ static void add_all(const struct folder *f, struct buf *out)
 
 void uidlist_write(struct folder *f)
 {
+    /* asked: by read_file */
     struct buf text = BUF(LIST_MAX);
     struct stat st;
     int fd = openat(f->dirfd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,

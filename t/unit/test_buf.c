@@ -74,5 +74,18 @@ TEST(text_that_does_not_fit_is_cut_and_says_so)
     }
 }
 
-RUN_TESTS(T(text_that_does_not_fit_is_cut_and_says_so),
+TEST(a_spoiled_buffer_is_not_ok_until_it_is_cleared)
+{
+    struct buf b = BUF(10);
+
+    buf_addz(&b, "abc");
+    buf_spoil(&b);
+    assert_false(buf_ok(&b));
+    buf_clear(&b);
+    assert_true(buf_ok(&b));
+    buf_free(&b);
+}
+
+RUN_TESTS(T(a_spoiled_buffer_is_not_ok_until_it_is_cleared),
+          T(text_that_does_not_fit_is_cut_and_says_so),
           T(what_passes_the_ceiling_is_left_out_whole), T(long_formats_grow_the_buffer))

@@ -122,7 +122,22 @@ TEST(every_code_point_comes_back)
     }
 }
 
-RUN_TESTS(T(base64_of_rfc_4648_section_10),
+TEST(what_is_decoded_and_does_not_fit_is_refused)
+{
+    bool (*const decoders[])(struct buf *, struct str) = {decode_base64, decode_hex, decode_percent,
+                                                          decode_xtext};
+    static const char *const texts[] = {"Zm9vYmFyZm9v", "666f6f6261", "foo%41bar", "foo+41bar"};
+
+    for (size_t i = 0; i < 4; i++) {
+        struct buf b = BUF(4);
+        buf_addz(&b, "x");
+        assert_false(decoders[i](&b, strz(texts[i])));
+        assert_string_equal(b.p, "x");
+        buf_free(&b);
+    }
+}
+
+RUN_TESTS(T(what_is_decoded_and_does_not_fit_is_refused), T(base64_of_rfc_4648_section_10),
           T(what_is_not_base64_is_refused_and_leaves_the_buffer_alone),
           T(every_encoding_gives_random_bytes_back), T(xtext_of_rfc_3461),
           T(digests_of_known_texts), T(utf8_refuses_overlong_forms_surrogates_and_cut_sequences),

@@ -28,6 +28,7 @@ TEST(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside)
     struct why why = WHY;
 
     buf_addf(&path, "%s/a/b", dir);
+    assert_int_equal(file_make_dirs("", 0700, &why), -1);
     assert_int_equal(file_make_dirs(path.p, 0700, &why), 0);
     buf_addz(&path, "/f");
     assert_int_equal(file_replace(path.p, STR("one"), 0600, &why), 0);

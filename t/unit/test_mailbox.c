@@ -464,8 +464,26 @@ TASK_TEST(a_watched_view_wakes_its_task)
     store_close(&other);
 }
 
-RUN_TESTS(TS(a_watched_view_wakes_its_task), TS(a_delivered_message_is_there_with_its_texts),
-          TS(crlf_is_stored_as_lf_and_counted), TS(an_aborted_delivery_leaves_nothing),
+TEST(keywords_that_do_not_fit_fail_the_message)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+    struct mail_in *m = mail_in_new(s, "INBOX", NULL, &why);
+    char name[1000];
+
+    memset(name, 'k', sizeof name);
+    for (int i = 0; i < 1000; i++)
+        mail_in_keyword(m, (struct str){name, sizeof name});
+    mail_in_put(m, STR("A: b\n\nx\n"));
+    assert_int_equal(mail_in_commit(&m, NULL, NULL, &why), -1);
+    assert_string_equal(why.code, "5.3.4");
+    why_free(&why);
+    store_close(&s);
+}
+
+RUN_TESTS(TS(keywords_that_do_not_fit_fail_the_message), TS(a_watched_view_wakes_its_task),
+          TS(a_delivered_message_is_there_with_its_texts), TS(crlf_is_stored_as_lf_and_counted),
+          TS(an_aborted_delivery_leaves_nothing),
           TS(a_delivery_goes_into_the_folders_that_are_decided_at_its_end),
           TS(views_pull_each_for_itself), TS(a_message_is_told_once_with_its_last_flags),
           TS(another_process_is_followed), TS(flags_and_numbers_survive_reopening),

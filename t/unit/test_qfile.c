@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/mem.h"
 #include "queue/delivery.h"
 #include "queue/qfile.h"
 #include "queue/qid.h"
@@ -338,6 +339,24 @@ TEST(who_has_written_a_file_can_show_it)
     buf_free(&other);
 }
 
+TEST(a_record_that_does_not_fit_fails_the_message)
+{
+    struct qfile *f = qfile_create(Q_INCOMING, NULL);
+    char *text = mem_new(REC_MAX + 2);
+    struct buf out = BUF(4 * REC_MAX);
+    struct why why = WHY;
+
+    memset(text, 'x', REC_MAX + 1);
+    qrec_putf(&out, REC_ATTR, "%s", text);
+    assert_false(buf_ok(&out));
+    qfile_putf(f, REC_ATTR, "a=%s", text);
+    qfile_put(f, REC_END, STR(""));
+    assert_int_equal(qfile_commit(&f, &why), -1);
+    why_free(&why);
+    buf_free(&out);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +372,7 @@ int main(void)
         T(a_passed_descriptor_is_taken_if_it_is_a_queue_file_of_the_owner),
         T(other_descriptors_are_no_queue_files),
         T(who_has_written_a_file_can_show_it),
+        T(a_record_that_does_not_fit_fails_the_message),
     };
     return cmocka_run_group_tests(tests, enter_queue, leave_queue);
 }

@@ -184,7 +184,21 @@ TEST(client_and_server_agree)
     }
 }
 
-RUN_TESTS(T(plain_takes_the_rfc_examples), T(plain_refuses_what_is_malformed),
-          T(login_asks_for_name_and_password), T(cram_md5_proves_without_showing),
-          T(apop_is_bound_to_the_greeting), T(the_client_takes_the_strongest_that_is_allowed),
-          T(client_and_server_agree))
+TEST(an_answer_that_does_not_fit_is_none)
+{
+    static const char *const names[] = {"PLAIN", "CRAM-MD5"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct buf out = BUF(20);
+        struct sasl_client c;
+        sasl_client_begin(&c, sasl_client_pick(strz(names[i]), 0),
+                          STR("a name that is longer than that"), STR("pass"));
+        assert_int_equal(sasl_client_step(&c, STR("<challenge>"), &out), SASL_BAD);
+        buf_free(&out);
+    }
+}
+
+RUN_TESTS(T(an_answer_that_does_not_fit_is_none), T(plain_takes_the_rfc_examples),
+          T(plain_refuses_what_is_malformed), T(login_asks_for_name_and_password),
+          T(cram_md5_proves_without_showing), T(apop_is_bound_to_the_greeting),
+          T(the_client_takes_the_strongest_that_is_allowed), T(client_and_server_agree))

@@ -67,6 +67,9 @@ static void meet_unix(void *arg)
     struct peer peer;
     int l = sock_listen_unix(path, 1, 0666, &why);
 
+    /* A name that did not fit somewhere is no abstract socket of anybody. */
+    assert_int_equal(sock_connect_unix("", task_now() + 1000, &why), -1);
+    assert_string_equal(why.code, "4.3.5");
     assert_true(l >= 0);
     int c = sock_connect_unix(path, task_now() + 1000, &why);
     int d = sock_connect_unix(path, task_now() + 1000, &why);

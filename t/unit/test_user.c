@@ -138,5 +138,20 @@ TEST(ids_must_be_in_the_valid_range)
     }
 }
 
-RUN_TESTS(T(names_are_brought_into_the_form_of_the_tables),
+TEST(a_name_is_not_taken_without_its_realm)
+{
+    char realm[2000];
+    struct buf name = BUF(5000);
+
+    defaults();
+    memset(realm, 'r', sizeof realm);
+    realm[sizeof realm - 1] = 0;
+    conf.auth_default_realm = realm;
+    assert_int_equal(user_normalise(STR("tim"), &name, NULL), -1);
+    buf_free(&name);
+    defaults();
+}
+
+RUN_TESTS(T(a_name_is_not_taken_without_its_realm),
+          T(names_are_brought_into_the_form_of_the_tables),
           T(the_mail_directory_is_expanded_and_checked), T(ids_must_be_in_the_valid_range))
