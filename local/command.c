@@ -169,7 +169,8 @@ static int judge(const struct command *c, int status, struct buf *said, struct w
     return why_set(why, code, "%s%s%s", text, said->n > 0 ? ". Command output: " : "", said->p);
 }
 
-static int run(const struct command *c, int in, int out_read, int out_write, struct why *why)
+static int command_execute(const struct command *c, int in, int out_read, int out_write,
+                           struct why *why)
 {
     struct output o = {.fd = out_read, .text = BUF((size_t)conf.command_output_limit)};
     struct run r = {
@@ -209,7 +210,7 @@ int command_run(struct job *job, const struct command *c, struct why *why)
         close(in);
         return why_errno(why, "4.3.0", "pipe");
     }
-    int status = run(c, in, pipes[0], pipes[1], why);
+    int status = command_execute(c, in, pipes[0], pipes[1], why);
     close(in);
     return status;
 }

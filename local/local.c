@@ -132,7 +132,7 @@ static void open_tables(void)
 }
 
 /* Homes and files can be anywhere; what may be touched there, the rights of their owners say. */
-static void paths(void)
+static void local_paths(void)
 {
     jail_write("/");
 }
@@ -143,7 +143,7 @@ int main(int argc, char **argv)
         .name = "local",
         .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC | RIGHT_SETUID,
         .open = open_tables,
-        .paths = paths,
+        .paths = local_paths,
         .request = request,
         .request_limit = DELIVERY_MAX,
     };

@@ -83,7 +83,7 @@ static struct forwarded *begin(struct resend *r, const struct address *a)
     return f;
 }
 
-static struct forwarded *find(struct resend *r, const struct address *a)
+static struct forwarded *local_resend_find(struct resend *r, const struct address *a)
 {
     LIST_EACH (&r->messages, l) {
         struct forwarded *f = LIST_OF(l, struct forwarded, link);
@@ -95,7 +95,7 @@ static struct forwarded *find(struct resend *r, const struct address *a)
 
 void resend_add(struct resend *r, const struct address *a)
 {
-    struct forwarded *f = find(r, a);
+    struct forwarded *f = local_resend_find(r, a);
 
     *VEC_ADD(&f->targets) = (struct target){arena_strz(r->l->mem, strz(a->address)), a->from_list};
 }

@@ -84,7 +84,7 @@ static int check(struct job *job, struct why *why)
     return 0;
 }
 
-static int run(struct job *job, struct why *why)
+static int pipe_run(struct job *job, struct why *why)
 {
     struct command_env env = {.mem = job->mem};
     struct buf prepend = BUF(PREPEND_LIMIT);
@@ -125,7 +125,7 @@ static void deliver(struct job *job)
     int status = job->d.nrcpts == 0 ? 0 : check(job, &why);
 
     if (status == 0 && !trace && job->d.nrcpts > 0)
-        status = run(job, &why);
+        status = pipe_run(job, &why);
     job->outcome.action = (args.flags & PIPE_FINAL) != 0 ? "delivered" : "relayed";
     buf_addf(&text, "%s via %s service", trace ? "delivers" : "delivered", service_name());
     for (size_t i = 0; i < job->d.nrcpts; i++) {

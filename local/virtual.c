@@ -177,7 +177,7 @@ static void act_as_one_user(void)
 }
 
 /* The base, or as much of it as exists: the rest is made with the first mailbox. */
-static void paths(void)
+static void virtual_paths(void)
 {
     struct buf base = BUF(PATH_LIMIT);
 
@@ -198,7 +198,7 @@ int main(int argc, char **argv)
         .name = "virtual",
         .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_SETUID,
         .open = open_tables,
-        .paths = paths,
+        .paths = virtual_paths,
         .request = request,
         .request_limit = DELIVERY_MAX,
     };

@@ -135,7 +135,7 @@ static bool is_offered(const struct sasl_mech *mech)
     return false;
 }
 
-static void refuse(struct authd_conn *c, uint32_t id, bool temporary, const char *reason)
+static void authd_conn_refuse(struct authd_conn *c, uint32_t id, bool temporary, const char *reason)
 {
     struct buf line = BUF(AUTH_LINE_MAX);
 
@@ -158,11 +158,11 @@ static bool cmd_auth(struct authd_conn *c, const struct auth_msg *m)
         return false;
     }
     if (mech == NULL || !is_offered(mech)) {
-        refuse(c, m->id, false, "Unsupported authentication mechanism.");
+        authd_conn_refuse(c, m->id, false, "Unsupported authentication mechanism.");
     } else if (c->nrunning >= (size_t)conf.auth_request_limit) {
         msg_warn("more than auth_request_limit (%lld) attempts on one connection",
                  (long long)conf.auth_request_limit);
-        refuse(c, m->id, true, "Too many logins at a time.");
+        authd_conn_refuse(c, m->id, true, "Too many logins at a time.");
     } else {
         attempt_start(c, m, mech);
     }

@@ -489,7 +489,7 @@ static void stop(void)
     services_free();
 }
 
-static void run(void)
+static void master_run(void)
 {
     int64_t next = clock_ms();
 
@@ -519,6 +519,6 @@ int main(int argc, char **argv)
         become_daemon();
     set_stdio();
     start();
-    run();
+    master_run();
     return 0;
 }

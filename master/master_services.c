@@ -97,7 +97,7 @@ static bool is_same(const struct svc *s, const struct conf_service *c)
            (c->type == SERVICE_INET || s->conf.is_private == c->is_private);
 }
 
-static struct svc *find(const struct conf_service *c)
+static struct svc *master_services_find(const struct conf_service *c)
 {
     LIST_EACH (&master.services, l) {
         struct svc *s = LIST_OF(l, struct svc, link);
@@ -109,7 +109,7 @@ static struct svc *find(const struct conf_service *c)
 
 static int take(const struct conf_service *c, struct why *why)
 {
-    struct svc *s = find(c);
+    struct svc *s = master_services_find(c);
 
     if (s == NULL)
         s = svc_new(c);

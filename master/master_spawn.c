@@ -113,7 +113,8 @@ static char *number(int64_t n)
 }
 
 /* Leaks nothing: exec follows, or the end. */
-static void __attribute__((noreturn)) run(const struct svc *s, const struct child *c, int status)
+static void __attribute__((noreturn))
+master_spawn_run(const struct svc *s, const struct child *c, int status)
 {
     VEC(const char *) argv = {0};
     struct buf path = BUF(4096);
@@ -199,7 +200,7 @@ void spawn_child(struct svc *s)
     msg_flush();
     c->pid = fork();
     if (c->pid == 0)
-        run(s, c, ends[1]);
+        master_spawn_run(s, c, ends[1]);
     close(ends[1]);
     if (c->pid < 0) {
         msg_warn("fork: %m -- throttling");

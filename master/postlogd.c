@@ -72,7 +72,7 @@ static void open_all(void)
     why_free(&why);
 }
 
-static void paths(void)
+static void postlogd_paths(void)
 {
     jail_read("/proc");
 }
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
                                             .in_queue = true,
                                             .writes_log = true,
                                             .open = open_all,
-                                            .paths = paths,
+                                            .paths = postlogd_paths,
                                             .datagram = datagram,
                                             .datagrams_end = write_lines};
     return service_main(&postlogd, argc, argv);

@@ -188,7 +188,7 @@ static void open_words(void)
     why_free(&why);
 }
 
-static void paths(void)
+static void bounce_paths(void)
 {
     jail_write(queue_name(Q_BOUNCE));
     jail_write(queue_name(Q_DEFER));
@@ -204,7 +204,7 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .open = open_words,
-        .paths = paths,
+        .paths = bounce_paths,
         .request = request,
         .request_limit = BOUNCE_REQUEST_MAX,
     };

@@ -253,7 +253,7 @@ static void write_to_qmgr(void)
     buf_free(&path);
 }
 
-static void paths(void)
+static void cleanup_paths(void)
 {
     write_to_qmgr();
     jail_write("incoming");
@@ -277,7 +277,7 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .open = open_all,
-        .paths = paths,
+        .paths = cleanup_paths,
         .stream_request = submission,
     };
     return service_main(&cleanup, argc, argv);

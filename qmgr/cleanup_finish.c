@@ -78,7 +78,7 @@ static int give_back(struct cleanup *c)
     return result;
 }
 
-static int refuse(struct cleanup *c)
+static int cleanup_finish_refuse(struct cleanup *c)
 {
     bool never = c->why.code[0] == '5';
 
@@ -92,7 +92,7 @@ static int refuse(struct cleanup *c)
 int cleanup_finish(struct cleanup *c)
 {
     if (cleanup_failed(c) || c->file == NULL)
-        return refuse(c);
+        return cleanup_finish_refuse(c);
     if ((c->flags & SUBMIT_DISCARD) != 0) {
         qfile_abort(&c->file);
         return 0;

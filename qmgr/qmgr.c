@@ -124,7 +124,7 @@ static void open_all(void)
     transport_open();
 }
 
-static void paths(void)
+static void qmgr_paths(void)
 {
     for (enum queue q = Q_INCOMING; q <= Q_CORRUPT; q++)
         jail_write(queue_name(q));
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
         .open = open_all,
-        .paths = paths,
+        .paths = qmgr_paths,
         .start = start,
         .request = request,
         .wake = wake,

@@ -149,7 +149,7 @@ void deliver_entry(struct transport *t, struct entry *e)
 
 /* The destination may have gone meanwhile. Only what ends a recipient must be marked in the file.
  */
-static void refuse(struct entry *e)
+static void qmgr_deliver_refuse(struct entry *e)
 {
     struct delivery d;
     struct delivery_result result;
@@ -179,7 +179,7 @@ static void refuser(void *arg)
     while (!list_empty(&refused.list) && !task_is_cancelled()) {
         struct entry *e = LIST_OF(refused.list.next, struct entry, link);
         list_drop(&e->link);
-        refuse(e);
+        qmgr_deliver_refuse(e);
         if (task_is_cancelled())
             break;
         message_release(e->message);

@@ -103,7 +103,7 @@ static void open_all(void)
     smtp_open_auth();
 }
 
-static void paths(void)
+static void smtp_paths(void)
 {
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
         .name = "smtp",
         .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ,
         .open = open_all,
-        .paths = paths,
+        .paths = smtp_paths,
         .request = request,
         .drain = smtp_cache_close,
         .request_limit = DELIVERY_MAX,

@@ -330,7 +330,7 @@ static void wake(char reason)
     queue_scan_free(&scan);
 }
 
-static void paths(void)
+static void pickup_paths(void)
 {
     jail_write("maildrop");
     jail_write("corrupt");
@@ -343,7 +343,7 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
-        .paths = paths,
+        .paths = pickup_paths,
         .wake = wake,
     };
     return service_main(&pickup, argc, argv);

@@ -53,7 +53,7 @@ static void open_all(void)
     smtpd_open_data();
 }
 
-static void paths(void)
+static void smtpd_paths(void)
 {
     jail_read_tables(conf.local_recipient_maps);
     jail_read_tables(conf.virtual_alias_maps);
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         .name = "smtpd",
         .rights = RIGHT_DNS | RIGHT_READ,
         .open = open_all,
-        .paths = paths,
+        .paths = smtpd_paths,
         .session = smtpd_session,
     };
     return service_main(&smtpd, argc, argv);

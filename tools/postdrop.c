@@ -170,7 +170,7 @@ static int store(struct stream *in)
     return status;
 }
 
-static void run(void *arg)
+static void postdrop_run(void *arg)
 {
     struct stream *in = stream_new(STDIN_FILENO);
 
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     if (drop.status == EX_OK)
         drop.status = authorize();
     if (drop.status == EX_OK) {
-        task_start("postdrop", run, NULL);
+        task_start("postdrop", postdrop_run, NULL);
         task_loop();
     }
     fflush(stdout);

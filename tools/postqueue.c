@@ -222,7 +222,7 @@ static void flush_all(void)
     why_free(&why);
 }
 
-static void run(void *arg)
+static void postqueue_run(void *arg)
 {
     (void)arg;
     switch (tool.mode) {
@@ -338,7 +338,7 @@ int main(int argc, char **argv)
     check_arguments();
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("chdir %s: %s", conf.queue_directory, strerror(errno));
-    task_start("postqueue", run, NULL);
+    task_start("postqueue", postqueue_run, NULL);
     task_loop();
     if (tool.failure.n > 0)
         msg_fatal("%s", tool.failure.p);

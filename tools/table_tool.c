@@ -207,7 +207,7 @@ static void add_from_stdin(struct table_tool *t, const char *table)
 }
 
 /* The first table that knows the key answers. */
-static bool find(struct dict **tables, int n, const char *key, struct buf *value)
+static bool table_tool_find(struct dict **tables, int n, const char *key, struct buf *value)
 {
     struct why why = WHY;
     bool found = false;
@@ -233,7 +233,7 @@ static const char *separator(const struct table_tool *t)
 static bool show(const struct table_tool *t, struct dict **tables, int n, const char *key)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT);
-    bool found = find(tables, n, key, &value);
+    bool found = table_tool_find(tables, n, key, &value);
 
     if (found)
         printf("%s%s\t%s\n", key, separator(t), value.p);
@@ -296,7 +296,7 @@ static bool ask_all(const struct table_tool *t, struct asking *a)
     struct buf text = BUF(SOURCE_LIMIT);
 
     if (strcmp(t->query, "-") != 0) {
-        a->found = find(a->tables, a->n, t->query, &text);
+        a->found = table_tool_find(a->tables, a->n, t->query, &text);
         if (a->found)
             printf("%s\n", text.p);
     } else if (file_read_fd(STDIN_FILENO, &text) < 0)

@@ -62,8 +62,8 @@ static enum dict_answer failed(const struct dict *d, const char *key, const stru
     return DICT_FAILED;
 }
 
-static enum dict_answer find(struct maps *m, const char *key, bool part, struct buf *value,
-                             struct why *why)
+static enum dict_answer maps_search(struct maps *m, const char *key, bool part, struct buf *value,
+                                    struct why *why)
 {
     struct why reason = WHY;
     enum dict_answer answer = DICT_NONE;
@@ -89,12 +89,12 @@ static enum dict_answer find(struct maps *m, const char *key, bool part, struct 
 
 enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, struct why *why)
 {
-    return find(m, key, false, value, why);
+    return maps_search(m, key, false, value, why);
 }
 
 enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)
 {
-    return find(m, key, true, value, why);
+    return maps_search(m, key, true, value, why);
 }
 
 void maps_close(struct maps **maps)

@@ -198,7 +198,7 @@ static void end_without_login(const struct login *l, const char *how)
 }
 
 /* Commands until one of them ends it. */
-static void run(struct login *l)
+static void login_run(struct login *l)
 {
     struct buf line = BUF((size_t)conf.login_max_line_length);
     enum login_next next = LOGIN_GO_ON;
@@ -259,7 +259,7 @@ void login_session(const struct login_front *front, struct stream *client, const
 
     begin(&l, front, client, peer, mem);
     if (welcome(&l))
-        run(&l);
+        login_run(&l);
     client_count_drop(&l.count);
     buf_free(&l.stamp);
     arena_wipe(mem); /* passwords: a relay may live for days */

@@ -164,7 +164,7 @@ static void start(void)
 }
 
 /* The filter is that of the sessions, which inherit it; their own jail is the user's directory. */
-static void paths(void)
+static void session_fork_paths(void)
 {
     jail_write("/");
 }
@@ -200,7 +200,7 @@ int session_main(const struct session_program *p, int argc, char **argv)
     const struct service service = {.name = p->name,
                                     .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
                                     .open = open_program,
-                                    .paths = paths,
+                                    .paths = session_fork_paths,
                                     .start = start,
                                     .request = request,
                                     .drain = drain,

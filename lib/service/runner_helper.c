@@ -76,7 +76,7 @@ static int change_root(const char *root)
 }
 
 /* The child: never returns. report tells the helper what failed; exec closes it. */
-static void __attribute__((noreturn)) run(const struct runner_order *o, int report)
+static void __attribute__((noreturn)) runner_helper_run(const struct runner_order *o, int report)
 {
     sigset_t none;
 
@@ -110,7 +110,7 @@ static void start(struct helper *h, const struct runner_order *o)
     }
     pid_t pid = fork();
     if (pid == 0)
-        run(o, report[1]);
+        runner_helper_run(o, report[1]);
     if (pid < 0)
         error = errno;
     close(report[1]);

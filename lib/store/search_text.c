@@ -54,7 +54,7 @@ static bool is_at(const char *p, struct str needle)
 
 /* memchr(3) looks for the rarest byte in both cases, faster than any loop of ours. needle has no
  * capitals. */
-static ptrdiff_t find(struct str text, struct str needle)
+static ptrdiff_t search_text_find(struct str text, struct str needle)
 {
     if (needle.n == 0)
         return 0;
@@ -81,7 +81,7 @@ static ptrdiff_t find(struct str text, struct str needle)
 
 static bool contains(struct str text, struct str needle)
 {
-    return find(text, needle) >= 0;
+    return search_text_find(text, needle) >= 0;
 }
 
 /* ---- needles ---- */
@@ -335,7 +335,7 @@ static bool has_other_charset(struct str structure)
 {
     static const char name[] = "\"charset";
 
-    for (ptrdiff_t at; (at = find(structure, STR(name))) >= 0;) {
+    for (ptrdiff_t at; (at = search_text_find(structure, STR(name))) >= 0;) {
         structure = str_from(structure, (size_t)at + sizeof name - 1);
         if (!str_starts(structure, STR("\" \"")))
             return true; /* "charset*", or a literal */

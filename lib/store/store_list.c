@@ -96,7 +96,7 @@ static int read_root(struct names *n, struct why *why)
 }
 
 /* Among the first count, which are sorted. */
-static struct folder_entry *find(struct names *n, size_t count, struct str name)
+static struct folder_entry *store_list_find(struct names *n, size_t count, struct str name)
 {
     char sep = n->s->set.separator;
     struct folder_entry key = {.name = name};
@@ -191,7 +191,7 @@ static int add_subscribed(struct names *n, bool missing_too, struct why *why)
     if (subscriptions_read(n->s, n->mem, &subs, why) < 0)
         return -1;
     for (size_t i = 0; i < subs.n; i++) {
-        struct folder_entry *e = find(n, count, subs.at[i]);
+        struct folder_entry *e = store_list_find(n, count, subs.at[i]);
         if (e != NULL)
             e->attrs |= FOLDER_SUBSCRIBED;
         else if (missing_too)

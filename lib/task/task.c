@@ -125,7 +125,7 @@ void task_set_word(uint64_t word)
     use_word(word);
 }
 
-static void run(struct task *t)
+static void task_run(struct task *t)
 {
     list_drop(&t->turn);
     loop.self = t;
@@ -149,7 +149,7 @@ static void run_ready(void)
     list_init(&now);
     list_add(&loop.ready, &now); /* a mark: the end of this round */
     while (loop.ready.next != &now)
-        run(LIST_OF(hostile_pick(&loop.ready, &now), struct task, turn));
+        task_run(LIST_OF(hostile_pick(&loop.ready, &now), struct task, turn));
     list_drop(&now);
 }
 
