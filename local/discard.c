@@ -34,7 +34,7 @@ static void deliver(struct job *job)
         outcome_sent(&job->outcome, i, code, text);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void discard_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     agent_serve(ask, answer, mem, "none", deliver);
 }
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
         .name = "discard",
         .in_queue = true,
         .rights = 0,
-        .request = request,
+        .request = discard_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&discard, argc, argv);

@@ -44,7 +44,7 @@ static void deliver(struct job *job)
     why_free(&why);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void error_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     agent_serve(ask, answer, mem, "none", deliver);
 }
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
         .name = "error",
         .in_queue = true,
         .rights = 0,
-        .request = request,
+        .request = error_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&error, argc, argv);

@@ -106,7 +106,7 @@ static void deliver(struct job *job)
         deliver_to(job, i);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void local_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     agent_serve(ask, answer, mem, service_name(), deliver);
 }
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC | RIGHT_SETUID,
         .open = open_tables,
         .paths = local_paths,
-        .request = request,
+        .request = local_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&local, argc, argv);

@@ -138,7 +138,7 @@ static void deliver(struct job *job)
     why_free(&why);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void pipe_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     agent_serve(ask, answer, mem, service_name(), deliver);
 }
@@ -165,7 +165,7 @@ int main(int argc, char **argv)
         .name = "pipe",
         .rights = RIGHT_READ | RIGHT_EXEC,
         .open = open_arguments,
-        .request = request,
+        .request = pipe_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&pipe_service, argc, argv);

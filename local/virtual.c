@@ -135,7 +135,7 @@ static void deliver(struct job *job)
         deliver_to(job, i);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void virtual_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     agent_serve(ask, answer, mem, service_name(), deliver);
 }
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_SETUID,
         .open = open_tables,
         .paths = virtual_paths,
-        .request = request,
+        .request = virtual_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&virtual, argc, argv);

@@ -49,7 +49,7 @@ static void open_all(void)
     }
 }
 
-static void start(void)
+static void authd_start(void)
 {
     workers_watch();
     reader_watch();
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
                                          .sole = true,
                                          .open = open_all,
                                          .paths = users_paths,
-                                         .start = start,
+                                         .start = authd_start,
                                          .session = session,
                                          .drain = conn_drain};
 

@@ -240,7 +240,7 @@ static void put_pid(struct attrs *answer, const struct handover *h)
     buf_free(&key);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void mailbox_broker_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *token = attrs_get(ask, A_TOKEN);
     int client = attrs_take_fd(ask);
@@ -303,7 +303,7 @@ int main(int argc, char **argv)
                                            .in_queue = true,
                                            .alone = true,
                                            .open = open_all,
-                                           .request = request,
+                                           .request = mailbox_broker_request,
                                            .drain = drain,
                                            .request_limit = HANDOVER_MAX};
 

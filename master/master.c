@@ -317,7 +317,7 @@ static void refuse_snapshot(void)
     conf_snapshot_close(&refused);
 }
 
-static void start(void)
+static void master_start(void)
 {
     struct why why = WHY;
 
@@ -518,7 +518,7 @@ int main(int argc, char **argv)
     if (!master.foreground)
         become_daemon();
     set_stdio();
-    start();
+    master_start();
     master_run();
     return 0;
 }

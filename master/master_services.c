@@ -107,7 +107,7 @@ static struct svc *master_services_find(const struct conf_service *c)
     return NULL;
 }
 
-static int take(const struct conf_service *c, struct why *why)
+static int master_services_take(const struct conf_service *c, struct why *why)
 {
     struct svc *s = master_services_find(c);
 
@@ -204,7 +204,7 @@ int services_load(struct why *why)
     for (size_t i = 0; i < cf.n; i++)
         if (!conf_master_disabled(&cf.at[i]) && !conf_master_again(&cf, &cf.at[i]) &&
             !service_left_out(&cf.at[i]))
-            result = first_error(result, take(&cf.at[i], &one), &one, why);
+            result = first_error(result, master_services_take(&cf.at[i], &one), &one, why);
     conf_master_free(&cf);
     LIST_EACH (&master.services, l)
         result = first_error(result, open_one(LIST_OF(l, struct svc, link), &one), &one, why);

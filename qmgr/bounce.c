@@ -158,7 +158,7 @@ static const struct {
     {REQUEST_WARN, warn},
 };
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void bounce_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *name = attrs_get(ask, A_REQUEST);
     struct why why = WHY;
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_READ | RIGHT_WRITE,
         .open = open_words,
         .paths = bounce_paths,
-        .request = request,
+        .request = bounce_request,
         .request_limit = BOUNCE_REQUEST_MAX,
     };
     return service_main(&bounce, argc, argv);

@@ -42,7 +42,7 @@
 /* More than any record that a client of ours sends; what stream_peek_n can give. */
 enum { RECORD_LIMIT = 60000 };
 
-static void fail(struct cleanup *c, const char *code, const char *fmt, va_list ap)
+static void cleanup_fail_one(struct cleanup *c, const char *code, const char *fmt, va_list ap)
 {
     struct buf text = BUF_TEXT(1000);
 
@@ -58,7 +58,7 @@ void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    fail(c, code, fmt, ap);
+    cleanup_fail_one(c, code, fmt, ap);
     va_end(ap);
     c->stopped = true;
 }
@@ -68,7 +68,7 @@ void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    fail(c, code, fmt, ap);
+    cleanup_fail_one(c, code, fmt, ap);
     va_end(ap);
     c->stopped = c->stopped || (c->flags & SUBMIT_BOUNCE) == 0 || code[0] != '5';
 }

@@ -154,7 +154,7 @@ static void recover_active(void)
         msg_info("%zu messages of the active queue go on", moved);
 }
 
-static void start(void)
+static void qmgr_start(void)
 {
     state.taken = metrics_counter("messages_activated");
     state.removed = metrics_counter("messages_ended");
@@ -162,7 +162,7 @@ static void start(void)
     scan_start();
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void qmgr_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *name = attrs_get(ask, A_REQUEST);
     struct why why = WHY;
@@ -240,8 +240,8 @@ int main(int argc, char **argv)
         .alone = true,
         .open = open_all,
         .paths = qmgr_paths,
-        .start = start,
-        .request = request,
+        .start = qmgr_start,
+        .request = qmgr_request,
         .wake = wake,
         .drain = drain,
         .request_limit = DELIVERY_MAX,

@@ -64,7 +64,7 @@ static void start_job(struct smtp_job *job, const struct delivery *d, struct are
                                     .result = &job->result};
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void smtp_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     enum { RCPTS_MOST = 100000 };
     struct delivery d;
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ,
         .open = open_all,
         .paths = smtp_paths,
-        .request = request,
+        .request = smtp_request,
         .drain = smtp_cache_close,
         .request_limit = DELIVERY_MAX,
     };

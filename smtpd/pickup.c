@@ -294,7 +294,7 @@ static void settle(struct drop *d, int result)
     why_free(&why);
 }
 
-static void take(const char *name)
+static void pickup_take(const char *name)
 {
     struct drop d = {.name = name, .sender = BUF(REC_MAX), .pending = BUF(REC_MAX), .why = WHY};
 
@@ -326,7 +326,7 @@ static void wake(char reason)
     (void)reason;
     while (!service_draining() && (name = queue_scan_next(scan)) != NULL)
         if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
-            take(name);
+            pickup_take(name);
     queue_scan_free(&scan);
 }
 

@@ -110,7 +110,7 @@ static bool is_for_us(struct attrs *ask, struct handover *h, struct arena *mem)
            strcmp(h->service, state.program->name) == 0 && *h->user != '\0' && *h->ticket != '\0';
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void session_fork_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     struct why why = WHY;
     struct handover h;
@@ -156,7 +156,7 @@ static void wait_for_stop(void *arg)
     end_children();
 }
 
-static void start(void)
+static void session_fork_start(void)
 {
     mem_fill_holes();
     task_on_signal(SIGCHLD, reap);
@@ -201,8 +201,8 @@ int session_main(const struct session_program *p, int argc, char **argv)
                                     .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
                                     .open = open_program,
                                     .paths = session_fork_paths,
-                                    .start = start,
-                                    .request = request,
+                                    .start = session_fork_start,
+                                    .request = session_fork_request,
                                     .drain = drain,
                                     .request_limit = HANDOVER_MAX};
 

@@ -211,7 +211,7 @@ static void take_record(struct reader *r, int type, struct str body, off_t at)
     }
 }
 
-static void start(struct envelope *e)
+static void envelope_start(struct envelope *e)
 {
     *e = (struct envelope){.d = {.queue_id = "",
                                  .nexthop = "",
@@ -288,7 +288,7 @@ int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *m
     struct reader r = {.e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0};
 
     if (from == 0) {
-        start(e);
+        envelope_start(e);
         if (read_size(f, e, why) < 0)
             return -1;
     } else if (qfile_seek(f, from, why) < 0) {
@@ -304,7 +304,7 @@ int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct 
         .e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0, .dropped = true};
 
     if (from == 0) {
-        start(e);
+        envelope_start(e);
         e->d.content_size = qfile_stat(f)->st_size;
     } else if (qfile_seek(f, from, why) < 0) {
         return -1;

@@ -100,7 +100,7 @@ static void __attribute__((noreturn)) runner_helper_run(const struct runner_orde
     _exit(127);
 }
 
-static void start(struct helper *h, const struct runner_order *o)
+static void runner_helper_start(struct helper *h, const struct runner_order *o)
 {
     int report[2], error = 0;
 
@@ -196,7 +196,7 @@ static bool take_message(struct helper *h)
     if (o.ask->what == RUNNER_KILL)
         kill_command(h, o.ask->id);
     else if (runner_order_parse(&o, h->message, (size_t)n))
-        start(h, &o);
+        runner_helper_start(h, &o);
     else
         answer(h, o.ask->id, EINVAL, 0);
     runner_order_free(&o);

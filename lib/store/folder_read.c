@@ -539,7 +539,7 @@ static int try_take(struct folder *f, bool locked, bool all, struct why *why)
 }
 
 /* (waits if the lock is needed) */
-static int take(struct folder *f, bool locked, bool all, struct why *why)
+static int folder_read_take(struct folder *f, bool locked, bool all, struct why *why)
 {
     int result = try_take(f, locked, all, why);
 
@@ -554,7 +554,7 @@ static int take(struct folder *f, bool locked, bool all, struct why *why)
 
 int folder_open_journal(struct folder *f, bool locked, struct why *why)
 {
-    int result = take(f, locked, false, why);
+    int result = folder_read_take(f, locked, false, why);
 
     return result == TAKE_NONE ? 0 : result < 0 ? -1 : 1;
 }
@@ -563,7 +563,7 @@ int folder_load(struct folder *f, bool locked, struct why *why)
 {
     if (f->loaded || f->failed)
         return folder_refresh(f, locked, why);
-    int result = take(f, locked, true, why);
+    int result = folder_read_take(f, locked, true, why);
     if (result == TAKE_NONE)
         return why_set(why, "5.2.0", "folder %s does not exist", f->name);
     return result;
@@ -582,7 +582,7 @@ static int read_more(struct folder *f, off_t size, bool locked, struct why *why)
         folder_apply(f, buf_str(&bytes));
     /* Under the lock nobody else writes: what does not check will not get better. */
     if (result == 0 && f->j.end < start + (off_t)bytes.n && locked)
-        result = take(f, true, true, why);
+        result = folder_read_take(f, true, true, why);
     buf_free(&bytes);
     return result;
 }
@@ -624,6 +624,6 @@ int folder_refresh(struct folder *f, bool locked, struct why *why)
         return 0;
     if (what == LOOK_GREW && f->loaded)
         return read_more(f, st.st_size, locked, why);
-    int result = take(f, locked, f->loaded, why);
+    int result = folder_read_take(f, locked, f->loaded, why);
     return result == TAKE_NONE ? lost(f, "was removed", why) : result;
 }
