@@ -72,7 +72,7 @@ static void put_envelope(const struct delivery *d, const struct forwarded *f, st
     buf_free(&date);
 }
 
-static struct forwarded *begin(struct resend *r, const struct address *a)
+static struct forwarded *local_resend_begin(struct resend *r, const struct address *a)
 {
     struct forwarded *f = mem_new(sizeof *f);
 
@@ -90,7 +90,7 @@ static struct forwarded *local_resend_find(struct resend *r, const struct addres
         if (strcmp(f->sender, a->sender) == 0 && strcmp(f->delivered, a->delivered) == 0)
             return f;
     }
-    return begin(r, a);
+    return local_resend_begin(r, a);
 }
 
 void resend_add(struct resend *r, const struct address *a)

@@ -30,7 +30,7 @@
 #include "base/msg.h"
 #include "service/service.h"
 
-static void open_all(void)
+static void authd_open_all(void)
 {
     struct why why = WHY;
 
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     static const struct service authd = {.name = "authd",
                                          .rights = RIGHT_READ,
                                          .sole = true,
-                                         .open = open_all,
+                                         .open = authd_open_all,
                                          .paths = users_paths,
                                          .start = authd_start,
                                          .session = session,

@@ -52,7 +52,7 @@ static enum outcome later(const struct attempt *a, const char *text)
 
 /* ---- answers */
 
-static void say(struct attempt *a, struct buf *line)
+static void authd_attempt_say(struct attempt *a, struct buf *line)
 {
     auth_wire_end(line);
     if (a->in_conn)
@@ -73,7 +73,7 @@ static void say_failed(struct attempt *a, bool temporary)
         auth_wire_pair(&line, "code", strz(a->fail_code));
     if (*a->fail_reason != '\0')
         auth_wire_pair(&line, "reason", strz(a->fail_reason));
-    say(a, &line);
+    authd_attempt_say(a, &line);
 }
 
 static void say_later(struct attempt *a)
@@ -118,7 +118,7 @@ static void say_ok(struct attempt *a)
     if (token.n > 0)
         auth_wire_pair(&line, "token", buf_str(&token));
     buf_free(&token);
-    say(a, &line);
+    authd_attempt_say(a, &line);
 }
 
 static void say_challenge(struct attempt *a, const struct buf *challenge)
@@ -128,7 +128,7 @@ static void say_challenge(struct attempt *a, const struct buf *challenge)
     auth_wire_begin_id(&line, AUTH_V_CONT, a->id);
     buf_addc(&line, '\t');
     encode_base64(&line, buf_str(challenge));
-    say(a, &line);
+    authd_attempt_say(a, &line);
 }
 
 /* ---- the user's entry */

@@ -161,7 +161,8 @@ static int join(struct session *s, const struct handover *h, int client, struct 
  * To a new process. It is known from here on: who comes for the same user while it is being forked
  * writes to the pair already, and the process finds it there.
  */
-static int begin(const char *key, const struct handover *h, int client, struct why *why)
+static int mailbox_broker_begin(const char *key, const struct handover *h, int client,
+                                struct why *why)
 {
     struct attrs ask = ATTRS(HANDOVER_MAX), answer = ATTRS(HANDOVER_MAX);
     int pair[2];
@@ -205,7 +206,7 @@ static int pass_on(const struct handover *h, int client, struct why *why)
     }
     if (result < 0) {
         why_clear(why);
-        result = begin(key.p, h, client, why);
+        result = mailbox_broker_begin(key.p, h, client, why);
     }
     buf_free(&key);
     return result;
@@ -262,7 +263,7 @@ static void mailbox_broker_request(struct attrs *ask, struct attrs *answer, stru
     why_free(&why);
 }
 
-static void open_all(void)
+static void mailbox_broker_open_all(void)
 {
     struct buf path = BUF(200);
 
@@ -302,7 +303,7 @@ int main(int argc, char **argv)
                                            .rights = 0,
                                            .in_queue = true,
                                            .alone = true,
-                                           .open = open_all,
+                                           .open = mailbox_broker_open_all,
                                            .request = mailbox_broker_request,
                                            .drain = drain,
                                            .request_limit = HANDOVER_MAX};

@@ -58,7 +58,7 @@ static bool is_daemon(struct str program)
     return str_eqz(program, "master");
 }
 
-static void open_all(void)
+static void postlogd_open_all(void)
 {
     struct conf_master cf = {0};
     struct why why = WHY;
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
                                             .alone = true,
                                             .in_queue = true,
                                             .writes_log = true,
-                                            .open = open_all,
+                                            .open = postlogd_open_all,
                                             .paths = postlogd_paths,
                                             .datagram = datagram,
                                             .datagrams_end = write_lines};

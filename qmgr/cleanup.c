@@ -232,7 +232,7 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
     end_message(&c);
 }
 
-static void open_all(void)
+static void cleanup_open_all(void)
 {
     classes_open();
     cleanup_open_maps();
@@ -276,7 +276,7 @@ int main(int argc, char **argv)
         .name = "cleanup",
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
-        .open = open_all,
+        .open = cleanup_open_all,
         .paths = cleanup_paths,
         .stream_request = submission,
     };

@@ -60,7 +60,7 @@ void cleanup_open_maps(void)
     maps.virtual_extension = str_ilisted(conf.propagate_unmatched_extensions, STR("virtual"));
 }
 
-static void failed(struct cleanup *c, const struct why *why)
+static void cleanup_map_failed(struct cleanup *c, const struct why *why)
 {
     cleanup_fail(c, "4.3.0", "%s", why_text(why));
     msg_warn("%s: %s", cleanup_id(c), why_text(why));
@@ -124,7 +124,7 @@ static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const
 
     enum dict_answer answer = route_find(m, address, &value, &ext, &why);
     if (answer == DICT_FAILED) {
-        failed(c, &why);
+        cleanup_map_failed(c, &why);
         n = -1;
     } else if (answer == DICT_FOUND) {
         n = (ptrdiff_t)results(c, address, buf_str(&value), keep_ext ? buf_str(&ext) : STR(""),
@@ -292,7 +292,7 @@ int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *addr
     if (maps_empty(m))
         return 0;
     if (route_find(m, address, bcc, NULL, &why) == DICT_FAILED) {
-        failed(c, &why);
+        cleanup_map_failed(c, &why);
         result = -1;
     }
     why_free(&why);

@@ -116,7 +116,7 @@ bool qmgr_flushed_since(int64_t wall_us)
     return state.flushed_us >= wall_us;
 }
 
-static void open_all(void)
+static void qmgr_open_all(void)
 {
     state.messages = hash_new();
     list_init(&state.active);
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
-        .open = open_all,
+        .open = qmgr_open_all,
         .paths = qmgr_paths,
         .start = qmgr_start,
         .request = qmgr_request,

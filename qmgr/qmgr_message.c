@@ -36,7 +36,7 @@ static void discard(struct message *m)
 }
 
 /* The recipients have been read; from here on the message is ours. */
-static void begin(struct message *m, struct rcpt *rcpts, size_t n)
+static void qmgr_message_begin(struct message *m, struct rcpt *rcpts, size_t n)
 {
     m->pending = 1;
     m->nrcpts = n;
@@ -68,7 +68,7 @@ static void take_announced(struct message *m)
         m->d.created = clock_wall();
     log_active(m, (int64_t)n);
     qmgr_add(m);
-    begin(m, rcpts, n);
+    qmgr_message_begin(m, rcpts, n);
 }
 
 static void move_aside(const char *id, const struct why *why)
@@ -161,7 +161,7 @@ static bool take_moved(const char *id, enum queue from)
         return false;
     log_active(m, m->size.rcpts);
     qmgr_add(m);
-    begin(m, e.d.rcpts, e.d.nrcpts);
+    qmgr_message_begin(m, e.d.rcpts, e.d.nrcpts);
     return true;
 }
 
@@ -253,7 +253,7 @@ static bool next_batch(struct message *m, size_t transport_room)
     if (e.d.nrcpts == 0)
         return false;
     m->next = e.next;
-    begin(m, e.d.rcpts, e.d.nrcpts);
+    qmgr_message_begin(m, e.d.rcpts, e.d.nrcpts);
     return true;
 }
 

@@ -90,7 +90,7 @@ static void smtp_request(struct attrs *ask, struct attrs *answer, struct arena *
     why_free(&why);
 }
 
-static void open_all(void)
+static void smtp_open_all(void)
 {
     state.lmtp =
         strcmp(program_invocation_short_name, "lmtp") == 0 || strcmp(service_name(), "lmtp") == 0;
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
     static const struct service smtp = {
         .name = "smtp",
         .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ,
-        .open = open_all,
+        .open = smtp_open_all,
         .paths = smtp_paths,
         .request = smtp_request,
         .drain = smtp_cache_close,

@@ -89,7 +89,7 @@ static int said_no(struct smtp_session *s, struct why *why)
 }
 
 /* One line of base64; "=" is the empty initial response (RFC 4954 4). */
-static void say(struct smtp_session *s, const char *command, struct str raw, bool initial)
+static void smtp_auth_say(struct smtp_session *s, const char *command, struct str raw, bool initial)
 {
     struct buf line = BUF(12000);
 
@@ -114,9 +114,9 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
     if (c->mech->client_first) {
         buf_addc(&command, ' ');
         sasl_client_step(c, STR(""), &out); /* cannot be bad: nothing was said yet */
-        say(s, command.p, buf_str(&out), true);
+        smtp_auth_say(s, command.p, buf_str(&out), true);
     } else {
-        say(s, command.p, STR(""), false);
+        smtp_auth_say(s, command.p, STR(""), false);
     }
     for (int turn = 0; turn < TURNS_MOST; turn++) {
         if (smtp_read_reply(s, conf.smtp_rcpt_timeout, why) < 0)
@@ -138,7 +138,7 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
             s->broken = true;
             break;
         }
-        say(s, "", buf_str(&out), false);
+        smtp_auth_say(s, "", buf_str(&out), false);
     }
     explicit_bzero(out.p, out.n);
     buf_free(&out);

@@ -39,7 +39,7 @@
 
 #include "smtpd_check.h"
 
-static void open_all(void)
+static void smtpd_open_all(void)
 {
     resolver_open();
     classes_open();
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
     static const struct service smtpd = {
         .name = "smtpd",
         .rights = RIGHT_DNS | RIGHT_READ,
-        .open = open_all,
+        .open = smtpd_open_all,
         .paths = smtpd_paths,
         .session = smtpd_session,
     };

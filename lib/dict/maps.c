@@ -54,8 +54,8 @@ struct dict *maps_at(struct maps *m, size_t i)
     return m->tables.at[i];
 }
 
-static enum dict_answer failed(const struct dict *d, const char *key, const struct why *reason,
-                               struct why *why)
+static enum dict_answer maps_failed(const struct dict *d, const char *key, const struct why *reason,
+                                    struct why *why)
 {
     msg_warn("%s lookup error for \"%.100s\": %s", d->spec, key, why_text(reason));
     why_set(why, "4.3.0", "Temporary lookup failure");
@@ -81,7 +81,7 @@ static enum dict_answer maps_search(struct maps *m, const char *key, bool part, 
             answer = DICT_FAILED;
         }
         if (answer == DICT_FAILED)
-            failed(d, key, &reason, why);
+            maps_failed(d, key, &reason, why);
     }
     why_free(&reason);
     return answer;

@@ -15,7 +15,7 @@ struct stream *attrs_stream(int fd)
     return s;
 }
 
-static int failed(const struct stream *s, const char *doing, struct why *why)
+static int attrs_wire_failed(const struct stream *s, const char *doing, struct why *why)
 {
     return why_set(why, "4.3.0", "%s: %s", doing, stream_error(s));
 }
@@ -80,7 +80,7 @@ int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
     for (int i = 0; i < a->nfds; i++)
         stream_lend_fd(s, a->fds[i]);
     write_wire(s, a);
-    return stream_flush(s) ? 0 : failed(s, "send", why);
+    return stream_flush(s) ? 0 : attrs_wire_failed(s, "send", why);
 }
 
 /* Where a message stands between two chunks. */
@@ -136,7 +136,7 @@ int attrs_recv(struct stream *s, struct attrs *a, struct why *why)
         return 0;
     }
     if (stream_state(s) != STREAM_EOF)
-        return failed(s, "receive", why);
+        return attrs_wire_failed(s, "receive", why);
     return why_set(why, "4.3.0", "%s", a->wire.n == 0 ? "connection closed" : "message cut short");
 }
 

@@ -91,8 +91,8 @@ static bool too_many(struct login *l)
     return most > 0 && all > most && !is_excepted(l->peer);
 }
 
-static void begin(struct login *l, const struct login_front *front, struct stream *client,
-                  const struct peer *peer, struct arena *mem)
+static void login_begin(struct login *l, const struct login_front *front, struct stream *client,
+                        const struct peer *peer, struct arena *mem)
 {
     struct buf id = BUF(sizeof l->session - 1);
 
@@ -257,7 +257,7 @@ void login_session(const struct login_front *front, struct stream *client, const
 {
     struct login l;
 
-    begin(&l, front, client, peer, mem);
+    login_begin(&l, front, client, peer, mem);
     if (welcome(&l))
         login_run(&l);
     client_count_drop(&l.count);

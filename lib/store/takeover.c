@@ -26,7 +26,7 @@ struct filling {
     uint32_t last;
 };
 
-static void begin(struct filling *f, struct state *state)
+static void takeover_begin(struct filling *f, struct state *state)
 {
     *f = (struct filling){.state = state, .payload = BUF(JOURNAL_MAX)};
     buf_add(&f->payload, (struct str){(const char *)&f->head, sizeof f->head});
@@ -117,7 +117,7 @@ static uint32_t parse_uidlist(struct str text, struct state *state)
 
     if (!str_split(&text, '\n', &line) || !parse_head(line, &uidvalidity, &uidnext))
         return 0;
-    begin(&f, state);
+    takeover_begin(&f, state);
     while (str_split(&text, '\n', &line))
         if (parse_line(line, &uid, &size, &name))
             add(&f, uid, name, size);
