@@ -21,7 +21,7 @@
 
 #include "agent.h"
 
-static void deliver(struct job *job)
+static void discard_deliver(struct job *job)
 {
     char code[10];
     size_t n = dsn_prefix(strz(job->d.nexthop), code);
@@ -36,7 +36,7 @@ static void deliver(struct job *job)
 
 static void discard_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, "none", deliver);
+    agent_serve(ask, answer, mem, "none", discard_deliver);
 }
 
 int main(int argc, char **argv)

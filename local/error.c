@@ -34,7 +34,7 @@ static void reason(struct why *why, const char *nexthop, bool later)
     why_set(why, code, "%s", nexthop + n + strspn(nexthop + n, " \t"));
 }
 
-static void deliver(struct job *job)
+static void error_deliver(struct job *job)
 {
     struct why why = WHY;
 
@@ -46,7 +46,7 @@ static void deliver(struct job *job)
 
 static void error_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, "none", deliver);
+    agent_serve(ask, answer, mem, "none", error_deliver);
 }
 
 int main(int argc, char **argv)

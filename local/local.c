@@ -100,7 +100,7 @@ static void deliver_to(struct job *job, size_t i)
     arena_free(&l.mem);
 }
 
-static void deliver(struct job *job)
+static void local_deliver(struct job *job)
 {
     for (size_t i = 0; i < job->d.nrcpts; i++)
         deliver_to(job, i);
@@ -108,7 +108,7 @@ static void deliver(struct job *job)
 
 static void local_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, service_name(), deliver);
+    agent_serve(ask, answer, mem, service_name(), local_deliver);
 }
 
 static struct maps *open_maps(const char *parameter, const char *specs)

@@ -117,7 +117,7 @@ static int pipe_run(struct job *job, struct why *why)
     return status;
 }
 
-static void deliver(struct job *job)
+static void pipe_deliver(struct job *job)
 {
     struct buf text = BUF_TEXT(1000);
     struct why why = WHY;
@@ -140,7 +140,7 @@ static void deliver(struct job *job)
 
 static void pipe_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, service_name(), deliver);
+    agent_serve(ask, answer, mem, service_name(), pipe_deliver);
 }
 
 static void open_arguments(void)

@@ -129,7 +129,7 @@ static void deliver_to(struct job *job, size_t i)
     why_free(&why);
 }
 
-static void deliver(struct job *job)
+static void virtual_deliver(struct job *job)
 {
     for (size_t i = 0; i < job->d.nrcpts; i++)
         deliver_to(job, i);
@@ -137,7 +137,7 @@ static void deliver(struct job *job)
 
 static void virtual_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, service_name(), deliver);
+    agent_serve(ask, answer, mem, service_name(), virtual_deliver);
 }
 
 static void open_tables(void)

@@ -32,7 +32,7 @@ static void count_fates(struct message *m, const struct delivery_result *r)
     }
 }
 
-static void fill(const struct entry *e, struct delivery *d)
+static void qmgr_deliver_fill(const struct entry *e, struct delivery *d)
 {
     *d = e->message->d;
     d->queue = Q_ACTIVE;
@@ -124,7 +124,7 @@ void deliver_entry(struct transport *t, struct entry *e)
     struct delivery_result result;
     struct why why = WHY;
 
-    fill(e, &d);
+    qmgr_deliver_fill(e, &d);
     d.nexthop = e->peer->dest->nexthop;
     int answered = ask_agent(t, &d, &result, &why);
     if (task_is_cancelled()) {
@@ -156,7 +156,7 @@ static void qmgr_deliver_refuse(struct entry *e)
     struct why why = WHY;
     int64_t now = clock_wall_us();
 
-    fill(e, &d);
+    qmgr_deliver_fill(e, &d);
     delivery_result_start(&result, d.nrcpts);
     struct outcome o = {.d = &d, .relay = "none", .begin_us = now, .result = &result};
     if (e->code[0] != '4')

@@ -90,7 +90,7 @@ static void put_back(const char *id)
 }
 
 /* The file is in active already. Null: it was moved on. */
-static struct message *read_file(const char *id, enum queue from, struct envelope *e)
+static struct message *qmgr_message_read_file(const char *id, enum queue from, struct envelope *e)
 {
     struct why why = WHY;
     struct message *m = NULL;
@@ -155,7 +155,7 @@ static bool is_due(const char *path, bool ignore_time)
 static bool take_moved(const char *id, enum queue from)
 {
     struct envelope e;
-    struct message *m = read_file(id, from, &e);
+    struct message *m = qmgr_message_read_file(id, from, &e);
 
     if (m == NULL)
         return false;

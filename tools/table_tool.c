@@ -168,8 +168,8 @@ static void read_source(const struct table_tool *t, const char *path, struct buf
     become_owner(t, &st, path);
 }
 
-static void fill(const struct table_tool *t, struct dict *d, const char *path,
-                 const struct buf *text)
+static void table_tool_fill(const struct table_tool *t, struct dict *d, const char *path,
+                            const struct buf *text)
 {
     struct why why = WHY;
 
@@ -188,7 +188,7 @@ void table_tool_make(struct table_tool *t, const char *table)
 
     read_source(t, path, &text);
     struct dict *d = open_table(table, DICT_REBUILD, t->write_flags);
-    fill(t, d, path, &text);
+    table_tool_fill(t, d, path, &text);
     dict_close(&d);
     become_root();
     buf_free(&text);
@@ -201,7 +201,7 @@ static void add_from_stdin(struct table_tool *t, const char *table)
     if (file_read_fd(STDIN_FILENO, &text) < 0 || text.full)
         msg_fatal("read stdin: %s", text.full ? "too large" : strerror(errno));
     struct dict *d = open_table(table, DICT_UPDATE, t->write_flags | DICT_CREATE);
-    fill(t, d, "stdin", &text);
+    table_tool_fill(t, d, "stdin", &text);
     dict_close(&d);
     buf_free(&text);
 }

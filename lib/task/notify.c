@@ -60,7 +60,7 @@ int notify_fd(const struct notify *n)
 }
 
 /* False: nothing there. */
-static bool fill(struct notify *n)
+static bool notify_fill(struct notify *n)
 {
     ssize_t got;
 
@@ -98,7 +98,7 @@ static struct notify_event notify_take(struct notify *n)
 
 bool notify_next(struct notify *n, struct notify_event *event)
 {
-    if (n->at >= n->n && !fill(n))
+    if (n->at >= n->n && !notify_fill(n))
         return false;
     *event = notify_take(n);
     while (n->at < n->n) { /* neighbours of the same name are one */
