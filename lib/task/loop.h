@@ -23,7 +23,7 @@ struct task {
     bool cancelled;
     bool firm; /* the present wait is not ended by task_cancel */
     unsigned refused; /* waits that ended at once because the task is cancelled */
-    uint64_t word; /* task_set_word */
+    uint64_t local; /* task_set_local */
     char name[24];
 };
 
@@ -42,8 +42,8 @@ struct loop {
     void (*hooks[4])(void);
     size_t nhooks;
     struct task_settings settings;
-    uint64_t word; /* as on_word was told last */
-    void (*on_word)(uint64_t word);
+    uint64_t local; /* as on_local was told last */
+    void (*on_local)(uint64_t local);
 };
 extern struct loop loop;
 

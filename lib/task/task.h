@@ -61,13 +61,13 @@ size_t task_count(void); /* that have started and not ended */
 int64_t task_now(void); /* monotonic, taken once a turn */
 
 /*
- * A word that belongs to the running task, 0 at first. A process that sets task_on_word has its
- * function called with the word of each task that begins to run, when it differs from the one
- * before: for what is the thread's but must follow the task (service/become.h). Callbacks of the
- * loop run with the word of any task.
+ * Task-local value: one number per task, 0 at first. A process that calls task_on_local has fn
+ * called with the value of each task that begins to run, if it differs from that of the task
+ * before: for state that belongs to the thread but must follow the task (file system uid and gid,
+ * see service/become.h). Callbacks of the loop run with the value of the task that ran last.
  */
-void task_set_word(uint64_t word); /* calls the function at once if it changes */
-void task_on_word(void (*fn)(uint64_t word));
+void task_set_local(uint64_t local); /* of the running task; calls fn at once if it changes */
+void task_on_local(void (*fn)(uint64_t local));
 
 /*
  * (waits) until the descriptor is readable (POLLIN) or writable (POLLOUT), also in case of an
