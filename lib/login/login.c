@@ -121,9 +121,9 @@ bool login_start_tls(struct login *l)
 
     if (tls_context_stale(state.tls))
         service_refresh("the certificate");
-    service_spare(true);
+    service_may_evict(true);
     int result = tls_accept(l->client, state.tls, NULL, &why);
-    service_spare(false);
+    service_may_evict(false);
     if (result < 0) {
         msg_info("%s: TLS handshake with %s failed: %s", l->front->service, l->peer->addr_text,
                  why_text(&why));
@@ -150,9 +150,9 @@ static bool was_spare(const struct login *l)
 
 bool login_line(struct login *l, struct buf *line)
 {
-    service_spare(true);
+    service_may_evict(true);
     enum line kind = stream_line(l->client, line);
-    service_spare(false);
+    service_may_evict(false);
     switch (kind) {
     case LINE_CRLF:
     case LINE_LF: /* all servers of the field take it */

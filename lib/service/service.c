@@ -44,9 +44,9 @@ int service_limit(void)
     return process.limit;
 }
 
-void service_spare(bool may_go)
+void service_may_evict(bool evictable)
 {
-    clients_spare(&process, may_go);
+    clients_may_evict(&process, evictable);
 }
 
 bool service_trying(void)

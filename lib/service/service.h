@@ -130,7 +130,7 @@ void service_refresh(const char *what_changed);
  * For a session function, of its own client: may it be ended for a new one? When this process is
  * full, and there may be no other one, the oldest such client is cancelled for each that comes.
  */
-void service_spare(bool may_go);
+void service_may_evict(bool evictable);
 /* Reload or stop: a long session may look at this between two commands and say good-bye. */
 bool service_draining(void);
 
