@@ -60,7 +60,7 @@ struct svc {
     bool sole; /* they said so: never two that accept */
     int shared_fd; /* memory of its processes */
     bool used; /* somebody has connected (wakeup column with ?) */
-    bool crowded; /* its processes were told so: all are full */
+    bool saturated; /* its processes were told so: all are full */
     int64_t next_wakeup; /* clock_ms; 0: none */
     int64_t throttled_until, backoff_ms; /* after a process that could not start */
     bool stressed; /* the limit was reached, and its processes know */

@@ -47,7 +47,7 @@ static bool is_full(const struct process *p)
 static bool may_accept(const struct process *p)
 {
     if (is_full(p)) /* one more than the limit until the one that was ended has gone */
-        return p->crowded && p->nevictable > 0 && p->nclients == p->limit;
+        return p->saturated && p->nevictable > 0 && p->nclients == p->limit;
     return !p->paused;
 }
 
@@ -361,7 +361,7 @@ void clients_may_evict(struct process *p, bool evictable)
             return;
         c->evictable = evictable;
         p->nevictable += evictable ? 1 : -1;
-        if (p->crowded)
+        if (p->saturated)
             clients_accept_more(p);
         return;
     }

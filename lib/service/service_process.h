@@ -43,7 +43,7 @@ struct process {
     int64_t uses, max_uses; /* clients so far, and how many are enough; 0: any number */
     int64_t last_used; /* task_now() */
     bool told_full, told_served, paused, draining, stopping;
-    bool crowded; /* no other process can take the next client either */
+    bool saturated; /* no other process can take the next client either */
     int nevictable; /* clients that may be ended for the next one */
     struct task *waker; /* runs service.wake while reasons are pending; null if none */
     uint32_t reasons; /* bit n: 'A' + n */
