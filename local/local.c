@@ -76,7 +76,7 @@ static void deliver_to(struct job *job, size_t i)
         .mem = arena_new(job->mem),
         .seen = hash_new(),
         .visited = hash_new(),
-        .fate = FATE_DONE,
+        .status = RCPT_DELIVERED,
     };
     struct address a = {
         .address = job->d.rcpts[i].address,
@@ -90,10 +90,10 @@ static void deliver_to(struct job *job, size_t i)
 
     l.resend = resend_new(&l);
     local_recipient(&l, &a);
-    resend_end(&l.resend, l.fate == FATE_LATER); /* all of it comes again then */
+    resend_end(&l.resend, l.status == RCPT_DEFERRED); /* all of it comes again then */
     if (!l.said)
         nobody_got_it(&l, &a);
-    outcome_finish(&job->outcome, i, l.fate);
+    outcome_finish(&job->outcome, i, l.status);
     hash_free(&l.seen, NULL);
     hash_free(&l.visited, NULL);
     hash_free(&l.delivered_to, NULL);

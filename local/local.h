@@ -47,7 +47,7 @@ struct local {
     struct hash *visited; /* addresses by level: each is expanded once */
     struct hash *delivered_to; /* of the message's header; null until it is asked for */
     struct resend *resend; /* messages to other addresses, being made */
-    enum fate fate; /* the delivery status of all that it led to so far, joined */
+    enum rcpt_status status; /* the delivery status of all that it led to so far, joined */
     bool said; /* at least one line about it is in the log */
     bool included; /* an :include: file was read: it may have no entries */
 };
@@ -104,7 +104,7 @@ void resend_add(struct resend *r, const struct address *a);
  * then. Frees. */
 void resend_end(struct resend **r, bool give_up);
 
-/* local_fate.c: logs what became of one address, and adds it to the recipient's status. */
+/* local_status.c: logs what became of one address, and adds it to the recipient's status. */
 void local_sent(struct local *l, const struct address *a, const char *dsn, const char *text);
 void local_failed(struct local *l, const struct address *a, const struct why *why);
 bool local_trace_only(const struct local *l); /* sendmail -bv: say what would be done */

@@ -5,8 +5,8 @@
 #include "agent.h"
 
 /* (waits) "transport" or "transport:nexthop" delivers rcpt, says so in the log, and marks nothing;
- * the fate is what it answered, or later. sender as the message's, or another. */
-enum fate pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
-                  const char *sender);
+ * the status is what it answered, or later. sender as the message's, or another. */
+enum rcpt_status pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
+                         const char *sender);
 
 #endif

@@ -23,12 +23,12 @@ static struct {
     size_t tasks;
 } refused;
 
-static void count_fates(struct message *m, const struct delivery_result *r)
+static void count_statuses(struct message *m, const struct delivery_result *r)
 {
-    for (size_t i = 0; i < r->fates.n; i++) {
-        m->bounced |= r->fates.p[i] == FATE_BOUNCED;
-        m->traced |= r->fates.p[i] == FATE_TRACED;
-        m->deferred |= r->fates.p[i] == FATE_LATER;
+    for (size_t i = 0; i < r->statuses.n; i++) {
+        m->bounced |= r->statuses.p[i] == RCPT_BOUNCED;
+        m->traced |= r->statuses.p[i] == RCPT_TRACED;
+        m->deferred |= r->statuses.p[i] == RCPT_DEFERRED;
     }
 }
 
@@ -134,7 +134,7 @@ void deliver_entry(struct transport *t, struct entry *e)
     } else {
         struct dest *dest = e->peer->dest;
         t->answers = true;
-        count_fates(e->message, &result);
+        count_statuses(e->message, &result);
         if (!result.site_failed)
             feedback_success(dest);
         else if (feedback_failure(dest))
@@ -167,7 +167,7 @@ static void qmgr_deliver_refuse(struct entry *e)
             outcome_sent(&o, i, e->code, e->text);
         else
             outcome_failed(&o, i, &why);
-    count_fates(e->message, &result);
+    count_statuses(e->message, &result);
     qfile_close(&o.file);
     delivery_result_free(&result);
     why_free(&why);

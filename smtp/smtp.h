@@ -121,7 +121,7 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
  * the final dot. */
 int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
 
-/* smtp_fate.c: from replies and failures to the delivery status of recipients. */
+/* smtp_status.c: from replies and failures to the delivery status of recipients. */
 void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struct why *why);
 void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt);
 void smtp_rcpt_failed(struct smtp_job *job, struct smtp_session *s, size_t rcpt,

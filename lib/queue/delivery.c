@@ -15,7 +15,8 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
-#define A_FATES       "fates"
+#define A_STATUSES "fates" /* the name on the wire, so that a reload mixes old and new processes   \
+                            */
 #define A_SITE        "site"
 #define A_RCPT_AT     "rcpt_at"
 #define A_RCPT        "rcpt"
@@ -286,14 +287,14 @@ void delivery_announce(const struct delivery *d, int fd)
 
 void delivery_result_start(struct delivery_result *r, size_t nrcpts)
 {
-    *r = (struct delivery_result){.fates = BUF(nrcpts), .why = WHY};
+    *r = (struct delivery_result){.statuses = BUF(nrcpts), .why = WHY};
     for (size_t i = 0; i < nrcpts; i++)
-        buf_addc(&r->fates, FATE_LATER);
+        buf_addc(&r->statuses, RCPT_DEFERRED);
 }
 
 void delivery_result_free(struct delivery_result *r)
 {
-    buf_free(&r->fates);
+    buf_free(&r->statuses);
     why_free(&r->why);
 }
 
@@ -303,12 +304,12 @@ void delivery_site_failed(struct delivery_result *r, const struct why *why)
     why_copy(&r->why, why);
 }
 
-/* The status is that of the request, not of the recipients: their fates are an answer as good as
+/* The status is that of the request, not of the recipients: their statuses are an answer as good as
  * any. So it is always ok, and the why of a dead site has its own attributes. */
 void delivery_answer(struct attrs *answer, const struct delivery_result *r)
 {
     attrs_putz(answer, A_STATUS, STATUS_OK);
-    attrs_put(answer, A_FATES, buf_str(&r->fates));
+    attrs_put(answer, A_STATUSES, buf_str(&r->statuses));
     if (!r->site_failed)
         return;
     attrs_putn(answer, A_SITE, 1);
@@ -318,15 +319,15 @@ void delivery_answer(struct attrs *answer, const struct delivery_result *r)
 
 int delivery_read_answer(struct attrs *answer, struct delivery_result *r, size_t nrcpts)
 {
-    struct str fates = strz(attrs_opt(answer, A_FATES, ""));
+    struct str statuses = strz(attrs_opt(answer, A_STATUSES, ""));
 
     delivery_result_start(r, nrcpts);
-    if (fates.n != nrcpts)
+    if (statuses.n != nrcpts)
         return -1;
     for (size_t i = 0; i < nrcpts; i++)
-        if (strchr("dbtl", fates.p[i]) == NULL)
+        if (strchr("dbtl", statuses.p[i]) == NULL)
             return -1;
-    buf_set(&r->fates, fates);
+    buf_set(&r->statuses, statuses);
     if (strcmp(attrs_opt(answer, A_SITE, "0"), "1") == 0) {
         const char *code = attrs_opt(answer, A_WHY_CODE, "4.3.0");
         r->site_failed = true;

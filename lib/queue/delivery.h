@@ -96,18 +96,18 @@ int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct 
                           struct envelope *e, struct why *why);
 
 /*
- * The delivery status of each recipient, one letter in the order of rcpts; FATE_LATER unless
+ * The delivery status of each recipient, one letter in the order of rcpts; RCPT_DEFERRED unless
  * something else is said. site_failed with its why: the next hop could not be reached at all, which
  * qmgr counts against the destination.
  */
-enum fate {
-    FATE_DONE = 'd', /* delivered, marked in the queue file */
-    FATE_BOUNCED = 'b', /* in the bounce log, marked */
-    FATE_TRACED = 't', /* delivered, marked, and a notice of it is in the trace log */
-    FATE_LATER = 'l', /* in the defer log */
+enum rcpt_status {
+    RCPT_DELIVERED = 'd', /* delivered, marked in the queue file */
+    RCPT_BOUNCED = 'b', /* in the bounce log, marked */
+    RCPT_TRACED = 't', /* delivered, marked, and a notice of it is in the trace log */
+    RCPT_DEFERRED = 'l', /* in the defer log */
 };
 struct delivery_result {
-    struct buf fates;
+    struct buf statuses;
     bool site_failed;
     struct why why;
 };

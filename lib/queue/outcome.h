@@ -13,7 +13,7 @@
  * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. If the
  * defer log cannot be written the recipient is still open in the queue file, and that is enough.
  * NOTIFY=SUCCESS (RFC 3461) makes a trace record. While the process is being stopped a failure is
- * neither logged nor recorded: FATE_LATER.
+ * neither logged nor recorded: RCPT_DEFERRED.
  *
  * relay is "none", "local", "virtual" or "host[addr]:port". Times are clock_wall_us(): begin_us
  * when the agent got the request; conn_us when connecting began and data_us when the connection was
@@ -39,15 +39,16 @@ void outcome_failed(struct outcome *o, size_t rcpt, const struct why *why);
 
 /*
  * As above for an address that is not (only) o->d->rcpts[i], for instance one that an alias led to:
- * logs and appends, marks nothing. The caller joins the fates (any later: later; else any bounced:
- * bounced; else any traced: traced; else done) and ends the recipient with outcome_finish, once.
+ * logs and appends, marks nothing. The caller joins the statuses (any later: later; else any
+ * bounced: bounced; else any traced: traced; else done) and ends the recipient with outcome_finish,
+ * once.
  */
-enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
-                           const char *text); /* (waits) */
-enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
-                             const struct why *why); /* (waits) */
-enum fate outcome_join(enum fate a, enum fate b);
-void outcome_finish(struct outcome *o, size_t rcpt, enum fate fate);
+enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                                  const char *text); /* (waits) */
+enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
+                                    const struct why *why); /* (waits) */
+enum rcpt_status outcome_join(enum rcpt_status a, enum rcpt_status b);
+void outcome_finish(struct outcome *o, size_t rcpt, enum rcpt_status status);
 
 /* Seconds as Postfix writes them: "0.03", "1.2", "17". Appends. */
 void outcome_put_delay(struct buf *out, int64_t us);
