@@ -15,8 +15,9 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
-#define A_STATUSES "fates" /* the name on the wire, so that a reload mixes old and new processes   \
-                            */
+#define A_STATUSES                                                                                 \
+    "fates" /* the name on the wire, so that a reload mixes old and new processes                  \
+             */
 #define A_SITE        "site"
 #define A_RCPT_AT     "rcpt_at"
 #define A_RCPT        "rcpt"
