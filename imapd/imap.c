@@ -45,7 +45,7 @@ struct store *imap_store_take(struct why *why)
     return state.store;
 }
 
-void imap_store_give_back(void)
+void imap_store_release(void)
 {
     state.connections--;
 }

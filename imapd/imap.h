@@ -41,7 +41,7 @@ struct imap_command {
 
 /* imap.c: the user's store, which his connections share. (waits) Null: it cannot be opened. */
 struct store *imap_store_take(struct why *why);
-void imap_store_give_back(void);
+void imap_store_release(void);
 
 void imap_close_folder(struct imap *c); /* (waits) what is selected; nothing may be */
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem);

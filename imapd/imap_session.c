@@ -156,7 +156,7 @@ void imap_connection(struct stream *client, const struct handover *h, struct are
     } else {
         stream_putf(client, "%s OK [CAPABILITY %s] Logged in\r\n", h->tag, imap_capabilities(&c));
         serve(&c);
-        imap_store_give_back();
+        imap_store_release();
         msg_info("user=<%s>, rip=%s, session=<%s>: %s", session_user()->name, h->client_address,
                  h->session, c.ended);
     }
