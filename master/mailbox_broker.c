@@ -103,7 +103,7 @@ static void take_back(struct session *s, struct attrs *tell, struct arena *mem)
     why_free(&why);
 }
 
-static void hear_out(void *arg)
+static void drain_process(void *arg)
 {
     enum { PATIENCE_MS = 5000 };
     struct session *s = arg;
@@ -127,7 +127,7 @@ static void session_speaks(void *arg, int fd, short events)
     (void)events;
     take_out(arg);
     state.ending++;
-    task_start("session", hear_out, arg);
+    task_start("session", drain_process, arg);
 }
 
 static void new_session(const char *key, const char *user, int fd)

@@ -273,7 +273,7 @@ static int submit(struct drop *d)
 }
 
 /* Done, for another time, or never. */
-static void settle(struct drop *d, int result)
+static void finish_drop(struct drop *d, int result)
 {
     struct why why = WHY;
 
@@ -308,7 +308,7 @@ static void pickup_take(const char *name)
         d.requeued = d.uid == geteuid();
         int result = submit(&d);
         qfile_close(&d.file);
-        settle(&d, result);
+        finish_drop(&d, result);
     }
     buf_free(&d.sender);
     buf_free(&d.pending);

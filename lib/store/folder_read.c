@@ -450,7 +450,7 @@ static bool goes_on(const struct folder *f, const struct fresh *fresh)
  * than can have been given since it was written last, at one message a second. What the
  * directories hold may be of another time too. The new file then is what it seems to be.
  */
-static int settle_restored(struct folder *f, int64_t written, struct why *why)
+static int leap_numbers(struct folder *f, int64_t written, struct why *why)
 {
     int64_t now = clock_wall(), leap = UID_GAP + (now > written ? now - written : 0);
     uint16_t more; /* so that a second restoration of the same copy gives other numbers */
@@ -503,7 +503,7 @@ static int mend(struct folder *f, struct fresh *fresh, struct why *why)
         return mend_torn(f, fresh, why);
     bool restored = fresh->restored && !fresh->frozen;
     folder_adopt(f, fresh);
-    return restored ? settle_restored(f, written, why) : 0;
+    return restored ? leap_numbers(f, written, why) : 0;
 }
 
 /* ---- the journal that is there now ---- */
