@@ -67,10 +67,10 @@ static int check_proof(struct attrs *ask, const char *id, struct why *why)
     if (ask->from == ROLE_QMGR || ask->from == ROLE_ROOT || ask->from == ROLE_SELF)
         return 0;
     int fd = attrs_take_fd(ask);
-    bool proven = queue_is_file(q, id, fd, &st);
+    bool ours = queue_is_file(q, id, fd, &st);
     if (fd >= 0)
         close(fd);
-    if (proven)
+    if (ours)
         return 0;
     msg_warn("%s: refused: %s has no such file of the %s queue", id, trust_role_name(ask->from),
              queue_name(q));

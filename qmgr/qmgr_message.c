@@ -187,11 +187,11 @@ static bool is_proven(struct attrs *ask, const char *id)
 {
     struct stat st;
     int fd = attrs_take_fd(ask);
-    bool proven = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0;
+    bool ours = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0;
 
     if (fd >= 0)
         close(fd);
-    return proven;
+    return ours;
 }
 
 static void read_announced(const char *id)

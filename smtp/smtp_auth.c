@@ -85,7 +85,7 @@ static int said_no(struct smtp_session *s, struct why *why)
     if (s->reply.code / 100 == 5)
         dsn[0] = conf.smtp_sasl_auth_soft_bounce ? '4' : '5';
     return why_set(why, dsn, "SASL authentication failed; server %s said: %s", s->namaddr,
-                   s->said.p);
+                   s->reply_text.p);
 }
 
 /* One line of base64; "=" is the empty initial response (RFC 4954 4). */

@@ -46,7 +46,7 @@ struct smtp_session *smtp_cache_take(const char *key)
         if (strcmp(s->key, key) != 0)
             continue;
         take_out(s);
-        s->proven = false;
+        s->answered = false;
         return s;
     }
     return NULL;
