@@ -127,12 +127,7 @@ static bool cmd_cpid(struct authd_conn *c, const struct auth_msg *m)
 
 static bool is_offered(const struct sasl_mech *mech)
 {
-    struct str rest = strz(conf.auth_mechanisms);
-
-    for (struct str word; str_word(&rest, ", \t\r\n", &word);)
-        if (str_ieqz(word, mech->name))
-            return true;
-    return false;
+    return str_ilisted(conf.auth_mechanisms, strz(mech->name));
 }
 
 static void authd_conn_refuse(struct authd_conn *c, uint32_t id, bool temporary, const char *reason)

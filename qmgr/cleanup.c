@@ -236,7 +236,6 @@ static void cleanup_open_all(void)
 {
     classes_open();
     cleanup_open_maps();
-    cleanup_open_headers();
     cleanup_open_checks();
     cleanup_open_body();
 }

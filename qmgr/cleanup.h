@@ -114,7 +114,6 @@ int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *addr
                      struct buf *bcc);
 
 /* cleanup_header.c */
-void cleanup_open_headers(void);
 void cleanup_begin_headers(struct cleanup *c); /* the trace field of the client's */
 void cleanup_header_record(struct cleanup *c, enum rec type, struct str body);
 void cleanup_end_headers(struct cleanup *c); /* also when no body follows */

@@ -19,24 +19,16 @@ static struct {
 
 static unsigned classes_of(const char *parameter, const char *text)
 {
-    static const struct {
-        const char *name;
-        enum cleanup_class class;
-    } names[] = {{"envelope_sender", MAP_ENVELOPE_SENDER},
-                 {"envelope_recipient", MAP_ENVELOPE_RCPT},
-                 {"header_sender", MAP_HEADER_SENDER},
-                 {"header_recipient", MAP_HEADER_RCPT}};
-    struct str rest = strz(text), word;
-    unsigned classes = 0;
+    static const struct str_flag names[] = {{"envelope_sender", MAP_ENVELOPE_SENDER},
+                                            {"envelope_recipient", MAP_ENVELOPE_RCPT},
+                                            {"header_sender", MAP_HEADER_SENDER},
+                                            {"header_recipient", MAP_HEADER_RCPT},
+                                            {0}};
+    unsigned classes;
+    struct str unknown;
 
-    while (str_word(&rest, ", \t\r\n", &word)) {
-        size_t i = 0;
-        while (i < 4 && !str_ieqz(word, names[i].name))
-            i++;
-        if (i == 4)
-            msg_fatal("%s: unknown class \"%.*s\"", parameter, (int)word.n, word.p);
-        classes |= names[i].class;
-    }
+    if (!str_flags(text, names, &classes, &unknown))
+        msg_fatal("%s: unknown class \"%.*s\"", parameter, (int)unknown.n, unknown.p);
     return classes;
 }
 

@@ -175,12 +175,7 @@ static const char *special_use(const struct names *n, struct str name)
 
 static bool is_auto(const struct store *s, struct str name)
 {
-    struct buf word = BUF(NAME_MAX);
-
-    buf_add(&word, name);
-    bool listed = buf_ok(&word) && str_listed(s->set.auto_folders, word.p);
-    buf_free(&word);
-    return listed;
+    return str_has_word(s->set.auto_folders, name);
 }
 
 static int add_subscribed(struct names *n, bool missing_too, struct why *why)
