@@ -56,8 +56,8 @@ enum wait task_refuse(bool wakeable);
 
 /* Epoll and timers. */
 void poller_timer(struct task *t, int64_t deadline);
-void poller_forget(struct task *t); /* it ends */
-void poller_turn(bool may_sleep); /* takes what has happened; sleeps until something has */
+void poller_forget(struct task *t); /* t ends: drops its timer */
+void poller_turn(bool may_sleep); /* handles events and timers; if may_sleep, waits for one */
 void poller_forked(void);
 
 /* Runs other ready tasks and the hooks of task_on_hostile, if waits are hostile. */
