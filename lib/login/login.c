@@ -142,7 +142,7 @@ static void give_up(struct login *l, const char *text)
     stream_flush(l->client);
 }
 
-/* Cancelled, but not with all others: for a new client. */
+/* Evicted to make room for a new client; not a shutdown. */
 static bool was_spare(const struct login *l)
 {
     return stream_state(l->client) == STREAM_CANCELLED && !service_draining();

@@ -11,7 +11,7 @@
 #include "service/jail.h"
 #include "task/task.h"
 
-/* What the process is does not change, except in become_forever: asked once. */
+/* Cached: the ids of the process only change in become_forever. */
 static struct {
     bool known;
     bool root; /* or a user without any right of its own who may become others: jail.h */

@@ -67,7 +67,7 @@ static void clear_nonblocking(int fd)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-/* Only root can; who asks for it without gets the error. */
+/* Only root may chroot; a request for it from anybody else fails here. */
 static int change_root(const char *root)
 {
     if (strcmp(root, "/") == 0)

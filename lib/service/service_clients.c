@@ -170,8 +170,8 @@ static bool wait_request(struct client *c, struct stream *s, int64_t until)
     return ended == WAIT_READY && !task_is_cancelled();
 }
 
-/* Who sends a trigger does not hear whether it was read: what came before the socket was shut is
- * taken, and what comes later fails at the sender, who tries again. */
+/* The sender of a trigger does not learn whether it was read: what came before the socket was shut
+ * is taken, and what comes later fails at the sender, who tries again. */
 static void take_late_triggers(struct client *c, struct stream *s)
 {
     char bytes[TRIGGERS];
