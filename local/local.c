@@ -8,7 +8,7 @@
  * A recipient is looked up in alias_maps, with and without its address extension; what an alias
  * lists (addresses, "|command", /file/name, /directory/, :include:/file/name) gets the mail. Else
  * the user's forward_path files are looked for, then mailbox_transport, then his mailbox:
- * mailbox_command, home_mailbox, or a file in mail_spool_directory. Who is nowhere goes to
+ * mailbox_command, home_mailbox, or a file in mail_spool_directory. An unknown user goes to
  * fallback_transport or luser_relay, or the mail comes back.
  *
  * Addresses that are not delivered here, and those of mailing lists (owner-NAME), go back into the

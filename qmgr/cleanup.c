@@ -220,7 +220,7 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
 
     start_message(&c, ask, mem);
     if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
-        /* nothing that follows can be understood; our client's end of the channel breaks */
+        /* Protocol error: whatever follows cannot be understood, so close the channel. */
         cleanup_fail(&c, "4.3.0", "the client has gone");
         attrs_put_why(answer, &c.why);
         stream_fail(client, "protocol error");

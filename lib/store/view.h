@@ -31,7 +31,7 @@ struct mailbox {
     uint32_t text_uid;
     /* Records, journal_size and journal_date that are not on disk yet. */
     struct buf pending, sizes, dates;
-    bool date_told; /* one of dates: it must be recorded soon */
+    bool date_told; /* a client has seen one of dates: it must be recorded soon */
 };
 
 enum { VIEW_MESSAGE_MAX = 1 << 30 };
@@ -50,6 +50,7 @@ int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *w
 struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes);
 /* (waits) Its header with the empty line, and maybe some of the body. */
 int view_read_header(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
-int view_lock_file(const struct mailbox *b); /* a locked descriptor, or -1 */
+int view_lock_file(
+    const struct mailbox *b); /* a locked descriptor, the caller's; -1: locked by another */
 
 #endif
