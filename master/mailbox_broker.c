@@ -158,8 +158,8 @@ static int join(struct session *s, const struct handover *h, int client, struct 
 }
 
 /*
- * To a new process. It is known from here on: who comes for the same user while it is being forked
- * writes to the pair already, and the process finds it there.
+ * To a new process. It is known from here on: a connection of the same user that comes while it is
+ * being forked writes to the pair already, and the process finds it there.
  */
 static int mailbox_broker_begin(const char *key, const struct handover *h, int client,
                                 struct why *why)

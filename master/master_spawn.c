@@ -46,8 +46,8 @@ void spawn_metrics_open(void)
     buf_free(&path);
 }
 
-/* Who writes to a mapped page that the disk has no room for is killed: so the room comes first. A
- * process without a page counts in memory of its own. */
+/* Writing to a mapped page for which the disk has no room kills the process, so the room is
+ * allocated first. A process without a page counts in memory of its own. */
 static bool add_page(void)
 {
     static const char advice[] = "new processes are left out of \"pombal status\"";

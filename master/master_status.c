@@ -27,7 +27,8 @@ static void tell(struct child *c, enum spawn_status what)
     send_status(c, what);
 }
 
-/* Who can end a client that it can spare does so for the next one. */
+/* Tells the processes whether the service is saturated. Then each evicts a client, if it has one
+ * that is evictable, for the next one. */
 static void tell_saturated(struct svc *s, bool saturated)
 {
     if (s->saturated == saturated)

@@ -207,7 +207,7 @@ static void check_programs(struct check *c)
     }
 }
 
-/* Who may write the configuration is root, sooner or later. */
+/* Whoever may write the configuration can become root through it. */
 static void check_conf_file(const struct check *c, const char *name)
 {
     struct buf path = BUF(4096);
