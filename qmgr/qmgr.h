@@ -138,7 +138,7 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
 void message_release(struct message *m); /* one entry has ended; the last one ends the batch */
 
 /* qmgr_assign.c */
-/* (waits) Resolves the recipients of a batch and gives them to jobs, peers and entries. */
+/* Resolves the recipients of a batch and gives them to jobs, peers and entries. */
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 
 /* qmgr_done.c */
