@@ -145,7 +145,7 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 /* Every recipient was tried: sends the reports that follow, then removes or defers the file. */
 void message_done(struct message *m);
 bool message_reports_idle(void); /* no report is being asked for */
-int64_t message_backoff(const struct message *m); /* seconds until the next attempt */
+int64_t message_backoff_s(const struct message *m); /* seconds until the next attempt */
 
 /* qmgr_transport.c */
 struct transport *transport_of(const char *name); /* found or made */

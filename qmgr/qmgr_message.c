@@ -64,8 +64,8 @@ static void take_announced(struct message *m)
     m->d.nrcpts = 0;
     m->d.queue = Q_ACTIVE;
     m->d.active_us = clock_wall_us();
-    if (m->d.created == 0)
-        m->d.created = clock_wall();
+    if (m->d.created_s == 0)
+        m->d.created_s = clock_wall();
     log_active(m, (int64_t)n);
     qmgr_add(m);
     qmgr_message_begin(m, rcpts, n);

@@ -109,9 +109,9 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
     put_number(ask, numbers[N_SIZE], d->content_size);
     put_number(ask, numbers[N_DATA], d->data_offset);
     put_number(ask, numbers[N_ARRIVAL], d->arrival_us);
-    put_number(ask, numbers[N_CREATED], d->created);
+    put_number(ask, numbers[N_CREATED], d->created_s);
     put_number(ask, numbers[N_ACTIVE], d->active_us);
-    put_number(ask, numbers[N_WARN], d->warn_at > 0 ? d->warn_at : 0);
+    put_number(ask, numbers[N_WARN], d->warn_at_s > 0 ? d->warn_at_s : 0);
     put_number(ask, numbers[N_WARN_AT], d->warn_record);
     for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
         attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */
@@ -146,13 +146,13 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
         d->arrival_us = n;
         break;
     case N_CREATED:
-        d->created = n;
+        d->created_s = n;
         break;
     case N_ACTIVE:
         d->active_us = n;
         break;
     case N_WARN:
-        d->warn_at = n;
+        d->warn_at_s = n;
         break;
     case N_WARN_AT:
         d->warn_record = n;

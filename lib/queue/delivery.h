@@ -42,14 +42,14 @@ struct delivery {
     int64_t content_size; /* as in REC_SIZE */
     int64_t data_offset; /* where the content records begin */
     int64_t arrival_us; /* wall clock, for delay= and delays= */
-    int64_t created; /* wall clock seconds: age of the queue file, for back-off and expiry */
+    int64_t created_s; /* wall clock seconds: age of the queue file, for back-off and expiry */
     int64_t active_us; /* when qmgr took it into the active queue */
     /* As the log and the next server are to see them (log_* of the queue file); "" if local. */
     const char *client_name, *client_addr, *client_port, *client_proto, *client_helo;
     const char *sasl_method, *sasl_username, *sasl_sender, *rewrite_context, *log_ident;
     const char *filter; /* "transport:nexthop" for all recipients, or "" (qmgr only) */
     const char *redirect; /* one recipient instead of all, or "" (qmgr only) */
-    int64_t warn_at; /* wall clock seconds: delayed-mail warning due; 0: none, -1: was sent (qmgr
+    int64_t warn_at_s; /* wall clock seconds: delayed-mail warning due; 0: none, -1: was sent (qmgr
                         only) */
     off_t warn_record; /* its REC_WARN */
     struct rcpt *rcpts;

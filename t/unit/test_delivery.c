@@ -30,7 +30,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .content_size = 12345,
                          .data_offset = 678,
                          .arrival_us = 1795397122236751,
-                         .created = 1795397122,
+                         .created_s = 1795397122,
                          .active_us = 1795397122300000,
                          .client_name = "c",
                          .client_addr = "::1",
@@ -44,7 +44,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .log_ident = "L",
                          .filter = "smtp:x",
                          .redirect = "r",
-                         .warn_at = 17,
+                         .warn_at_s = 17,
                          .warn_record = 99,
                          .rcpts = rcpts,
                          .nrcpts = 2};
