@@ -182,7 +182,7 @@ static int command_execute(const struct command *c, int in, int out_read, int ou
         .dir = *c->dir != 0 ? c->dir : "/",
         .in = in,
         .out = out_write,
-        .deadline = task_now() + c->time_limit * 1000,
+        .deadline_ms = task_now() + c->time_limit_s * 1000,
     };
     int wait_status = 0;
 

@@ -12,7 +12,7 @@ struct command {
     const char *root; /* chroot there; null or "/": not */
     const char *dir; /* working directory; "" is / */
     const char *const *env; /* "name=value", closed by null */
-    int64_t time_limit; /* seconds */
+    int64_t time_limit_s; /* seconds */
     const char *prepend; /* in front of the message, with LF: From_ line and header fields */
     const char *eol; /* line ends of what the command reads: "\n" or "\r\n" */
     bool quote_dot; /* a line that begins with "." gets another (pipe's flags=) */
@@ -41,7 +41,7 @@ struct command_env {
     size_t n;
 };
 /* Sets a variable. Characters that are not in filter become "_" (command_expansion_filter); filter
- * null: all are allowed. */
+ * null: all are allowed. A variable that finds the table full is left out. */
 void command_env_put(struct command_env *e, const char *name, const char *value,
                      const char *filter);
 void command_env_export(struct command_env *e); /* sets the variables of export_environment */

@@ -69,7 +69,7 @@ static int local_command_run(struct local *l, const struct address *a, const str
         .gid = r->gid,
         .dir = dir.n > 0 ? dir.p : ".", /* the queue directory, local(8) of Postfix */
         .env = env.at,
-        .time_limit = conf.command_time_limit,
+        .time_limit_s = conf.command_time_limit,
         .prepend = prepend.p,
         .eol = "\n",
     };

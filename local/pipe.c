@@ -104,7 +104,7 @@ static int pipe_run(struct job *job, struct why *why)
         .root = args.root,
         .dir = *args.directory != 0 ? args.directory : conf.queue_directory,
         .env = env.at,
-        .time_limit = conf_time_of(service_name(), "_time_limit", conf.command_time_limit),
+        .time_limit_s = conf_time_of(service_name(), "_time_limit", conf.command_time_limit),
         .prepend = prepend.p,
         .eol = args.eol,
         .quote_dot = (args.flags & PIPE_DOT) != 0,

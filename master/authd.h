@@ -71,7 +71,7 @@ struct attempt {
     struct buf response; /* base64 of the client, when has_response */
     bool has_response, wants_response;
     bool in_conn; /* in the connection's table: an answer is expected */
-    int64_t started; /* its last step */
+    int64_t started_ms; /* task_now() at its last step */
     const char *fail_code, *fail_reason; /* for the client; "" if none */
 };
 

@@ -86,7 +86,7 @@ static void say_later(struct attempt *a)
  * the delay. */
 static void say_wrong(struct attempt *a)
 {
-    int64_t due = a->started + penalty_failed(a->client_address, task_now());
+    int64_t due = a->started_ms + penalty_failed(a->client_address, task_now());
 
     ++*metrics_counter("logins_failed");
     while (task_now() < due && !service_draining() && !task_is_cancelled())
@@ -259,7 +259,7 @@ static enum sasl_step take_step(struct attempt *a, struct buf *challenge)
     struct buf raw = BUF(AUTH_LINE_MAX);
     enum sasl_step step = SASL_BAD;
 
-    a->started = task_now();
+    a->started_ms = task_now();
     buf_clear(challenge);
     if (!a->has_response || decode_base64(&raw, buf_str(&a->response)))
         step = sasl_server_step(&a->sasl, a->has_response, buf_str(&raw), challenge);

@@ -22,7 +22,7 @@ struct run {
     const char *dir; /* working directory, as it is seen below root; null: "/" */
     int in; /* becomes standard input; -1: /dev/null. Not taken over. */
     int out; /* standard output and error; -1: /dev/null */
-    int64_t deadline; /* task_now() milliseconds; then the process group is killed */
+    int64_t deadline_ms; /* of task_now(); then the process group is killed */
     const char *root; /* becomes its root directory; null or "/": it does not */
 };
 
