@@ -143,7 +143,7 @@ static void give_up(struct login *l, const char *text)
 }
 
 /* Evicted to make room for a new client; not a shutdown. */
-static bool was_spare(const struct login *l)
+static bool was_evicted(const struct login *l)
 {
     return stream_state(l->client) == STREAM_CANCELLED && !service_draining();
 }
@@ -165,7 +165,7 @@ bool login_line(struct login *l, struct buf *line)
     }
     if (stream_state(l->client) == STREAM_TIMEOUT)
         give_up(l, "Disconnected for inactivity.");
-    else if (was_spare(l))
+    else if (was_evicted(l))
         give_up(l, "Too many connections, and you had not logged in.");
     else if (stream_state(l->client) == STREAM_CANCELLED)
         give_up(l, "Server shutting down.");
@@ -174,7 +174,7 @@ bool login_line(struct login *l, struct buf *line)
 
 static const char *how_it_ended(const struct login *l)
 {
-    if (was_spare(l))
+    if (was_evicted(l))
         return "Connection queue full";
     switch (stream_state(l->client)) {
     case STREAM_OK:

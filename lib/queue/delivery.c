@@ -15,9 +15,7 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
-#define A_STATUSES                                                                                 \
-    "fates" /* the name on the wire, so that a reload mixes old and new processes                  \
-             */
+#define A_STATUSES    "fates" /* the wire keeps the old name for the time of a reload */
 #define A_SITE        "site"
 #define A_RCPT_AT     "rcpt_at"
 #define A_RCPT        "rcpt"
