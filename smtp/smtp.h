@@ -73,8 +73,8 @@ struct smtp_session {
     bool tls_failed; /* the handshake failed; may be tried again without TLS */
     bool broken; /* do not use it again */
     bool needs_rset; /* a transaction was begun and not ended */
-    bool
-        answered; /* the server has answered in this job, so the connection had not died while idle */
+    bool answered; /* the server has answered in this job, so the connection had not died while idle
+                    */
     unsigned uses; /* transactions so far */
     int64_t opened, expires; /* task_now(), ms */
 };
