@@ -19,7 +19,7 @@ struct append {
 };
 
 /* What the client sends anyway is taken, but not kept. */
-static void refuse(struct imap *c, const struct append *a)
+static void cmd_append_refuse(struct imap *c, const struct append *a)
 {
     struct buf line = BUF(1);
 
@@ -75,7 +75,7 @@ static bool take_arguments(struct imap *c, struct append *a)
     else if (folder)
         imap_bad(c, "Error in IMAP command APPEND: Invalid arguments.");
     if (literal)
-        refuse(c, a);
+        cmd_append_refuse(c, a);
     return false;
 }
 
@@ -114,7 +114,7 @@ static void append(struct imap *c, struct append *a, struct why *why)
         if (strcmp(why->code, "5.2.0") == 0)
             why_set(why, "5.1.1", "Mailbox doesn't exist: %s", a->folder);
         imap_no_why(c, why);
-        refuse(c, a);
+        cmd_append_refuse(c, a);
         return;
     }
     VEC_EACH (&a->keywords, name)
@@ -143,13 +143,13 @@ void cmd_append(struct imap *c)
     if (a.literal.size > (uint64_t)conf.imap_append_limit) {
         imap_no(c, "[TOOBIG] Message is larger than %lld bytes.",
                 (long long)conf.imap_append_limit);
-        refuse(c, &a);
+        cmd_append_refuse(c, &a);
     } else if (a.long_keyword) {
         imap_no_keyword(c);
-        refuse(c, &a);
+        cmd_append_refuse(c, &a);
     } else if (a.literal.size == 0) {
         imap_no(c, "Can't save a zero byte message.");
-        refuse(c, &a);
+        cmd_append_refuse(c, &a);
     } else {
         append(c, &a, &why);
     }

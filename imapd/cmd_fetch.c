@@ -169,7 +169,7 @@ static bool put_item(struct imap *c, struct fetching *m, const struct fetch_item
     if (!good && (why->code[0] == '\0' || is_gone(why)))
         why_copy(why, &missing);
     why_free(&missing);
-    fetch_breathe(m);
+    fetch_yield(m);
     return good;
 }
 

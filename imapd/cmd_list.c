@@ -142,7 +142,7 @@ static void put_separator(struct listing *l, const char *kind)
 }
 
 /* False: the client was told. */
-static bool start(struct listing *l, struct list_request *asked, bool extended)
+static bool cmd_list_start(struct listing *l, struct list_request *asked, bool extended)
 {
     struct imap *c = l->c;
     struct why why = WHY;
@@ -174,7 +174,7 @@ void cmd_list(struct imap *c)
     struct list_request asked;
     struct listing l = {.c = c, .last_parent = STR("")};
 
-    if (!start(&l, &asked, true))
+    if (!cmd_list_start(&l, &asked, true))
         return;
     if (asks_separator(&asked))
         put_separator(&l, "LIST");
@@ -224,7 +224,7 @@ void cmd_lsub(struct imap *c)
     struct list_request asked;
     struct listing l = {.c = c, .last_parent = STR("")};
 
-    if (!start(&l, &asked, false))
+    if (!cmd_list_start(&l, &asked, false))
         return;
     if (asks_separator(&asked))
         put_separator(&l, "LSUB");

@@ -45,7 +45,7 @@ struct store *imap_store_take(struct why *why)
     return state.store;
 }
 
-void imap_store_give_back(void)
+void imap_store_release(void)
 {
     state.connections--;
 }
@@ -55,7 +55,7 @@ static void close_store(void)
     store_close(&state.store);
 }
 
-static void refuse(struct stream *client, const struct handover *h, const struct why *why)
+static void imap_refuse(struct stream *client, const struct handover *h, const struct why *why)
 {
     bool limit = strcmp(why->code, SESSION_LIMIT) == 0; /* RFC 5530 3 */
 
@@ -66,7 +66,7 @@ static void refuse(struct stream *client, const struct handover *h, const struct
 int main(int argc, char **argv)
 {
     static const struct session_program imap = {
-        .name = "imap", .connection = imap_connection, .stop = close_store, .refuse = refuse};
+        .name = "imap", .connection = imap_connection, .stop = close_store, .refuse = imap_refuse};
     charset_preload(); /* the jail has no way to the modules of iconv */
     return session_main(&imap, argc, argv);
 }

@@ -41,17 +41,17 @@ struct imap_command {
 
 /* imap.c: the user's store, which his connections share. (waits) Null: it cannot be opened. */
 struct store *imap_store_take(struct why *why);
-void imap_store_give_back(void);
+void imap_store_release(void);
 
-void imap_close_folder(struct imap *c); /* (waits) what is selected; nothing may be */
+void imap_close_folder(struct imap *c); /* (waits) closes the selected folder, if there is one */
 void imap_connection(struct stream *client, const struct handover *h, struct arena *mem);
 const struct imap_command *imap_command_find(struct str name);
 const char *imap_capabilities(struct imap *c); /* after login; in c->mem */
 
 /* imap_read.c */
 enum imap_read { IMAP_READ_OK, IMAP_READ_REFUSED, IMAP_READ_END };
-/* (waits) One command with its literals into mem, except the message of APPEND. REFUSED: too long;
- * it has been answered. */
+/* (waits) Reads one command with its literals into mem, except the message of APPEND.
+ * IMAP_READ_REFUSED: it is too long, and has been answered. */
 enum imap_read imap_read_command(struct imap *c, struct str *text);
 /* After a literal. Many clients, Python's imaplib for one, send what follows it in a write of its
  * own, without TCP_NODELAY: it comes only when the literal has been acknowledged. */
@@ -75,9 +75,12 @@ enum imap_event {
     IMAP_GONE, /* the folder */
 };
 void imap_tell(struct imap *c, enum imap_event event, uint32_t number);
-/* (waits) What others did: untagged responses of the selected folder. */
+/* (waits) Sends untagged responses for what other sessions did to the selected folder. Expunges
+ * only if may_expunge (RFC 3501 7.4.1). */
 void imap_updates(struct imap *c, bool may_expunge);
-void imap_put_number(struct imap *c, uint64_t number); /* printf would be most of a FETCH */
+void imap_put_number(
+    struct imap *c,
+    uint64_t number); /* faster than printf, which would take most of the time of a FETCH */
 void imap_put_flags(struct imap *c, uint32_t number); /* "(\Seen word)" of a message. (waits) */
 void imap_put_flag_list(struct imap *c); /* "* FLAGS (...)" and PERMANENTFLAGS */
 void imap_put_string(struct imap *c, struct str s); /* quoted or literal */
@@ -91,9 +94,9 @@ bool imap_end(struct imap *c); /* no more arguments: else BAD */
 bool imap_arg_folder(struct imap *c, const char **folder); /* as the store has it */
 /* A sequence set or, in UID commands, a uid set, made into uids that are in the view. */
 bool imap_arg_set(struct imap *c, struct uidset *uids);
-/* False: longer than a keyword may be that the folder does not have yet. */
+/* False: too long for a new keyword. */
 bool imap_may_define(struct str keyword);
-void imap_no_keyword(struct imap *c); /* the answer then */
+void imap_no_keyword(struct imap *c); /* answers the command in that case */
 /* "(\Seen word)" or "\Seen word": flags and names of keywords, which live as long as c->mem. */
 bool imap_arg_flags(struct imap *c, struct flag_change *change);
 

@@ -29,7 +29,7 @@ struct place {
     bool cr; /* the byte before is a CR */
 };
 
-void fetch_breathe(struct fetching *m)
+void fetch_yield(struct fetching *m)
 {
     if (clock_ms() - m->turn <= TURN_MS)
         return;
@@ -170,7 +170,7 @@ static void put_span(struct imap *c, struct fetching *m, const struct fetch_item
         ready = str_upto(ready, length < ready.n ? (size_t)length : ready.n);
         stream_put(c->client, ready);
         length -= ready.n;
-        fetch_breathe(m);
+        fetch_yield(m);
     }
     if (item->partial)
         keep_place(&c->fetched, span, &before);
@@ -317,7 +317,7 @@ static const struct mime_part *tree_of(struct imap *c, struct fetching *m, int f
             break;
         mime_builder_put(b, (struct str){to, (size_t)got});
         at += got;
-        fetch_breathe(m);
+        fetch_yield(m);
     }
     c->fetched.tree = mime_builder_end(b);
     buf_free(&piece);

@@ -16,7 +16,7 @@ struct imap_caps_facts {
 /*
  * Appends the names with blanks between, from the one table that imapd and imap share; a new
  * extension gets one line there. imap_capability replaces or extends the table's words, in both
- * states as in Dovecot, but not those that depend on facts. AUTH= is login_mechs's to say.
+ * states as in Dovecot, but not those that depend on facts. AUTH= is not included: see login_mechs.
  */
 void imap_caps_put(const struct imap_caps_facts *facts, struct buf *out);
 

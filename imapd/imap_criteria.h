@@ -16,7 +16,7 @@ struct criteria_context {
 };
 
 /* Everything behind "SEARCH ": maybe CHARSET, then keys that must all match. The tree lives in the
- * arena of a, but for its sets: criteria_free. error: fit for the client. */
+ * arena of a, but for its sets: criteria_free. error: a text for the client. */
 enum criteria criteria_parse(struct imap_args *a, const struct criteria_context *context,
                              struct search_key **out, const char **error);
 void criteria_free(struct search_key *key);

@@ -80,7 +80,7 @@ struct fetching {
 void fetch_label(struct imap *c, struct fetching *m, const char *label);
 
 /* (waits) Lets others run if this task has been busy for long. Once a message, item or piece. */
-void fetch_breathe(struct fetching *m);
+void fetch_yield(struct fetching *m);
 
 /* (waits) The value of a section with its name. False: the message cannot be read; nothing was
  * sent. */

@@ -241,7 +241,7 @@ static void take_event(struct imap *c, enum mail_event event, uint32_t number, s
 }
 
 /* Hundreds of thousands may have changed at once. */
-static void breathe(int64_t *turn)
+static void yield_if_due(int64_t *turn)
 {
     if (clock_ms() - *turn <= TURN_MS)
         return;
@@ -265,7 +265,7 @@ void imap_updates(struct imap *c, bool may_expunge)
     while (event != MAIL_FAILED &&
            (event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE) {
         take_event(c, event, number, &news);
-        breathe(&turn);
+        yield_if_due(&turn);
     }
     if (event == MAIL_FAILED) {
         imap_tell(c, IMAP_GONE, 0);

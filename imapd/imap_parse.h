@@ -8,8 +8,8 @@
 
 /*
  * A command as text, its literals in place ("{5}" CR LF and the five bytes). Nothing here waits or
- * allocates outside of the arena. Every function skips nothing but what it names; false: it does
- * not stand here, and the position is as it was.
+ * allocates outside of the arena. Each function takes exactly the item that it names from the start
+ * of rest. False: rest does not begin with such an item, and is not changed.
  */
 struct imap_args {
     struct str rest;
@@ -45,7 +45,8 @@ struct imap_literal {
 enum imap_literal_kind { LITERAL_NONE, LITERAL_FOUND, LITERAL_MALFORMED };
 enum imap_literal_kind imap_literal_at_end(struct str line, struct imap_literal *out);
 
-/* The system flag called name, without case; 0: none (or \Recent, which nobody may set). */
+/* The system flag of this name, in any case; 0: there is none, or it is \Recent, which no client
+ * may set. */
 uint32_t imap_flag(struct str name);
 
 #endif

@@ -30,7 +30,8 @@ static bool is_message_of_append(struct str text, const struct imap_literal *l)
     return str_word(&rest, " ", &word) && word.p != text.p + l->at;
 }
 
-static void refuse(struct imap *c, struct str text, const struct imap_literal *l, const char *what)
+static void imap_read_refuse(struct imap *c, struct str text, const struct imap_literal *l,
+                             const char *what)
 {
     struct str rest = text, tag = STR("*");
 
@@ -81,7 +82,7 @@ static enum imap_read read_into(struct imap *c, struct buf *text)
         if (kind == LINE_NONE)
             return IMAP_READ_END;
         if (kind == LINE_TOO_LONG) {
-            refuse(c, buf_str(text), NULL, "Command line too long.");
+            imap_read_refuse(c, buf_str(text), NULL, "Command line too long.");
             return IMAP_READ_REFUSED;
         }
         enum imap_literal_kind found = imap_literal_at_end(str_from(buf_str(text), start), &l);
@@ -90,7 +91,8 @@ static enum imap_read read_into(struct imap *c, struct buf *text)
             (found == LITERAL_FOUND && is_message_of_append(buf_str(text), &l)))
             return IMAP_READ_OK;
         if (found == LITERAL_MALFORMED || l.size + 2 > text->max - text->n) {
-            refuse(c, buf_str(text), found == LITERAL_FOUND ? &l : NULL, "Literal too large.");
+            imap_read_refuse(c, buf_str(text), found == LITERAL_FOUND ? &l : NULL,
+                             "Literal too large.");
             return IMAP_READ_REFUSED;
         }
         if (!read_literal(c, text, &l))

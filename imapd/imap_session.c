@@ -76,7 +76,7 @@ static const struct imap_command *take_command(struct imap *c)
     return command != NULL && c->uid && !command->uid ? NULL : command;
 }
 
-static void run(struct imap *c, struct str text)
+static void imap_session_run(struct imap *c, struct str text)
 {
     enum imap_state state = c->box != NULL ? IMAP_SELECTED : IMAP_AUTHENTICATED;
 
@@ -109,7 +109,7 @@ static bool next_command(struct imap *c)
         c->bad++;
         break;
     case IMAP_READ_OK:
-        run(c, text);
+        imap_session_run(c, text);
         break;
     }
     return true;
@@ -156,7 +156,7 @@ void imap_connection(struct stream *client, const struct handover *h, struct are
     } else {
         stream_putf(client, "%s OK [CAPABILITY %s] Logged in\r\n", h->tag, imap_capabilities(&c));
         serve(&c);
-        imap_store_give_back();
+        imap_store_release();
         msg_info("user=<%s>, rip=%s, session=<%s>: %s", session_user()->name, h->client_address,
                  h->session, c.ended);
     }

@@ -50,8 +50,8 @@ static void bye(struct login *l, const char *text)
 }
 
 /* RFC 5530 3 */
-static void refuse(struct login *l, const char *tag, enum auth_answer answer, const char *code,
-                   const char *reason)
+static void imapd_command_refuse(struct login *l, const char *tag, enum auth_answer answer,
+                                 const char *code, const char *reason)
 {
     static const struct {
         const char *code, *response;
@@ -354,5 +354,5 @@ const struct login_front imapd_front = {.service = "imap",
                                         .wrappermode = wrappermode,
                                         .greet = greet,
                                         .command = command,
-                                        .refuse = refuse,
+                                        .refuse = imapd_command_refuse,
                                         .bye = bye};

@@ -14,9 +14,9 @@ struct job {
 };
 
 /*
- * Serves one request: relay is what the log shows ("local"); deliver ends every recipient of
- * job->d with an outcome. The queue file comes open with the request; if it did not, or is no queue
- * file, all recipients come later.
+ * Serves one request: relay is what the log shows ("local"); deliver ends every recipient of job->d
+ * with an outcome. The queue file comes open with the request; without it, or if it is no valid
+ * queue file, all recipients are deferred.
  */
 void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, const char *relay,
                  void (*deliver)(struct job *job));

@@ -170,7 +170,8 @@ static int judge(const struct command *c, int status, struct buf *said, struct w
     return why_set(why, code, "%s%s%s", text, said->n > 0 ? ". Command output: " : "", said->p);
 }
 
-static int run(const struct command *c, int in, int out_read, int out_write, struct why *why)
+static int command_execute(const struct command *c, int in, int out_read, int out_write,
+                           struct why *why)
 {
     /* fits: read_output adds what there is room for */
     struct output o = {.fd = out_read, .text = BUF((size_t)conf.command_output_limit)};
@@ -183,7 +184,7 @@ static int run(const struct command *c, int in, int out_read, int out_write, str
         .dir = *c->dir != 0 ? c->dir : "/",
         .in = in,
         .out = out_write,
-        .deadline = task_now() + c->time_limit * 1000,
+        .deadline_ms = task_now() + c->time_limit_s * 1000,
     };
     int wait_status = 0;
 
@@ -211,7 +212,7 @@ int command_run(struct job *job, const struct command *c, struct why *why)
         close(in);
         return why_errno(why, "4.3.0", "pipe");
     }
-    int status = run(c, in, pipes[0], pipes[1], why);
+    int status = command_execute(c, in, pipes[0], pipes[1], why);
     close(in);
     return status;
 }

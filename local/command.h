@@ -12,7 +12,7 @@ struct command {
     const char *root; /* chroot there; null or "/": not */
     const char *dir; /* working directory; "" is / */
     const char *const *env; /* "name=value", closed by null */
-    int64_t time_limit; /* seconds */
+    int64_t time_limit_s; /* seconds */
     const char *prepend; /* in front of the message, with LF: From_ line and header fields */
     const char *eol; /* line ends of what the command reads: "\n" or "\r\n" */
     bool quote_dot; /* a line that begins with "." gets another (pipe's flags=) */
@@ -21,16 +21,17 @@ struct command {
 };
 
 /*
- * (waits) 0: it ended with success. -1: why, as sysexits(3) has it, with the command's output (at
- * most command_output_limit bytes, on one line): "user unknown. Command output: ...". An output
- * that begins with a status code ("4.2.0 text") overrides the exit status.
+ * (waits) 0: it ended with success. -1 and why: the meaning that sysexits(3) gives to the exit
+ * status, with the command's output (at most command_output_limit bytes, on one line): "user
+ * unknown. Command output: ...". An output that begins with a status code ("4.2.0 text") overrides
+ * the exit status.
  */
 int command_run(struct job *job, const struct command *c, struct why *why);
 
-/* Splits a command line for exec: null if only a shell can understand it. Words in mem. */
+/* Splits a command line into words for exec, in mem. Null: it needs a shell. */
 const char **command_words(struct arena *mem, const char *line);
-/* argv for a line: words, or "/bin/sh -c line", or shell's words and then line (if shell is not
- * ""). */
+/* The argv for a command line, in mem: if shell is not "", the words of shell and then line; else
+ * the words of line, or "/bin/sh -c line" if it needs a shell. */
 const char *const *command_argv(struct arena *mem, const char *line, const char *shell);
 
 /* An environment being built; name=value pairs in mem. */
@@ -39,9 +40,10 @@ struct command_env {
     const char *at[64];
     size_t n;
 };
-/* Characters that the filter does not have become "_" (command_expansion_filter). */
+/* Sets a variable. Characters that are not in filter become "_" (command_expansion_filter); filter
+ * null: all are allowed. A variable that finds the table full is left out. */
 void command_env_put(struct command_env *e, const char *name, const char *value,
                      const char *filter);
-void command_env_export(struct command_env *e); /* export_environment */
+void command_env_export(struct command_env *e); /* sets the variables of export_environment */
 
 #endif

@@ -8,7 +8,7 @@
 
 /* Called with pieces of the message, in order; lines end in LF. False ends the copying. */
 typedef bool content_fn(void *arg, struct str bytes);
-/* 0, or -1 and why: the queue file is damaged, or fn said false (why is left alone then). */
+/* 0, or -1: the queue file is damaged (why says so), or fn returned false (why is not changed). */
 int content_copy(struct job *job, content_fn *fn, void *arg, struct why *why);
 
 /* Appends the header fields that final delivery adds, RFC 5321 4.4: Return-Path (if sender is not

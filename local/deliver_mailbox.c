@@ -112,7 +112,7 @@ static bool is_broken(const char *maildir)
 
 /* A mailbox that is not in order is put in order by its owner or administrator: the mail waits. The
  * exceptions are those that waiting does not mend. */
-static void soften(struct why *why)
+static void make_temporary(struct why *why)
 {
     if (why->code[0] != '5' || strcmp(why->code, "5.2.2") == 0 || strcmp(why->code, "5.2.3") == 0)
         return;
@@ -147,7 +147,7 @@ int deliver_maildir(struct job *job, const struct mailbox_target *t, struct why 
         become_end();
     }
     if (status < 0) {
-        soften(why);
+        make_temporary(why);
         if (broken)
             snprintf(why->code, sizeof why->code, "5.2.0");
         why_in(why, "maildir delivery failed");

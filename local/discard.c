@@ -21,7 +21,7 @@
 
 #include "agent.h"
 
-static void deliver(struct job *job)
+static void discard_deliver(struct job *job)
 {
     char code[10];
     size_t n = dsn_prefix(strz(job->d.nexthop), code);
@@ -34,9 +34,9 @@ static void deliver(struct job *job)
         outcome_sent(&job->outcome, i, code, text);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void discard_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, "none", deliver);
+    agent_serve(ask, answer, mem, "none", discard_deliver);
 }
 
 int main(int argc, char **argv)
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
         .name = "discard",
         .in_queue = true,
         .rights = 0,
-        .request = request,
+        .request = discard_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&discard, argc, argv);

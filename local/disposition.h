@@ -7,9 +7,10 @@
 #include "deliver_mailbox.h"
 
 /*
- * The message is first written beside the mailbox, where it is parsed once; then it is decided
- * where it goes, and only then it gets a name. Whoever sorts mail (a Sieve script, a rule of the
- * administrator) does so in disposition_decide; the agents only do what it says.
+ * The message is first written to a temporary file of the mailbox and parsed once. Then
+ * disposition_decide says into which folders it goes, and only then it gets its names there.
+ * Whoever sorts mail (a Sieve script, a rule of the administrator) does so in disposition_decide;
+ * the agents only do what it says.
  */
 enum { DISPOSITION_PLACES = 16 };
 struct disposition {

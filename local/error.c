@@ -34,7 +34,7 @@ static void reason(struct why *why, const char *nexthop, bool later)
     why_set(why, code, "%s", nexthop + n + strspn(nexthop + n, " \t"));
 }
 
-static void deliver(struct job *job)
+static void error_deliver(struct job *job)
 {
     struct why why = WHY;
 
@@ -44,9 +44,9 @@ static void deliver(struct job *job)
     why_free(&why);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void error_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, "none", deliver);
+    agent_serve(ask, answer, mem, "none", error_deliver);
 }
 
 int main(int argc, char **argv)
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
         .name = "error",
         .in_queue = true,
         .rights = 0,
-        .request = request,
+        .request = error_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&error, argc, argv);

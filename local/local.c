@@ -8,7 +8,7 @@
  * A recipient is looked up in alias_maps, with and without its address extension; what an alias
  * lists (addresses, "|command", /file/name, /directory/, :include:/file/name) gets the mail. Else
  * the user's forward_path files are looked for, then mailbox_transport, then his mailbox:
- * mailbox_command, home_mailbox, or a file in mail_spool_directory. Who is nowhere goes to
+ * mailbox_command, home_mailbox, or a file in mail_spool_directory. An unknown user goes to
  * fallback_transport or luser_relay, or the mail comes back.
  *
  * Addresses that are not delivered here, and those of mailing lists (owner-NAME), go back into the
@@ -76,7 +76,7 @@ static void deliver_to(struct job *job, size_t i)
         .mem = arena_new(job->mem),
         .seen = hash_new(),
         .visited = hash_new(),
-        .fate = FATE_DONE,
+        .status = RCPT_DELIVERED,
     };
     struct address a = {
         .address = job->d.rcpts[i].address,
@@ -90,25 +90,25 @@ static void deliver_to(struct job *job, size_t i)
 
     l.resend = resend_new(&l);
     local_recipient(&l, &a);
-    resend_end(&l.resend, l.fate == FATE_LATER); /* all of it comes again then */
+    resend_end(&l.resend, l.status == RCPT_DEFERRED); /* all of it comes again then */
     if (!l.said)
         nobody_got_it(&l, &a);
-    outcome_finish(&job->outcome, i, l.fate);
+    outcome_finish(&job->outcome, i, l.status);
     hash_free(&l.seen, NULL);
     hash_free(&l.visited, NULL);
     hash_free(&l.delivered_to, NULL);
     arena_free(&l.mem);
 }
 
-static void deliver(struct job *job)
+static void local_deliver(struct job *job)
 {
     for (size_t i = 0; i < job->d.nrcpts; i++)
         deliver_to(job, i);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void local_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, service_name(), deliver);
+    agent_serve(ask, answer, mem, service_name(), local_deliver);
 }
 
 static struct maps *open_maps(const char *parameter, const char *specs)
@@ -132,7 +132,7 @@ static void open_tables(void)
 }
 
 /* Homes and files can be anywhere; what may be touched there, the rights of their owners say. */
-static void paths(void)
+static void local_paths(void)
 {
     jail_write("/");
 }
@@ -143,8 +143,8 @@ int main(int argc, char **argv)
         .name = "local",
         .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC | RIGHT_SETUID | RIGHT_ROOT,
         .open = open_tables,
-        .paths = paths,
-        .request = request,
+        .paths = local_paths,
+        .request = local_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&local, argc, argv);

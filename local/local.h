@@ -47,8 +47,8 @@ struct local {
     struct hash *visited; /* addresses by level: each is expanded once */
     struct hash *delivered_to; /* of the message's header; null until it is asked for */
     struct resend *resend; /* messages to other addresses, being made */
-    enum fate fate; /* the delivery status of all that it led to so far, joined */
-    bool said; /* at least one line about it is in the log */
+    enum rcpt_status status; /* the delivery status of all that it led to so far, joined */
+    bool said; /* at least one log line about this recipient has been written */
     bool included; /* an :include: file was read: it may have no entries */
 };
 
@@ -60,10 +60,12 @@ extern struct local_tables local_tables;
 
 /* local_recipient.c: looks for an alias, a .forward file, a mailbox, in this order. */
 void local_recipient(struct local *l, const struct address *a);
-/* An address that an expansion led to: it is delivered here, or goes back into the queue. */
+/* An address that an expansion has produced: it is delivered here if it is local, otherwise sent
+ * back into the queue. */
 void local_address(struct local *l, const struct address *a, const char *address);
 
-/* local_alias.c, local_forward.c, local_include.c. False: there is none, so go on looking. */
+/* local_alias.c, local_forward.c, local_include.c. False: there is no such alias or file, so the
+ * caller tries the next place. */
 bool local_alias(struct local *l, struct address *a, const char *name);
 bool local_forward(struct local *l, struct address *a);
 void local_include(struct local *l, const struct address *a, const char *path);
@@ -100,11 +102,11 @@ void local_user_open(void); /* before the jail */
 /* local_resend.c: messages back into the queue, one for each sender and Delivered-To. */
 struct resend *resend_new(struct local *l);
 void resend_add(struct resend *r, const struct address *a);
-/* (waits) Hands all messages to cleanup, unless give_up: the recipient is tried again as a whole
- * then. Frees. */
+/* (waits) Hands all messages to cleanup and frees r. give_up: drops them, because the recipient is
+ * deferred and all of it will be tried again. */
 void resend_end(struct resend **r, bool give_up);
 
-/* local_fate.c: logs what became of one address, and adds it to the recipient's status. */
+/* local_status.c: logs what became of one address, and adds it to the recipient's status. */
 void local_sent(struct local *l, const struct address *a, const char *dsn, const char *text);
 void local_failed(struct local *l, const struct address *a, const struct why *why);
 bool local_trace_only(const struct local *l); /* sendmail -bv: say what would be done */

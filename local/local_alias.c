@@ -10,7 +10,8 @@
 
 enum { DEPTH_LIMIT = 100, ADDRESS_LIMIT = 64 * 1024 };
 
-static void fail(struct local *l, const struct address *a, const char *code, const char *text)
+static void local_alias_fail(struct local *l, const struct address *a, const char *code,
+                             const char *text)
 {
     struct why why = WHY;
 
@@ -31,7 +32,7 @@ static bool take_rights(struct local *l, struct address *a, const struct dict *t
     found = local_user_by_id(l->mem, table->owner, &a->rights, &why);
     if (found <= 0) {
         msg_warn("cannot find alias database owner for %s", table->spec);
-        fail(l, a, "4.3.0", "cannot find alias database owner");
+        local_alias_fail(l, a, "4.3.0", "cannot find alias database owner");
     }
     why_free(&why);
     return found > 0;
@@ -74,14 +75,14 @@ static void expand(struct local *l, struct address *a, const char *name, const s
     } else if (take_rights(l, a, table)) {
         a->origin = FROM_ALIAS;
         if (take_owner(l, a, name, &why) == DICT_FAILED)
-            fail(l, a, "4.3.0", "alias database unavailable");
+            local_alias_fail(l, a, "4.3.0", "alias database unavailable");
         else {
             if (!conf.frozen_delivered_to)
                 a->delivered = a->address;
             a->expanded = name;
             if (local_targets(l, a, strz(value)) == 0) {
                 msg_warn("no recipient in alias lookup result for %s", name);
-                fail(l, a, "4.3.0", "alias database unavailable"); /* Postfix's words */
+                local_alias_fail(l, a, "4.3.0", "alias database unavailable"); /* Postfix's words */
             }
         }
     }
@@ -105,13 +106,13 @@ bool local_alias(struct local *l, struct address *a, const char *name)
             msg_warn("alias database loop for %s", name);
             buf_clear(&value);
             buf_addf(&value, "alias database loop for %s", name);
-            fail(l, a, "5.4.6", value.p);
+            local_alias_fail(l, a, "5.4.6", value.p);
         } else if (answer == DICT_FOUND)
             expand(l, a, name, maps_at(tables, i), value.p);
         else if (answer == DICT_FAILED) {
             msg_warn("%s: lookup of '%s' failed: %s", maps_at(tables, i)->spec, name,
                      why_text(&why));
-            fail(l, a, "4.3.0", "alias database unavailable");
+            local_alias_fail(l, a, "4.3.0", "alias database unavailable");
         }
     }
     buf_free(&value);

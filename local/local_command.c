@@ -49,8 +49,8 @@ static void put_environment(struct local *l, const struct address *a, const stru
             command_env_put(e, outside[i].name, outside[i].value, filter);
 }
 
-static int run(struct local *l, const struct address *a, const struct rights *r,
-               const char *command, struct why *why)
+static int local_command_run(struct local *l, const struct address *a, const struct rights *r,
+                             const char *command, struct why *why)
 {
     struct command_env env = {.mem = l->mem};
     struct buf prepend = BUF(PREPEND_LIMIT), dir = BUF(8192);
@@ -69,7 +69,7 @@ static int run(struct local *l, const struct address *a, const struct rights *r,
         .gid = r->gid,
         .dir = dir.n > 0 ? dir.p : ".", /* the queue directory, local(8) of Postfix */
         .env = env.at,
-        .time_limit = conf.command_time_limit,
+        .time_limit_s = conf.command_time_limit,
         .prepend = prepend.p,
         .eol = "\n",
     };
@@ -92,7 +92,7 @@ void local_command(struct local *l, const struct address *a, const char *command
         local_failed(l, a, &why);
     else if (!local_seen(l, "command %s:%ld %s", rights.home, (long)rights.uid, command)) {
         bool trace = local_trace_only(l);
-        if (!trace && run(l, a, &rights, command, &why) < 0)
+        if (!trace && local_command_run(l, a, &rights, command, &why) < 0)
             local_failed(l, a, &why);
         else {
             buf_addf(&text, "%s to command: %s", trace ? "delivers" : "delivered", command);

@@ -7,8 +7,8 @@
 #include "deliver_mailbox.h"
 #include "local.h"
 
-static int deliver(struct local *l, const struct address *a, const struct rights *rights,
-                   const char *path, struct why *why)
+static int local_file_deliver(struct local *l, const struct address *a, const struct rights *rights,
+                              const char *path, struct why *why)
 {
     struct mailbox_target t = {
         .path = path,
@@ -40,7 +40,7 @@ void local_file(struct local *l, const struct address *a, const char *path)
         local_failed(l, a, &why);
     else if (!local_seen(l, "file %ld %s", (long)rights.uid, path)) {
         bool trace = local_trace_only(l);
-        if (!trace && deliver(l, a, &rights, path, &why) < 0)
+        if (!trace && local_file_deliver(l, a, &rights, path, &why) < 0)
             local_failed(l, a, &why);
         else {
             buf_addf(&text, "%s to ", trace ? "delivers" : "delivered");

@@ -31,7 +31,8 @@ size_t local_lines(struct local *l, const struct address *a, struct str text)
 }
 
 /* The details are for the log only. */
-static void fail(struct local *l, const struct address *a, const char *what, const char *path)
+static void local_include_fail(struct local *l, const struct address *a, const char *what,
+                               const char *path)
 {
     struct why why = WHY;
 
@@ -53,7 +54,7 @@ static bool take_rights(struct local *l, struct address *a, const struct stat *s
         return true;
     found = local_user_by_id(l->mem, st->st_uid, &owner, &why);
     if (found <= 0)
-        fail(l, a, "cannot find :include: file owner username:", path);
+        local_include_fail(l, a, "cannot find :include: file owner username:", path);
     else
         a->rights = owner;
     why_free(&why);
@@ -105,13 +106,13 @@ void local_include(struct local *l, const struct address *from, const char *path
     if (local_seen(l, "include %ld %s", (long)a.rights.uid, path))
         return;
     if (path[0] != '/')
-        fail(l, &a, ":include: uses a relative path:", path);
+        local_include_fail(l, &a, ":include: uses a relative path:", path);
     else if (stat(path, &st) < 0)
-        fail(l, &a, "unable to lookup :include: file", path);
+        local_include_fail(l, &a, "unable to lookup :include: file", path);
     else if (!S_ISREG(st.st_mode))
-        fail(l, &a, ":include: file is not a regular file:", path);
+        local_include_fail(l, &a, ":include: file is not a regular file:", path);
     else if ((st.st_mode & S_IWOTH) != 0)
-        fail(l, &a, ":include: file is world writable:", path);
+        local_include_fail(l, &a, ":include: file is world writable:", path);
     else if (take_rights(l, &a, &st, path)) {
         a.origin = FROM_INCLUDE;
         if (*a.owner == 0)

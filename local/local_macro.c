@@ -24,7 +24,7 @@ static const char *filtered(const struct expansion *x, const char *value)
     return copy;
 }
 
-static const char *find(struct str name, void *arg)
+static const char *local_macro_find(struct str name, void *arg)
 {
     const struct expansion *x = arg;
     const struct address *a = x->a;
@@ -54,7 +54,7 @@ bool local_expand(struct local *l, const struct address *a, const char *text, co
 {
     struct expansion x = {l, a, filter};
     struct why why = WHY;
-    bool good = conf_expand_text(strz(text), 0, find, &x, out, &why) == 0;
+    bool good = conf_expand_text(strz(text), 0, local_macro_find, &x, out, &why) == 0;
 
     if (!good)
         msg_warn("%s: %s", text, why_text(&why));

@@ -31,7 +31,7 @@ static void indirect(struct local *l, const struct address *a)
     buf_free(&text);
 }
 
-static enum fate pass(struct local *l, const struct address *a, const char *transport)
+static enum rcpt_status pass(struct local *l, const struct address *a, const char *transport)
 {
     struct rcpt r = *l->rcpt;
 
@@ -69,7 +69,7 @@ static int to_transport(struct local *l, const struct address *a, struct maps *m
     if (answer == DICT_FOUND)
         transport = value.p;
     if (answer != DICT_FAILED && *transport != 0)
-        l->fate = outcome_join(l->fate, pass(l, a, transport));
+        l->status = outcome_join(l->status, pass(l, a, transport));
     int status = answer == DICT_FAILED ? -1 : *transport != 0;
     buf_free(&value);
     return status;

@@ -73,7 +73,7 @@ static void put_envelope(const struct delivery *d, const struct forwarded *f, st
     buf_free(&date);
 }
 
-static struct forwarded *begin(struct resend *r, const struct address *a)
+static struct forwarded *local_resend_begin(struct resend *r, const struct address *a)
 {
     struct forwarded *f = mem_new(sizeof *f);
 
@@ -84,19 +84,19 @@ static struct forwarded *begin(struct resend *r, const struct address *a)
     return f;
 }
 
-static struct forwarded *find(struct resend *r, const struct address *a)
+static struct forwarded *local_resend_find(struct resend *r, const struct address *a)
 {
     LIST_EACH (&r->messages, l) {
         struct forwarded *f = LIST_OF(l, struct forwarded, link);
         if (strcmp(f->sender, a->sender) == 0 && strcmp(f->delivered, a->delivered) == 0)
             return f;
     }
-    return begin(r, a);
+    return local_resend_begin(r, a);
 }
 
 void resend_add(struct resend *r, const struct address *a)
 {
-    struct forwarded *f = find(r, a);
+    struct forwarded *f = local_resend_find(r, a);
 
     *VEC_ADD(&f->targets) = (struct target){arena_strz(r->l->mem, strz(a->address)), a->from_list};
 }

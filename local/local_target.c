@@ -19,7 +19,8 @@ static bool allowed(const char *parameter, enum origin origin)
                                                           : "include");
 }
 
-static void fail(struct local *l, const struct address *a, const char *code, const char *text)
+static void local_target_fail(struct local *l, const struct address *a, const char *code,
+                              const char *text)
 {
     struct why why = WHY;
 
@@ -33,7 +34,7 @@ static void to_file(struct local *l, const struct address *a, const char *path)
     if (allowed(conf.allow_mail_to_files, a->origin))
         local_file(l, a, path);
     else
-        fail(l, a, "5.7.1", "mail to file is restricted");
+        local_target_fail(l, a, "5.7.1", "mail to file is restricted");
 }
 
 static void to_home_file(struct local *l, const struct address *a, const char *path)
@@ -42,13 +43,13 @@ static void to_home_file(struct local *l, const struct address *a, const char *p
 
     if (a->rights.uid == 0 || *a->rights.home != '/') {
         msg_warn("unknown home directory for: %s", path);
-        fail(l, a, "5.3.5", "mail system configuration error");
+        local_target_fail(l, a, "5.3.5", "mail system configuration error");
     } else {
         buf_addf(&full, "%s%s", a->rights.home, path + 1);
         if (buf_ok(&full))
             to_file(l, a, full.p);
         else
-            fail(l, a, "5.3.5", "mail system configuration error");
+            local_target_fail(l, a, "5.3.5", "mail system configuration error");
     }
     buf_free(&full);
 }
@@ -58,7 +59,7 @@ static void to_command(struct local *l, const struct address *a, const char *com
     if (allowed(conf.allow_mail_to_commands, a->origin))
         local_command(l, a, command + strspn(command, " \t"));
     else
-        fail(l, a, "5.7.1", "mail to command is restricted");
+        local_target_fail(l, a, "5.7.1", "mail to command is restricted");
 }
 
 /* "<>" is nobody; an empty local part ("") is an address like any other, as it is for Postfix. */
@@ -110,7 +111,7 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     if (buf_ok(&command))
         to_command(l, a, command.p);
     else
-        fail(l, a, "5.3.5", "mail system configuration error");
+        local_target_fail(l, a, "5.3.5", "mail system configuration error");
     buf_free(&command);
 }
 
@@ -146,7 +147,8 @@ size_t local_targets(struct local *l, const struct address *a, struct str line)
         if (buf_ok(&item))
             n += to_target(l, a, raw, item.p);
         else {
-            fail(l, a, "5.3.5", "mail system configuration error: an entry is too long");
+            local_target_fail(l, a, "5.3.5",
+                              "mail system configuration error: an entry is too long");
             n++;
         }
     }

@@ -17,7 +17,7 @@ enum { ENTRY_LIMIT = 64 * 1024 };
 
 static struct rights default_rights;
 
-static int fill(struct arena *mem, const struct passwd *pw, struct rights *r)
+static int local_user_fill(struct arena *mem, const struct passwd *pw, struct rights *r)
 {
     *r = (struct rights){
         .uid = pw->pw_uid,
@@ -33,7 +33,7 @@ static int answer(struct arena *mem, int error, const struct passwd *found, stru
                   struct why *why)
 {
     if (found != NULL)
-        return fill(mem, found, r);
+        return local_user_fill(mem, found, r);
     if (error == 0 || error == ENOENT || error == ESRCH)
         return 0;
     why_set(why, "4.3.0", "user lookup error");

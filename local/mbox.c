@@ -48,7 +48,7 @@ static const char *code_of(int error)
     }
 }
 
-static int fail(int error, const char *what, const char *path, struct why *why)
+static int mbox_fail(int error, const char *what, const char *path, struct why *why)
 {
     errno = error;
     return why_errno(why, code_of(error), "%s%s%s", what, *path != 0 ? " " : "", path);
@@ -73,7 +73,7 @@ static int check_file(struct mbox *m, const char *path, const struct mbox_rules 
     struct stat st;
 
     if (fstat(m->fd, &st) < 0)
-        return fail(errno, "fstat", path, why);
+        return mbox_fail(errno, "fstat", path, why);
     m->regular = S_ISREG(st.st_mode);
     if (!m->regular && (!r->any_file || S_ISDIR(st.st_mode)))
         return why_set(why, "5.2.0", "destination %s is not a regular file", path);
@@ -84,7 +84,7 @@ static int check_file(struct mbox *m, const char *path, const struct mbox_rules 
     if (m->regular && st.st_size == 0 && r->give_to != NULL && st.st_uid == geteuid() &&
         st.st_uid != *r->give_to) {
         if (fchown(m->fd, *r->give_to, *r->give_to_group) < 0)
-            return fail(errno, "fchown", path, why);
+            return mbox_fail(errno, "fchown", path, why);
         st.st_uid = *r->give_to;
     }
     if (m->regular && r->owner != NULL && st.st_uid != *r->owner)
@@ -109,7 +109,7 @@ static int try_lock(struct mbox *m, const char *path, enum lock how)
 static int lock_failed(const char *path, enum lock how, struct why *why)
 {
     if (how != LOCK_DOT)
-        return fail(errno, "lock", path, why);
+        return mbox_fail(errno, "lock", path, why);
     return why_errno(why, code_of(errno), "unable to create lock file %s.lock", path);
 }
 
@@ -172,7 +172,7 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
     }
     m->fd = open_file(path);
     if (m->fd < 0)
-        fail(errno, "cannot open file", "", why);
+        mbox_fail(errno, "cannot open file", "", why);
     if (m->fd < 0 || check_file(m, path, rules, why) < 0 ||
         (m->regular && take_file_locks(m, path, rules->locks, why) < 0)) {
         release(&m);
@@ -227,7 +227,7 @@ int mbox_commit(struct mbox **mbox, struct why *why)
     error = m->error;
     if (error != 0) {
         mbox_abort(mbox);
-        return fail(error, "write", "message", why);
+        return mbox_fail(error, "write", "message", why);
     }
     release(mbox);
     return 0;

@@ -32,13 +32,13 @@ static struct channel *channel_to(struct str transport)
     return c;
 }
 
-static enum fate ask(struct channel *c, const struct delivery *d, const struct qfile *file,
-                     struct why *why)
+static enum rcpt_status ask(struct channel *c, const struct delivery *d, const struct qfile *file,
+                            struct why *why)
 {
     struct attrs request = ATTRS(DELIVERY_MAX), answer = ATTRS(65536);
     /* fits: one letter */
-    struct delivery_result result = {.fates = BUF(1), .why = WHY};
-    enum fate fate = FATE_LATER;
+    struct delivery_result result = {.statuses = BUF(1), .why = WHY};
+    enum rcpt_status status = RCPT_DEFERRED;
 
     attrs_putz(&request, A_REQUEST, REQUEST_DELIVER);
     delivery_encode(d, &request);
@@ -49,16 +49,16 @@ static enum fate ask(struct channel *c, const struct delivery *d, const struct q
         if (delivery_read_answer(&answer, &result, 1) < 0)
             why_set(why, "4.3.0", "malformed answer");
         else
-            fate = (enum fate)result.fates.p[0];
+            status = (enum rcpt_status)result.statuses.p[0];
     }
     delivery_result_free(&result);
     attrs_free(&request);
     attrs_free(&answer);
-    return fate;
+    return status;
 }
 
-enum fate pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
-                  const char *sender)
+enum rcpt_status pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
+                         const char *sender)
 {
     const char *colon = strchr(transport, ':');
     const char *at = strrchr(rcpt->address, '@');
@@ -66,18 +66,18 @@ enum fate pass_to(struct job *job, const char *transport, const struct rcpt *rcp
     struct rcpt passed = *rcpt;
     struct delivery d = job->d;
     struct why why = WHY;
-    enum fate fate;
+    enum rcpt_status status;
 
     passed.at = 0; /* marked here, when all that the recipient led to is known */
     d.rcpts = &passed;
     d.nrcpts = 1;
     d.sender = sender;
     d.nexthop = colon != NULL && colon[1] != 0 ? colon + 1 : at != NULL ? at + 1 : conf.myhostname;
-    fate = ask(channel_to(name), &d, job->file, &why);
+    status = ask(channel_to(name), &d, job->file, &why);
     if (why.code[0] != 0) {
         why_in(&why, "transport %.*s", (int)name.n, name.p);
-        fate = outcome_say_failed(&job->outcome, rcpt, &why);
+        status = outcome_say_failed(&job->outcome, rcpt, &why);
     }
     why_free(&why);
-    return fate;
+    return status;
 }

@@ -4,9 +4,10 @@
 
 #include "agent.h"
 
-/* (waits) "transport" or "transport:nexthop" delivers rcpt, says so in the log, and marks nothing;
- * the fate is what it answered, or later. sender as the message's, or another. */
-enum fate pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
-                  const char *sender);
+/* (waits) Lets the agent of "transport" or "transport:nexthop" deliver rcpt. The agent writes the
+ * log line; nothing is marked in the queue file. Returns the agent's status, or RCPT_DEFERRED if it
+ * could not be asked. sender may differ from the message's. */
+enum rcpt_status pass_to(struct job *job, const char *transport, const struct rcpt *rcpt,
+                         const char *sender);
 
 #endif

@@ -85,7 +85,7 @@ static int check(struct job *job, struct why *why)
     return 0;
 }
 
-static int run(struct job *job, struct why *why)
+static int pipe_run(struct job *job, struct why *why)
 {
     struct command_env env = {.mem = job->mem};
     struct buf prepend = BUF(PREPEND_LIMIT);
@@ -105,7 +105,7 @@ static int run(struct job *job, struct why *why)
         .root = args.root,
         .dir = *args.directory != 0 ? args.directory : conf.queue_directory,
         .env = env.at,
-        .time_limit = conf_time_of(service_name(), "_time_limit", conf.command_time_limit),
+        .time_limit_s = conf_time_of(service_name(), "_time_limit", conf.command_time_limit),
         .prepend = prepend.p,
         .eol = args.eol,
         .quote_dot = (args.flags & PIPE_DOT) != 0,
@@ -118,7 +118,7 @@ static int run(struct job *job, struct why *why)
     return status;
 }
 
-static void deliver(struct job *job)
+static void pipe_deliver(struct job *job)
 {
     struct buf text = BUF_TEXT(1000);
     struct why why = WHY;
@@ -126,7 +126,7 @@ static void deliver(struct job *job)
     int status = job->d.nrcpts == 0 ? 0 : check(job, &why);
 
     if (status == 0 && !trace && job->d.nrcpts > 0)
-        status = run(job, &why);
+        status = pipe_run(job, &why);
     job->outcome.action = (args.flags & PIPE_FINAL) != 0 ? "delivered" : "relayed";
     buf_addf(&text, "%s via %s service", trace ? "delivers" : "delivered", service_name());
     for (size_t i = 0; i < job->d.nrcpts; i++) {
@@ -139,9 +139,9 @@ static void deliver(struct job *job)
     why_free(&why);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void pipe_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, service_name(), deliver);
+    agent_serve(ask, answer, mem, service_name(), pipe_deliver);
 }
 
 static void open_arguments(void)
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
         .name = "pipe",
         .rights = RIGHT_READ | RIGHT_EXEC,
         .open = open_arguments,
-        .request = request,
+        .request = pipe_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&pipe_service, argc, argv);

@@ -174,7 +174,7 @@ static const char *part_of(const struct argument *x, struct str name)
     return NULL;
 }
 
-static const char *find(struct str name, void *arg)
+static const char *pipe_argv_find(struct str name, void *arg)
 {
     struct argument *x = arg;
     const struct delivery *d = x->d;
@@ -209,7 +209,7 @@ static const char *find(struct str name, void *arg)
 static int expand(struct argument *x, const char *text, const char **out, struct why *why)
 {
     struct buf value = BUF(ARGUMENT_LIMIT);
-    int status = conf_expand_text(strz(text), 0, find, x, &value, why);
+    int status = conf_expand_text(strz(text), 0, pipe_argv_find, x, &value, why);
 
     if (status == 0 && !buf_ok(&value))
         status = why_set(why, "4.3.5", "argument %s becomes too long", text);

@@ -130,15 +130,15 @@ static void deliver_to(struct job *job, size_t i)
     why_free(&why);
 }
 
-static void deliver(struct job *job)
+static void virtual_deliver(struct job *job)
 {
     for (size_t i = 0; i < job->d.nrcpts; i++)
         deliver_to(job, i);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void virtual_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
-    agent_serve(ask, answer, mem, service_name(), deliver);
+    agent_serve(ask, answer, mem, service_name(), virtual_deliver);
 }
 
 static void open_tables(void)
@@ -178,7 +178,7 @@ static void act_as_one_user(void)
 }
 
 /* The base, or as much of it as exists: the rest is made with the first mailbox. */
-static void paths(void)
+static void virtual_paths(void)
 {
     struct buf base = BUF(PATH_LIMIT);
 
@@ -201,8 +201,8 @@ int main(int argc, char **argv)
         .name = "virtual",
         .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_SETUID,
         .open = open_tables,
-        .paths = paths,
-        .request = request,
+        .paths = virtual_paths,
+        .request = virtual_request,
         .request_limit = DELIVERY_MAX,
     };
     return service_main(&virtual, argc, argv);

@@ -32,7 +32,7 @@
 #include "base/msg.h"
 #include "service/service.h"
 
-static void open_all(void)
+static void authd_open_all(void)
 {
     struct why why = WHY;
 
@@ -54,7 +54,7 @@ static void open_all(void)
     }
 }
 
-static void start(void)
+static void authd_start(void)
 {
     workers_watch();
     reader_watch();
@@ -72,9 +72,9 @@ int main(int argc, char **argv)
     static const struct service authd = {.name = "authd",
                                          .rights = RIGHT_READ,
                                          .sole = true,
-                                         .open = open_all,
+                                         .open = authd_open_all,
                                          .paths = users_paths,
-                                         .start = start,
+                                         .start = authd_start,
                                          .session = session,
                                          .drain = conn_drain};
 

@@ -1,4 +1,5 @@
-/* authd.h - what the files of authd share: connections, attempts to log in, who answers for them */
+/* authd.h - what the files of authd share: connections, login attempts, and the parts that decide
+ * them */
 #ifndef MASTER_AUTHD_H
 #define MASTER_AUTHD_H
 
@@ -29,8 +30,8 @@ enum conn_state {
 
 /*
  * A connection. Its task reads and takes lines apart. Each attempt has a task of its own, so that
- * what waits for a table, a hash or its time delays nobody. Answers go out at once; what the client
- * does not read is kept, up to auth_answer_limit, and written by one more task.
+ * what waits for a table, a hash or its time delays nobody. Answers are sent at once. Those that a
+ * slow client does not read are kept, up to auth_answer_limit bytes, and written by another task.
  */
 struct authd_conn {
     struct list all;
@@ -51,12 +52,12 @@ struct authd_conn {
 void conn_session(struct stream *client); /* (waits) until the connection ends */
 /* Sends a whole line, or keeps it. Never waits; nothing if the connection is broken. */
 void conn_say(struct authd_conn *c, const struct buf *line);
-void conn_break(struct authd_conn *c); /* ends it at its next chance */
+void conn_break(struct authd_conn *c); /* does not wait; its task then ends the connection */
 /* The hand-shake's lines; before the first connection. -1: a mechanism is unknown. */
 void conn_open(void);
 void conn_drain(void);
 const char *conn_keep(struct arena *mem,
-                      struct str s); /* "" for null, or if there is a zero in it */
+                      struct str s); /* a copy; "" if null or if it has a zero byte */
 
 /* An attempt to log in, from AUTH to OK or FAIL: a task. */
 struct attempt {
@@ -70,17 +71,17 @@ struct attempt {
     struct buf response; /* base64 of the client, when has_response */
     bool has_response, wants_response;
     bool in_conn; /* in the connection's table: an answer is expected */
-    int64_t started; /* its last step */
+    int64_t started_ms; /* task_now() at its last step */
     const char *fail_code, *fail_reason; /* for the client; "" if none */
 };
 
 /* ---- authd_attempt.c */
 void attempt_start(struct authd_conn *c, const struct auth_msg *m, const struct sasl_mech *mech);
-/* False: none is wanted now. */
+/* The client's next SASL response. False: the attempt does not expect one now. */
 bool attempt_respond(struct attempt *a, struct str base64);
 void attempt_cancel(struct attempt *a); /* no answer; its task ends at its next chance */
 
-/* ---- authd_session.c: tokens and tickets; true, or false: the connection is over */
+/* ---- authd_session.c: tokens and tickets. False: the connection must end */
 bool session_exchange(struct authd_conn *c, const struct auth_msg *m);
 bool session_redeem(struct authd_conn *c, const struct auth_msg *m);
 
@@ -90,7 +91,8 @@ void users_paths(void);
 /* (waits) The entry of whoever wants to log in; its texts are in mem. kind: for the log. */
 enum user_found users_password(struct str name, struct arena *mem, struct passwd_entry *e,
                                const char **kind, struct why *why);
-/* (waits) Ids, home and mail of a name. USER_UNKNOWN: or not acceptable; why has the reason. */
+/* (waits) Uid, gid, home and mail location of a name. USER_UNKNOWN, with the reason in why: also if
+ * the entry is not acceptable. */
 enum user_found users_find(struct str name, struct arena *mem, struct user *u, struct why *why);
 
 /* ---- authd_reader.c: opens tables that authd itself may not read */
@@ -100,20 +102,20 @@ void reader_allow(const char *path); /* before reader_start */
 /* (waits) A descriptor, or -1 and why. */
 int reader_open(const char *path, struct why *why);
 
-/* ---- authd_worker.c: slow hashes, in processes of their own */
+/* ---- authd_worker.c: checks slow password hashes in helper processes */
 void workers_start(void); /* before the jail */
 void workers_watch(void); /* in the loop */
-/* (waits) An enum password_answer, or -1: nobody could say. why has the problem, if there is one.
- */
+/* (waits) Returns an enum password_answer; -1 and why: the check could not be made. */
 int workers_check(struct str user, struct str plain, struct str stored, struct why *why);
 
-/* ---- authd_cache.c: slow hashes that were right */
+/* ---- authd_cache.c: remembers slow hashes and the passwords that matched them */
 void cache_open(void);
 bool cache_has(struct str user, struct str plain, struct str stored, int64_t now);
 void cache_add(struct str user, struct str plain, struct str stored, int64_t now);
 
 /* ---- authd_penalty.c: answers to failed logins are delayed */
-/* Counts a failure of the address; how many milliseconds its answer is delayed. */
+/* Counts a failed login of the address; returns the delay of its answer in milliseconds. The delay
+ * doubles with each failure. */
 int64_t penalty_failed(const char *address, int64_t now);
 void penalty_ok(const char *address);
 
@@ -131,10 +133,10 @@ static inline bool slot_hold(atomic_uint *state, enum slot_state from)
     return atomic_compare_exchange_strong(state, &expected, SLOT_HELD);
 }
 
-/* ---- authd_stamp.c: which connection of an earlier process a greeting's stamp names */
+/* ---- authd_stamp.c: APOP stamps of greetings whose connection to authd has ended in a reload */
 size_t stamps_size(void);
 void stamps_open(void *shared); /* as tokens_open */
-/* The connection of that client ends, but not what it has greeted with. */
+/* The connection of that client ends; its stamp stays valid. */
 void stamp_keep(const char *stamp, pid_t client, int64_t now);
 /* What the text begins with, if that was kept for the same client; else null. */
 const char *stamp_find(struct str text, pid_t client, int64_t now, struct arena *mem);
@@ -146,13 +148,13 @@ enum token_kind {
 };
 enum { TOKEN_MAX = 100 }; /* ceiling of its text */
 size_t tokens_size(void);
-void tokens_open(void *shared); /* so much memory that the processes of authd have in common */
-/* text is empty before. False: too many have not been redeemed. If all slots are taken, the ticket
- * that would end first goes. */
+void tokens_open(void *shared); /* tokens_size() bytes of service_shared memory */
+/* text must be empty. If all slots are in use, the ticket that would expire first is dropped.
+ * False: there is no ticket to drop, or the name is too long. */
 bool token_make(enum token_kind kind, struct str name, const char *service, int64_t now,
                 struct buf *text);
-/* Null: name is who it was made for. Else the reason why it is refused. It is gone in both cases.
- */
+/* Redeems a token. Null: it is valid, and name is the user it was made for; else the reason why it
+ * is refused. A token can be tried only once. */
 const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
                          struct buf *name);
 

@@ -52,7 +52,7 @@ static enum outcome later(const struct attempt *a, const char *text)
 
 /* ---- answers */
 
-static void say(struct attempt *a, struct buf *line)
+static void authd_attempt_say(struct attempt *a, struct buf *line)
 {
     auth_wire_end(line);
     if (a->in_conn)
@@ -73,7 +73,7 @@ static void say_failed(struct attempt *a, bool temporary)
         auth_wire_pair(&line, "code", strz(a->fail_code));
     if (*a->fail_reason != '\0')
         auth_wire_pair(&line, "reason", strz(a->fail_reason));
-    say(a, &line);
+    authd_attempt_say(a, &line);
 }
 
 static void say_later(struct attempt *a)
@@ -86,7 +86,7 @@ static void say_later(struct attempt *a)
  * the delay. */
 static void say_wrong(struct attempt *a)
 {
-    int64_t due = a->started + penalty_failed(a->client_address, task_now());
+    int64_t due = a->started_ms + penalty_failed(a->client_address, task_now());
 
     ++*metrics_counter("logins_failed");
     while (task_now() < due && !service_draining() && !task_is_cancelled())
@@ -119,7 +119,7 @@ static void say_ok(struct attempt *a)
     if (token.n > 0)
         auth_wire_pair(&line, "token", buf_str(&token));
     buf_free(&token);
-    say(a, &line);
+    authd_attempt_say(a, &line);
 }
 
 static void say_challenge(struct attempt *a, const struct buf *challenge)
@@ -129,7 +129,7 @@ static void say_challenge(struct attempt *a, const struct buf *challenge)
     auth_wire_begin_id(&line, AUTH_V_CONT, a->id);
     buf_addc(&line, '\t');
     encode_base64(&line, buf_str(challenge));
-    say(a, &line);
+    authd_attempt_say(a, &line);
 }
 
 /* ---- the user's entry */
@@ -260,7 +260,7 @@ static enum sasl_step take_step(struct attempt *a, struct buf *challenge)
     struct buf raw = BUF(AUTH_LINE_MAX);
     enum sasl_step step = SASL_BAD;
 
-    a->started = task_now();
+    a->started_ms = task_now();
     buf_clear(challenge);
     if (!a->has_response || decode_base64(&raw, buf_str(&a->response)))
         step = sasl_server_step(&a->sasl, a->has_response, buf_str(&raw), challenge);

@@ -51,7 +51,7 @@ static bool make_key(struct str user, struct str plain, struct str stored,
     return ok;
 }
 
-static void forget(struct known *k)
+static void authd_cache_forget(struct known *k)
 {
     list_drop(&k->order);
     hash_drop(cache.table, (struct str){(char *)k->key, KEY});
@@ -66,7 +66,7 @@ bool cache_has(struct str user, struct str plain, struct str stored, int64_t now
         return false;
     struct known *k = hash_find(cache.table, (struct str){(char *)key, KEY});
     if (k != NULL && k->until < now) {
-        forget(k);
+        authd_cache_forget(k);
         k = NULL;
     }
     return k != NULL;
@@ -80,9 +80,9 @@ void cache_add(struct str user, struct str plain, struct str stored, int64_t now
         return;
     struct known *k = hash_find(cache.table, (struct str){(char *)key, KEY});
     if (k != NULL)
-        forget(k);
+        authd_cache_forget(k);
     while (hash_count(cache.table) >= (size_t)conf.auth_cache_size)
-        forget(LIST_OF(cache.order.next, struct known, order));
+        authd_cache_forget(LIST_OF(cache.order.next, struct known, order));
     k = mem_new(sizeof *k);
     memcpy(k->key, key, KEY);
     k->until = now + conf.auth_cache_ttl * 1000;

@@ -128,15 +128,10 @@ static bool cmd_cpid(struct authd_conn *c, const struct auth_msg *m)
 
 static bool is_offered(const struct sasl_mech *mech)
 {
-    struct str rest = strz(conf.auth_mechanisms);
-
-    for (struct str word; str_word(&rest, ", \t\r\n", &word);)
-        if (str_ieqz(word, mech->name))
-            return true;
-    return false;
+    return str_ilisted(conf.auth_mechanisms, strz(mech->name));
 }
 
-static void refuse(struct authd_conn *c, uint32_t id, bool temporary, const char *reason)
+static void authd_conn_refuse(struct authd_conn *c, uint32_t id, bool temporary, const char *reason)
 {
     struct buf line = BUF(AUTH_LINE_MAX);
 
@@ -159,11 +154,11 @@ static bool cmd_auth(struct authd_conn *c, const struct auth_msg *m)
         return false;
     }
     if (mech == NULL || !is_offered(mech)) {
-        refuse(c, m->id, false, "Unsupported authentication mechanism.");
+        authd_conn_refuse(c, m->id, false, "Unsupported authentication mechanism.");
     } else if (c->nrunning >= (size_t)conf.auth_request_limit) {
         msg_warn("more than auth_request_limit (%lld) attempts on one connection",
                  (long long)conf.auth_request_limit);
-        refuse(c, m->id, true, "Too many logins at a time.");
+        authd_conn_refuse(c, m->id, true, "Too many logins at a time.");
     } else {
         attempt_start(c, m, mech);
     }

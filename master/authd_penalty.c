@@ -28,7 +28,7 @@ static struct {
     struct list order;
 } penalty;
 
-static void forget(struct failing *c)
+static void authd_penalty_forget(struct failing *c)
 {
     list_drop(&c->order);
     hash_drop(penalty.table, strz(c->address));
@@ -46,7 +46,7 @@ static struct failing *find_or_add(const char *address)
     if (c != NULL)
         return c;
     if (hash_count(penalty.table) >= ADDRESSES_MAX)
-        forget(LIST_OF(penalty.order.next, struct failing, order));
+        authd_penalty_forget(LIST_OF(penalty.order.next, struct failing, order));
     c = mem_new(sizeof *c);
     list_init(&c->order);
     c->address = mem_dupz(address);
@@ -92,5 +92,5 @@ void penalty_ok(const char *address)
     struct failing *c = penalty.table != NULL ? hash_find(penalty.table, key) : NULL;
 
     if (c != NULL)
-        forget(c);
+        authd_penalty_forget(c);
 }

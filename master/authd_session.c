@@ -11,7 +11,7 @@
 
 #include "authd.h"
 
-static void say(struct authd_conn *c, struct buf *line)
+static void authd_session_say(struct authd_conn *c, struct buf *line)
 {
     auth_wire_end(line);
     conn_say(c, line);
@@ -27,7 +27,7 @@ static void say_no(struct authd_conn *c, const struct auth_msg *m, bool temporar
     if (temporary)
         auth_wire_arg(&line, STR("temp"));
     auth_wire_pair(&line, "reason", strz(reason));
-    say(c, &line);
+    authd_session_say(c, &line);
 }
 
 /* The name that a token or ticket stands for; false: answered, and logged. */
@@ -43,7 +43,7 @@ static bool take_token(struct authd_conn *c, const struct auth_msg *m, enum toke
         return true;
     msg_warn("a %s is refused: %s", what, problem);
     auth_wire_begin_id(&line, AUTH_V_NOTFOUND, m->id);
-    say(c, &line);
+    authd_session_say(c, &line);
     return false;
 }
 
@@ -58,7 +58,7 @@ static void give_ticket(struct authd_conn *c, const struct auth_msg *m, struct s
         auth_wire_begin_id(&line, AUTH_V_TICKET, m->id);
         auth_wire_arg(&line, name);
         auth_wire_pair(&line, "ticket", buf_str(&ticket));
-        say(c, &line);
+        authd_session_say(c, &line);
     } else {
         say_no(c, m, true, "too many logins wait for their sessions");
     }
@@ -91,7 +91,7 @@ static void say_user(struct authd_conn *c, uint32_t id, const struct user *u)
     auth_wire_pair(&line, "mail", strz(u->mail));
     if (*u->quota_rule != '\0')
         auth_wire_pair(&line, "quota_rule", strz(u->quota_rule));
-    say(c, &line);
+    authd_session_say(c, &line);
 }
 
 /* (waits) */

@@ -80,7 +80,7 @@ bool token_make(enum token_kind kind, struct str name, const char *service, int6
     return true;
 }
 
-static struct slot *find(struct str text)
+static struct slot *authd_token_find(struct str text)
 {
     uint64_t place;
 
@@ -105,7 +105,7 @@ static const char *problem_of(const struct slot *s, enum token_kind kind, struct
 const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
                          struct buf *name)
 {
-    struct slot *s = find(text);
+    struct slot *s = authd_token_find(text);
 
     if (s == NULL || !slot_hold(&s->state, SLOT_LIVE))
         return "unknown, or used already";

@@ -72,8 +72,8 @@ void users_paths(void)
 }
 
 /* (waits) The first that knows the name; one that cannot say now ends the search. */
-static enum user_found find(struct sources *list, struct str name, struct arena *mem,
-                            struct passwd_entry *e, const char **kind, struct why *why)
+static enum user_found authd_users_find(struct sources *list, struct str name, struct arena *mem,
+                                        struct passwd_entry *e, const char **kind, struct why *why)
 {
     VEC_EACH (&list->at, s) {
         enum user_found found = user_source_find(*s, name, mem, e, why);
@@ -88,14 +88,14 @@ enum user_found users_password(struct str name, struct arena *mem, struct passwd
                                const char **kind, struct why *why)
 {
     *kind = "auth";
-    return find(&users.passdb, name, mem, e, kind, why);
+    return authd_users_find(&users.passdb, name, mem, e, kind, why);
 }
 
 enum user_found users_find(struct str name, struct arena *mem, struct user *u, struct why *why)
 {
     struct passwd_entry e;
     const char *kind;
-    enum user_found found = find(&users.userdb, name, mem, &e, &kind, why);
+    enum user_found found = authd_users_find(&users.userdb, name, mem, &e, &kind, why);
 
     if (found == USER_UNKNOWN)
         why_set(why, "5.1.1", "not in auth_userdb");

@@ -103,7 +103,7 @@ static void take_back(struct session *s, struct attrs *tell, struct arena *mem)
     why_free(&why);
 }
 
-static void hear_out(void *arg)
+static void drain_process(void *arg)
 {
     enum { PATIENCE_MS = 5000 };
     struct session *s = arg;
@@ -127,7 +127,7 @@ static void session_speaks(void *arg, int fd, short events)
     (void)events;
     take_out(arg);
     state.ending++;
-    task_start("session", hear_out, arg);
+    task_start("session", drain_process, arg);
 }
 
 static void new_session(const char *key, const char *user, int fd)
@@ -158,10 +158,11 @@ static int join(struct session *s, const struct handover *h, int client, struct 
 }
 
 /*
- * To a new process. It is known from here on: who comes for the same user while it is being forked
- * writes to the pair already, and the process finds it there.
+ * To a new process. It is known from here on: a connection of the same user that comes while it is
+ * being forked writes to the pair already, and the process finds it there.
  */
-static int begin(const char *key, const struct handover *h, int client, struct why *why)
+static int mailbox_broker_begin(const char *key, const struct handover *h, int client,
+                                struct why *why)
 {
     struct attrs ask = ATTRS(HANDOVER_MAX), answer = ATTRS(HANDOVER_MAX);
     int pair[2];
@@ -206,7 +207,7 @@ static int pass_on(const struct handover *h, int client, struct why *why)
     }
     if (result < 0) {
         why_clear(why);
-        result = begin(key.p, h, client, why);
+        result = mailbox_broker_begin(key.p, h, client, why);
     }
     buf_free(&key);
     return result;
@@ -242,7 +243,7 @@ static void put_pid(struct attrs *answer, const struct handover *h)
     buf_free(&key);
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void mailbox_broker_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *token = attrs_get(ask, A_TOKEN);
     int client = attrs_take_fd(ask);
@@ -264,7 +265,7 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     why_free(&why);
 }
 
-static void open_all(void)
+static void mailbox_broker_open_all(void)
 {
     /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(200);
@@ -305,8 +306,8 @@ int main(int argc, char **argv)
                                            .rights = 0,
                                            .in_queue = true,
                                            .alone = true,
-                                           .open = open_all,
-                                           .request = request,
+                                           .open = mailbox_broker_open_all,
+                                           .request = mailbox_broker_request,
                                            .drain = drain,
                                            .request_limit = HANDOVER_MAX};
 

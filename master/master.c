@@ -318,7 +318,7 @@ static void refuse_snapshot(void)
     conf_snapshot_close(&refused);
 }
 
-static void start(void)
+static void master_start(void)
 {
     struct why why = WHY;
 
@@ -491,7 +491,7 @@ static void stop(void)
     services_free();
 }
 
-static void run(void)
+static void master_run(void)
 {
     int64_t next = clock_ms();
 
@@ -520,7 +520,7 @@ int main(int argc, char **argv)
     if (!master.foreground)
         become_daemon();
     set_stdio();
-    start();
-    run();
+    master_start();
+    master_run();
     return 0;
 }

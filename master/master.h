@@ -56,13 +56,13 @@ struct svc {
     int nchildren;
     bool found; /* in the configuration that is being loaded */
     bool retired; /* no longer in master.cf: goes when its last child has gone */
-    bool alone; /* its processes said so: never two, not even while one drains */
-    bool sole; /* they said so: never two that accept */
+    bool alone; /* said by its processes: never two of them, not even while one drains */
+    bool sole; /* said by its processes: never two that accept clients */
     int shared_fd; /* memory of its processes */
-    bool used; /* somebody has connected (wakeup column with ?) */
-    bool crowded; /* its processes were told so: all are full */
+    bool used; /* a client has connected (for a wakeup column with ?) */
+    bool saturated; /* its processes have been told that all of them are full */
     int64_t next_wakeup; /* clock_ms; 0: none */
-    int64_t throttled_until, backoff_ms; /* after a process that could not start */
+    int64_t throttled_until, backoff_ms; /* clock_ms; grows while its processes cannot start */
     bool stressed; /* the limit was reached, and its processes know */
     int64_t stressed_until, warned_at; /* clock_ms */
 };
@@ -73,7 +73,7 @@ struct master {
     bool foreground, stopping;
     int metrics_fd;
     VEC(bool) pages; /* of the metrics file: in use */
-    bool metrics_full; /* the disk had no room for one more page, and that was said */
+    bool metrics_full; /* the disk has no room for one more page; the warning has been logged */
     pid_t pid;
     struct conf_snapshot accepted; /* main.cf and master.cf that are in force */
 };
@@ -100,13 +100,13 @@ void ids_begin_socket(const struct socket_access *a);
 void ids_end_socket(const char *path, const struct socket_access *a);
 
 /* master_listen.c */
-/* A new configuration, in this order: for all services mark, for each one keep, for each one open,
- * for each one drop. So a socket goes to the service that has its address now, and is never closed
- * in between. -1: why. */
-void listen_mark(void); /* nothing is wanted */
-int listen_keep(struct svc *s, struct why *why); /* marks what it wants and some service has */
-int listen_open(struct svc *s, struct why *why); /* opens what it wants and nobody had */
-void listen_drop(struct svc *s); /* closes what is not wanted */
+/* A new configuration calls, in this order: listen_mark once, then for all services listen_keep,
+ * then listen_open, then listen_drop. So an open socket moves to the service that now has its
+ * address, and is never closed in between. -1 and why. */
+void listen_mark(void); /* marks all open sockets as not wanted */
+int listen_keep(struct svc *s, struct why *why); /* takes the open sockets that s wants */
+int listen_open(struct svc *s, struct why *why); /* opens those that s wants and no service has */
+void listen_drop(struct svc *s); /* closes the sockets of s that are not wanted */
 void listen_close(struct svc *s);
 /* After the end of a process of an inet service: it may have disconnected what all have in common.
  */
@@ -116,7 +116,7 @@ void listen_attend(struct svc *s, bool attend); /* is master to watch for client
 
 /* master_spawn.c */
 void spawn_child(struct svc *s);
-void spawn_reap(void); /* SIGCHLD */
+void spawn_reap(void); /* on SIGCHLD: collects the children that have ended */
 void spawn_signal(int signo, bool to_log); /* likewise */
 /* The log's writer is started before the others and ends after them. */
 bool services_is_log(const struct svc *s);
@@ -127,16 +127,16 @@ void spawn_metrics_open(void);
 /* master_status.c: who accepts; called after every change */
 void status_balance(struct svc *s);
 void status_watch(struct child *c, int fd);
-void status_read(struct child *c); /* takes what it has said so far */
-void status_calm(struct svc *s); /* stressed_until has come */
+void status_read(struct child *c); /* handles the status bytes that it has sent so far */
+void status_calm(struct svc *s); /* at stressed_until: ends the stress */
 int64_t status_room(const struct svc *s); /* clients that a new process may have */
 bool status_refuses(
     const struct svc *s); /* clients are sent away: no process has started for long */
 void status_drain_all(void); /* reload: the present processes finish their clients */
 
 /* master_wakeup.c */
-void wakeup_plan(struct svc *s); /* after loading */
-void wakeup_due(struct svc *s);
+void wakeup_plan(struct svc *s); /* sets next_wakeup, after loading */
+void wakeup_due(struct svc *s); /* sends the wake-up if next_wakeup has come */
 
 /* master_control.c */
 void control_lock(void); /* pid file and lock; ends the process if another master runs */

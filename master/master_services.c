@@ -97,7 +97,7 @@ static bool is_same(const struct svc *s, const struct conf_service *c)
            (c->type == SERVICE_INET || s->conf.is_private == c->is_private);
 }
 
-static struct svc *find(const struct conf_service *c)
+static struct svc *master_services_find(const struct conf_service *c)
 {
     LIST_EACH (&master.services, l) {
         struct svc *s = LIST_OF(l, struct svc, link);
@@ -107,9 +107,9 @@ static struct svc *find(const struct conf_service *c)
     return NULL;
 }
 
-static int take(const struct conf_service *c, struct why *why)
+static int master_services_take(const struct conf_service *c, struct why *why)
 {
-    struct svc *s = find(c);
+    struct svc *s = master_services_find(c);
 
     if (s == NULL)
         s = svc_new(c);
@@ -204,7 +204,7 @@ int services_load(struct why *why)
     for (size_t i = 0; i < cf.n; i++)
         if (!conf_master_disabled(&cf.at[i]) && !conf_master_again(&cf, &cf.at[i]) &&
             !service_left_out(&cf.at[i]))
-            result = first_error(result, take(&cf.at[i], &one), &one, why);
+            result = first_error(result, master_services_take(&cf.at[i], &one), &one, why);
     conf_master_free(&cf);
     LIST_EACH (&master.services, l)
         result = first_error(result, open_one(LIST_OF(l, struct svc, link), &one), &one, why);

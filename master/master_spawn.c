@@ -47,8 +47,8 @@ void spawn_metrics_open(void)
     buf_free(&path);
 }
 
-/* Who writes to a mapped page that the disk has no room for is killed: so the room comes first. A
- * process without a page counts in memory of its own. */
+/* Writing to a mapped page for which the disk has no room kills the process, so the room is
+ * allocated first. A process without a page counts in memory of its own. */
 static bool add_page(void)
 {
     static const char advice[] = "new processes are left out of \"pombal status\"";
@@ -115,7 +115,8 @@ static char *number(int64_t n)
 }
 
 /* Leaks nothing: exec follows, or the end. */
-static void __attribute__((noreturn)) run(const struct svc *s, const struct child *c, int status)
+static void __attribute__((noreturn))
+master_spawn_run(const struct svc *s, const struct child *c, int status)
 {
     VEC(const char *) argv = {0};
     /* fits: or is left out whole, and "" names no file */
@@ -202,7 +203,7 @@ void spawn_child(struct svc *s)
     msg_flush();
     c->pid = fork();
     if (c->pid == 0)
-        run(s, c, ends[1]);
+        master_spawn_run(s, c, ends[1]);
     close(ends[1]);
     if (c->pid < 0) {
         msg_warn("fork: %m -- throttling");

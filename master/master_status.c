@@ -29,14 +29,16 @@ static void tell(struct child *c, enum spawn_status what)
     send_status(c, what);
 }
 
-/* Who can end a client that it can spare does so for the next one. */
-static void tell_crowded(struct svc *s, bool crowded)
+/* Tells the processes whether the service is saturated. Then each evicts a client, if it has one
+ * that is evictable, for the next one. */
+static void tell_saturated(struct svc *s, bool saturated)
 {
-    if (s->crowded == crowded)
+    if (s->saturated == saturated)
         return;
-    s->crowded = crowded;
+    s->saturated = saturated;
     LIST_EACH (&s->children, l)
-        send_status(LIST_OF(l, struct child, link), crowded ? SPAWN_CROWDED : SPAWN_EASY);
+        send_status(LIST_OF(l, struct child, link),
+                    saturated ? SPAWN_SATURATED : SPAWN_UNSATURATED);
 }
 
 static void set_stress(struct svc *s, bool on)
@@ -126,7 +128,7 @@ void status_balance(struct svc *s)
     bool room = !served && status_room(s) > 0;
     bool full = !served && !room && s->conf.type == SERVICE_INET && s->nchildren > 0;
 
-    tell_crowded(s, full);
+    tell_saturated(s, full);
     if (full)
         warn_limit(s);
     listen_attend(s, room && (master.now >= s->throttled_until || status_refuses(s)));

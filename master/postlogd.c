@@ -58,7 +58,7 @@ static bool is_daemon(struct str program)
     return str_eqz(program, "master");
 }
 
-static void open_all(void)
+static void postlogd_open_all(void)
 {
     struct conf_master cf = {0};
     struct why why = WHY;
@@ -72,7 +72,7 @@ static void open_all(void)
     why_free(&why);
 }
 
-static void paths(void)
+static void postlogd_paths(void)
 {
     jail_read("/proc");
 }
@@ -150,8 +150,8 @@ int main(int argc, char **argv)
                                             .alone = true,
                                             .in_queue = true,
                                             .writes_log = true,
-                                            .open = open_all,
-                                            .paths = paths,
+                                            .open = postlogd_open_all,
+                                            .paths = postlogd_paths,
                                             .datagram = datagram,
                                             .datagrams_end = write_lines};
     return service_main(&postlogd, argc, argv);

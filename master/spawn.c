@@ -121,7 +121,7 @@ static void session(struct stream *client, const struct peer *peer, struct arena
         .dir = conf.queue_directory,
         .in = stream_fd(client),
         .out = stream_fd(client),
-        .deadline = task_now() + state.limit_ms,
+        .deadline_ms = task_now() + state.limit_ms,
     };
 
     (void)peer;

@@ -36,7 +36,7 @@
 
 enum { LINE_MAX_BYTES = 1024 }; /* RFC 2449 4: 255 octets with arguments; be generous */
 
-static void refuse(struct stream *client, const struct handover *h, const struct why *why)
+static void pop3_refuse(struct stream *client, const struct handover *h, const struct why *why)
 {
     bool limit = strcmp(why->code, SESSION_LIMIT) == 0;
 
@@ -187,8 +187,10 @@ static void check_settings(void)
 
 int main(int argc, char **argv)
 {
-    static const struct session_program pop3 = {
-        .name = "pop3", .open = check_settings, .connection = pop3_connection, .refuse = refuse};
+    static const struct session_program pop3 = {.name = "pop3",
+                                                .open = check_settings,
+                                                .connection = pop3_connection,
+                                                .refuse = pop3_refuse};
 
     return session_main(&pop3, argc, argv);
 }

@@ -7,8 +7,8 @@
 
 struct store;
 
-/* The TRANSACTION state of RFC 1939 5. The view stands still; its messages that cannot be read are
- * left out, so that one odd file does not keep its owner from the others. */
+/* The TRANSACTION state of RFC 1939 5. The view does not change during the session. Messages that
+ * cannot be read are left out, so that one damaged file does not keep the user from the others. */
 struct pop3 {
     struct stream *client;
     const struct handover *from;
@@ -20,7 +20,7 @@ struct pop3 {
     unsigned char *marks; /* enum pop3_mark; by number - 1 */
     uint32_t deleted;
     uint64_t total, deleted_total; /* sizes of all; of those that are deleted */
-    bool quit; /* QUIT was said: the UPDATE state follows */
+    bool quit; /* the client has sent QUIT: the UPDATE state follows */
     unsigned bad; /* commands that were not understood */
     uint32_t retr, top; /* for the log */
     uint64_t retr_bytes, top_bytes;
@@ -35,7 +35,7 @@ void pop3_command(struct pop3 *s, struct str line);
 bool pop3_update(struct pop3 *s);
 
 /* pop3_send.c: a message, with the dots doubled, CR LF and the last dot. lines: of the body, -1 for
- * all. (waits) Adds to *bytes what was sent. */
+ * all. (waits) Adds the bytes sent to *bytes. False and why: the message cannot be read. */
 bool pop3_send(struct pop3 *s, uint32_t number, int64_t lines, uint64_t *bytes, struct why *why);
 
 #endif

@@ -23,8 +23,8 @@ static void bye(struct login *l, const char *text)
 }
 
 /* RFC 3206: AUTH for what the user can mend, SYS/TEMP for what goes away. */
-static void refuse(struct login *l, const char *tag, enum auth_answer answer, const char *code,
-                   const char *reason)
+static void pop3d_command_refuse(struct login *l, const char *tag, enum auth_answer answer,
+                                 const char *code, const char *reason)
 {
     (void)tag;
     if (answer == AUTH_LATER)
@@ -187,5 +187,5 @@ const struct login_front pop3d_front = {.service = "pop3",
                                         .wrappermode = wrappermode,
                                         .greet = greet,
                                         .command = command,
-                                        .refuse = refuse,
+                                        .refuse = pop3d_command_refuse,
                                         .bye = bye};

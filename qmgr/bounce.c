@@ -67,10 +67,10 @@ static int check_proof(struct attrs *ask, const char *id, struct why *why)
     if (ask->from == ROLE_QMGR || ask->from == ROLE_ROOT || ask->from == ROLE_SELF)
         return 0;
     int fd = attrs_take_fd(ask);
-    bool proven = queue_is_file(q, id, fd, &st);
+    bool ours = queue_is_file(q, id, fd, &st);
     if (fd >= 0)
         close(fd);
-    if (proven)
+    if (ours)
         return 0;
     msg_warn("%s: refused: %s has no such file of the %s queue", id, trust_role_name(ask->from),
              queue_name(q));
@@ -158,7 +158,7 @@ static const struct {
     {REQUEST_WARN, warn},
 };
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void bounce_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *name = attrs_get(ask, A_REQUEST);
     struct why why = WHY;
@@ -188,7 +188,7 @@ static void open_words(void)
     why_free(&why);
 }
 
-static void paths(void)
+static void bounce_paths(void)
 {
     jail_write(queue_name(Q_BOUNCE));
     jail_write(queue_name(Q_DEFER));
@@ -204,8 +204,8 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .open = open_words,
-        .paths = paths,
-        .request = request,
+        .paths = bounce_paths,
+        .request = bounce_request,
         .request_limit = BOUNCE_REQUEST_MAX,
     };
     return service_main(&bounce, argc, argv);

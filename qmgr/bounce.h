@@ -5,7 +5,7 @@
 #include "mail/dsn_report.h"
 #include "queue/bounce_log.h"
 
-/* bounce_file.c */
+/* bounce_file.c: appends one record to the log of a message. */
 int bounce_file_append(enum queue log, const char *id, const struct bounce_record *r,
                        struct why *why); /* (waits) on stable storage, but for defer */
 
@@ -25,7 +25,8 @@ struct notice {
 };
 int notice_send(const struct notice *n, struct why *why); /* (waits) */
 
-/* bounce_service.c: which reports follow from a log. (wait) */
+/* bounce_service.c: (waits) sends the reports that follow from a log. 0, or -1 and why: a report
+ * could not be submitted, and the log must stay. */
 int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_log *records,
                  struct why *why);
 int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_log *records,

@@ -148,7 +148,7 @@ static int64_t retry_until(const struct notice *n)
 {
     int64_t lifetime =
         *n->d->sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
-    return n->d->created > 0 ? n->d->created + lifetime : 0;
+    return n->d->created_s > 0 ? n->d->created_s + lifetime : 0;
 }
 
 int notice_send(const struct notice *n, struct why *why)

@@ -56,7 +56,7 @@ static int to_postmaster(struct notice n, const char *to, const char *what, stru
     return result;
 }
 
-static int failed(struct notice n, const struct bounce_log *log, struct why *why)
+static int bounce_service_failed(struct notice n, const struct bounce_log *log, struct why *why)
 {
     struct notice all = n;
 
@@ -119,7 +119,7 @@ int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_l
         n = for_sender(d, DSN_REPORT_FAILED, "sender non-delivery notification");
         n.n = select_records(records, DSN_FAILURE, chosen);
         n.records = chosen;
-        result = failed(n, records, why);
+        result = bounce_service_failed(n, records, why);
     }
     arena_free(&mem);
     return result;

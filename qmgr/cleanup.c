@@ -42,7 +42,7 @@
 /* More than any record that a client of ours sends; what stream_peek_n can give. */
 enum { RECORD_LIMIT = 60000 };
 
-static void fail(struct cleanup *c, const char *code, const char *fmt, va_list ap)
+static void cleanup_fail_one(struct cleanup *c, const char *code, const char *fmt, va_list ap)
 {
     struct buf text = BUF_TEXT(1000);
 
@@ -58,7 +58,7 @@ void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    fail(c, code, fmt, ap);
+    cleanup_fail_one(c, code, fmt, ap);
     va_end(ap);
     c->stopped = true;
 }
@@ -68,7 +68,7 @@ void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    fail(c, code, fmt, ap);
+    cleanup_fail_one(c, code, fmt, ap);
     va_end(ap);
     c->stopped = c->stopped || (c->flags & SUBMIT_BOUNCE) == 0 || code[0] != '5';
 }
@@ -223,7 +223,7 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
     c.client = service_peer_role(client);
     c.client_pid = trust_pid_of_peer(stream_fd(client));
     if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
-        /* nothing that follows can be understood; our client's end of the channel breaks */
+        /* Protocol error: whatever follows cannot be understood, so close the channel. */
         cleanup_fail(&c, "4.3.0", "the client has gone");
         attrs_put_why(answer, &c.why);
         stream_fail(client, "protocol error");
@@ -235,11 +235,10 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
     end_message(&c);
 }
 
-static void open_all(void)
+static void cleanup_open_all(void)
 {
     classes_open();
     cleanup_open_maps();
-    cleanup_open_headers();
     cleanup_open_checks();
     cleanup_open_body();
 }
@@ -256,7 +255,7 @@ static void write_to_qmgr(void)
     buf_free(&path);
 }
 
-static void paths(void)
+static void cleanup_paths(void)
 {
     write_to_qmgr();
     jail_write("incoming");
@@ -279,8 +278,8 @@ int main(int argc, char **argv)
         .name = "cleanup",
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
-        .open = open_all,
-        .paths = paths,
+        .open = cleanup_open_all,
+        .paths = cleanup_paths,
         .stream_request = submission,
     };
     return service_main(&cleanup, argc, argv);

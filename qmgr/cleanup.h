@@ -38,8 +38,9 @@ struct cleanup_dsn {
 
 /*
  * One message, from the client's first record to the answer. The first failure sticks in why: from
- * then on records are only read, so that the client comes to its end and gets the answer. But what
- * is refused for what it says, and goes back to its sender (SUBMIT_BOUNCE), is still written.
+ * then on records are read but not written, so that the client can send the rest and get the
+ * answer. An exception is a message that is refused because of its content and is bounced
+ * (SUBMIT_BOUNCE): it is written to its end, for the report.
  */
 struct cleanup {
     struct arena *mem;
@@ -81,7 +82,7 @@ struct cleanup {
 /* cleanup.c */
 void cleanup_fail(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The message is whole, but not wanted. */
+/* Refuses a well-formed message because of its content or its recipients. */
 void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool cleanup_failed(const struct cleanup *c);
@@ -91,7 +92,8 @@ off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body);
-/* One more recipient with c->dsn: rewritten, mapped, expanded, and without duplicates. */
+/* Adds a recipient with the parameters in c->dsn: it is rewritten, mapped and expanded, and
+ * duplicates are dropped. */
 void cleanup_add_rcpt(struct cleanup *c, struct str address);
 
 /* cleanup_map.c */
@@ -111,20 +113,20 @@ struct cleanup_addresses {
     size_t n;
 };
 int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out);
-/* The copies that somebody wants of mail from or to this address: "" if none. */
+/* The address that gets a copy of mail from or to this address (sender_bcc_maps,
+ * recipient_bcc_maps); "": none. -1: a table could not be asked; c has failed. */
 enum cleanup_bcc { BCC_SENDER, BCC_RCPT };
 int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address,
                      struct buf *bcc);
 
 /* cleanup_header.c */
-void cleanup_open_headers(void);
 void cleanup_begin_headers(struct cleanup *c); /* the trace field of the client's */
 void cleanup_header_record(struct cleanup *c, enum rec type, struct str body);
 void cleanup_end_headers(struct cleanup *c); /* also when no body follows */
-/* Takes one record of a header block. False: it belongs to no field. The last field is dealt with
- * then, and the block has ended. */
+/* Takes one record of a header block. False: the record is not part of a field; the block has
+ * ended, and its last field has been processed. */
 bool cleanup_block_take(struct cleanup *c, struct cleanup_block *b, enum rec type, struct str text);
-void cleanup_block_end(struct cleanup *c, struct cleanup_block *b); /* deals with the last field */
+void cleanup_block_end(struct cleanup *c, struct cleanup_block *b); /* processes the last field */
 /* A field as it is, its lines parted by LF. */
 void cleanup_put_field(struct cleanup *c, struct str text);
 void cleanup_put_fieldf(struct cleanup *c, const char *fmt, ...)
@@ -168,15 +170,15 @@ void cleanup_put_line(struct cleanup *c, struct str line);
 /* cleanup_checks.c */
 void cleanup_open_checks(void);
 enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY };
-/* Is there a table of that kind, and does it look at this message? */
+/* Is there a table of this kind, and is this message subject to checks (SUBMIT_FILTER)? */
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what);
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
-/* What the table says of a field or line; with CLEANUP_REPLACE, instead is the new text. (waits)
- * when tables have been asked for long without a break. */
+/* The table's action for a field or line; for CLEANUP_REPLACE, instead is the new text. (waits) now
+ * and then, so that slow tables do not hold up other messages. */
 enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what, struct str text,
                                    struct buf *instead);
 
-/* cleanup_flow.c: new mail that comes in faster than it goes out. */
+/* cleanup_flow.c: delays clients (in_flow_delay) when mail comes in faster than it goes out. */
 void cleanup_flow_wait(const struct cleanup *c); /* (waits) before a client is answered */
 
 /* cleanup_finish.c */

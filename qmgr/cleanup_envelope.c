@@ -50,7 +50,7 @@ static void begin_file(struct cleanup *c, int64_t arrival_us)
     struct buf text = BUF(200); /* fits: six numbers at most */
 
     c->d.arrival_us = arrival_us;
-    c->d.created = clock_wall();
+    c->d.created_s = clock_wall();
     c->d.queue_id = arena_strz(c->mem, strz(qfile_id(c->file)));
     qsize_format(&c->size, &text);
     cleanup_put(c, REC_SIZE, buf_str(&text));
@@ -58,7 +58,7 @@ static void begin_file(struct cleanup *c, int64_t arrival_us)
     buf_addf(&text, "%" PRId64 " %" PRId64, arrival_us / 1000000, arrival_us % 1000000);
     cleanup_put(c, REC_TIME, buf_str(&text));
     buf_clear(&text);
-    buf_addf(&text, "%" PRId64, c->d.created);
+    buf_addf(&text, "%" PRId64, c->d.created_s);
     put_attr(c, "create_time", buf_str(&text));
     put_attr(c, "log_ident", strz(c->d.queue_id));
     c->d.log_ident = c->d.queue_id;
@@ -71,8 +71,8 @@ static void put_warning_time(struct cleanup *c)
 
     if (conf.delay_warning_time <= 0)
         return;
-    c->d.warn_at = c->d.arrival_us / 1000000 + conf.delay_warning_time;
-    snprintf(text, sizeof text, "%15" PRId64, c->d.warn_at);
+    c->d.warn_at_s = c->d.arrival_us / 1000000 + conf.delay_warning_time;
+    snprintf(text, sizeof text, "%15" PRId64, c->d.warn_at_s);
     c->d.warn_record = cleanup_put(c, REC_WARN, strz(text));
 }
 

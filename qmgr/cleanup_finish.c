@@ -56,7 +56,7 @@ static void fill_in(struct cleanup *c)
  * or what was written of it, read by bounce from the queue file. For pickup it is done then; if
  * there is no report, pickup keeps it and comes again.
  */
-static int give_back(struct cleanup *c)
+static int report_to_sender(struct cleanup *c)
 {
     struct why why = WHY;
     int result;
@@ -78,12 +78,12 @@ static int give_back(struct cleanup *c)
     return result;
 }
 
-static int refuse(struct cleanup *c)
+static int cleanup_finish_refuse(struct cleanup *c)
 {
     bool never = c->why.code[0] == '5';
 
     if (never && (c->flags & SUBMIT_BOUNCE) != 0 && c->rcpts.n > 0 && c->d.data_offset > 0)
-        return give_back(c);
+        return report_to_sender(c);
     if (c->file != NULL)
         qfile_abort(&c->file);
     return -1;
@@ -92,7 +92,7 @@ static int refuse(struct cleanup *c)
 int cleanup_finish(struct cleanup *c)
 {
     if (cleanup_failed(c) || c->file == NULL)
-        return refuse(c);
+        return cleanup_finish_refuse(c);
     if ((c->flags & SUBMIT_DISCARD) != 0) {
         qfile_abort(&c->file);
         return 0;

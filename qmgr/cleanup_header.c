@@ -52,32 +52,12 @@ static const struct kind kinds[] = {
     {.name = "To", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT},
 };
 
-static struct {
-    VEC(struct str) drop; /* message_drop_headers */
-} headers;
-
-void cleanup_open_headers(void)
-{
-    struct str rest = strz(conf.message_drop_headers), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        *VEC_ADD(&headers.drop) = word;
-}
-
 static const struct kind *kind_of(struct str name)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (str_ieqz(name, kinds[i].name))
             return &kinds[i];
     return NULL;
-}
-
-static bool is_dropped(struct str name)
-{
-    VEC_EACH (&headers.drop, word)
-        if (str_ieq(*word, name))
-            return true;
-    return false;
 }
 
 void cleanup_put_field(struct cleanup *c, struct str text)
@@ -280,7 +260,7 @@ static bool step_note(struct field *f)
 
 static bool step_drop(struct field *f)
 {
-    return f->name.n == 0 || !is_dropped(f->name);
+    return f->name.n == 0 || !str_ilisted(conf.message_drop_headers, f->name);
 }
 
 static bool step_put(struct field *f)

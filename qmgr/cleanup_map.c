@@ -19,24 +19,16 @@ static struct {
 
 static unsigned classes_of(const char *parameter, const char *text)
 {
-    static const struct {
-        const char *name;
-        enum cleanup_class class;
-    } names[] = {{"envelope_sender", MAP_ENVELOPE_SENDER},
-                 {"envelope_recipient", MAP_ENVELOPE_RCPT},
-                 {"header_sender", MAP_HEADER_SENDER},
-                 {"header_recipient", MAP_HEADER_RCPT}};
-    struct str rest = strz(text), word;
-    unsigned classes = 0;
+    static const struct str_flag names[] = {{"envelope_sender", MAP_ENVELOPE_SENDER},
+                                            {"envelope_recipient", MAP_ENVELOPE_RCPT},
+                                            {"header_sender", MAP_HEADER_SENDER},
+                                            {"header_recipient", MAP_HEADER_RCPT},
+                                            {0}};
+    unsigned classes;
+    struct str unknown;
 
-    while (str_word(&rest, ", \t\r\n", &word)) {
-        size_t i = 0;
-        while (i < 4 && !str_ieqz(word, names[i].name))
-            i++;
-        if (i == 4)
-            msg_fatal("%s: unknown class \"%.*s\"", parameter, (int)word.n, word.p);
-        classes |= names[i].class;
-    }
+    if (!str_flags(text, names, &classes, &unknown))
+        msg_fatal("%s: unknown class \"%.*s\"", parameter, (int)unknown.n, unknown.p);
     return classes;
 }
 
@@ -60,7 +52,7 @@ void cleanup_open_maps(void)
     maps.virtual_extension = str_ilisted(conf.propagate_unmatched_extensions, STR("virtual"));
 }
 
-static void failed(struct cleanup *c, const struct why *why)
+static void cleanup_map_failed(struct cleanup *c, const struct why *why)
 {
     cleanup_fail(c, "4.3.0", "%s", why_text(why));
     msg_warn("%s: %s", cleanup_id(c), why_text(why));
@@ -124,7 +116,7 @@ static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const
 
     enum dict_answer answer = route_find(m, address, &value, &ext, &why);
     if (answer == DICT_FAILED) {
-        failed(c, &why);
+        cleanup_map_failed(c, &why);
         n = -1;
     } else if (answer == DICT_FOUND) {
         n = (ptrdiff_t)results(c, address, buf_str(&value), keep_ext ? buf_str(&ext) : STR(""),
@@ -292,7 +284,7 @@ int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *addr
     if (maps_empty(m))
         return 0;
     if (route_find(m, address, bcc, NULL, &why) == DICT_FAILED) {
-        failed(c, &why);
+        cleanup_map_failed(c, &why);
         result = -1;
     }
     why_free(&why);

@@ -116,7 +116,7 @@ bool qmgr_flushed_since(int64_t wall_us)
     return state.flushed_us >= wall_us;
 }
 
-static void open_all(void)
+static void qmgr_open_all(void)
 {
     state.messages = hash_new();
     list_init(&state.active);
@@ -124,7 +124,7 @@ static void open_all(void)
     transport_open();
 }
 
-static void paths(void)
+static void qmgr_paths(void)
 {
     for (enum queue q = Q_INCOMING; q <= Q_CORRUPT; q++)
         jail_write(queue_name(q));
@@ -154,7 +154,7 @@ static void recover_active(void)
         msg_info("%zu messages of the active queue go on", moved);
 }
 
-static void start(void)
+static void qmgr_start(void)
 {
     state.taken = metrics_counter("messages_activated");
     state.removed = metrics_counter("messages_ended");
@@ -162,7 +162,7 @@ static void start(void)
     scan_start();
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void qmgr_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *name = attrs_get(ask, A_REQUEST);
     struct why why = WHY;
@@ -239,10 +239,10 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
-        .open = open_all,
-        .paths = paths,
-        .start = start,
-        .request = request,
+        .open = qmgr_open_all,
+        .paths = qmgr_paths,
+        .start = qmgr_start,
+        .request = qmgr_request,
         .wake = wake,
         .drain = drain,
         .request_limit = DELIVERY_MAX,

@@ -40,10 +40,10 @@ struct job {
     struct message *message;
     struct transport *transport;
     struct list peers;
-    int64_t rank; /* who goes first: smallest; set again when it preempts */
+    int64_t rank; /* the job with the smallest rank goes first; set again when it preempts */
     size_t total, given; /* entries: of this batch, handed to agents so far */
     size_t nrcpts; /* of this batch, in transport->rcpts too */
-    size_t slots_used; /* by those that preempted it */
+    size_t slots_used; /* delivery slots used by jobs that preempted this one */
     bool preempting;
 };
 
@@ -61,8 +61,8 @@ struct entry {
     struct message *message;
     struct rcpt *rcpts;
     size_t nrcpts, room;
-    unsigned attempts; /* that ended with the agent's death */
-    const char *code, *text; /* put off or bounced without asking an agent */
+    unsigned attempts; /* deliveries during which the agent died */
+    const char *code, *text; /* why it is deferred or bounced without asking an agent */
 };
 
 struct timer {
@@ -82,7 +82,8 @@ struct dest {
     double success, failure, failed_cohorts; /* feedback that is not yet a whole step */
     struct timer timer;
     bool resting; /* in its rate delay: no new delivery until the timer */
-    bool remembered; /* has recent failures: it is kept until the timer, so that they count */
+    bool
+        remembered; /* kept until the timer without mail, so that its recent failures still count */
     char *dead_code, *dead_text; /* why it is throttled, until the timer; null: it is not */
 };
 
@@ -118,15 +119,15 @@ struct transport {
 /* qmgr.c */
 bool qmgr_draining(void);
 size_t qmgr_count(void); /* messages in memory */
-bool qmgr_room(void); /* for one more */
+bool qmgr_room(void); /* is there room for one more message? */
 struct message *qmgr_find(const char *queue_id);
 void qmgr_add(struct message *m);
 void qmgr_drop(struct message *m); /* frees it */
-/* Recipients that one more batch may have, where its transports have that much room. */
+/* How many recipients one more batch may have, given the room in its transports. */
 size_t qmgr_rcpt_room(size_t transport_room);
 void qmgr_count_rcpts(ptrdiff_t change);
 int64_t qmgr_next_rank(void);
-/* Somebody asked for everything to be tried after that time (postqueue -f). */
+/* Has a flush of the whole queue (postqueue -f) been requested after that time? */
 bool qmgr_flushed_since(int64_t wall_us);
 
 /* qmgr_message.c */
@@ -137,67 +138,72 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
 void message_release(struct message *m); /* one entry has ended; the last one ends the batch */
 
 /* qmgr_assign.c */
+/* Resolves the recipients of a batch and gives them to jobs, peers and entries. */
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 
 /* qmgr_done.c */
 /* Every recipient was tried: sends the reports that follow, then removes or defers the file. */
 void message_done(struct message *m);
 bool message_reports_idle(void); /* no report is being asked for */
-int64_t message_backoff(const struct message *m); /* seconds until the next attempt */
+int64_t message_backoff_s(const struct message *m); /* seconds until the next attempt */
 
 /* qmgr_transport.c */
-struct transport *transport_of(const char *name);
+struct transport *transport_of(const char *name); /* found or made */
 /* Starts one more worker task, if there is work for it and a place among max_workers. */
 void transport_start_worker(struct transport *t);
-/* Throttles it: everything that waits for it is put off for transport_retry_time. */
+/* Throttles the transport: all mail that waits for it is deferred for transport_retry_time. */
 void transport_fail(struct transport *t, const struct why *why);
 void transport_wake_all(void); /* postqueue -f: ends all throttling */
 void transport_open(void); /* before the jail: reads master.cf */
 bool transport_idle(void); /* no delivery is under way anywhere */
 
 /* qmgr_dest.c */
+/* Found or made. recipient: part of its name if the transport takes one recipient at a time. */
 struct dest *dest_of(struct transport *t, const char *nexthop, const char *recipient);
-void dest_update(struct dest *d); /* after any change: is it ready, is it needed at all */
+void dest_update(struct dest *d); /* after any change: puts it among the ready ones, or frees it if
+                                     it is no longer needed */
 void dest_add_peer(struct dest *d, struct peer *p);
 void dest_rerank(struct dest *d, struct peer *p); /* the rank of p's job has changed */
 void dest_reset(struct dest *d); /* ends its throttling and forgets its failures */
 void dest_delay(struct dest *d); /* after a delivery: its rate delay begins, if it has one */
 /* Keeps its failures for minimal_backoff_time, also while there is no mail for it. */
 void dest_note_failure(struct dest *d);
-/* A dead destination: everything that waits for it is put off for minimal_backoff_time. */
+/* The destination is dead: all mail that waits for it is deferred for minimal_backoff_time. */
 void dest_throttle(struct dest *d, const struct why *why);
 
 /* qmgr_feedback.c */
-bool feedback_parse(const char *text, struct feedback *f);
-void feedback_success(struct dest *d);
+bool feedback_parse(const char *text, struct feedback *f); /* false: not in the form above */
+void feedback_success(struct dest *d); /* a delivery worked: its window may grow */
 bool feedback_failure(struct dest *d); /* true: the destination is dead now */
 
 /* qmgr_job.c */
 struct peer *job_peer(struct message *m, struct dest *d); /* makes job and peer when needed */
 struct entry *job_select(struct transport *t); /* the next entry; null: nothing may go now */
-void job_requeue(struct entry *e);
-/* They end with the batch. How many recipients the next one may have: their transports have that
- * much room (<transport>_recipient_limit). */
+void job_requeue(struct entry *e); /* puts e back, to be selected again */
+/* Frees the jobs at the end of a batch. Returns how many recipients the next batch may have, by the
+ * room in their transports (<transport>_recipient_limit). */
 size_t job_drop_all(struct message *m);
 void job_count_rcpt(struct job *j);
 
 /* qmgr_deliver.c */
 void deliver_entry(struct transport *t, struct entry *e); /* (waits) */
 /* Ends an entry without asking an agent, in a task of its own. The first digit of code decides: 4
- * puts its recipients off, 5 bounces them, 2 discards them. */
+ * defers its recipients, 5 bounces them, 2 discards them. */
 void deliver_refuse(struct entry *e, const char *code, const char *text);
 void deliver_refuse_all(struct dest *d, const char *code, const char *text);
 bool deliver_refused_idle(void); /* all refusals have been recorded */
 
 /* qmgr_scan.c */
-void scan_start(void);
-void scan_request(enum queue q, bool ignore_time);
+void scan_start(void); /* starts the scans at start, and every queue_run_delay */
+void scan_request(enum queue q, bool ignore_time); /* ignore_time: also files that are not due */
 void scan_room(void); /* there is room in the active queue again */
-bool scan_flush_id(const char *id); /* postqueue -i */
-size_t scan_flush_site(const char *domain); /* postqueue -s; (waits) */
+bool scan_flush_id(
+    const char *id); /* postqueue -i; false: not deferred or incoming, or already known */
+size_t scan_flush_site(const char *domain); /* postqueue -s; (waits) how many messages */
 
 /* qmgr_timer.c */
-void timer_set(struct timer *t, int64_t at_ms, void (*fn)(void *), void *arg);
+void timer_set(struct timer *t, int64_t at_ms, void (*fn)(void *),
+               void *arg); /* task_now() ms; replaces what was set */
 void timer_clear(struct timer *t);
 
 #endif

@@ -47,8 +47,8 @@ static struct entry *open_entry(struct message *m, struct peer *p)
 }
 
 /* A recipient that no agent is asked about. It still has a peer, so that all entries look alike. */
-static void refuse(struct message *m, struct dest *d, const struct rcpt *r, const char *code,
-                   const char *text)
+static void qmgr_assign_refuse(struct message *m, struct dest *d, const struct rcpt *r,
+                               const char *code, const char *text)
 {
     struct peer *p = job_peer(m, d);
     bool unused = list_empty(&p->todo);
@@ -122,9 +122,9 @@ static void assign(struct message *m, struct rcpt *r, struct route *route)
     if (!str_eqz(buf_str(&route->recipient), r->address))
         r->address = arena_strz(m->batch, buf_str(&route->recipient));
     if (text != NULL) {
-        refuse(m, d, r, code, text);
+        qmgr_assign_refuse(m, d, r, code, text);
     } else if (d->dead_text != NULL) {
-        refuse(m, d, r, d->dead_code, d->dead_text);
+        qmgr_assign_refuse(m, d, r, d->dead_code, d->dead_text);
     } else {
         add_rcpt(open_entry(m, job_peer(m, d)), r);
     }
@@ -137,7 +137,7 @@ static void put_off(struct message *m, struct rcpt *r, const struct why *why)
     struct transport *t = transport_of("retry");
     struct dest *d = dest_of(t, "unresolved", r->address);
 
-    refuse(m, d, r, why->code[0] != 0 ? why->code : "4.3.0", why_text(why));
+    qmgr_assign_refuse(m, d, r, why->code[0] != 0 ? why->code : "4.3.0", why_text(why));
     dest_update(d);
 }
 

@@ -23,16 +23,16 @@ static struct {
     size_t tasks;
 } refused;
 
-static void count_fates(struct message *m, const struct delivery_result *r)
+static void count_statuses(struct message *m, const struct delivery_result *r)
 {
-    for (size_t i = 0; i < r->fates.n; i++) {
-        m->bounced |= r->fates.p[i] == FATE_BOUNCED;
-        m->traced |= r->fates.p[i] == FATE_TRACED;
-        m->deferred |= r->fates.p[i] == FATE_LATER;
+    for (size_t i = 0; i < r->statuses.n; i++) {
+        m->bounced |= r->statuses.p[i] == RCPT_BOUNCED;
+        m->traced |= r->statuses.p[i] == RCPT_TRACED;
+        m->deferred |= r->statuses.p[i] == RCPT_DEFERRED;
     }
 }
 
-static void fill(const struct entry *e, struct delivery *d)
+static void qmgr_deliver_fill(const struct entry *e, struct delivery *d)
 {
     *d = e->message->d;
     d->queue = Q_ACTIVE;
@@ -125,7 +125,7 @@ void deliver_entry(struct transport *t, struct entry *e)
     struct delivery_result result;
     struct why why = WHY;
 
-    fill(e, &d);
+    qmgr_deliver_fill(e, &d);
     d.nexthop = e->peer->dest->nexthop;
     int answered = ask_agent(t, &d, &result, &why);
     if (task_is_cancelled()) {
@@ -135,7 +135,7 @@ void deliver_entry(struct transport *t, struct entry *e)
     } else {
         struct dest *dest = e->peer->dest;
         t->answers = true;
-        count_fates(e->message, &result);
+        count_statuses(e->message, &result);
         if (!result.site_failed)
             feedback_success(dest);
         else if (feedback_failure(dest))
@@ -150,14 +150,14 @@ void deliver_entry(struct transport *t, struct entry *e)
 
 /* The destination may have gone meanwhile. Only what ends a recipient must be marked in the file.
  */
-static void refuse(struct entry *e)
+static void qmgr_deliver_refuse(struct entry *e)
 {
     struct delivery d;
     struct delivery_result result;
     struct why why = WHY;
     int64_t now = clock_wall_us();
 
-    fill(e, &d);
+    qmgr_deliver_fill(e, &d);
     delivery_result_start(&result, d.nrcpts);
     struct outcome o = {.d = &d, .relay = "none", .begin_us = now, .result = &result};
     if (e->code[0] != '4')
@@ -168,7 +168,7 @@ static void refuse(struct entry *e)
             outcome_sent(&o, i, e->code, e->text);
         else
             outcome_failed(&o, i, &why);
-    count_fates(e->message, &result);
+    count_statuses(e->message, &result);
     qfile_close(&o.file);
     delivery_result_free(&result);
     why_free(&why);
@@ -180,7 +180,7 @@ static void refuser(void *arg)
     while (!list_empty(&refused.list) && !task_is_cancelled()) {
         struct entry *e = LIST_OF(refused.list.next, struct entry, link);
         list_drop(&e->link);
-        refuse(e);
+        qmgr_deliver_refuse(e);
         if (task_is_cancelled())
             break;
         message_release(e->message);

@@ -17,9 +17,9 @@
 #include "qmgr.h"
 
 /* The longer it has waited, the longer it waits: as its age, between the two bounds. */
-int64_t message_backoff(const struct message *m)
+int64_t message_backoff_s(const struct message *m)
 {
-    int64_t age = clock_wall() - m->d.created;
+    int64_t age = clock_wall() - m->d.created_s;
 
     if (age < conf.minimal_backoff_time)
         return conf.minimal_backoff_time;
@@ -30,12 +30,12 @@ static bool is_expired(const struct message *m)
 {
     int64_t lifetime = *m->d.sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
 
-    return m->expired_by_force || clock_wall() - m->d.created >= lifetime;
+    return m->expired_by_force || clock_wall() - m->d.created_s >= lifetime;
 }
 
 static bool is_warning_due(const struct message *m)
 {
-    return m->d.warn_at > 0 && *m->d.sender != 0 && m->d.warn_at <= clock_wall();
+    return m->d.warn_at_s > 0 && *m->d.sender != 0 && m->d.warn_at_s <= clock_wall();
 }
 
 static int report(const struct message *m, enum queue log, const char *request)
@@ -118,7 +118,7 @@ static bool defer_file(const struct message *m)
     struct why why = WHY;
     /* A flush that came while it was tried means it, too. */
     bool again = qmgr_flushed_since(m->d.active_us);
-    time_t due = clock_wall() + (again ? 0 : message_backoff(m));
+    time_t due = clock_wall() + (again ? 0 : message_backoff_s(m));
     struct timespec at[2] = {{.tv_sec = due}, {.tv_sec = due}};
 
     queue_path(&path, Q_ACTIVE, m->d.queue_id);

@@ -36,7 +36,7 @@ static void discard(struct message *m)
 }
 
 /* The recipients have been read; from here on the message is ours. */
-static void begin(struct message *m, struct rcpt *rcpts, size_t n)
+static void qmgr_message_begin(struct message *m, struct rcpt *rcpts, size_t n)
 {
     m->pending = 1;
     m->nrcpts = n;
@@ -64,11 +64,11 @@ static void take_announced(struct message *m)
     m->d.nrcpts = 0;
     m->d.queue = Q_ACTIVE;
     m->d.active_us = clock_wall_us();
-    if (m->d.created == 0)
-        m->d.created = clock_wall();
+    if (m->d.created_s == 0)
+        m->d.created_s = clock_wall();
     log_active(m, (int64_t)n);
     qmgr_add(m);
-    begin(m, rcpts, n);
+    qmgr_message_begin(m, rcpts, n);
 }
 
 static void put_back(const char *id)
@@ -96,7 +96,7 @@ static void move_aside(const char *id, const struct why *why)
 }
 
 /* The file is in active already. Null: it was moved on. */
-static struct message *read_file(const char *id, enum queue from, struct envelope *e)
+static struct message *qmgr_message_read_file(const char *id, enum queue from, struct envelope *e)
 {
     struct why why = WHY;
     struct message *m = NULL;
@@ -161,13 +161,13 @@ static bool is_due(const char *path, bool ignore_time)
 static bool take_moved(const char *id, enum queue from)
 {
     struct envelope e;
-    struct message *m = read_file(id, from, &e);
+    struct message *m = qmgr_message_read_file(id, from, &e);
 
     if (m == NULL)
         return false;
     log_active(m, m->size.rcpts);
     qmgr_add(m);
-    begin(m, e.d.rcpts, e.d.nrcpts);
+    qmgr_message_begin(m, e.d.rcpts, e.d.nrcpts);
     return true;
 }
 
@@ -193,11 +193,11 @@ static bool is_proven(struct attrs *ask, const char *id)
 {
     struct stat st;
     int fd = attrs_take_fd(ask);
-    bool proven = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0;
+    bool ours = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0;
 
     if (fd >= 0)
         close(fd);
-    return proven;
+    return ours;
 }
 
 static void read_announced(const char *id)
@@ -259,7 +259,7 @@ static bool next_batch(struct message *m, size_t transport_room)
     if (e.d.nrcpts == 0)
         return false;
     m->next = e.next;
-    begin(m, e.d.rcpts, e.d.nrcpts);
+    qmgr_message_begin(m, e.d.rcpts, e.d.nrcpts);
     return true;
 }
 

@@ -38,7 +38,7 @@ static void session(struct stream *client, const struct peer *peer, struct arena
     listing_walk(emit, client);
 }
 
-static void paths(void)
+static void showq_paths(void)
 {
     for (enum queue q = Q_MAILDROP; q <= Q_HOLD; q++)
         jail_read(queue_name(q));
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         .name = "showq",
         .in_queue = true,
         .rights = RIGHT_READ,
-        .paths = paths,
+        .paths = showq_paths,
         .session = session,
     };
     return service_main(&showq, argc, argv);

@@ -64,7 +64,7 @@ static void start_job(struct smtp_job *job, const struct delivery *d, struct are
                                     .result = &job->result};
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void smtp_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     enum { RCPTS_MOST = 100000 };
     struct delivery d;
@@ -90,7 +90,7 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     why_free(&why);
 }
 
-static void open_all(void)
+static void smtp_open_all(void)
 {
     state.lmtp =
         strcmp(program_invocation_short_name, "lmtp") == 0 || strcmp(service_name(), "lmtp") == 0;
@@ -103,7 +103,7 @@ static void open_all(void)
     smtp_open_auth();
 }
 
-static void paths(void)
+static void smtp_paths(void)
 {
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
@@ -118,9 +118,9 @@ int main(int argc, char **argv)
     static const struct service smtp = {
         .name = "smtp",
         .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ,
-        .open = open_all,
-        .paths = paths,
-        .request = request,
+        .open = smtp_open_all,
+        .paths = smtp_paths,
+        .request = smtp_request,
         .drain = smtp_cache_close,
         .request_limit = DELIVERY_MAX,
     };

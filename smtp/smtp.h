@@ -50,7 +50,7 @@ struct smtp_job {
     char *rcpts; /* enum smtp_rcpt of each */
     size_t left; /* number of recipients that have not ended */
     bool last_server; /* no other server is left: a temporary failure here defers */
-    bool spoke; /* a server has taken part in a transaction: the destination is not dead */
+    bool site_answered; /* a server has taken part in a transaction: the destination is not dead */
     struct why why; /* the last failure of a server or site */
 };
 
@@ -67,14 +67,14 @@ struct smtp_session {
     struct addr addr;
     struct esmtp_ehlo ehlo;
     struct esmtp_reply reply; /* the last one */
-    struct buf said; /* its lines as received, joined to one: for log and report */
+    struct buf reply_text; /* its lines as received, joined to one: for log and report */
     const char *doing; /* "sending MAIL FROM", for the texts of failures */
     bool tls, lmtp;
     bool tls_failed; /* the handshake failed; may be tried again without TLS */
     bool broken; /* do not use it again */
     bool needs_rset; /* a transaction was begun and not ended */
-    bool
-        proven; /* the server has answered in this job, so the connection had not died while idle */
+    bool answered; /* the server has answered in this job, so the connection had not died while idle
+                    */
     unsigned uses; /* transactions so far */
     int64_t opened, expires; /* task_now(), ms */
 };
@@ -121,7 +121,7 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
  * the final dot. */
 int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
 
-/* smtp_fate.c: from replies and failures to the delivery status of recipients. */
+/* smtp_status.c: from replies and failures to the delivery status of recipients. */
 void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struct why *why);
 void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt);
 void smtp_rcpt_failed(struct smtp_job *job, struct smtp_session *s, size_t rcpt,

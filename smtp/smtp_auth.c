@@ -85,11 +85,11 @@ static int said_no(struct smtp_session *s, struct why *why)
     if (s->reply.code / 100 == 5)
         dsn[0] = conf.smtp_sasl_auth_soft_bounce ? '4' : '5';
     return why_set(why, dsn, "SASL authentication failed; server %s said: %s", s->namaddr,
-                   s->said.p);
+                   s->reply_text.p);
 }
 
 /* One line of base64; "=" is the empty initial response (RFC 4954 4). */
-static void say(struct smtp_session *s, const char *command, struct str raw, bool initial)
+static void smtp_auth_say(struct smtp_session *s, const char *command, struct str raw, bool initial)
 {
     /* fits: base64 of 8000 bytes, and the command */
     struct buf line = BUF(12000);
@@ -116,9 +116,9 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
     if (c->mech->client_first) {
         buf_addc(&command, ' ');
         sasl_client_step(c, STR(""), &out); /* cannot be bad: nothing was said yet */
-        say(s, command.p, buf_str(&out), true);
+        smtp_auth_say(s, command.p, buf_str(&out), true);
     } else {
-        say(s, command.p, STR(""), false);
+        smtp_auth_say(s, command.p, STR(""), false);
     }
     for (int turn = 0; turn < TURNS_MOST; turn++) {
         if (smtp_read_reply(s, conf.smtp_rcpt_timeout, why) < 0)
@@ -140,7 +140,7 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
             s->broken = true;
             break;
         }
-        say(s, "", buf_str(&out), false);
+        smtp_auth_say(s, "", buf_str(&out), false);
     }
     explicit_bzero(out.p, out.n);
     buf_free(&out);

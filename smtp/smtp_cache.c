@@ -46,7 +46,7 @@ struct smtp_session *smtp_cache_take(const char *key)
         if (strcmp(s->key, key) != 0)
             continue;
         take_out(s);
-        s->proven = false;
+        s->answered = false;
         return s;
     }
     return NULL;
@@ -54,12 +54,9 @@ struct smtp_session *smtp_cache_take(const char *key)
 
 static bool listed(const struct smtp_session *s)
 {
-    struct str rest = strz(conf.smtp_connection_cache_destinations), word;
+    const char *list = conf.smtp_connection_cache_destinations;
 
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_ieq(word, strz(s->dest->text)) || str_ieq(word, strz(s->dest->host)))
-            return true;
-    return false;
+    return str_ilisted(list, strz(s->dest->text)) || str_ilisted(list, strz(s->dest->host));
 }
 
 bool smtp_cache_put(struct smtp_session *s)

@@ -27,7 +27,7 @@ struct smtp_session *smtp_session_new(int fd, const char *host, const char *addr
     s->relay = port > 0 ? arena_printf(mem, "%s:%u", s->namaddr, port) : s->namaddr;
     s->ehlo = ESMTP_EHLO;
     s->reply = ESMTP_REPLY(REPLY_MOST);
-    s->said = BUF_TEXT(SAID_MOST);
+    s->reply_text = BUF_TEXT(SAID_MOST);
     s->lmtp = smtp_is_lmtp();
     s->opened = task_now();
     return s;
@@ -51,7 +51,7 @@ void smtp_session_close(struct smtp_session **session)
     stream_abort(&s->stream);
     esmtp_ehlo_free(&s->ehlo);
     esmtp_reply_free(&s->reply);
-    buf_free(&s->said);
+    buf_free(&s->reply_text);
     mem = s->mem;
     arena_free(&mem);
 }
@@ -99,8 +99,8 @@ static enum esmtp_more take_line(struct smtp_session *s, struct str line)
     enum esmtp_more more = esmtp_reply_line(&s->reply, line);
 
     line = str_rtrim(line);
-    buf_addf(&s->said, "%s%.*s", s->said.n > 0 ? " " : "", (int)str_upto(line, SAID_MOST).n,
-             line.p);
+    buf_addf(&s->reply_text, "%s%.*s", s->reply_text.n > 0 ? " " : "",
+             (int)str_upto(line, SAID_MOST).n, line.p);
     if (more != ESMTP_NOISE)
         return more;
     msg_warn("non-ESMTP response from %s: %.*s", s->namaddr, (int)str_upto(line, BAD_LINE_SHOWN).n,
@@ -117,7 +117,7 @@ int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
     size_t size = 0;
 
     esmtp_reply_clear(&s->reply);
-    buf_clear(&s->said);
+    buf_clear(&s->reply_text);
     stream_set_deadline(s->stream, task_now() + seconds * 1000);
     while (more == ESMTP_MORE && (end = stream_line_within(s->stream, &line)) != LINE_NONE) {
         size += line.n + 2;
@@ -134,8 +134,8 @@ int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
     buf_free(&line);
     if (more != ESMTP_DONE)
         return -1;
-    msg_debug("smtp", "< %s: %s", s->relay, s->said.p);
-    s->proven = true;
+    msg_debug("smtp", "< %s: %s", s->relay, s->reply_text.p);
+    s->answered = true;
     if (s->reply.code == 421) /* RFC 5321 3.8: it is closing */
         s->broken = true;
     return 0;

@@ -396,12 +396,12 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
     }
     s->uses++;
     /* An idle connection that had died: nothing is said of it, a new one is made. */
-    if (failed < 0 && (s->proven || s->uses == 1))
+    if (failed < 0 && (s->answered || s->uses == 1))
         smtp_rcpts_failed(job, s, "wt", &why, false);
     for (size_t i = 0; i < job->d->nrcpts; i++)
         if (job->rcpts[i] == SMTP_RCPT_TAKEN)
             job->rcpts[i] = SMTP_RCPT_WAITS;
-    if (s->proven)
-        job->spoke = true;
+    if (s->answered)
+        job->site_answered = true;
     why_free(&why);
 }

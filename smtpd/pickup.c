@@ -273,7 +273,7 @@ static int submit(struct drop *d)
 }
 
 /* Done, for another time, or never. */
-static void settle(struct drop *d, int result)
+static void finish_drop(struct drop *d, int result)
 {
     struct why why = WHY;
 
@@ -294,7 +294,7 @@ static void settle(struct drop *d, int result)
     why_free(&why);
 }
 
-static void take(const char *name)
+static void pickup_take(const char *name)
 {
     /* fits: a record */
     struct drop d = {.name = name, .sender = BUF(REC_MAX), .pending = BUF(REC_MAX), .why = WHY};
@@ -309,7 +309,7 @@ static void take(const char *name)
         d.requeued = d.uid == geteuid();
         int result = submit(&d);
         qfile_close(&d.file);
-        settle(&d, result);
+        finish_drop(&d, result);
     }
     buf_free(&d.sender);
     buf_free(&d.pending);
@@ -327,11 +327,11 @@ static void wake(char reason)
     (void)reason;
     while (!service_draining() && (name = queue_scan_next(scan)) != NULL)
         if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
-            take(name);
+            pickup_take(name);
     queue_scan_free(&scan);
 }
 
-static void paths(void)
+static void pickup_paths(void)
 {
     jail_write("maildrop");
     jail_write("corrupt");
@@ -344,7 +344,7 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
-        .paths = paths,
+        .paths = pickup_paths,
         .wake = wake,
     };
     return service_main(&pickup, argc, argv);

@@ -39,7 +39,7 @@
 
 #include "smtpd_check.h"
 
-static void open_all(void)
+static void smtpd_open_all(void)
 {
     resolver_open();
     classes_open();
@@ -53,7 +53,7 @@ static void open_all(void)
     smtpd_open_data();
 }
 
-static void paths(void)
+static void smtpd_paths(void)
 {
     jail_read_tables(conf.local_recipient_maps);
     jail_read_tables(conf.virtual_alias_maps);
@@ -70,8 +70,8 @@ int main(int argc, char **argv)
     static const struct service smtpd = {
         .name = "smtpd",
         .rights = RIGHT_DNS | RIGHT_READ,
-        .open = open_all,
-        .paths = paths,
+        .open = smtpd_open_all,
+        .paths = smtpd_paths,
         .session = smtpd_session,
     };
     return service_main(&smtpd, argc, argv);

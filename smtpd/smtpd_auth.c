@@ -19,25 +19,16 @@ static struct {
 /* smtpd_sasl_security_options: what a mechanism must not be. */
 static unsigned traits(const char *parameter, const char *text)
 {
-    static const struct {
-        const char *name;
-        unsigned trait;
-    } names[] = {{"noplaintext", AUTH_PLAINTEXT},
-                 {"noactive", AUTH_ACTIVE},
-                 {"nodictionary", AUTH_DICTIONARY},
-                 {"noanonymous", AUTH_ANONYMOUS}};
-    struct str rest = strz(text), word;
-    unsigned found = 0;
+    static const struct str_flag names[] = {{"noplaintext", AUTH_PLAINTEXT},
+                                            {"noactive", AUTH_ACTIVE},
+                                            {"nodictionary", AUTH_DICTIONARY},
+                                            {"noanonymous", AUTH_ANONYMOUS},
+                                            {0}};
+    unsigned found;
+    struct str unknown;
 
-    while (str_word(&rest, ", \t\r\n", &word)) {
-        size_t i = 0;
-        while (i < 4 && !str_ieqz(word, names[i].name))
-            i++;
-        if (i < 4)
-            found |= names[i].trait;
-        else
-            conf_fault(parameter, "\"%.*s\" is not supported", (int)word.n, word.p);
-    }
+    if (!str_flags(text, names, &found, &unknown))
+        conf_fault(parameter, "\"%.*s\" is not supported", (int)unknown.n, unknown.p);
     return found;
 }
 

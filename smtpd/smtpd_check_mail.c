@@ -266,17 +266,14 @@ static enum verdict login_mismatch(struct check *k, unsigned which)
     struct smtpd *s = k->s;
     struct buf owners = BUF(DICT_VALUE_LIMIT), text = BUF_TEXT(1000);
     struct why why = WHY;
-    struct str rest, word;
-    bool owned = false;
     enum verdict v = VERDICT_DUNNO;
 
     if (s->mail == NULL || s->mail->sender[0] == 0 || !conf.smtpd_sasl_auth_enable)
         return VERDICT_DUNNO;
     enum dict_answer answer = route_find(senders.logins, s->mail->sender, &owners, NULL, &why);
-    rest = buf_str(&owners);
-    while (answer == DICT_FOUND && s->sasl_username != NULL && str_word(&rest, ", \t", &word))
-        owned = owned || str_ieqz(word, s->sasl_username);
     bool listed = answer == DICT_FOUND;
+    bool owned =
+        listed && s->sasl_username != NULL && str_ilisted(owners.p, strz(s->sasl_username));
     if (answer == DICT_FAILED) {
         v = check_failed(k, s->mail->sender, &why);
     } else if (s->sasl_username != NULL && !owned && (which & WRONG_LOGIN) != 0 &&

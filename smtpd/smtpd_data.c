@@ -323,7 +323,7 @@ static bool receive(struct transfer *t)
     }
 }
 
-static void refuse(struct smtpd *s, const struct why *why)
+static void smtpd_data_refuse(struct smtpd *s, const struct why *why)
 {
     int code = dsn_to_code(why->code);
     /* what cleanup itself could not do; all else is the text of a table, or about the content */
@@ -355,7 +355,7 @@ static void commit(struct transfer *t)
     put(t, REC_END, STR(""));
     pass_on(t);
     if (t->submit == NULL || submit_commit(&t->submit, &queue_id, &t->why) < 0)
-        refuse(s, &t->why);
+        smtpd_data_refuse(s, &t->why);
     else
         accept_mail(s, queue_id.p);
     buf_free(&queue_id);
@@ -368,9 +368,9 @@ static void end_of_content(struct transfer *t)
     smtpd_forget_facts(s); /* the content may have taken long */
     if (t->too_big) {
         why_set(&t->why, "5.3.4", "message file too big");
-        refuse(s, &t->why);
+        smtpd_data_refuse(s, &t->why);
     } else if (t->why.code[0] != 0) {
-        refuse(s, &t->why);
+        smtpd_data_refuse(s, &t->why);
     } else if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else {

@@ -240,7 +240,7 @@ static void log_disconnect(struct smtpd *s)
     buf_free(&line);
 }
 
-static void begin(struct smtpd *s)
+static void smtpd_session_begin(struct smtpd *s)
 {
     if (conf.smtpd_peername_lookup)
         peer_find_name(&s->peer, s->mem, task_now() + conf.smtpd_timeout * 1000);
@@ -262,7 +262,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     s.line = BUF((size_t)conf.line_length_limit);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
     stream_set_idle(client, conf.smtpd_timeout * 1000);
-    begin(&s);
+    smtpd_session_begin(&s);
     if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
         greet(&s);
     while (!s.closing && stream_state(client) == STREAM_OK)

@@ -6,9 +6,9 @@
 #include "queue/qrec.h"
 
 /*
- * Runs command_directory/postdrop with a pipe. Writes stick; maildrop_commit gives the exit status
- * of sysexits.h, and what postdrop said of it: 0 when the message is on stable storage, and the
- * name of its file in maildrop.
+ * Runs command_directory/postdrop with a pipe. A failed write sticks. maildrop_commit returns an
+ * exit status of sysexits.h and the text that postdrop printed: 0 and the name of its file in
+ * maildrop if the message is on stable storage, else an error message.
  */
 struct maildrop;
 struct maildrop *maildrop_begin(void);

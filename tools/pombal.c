@@ -112,7 +112,7 @@ static void __attribute__((noreturn)) become(const char *dir, const char *const 
     msg_fatal("exec %s: %m", path.p);
 }
 
-static int run(const char *dir, const char *const *argv)
+static int pombal_run(const char *dir, const char *const *argv)
 {
     int status;
 
@@ -130,7 +130,7 @@ static bool mend_queue(void)
 {
     const char *argv[] = {"postsuper", "-c", conf_dir(), NULL};
 
-    return run(conf.command_directory, argv) == 0;
+    return pombal_run(conf.command_directory, argv) == 0;
 }
 
 /* What is checked is a copy of the files: an edit meanwhile is not taken for checked. */
@@ -166,7 +166,7 @@ static int cmd_start(void)
 
     prepare_start();
     argv[2] = conf_dir();
-    if (run(conf.daemon_directory, argv) != 0)
+    if (pombal_run(conf.daemon_directory, argv) != 0)
         msg_fatal("mail system startup failed: see the log%s%s",
                   conf.maillog_file[0] != 0 ? " in " : "", conf.maillog_file);
     return 0;
@@ -276,7 +276,7 @@ static void __attribute__((noreturn)) usage(void)
     exit(1);
 }
 
-static const struct command *find(const char *name)
+static const struct command *pombal_find(const char *name)
 {
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)
@@ -306,7 +306,7 @@ static const struct command *parse_arguments(int argc, char **argv)
         }
     if (optind != argc - 1)
         usage();
-    return find(argv[optind]);
+    return pombal_find(argv[optind]);
 }
 
 int main(int argc, char **argv)

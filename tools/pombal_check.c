@@ -211,7 +211,7 @@ static void check_programs(struct check *c)
     }
 }
 
-/* Who may write the configuration is root, sooner or later. */
+/* Whoever may write the configuration can become root through it. */
 static void check_conf_file(const struct check *c, const char *name)
 {
     /* fits: or is left out whole, and "" names no file */

@@ -102,19 +102,17 @@ static void log_line(const char *level, const char *text)
 
 static unsigned parse_classes(const char *text)
 {
-    static const char *const names[] = {"builtin", "service", "user", "all"};
-    static const unsigned values[] = {CLASS_BUILTIN, CLASS_SERVICE, CLASS_USER, CLASS_ALL};
-    struct str word, rest = strz(text);
-    unsigned classes = 0;
+    static const struct str_flag names[] = {{"builtin", CLASS_BUILTIN},
+                                            {"service", CLASS_SERVICE},
+                                            {"user", CLASS_USER},
+                                            {"all", CLASS_ALL},
+                                            {0}};
+    unsigned classes;
+    struct str unknown;
 
-    while (str_word(&rest, ", \t", &word)) {
-        size_t i = 0;
-        while (i < 4 && !str_eqz(word, names[i]))
-            i++;
-        if (i == 4)
-            postconf_fatal("unknown -C option value \"%.*s\" in \"%s\"", (int)word.n, word.p, text);
-        classes |= values[i];
-    }
+    if (!str_flags(text, names, &classes, &unknown))
+        postconf_fatal("unknown -C option value \"%.*s\" in \"%s\"", (int)unknown.n, unknown.p,
+                       text);
     return classes;
 }
 

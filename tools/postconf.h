@@ -27,7 +27,7 @@ struct postconf {
     struct hash *valid; /* the names that may be set; the value is one of the classes */
 };
 
-/* Why a run ends: a message for standard error, and exit 1. */
+/* Prints a message on standard error and exits with status 1. */
 void postconf_fits(const struct buf *b); /* fatal if it does not */
 void postconf_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 void postconf_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -59,7 +59,7 @@ void postconf_format_service(const struct postconf *p, const struct conf_service
 /* postconf_edit.c and postconf_medit.c: main.cf and master.cf, in place. */
 void postconf_edit_main(const struct postconf *p, char **args, int n);
 void postconf_edit_master(struct postconf *p, enum master_view view, char **args, int n);
-/* Two edits at a time would lose one of them. Held until the process ends. */
+/* Waits for the lock that keeps two edits from losing one of them; held until the process ends. */
 void postconf_lock(void);
 void postconf_replace_file(const char *path, const struct buf *text);
 

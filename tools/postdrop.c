@@ -50,7 +50,7 @@ static struct {
     int status;
 } drop;
 
-static int fail(int status, const char *text)
+static int postdrop_fail(int status, const char *text)
 {
     printf("%s\n", text);
     return status;
@@ -63,10 +63,11 @@ static int load(void)
     struct why why = WHY;
 
     if (tool_conf_load(drop.config_dir, "postdrop", &why) < 0)
-        return fail(EX_CONFIG, why_text(&why));
+        return postdrop_fail(EX_CONFIG, why_text(&why));
     why_free(&why);
-    return chdir(conf.queue_directory) < 0 ? fail(EX_TEMPFAIL, "cannot go to the queue directory")
-                                           : EX_OK;
+    return chdir(conf.queue_directory) < 0
+               ? postdrop_fail(EX_TEMPFAIL, "cannot go to the queue directory")
+               : EX_OK;
 }
 
 static int authorize(void)
@@ -80,9 +81,10 @@ static int authorize(void)
     enum dict_answer answer = match_string(m, pw != NULL ? pw->pw_name : "unknown", &why);
     match_close(&m);
     why_free(&why);
-    return answer == DICT_FOUND    ? EX_OK
-           : answer == DICT_FAILED ? fail(EX_TEMPFAIL, "authorized_submit_users: lookup error")
-                                   : fail(EX_NOPERM, "you are not allowed to submit mail");
+    return answer == DICT_FOUND ? EX_OK
+           : answer == DICT_FAILED
+               ? postdrop_fail(EX_TEMPFAIL, "authorized_submit_users: lookup error")
+               : postdrop_fail(EX_NOPERM, "you are not allowed to submit mail");
 }
 
 /* ---- the message ---- */
@@ -118,7 +120,7 @@ static int copy(struct stream *in, struct qfile *f)
         struct str bytes = stream_peek_n(in, need), body;
         size_t size;
         if (bytes.n < need)
-            return fail(EX_DATAERR, "the message ended early");
+            return postdrop_fail(EX_DATAERR, "the message ended early");
         int type = qrec_take(bytes, &body, &size);
         if (type == QREC_MORE && size <= 65536) {
             need = size;
@@ -127,10 +129,10 @@ static int copy(struct stream *in, struct qfile *f)
         part = type < 0 || body.n > (size_t)conf.line_length_limit * 2 ? WRONG
                                                                        : check_record(part, type);
         if (part == WRONG)
-            return fail(EX_DATAERR, "malformed input");
+            return postdrop_fail(EX_DATAERR, "malformed input");
         qfile_put(f, (enum rec)type, body);
         if (conf.message_size_limit > 0 && qfile_tell(f) > conf.message_size_limit)
-            return fail(EX_UNAVAILABLE, "message file too big");
+            return postdrop_fail(EX_UNAVAILABLE, "message file too big");
         stream_skip(in, size);
         need = 1;
     }
@@ -151,7 +153,7 @@ static int store(struct stream *in)
     struct qfile *f = qfile_create(Q_MAILDROP, &why);
 
     if (f == NULL) {
-        fail(EX_TEMPFAIL, why_text(&why));
+        postdrop_fail(EX_TEMPFAIL, why_text(&why));
         why_free(&why);
         return EX_TEMPFAIL;
     }
@@ -163,14 +165,14 @@ static int store(struct stream *in)
     if (status != 0)
         qfile_abort(&f);
     else if (qfile_commit(&f, &why) < 0)
-        status = fail(EX_TEMPFAIL, why_text(&why));
+        status = postdrop_fail(EX_TEMPFAIL, why_text(&why));
     else
         taken(id);
     why_free(&why);
     return status;
 }
 
-static void run(void *arg)
+static void postdrop_run(void *arg)
 {
     struct stream *in = stream_new(STDIN_FILENO);
 
@@ -199,7 +201,7 @@ int main(int argc, char **argv)
     if (drop.status == EX_OK)
         drop.status = authorize();
     if (drop.status == EX_OK) {
-        task_start("postdrop", run, NULL);
+        task_start("postdrop", postdrop_run, NULL);
         task_loop();
     }
     fflush(stdout);

@@ -55,7 +55,7 @@ static const struct priority {
     {"error", log_error}, {"fatal", log_fatal}, {"panic", log_panic},
 };
 
-static const struct priority *find(const char *name)
+static const struct priority *postlog_find(const char *name)
 {
     for (size_t i = 0; i < sizeof priorities / sizeof *priorities; i++)
         if (strcmp(priorities[i].name, name) == 0)
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
         case 'i':
             break;
         case 'p':
-            p = find(optarg);
+            p = postlog_find(optarg);
             break;
         case 't':
             tag = optarg;

@@ -63,7 +63,7 @@ static void usage(void)
 }
 
 /* Said at the end, when all else is put away. */
-static void fail(int status, const char *text)
+static void postqueue_fail(int status, const char *text)
 {
     msg_fatal_status(status);
     buf_setz(&tool.failure, text);
@@ -155,7 +155,7 @@ static bool list_from_showq(void)
     if (ended)
         print_end();
     else
-        fail(EX_SOFTWARE, "malformed or no answer from the showq service");
+        postqueue_fail(EX_SOFTWARE, "malformed or no answer from the showq service");
     return true;
 }
 
@@ -169,7 +169,7 @@ static void list_queue(void)
     if (list_from_showq())
         return;
     if (!tool_is_administrator()) {
-        fail(EX_UNAVAILABLE, "Queue report unavailable - mail system is down");
+        postqueue_fail(EX_UNAVAILABLE, "Queue report unavailable - mail system is down");
         return;
     }
     msg_warn("Mail system is down -- accessing queue directly");
@@ -204,7 +204,7 @@ static void ask_qmgr(const char *request, const char *name)
     attrs_putz(&ask, name, tool.argument);
     if (channel_call(qmgr, &ask, &answer, task_now() + ASK_MS, &why) < 0) {
         msg_warn("%s", why_text(&why));
-        fail(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
+        postqueue_fail(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
     } else if (attrs_getn(&answer, A_COUNT, 0, INT64_MAX) == 0 && tool.mode == MODE_FLUSH_SITE) {
         check_site_is_served();
     }
@@ -223,12 +223,12 @@ static void flush_all(void)
 
     buf_addf(&path, "public/%s", conf.queue_service_name);
     if (trigger_send(path.p, 'F', &why) < 0)
-        fail(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
+        postqueue_fail(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
     buf_free(&path);
     why_free(&why);
 }
 
-static void run(void *arg)
+static void postqueue_run(void *arg)
 {
     (void)arg;
     switch (tool.mode) {
@@ -344,7 +344,7 @@ int main(int argc, char **argv)
     check_arguments();
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("chdir %s: %s", conf.queue_directory, strerror(errno));
-    task_start("postqueue", run, NULL);
+    task_start("postqueue", postqueue_run, NULL);
     task_loop();
     if (tool.failure.n > 0)
         msg_fatal("%s", tool.failure.p);

@@ -5,8 +5,8 @@
 #include "queue/qdir.h"
 
 /* postsuper_fix.c: the queue directories as they should be. */
-size_t fix_names(enum queue q); /* places and names of files; how many were put right */
-size_t fix_orphans(enum queue log); /* logs of messages that are no more */
-void fix_purge(enum queue q); /* old temporary files */
+size_t fix_names(enum queue q); /* mends names and places of files; returns how many */
+size_t fix_orphans(enum queue log); /* removes logs of messages that no longer exist; how many */
+void fix_purge(enum queue q); /* removes old temporary files */
 
 #endif

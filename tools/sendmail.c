@@ -76,7 +76,7 @@ int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
 
 /* ---- other programs ---- */
 
-static int run(const char *const *argv)
+static int sendmail_run(const char *const *argv)
 {
     char path[4000];
 
@@ -94,7 +94,7 @@ static int run_queue(const struct sendmail *m)
     const char *one[] = {"postqueue", m->flush_id != NULL ? "-i" : "-s",
                          m->flush_id != NULL ? m->flush_id : m->flush_site, NULL};
 
-    return run(one[2] != NULL ? one : m->flush ? flush : list);
+    return sendmail_run(one[2] != NULL ? one : m->flush ? flush : list);
 }
 
 static int run_aliases(const struct sendmail *m)
@@ -108,7 +108,7 @@ static int run_aliases(const struct sendmail *m)
     int status = EX_OK;
     if (argv.n > 1) {
         *VEC_ADD(&argv) = NULL;
-        status = run(argv.at);
+        status = sendmail_run(argv.at);
     }
     VEC_FREE(&argv);
     return status;
@@ -117,7 +117,7 @@ static int run_aliases(const struct sendmail *m)
 static int run_daemon(void)
 {
     const char *argv[] = {"pombal", "start", NULL};
-    return run(argv);
+    return sendmail_run(argv);
 }
 
 /* ---- the command line ---- */

@@ -23,7 +23,7 @@ struct sendmail {
     const char *name; /* as it was called */
     enum sendmail_mode mode;
     const char *config_dir;
-    const char *sender; /* null: who runs it */
+    const char *sender; /* null: the user who runs it */
     const char *full_name; /* null: from the account */
     bool extract; /* -t */
     bool ignore_dots; /* -i */
@@ -46,10 +46,10 @@ struct sendmail_rcpt {
     const char *orcpt; /* xtext decoded; null: not said */
 };
 
-/* The envelope into the drop. */
+/* Puts the envelope records into d. */
 void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
                        const struct sendmail_rcpt *rcpts, size_t n);
-/* Says "NAME: fatal: ..."; the exit status of wrong use, which is Postfix's. */
+/* Prints "NAME: fatal: ..." and returns the exit status for wrong usage, which is Postfix's. */
 int sendmail_wrong(const struct sendmail *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 struct str sendmail_one_line(const struct sendmail *m, struct str text); /* no control characters */

@@ -28,7 +28,7 @@ struct session {
     bool quit;
 };
 
-static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
+static void __attribute__((format(printf, 1, 2))) sendmail_smtp_say(const char *fmt, ...)
 {
     va_list ap;
 
@@ -41,7 +41,7 @@ static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 
 static bool bad(const char *text)
 {
-    say("%s", text);
+    sendmail_smtp_say("%s", text);
     return false;
 }
 
@@ -77,17 +77,17 @@ static void reset(struct session *s)
 static void helo(struct session *s, struct str args)
 {
     if (args.n == 0) {
-        say("501 Syntax: HELO hostname");
+        sendmail_smtp_say("501 Syntax: HELO hostname");
         return;
     }
     reset(s);
-    say("250 %s", conf.myhostname);
+    sendmail_smtp_say("250 %s", conf.myhostname);
 }
 
 static void ehlo(struct session *s, struct str args)
 {
     if (args.n == 0) {
-        say("501 Syntax: EHLO hostname");
+        sendmail_smtp_say("501 Syntax: EHLO hostname");
         return;
     }
     reset(s);
@@ -97,7 +97,7 @@ static void ehlo(struct session *s, struct str args)
     else
         printf("250-SIZE\r\n");
     printf("250-VRFY\r\n250-ETRN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n");
-    say("250 DSN");
+    sendmail_smtp_say("250 DSN");
 }
 
 /* xtext after the first from characters, which stand as they are; null if it is none. */
@@ -115,8 +115,9 @@ static const char *decoded(struct session *s, struct str value, size_t from)
 
 static bool unsupported(const struct esmtp_param *p)
 {
-    say("555 5.5.4 Unsupported option: %.*s%s%.*s", (int)p->name.n, p->name.p,
-        p->value.p != NULL ? "=" : "", (int)p->value.n, p->value.p != NULL ? p->value.p : "");
+    sendmail_smtp_say("555 5.5.4 Unsupported option: %.*s%s%.*s", (int)p->name.n, p->name.p,
+                      p->value.p != NULL ? "=" : "", (int)p->value.n,
+                      p->value.p != NULL ? p->value.p : "");
     return false;
 }
 
@@ -185,16 +186,16 @@ static void mail(struct session *s, struct str args)
     struct buf address = BUF(1024);
 
     if (s->sender != NULL) {
-        say("503 5.5.1 Error: nested MAIL command");
+        sendmail_smtp_say("503 5.5.1 Error: nested MAIL command");
     } else if (!esmtp_cmd_keyword(&args, "FROM") || args.n == 0) {
-        say("501 5.5.4 Syntax: MAIL FROM:<address>");
+        sendmail_smtp_say("501 5.5.4 Syntax: MAIL FROM:<address>");
     } else if (!path_parse(&args, PATH_NULL | PATH_BARE, &address)) {
-        say("501 5.1.7 Bad sender address syntax");
+        sendmail_smtp_say("501 5.1.7 Bad sender address syntax");
     } else if (!take_params(s, args, NULL)) {
         reset(s);
     } else {
         s->sender = arena_strz(s->m->mem, buf_str(&address));
-        say("250 2.1.0 Ok");
+        sendmail_smtp_say("250 2.1.0 Ok");
     }
     buf_free(&address);
 }
@@ -205,17 +206,17 @@ static void rcpt(struct session *s, struct str args)
     struct sendmail_rcpt r = {0};
 
     if (s->sender == NULL) {
-        say("503 5.5.1 Error: need MAIL command");
+        sendmail_smtp_say("503 5.5.1 Error: need MAIL command");
     } else if (s->rcpts.n >= (size_t)conf.smtpd_recipient_limit) {
-        say("452 4.5.3 Error: too many recipients");
+        sendmail_smtp_say("452 4.5.3 Error: too many recipients");
     } else if (!esmtp_cmd_keyword(&args, "TO") || args.n == 0) {
-        say("501 5.5.4 Syntax: RCPT TO:<address>");
+        sendmail_smtp_say("501 5.5.4 Syntax: RCPT TO:<address>");
     } else if (!path_parse(&args, PATH_BARE, &address)) {
-        say("501 5.1.3 Bad recipient address syntax");
+        sendmail_smtp_say("501 5.1.3 Bad recipient address syntax");
     } else if (take_params(s, args, &r)) {
         r.address = arena_strz(s->m->mem, buf_str(&address));
         *VEC_ADD(&s->rcpts) = r;
-        say("250 2.1.5 Ok");
+        sendmail_smtp_say("250 2.1.5 Ok");
     }
     buf_free(&address);
 }
@@ -242,10 +243,10 @@ static void data(struct session *s, struct str args)
 
     (void)args;
     if (s->rcpts.n == 0) {
-        say("503 5.5.1 Error: need RCPT command");
+        sendmail_smtp_say("503 5.5.1 Error: need RCPT command");
         return;
     }
-    say("354 End data with <CR><LF>.<CR><LF>");
+    sendmail_smtp_say("354 End data with <CR><LF>.<CR><LF>");
     struct maildrop *d = maildrop_begin();
     sendmail_envelope(s->m, d, s->sender, s->rcpts.at, s->rcpts.n);
     if (!read_content(s, d)) {
@@ -254,9 +255,10 @@ static void data(struct session *s, struct str args)
     }
     int status = maildrop_commit(&d, &text);
     if (status == EX_OK)
-        say("250 2.0.0 Ok: queued as %s", text.p);
+        sendmail_smtp_say("250 2.0.0 Ok: queued as %s", text.p);
     else
-        say("%s Error: %s", status == EX_TEMPFAIL ? "451 4.3.0" : "550 5.3.0", text.p);
+        sendmail_smtp_say("%s Error: %s", status == EX_TEMPFAIL ? "451 4.3.0" : "550 5.3.0",
+                          text.p);
     buf_free(&text);
     reset(s);
 }
@@ -265,14 +267,14 @@ static void rset(struct session *s, struct str args)
 {
     (void)args;
     reset(s);
-    say("250 2.0.0 Ok");
+    sendmail_smtp_say("250 2.0.0 Ok");
 }
 
 static void noop(struct session *s, struct str args)
 {
     (void)s;
     (void)args;
-    say("250 2.0.0 Ok");
+    sendmail_smtp_say("250 2.0.0 Ok");
 }
 
 /* RFC 5321 3.5.3: not verified, but would be taken */
@@ -283,11 +285,11 @@ static void vrfy(struct session *s, struct str args)
 
     (void)s;
     if (args.n == 0)
-        say("501 5.5.4 Syntax: VRFY address [SMTPUTF8]");
+        sendmail_smtp_say("501 5.5.4 Syntax: VRFY address [SMTPUTF8]");
     else if (!path_parse(&args, PATH_BARE, &address) || args.n > 0)
-        say("501 5.1.3 Bad recipient address syntax");
+        sendmail_smtp_say("501 5.1.3 Bad recipient address syntax");
     else
-        say("252 2.0.0 %.*s", (int)given.n, given.p);
+        sendmail_smtp_say("252 2.0.0 %.*s", (int)given.n, given.p);
     buf_free(&address);
 }
 
@@ -297,20 +299,20 @@ static void etrn(struct session *s, struct str args)
     struct str domain;
 
     if (s->sender != NULL)
-        say("503 Error: MAIL transaction in progress");
+        sendmail_smtp_say("503 Error: MAIL transaction in progress");
     else if (!str_word(&args, " \t", &domain) || args.n > 0)
-        say("500 Syntax: ETRN domain");
+        sendmail_smtp_say("500 Syntax: ETRN domain");
     else if (!domain_valid(domain) && !domain_is_literal(domain, NULL))
-        say("501 Error: invalid parameter syntax");
+        sendmail_smtp_say("501 Error: invalid parameter syntax");
     else
-        say("458 Unable to queue messages");
+        sendmail_smtp_say("458 Unable to queue messages");
 }
 
 static void quit(struct session *s, struct str args)
 {
     (void)args;
     s->quit = true;
-    say("221 2.0.0 Bye");
+    sendmail_smtp_say("221 2.0.0 Bye");
 }
 
 static const struct {
@@ -334,7 +336,7 @@ int sendmail_smtp(struct sendmail *m)
         if (i < sizeof commands / sizeof *commands)
             commands[i].fn(&s, cmd.args);
         else
-            say("500 5.5.2 Error: command not recognized");
+            sendmail_smtp_say("500 5.5.2 Error: command not recognized");
     }
     VEC_FREE(&s.rcpts);
     buf_free(&s.line);

@@ -166,8 +166,8 @@ static void read_source(const struct table_tool *t, const char *path, struct buf
     become_owner(t, &st, path);
 }
 
-static void fill(const struct table_tool *t, struct dict *d, const char *path,
-                 const struct buf *text)
+static void table_tool_fill(const struct table_tool *t, struct dict *d, const char *path,
+                            const struct buf *text)
 {
     struct why why = WHY;
 
@@ -187,7 +187,7 @@ void table_tool_make(struct table_tool *t, const char *table)
 
     read_source(t, path, &text);
     struct dict *d = open_table(table, DICT_REBUILD, t->write_flags);
-    fill(t, d, path, &text);
+    table_tool_fill(t, d, path, &text);
     dict_close(&d);
     become_root();
     buf_free(&text);
@@ -201,13 +201,13 @@ static void add_from_stdin(struct table_tool *t, const char *table)
     if (file_read_fd(STDIN_FILENO, &text) < 0)
         msg_fatal("read stdin: %s", strerror(errno));
     struct dict *d = open_table(table, DICT_UPDATE, t->write_flags | DICT_CREATE);
-    fill(t, d, "stdin", &text);
+    table_tool_fill(t, d, "stdin", &text);
     dict_close(&d);
     buf_free(&text);
 }
 
 /* The first table that knows the key answers. */
-static bool find(struct dict **tables, int n, const char *key, struct buf *value)
+static bool table_tool_find(struct dict **tables, int n, const char *key, struct buf *value)
 {
     struct why why = WHY;
     bool found = false;
@@ -233,7 +233,7 @@ static const char *separator(const struct table_tool *t)
 static bool show(const struct table_tool *t, struct dict **tables, int n, const char *key)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT); /* asked: by dict_find */
-    bool found = find(tables, n, key, &value);
+    bool found = table_tool_find(tables, n, key, &value);
 
     if (found)
         printf("%s%s\t%s\n", key, separator(t), value.p);
@@ -297,7 +297,7 @@ static bool ask_all(const struct table_tool *t, struct asking *a)
     struct buf text = BUF(SOURCE_LIMIT);
 
     if (strcmp(t->query, "-") != 0) {
-        a->found = find(a->tables, a->n, t->query, &text);
+        a->found = table_tool_find(a->tables, a->n, t->query, &text);
         if (a->found)
             printf("%s\n", text.p);
     } else if (file_read_fd(STDIN_FILENO, &text) < 0)

@@ -16,8 +16,8 @@ struct table_tool {
     bool headers, body; /* postmap -h, -b: the keys are those parts of the message on stdin */
 };
 
-/* Reads the options and main.cf; the first argument's index. Ends the process when they are wrong.
- */
+/* Reads the options and main.cf. Returns the index of the first argument; wrong options end the
+ * process. */
 int table_tool_options(struct table_tool *t, int argc, char **argv);
 /* Does what the options say to the tables named; the exit status. */
 int table_tool_run(struct table_tool *t, int tables, char **table);

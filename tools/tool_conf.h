@@ -8,9 +8,10 @@
 
 /*
  * As conf_load, for a program that other users may run with the rights of setgid_group (postdrop,
- * postqueue, postlog). When it has more rights than its user, that user may choose only a directory
- * that alternate_config_directories or multi_instance_directories of the default main.cf names, and
- * of the environment nothing is kept but what import_environment names. -1 and why otherwise.
+ * postqueue, postlog). If the program has more rights than the user who runs it, that user may only
+ * choose a directory named in alternate_config_directories or multi_instance_directories of the
+ * default main.cf, and only the variables in import_environment are kept of the environment. -1 and
+ * why otherwise.
  */
 int tool_conf_load(const char *dir, const char *service, struct why *why);
 

@@ -41,23 +41,13 @@ static int check_source(struct str spec, bool again, struct why *why)
     return result;
 }
 
-static bool is_listed(const char *list, struct str spec)
-{
-    struct str rest = strz(list), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_eq(word, spec))
-            return true;
-    return false;
-}
-
 static int check_sources(const char *parameter, const char *specs, const char *before,
                          struct why *why)
 {
     struct str rest = strz(specs), spec;
 
     while (str_word(&rest, ", \t\r\n", &spec))
-        if (check_source(spec, is_listed(before, spec), why) < 0)
+        if (check_source(spec, str_has_word(before, spec), why) < 0)
             return conf_blame(parameter, why);
     return 0;
 }

@@ -322,7 +322,6 @@ void passwd_file_problems(const struct passwd_file *f, passwd_tell_fn *tell)
 unsigned passwd_file_unenforced(const struct passwd_file *f, const char *accepted,
                                 struct str *field)
 {
-    struct buf name = BUF(200);
     unsigned number = 0, found = 0;
     struct str line;
 
@@ -330,10 +329,8 @@ unsigned passwd_file_unenforced(const struct passwd_file *f, const char *accepte
         line = line_at(&f->text, at);
         number++;
         *field = passwd_line_unenforced(line);
-        buf_set(&name, *field);
-        if (field->n > 0 && (!buf_ok(&name) || !str_listed(accepted, name.p)))
+        if (field->n > 0 && !str_has_word(accepted, *field))
             found = number;
     }
-    buf_free(&name);
     return found;
 }

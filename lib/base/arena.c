@@ -108,7 +108,7 @@ static struct block *block_for(struct arena *a, size_t size)
     return b;
 }
 
-static void *take(struct arena *a, size_t size)
+static void *arena_take(struct arena *a, size_t size)
 {
     if (size > (size_t)1 << 40)
         msg_panic("arena: unlikely size %zu", size);
@@ -122,7 +122,7 @@ static void *take(struct arena *a, size_t size)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-    return memset(take(a, size), 0, size);
+    return memset(arena_take(a, size), 0, size);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)
@@ -135,7 +135,7 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 
 char *arena_strz(struct arena *a, struct str s)
 {
-    char *p = take(a, s.n + 1);
+    char *p = arena_take(a, s.n + 1);
     if (s.n > 0)
         memcpy(p, s.p, s.n);
     p[s.n] = 0;
@@ -155,7 +155,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    char *p = take(a, (size_t)(n > 0 ? n : 0) + 1);
+    char *p = arena_take(a, (size_t)(n > 0 ? n : 0) + 1);
     vsnprintf(p, (size_t)(n > 0 ? n : 0) + 1, fmt, again);
     va_end(again);
     return p;

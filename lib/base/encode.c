@@ -26,7 +26,7 @@ int decode_base64_digit(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-static bool fail(struct buf *out, size_t was)
+static bool encode_fail(struct buf *out, size_t was)
 {
     buf_cut(out, was);
     return false;
@@ -44,12 +44,12 @@ bool decode_base64(struct buf *out, struct str s)
         int v[4] = {0};
         for (int k = 0; k < 4 - pad; k++)
             if ((v[k] = decode_base64_digit(s.p[i + (size_t)k])) < 0)
-                return fail(out, was);
+                return encode_fail(out, was);
         char three[3] = {(char)(v[0] << 2 | v[1] >> 4), (char)(v[1] << 4 | v[2] >> 2),
                          (char)(v[2] << 6 | v[3])};
         buf_add(out, (struct str){three, (size_t)(3 - pad)});
     }
-    return buf_ok(out) || fail(out, was);
+    return buf_ok(out) || encode_fail(out, was);
 }
 
 static void add_hex(struct buf *out, unsigned char c, const char *digits)
@@ -86,10 +86,10 @@ bool decode_hex(struct buf *out, struct str s)
     for (size_t i = 0; i < s.n; i += 2) {
         int c = byte16(s, i);
         if (c < 0)
-            return fail(out, was);
+            return encode_fail(out, was);
         buf_addc(out, (char)c);
     }
-    return buf_ok(out) || fail(out, was);
+    return buf_ok(out) || encode_fail(out, was);
 }
 
 void encode_percent(struct buf *out, struct str s, const char *special)
@@ -113,12 +113,12 @@ static bool decode_escaped(struct buf *out, struct str s, char escape)
         int c = (unsigned char)s.p[i];
         if (s.p[i] == escape) {
             if ((c = byte16(s, i + 1)) < 0)
-                return fail(out, was);
+                return encode_fail(out, was);
             i += 2;
         }
         buf_addc(out, (char)c);
     }
-    return buf_ok(out) || fail(out, was);
+    return buf_ok(out) || encode_fail(out, was);
 }
 
 bool decode_percent(struct buf *out, struct str s)

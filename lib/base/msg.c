@@ -326,7 +326,7 @@ void msg_clean(char *text, size_t n)
     }
 }
 
-static void say(const struct level *l, const char *who, const char *fmt, va_list ap)
+static void msg_say(const struct level *l, const char *who, const char *fmt, va_list ap)
 {
     struct buf text = BUF_TEXT(16 * LINE_LIMIT);
     int saved = errno;
@@ -361,7 +361,7 @@ void msg_info(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&info, NULL, fmt, ap);
+    msg_say(&info, NULL, fmt, ap);
     va_end(ap);
 }
 
@@ -374,7 +374,7 @@ void msg_info_as(const char *who, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&info, who, fmt, ap);
+    msg_say(&info, who, fmt, ap);
     va_end(ap);
 }
 
@@ -384,7 +384,7 @@ void msg_warn(const char *fmt, ...)
     va_start(ap, fmt);
     va_copy(again, ap);
     if (!said_lately(fmt, again))
-        say(&warning, NULL, fmt, ap);
+        msg_say(&warning, NULL, fmt, ap);
     va_end(again);
     va_end(ap);
 }
@@ -393,7 +393,7 @@ void msg_error(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&error, NULL, fmt, ap);
+    msg_say(&error, NULL, fmt, ap);
     va_end(ap);
 }
 
@@ -408,7 +408,7 @@ void msg_fatal(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&fatal, NULL, fmt, ap);
+    msg_say(&fatal, NULL, fmt, ap);
     va_end(ap);
     last_flush();
     exit(msg.fatal_status);
@@ -423,7 +423,7 @@ void msg_panic(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    say(&panic, NULL, fmt, ap);
+    msg_say(&panic, NULL, fmt, ap);
     va_end(ap);
     last_flush();
     abort();
@@ -543,7 +543,7 @@ void msg_debug(const char *topic, const char *fmt, ...)
     if (!msg_debugging(topic))
         return;
     va_start(ap, fmt);
-    say(&info, NULL, fmt, ap);
+    msg_say(&info, NULL, fmt, ap);
     va_end(ap);
 }
 

@@ -10,7 +10,7 @@ static struct {
     size_t left;
 } pool;
 
-static void fill(void *p, size_t n)
+static void random_fill(void *p, size_t n)
 {
     for (size_t done = 0; done < n;) {
         ssize_t got = getrandom((char *)p + done, n - done, 0);
@@ -24,11 +24,11 @@ static void fill(void *p, size_t n)
 void random_bytes(void *p, size_t n)
 {
     if (n > sizeof pool.bytes / 4) {
-        fill(p, n);
+        random_fill(p, n);
         return;
     }
     if (pool.left < n) {
-        fill(pool.bytes, sizeof pool.bytes);
+        random_fill(pool.bytes, sizeof pool.bytes);
         pool.left = sizeof pool.bytes;
     }
     pool.left -= n;

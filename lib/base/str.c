@@ -204,22 +204,47 @@ bool str_is_printable(struct str s)
     return true;
 }
 
-bool str_listed(const char *list, const char *word)
+#define LIST_SEPARATORS ", \t\r\n"
+
+bool str_has_word(const char *list, struct str word)
 {
     struct str rest = strz(list), found;
 
-    while (str_word(&rest, ", \t\r\n", &found))
-        if (str_eqz(found, word))
+    while (str_word(&rest, LIST_SEPARATORS, &found))
+        if (str_eq(found, word))
             return true;
     return false;
+}
+
+bool str_listed(const char *list, const char *word)
+{
+    return str_has_word(list, strz(word));
 }
 
 bool str_ilisted(const char *list, struct str word)
 {
     struct str rest = strz(list), found;
 
-    while (str_word(&rest, ", \t\r\n", &found))
+    while (str_word(&rest, LIST_SEPARATORS, &found))
         if (str_ieq(found, word))
             return true;
     return false;
+}
+
+bool str_flags(const char *list, const struct str_flag *names, unsigned *bits, struct str *unknown)
+{
+    struct str rest = strz(list), word;
+
+    *bits = 0;
+    while (str_word(&rest, LIST_SEPARATORS, &word)) {
+        const struct str_flag *f = names;
+        while (f->name != NULL && !str_ieqz(word, f->name))
+            f++;
+        if (f->name == NULL) {
+            *unknown = word;
+            return false;
+        }
+        *bits |= f->bit;
+    }
+    return true;
 }

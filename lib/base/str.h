@@ -32,9 +32,20 @@ struct str str_rtrim(struct str s);
 /* Cuts the next field off *rest; false when nothing is left. str_word skips empty fields. */
 bool str_split(struct str *rest, char at, struct str *field); /* "a,,b" gives a, "", b */
 bool str_word(struct str *rest, const char *separators, struct str *word);
-/* Is word among the words of list, parted by commas and blanks? */
+/* Is word one of the words of list, which are separated by commas and white space? For lists in
+ * main.cf. */
 bool str_listed(const char *list, const char *word);
-bool str_ilisted(const char *list, struct str word); /* the same, ASCII letters without case */
+bool str_has_word(const char *list, struct str word); /* the same for a slice */
+bool str_ilisted(const char *list, struct str word); /* ignores the case of ASCII letters */
+/*
+ * The bits of the words of such a list. names ends with a null name; case is ignored. False:
+ * *unknown is the first word that is not in names, and *bits holds those of the words before it.
+ */
+struct str_flag {
+    const char *name;
+    unsigned bit;
+};
+bool str_flags(const char *list, const struct str_flag *names, unsigned *bits, struct str *unknown);
 /* As str_word, but a {group} is one word (with its braces); Postfix's list syntax. */
 bool str_word_braces(struct str *rest, const char *separators, struct str *word);
 /* Changes "{ text }" to "text". False, without a change: it does not begin with a brace whose other

@@ -46,7 +46,8 @@ static int read_copy(int fd, struct buf *out)
     }
 }
 
-static int read_file(const char *dir, const char *name, struct buf *out, struct why *why)
+static int conf_snapshot_read_file(const char *dir, const char *name, struct buf *out,
+                                   struct why *why)
 {
     struct buf path = BUF(PATH_MAX_LENGTH);
     int result;
@@ -63,7 +64,7 @@ int conf_file_read(const char *dir, const char *name, struct buf *out, struct wh
     int fd = strcmp(name, "main.cf") == 0 ? used.main : used.master;
 
     if (fd < 0)
-        return read_file(dir, name, out, why);
+        return conf_snapshot_read_file(dir, name, out, why);
     return read_copy(fd, out) == 0 ? 0 : why_errno(why, "4.3.0", "read the copy of %s", name);
 }
 
@@ -73,7 +74,7 @@ static int copy(const char *dir, const char *name, struct why *why)
     struct buf text = BUF(FILE_MAX);
     int fd = -1;
 
-    if (read_file(dir, name, &text, why) == 0) {
+    if (conf_snapshot_read_file(dir, name, &text, why) == 0) {
         fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0 || write(fd, text.p, text.n) != (ssize_t)text.n ||
             fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {

@@ -76,16 +76,6 @@ static bool takes_tables(const char *parameter)
                       parameter);
 }
 
-static bool is_class(const char *classes, struct str name)
-{
-    struct str rest = strz(classes), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (str_eq(word, name))
-            return true;
-    return false;
-}
-
 int restrictions_check(const char *parameter, const char *list, const char *classes,
                        restriction_fault *fault, void *arg)
 {
@@ -103,7 +93,7 @@ int restrictions_check(const char *parameter, const char *list, const char *clas
             if (wants != RESTRICTION_ALONE && !str_word_braces(&rest, ", \t\r\n", &value))
                 what = wants == RESTRICTION_TABLE ? "wants a table behind it"
                                                   : "wants a value behind it";
-        } else if (!is_class(classes, name) &&
+        } else if (!str_has_word(classes, name) &&
                    !(str_find(name, ':') > 0 && takes_tables(parameter))) {
             what = "is no restriction that is known here";
         }

@@ -44,7 +44,7 @@ static void complain(const DB_ENV *env __attribute__((unused)),
     msg_debug("dict", "Berkeley DB: %s", text);
 }
 
-static int failed(const struct bdb *b, int error, const char *what, struct why *why)
+static int dict_bdb_failed(const struct bdb *b, int error, const char *what, struct why *why)
 {
     return why_set(why, "4.3.0", "%s %s: %s", what, b->path, db_strerror(error));
 }
@@ -109,7 +109,7 @@ static int open_for_reading(struct bdb *b, DBTYPE type, const char *arg, struct 
     flock(fd, LOCK_UN);
     if (error != 0) {
         close(fd);
-        return failed(b, error, "open database", why);
+        return dict_bdb_failed(b, error, "open database", why);
     }
     if (dict_file_watch(&b->dict, fd, why) < 0)
         return why_in(why, "open database %s", b->path);
@@ -200,7 +200,7 @@ static int open_for_writing(struct bdb *b, DBTYPE type, const char *arg, enum di
     close(fd);
     int error = open_handle(b, type, b->new_path, copied ? 0 : DB_CREATE | DB_TRUNCATE,
                             conf.berkeley_db_create_buffer_size);
-    return error == 0 ? 0 : failed(b, error, "open database", why);
+    return error == 0 ? 0 : dict_bdb_failed(b, error, "open database", why);
 }
 
 static void bdb_close(struct dict *d)
@@ -257,7 +257,7 @@ static enum dict_answer get(struct bdb *b, const char *key, DBT *v, enum key_for
             return DICT_FOUND;
         }
         if (error != DB_NOTFOUND) {
-            failed(b, error, "error reading", why);
+            dict_bdb_failed(b, error, "error reading", why);
             return DICT_FAILED;
         }
     }
@@ -293,7 +293,7 @@ static enum dict_answer bdb_drop(struct dict *d, const char *key, struct why *wh
         if (error == 0)
             answer = DICT_FOUND;
         else if (error != DB_NOTFOUND) {
-            failed(b, error, "error deleting from", why);
+            dict_bdb_failed(b, error, "error deleting from", why);
             return DICT_FAILED;
         }
     }
@@ -325,7 +325,7 @@ static enum dict_answer bdb_put(struct dict *d, const char *key, const char *val
         return DICT_FOUND;
     if (error == DB_KEYEXIST)
         return duplicate(b, key, why);
-    failed(b, error, "error writing", why);
+    dict_bdb_failed(b, error, "error writing", why);
     return DICT_FAILED;
 }
 
@@ -341,7 +341,7 @@ static enum dict_answer bdb_next(struct dict *d, struct buf *key, struct buf *va
     if (error == DB_NOTFOUND)
         return DICT_NONE;
     if (error != 0) {
-        failed(b, error, "error reading", why);
+        dict_bdb_failed(b, error, "error reading", why);
         return DICT_FAILED;
     }
     add_text(key, &k);
@@ -382,7 +382,7 @@ static int bdb_commit(struct dict *d, struct why *why)
     int error = b->db->close(b->db, 0);
     b->db = NULL;
     if (error != 0)
-        return failed(b, error, "error writing", why);
+        return dict_bdb_failed(b, error, "error writing", why);
     return sync_and_rename(b, why);
 }
 

@@ -89,7 +89,7 @@ static void *compile(struct str *rest, size_t *groups, struct why *why)
     return p;
 }
 
-static enum rules_answer failed(int error, const regex_t *re, struct why *why)
+static enum rules_answer dict_regexp_failed(int error, const regex_t *re, struct why *why)
 {
     char text[200];
 
@@ -109,13 +109,13 @@ static enum rules_answer match(void *pattern, const void *subject, struct rules_
     if (error == REG_NOMATCH)
         return RULES_NO;
     if (error != 0)
-        return failed(error, &p->yes, why);
+        return dict_regexp_failed(error, &p->yes, why);
     if (p->has_no) {
         error = regexec(&p->no, subject, 0, NULL, 0);
         if (error == 0)
             return RULES_NO;
         if (error != REG_NOMATCH)
-            return failed(error, &p->no, why);
+            return dict_regexp_failed(error, &p->no, why);
     }
     for (size_t i = 0; i < n; i++)
         hit->at[i] = at[i].rm_so < 0

@@ -58,7 +58,7 @@ static void text_close(struct dict *d)
 }
 
 /* False: the key is there already and stays. */
-static bool add(struct text_table *t, const char *key, const char *value)
+static bool dict_text_add(struct text_table *t, const char *key, const char *value)
 {
     struct buf k = BUF(DICT_VALUE_LIMIT);
     bool added;
@@ -85,11 +85,11 @@ static bool add_value(struct text_table *t, const char *key, const char *value)
     bool added = true;
 
     if ((t->dict.flags & DICT_FILE_VALUES) == 0)
-        return add(t, key, value);
+        return dict_text_add(t, key, value);
     if (dict_file_value(value, &file, t->why) < 0)
         t->failed = true;
     else
-        added = add(t, key, file.p);
+        added = dict_text_add(t, key, file.p);
     buf_free(&file);
     return added;
 }

@@ -54,16 +54,16 @@ struct dict *maps_at(struct maps *m, size_t i)
     return m->tables.at[i];
 }
 
-static enum dict_answer failed(const struct dict *d, const char *key, const struct why *reason,
-                               struct why *why)
+static enum dict_answer maps_failed(const struct dict *d, const char *key, const struct why *reason,
+                                    struct why *why)
 {
     msg_warn("%s lookup error for \"%.100s\": %s", d->spec, key, why_text(reason));
     why_set(why, "4.3.0", "Temporary lookup failure");
     return DICT_FAILED;
 }
 
-static enum dict_answer find(struct maps *m, const char *key, bool part, struct buf *value,
-                             struct why *why)
+static enum dict_answer maps_search(struct maps *m, const char *key, bool part, struct buf *value,
+                                    struct why *why)
 {
     struct why reason = WHY;
     enum dict_answer answer = DICT_NONE;
@@ -81,7 +81,7 @@ static enum dict_answer find(struct maps *m, const char *key, bool part, struct 
             answer = DICT_FAILED;
         }
         if (answer == DICT_FAILED)
-            failed(d, key, &reason, why);
+            maps_failed(d, key, &reason, why);
     }
     why_free(&reason);
     return answer;
@@ -89,12 +89,12 @@ static enum dict_answer find(struct maps *m, const char *key, bool part, struct 
 
 enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, struct why *why)
 {
-    return find(m, key, false, value, why);
+    return maps_search(m, key, false, value, why);
 }
 
 enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)
 {
-    return find(m, key, true, value, why);
+    return maps_search(m, key, true, value, why);
 }
 
 void maps_close(struct maps **maps)

@@ -63,7 +63,7 @@ static const char *pair(const struct attrs *a, size_t *at, const char **name)
     return value;
 }
 
-static const char *find(struct attrs *a, const char *wanted, size_t from, size_t end)
+static const char *attrs_find(struct attrs *a, const char *wanted, size_t from, size_t end)
 {
     const char *name, *value;
 
@@ -78,10 +78,10 @@ static const char *find(struct attrs *a, const char *wanted, size_t from, size_t
 const char *attrs_opt(struct attrs *a, const char *name, const char *if_absent)
 {
     size_t hint = a->hint <= a->wire.n ? a->hint : 0;
-    const char *value = find(a, name, hint, a->wire.n);
+    const char *value = attrs_find(a, name, hint, a->wire.n);
 
     if (value == NULL && hint > 0)
-        value = find(a, name, 0, hint);
+        value = attrs_find(a, name, 0, hint);
     return value != NULL ? value : if_absent;
 }
 

@@ -24,7 +24,7 @@ struct attrs {
     int nfds; /* owned */
     const char *bad; /* the first name at fault, or null */
     enum role from; /* of a request: who asks, as the kernel vouches (lib/service) */
-    size_t hint; /* behind what was found last: most receivers ask in order */
+    size_t hint; /* where the search begins: behind what was found last, since most ask in order */
 };
 #define ATTRS(ceiling) ((struct attrs){BUF(ceiling), {-1, -1, -1, -1}, 0, 0})
 
@@ -51,10 +51,10 @@ bool attrs_ok(const struct attrs *a);
 struct stream *attrs_stream(int fd);
 
 /*
- * (waits) Both clean up nothing but what they say: attrs_send flushes, and the descriptors of a are
- * copied, not taken. attrs_recv clears a first; it reads nothing past the message, so other bytes
- * may follow on the same stream. 0, or -1 and why (4.3.0; text "connection closed" if the stream
- * ended before the first byte).
+ * (waits) attrs_send flushes the stream; the descriptors of a stay the caller's (copies are sent).
+ * attrs_recv clears a first; it reads nothing past the message, so other bytes may follow on the
+ * same stream. 0, or -1 and why (4.3.0; text "connection closed" if the stream ended before the
+ * first byte).
  */
 int attrs_send(struct stream *s, const struct attrs *a, struct why *why);
 /* As attrs_send without the flush: more follows at once. A failure shows at the next flush. */
@@ -62,17 +62,19 @@ int attrs_write(struct stream *s, const struct attrs *a, struct why *why);
 int attrs_recv(struct stream *s, struct attrs *a, struct why *why);
 
 /*
- * Sends in one piece on a socket that no stream owns, and does not wait: -1 also when the receiver
- * is slow and the socket full; the socket must then be given up, since half a message may be on its
- * way. For watched sockets (task_watch).
+ * Sends on a socket that no stream owns, in one piece and without waiting. -1 also if the socket is
+ * full because the receiver is slow. After a failure close the socket, since half a message may
+ * have been sent. For watched sockets (task_watch).
  */
 int attrs_post(int fd, const struct attrs *a, struct why *why);
 
-/* Status of an answer, as why has it: STATUS_OK if why is null or empty, else retry or fail. */
+/* Sets the status of an answer from why: STATUS_OK if why is null or empty, else STATUS_RETRY
+ * (4.x.x) or STATUS_FAIL (5.x.x) with code and text. */
 void attrs_put_why(struct attrs *answer, const struct why *why);
 int attrs_get_why(struct attrs *answer, struct why *why); /* 0 for ok, -1 and why otherwise */
 
-/* One message from memory into a: bytes used; 0: incomplete; -1: over the ceiling. */
+/* Reads one message from memory into a. Returns the bytes used; 0: the message is incomplete; -1:
+ * it is longer than the ceiling of a. */
 ptrdiff_t attrs_scan(struct str bytes, struct attrs *a);
 void attrs_clear(struct attrs *a); /* ready for the next one; closes what was not taken */
 void attrs_free(struct attrs *a);

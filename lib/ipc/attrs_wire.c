@@ -16,7 +16,7 @@ struct stream *attrs_stream(int fd)
     return s;
 }
 
-static int failed(const struct stream *s, const char *doing, struct why *why)
+static int attrs_wire_failed(const struct stream *s, const char *doing, struct why *why)
 {
     return why_set(why, "4.3.0", "%s: %s", doing, stream_error(s));
 }
@@ -82,7 +82,7 @@ int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
         stream_lend_fd(s, a->fds[i]);
     write_wire(s, a);
     msg_flush(); /* whoever hears of it logs after us: "removed" comes after "status=sent" */
-    return stream_flush(s) ? 0 : failed(s, "send", why);
+    return stream_flush(s) ? 0 : attrs_wire_failed(s, "send", why);
 }
 
 /* Where a message stands between two chunks. */
@@ -138,7 +138,7 @@ int attrs_recv(struct stream *s, struct attrs *a, struct why *why)
         return 0;
     }
     if (stream_state(s) != STREAM_EOF)
-        return failed(s, "receive", why);
+        return attrs_wire_failed(s, "receive", why);
     return why_set(why, "4.3.0", "%s", a->wire.n == 0 ? "connection closed" : "message cut short");
 }
 

@@ -203,7 +203,7 @@ static void give_turn(struct channel *c)
     task_wake(w->task);
 }
 
-static void give_back(struct channel *c, struct conn *conn)
+static void keep_idle(struct channel *c, struct conn *conn)
 {
     conn->idle_since = task_now();
     if (conn->idle_since - conn->born > conf.ipc_ttl * 1000) {
@@ -256,6 +256,6 @@ void channel_abort(struct call **k)
 /* The call is over and its connection fit for the next. */
 void channel_call_close(struct call **k)
 {
-    give_back((*k)->channel, (*k)->conn);
+    keep_idle((*k)->channel, (*k)->conn);
     call_free(k);
 }

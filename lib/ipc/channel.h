@@ -14,11 +14,11 @@ struct stream;
  * struct channel per service it asks.
  *
  * A service that ends (reload, a changed table, max_use) closes its connections without reading
- * what came meanwhile. Such a request is sent again over a new connection, a few times at most, and
- * only when it is certain that no process had read it whole.
+ * what has just arrived. Such a request is sent again over a new connection, a limited number of
+ * times (resend.c), and only if the kernel reports that the other side has not read it.
  *
- * When the service cannot be reached the call waits for it until the deadline (master may be
- * starting it), and fails with 4.3.0.
+ * If the service cannot be reached, the call keeps trying until the deadline (master may be
+ * starting the service), and then fails with 4.3.0.
  */
 struct channel;
 
@@ -29,13 +29,15 @@ void channel_close_idle(struct channel *c); /* before the process ends */
 void channel_free(struct channel **c);
 
 /*
- * (waits) Sends ask, receives answer. deadline 0: conf.ipc_timeout from now. 0 when the answer's
- * status is ok; -1 and why when it is not, or when there was none (4.3.0). answer is complete in
- * both cases, and cleared in the last.
+ * (waits) Sends ask, receives answer. deadline: task_now() milliseconds; 0: conf.ipc_timeout from
+ * now. Returns 0 if the answer's status is ok; -1 and why if it is not ok, or if there was no
+ * answer (4.3.0). An answer that was received is complete in both cases; without one answer is
+ * empty.
  */
 int channel_call(struct channel *c, const struct attrs *ask, struct attrs *answer, int64_t deadline,
                  struct why *why);
-/* (waits) Sends and expects no answer: ask must have A_ONE_WAY. */
+/* (waits) Sends ask and expects no answer: ask must have A_ONE_WAY. -1 and why: it could not be
+ * sent. */
 int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, struct why *why);
 
 /*
@@ -52,7 +54,8 @@ void channel_put(struct call *k, struct str bytes);
 int channel_end(struct call **k, struct attrs *answer, struct why *why); /* (waits) */
 void channel_abort(struct call **k);
 
-/* (waits) One connection of one's own, not pooled: attrs_stream to "private/auth". */
+/* (waits) A connection of the caller's own, outside of the pool: attrs_stream to "private/auth".
+ * Null and why if the service cannot be reached by the deadline. The caller closes it. */
 struct stream *channel_connect(const char *class_slash_service, int64_t deadline, struct why *why);
 
 #endif

@@ -26,7 +26,7 @@ struct call {
     struct conn *conn;
     int64_t deadline;
     struct buf unsent; /* what was put so far, while the other side may not have begun to read it */
-    bool begun; /* it has: it will go through with it, and nothing is sent again */
+    bool begun; /* the other side has begun to read: the request is not sent again */
     int attempts;
 };
 
@@ -37,6 +37,7 @@ bool channel_conn_alive(
 void channel_conn_free(struct conn *c);
 /* (waits) for a turn and a connection. deadline 0: conf.ipc_timeout from now. */
 struct call *channel_call_open(struct channel *c, int64_t deadline, struct why *why);
-void channel_call_close(struct call **k); /* it is over, and its connection fit for the next */
+void channel_call_close(
+    struct call **k); /* the call is complete; its connection goes back to the pool */
 
 #endif

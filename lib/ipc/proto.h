@@ -28,10 +28,10 @@
 #define REQUEST_SUBMIT "submit"
 
 /*
- * public/qmgr (cleanup): a message has arrived; nobody waits for the answer, none is sent. The
- * recipients' offsets let qmgr schedule it without reading the file back; queue/delivery.h is both
- * ends (delivery_announce). The descriptor is the queue file's, as cleanup wrote it: qmgr believes
- * the envelope only if it is that of incoming/queue_id, and else reads the file.
+ * public/qmgr (cleanup): a message has arrived. No answer is sent. The recipients' offsets let qmgr
+ * schedule it without reading the file back; queue/delivery.h is both ends (delivery_announce). The
+ * descriptor is the queue file's, as cleanup wrote it: qmgr believes the envelope only if it is
+ * that of incoming/queue_id, and else reads the file.
  *   ask     request=arrived one_way=1, the attributes of struct delivery, and the descriptor
  *
  * Instead one byte (ipc/trigger.h), and the connection is closed: 'I' scan incoming, 'D' scan
@@ -63,8 +63,8 @@
  *   append  queue_id and the attributes of struct bounce_record: one record, durable when answered
  *   flush   the attributes of struct delivery: send a report made from the log, forget the log
  *   warn    the same, as a delayed-mail warning; the log stays
- * append and flush come with the descriptor of the message's file, of active (agents) or incoming
- * (cleanup); only qmgr need not show it.
+ * append and flush come with the open descriptor of the message's file, in active (from agents) or
+ * in incoming (from cleanup). Only qmgr need not send it.
  */
 #define REQUEST_APPEND "append"
 #define REQUEST_FLUSH  "flush"
@@ -90,10 +90,11 @@
  *
  * mailbox to a user's session process, on that socket pair; nothing is answered:
  *   ask     request=join user ticket, the attributes of struct handover, and the client's
- *           descriptor. The ticket is for the case that it comes back
- * The process says once that it will take no more by shutting its sending side down; it still
- * serves what it finds until mailbox has closed the pair. Before that it may send a connection back
- * that it cannot serve, because the user's mail directory is another one than it is confined to:
+ *           descriptor. The ticket is needed if the connection is sent back (again)
+ * By shutting down its sending side the process says that it takes no more connections; it still
+ * serves those that arrive until mailbox has closed the pair. Before that it may send back a
+ * connection that it cannot serve, because the user's mail directory is another one than it is
+ * confined to:
  *   tell    request=again user ticket, the attributes of struct handover, and the client's
  *           descriptor
  */

@@ -12,8 +12,9 @@ enum trigger { TRIGGER_WAKE = 'W' };
 
 /*
  * Writes the byte to the socket or fifo path ("public/qmgr", below the queue directory) and closes.
- * Never waits: if nobody listens or the backlog is full, the service's next wake-up does it, so the
- * caller may ignore the result. Works in and outside of tasks. 0, or -1 and why.
+ * Never waits. If nobody listens or the backlog is full, the service does the work at its next
+ * periodic wake-up, so the caller may ignore the result. Works in and outside of tasks. 0, or -1
+ * and why.
  */
 int trigger_send(const char *path, char reason, struct why *why);
 

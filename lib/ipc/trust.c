@@ -101,7 +101,7 @@ static const struct trust_rule rules[] = {
 enum { PROGRAMS = sizeof programs / sizeof *programs, RULES = sizeof rules / sizeof *rules };
 _Static_assert((int)ROLE_COUNT <= (int)TRUST_BLOCK, "each role has a group number of the block");
 
-static const struct program *find(const char *name)
+static const struct program *trust_find(const char *name)
 {
     for (size_t i = 0; i < PROGRAMS; i++)
         if (strcmp(name, programs[i].name) == 0)
@@ -111,14 +111,14 @@ static const struct program *find(const char *name)
 
 enum role trust_role_of_program(const char *program)
 {
-    const struct program *p = find(program);
+    const struct program *p = trust_find(program);
 
     return p != NULL ? p->role : ROLE_OTHER;
 }
 
 enum trust_uid trust_uid_of_program(const char *program)
 {
-    const struct program *p = find(program);
+    const struct program *p = trust_find(program);
 
     return p != NULL ? p->uid : TRUST_OWNER;
 }

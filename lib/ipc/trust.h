@@ -13,8 +13,8 @@
  * receiver of a connection which ids the other side had when it connected (SO_PEERCRED). So the
  * kernel vouches for the role of whoever asks.
  *
- * Where a plain user starts the suite all processes have his ids: the kernel cannot tell them
- * apart, and each is ROLE_SELF, which may ask everything.
+ * If a plain user starts the suite, all processes have the ids of that user: the kernel cannot tell
+ * them apart, and each is ROLE_SELF, which may ask everything.
  */
 enum role {
     ROLE_TOOL, /* none of the suite's daemons: whoever the socket's mode lets in */
@@ -41,7 +41,7 @@ enum role {
     ROLE_POP3,
     ROLE_POSTLOGD,
     ROLE_SPAWN,
-    ROLE_OTHER, /* a daemon that the table of programs does not have */
+    ROLE_OTHER, /* a daemon that is not in the table of programs */
     ROLE_COUNT
 };
 #define ROLE_BIT(role) (1u << (role))
@@ -72,7 +72,7 @@ const struct trust_ids *trust_ids(void);
 /* The role of a process with these effective ids. The number alone is not enough: each role has
  * its uid, too. */
 enum role trust_role(uid_t uid, gid_t gid);
-/* Of whoever connected this UNIX socket; ROLE_TOOL if the kernel does not say. */
+/* The role of the process that connected this UNIX socket; ROLE_TOOL if the kernel does not say. */
 enum role trust_role_of_peer(int fd);
 pid_t trust_pid_of_peer(int fd); /* 0: the kernel does not say */
 
@@ -92,8 +92,8 @@ struct trust_rule {
 const struct trust_rule *trust_rules(size_t *n);
 
 bool trust_may(const char *program, const char *request, enum role role);
-/* Every role that may ask the program something. A program without a rule is not ours to judge:
- * its sessions are open to whoever reaches its socket. */
+/* The ROLE_BITs of all roles that may ask the program something. 0: it has no rules, and is open to
+ * whoever can reach its socket. */
 unsigned trust_askers(const char *program);
 bool trust_has_rules(const char *program);
 

@@ -35,7 +35,7 @@ void handover_put(struct attrs *a, const struct handover *h)
     }
 }
 
-static const char *take(struct attrs *a, const char *name, struct arena *mem)
+static const char *handover_take(struct attrs *a, const char *name, struct arena *mem)
 {
     return arena_strz(mem, strz(attrs_opt(a, name, "")));
 }
@@ -61,14 +61,14 @@ bool handover_get(struct attrs *a, struct handover *h, struct arena *mem)
     int64_t flags = attrs_getn(a, A_FLAGS, 0, 3);
 
     *h = (struct handover){.service = arena_strz(mem, strz(attrs_get(a, A_SERVICE))),
-                           .tag = take(a, A_TAG, mem),
-                           .client_address = take(a, A_CLIENT_ADDRESS, mem),
-                           .client_port = take(a, A_CLIENT_PORT, mem),
-                           .server_address = take(a, A_SERVER_ADDRESS, mem),
-                           .server_port = take(a, A_SERVER_PORT, mem),
-                           .session = take(a, A_SESSION, mem),
-                           .user = take(a, A_USER, mem),
-                           .ticket = take(a, A_TICKET, mem),
+                           .tag = handover_take(a, A_TAG, mem),
+                           .client_address = handover_take(a, A_CLIENT_ADDRESS, mem),
+                           .client_port = handover_take(a, A_CLIENT_PORT, mem),
+                           .server_address = handover_take(a, A_SERVER_ADDRESS, mem),
+                           .server_port = handover_take(a, A_SERVER_PORT, mem),
+                           .session = handover_take(a, A_SESSION, mem),
+                           .user = handover_take(a, A_USER, mem),
+                           .ticket = handover_take(a, A_TICKET, mem),
                            .tls = (flags & 1) != 0,
                            .secured = (flags & 2) != 0};
     bool ok = attrs_ok(a) && is_service(h->service) && is_tag(h->tag) &&

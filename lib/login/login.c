@@ -91,8 +91,8 @@ static bool too_many(struct login *l)
     return most > 0 && all > most && !is_excepted(l->peer);
 }
 
-static void begin(struct login *l, const struct login_front *front, struct stream *client,
-                  const struct peer *peer, struct arena *mem)
+static void login_begin(struct login *l, const struct login_front *front, struct stream *client,
+                        const struct peer *peer, struct arena *mem)
 {
     /* fits: random_token gives so many */
     struct buf id = BUF(sizeof l->session - 1);
@@ -123,9 +123,9 @@ bool login_start_tls(struct login *l)
 
     if (tls_context_stale(state.tls))
         service_refresh("the certificate");
-    service_spare(true);
+    service_may_evict(true);
     int result = tls_accept(l->client, state.tls, NULL, &why);
-    service_spare(false);
+    service_may_evict(false);
     if (result < 0) {
         msg_info("%s: TLS handshake with %s failed: %s", l->front->service, l->peer->addr_text,
                  why_text(&why));
@@ -144,17 +144,17 @@ static void give_up(struct login *l, const char *text)
     stream_flush(l->client);
 }
 
-/* Cancelled, but not with all others: for a new client. */
-static bool was_spare(const struct login *l)
+/* Evicted to make room for a new client; not a shutdown. */
+static bool was_evicted(const struct login *l)
 {
     return stream_state(l->client) == STREAM_CANCELLED && !service_draining();
 }
 
 bool login_line(struct login *l, struct buf *line)
 {
-    service_spare(true);
+    service_may_evict(true);
     enum line kind = stream_line(l->client, line);
-    service_spare(false);
+    service_may_evict(false);
     switch (kind) {
     case LINE_CRLF:
     case LINE_LF: /* all servers of the field take it */
@@ -167,7 +167,7 @@ bool login_line(struct login *l, struct buf *line)
     }
     if (stream_state(l->client) == STREAM_TIMEOUT)
         give_up(l, "Disconnected for inactivity.");
-    else if (was_spare(l))
+    else if (was_evicted(l))
         give_up(l, "Too many connections, and you had not logged in.");
     else if (stream_state(l->client) == STREAM_CANCELLED)
         give_up(l, "Server shutting down.");
@@ -176,7 +176,7 @@ bool login_line(struct login *l, struct buf *line)
 
 static const char *how_it_ended(const struct login *l)
 {
-    if (was_spare(l))
+    if (was_evicted(l))
         return "Connection queue full";
     switch (stream_state(l->client)) {
     case STREAM_OK:
@@ -200,7 +200,7 @@ static void end_without_login(const struct login *l, const char *how)
 }
 
 /* Commands until one of them ends it. */
-static void run(struct login *l)
+static void login_run(struct login *l)
 {
     struct buf line = BUF((size_t)conf.login_max_line_length);
     enum login_next next = LOGIN_GO_ON;
@@ -259,9 +259,9 @@ void login_session(const struct login_front *front, struct stream *client, const
 {
     struct login l;
 
-    begin(&l, front, client, peer, mem);
+    login_begin(&l, front, client, peer, mem);
     if (welcome(&l))
-        run(&l);
+        login_run(&l);
     client_count_drop(&l.count);
     buf_free(&l.stamp);
     arena_wipe(mem); /* passwords: a relay may live for days */

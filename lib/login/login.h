@@ -11,11 +11,12 @@ struct peer;
 struct stream;
 
 /*
- * A front speaks the commands before login and nothing else: it has no file, no mailbox, and no
- * way to name a user to anybody but authd. Every connection is a task; login_session is its body.
- * Limits: login_timeout for the whole, login_max_line_length, login_max_commands,
- * login_max_attempts, login_client_connection_count_limit; all end the connection with a word to
- * the client. When the service is full, the oldest that says nothing goes for the next one.
+ * A front (a login process in Dovecot's terms: imapd, pop3d) speaks the commands before login and
+ * nothing else: it opens no file and no mailbox, and it can name a user to authd only. Every
+ * connection is a task; login_session is its body. Limits: login_timeout for everything before the
+ * login, login_max_line_length, login_max_commands, login_max_attempts,
+ * login_client_connection_count_limit; each ends the connection after a message to the client. When
+ * the service is full, the oldest connection that waits for its client is evicted for each new one.
  */
 struct login;
 
@@ -48,7 +49,8 @@ struct login {
     bool handed_over; /* the session has it */
     int relay; /* the session's end of a TLS connection; -1: none */
     int attempts, commands;
-    int refusals; /* attempts that were not let through: they count for login_max_attempts, too */
+    int refusals; /* attempts refused before authd was asked; they count for login_max_attempts, too
+                   */
     int64_t session_pid; /* 0: not known */
     int64_t began; /* task time of the connection's start */
     const char *method; /* the mechanism that was tried last, for the log; "" for none */
@@ -67,11 +69,11 @@ void login_session(const struct login_front *front, struct stream *client, const
                    struct arena *mem);
 void login_drain(void); /* service.drain */
 
-/* May a password be shown? Says no only without TLS, from another host, with
- * disable_plaintext_auth. */
+/* May the client send its password as plain text? False only without TLS, from another host, and
+ * with disable_plaintext_auth. */
 bool login_may_plain(const struct login *l);
-/* (waits) Mechanisms to be told, between blanks; those with the password only if login_may_plain.
- */
+/* (waits) Appends the SASL mechanisms to offer, separated by blanks; those that send the password
+ * only if login_may_plain. */
 void login_mechs(struct login *l, struct buf *names);
 /* (waits) Fills l->stamp if authd has APOP. */
 void login_make_stamp(struct login *l);
@@ -88,7 +90,8 @@ enum login_next login_sasl(struct login *l, const char *tag, struct str mech, st
 enum login_next login_plain(struct login *l, const char *tag, struct str user, struct str password);
 enum login_next login_raw(struct login *l, const char *tag, const char *mech, struct str response);
 
-/* (waits) Reads a line into buf; false when the connection is over, which has been told. */
+/* (waits) Reads a line into buf. False: the connection is over, and the client has been told why.
+ */
 bool login_line(struct login *l, struct buf *line);
 
 #endif

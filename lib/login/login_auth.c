@@ -160,8 +160,8 @@ static enum login_next hand_over(struct login *l, const char *tag, const char *m
 
 /* ---- SASL */
 
-static void refuse(struct login *l, const char *tag, enum auth_answer answer,
-                   const struct auth_login *a, const struct why *why)
+static void login_auth_refuse(struct login *l, const char *tag, enum auth_answer answer,
+                              const struct auth_login *a, const struct why *why)
 {
     if (answer == AUTH_LATER)
         msg_warn("%s: %s", l->front->service, why_text(why));
@@ -219,7 +219,7 @@ static enum login_next run_sasl(struct login *l, const char *tag, struct str mec
         auth_login_free(&a);
         next = hand_over(l, tag, name, user, token);
     } else if (answer != AUTH_MORE) {
-        refuse(l, tag, answer, a, &why);
+        login_auth_refuse(l, tag, answer, a, &why);
     }
     auth_login_free(&a);
     if (line.room > 0)

@@ -12,7 +12,7 @@
 #include "net/peer.h"
 #include "task/task.h"
 
-static void say(const struct login *l, const struct buf *text)
+static void login_log_say(const struct login *l, const struct buf *text)
 {
     struct buf who = BUF_TEXT(200);
 
@@ -46,7 +46,7 @@ void login_log_success(const struct login *l, const char *user, const char *mech
 
     buf_addz(&text, "Login: ");
     add_elements(&text, l, strz(user), mech, pid);
-    say(l, &text);
+    login_log_say(l, &text);
     buf_free(&text);
 }
 
@@ -72,6 +72,6 @@ void login_log_end(const struct login *l, const char *how)
     add_attempts(&text, l);
     buf_addz(&text, "): ");
     add_elements(&text, l, l->name, l->method, 0);
-    say(l, &text);
+    login_log_say(l, &text);
     buf_free(&text);
 }

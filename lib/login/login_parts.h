@@ -4,10 +4,12 @@
 
 struct login;
 
-/* The lines that log watchers know: Dovecot's, to the letter, under login_syslog_name. */
+/* Log lines exactly as Dovecot writes them, under login_syslog_name, since tools that watch the log
+ * (fail2ban) parse them. */
 void login_log_success(const struct login *l, const char *user, const char *mech, int64_t pid);
 void login_log_end(const struct login *l, const char *how);
 
+/* The connection to authd: before the first session; at drain. */
 void login_auth_open(void);
 void login_auth_close(void);
 

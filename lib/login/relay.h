@@ -5,8 +5,9 @@
 struct stream;
 
 /*
- * (waits) Until one side has ended and what it had sent is through. Closes fd; the stream stays the
- * caller's. Neither direction waits for the other; at most 80 KiB are held for each direction.
+ * (waits) Until one side has ended and everything it had sent has been passed on. Closes fd; the
+ * stream stays the caller's. Neither direction waits for the other; at most 80 KiB are held for
+ * each direction.
  *
  * One task does both: what TLS has to wait for in order to write may be input, and the other way
  * round (RFC 8446 4.6.3: a key update that came half), so two tasks would wait for the same thing.

@@ -293,7 +293,7 @@ static int become_user(const struct user *u, struct why *why)
     return result;
 }
 
-static void settle(int lifeline)
+static void begin_session(int lifeline)
 {
     state.why = WHY;
     list_init(&state.connections);
@@ -323,7 +323,7 @@ void session_live(const struct session_start *s)
     state.user = *s->user;
     jail_session_channel(s->broker);
     state.control = task_self();
-    settle(s->lifeline);
+    begin_session(s->lifeline);
     attrs_put_fd(s->ask, s->client);
     add_connection(s->ask);
     explicit_bzero(s->ask->wire.p, s->ask->wire.n);

@@ -8,12 +8,12 @@
 struct stream;
 
 /*
- * The program is started by master as root and stays what forks: it loads the configuration, the
- * filter of the session and nothing else, reads no byte of any client, and waits for the broker.
- * For each ticket that authd redeems (auth/auth_client.h) it forks; the child becomes the user,
- * makes his mail directory if need be, confines itself to it (Landlock), calls start once, and
+ * The program is started by master as root. It only forks: it loads the configuration and the
+ * seccomp filter of the sessions, reads no byte of any client, and waits for the broker. For each
+ * ticket that authd redeems (auth/auth_client.h) it forks; the child becomes the user, makes the
+ * mail directory if it is missing, confines itself to it (Landlock), calls start once, and calls
  * connection for each connection of this user, each in a task with its own stream and arena. When
- * the last connection has ended it waits mail_session_linger for another one, then ends.
+ * the last connection has ended, the child waits mail_session_linger for another one and then ends.
  *
  * What the client sent ahead is already in the stream. connection answers the login command itself:
  * "<tag> OK ..." or "+OK ..."; if the mailbox cannot be opened, the negative answer with its
@@ -34,6 +34,6 @@ struct session_program {
 
 int session_main(const struct session_program *p, int argc, char **argv);
 const struct user *session_user(void);
-bool session_draining(void); /* stop: say good-bye at the next chance. A reload is not one */
+bool session_draining(void); /* the suite stops (not: reloads): end at the next chance */
 
 #endif

@@ -111,7 +111,7 @@ static bool is_for_us(struct attrs *ask, struct handover *h, struct arena *mem)
            strcmp(h->service, state.program->name) == 0 && *h->user != '\0' && *h->ticket != '\0';
 }
 
-static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
+static void session_fork_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     struct why why = WHY;
     struct handover h;
@@ -157,7 +157,7 @@ static void wait_for_stop(void *arg)
     end_children();
 }
 
-static void start(void)
+static void session_fork_start(void)
 {
     mem_fill_holes();
     task_on_signal(SIGCHLD, reap);
@@ -165,7 +165,7 @@ static void start(void)
 }
 
 /* The filter is that of the sessions, which inherit it; their own jail is the user's directory. */
-static void paths(void)
+static void session_fork_paths(void)
 {
     jail_write("/");
 }
@@ -201,9 +201,9 @@ int session_main(const struct session_program *p, int argc, char **argv)
     const struct service service = {.name = p->name,
                                     .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
                                     .open = open_program,
-                                    .paths = paths,
-                                    .start = start,
-                                    .request = request,
+                                    .paths = session_fork_paths,
+                                    .start = session_fork_start,
+                                    .request = session_fork_request,
                                     .drain = drain,
                                     .request_limit = HANDOVER_MAX};
 

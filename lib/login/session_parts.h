@@ -7,10 +7,10 @@
 
 struct session_start {
     const struct session_program *program;
-    const struct user *user; /* as authd says; its texts must stay */
+    const struct user *user; /* from authd; its strings must stay valid */
     struct attrs *ask; /* the hand-over of the first connection, without its descriptors */
     int client, broker; /* those: the first client, and the socket pair with the broker */
-    int lifeline; /* hangs up when the sessions must end */
+    int lifeline; /* a pipe that hangs up when the sessions must end */
     int alive; /* kept open as long as the process lives */
 };
 /* (waits) The life of the process: called in the child, right after fork. */

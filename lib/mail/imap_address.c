@@ -290,7 +290,7 @@ static void put(struct addresses *a, const char *mailbox, const char *domain)
     buf_addc(a->out, ')');
 }
 
-static void forget(struct addresses *a)
+static void imap_address_forget(struct addresses *a)
 {
     buf_clear(&a->name);
     buf_clear(&a->route);
@@ -303,7 +303,7 @@ static void take_mailbox(struct addresses *a)
 {
     struct str start = a->s;
 
-    forget(a);
+    imap_address_forget(a);
     if ((at(a, '<') || add_phrase(a, &a->name)) && at(a, '<')) {
         take_angle(a);
     } else {
@@ -318,7 +318,7 @@ static bool take_group(struct addresses *a)
 {
     struct str start = a->s;
 
-    forget(a);
+    imap_address_forget(a);
     add_phrase(a, &a->name);
     if (!at(a, ':')) {
         a->s = start;
@@ -348,7 +348,7 @@ static bool take_group(struct addresses *a)
     } else {
         a->s = STR("");
     }
-    forget(a);
+    imap_address_forget(a);
     put(a, NULL, NULL);
     return true;
 }

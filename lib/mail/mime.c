@@ -63,7 +63,7 @@ struct mime_walk *mime_walk_new(struct arena *mem, const struct mime_limits *lim
     return w;
 }
 
-static void begin(struct mime_walk *w, bool is_message, bool is_digest_part)
+static void mime_begin(struct mime_walk *w, bool is_message, bool is_digest_part)
 {
     if (w->depth == w->room) {
         w->room = w->room == 0 ? 8 : w->room * 2;
@@ -153,7 +153,7 @@ static void end_header(struct mime_walk *w)
     if (kind == MIME_MULTIPART)
         open_multipart(w);
     else if (kind == MIME_MESSAGE)
-        begin(w, true, false);
+        mime_begin(w, true, false);
 }
 
 /* Parts above depth end at the given place. */
@@ -234,7 +234,7 @@ static void at_boundary(struct mime_walk *w, size_t depth, bool last, struct str
         w->boundaries--;
     } else {
         bool digest = w->stack[depth - 1].digest;
-        begin(w, false, digest);
+        mime_begin(w, false, digest);
     }
 }
 
@@ -346,7 +346,7 @@ static bool must_hold(const struct mime_walk *w, struct str piece)
 void mime_walk_put(struct mime_walk *w, struct str s)
 {
     if (w->depth == 0)
-        begin(w, true, false);
+        mime_begin(w, true, false);
     while (s.n > 0) {
         if (w->boundaries == 0 && w->state != IN_HEADER && w->held.n == 0) {
             take_rest(w, s);
@@ -383,7 +383,7 @@ void mime_walk_put(struct mime_walk *w, struct str s)
 void mime_walk_end(struct mime_walk *w)
 {
     if (w->depth == 0)
-        begin(w, true, false);
+        mime_begin(w, true, false);
     w->ending = true;
     if (w->held.n > 0)
         take_line(w, buf_str(&w->held), false);

@@ -9,7 +9,7 @@ static bool is_atom(char c, bool utf8)
     return u >= 0x80 ? utf8 : u > ' ' && u < 127 && strchr("()<>[]:;@\\,\"", c) == NULL;
 }
 
-static bool take(struct str *s, char c)
+static bool path_take(struct str *s, char c)
 {
     if (s->n == 0 || s->p[0] != c)
         return false;
@@ -78,7 +78,7 @@ static bool take_mailbox(struct str *s, bool utf8, struct buf *out)
 
     if (!take_local(s, utf8, out))
         return false;
-    if (!take(s, '@')) /* the internal form of "a@b" alone would be that of a@b */
+    if (!path_take(s, '@')) /* the internal form of "a@b" alone would be that of a@b */
         return str_find(str_from(buf_str(out), from), '@') < 0;
     buf_addc(out, '@');
     return take_domain(s, utf8, out);
@@ -89,13 +89,13 @@ static bool skip_route(struct str *s, bool utf8)
     struct buf dropped = BUF(1024);
     bool good = true;
 
-    while (good && take(s, '@')) {
+    while (good && path_take(s, '@')) {
         good = take_domain(s, utf8, &dropped) && buf_ok(&dropped);
-        take(s, ',');
+        path_take(s, ',');
         buf_clear(&dropped);
     }
     buf_free(&dropped);
-    return good && take(s, ':');
+    return good && path_take(s, ':');
 }
 
 bool path_parse(struct str *args, unsigned flags, struct buf *address)
@@ -103,18 +103,18 @@ bool path_parse(struct str *args, unsigned flags, struct buf *address)
     bool utf8 = (flags & PATH_UTF8) != 0;
     struct str s = *args;
 
-    while (take(&s, ' ') || take(&s, '\t'))
+    while (path_take(&s, ' ') || path_take(&s, '\t'))
         ;
-    bool angle = take(&s, '<');
+    bool angle = path_take(&s, '<');
     if (!angle && (flags & PATH_BARE) == 0)
         return false;
     if (angle && s.n > 0 && s.p[0] == '@' && !skip_route(&s, utf8))
         return false;
-    if (angle && (flags & PATH_NULL) != 0 && take(&s, '>')) {
+    if (angle && (flags & PATH_NULL) != 0 && path_take(&s, '>')) {
         *args = s;
         return true;
     }
-    if (!take_mailbox(&s, utf8, address) || (angle && !take(&s, '>')))
+    if (!take_mailbox(&s, utf8, address) || (angle && !path_take(&s, '>')))
         return false;
     if (!buf_ok(address) || (s.n > 0 && s.p[0] != ' ' && s.p[0] != '\t'))
         return false;

@@ -138,7 +138,7 @@ static void free_question(struct dns_question *q)
     free(q);
 }
 
-static void forget(struct dns_question *q)
+static void dns_forget(struct dns_question *q)
 {
     if (q->key == NULL)
         return;
@@ -177,13 +177,13 @@ static void finish(struct dns_question *q)
         task_wake(LIST_OF(l, struct waiter, list)->task);
     }
     if (keep == 0 || dns.settings.cache_size < 0) {
-        forget(q);
+        dns_forget(q);
         return;
     }
     q->expires = task_now() + keep * 1000;
     list_add(&dns.kept, &q->lru);
     if (++dns.nkept > dns.settings.cache_size)
-        forget(LIST_OF(dns.kept.next, struct dns_question, lru));
+        dns_forget(LIST_OF(dns.kept.next, struct dns_question, lru));
 }
 
 static void ask_servers(struct dns_question *q);
@@ -234,7 +234,7 @@ struct dns_question *dns_begin(const char *name, enum dns_type type)
         buf_cut(&key, key.n - 1);
     q = hash_find(dns.questions, buf_str(&key));
     if (q != NULL && q->done && q->expires <= task_now()) {
-        forget(q);
+        dns_forget(q);
         q = NULL;
     }
     if (q == NULL) {
@@ -345,7 +345,7 @@ void dns_shutdown(void)
     ares_destroy(dns.channel); /* answers all that is under way */
     ares_library_cleanup();
     while (!list_empty(&dns.kept))
-        forget(LIST_OF(dns.kept.next, struct dns_question, lru));
+        dns_forget(LIST_OF(dns.kept.next, struct dns_question, lru));
     hash_free(&dns.questions, NULL);
     hosts_free();
     dns.ready = false;

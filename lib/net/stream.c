@@ -278,7 +278,7 @@ static void move_input(struct stream *s)
 
 /* At least one byte more, or false at the end. (waits) When the last read emptied the socket the
  * next one would only say so: wait at once. */
-static bool fill(struct stream *s)
+static bool stream_fill(struct stream *s)
 {
     if (s->state != STREAM_OK)
         return false;
@@ -311,7 +311,7 @@ static enum line read_line(struct stream *s, struct buf *line, bool skip)
     move_input(s);
     buf_clear(line);
     for (;;) {
-        if (s->in_at == s->in_end && !fill(s))
+        if (s->in_at == s->in_end && !stream_fill(s))
             return LINE_NONE;
         const char *p = s->in + s->in_at;
         size_t n = s->in_end - s->in_at;
@@ -355,7 +355,7 @@ size_t stream_read(struct stream *s, void *p, size_t n)
 
     move_input(s);
     while (got < n) {
-        if (s->in_at == s->in_end && !fill(s))
+        if (s->in_at == s->in_end && !stream_fill(s))
             break;
         size_t have = s->in_end - s->in_at;
         size_t part = n - got < have ? n - got : have;
@@ -375,14 +375,14 @@ struct str stream_peek(struct stream *s)
 {
     move_input(s);
     if (s->in_at == s->in_end)
-        fill(s);
+        stream_fill(s);
     return stream_ahead_str(s);
 }
 
 struct str stream_peek_n(struct stream *s, size_t n)
 {
     move_input(s);
-    while (s->in_end - s->in_at < n && n <= IN_MOST && fill(s))
+    while (s->in_end - s->in_at < n && n <= IN_MOST && stream_fill(s))
         ;
     return stream_ahead_str(s);
 }

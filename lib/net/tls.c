@@ -28,7 +28,7 @@ const char *tls_error(char *text, size_t n)
     return text;
 }
 
-static int fail(struct why *why, const char *what, const char *of)
+static int tls_fail(struct why *why, const char *what, const char *of)
 {
     char text[200];
 
@@ -112,7 +112,7 @@ static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, s
         buf_addf(&list, ":!%.*s", (int)word.n, word.p);
     ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;
     buf_free(&list);
-    return ok == 1 ? 0 : fail(why, "ciphers ", ciphers);
+    return ok == 1 ? 0 : tls_fail(why, "ciphers ", ciphers);
 }
 
 static void watch_file(struct tls_context *c, const char *path)
@@ -130,12 +130,12 @@ static int load_pair(struct tls_context *c, const char *cert, const char *key, s
 {
     watch_file(c, cert);
     if (SSL_CTX_use_certificate_chain_file(c->ctx, cert) != 1)
-        return fail(why, "cannot load the certificate ", cert);
+        return tls_fail(why, "cannot load the certificate ", cert);
     if (key != cert)
         watch_file(c, key);
     if (SSL_CTX_use_PrivateKey_file(c->ctx, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(c->ctx) != 1)
-        return fail(why, "cannot load the private key ", key);
+        return tls_fail(why, "cannot load the private key ", key);
     return 0;
 }
 
@@ -163,7 +163,7 @@ static int load_trust(struct tls_context *c, const struct tls_settings *s, struc
     if (file == NULL && path == NULL)
         return 0;
     if (SSL_CTX_load_verify_locations(c->ctx, file, path) != 1)
-        return fail(why, "cannot load CA certificates from ", file != NULL ? file : path);
+        return tls_fail(why, "cannot load CA certificates from ", file != NULL ? file : path);
     if (file != NULL) {
         watch_file(c, file);
         if (s->ask_client_cert)
@@ -215,7 +215,7 @@ static int configure(struct tls_context *c, const struct tls_settings *s, struct
     if (load_certificates(c, s, why) < 0 || load_trust(c, s, why) < 0)
         return -1;
     if (s->server && tls_tickets_setup(c) < 0)
-        return fail(why, "session tickets", "");
+        return tls_fail(why, "session tickets", "");
     if (!s->server)
         tls_sessions_setup(c);
     return 0;
@@ -235,7 +235,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     list_init(&c->ticket_keys);
     c->ctx = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());
     if (c->ctx == NULL)
-        fail(why, "no context", "");
+        tls_fail(why, "no context", "");
     if (c->ctx == NULL || configure(c, settings, why) < 0) {
         tls_context_drop(c);
         return NULL;

@@ -24,7 +24,7 @@ struct bounce_record {
 };
 
 void bounce_record_format(const struct bounce_record *r, struct buf *out); /* appends */
-/* Takes the next record off *rest. False at the end. What is damaged is skipped. */
+/* Takes the next record off *rest. False at the end. Damaged records are skipped. */
 bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_record *r);
 
 /* The whole log of a message, at most max records; an empty list if there is none. */
@@ -39,10 +39,10 @@ int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
 
 enum { BOUNCE_REQUEST_MAX = 256 * 1024 }; /* bytes of a request to one of the services */
 
-/* The services, for those who ask: private/bounce, private/defer, private/trace (ipc/proto.h). All
- * (wait); the pool of channels is per process. */
-/* file: that of the message, as proof that the caller has it to deliver; null for qmgr, whose word
- * is enough. */
+/* Clients of private/bounce, private/defer and private/trace (ipc/proto.h). All return 0, or -1 and
+ * why (4.3.0: the service cannot be reached). (waits); each process has one pool of connections. */
+/* file: the open file of the message, which proves that the caller is delivering it; null in qmgr,
+ * which needs no proof. */
 int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
                   const struct qfile *file, struct why *why);
 /* request: REQUEST_FLUSH (report and forget the log), REQUEST_WARN (report, keep the log). */

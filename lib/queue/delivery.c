@@ -15,7 +15,7 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
-#define A_FATES       "fates"
+#define A_STATUSES    "fates" /* the wire keeps the old name for the time of a reload */
 #define A_SITE        "site"
 #define A_RCPT_AT     "rcpt_at"
 #define A_RCPT        "rcpt"
@@ -107,9 +107,9 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
     put_number(ask, numbers[N_SIZE], d->content_size);
     put_number(ask, numbers[N_DATA], d->data_offset);
     put_number(ask, numbers[N_ARRIVAL], d->arrival_us);
-    put_number(ask, numbers[N_CREATED], d->created);
+    put_number(ask, numbers[N_CREATED], d->created_s);
     put_number(ask, numbers[N_ACTIVE], d->active_us);
-    put_number(ask, numbers[N_WARN], d->warn_at > 0 ? d->warn_at : 0);
+    put_number(ask, numbers[N_WARN], d->warn_at_s > 0 ? d->warn_at_s : 0);
     put_number(ask, numbers[N_WARN_AT], d->warn_record);
     for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
         attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */
@@ -144,13 +144,13 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
         d->arrival_us = n;
         break;
     case N_CREATED:
-        d->created = n;
+        d->created_s = n;
         break;
     case N_ACTIVE:
         d->active_us = n;
         break;
     case N_WARN:
-        d->warn_at = n;
+        d->warn_at_s = n;
         break;
     case N_WARN_AT:
         d->warn_record = n;
@@ -287,14 +287,14 @@ void delivery_announce(const struct delivery *d, int fd)
 void delivery_result_start(struct delivery_result *r, size_t nrcpts)
 {
     /* fits: a letter for each recipient */
-    *r = (struct delivery_result){.fates = BUF(nrcpts), .why = WHY};
+    *r = (struct delivery_result){.statuses = BUF(nrcpts), .why = WHY};
     for (size_t i = 0; i < nrcpts; i++)
-        buf_addc(&r->fates, FATE_LATER);
+        buf_addc(&r->statuses, RCPT_DEFERRED);
 }
 
 void delivery_result_free(struct delivery_result *r)
 {
-    buf_free(&r->fates);
+    buf_free(&r->statuses);
     why_free(&r->why);
 }
 
@@ -304,12 +304,12 @@ void delivery_site_failed(struct delivery_result *r, const struct why *why)
     why_copy(&r->why, why);
 }
 
-/* The status is that of the request, not of the recipients: their fates are an answer as good as
+/* The status is that of the request, not of the recipients: their statuses are an answer as good as
  * any. So it is always ok, and the why of a dead site has its own attributes. */
 void delivery_answer(struct attrs *answer, const struct delivery_result *r)
 {
     attrs_putz(answer, A_STATUS, STATUS_OK);
-    attrs_put(answer, A_FATES, buf_str(&r->fates));
+    attrs_put(answer, A_STATUSES, buf_str(&r->statuses));
     if (!r->site_failed)
         return;
     attrs_putn(answer, A_SITE, 1);
@@ -319,15 +319,15 @@ void delivery_answer(struct attrs *answer, const struct delivery_result *r)
 
 int delivery_read_answer(struct attrs *answer, struct delivery_result *r, size_t nrcpts)
 {
-    struct str fates = strz(attrs_opt(answer, A_FATES, ""));
+    struct str statuses = strz(attrs_opt(answer, A_STATUSES, ""));
 
     delivery_result_start(r, nrcpts);
-    if (fates.n != nrcpts)
+    if (statuses.n != nrcpts)
         return -1;
     for (size_t i = 0; i < nrcpts; i++)
-        if (strchr("dbtl", fates.p[i]) == NULL)
+        if (strchr("dbtl", statuses.p[i]) == NULL)
             return -1;
-    buf_set(&r->fates, fates);
+    buf_set(&r->statuses, statuses);
     if (strcmp(attrs_opt(answer, A_SITE, "0"), "1") == 0) {
         const char *code = attrs_opt(answer, A_WHY_CODE, "4.3.0");
         r->site_failed = true;

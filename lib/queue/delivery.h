@@ -22,7 +22,7 @@ struct rcpt {
 enum delivery_flag {
     DELIVERY_TRACE_ONLY = 1,
     DELIVERY_REPORT = 2,
-    DELIVERY_DELAY_SAID = 4 /* the sender was warned that it is late */
+    DELIVERY_DELAY_SAID = 4 /* the sender has got a delayed-mail warning */
 };
 enum trace_flag { TRACE_MTA_VERIFY = 1 << 8, TRACE_USER_VERIFY = 1 << 9, TRACE_RECORD = 1 << 10 };
 unsigned delivery_trace_flags(int64_t trace_flags); /* bits of the latter as bits of the former */
@@ -42,14 +42,14 @@ struct delivery {
     int64_t content_size; /* as in REC_SIZE */
     int64_t data_offset; /* where the content records begin */
     int64_t arrival_us; /* wall clock, for delay= and delays= */
-    int64_t created; /* wall clock seconds: age of the queue file, for back-off and expiry */
+    int64_t created_s; /* wall clock seconds: age of the queue file, for back-off and expiry */
     int64_t active_us; /* when qmgr took it into the active queue */
     /* As the log and the next server are to see them (log_* of the queue file); "" if local. */
     const char *client_name, *client_addr, *client_port, *client_proto, *client_helo;
     const char *sasl_method, *sasl_username, *sasl_sender, *rewrite_context, *log_ident;
     const char *filter; /* "transport:nexthop" for all recipients, or "" (qmgr only) */
     const char *redirect; /* one recipient instead of all, or "" (qmgr only) */
-    int64_t warn_at; /* wall clock seconds: delayed-mail warning due; 0: none, -1: was sent (qmgr
+    int64_t warn_at_s; /* wall clock seconds: delayed-mail warning due; 0: none, -1: was sent (qmgr
                         only) */
     off_t warn_record; /* its REC_WARN */
     struct rcpt *rcpts;
@@ -69,17 +69,17 @@ int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, stru
  * of the mail owner's, or the request is of another queue than active. */
 struct qfile *delivery_file(struct attrs *ask, const struct delivery *d, struct why *why);
 
-/* Tells qmgr of a new message (public/qmgr, REQUEST_ARRIVED). fd is the file's, as
- * qfile_commit_keep gave it, and is closed: without it qmgr would not believe the envelope. Nothing
- * is lost when it cannot be told: qmgr finds the file by itself, later. (waits) at most until the
- * socket takes it. */
+/* Tells qmgr of a new message (public/qmgr, REQUEST_ARRIVED). fd is the file's descriptor from
+ * qfile_commit_keep; it is closed here. It is the proof without which qmgr would not believe the
+ * envelope. If qmgr cannot be told, nothing is lost: it finds the file by itself, at its next scan.
+ * (waits) at most until the socket has taken the message. */
 void delivery_announce(const struct delivery *d, int fd);
 
 /*
  * Reads the envelope of a queue file into d: the attributes, and the recipients that still need
- * delivery, at most max_rcpts. What a delivered one leaves is only counted. *next is where to go on
- * reading recipients (0: that was all); pass it as from in the next call, which adds to nothing: d
- * then has only the next recipients. from 0 begins at the start.
+ * delivery, at most max_rcpts. Recipients that are already done are only counted. e->next is where
+ * to continue (0: there are no more recipients); pass it as from in the next call, after which d
+ * has the next recipients only. from 0 begins at the start. 0, or -1 and why.
  */
 struct envelope {
     struct delivery d;
@@ -90,31 +90,33 @@ struct envelope {
 };
 int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
                   struct envelope *e, struct why *why);
-/* The same of a file in maildrop, which does not begin with its size: that of the whole file stands
- * for the content's. */
+/* The same for a file in maildrop, which does not begin with a REC_SIZE: the size of the whole file
+ * is taken for the size of the content. */
 int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct arena *mem,
                           struct envelope *e, struct why *why);
 
 /*
- * The delivery status of each recipient, one letter in the order of rcpts; FATE_LATER unless
- * something else is said. site_failed with its why: the next hop could not be reached at all, which
- * qmgr counts against the destination.
+ * The delivery status of each recipient: one letter each, in the order of rcpts; RCPT_DEFERRED
+ * until another one is set. site_failed and why: the next hop could not be reached at all, which
+ * qmgr counts as a failure of the destination.
  */
-enum fate {
-    FATE_DONE = 'd', /* delivered, marked in the queue file */
-    FATE_BOUNCED = 'b', /* in the bounce log, marked */
-    FATE_TRACED = 't', /* delivered, marked, and a notice of it is in the trace log */
-    FATE_LATER = 'l', /* in the defer log */
+enum rcpt_status {
+    RCPT_DELIVERED = 'd', /* delivered, marked in the queue file */
+    RCPT_BOUNCED = 'b', /* in the bounce log, marked */
+    RCPT_TRACED = 't', /* delivered, marked, and a notice of it is in the trace log */
+    RCPT_DEFERRED = 'l', /* in the defer log */
 };
 struct delivery_result {
-    struct buf fates;
+    struct buf statuses;
     bool site_failed;
     struct why why;
 };
+/* All recipients deferred; delivery_result_free afterwards. */
 void delivery_result_start(struct delivery_result *r, size_t nrcpts);
 void delivery_result_free(struct delivery_result *r);
 void delivery_site_failed(struct delivery_result *r, const struct why *why);
 void delivery_answer(struct attrs *answer, const struct delivery_result *r);
+/* -1: the answer does not have exactly nrcpts known statuses. */
 int delivery_read_answer(struct attrs *answer, struct delivery_result *r, size_t nrcpts);
 
 #endif

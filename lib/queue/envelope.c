@@ -95,7 +95,7 @@ static void take_attribute(struct reader *r, struct str name, struct str value)
     else if (str_eqz(name, "trace_flags"))
         take_flags(d, value);
     else if (str_eqz(name, "create_time") && num_parse(value, 0, INT64_MAX / 1000000, &n))
-        d->created = n;
+        d->created_s = n;
 }
 
 static void add_rcpt(struct reader *r, struct str address, off_t at)
@@ -133,7 +133,7 @@ static void take_message_record(struct reader *r, int type, struct str body, off
         break;
     case REC_CTIME:
         if (num_parse(word, 0, INT64_MAX / 1000000, &n))
-            d->created = n;
+            d->created_s = n;
         break;
     case REC_FROM:
         d->sender = keep(r, body);
@@ -151,9 +151,9 @@ static void take_message_record(struct reader *r, int type, struct str body, off
         take_ret(d, body);
         break;
     case REC_WARN:
-        if (num_parse(word, -1, INT64_MAX / 1000000, &d->warn_at))
+        if (num_parse(word, -1, INT64_MAX / 1000000, &d->warn_at_s))
             d->warn_record = at;
-        if (d->warn_at < 0)
+        if (d->warn_at_s < 0)
             d->flags |= DELIVERY_DELAY_SAID;
         break;
     default:
@@ -211,7 +211,7 @@ static void take_record(struct reader *r, int type, struct str body, off_t at)
     }
 }
 
-static void start(struct envelope *e)
+static void envelope_start(struct envelope *e)
 {
     *e = (struct envelope){.d = {.queue_id = "",
                                  .nexthop = "",
@@ -277,8 +277,8 @@ static int read_records(struct reader *r, struct qfile *f, struct why *why)
         }
     }
     e->truncated = type == REC_EOF;
-    if (e->d.created == 0)
-        e->d.created = e->d.arrival_us / 1000000;
+    if (e->d.created_s == 0)
+        e->d.created_s = e->d.arrival_us / 1000000;
     return 0;
 }
 
@@ -288,7 +288,7 @@ int envelope_read(struct qfile *f, off_t from, size_t max_rcpts, struct arena *m
     struct reader r = {.e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0};
 
     if (from == 0) {
-        start(e);
+        envelope_start(e);
         if (read_size(f, e, why) < 0)
             return -1;
     } else if (qfile_seek(f, from, why) < 0) {
@@ -304,7 +304,7 @@ int envelope_read_dropped(struct qfile *f, off_t from, size_t max_rcpts, struct 
         .e = e, .mem = mem, .max = max_rcpts, .only_rcpts = from > 0, .dropped = true};
 
     if (from == 0) {
-        start(e);
+        envelope_start(e);
         e->d.content_size = qfile_stat(f)->st_size;
     } else if (qfile_seek(f, from, why) < 0) {
         return -1;

@@ -14,7 +14,8 @@
 #define LISTING_PROTOCOL "mail_queue_list_protocol"
 
 /* Walks maildrop, active, incoming, deferred and hold; emit gets one list at a time, of any length.
- * A false from emit ends it. Reads files, so a task should expect it to take long: it yields. */
+ * If emit returns false, the walk ends. (waits) It reads files, which may take long, and yields in
+ * between. */
 typedef bool listing_fn(void *arg, struct str list);
 void listing_walk(listing_fn *emit, void *arg);
 
@@ -28,7 +29,8 @@ struct listed {
     } * rcpts;
     size_t nrcpts;
 };
-/* The list, with or without its end, as a message; strings point into list. False: it is none. */
+/* Parses one list, with or without its empty name at the end; strings point into list. False: it is
+ * malformed. */
 bool listing_parse(struct str list, struct arena *mem, struct listed *out);
 
 /* The lines of mailq; begin is called once before the first message. long_ids: the wide form. */

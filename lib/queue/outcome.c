@@ -163,22 +163,22 @@ static bool is_stopping(void)
     return task_self() != NULL && task_is_cancelled();
 }
 
-enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
-                           const char *text)
+enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                                  const char *text)
 {
     const char *action = o->action != NULL ? o->action : "delivered";
 
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
         log_line(o, rcpt, dsn, "deliverable", text);
-        return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? FATE_LATER : FATE_TRACED;
+        return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? RCPT_DEFERRED : RCPT_TRACED;
     }
     log_line(o, rcpt, dsn, "sent", text);
     bool wanted = (rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0;
     if (*action == 0)
         action = "relayed";
     if (!wanted && !(o->d->flags & DELIVERY_REPORT) && !is_delay_cleared(o, rcpt))
-        return FATE_DONE;
-    return append(o, Q_TRACE, rcpt, dsn, action, text) < 0 ? FATE_DONE : FATE_TRACED;
+        return RCPT_DELIVERED;
+    return append(o, Q_TRACE, rcpt, dsn, action, text) < 0 ? RCPT_DELIVERED : RCPT_TRACED;
 }
 
 /*
@@ -186,28 +186,30 @@ enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const cha
  * queue file: mailq does not show why, but it is tried again, and the report of a message that has
  * expired names it from there (queue/report_source.h).
  */
-static enum fate put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
-                         const char *text)
+static enum rcpt_status put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                                const char *text)
 {
     log_line(o, rcpt, dsn, "deferred", text);
     append(o, Q_DEFER, rcpt, dsn, "delayed", text);
     if (o->d->flags & DELIVERY_REPORT)
         append(o, Q_TRACE, rcpt, dsn, "delayed", text);
-    return FATE_LATER;
+    return RCPT_DEFERRED;
 }
 
-enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt, const struct why *why)
+enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
+                                    const struct why *why)
 {
     bool later = why_later(why) || why->code[0] == 0;
     const char *text = why_text(why);
     char code[sizeof why->code];
 
     if (is_stopping())
-        return FATE_LATER;
+        return RCPT_DEFERRED;
     snprintf(code, sizeof code, "%s", why->code[0] != 0 ? why->code : "4.3.0");
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
         log_line(o, rcpt, code, "undeliverable", text);
-        return append(o, Q_TRACE, rcpt, code, "undeliverable", text) < 0 ? FATE_LATER : FATE_TRACED;
+        return append(o, Q_TRACE, rcpt, code, "undeliverable", text) < 0 ? RCPT_DEFERRED
+                                                                         : RCPT_TRACED;
     }
     if (!later && conf.soft_bounce) {
         code[0] = '4';
@@ -222,29 +224,29 @@ enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt, const s
     log_line(o, rcpt, code, "bounced", text);
     if (o->d->flags & DELIVERY_REPORT)
         append(o, Q_TRACE, rcpt, code, "failed", text);
-    return FATE_BOUNCED;
+    return RCPT_BOUNCED;
 }
 
-enum fate outcome_join(enum fate a, enum fate b)
+enum rcpt_status outcome_join(enum rcpt_status a, enum rcpt_status b)
 {
-    static const char order[] = {FATE_LATER, FATE_BOUNCED, FATE_TRACED, FATE_DONE};
+    static const char order[] = {RCPT_DEFERRED, RCPT_BOUNCED, RCPT_TRACED, RCPT_DELIVERED};
 
     for (size_t i = 0; i < sizeof order; i++)
         if ((char)a == order[i] || (char)b == order[i])
-            return (enum fate)order[i];
-    return FATE_LATER;
+            return (enum rcpt_status)order[i];
+    return RCPT_DEFERRED;
 }
 
-void outcome_finish(struct outcome *o, size_t rcpt, enum fate fate)
+void outcome_finish(struct outcome *o, size_t rcpt, enum rcpt_status status)
 {
     const struct rcpt *r = &o->d->rcpts[rcpt];
     struct why why = WHY;
 
     /* Not marked means delivered once more after a restart: not lost, so the mail goes on. */
-    if (fate != FATE_LATER && r->at > 0 && o->file != NULL &&
+    if (status != RCPT_DEFERRED && r->at > 0 && o->file != NULL &&
         qfile_mark_done(o->file, r->at, &why) < 0)
         msg_warn("%s: cannot mark <%s> as done: %s", o->d->queue_id, r->address, why_text(&why));
-    o->result->fates.p[rcpt] = (char)fate;
+    o->result->statuses.p[rcpt] = (char)status;
     why_free(&why);
 }
 

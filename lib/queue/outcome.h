@@ -12,8 +12,8 @@
  * queue file; bounced appends to the bounce log (private/bounce) and marks; deferred appends to the
  * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. If the
  * defer log cannot be written the recipient is still open in the queue file, and that is enough.
- * NOTIFY=SUCCESS (RFC 3461) makes a trace record. While the process is being stopped a failure is
- * neither logged nor recorded: FATE_LATER.
+ * NOTIFY=SUCCESS (RFC 3461) makes a trace record. While the process is being stopped, failures are
+ * neither logged nor recorded, since the stop may have caused them: the status is RCPT_DEFERRED.
  *
  * relay is "none", "local", "virtual" or "host[addr]:port". Times are clock_wall_us(): begin_us
  * when the agent got the request; conn_us when connecting began and data_us when the connection was
@@ -24,7 +24,7 @@ struct outcome {
     struct qfile
         *file; /* open with QFILE_DELIVER, for marking; null if no recipient has an offset */
     const char *relay;
-    unsigned conn_use; /* deliveries over this connection so far; above 1 it is logged */
+    unsigned conn_use; /* deliveries over this connection so far; logged if above 1 */
     const char *mta; /* "dns; host" for Remote-MTA, or "" (null is as "") */
     const char *reply; /* "smtp; 550 ..." for Diagnostic-Code, or "" */
     const char *action; /* of a success notice: null "delivered", "relayed", "expanded"; "" when the
@@ -39,15 +39,16 @@ void outcome_failed(struct outcome *o, size_t rcpt, const struct why *why);
 
 /*
  * As above for an address that is not (only) o->d->rcpts[i], for instance one that an alias led to:
- * logs and appends, marks nothing. The caller joins the fates (any later: later; else any bounced:
- * bounced; else any traced: traced; else done) and ends the recipient with outcome_finish, once.
+ * logs and appends, marks nothing. The caller joins the statuses with outcome_join (the first of
+ * these that occurs: deferred, bounced, traced, delivered) and then ends the recipient with one
+ * call of outcome_finish.
  */
-enum fate outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
-                           const char *text); /* (waits) */
-enum fate outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
-                             const struct why *why); /* (waits) */
-enum fate outcome_join(enum fate a, enum fate b);
-void outcome_finish(struct outcome *o, size_t rcpt, enum fate fate);
+enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                                  const char *text); /* (waits) */
+enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
+                                    const struct why *why); /* (waits) */
+enum rcpt_status outcome_join(enum rcpt_status a, enum rcpt_status b);
+void outcome_finish(struct outcome *o, size_t rcpt, enum rcpt_status status);
 
 /* Seconds as Postfix writes them: "0.03", "1.2", "17". Appends. */
 void outcome_put_delay(struct buf *out, int64_t us);

@@ -39,12 +39,7 @@ bool queue_by_name(const char *name, enum queue *q)
 
 static unsigned hash_depth(enum queue q)
 {
-    struct str list = strz(conf.hash_queue_names), word;
-
-    while (str_word(&list, ", \t\r\n", &word))
-        if (str_eqz(word, queue_names[q]))
-            return (unsigned)conf.hash_queue_depth;
-    return 0;
+    return str_listed(conf.hash_queue_names, queue_names[q]) ? (unsigned)conf.hash_queue_depth : 0;
 }
 
 static void dir_path(struct buf *path, enum queue q, const char *id)

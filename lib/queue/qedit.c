@@ -19,7 +19,7 @@ off_t qedit_put(struct qfile *f, enum rec type, struct str body)
     return at;
 }
 
-static int failed(struct why *why)
+static int qedit_failed(struct why *why)
 {
     return why_set(why, "4.3.0", "queue file cannot be edited");
 }
@@ -40,7 +40,7 @@ static int close_insertion(struct qedit *e, off_t *gap, off_t begin, off_t behin
     off_t last = qfile_go_on(e->f, behind);
 
     if (qfile_fill(e->f, *gap, begin) < 0)
-        return failed(why);
+        return qedit_failed(why);
     *gap = last;
     return 0;
 }
@@ -50,7 +50,7 @@ int qedit_add_header(struct qedit *e, struct str field, struct why *why)
     off_t begin = qfile_tell(e->f);
 
     if (e->header_gap == 0)
-        return failed(why);
+        return qedit_failed(why);
     put_lines(e->f, field);
     return close_insertion(e, &e->header_gap, begin, e->body, why);
 }
@@ -143,9 +143,9 @@ static int put_at(struct qedit *e, const struct place *p, struct str text, bool 
     if (text.n > 0)
         put_lines(e->f, text);
     if (keep && copy_field(e, p) < 0)
-        return failed(why);
+        return qedit_failed(why);
     if (qfile_tell(e->f) == begin) /* nothing: passed over */
-        return qfile_fill(e->f, gap, p->end) < 0 ? failed(why) : 0;
+        return qfile_fill(e->f, gap, p->end) < 0 ? qedit_failed(why) : 0;
     return close_insertion(e, &gap, begin, p->end, why);
 }
 
@@ -154,7 +154,7 @@ int qedit_insert_header(struct qedit *e, size_t index, struct str field, struct 
     struct place p = {0};
 
     if (index == 0 || e->header == 0)
-        return failed(why);
+        return qedit_failed(why);
     if (!find_field(e, STR(""), index, &p))
         return qedit_add_header(e, field, why);
     return put_at(e, &p, field, true, why);
@@ -166,7 +166,7 @@ int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct 
     struct place p = {0};
 
     if (index == 0 || name.n == 0 || e->header == 0)
-        return failed(why);
+        return qedit_failed(why);
     return find_field(e, name, index, &p) ? put_at(e, &p, field, false, why) : 0;
 }
 
@@ -180,11 +180,11 @@ int qedit_set_sender(struct qedit *e, struct str address, struct why *why)
 
     qfile_close(&r);
     if (!good)
-        return failed(why);
+        return qedit_failed(why);
     off_t begin = qedit_put(e->f, REC_FROM, address);
     qfile_go_on(e->f, next);
     if (qfile_fill(e->f, e->sender, begin) < 0)
-        return failed(why);
+        return qedit_failed(why);
     e->sender = begin;
     return 0;
 }
@@ -194,7 +194,7 @@ int qedit_add_rcpt(struct qedit *e, struct str address, struct why *why)
     off_t begin = qfile_tell(e->f);
 
     if (e->rcpt_gap == 0)
-        return failed(why);
+        return qedit_failed(why);
     qfile_put(e->f, REC_ORCP, address);
     qfile_put(e->f, REC_RCPT, address);
     return close_insertion(e, &e->rcpt_gap, begin, e->rcpt_end, why);
@@ -209,7 +209,7 @@ int qedit_drop_rcpt(struct qedit *e, struct str address, struct why *why)
 
     if (r == NULL || qfile_seek(r, e->envelope, NULL) < 0) {
         qfile_close(&r);
-        return failed(why);
+        return qedit_failed(why);
     }
     while ((type = qfile_next(r, &text)) != REC_MESG && type > 0)
         if (type == REC_RCPT && str_ieq(text, address)) {
@@ -220,7 +220,7 @@ int qedit_drop_rcpt(struct qedit *e, struct str address, struct why *why)
                 break;
         }
     qfile_close(&r);
-    return dropped < 0 ? failed(why) : dropped;
+    return dropped < 0 ? qedit_failed(why) : dropped;
 }
 
 int qedit_replace_body(struct qedit *e, struct str lines, struct why *why)
@@ -228,11 +228,11 @@ int qedit_replace_body(struct qedit *e, struct str lines, struct why *why)
     off_t begin = qfile_tell(e->f);
 
     if (e->body == 0 || e->body_gap == 0)
-        return failed(why);
+        return qedit_failed(why);
     qedit_put(e->f, REC_NORM, STR("")); /* the line between header and body */
     put_lines(e->f, lines);
     qfile_go_on(e->f, e->body_gap + QFILE_GAP);
     if (qfile_fill(e->f, e->body, begin) < 0)
-        return failed(why);
+        return qedit_failed(why);
     return 0;
 }

@@ -11,9 +11,10 @@ struct qfile;
 
 /*
  * Writing. All is kept in memory up to 64 KiB and then written in blocks of that size. A failed
- * write sticks and commit reports it. The file has a temporary name ("incoming/1.2345") that no one
- * looks at; commit writes, makes it complete, gives it its name and syncs. Until commit returns 0
- * the message does not exist; from then on it survives a power cut. Disk full is 4.3.1.
+ * write sticks and commit reports it. The file has a temporary name ("incoming/1.2345") that no
+ * other program reads; commit writes the rest, marks the file as complete, renames it and syncs it.
+ * Until commit returns 0 the message does not exist; from then on it survives a power cut. Disk
+ * full is 4.3.1.
  */
 struct qfile *qfile_create(enum queue q, struct why *why);
 const char *qfile_id(const struct qfile *f); /* known from the start, for the log */
@@ -39,21 +40,22 @@ off_t qfile_go_on(struct qfile *f, off_t at); /* the end of an insertion; where 
 struct qfile *qfile_read_back(struct qfile *f);
 void qfile_patch_size(struct qfile *f, const struct qsize *size); /* of the REC_SIZE at 0 */
 void qfile_set_queue(struct qfile *f, enum queue q); /* where commit puts it: incoming or hold */
-bool qfile_failed(const struct qfile *f); /* a write has failed: no use to go on */
+bool qfile_failed(const struct qfile *f); /* a write has failed, so commit will fail, too */
 int qfile_commit(struct qfile **f, struct why *why); /* (waits) -1: nothing is left of it */
-/* The same; after success its descriptor is in *fd, the caller's: the proof that one has written
- * it. */
+/* The same; after success *fd is its open descriptor, which the caller closes: the proof that this
+ * process has written the file. */
 int qfile_commit_keep(struct qfile **f, int *fd, struct why *why);
-/* Writes what there is and gives the file its name, so that others can read it; but it is no
- * message that qmgr would take. qfile_abort removes it. */
+/* Writes what has been put so far and gives the file its final name, so that others can read it. It
+ * is not marked as complete, so qmgr does not take it. qfile_abort removes it. */
 int qfile_show(struct qfile *f, struct why *why);
-void qfile_abort(struct qfile **f);
+void qfile_abort(struct qfile **f); /* removes the file; null is accepted */
 
 /*
- * Reading. Small files are read at once. QFILE_DELIVER is for agents: a shared lock (flock), so
- * that several deliver one message; QFILE_OWN an exclusive one: nobody delivers it now. A lock is
- * not waited for: -1 with "4.3.0 ... in use". These are Postfix's own rules, so both suites'
- * programs respect each other. After a failed open errno tells more: ENOENT, EAGAIN (in use).
+ * Reading. Small files are read at once. QFILE_DELIVER is for agents: it takes a shared lock
+ * (flock), since several agents may deliver one message at a time. QFILE_OWN takes an exclusive
+ * lock: nobody is delivering the message. If the lock is taken, the call fails at once: null and
+ * "4.3.0 ... in use". These are Postfix's own rules, so both suites' programs respect each other.
+ * After a failed open errno tells more: ENOENT, EAGAIN (in use).
  */
 enum qfile_mode { QFILE_READ, QFILE_DELIVER, QFILE_OWN };
 struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, struct why *why);
@@ -76,7 +78,7 @@ int qfile_damaged(const struct qfile *f, const char *what, struct why *why);
 off_t qfile_at(const struct qfile *f); /* where the record that was last returned begins */
 const struct stat *qfile_stat(const struct qfile *f); /* as it was when opened */
 /* The recipient record there becomes REC_DONE; harmless if it is that already. Not synced: after a
- * power cut it may be delivered twice, never not at all. */
+ * power cut the mail may be delivered twice, but is never lost. */
 int qfile_mark_done(struct qfile *f, off_t rcpt, struct why *why);
 /* Makes the record there void (REC_KILL). */
 int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why);

@@ -10,9 +10,9 @@
 #define QID_MAX 40 /* letters of an id, at most */
 
 /*
- * Short: microseconds in 5 hex digits, then the inode number in hex: "32C18A72236". Unique while
- * the file exists. Long (enable_long_queue_ids): seconds (6) and microseconds (4) to the base 52,
- * "z", inode to the base 51: "4ZKrLq1y5Zz3Lg1". Never used again.
+ * Short: microseconds in 5 hex digits, then the inode number in hex: "32C18A72236". Unique as long
+ * as the file exists, and may be used again later. Long (enable_long_queue_ids): seconds (6) and
+ * microseconds (4) to the base 52, "z", inode to the base 51: "4ZKrLq1y5Zz3Lg1". Never used twice.
  */
 void qid_short(struct buf *id, int64_t wall_us, ino_t inode); /* both clear id first */
 void qid_long(struct buf *id, int64_t wall_us, ino_t inode);

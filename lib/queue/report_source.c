@@ -108,8 +108,8 @@ static void keep_redirected(struct report_source *s)
 }
 
 /* One portion of the file; its records may all be of recipients that are known. */
-static int read_file(struct report_source *s, size_t max, struct arena *mem,
-                     struct bounce_log *portion, struct why *why)
+static int report_source_read_file(struct report_source *s, size_t max, struct arena *mem,
+                                   struct bounce_log *portion, struct why *why)
 {
     struct envelope *e = &s->e;
 
@@ -135,7 +135,7 @@ int report_source_next(struct report_source *s, size_t max, struct arena *mem,
     if (s->in_log && from_log(s, max, mem, portion, why) < 0)
         return -1;
     while (portion->n == 0 && s->in_file)
-        if (read_file(s, max, mem, portion, why) < 0)
+        if (report_source_read_file(s, max, mem, portion, why) < 0)
             return -1;
     return 0;
 }

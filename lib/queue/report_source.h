@@ -11,9 +11,10 @@
  * not end without a report.
  */
 struct report_source;
+/* last_word: the message has expired, see above. Freed by report_source_free. */
 struct report_source *report_source_new(enum queue log, const struct delivery *d, bool last_word);
-/* The next portion: at most max records, in mem. 0 records: that was all. -1: why, and nothing may
- * be concluded about the rest. */
+/* The next portion: at most max records, in mem. No records: there are no more. -1 and why: reading
+ * failed, and the recipients that are missing must not be taken for reported. */
 int report_source_next(struct report_source *s, size_t max, struct arena *mem,
                        struct bounce_log *portion, struct why *why);
 void report_source_free(struct report_source **s);

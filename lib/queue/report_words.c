@@ -49,7 +49,7 @@ static bool in_units(struct str name, char text[NUMBER_MAX])
     return false;
 }
 
-static const char *find(struct str name, void *arg)
+static const char *report_words_find(struct str name, void *arg)
 {
     return in_units(name, arg) ? arg : conf_find_raw(name, NULL);
 }
@@ -60,7 +60,7 @@ void report_words_expand(const char *text, struct buf *out)
     struct why why = WHY;
     size_t before = out->n;
 
-    if (conf_expand_text(strz(text), EXPAND_RECURSE, find, number, out, &why) < 0) {
+    if (conf_expand_text(strz(text), EXPAND_RECURSE, report_words_find, number, out, &why) < 0) {
         msg_warn("words of a delivery report: %s", why_text(&why));
         buf_cut(out, before);
         buf_addz(out, text);

@@ -4,13 +4,15 @@
 
 #include "mail/dsn_words.h"
 
-/* The built-in words, and what the file says instead (path empty: no file). Strings live in mem.
- * -1: the file cannot be read, or some of it is wrong; words are good in any case. */
+/* The built-in words, and what the file says instead (path empty: no file). Strings live in mem. -1
+ * and why: the file cannot be read, or a part of it is wrong and was skipped. words can be used in
+ * any case. */
 int report_words_load(const char *path, struct arena *mem, struct dsn_words words[DSN_REPORT_KINDS],
                       struct why *why);
 /*
- * Appends a text with parameters in the place of $name. Of a time parameter x, $x_seconds,
- * $x_minutes, $x_hours, $x_days and $x_weeks stand for a whole number of these.
+ * Appends a text with parameters in the place of $name. For a time parameter x, $x_seconds,
+ * $x_minutes, $x_hours, $x_days and $x_weeks are replaced by its value as a whole number of that
+ * unit.
  */
 void report_words_expand(const char *text, struct buf *out);
 

@@ -6,17 +6,18 @@
 #include "queue/qrec.h"
 
 /*
- * One message over one kept-alive channel to public/cleanup: the attributes of proto.h "submit",
- * then queue file records (envelope, REC_MESG, content, REC_XTRA, REC_END), then one answer with
- * the queue id. Nothing is waited for before the end; a failed write sticks. The caller's process
- * may have many submissions under way: each takes a channel from a pool.
+ * One message over one connection of the channel to public/cleanup: the attributes of proto.h
+ * "submit", then queue file records (envelope, REC_MESG, content, REC_XTRA, REC_END), then one
+ * answer with the queue id. Cleanup answers only at the end. A failed write sticks, and commit
+ * reports it. The caller's process may have many submissions under way: each takes a channel from a
+ * pool.
  */
 struct submit;
 
 /* Sent as a number. */
 enum submit_flag {
-    SUBMIT_BOUNCE = 1, /* send a bounce when the message cannot be taken (pickup): else say so in
-                          the answer */
+    SUBMIT_BOUNCE = 1, /* if the message is refused, bounce it to its sender (pickup); without this
+                          flag only the answer says so */
     SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
     SUBMIT_HOLD = 4, /* into the hold queue */
     SUBMIT_DISCARD = 8, /* take it and throw it away */
@@ -33,9 +34,9 @@ void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
  * REC_NORM. */
 void submit_line(struct submit *s, struct str line);
 void submit_raw(struct submit *s, struct str records); /* already encoded with qrec_put */
-/* (waits) Ends the message. 0: queue_id is set and the message is on stable storage; -1: why says
- * what an SMTP reply would (4.x or 5.x). With anything but 0 nothing is in the queue. */
+/* (waits) Ends the message. 0: queue_id is set and the message is on stable storage; -1 and why,
+ * fit for an SMTP reply (4.x.x or 5.x.x): nothing is in the queue. */
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why);
-void submit_abort(struct submit **s); /* cleanup forgets it */
+void submit_abort(struct submit **s); /* cleanup drops the message; null is accepted */
 
 #endif

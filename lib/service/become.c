@@ -11,7 +11,7 @@
 #include "service/jail.h"
 #include "task/task.h"
 
-/* What the process is does not change, except in become_forever: asked once. */
+/* Cached: the ids of the process only change in become_forever. */
 static struct {
     bool known;
     bool root; /* or a user without any right of its own who may become others: jail.h */
@@ -44,14 +44,14 @@ static int refuse_root(uid_t uid, gid_t gid, struct why *why)
 /*
  * The file system ids belong to the calling thread alone, and the kernel takes the capabilities
  * that override file permissions from a thread whose fsuid leaves 0, and gives them back after.
- * They follow the task: its word is uid and gid, 0 is the process itself.
+ * They follow the task: its task-local value is uid and gid, 0 is the process itself.
  */
-static void use_ids(uint64_t word)
+static void use_ids(uint64_t ids)
 {
-    bool own = word == 0;
+    bool own = ids == 0;
 
-    setfsgid(own ? process.gid : (gid_t)(word & UINT32_MAX));
-    setfsuid(own ? process.uid : (uid_t)(word >> 32));
+    setfsgid(own ? process.gid : (gid_t)(ids & UINT32_MAX));
+    setfsuid(own ? process.uid : (uid_t)(ids >> 32));
 }
 
 int become_begin(uid_t uid, gid_t gid, struct why *why)
@@ -62,8 +62,8 @@ int become_begin(uid_t uid, gid_t gid, struct why *why)
         return -1;
     if (process.has_other && (uid != process.other_uid || gid != process.other_gid))
         return why_set(why, "4.3.0", "cannot act with uid %u gid %u", uid, gid);
-    task_on_word(use_ids);
-    task_set_word((uint64_t)uid << 32 | gid);
+    task_on_local(use_ids);
+    task_set_local((uint64_t)uid << 32 | gid);
     /* The calls return the former value, never an error: asking with an invalid one tells. What
      * they need, CAP_SETUID, a process has or has not. */
     if (!process.works)
@@ -77,7 +77,7 @@ int become_begin(uid_t uid, gid_t gid, struct why *why)
 void become_end(void)
 {
     if (runs_as_root() || process.has_other)
-        task_set_word(0);
+        task_set_local(0);
 }
 
 static int change_ids(uid_t uid, gid_t gid)

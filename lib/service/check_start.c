@@ -54,7 +54,7 @@ static void place_descriptors(int out)
         _exit(1);
 }
 
-static void __attribute__((noreturn)) run(const struct conf_service *s, int out)
+static void __attribute__((noreturn)) check_start_run(const struct conf_service *s, int out)
 {
     VEC(const char *) argv = {0};
     struct buf path = BUF(4096);
@@ -150,7 +150,7 @@ static void start_next(struct trials *t)
     msg_flush();
     one->pid = fork();
     if (one->pid == 0)
-        run(one->service, ends[1]);
+        check_start_run(one->service, ends[1]);
     close(ends[1]);
     one->fd = ends[0];
     if (one->pid < 0) {

@@ -8,9 +8,9 @@ struct conf_master;
 
 /*
  * Runs each service's program with -T: it loads its settings and opens its tables, certificates and
- * lists as always, and ends before the jail and without listening. What it refuses is logged as an
- * error with the service's line. False: some service would not start. After conf_load; takes at
- * most service_check_timeout.
+ * lists as always, and ends before the jail and without listening. Whatever makes it fail is logged
+ * as an error with the service's line in master.cf. False: some service would not start. After
+ * conf_load; takes at most service_check_timeout.
  */
 bool check_starts(const struct conf_master *cf);
 

@@ -19,6 +19,6 @@ void client_count_open(int64_t ipv4_bits, int64_t ipv6_bits); /* in service.open
 /* One more of that address. all: its clients now, with this one. Null, and all is INT64_MAX: it
  * could not be counted at all, and should be refused where there is a limit. */
 struct client_count *client_count_add(const struct addr *a, int64_t *all);
-void client_count_drop(struct client_count **c); /* sets null; null is accepted */
+void client_count_drop(struct client_count **c); /* one client less; sets null; null is accepted */
 
 #endif

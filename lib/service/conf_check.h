@@ -11,7 +11,8 @@
  * for names of hosts. The caller's conf stays as it is.
  */
 bool conf_check(const char *dir);
-/* Then, when the directories are there: would each service start? See service/check_start.h. */
+/* After conf_check, if the directories exist: would each service start? See service/check_start.h.
+ */
 bool conf_check_starts(const char *dir);
 
 /* Would a POP3 session run with these values? -1: why says which parameter is wrong. Asked by

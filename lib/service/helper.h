@@ -8,10 +8,10 @@
 #include "base/why.h"
 
 /*
- * What computes long (password hashes), blocks (foreign libraries), or needs rights that the
- * daemon gives up is done by helpers. They take one request at a time from a socket of messages
- * that all of them share: whoever is free takes the next. A supervisor process, which reads
- * nothing, starts a helper again when it has died. All end with the daemon.
+ * Helpers do work that takes much CPU time (password hashes), that blocks (foreign libraries), or
+ * that needs rights which the daemon gives up. All helpers read from one shared socket of messages:
+ * each request is taken by one that is free. A supervisor process, which reads nothing, starts a
+ * helper again when it has died. All end with the daemon.
  *
  * A message is at most HELPER_MESSAGE_MAX octets. The queue is bounded: a question that finds
  * queue_limit others unanswered, or the socket full, fails at once.
@@ -34,9 +34,10 @@ struct helper;
  * but standard ones and these two (-1: none) are closed, and the page of counters is let go. */
 void helper_forget_daemon(int keep, int keep_too);
 
-struct helper *helper_start(const struct helper_job *job); /* before the jail; ends if it fails */
+struct helper *
+helper_start(const struct helper_job *job); /* before the jail; a failure ends the process */
 void helper_watch(struct helper *h); /* once, when the loop runs or is about to: service.start */
-void helper_free(struct helper **h); /* the helpers end; nobody may be waiting */
+void helper_free(struct helper **h); /* ends the helpers; no task may be in helper_ask */
 
 /*
  * (waits) The answer is appended to answer. *fd (may be null): the descriptor that came with it,

@@ -15,7 +15,7 @@ static bool uses_family(int family)
            str_listed(conf.inet_protocols, family == AF_INET ? "ipv4" : "ipv6");
 }
 
-static size_t add(struct interfaces *out, const struct addr *a)
+static size_t interfaces_add(struct interfaces *out, const struct addr *a)
 {
     if (!uses_family(a->family))
         return 0;
@@ -39,7 +39,7 @@ static int add_name(struct str host, in_port_t port, struct interfaces *out, str
         struct addr a = {0};
         addr_from_sockaddr(&a, i->ai_addr, i->ai_addrlen);
         a.port = port;
-        added += add(out, &a);
+        added += interfaces_add(out, &a);
     }
     freeaddrinfo(list);
     return added > 0 ? 0
@@ -54,9 +54,10 @@ static int add_host(struct str host, in_port_t port, struct interfaces *out, str
     if (!addr_parse(host, &a))
         return add_name(host, port, out, why);
     a.port = port;
-    return add(out, &a) > 0 ? 0
-                            : why_set(why, "4.3.5", "%.*s is not of the inet_protocols (%s)",
-                                      (int)host.n, host.p, conf.inet_protocols);
+    return interfaces_add(out, &a) > 0
+               ? 0
+               : why_set(why, "4.3.5", "%.*s is not of the inet_protocols (%s)", (int)host.n,
+                         host.p, conf.inet_protocols);
 }
 
 /* An address of each family. */
@@ -66,11 +67,11 @@ static void add_both(const char *v4, const char *v6, in_port_t port, struct inte
 
     addr_parse(strz(v4), &a);
     a.port = port;
-    add(out, &a);
+    interfaces_add(out, &a);
     a = (struct addr){0};
     addr_parse(strz(v6), &a);
     a.port = port;
-    add(out, &a);
+    interfaces_add(out, &a);
     out->standing_in = true;
 }
 

@@ -11,8 +11,8 @@
  * user; with RIGHT_FORK as well, a uid that owns nothing, so that no file of anybody's can be
  * opened; with RIGHT_ROOT, root with only the capabilities of the table in jail.c), chroot,
  * PR_SET_NO_NEW_PRIVS, Landlock, seccomp. Started by a plain user: no uid change and no chroot, all
- * else the same. A kernel without Landlock or a part of it: that part is left out (master logs it
- * once).
+ * else the same. What the kernel's version of Landlock cannot restrict is left open (master logs
+ * this once).
  */
 /*
  * UNIX SOCKETS OF THE HOST
@@ -36,15 +36,16 @@
 struct jail {
     const char *name; /* for the log */
     unsigned rights; /* enum service_right */
-    const char *user; /* of the passwd file: conf.mail_owner; his groups stay the other ones */
-    uid_t uid; /* instead of that user's; 0: his */
-    gid_t gid; /* the effective group, which is the role (ipc/trust.h); 0: his */
+    const char *user; /* account name: conf.mail_owner; its groups stay as supplementary groups */
+    uid_t uid; /* instead of the account's; 0: the account's */
+    gid_t gid; /* the effective group, which is the role (ipc/trust.h); 0: the account's */
     const char *root; /* chroot there, or null */
     bool ends_with_parent; /* SIGTERM when master dies */
 };
 
 /* Before jail_enter, from service.paths. Paths are absolute or below the present directory, as seen
- * before the chroot. What does not exist is left out. A read path may be a file or a directory. */
+ * before the chroot. Paths that do not exist are ignored. A read path may be a file or a directory.
+ */
 void jail_read(const char *path);
 void jail_write(const char *path); /* a directory: create, write, rename, remove below it */
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
@@ -53,12 +54,12 @@ void jail_port(int port); /* TCP connections to this port, beside those the righ
 void jail_read_tables(const char *list);
 
 /*
- * All that this process would become with RIGHT_SETUID is this one user, not root. Then it is the
- * mail owner and not root, has no capability, and the user is its saved id: become_begin may act as
- * him and as nobody else.
+ * Says that this one user, who is not root, is all that the process needs RIGHT_SETUID for. Then it
+ * does not stay root: it runs as the mail owner, without capabilities, and with the user as its
+ * saved id, so that become_begin can act as this user and as nobody else.
  */
 void jail_other_user(uid_t uid, gid_t gid);
-/* In the jail: is it so, and who is that user? */
+/* In the jail: is there such a user, and who is it? */
 bool jail_has_other_user(uid_t *uid, gid_t *gid);
 
 /* In the jail: not root, but with the capabilities to become any user? */

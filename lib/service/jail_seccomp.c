@@ -270,7 +270,8 @@ static const struct {
 
 static scmp_filter_ctx filter;
 
-static void add(uint32_t action, int call, unsigned argc, const struct scmp_arg_cmp *args)
+static void jail_seccomp_add(uint32_t action, int call, unsigned argc,
+                             const struct scmp_arg_cmp *args)
 {
     int error = seccomp_rule_add_array(filter, action, call, argc, args);
     /* EDOM, EEXIST: not a call of this machine, or allowed already without conditions */
@@ -280,22 +281,22 @@ static void add(uint32_t action, int call, unsigned argc, const struct scmp_arg_
 
 static void allow(int call)
 {
-    add(SCMP_ACT_ALLOW, call, 0, NULL);
+    jail_seccomp_add(SCMP_ACT_ALLOW, call, 0, NULL);
 }
 
 static void allow_if(int call, struct scmp_arg_cmp a)
 {
-    add(SCMP_ACT_ALLOW, call, 1, &a);
+    jail_seccomp_add(SCMP_ACT_ALLOW, call, 1, &a);
 }
 
 static void refuse_if(int call, struct scmp_arg_cmp a)
 {
-    add(SCMP_ACT_TRAP, call, 1, &a);
+    jail_seccomp_add(SCMP_ACT_TRAP, call, 1, &a);
 }
 
 static void allow_if2(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b)
 {
-    add(SCMP_ACT_ALLOW, call, 2, (struct scmp_arg_cmp[]){a, b});
+    jail_seccomp_add(SCMP_ACT_ALLOW, call, 2, (struct scmp_arg_cmp[]){a, b});
 }
 
 static void add_memory(void)
@@ -435,9 +436,9 @@ static void prepare_session(void)
     begin_filter(SCMP_ACT_ALLOW);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (!is_of_sessions(&plain[i]) && plain[i].call != SCMP_SYS(tgkill))
-            add(SCMP_ACT_TRAP, plain[i].call, 0, NULL);
+            jail_seccomp_add(SCMP_ACT_TRAP, plain[i].call, 0, NULL);
     for (size_t i = 0; i < sizeof not_in_sessions / sizeof *not_in_sessions; i++)
-        add(SCMP_ACT_TRAP, not_in_sessions[i], 0, NULL);
+        jail_seccomp_add(SCMP_ACT_TRAP, not_in_sessions[i], 0, NULL);
     refuse_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     refuse_if(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, JAIL_PID));
     refuse_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD));
@@ -464,7 +465,7 @@ void jail_seccomp(unsigned rights)
         for (size_t i = 0; i < sizeof of_debuggers / sizeof *of_debuggers; i++)
             allow(of_debuggers[i]);
     for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
-        add(SCMP_ACT_ERRNO((uint32_t)soft[i].error), soft[i].call, 0, NULL);
+        jail_seccomp_add(SCMP_ACT_ERRNO((uint32_t)soft[i].error), soft[i].call, 0, NULL);
     add_memory();
     add_sockets(rights);
     add_files(rights);

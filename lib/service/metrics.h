@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 /*
- * master keeps the file data_directory/metrics: a page per process. It hands each new process its
- * page, with room on the disk; the process counts there with plain stores. A process without
- * master, or started while the disk was full, counts in memory of its own. The reader trusts
- * nothing in a page but its size.
+ * master keeps the file data_directory/metrics: a page per process. It gives each new process a
+ * page of the file whose disk space is already allocated; the process counts there with plain
+ * stores. A process without master, or started while the disk was full, counts in memory of its
+ * own. The reader trusts nothing in a page but its size.
  */
 enum { METRICS_PAGE = 4096, METRICS_COUNTERS = 60, METRICS_NAME = 48 };
 
@@ -30,8 +30,8 @@ struct metrics_page {
     uint32_t draining; /* 1: no new ones */
     uint32_t ncounters;
     uint64_t served; /* sessions and requests since the start */
-    /* The longest turn of the loop, that is, the longest that a client waited for another one. Of
-     * CPU time, over 100 ms is a bug: t/e2e looks. */
+    /* The longest turn of the loop, that is, the longest that a client waited for another one. More
+     * than 100 ms of CPU time is a bug: t/e2e checks it. */
     uint64_t longest_turn_us, longest_turn_cpu_us;
     uint32_t stack_used, stack_size; /* bytes of the deepest stack of a task: see task.h */
     struct metrics_counter counters[METRICS_COUNTERS];

@@ -188,7 +188,7 @@ int runner_run(const struct run *r, int *status, struct why *why)
         list_drop(&w.link);
         return -1;
     }
-    bool in_time = wait_for(&w, r->deadline);
+    bool in_time = wait_for(&w, r->deadline_ms);
     list_drop(&w.link);
     if (!in_time)
         return why_set(why, "4.3.0", "Command time limit exceeded: \"%s\"", r->argv[0]);

@@ -8,10 +8,11 @@
 #include "base/why.h"
 
 /*
- * A jailed process cannot fork and execute: its filter and no_new_privs would bind the command too
- * (which may be the set-gid postdrop, or need anything). So a service with RIGHT_EXEC forks a small
- * helper before it enters the jail. The helper reads no mail, only requests of its parent, refuses
- * uid 0 and gid 0 when it is root, and ends all its commands when the parent ends.
+ * A jailed process cannot run commands itself: its seccomp filter and no_new_privs would also
+ * restrict the command, which may be the set-gid postdrop or need any system call. So a service
+ * with RIGHT_EXEC forks a small helper before it enters the jail. The helper reads no mail, only
+ * requests of its parent, refuses uid 0 and gid 0 when it is root, and ends all its commands when
+ * the parent ends.
  */
 struct run {
     uid_t uid;
@@ -21,7 +22,7 @@ struct run {
     const char *dir; /* working directory, as it is seen below root; null: "/" */
     int in; /* becomes standard input; -1: /dev/null. Not taken over. */
     int out; /* standard output and error; -1: /dev/null */
-    int64_t deadline; /* task_now() milliseconds; then the process group is killed */
+    int64_t deadline_ms; /* of task_now(); then the process group is killed */
     const char *root; /* becomes its root directory; null or "/": it does not */
 };
 

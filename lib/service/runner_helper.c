@@ -89,7 +89,7 @@ static void clear_nonblocking(int fd)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-/* Only root can; who asks for it without gets the error. */
+/* Only root may chroot; a request for it from anybody else fails here. */
 static int change_root(const char *root)
 {
     if (strcmp(root, "/") == 0)
@@ -98,7 +98,7 @@ static int change_root(const char *root)
 }
 
 /* The child: never returns. report tells the helper what failed; exec closes it. */
-static void __attribute__((noreturn)) run(const struct runner_order *o, int report)
+static void __attribute__((noreturn)) runner_helper_run(const struct runner_order *o, int report)
 {
     sigset_t none;
 
@@ -122,7 +122,7 @@ static void __attribute__((noreturn)) run(const struct runner_order *o, int repo
     _exit(127);
 }
 
-static void start(struct helper *h, const struct runner_order *o)
+static void runner_helper_start(struct helper *h, const struct runner_order *o)
 {
     int report[2], error = 0;
 
@@ -132,7 +132,7 @@ static void start(struct helper *h, const struct runner_order *o)
     }
     pid_t pid = fork();
     if (pid == 0)
-        run(o, report[1]);
+        runner_helper_run(o, report[1]);
     if (pid < 0)
         error = errno;
     close(report[1]);
@@ -222,7 +222,7 @@ static bool take_message(struct helper *h)
     else if (!is_allowed(&o))
         answer(h, o.ask->id, EPERM, 0);
     else
-        start(h, &o);
+        runner_helper_start(h, &o);
     runner_order_free(&o);
     return true;
 }

@@ -44,9 +44,9 @@ int service_limit(void)
     return process.limit;
 }
 
-void service_spare(bool may_go)
+void service_may_evict(bool evictable)
 {
-    clients_spare(&process, may_go);
+    clients_may_evict(&process, evictable);
 }
 
 bool service_trying(void)
@@ -250,7 +250,7 @@ static void end_turn(void)
     msg_flush();
 }
 
-static void start(void *arg)
+static void service_start(void *arg)
 {
     struct process *p = arg;
 
@@ -303,7 +303,7 @@ int service_main(const struct service *s, int argc, char **argv)
     enter_jail(p);
     msg_hold();
     task_on_turn(end_turn);
-    task_start("start", start, p);
+    task_start("start", service_start, p);
     task_loop();
     msg_flush();
     return 0;

@@ -64,12 +64,12 @@ struct service_sender {
 struct service {
     const char *name;
     unsigned rights; /* all else is closed by the jail */
-    bool alone; /* at most one process of it, which takes all clients (maxproc 1 in master.cf) */
+    bool alone; /* at most one process, also while one drains; it takes all clients */
     /* Needs no path outside of the queue directory once it is in the jail. Then that is its root,
      * whatever the chroot column of master.cf says, so that it can reach no socket of the host. */
     bool in_queue;
     bool writes_log; /* postlogd: has maillog_file open */
-    bool sole; /* the same, but the next one may start while it drains */
+    bool sole; /* as alone, but the next process may start while the old one drains */
     void (*open)(void); /* before the jail, maybe as root, in the queue directory: tables, keys,
                            certificates, directories */
     void (*paths)(void); /* calls jail_read/jail_write/jail_port (service/jail.h) */
@@ -106,8 +106,8 @@ int service_main(const struct service *s, int argc, char **argv);
 /* The name in master.cf, so that one program can serve as smtp, relay, lmtp or as bounce, defer,
  * trace. */
 const char *service_name(void);
-/* Who has connected this UNIX socket: what SO_PEERCRED says, as a role (ipc/trust.h). Also of a
- * stream that is ahead in reading; a stream over TCP is ROLE_TOOL. */
+/* The role (ipc/trust.h) of the process that connected this UNIX socket, from SO_PEERCRED. Works at
+ * any time in the life of the stream. ROLE_TOOL for a stream over TCP. */
 enum role service_peer_role(const struct stream *client);
 /* May whoever has connected ask this, by the table of ipc/trust.c? If not, one line is logged: the
  * caller ends the connection. For text protocols; requests are checked before they are served. */
@@ -118,26 +118,29 @@ bool service_trying(void);
 int service_args(char ***argv);
 /*
  * Before the jail, once: memory that all processes of this service have in common while master
- * runs, zeros at first. What one writes there the next one finds after a reload. Two that overlap,
- * one of them draining, must agree on who touches what. Started by hand it is the process's own.
+ * runs, zeros at first. What a process writes there, its successor finds after a reload. During a
+ * reload the old, draining process and the new one use it at the same time and must synchronise. In
+ * a process started by hand it is private memory.
  */
 void *service_shared(size_t size);
 /* The most clients of this process at a time. */
 int service_limit(void);
-/* A table, certificate or the like that is open has changed on disk: finish the sessions, then let
- * master start a new process. Called by whoever notices. */
+/* To be called when a table, certificate or similar file that the process has open has changed on
+ * disk: the process finishes its sessions and ends, and master starts a new one. */
 void service_refresh(const char *what_changed);
 /*
- * For a session function, of its own client: may it be ended for a new one? When this process is
- * full, and there may be no other one, the oldest such client is cancelled for each that comes.
+ * Called by a session: marks its own client as evictable, or no longer so. When the process is full
+ * and master may start no other one, the evictable client that came first is cancelled for each new
+ * client.
  */
-void service_spare(bool may_go);
+void service_may_evict(bool evictable);
 /* Reload or stop: a long session may look at this between two commands and say good-bye. */
 bool service_draining(void);
 
 /*
- * In a child that a task forked (RIGHT_FORK): it is no daemon any more. That task goes on alone,
- * all descriptors but 0, 1, 2, the log's and those of keep are closed, the counters are its own.
+ * In a child that a task has forked (RIGHT_FORK), which is no longer a daemon: only that task
+ * continues; all descriptors except 0, 1, 2, the log's and those in keep are closed; metrics are
+ * counted in memory of its own.
  */
 void service_forked(const int *keep, size_t n);
 

@@ -36,7 +36,7 @@ struct client {
     struct peer peer;
     enum role role; /* of whoever asks over a UNIX socket */
     bool idle; /* a channel between two requests: nothing is lost when it closes */
-    bool spare; /* it may be ended for a new one */
+    bool evictable; /* it may be ended for a new one */
 };
 
 static bool is_full(const struct process *p)
@@ -47,7 +47,7 @@ static bool is_full(const struct process *p)
 static bool may_accept(const struct process *p)
 {
     if (is_full(p)) /* one more than the limit until the one that was ended has gone */
-        return p->crowded && p->nspare > 0 && p->nclients == p->limit;
+        return p->saturated && p->nevictable > 0 && p->nclients == p->limit;
     return !p->paused;
 }
 
@@ -170,8 +170,8 @@ static bool wait_request(struct client *c, struct stream *s, int64_t until)
     return ended == WAIT_READY && !task_is_cancelled();
 }
 
-/* Who sends a trigger does not hear whether it was read: what came before the socket was shut is
- * taken, and what comes later fails at the sender, who tries again. */
+/* The sender of a trigger does not learn whether it was read: what came before the socket was shut
+ * is taken, and what comes later fails at the sender, who tries again. */
 static void take_late_triggers(struct client *c, struct stream *s)
 {
     char bytes[TRIGGERS];
@@ -274,7 +274,7 @@ static void client_gone(struct client *c)
     struct process *p = c->process;
 
     list_drop(&c->link);
-    p->nspare -= c->spare;
+    p->nevictable -= c->evictable;
     free(c);
     p->page->sessions = (uint32_t)--p->nclients;
     p->last_used = task_now();
@@ -306,10 +306,10 @@ static void end_one(struct process *p)
 {
     LIST_EACH (&p->clients, l) {
         struct client *c = LIST_OF(l, struct client, link);
-        if (!c->spare)
+        if (!c->evictable)
             continue;
-        c->spare = false;
-        p->nspare--;
+        c->evictable = false;
+        p->nevictable--;
         task_cancel(c->task);
         return;
     }
@@ -351,17 +351,17 @@ void clients_accept_more(struct process *p)
             task_wake(l->task);
 }
 
-void clients_spare(struct process *p, bool may_go)
+void clients_may_evict(struct process *p, bool evictable)
 {
     LIST_EACH (&p->clients, l) {
         struct client *c = LIST_OF(l, struct client, link);
         if (c->task != task_self())
             continue;
-        if (c->spare == may_go)
+        if (c->evictable == evictable)
             return;
-        c->spare = may_go;
-        p->nspare += may_go ? 1 : -1;
-        if (p->crowded)
+        c->evictable = evictable;
+        p->nevictable += evictable ? 1 : -1;
+        if (p->saturated)
             clients_accept_more(p);
         return;
     }
@@ -571,5 +571,5 @@ void clients_forked(struct process *p)
             stream_abort(&c->channel);
     }
     list_init(&p->clients);
-    p->nclients = p->nspare = 0;
+    p->nclients = p->nevictable = 0;
 }

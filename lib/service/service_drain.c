@@ -143,8 +143,8 @@ static void from_master(void *arg, int fd, short events)
             p->paused = false;
         else if (bytes[i] == SPAWN_STRESS || bytes[i] == SPAWN_CALM)
             clients_stress(p, bytes[i] == SPAWN_STRESS);
-        else if (bytes[i] == SPAWN_CROWDED || bytes[i] == SPAWN_EASY)
-            p->crowded = bytes[i] == SPAWN_CROWDED;
+        else if (bytes[i] == SPAWN_SATURATED || bytes[i] == SPAWN_UNSATURATED)
+            p->saturated = bytes[i] == SPAWN_SATURATED;
     }
     if (n > 0) {
         clients_accept_more(p);

@@ -57,7 +57,7 @@ static int64_t id_number(const struct process *p, int option, const char *text)
     return n;
 }
 
-static void take(struct process *p, int option)
+static void service_options_take(struct process *p, int option)
 {
     switch (option) {
     case 'c':
@@ -128,7 +128,7 @@ void service_options(struct process *p, int argc, char **argv)
     p->metrics_page = -1;
     msg_open(p->program);
     while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:m:G:N:vfTCuUz")) != -1)
-        take(p, option);
+        service_options_take(p, option);
     *VEC_ADD(&p->overrides) = NULL;
     p->argc = argc - optind;
     p->argv = argv + optind;

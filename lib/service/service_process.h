@@ -43,8 +43,8 @@ struct process {
     int64_t uses, max_uses; /* clients so far, and how many are enough; 0: any number */
     int64_t last_used; /* task_now() */
     bool told_full, told_served, paused, draining, stopping;
-    bool crowded; /* no other process can take the next client either */
-    int nspare; /* clients that may be ended for the next one */
+    bool saturated; /* no other process can take the next client either */
+    int nevictable; /* clients that may be ended for the next one */
     struct task *waker; /* runs service.wake while reasons are pending; null if none */
     uint32_t reasons; /* bit n: 'A' + n */
     struct task *idler, *ender; /* wait for idleness; for the last client */
@@ -60,7 +60,7 @@ void clients_start(struct process *p);
 void clients_accept_more(struct process *p); /* there is room again, or master said so */
 void clients_stop_accepting(struct process *p); /* and closes the listening sockets */
 void clients_cancel(struct process *p, bool idle_only);
-void clients_spare(struct process *p, bool may_go); /* of the client whose task is running */
+void clients_may_evict(struct process *p, bool evictable); /* of the client whose task is running */
 /* By the table of ipc/trust.c; false: the refusal has been logged. */
 bool clients_may_ask(const struct process *p, enum role role, const char *request);
 void clients_served(struct process *p); /* counts one that has been finished */

@@ -43,8 +43,8 @@ enum spawn_status {
     SPAWN_GO = 'G', /* master */
     SPAWN_STRESS = '!', /* master: the service has reached its limit: stress=yes */
     SPAWN_CALM = '.', /* master: that was long ago */
-    SPAWN_CROWDED = 'C', /* master: all are full, and there may be no more processes */
-    SPAWN_EASY = 'E', /* master: no longer */
+    SPAWN_SATURATED = 'C', /* master: all are full, and there may be no more processes */
+    SPAWN_UNSATURATED = 'E', /* master: no longer */
 };
 
 #endif

@@ -52,7 +52,7 @@ void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity)
     *c = (struct cache){.dirfd = dirfd, .fd = -1, .uidvalidity = uidvalidity, .sorted = true};
 }
 
-static void forget(struct cache *c)
+static void cache_forget(struct cache *c)
 {
     free(c->window);
     c->window = NULL;
@@ -65,7 +65,7 @@ static void forget(struct cache *c)
 
 static void reopen(struct cache *c)
 {
-    forget(c);
+    cache_forget(c);
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
@@ -341,7 +341,7 @@ static bool index_tail(struct cache *c)
     if (!open_file(c, false) || fstat(c->fd, &st) < 0)
         return false;
     if (st.st_size < c->end)
-        forget(c); /* somebody has cut it */
+        cache_forget(c); /* somebody has cut it */
     if (st.st_size <= c->end || c->torn)
         return false;
     if (c->end == 0)
@@ -460,7 +460,7 @@ void cache_trim(struct cache *c, cache_keep *keep, const void *arg)
         renameat(c->dirfd, new_name, c->dirfd, file_name) == 0) {
         close(c->fd);
         c->fd = fd;
-        forget(c);
+        cache_forget(c);
     } else if (fd >= 0) {
         unlinkat(c->dirfd, new_name, 0);
         close(fd);

@@ -11,8 +11,8 @@
 struct mime_part;
 
 /*
- * pombal.cache beside the journal: a head, then records, each with a sum. It is never synced: what
- * is lost is made again from the messages. Appended to under the folder's lock; rewritten and
+ * pombal.cache beside the journal: a head, then records, each with a sum. It is never synced: lost
+ * records are made again from the messages. Appended to under the folder's lock; rewritten and
  * renamed only together with the journal, so a process that sees a new journal opens the cache
  * anew.
  */
@@ -34,7 +34,7 @@ struct cache {
     off_t end; /* what is indexed */
     VEC(struct cache_place) index;
     bool sorted, torn;
-    int64_t absent_until; /* clock_ms: there was no file a moment ago */
+    int64_t absent_until; /* clock_ms: until then the file is taken to be missing without a look */
 };
 
 void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity);
@@ -47,17 +47,18 @@ void cache_make(const struct mime_part *root, struct str header, struct buf *out
 void cache_read(struct str record, struct cache_entry *out);
 void cache_set_uid(struct buf *record, uint32_t uid);
 
-/* Whole records. Under the folder's lock. Errors are not told: the texts can be made again. */
+/* Appends whole records, under the folder's lock. Errors are ignored: the texts can be made again.
+ */
 void cache_append(struct cache *c, struct str records);
-/* False: none. What is found is valid until the next call for this cache. */
+/* False: there is no record of this uid. out is valid until the next call for this cache. */
 bool cache_find(struct cache *c, uint32_t uid, struct cache_entry *out);
 /* The bytes of a record, to be copied to another folder; valid as above. Empty: none. */
 struct str cache_record(struct cache *c, uint32_t uid);
 
-/* Bytes of records of messages that keep says, for the decision to rewrite. */
+/* Rewrites the file without the records that keep refuses, if enough of it would go. */
 typedef bool cache_keep(const void *arg, uint32_t uid);
 void cache_trim(struct cache *c, cache_keep *keep, const void *arg);
 
-bool cache_keeps_field(struct str name);
+bool cache_keeps_field(struct str name); /* is this header field one of those in fields? */
 
 #endif

@@ -1,4 +1,4 @@
-/* folder.h - a folder as this process has it open: files, state, lock. For lib/store alone */
+/* folder.h - a folder that this process has open: files, state, lock. Only for lib/store */
 #ifndef STORE_FOLDER_H
 #define STORE_FOLDER_H
 
@@ -70,8 +70,9 @@ struct folder {
     unsigned uses;
     bool loaded;
     bool opening, watched;
-    bool in_memory; /* records are applied, not written: being made, or it cannot be written */
-    bool frozen; /* there is a journal, but it cannot be written: what it says is shown */
+    bool in_memory; /* records are applied but not written: the journal is being made, or the folder
+                       cannot be written */
+    bool frozen; /* the journal cannot be written: the folder is shown as the journal has it */
     bool failed; /* removed, or numbered anew by somebody else */
     struct journal_file j;
     struct state state; /* not loaded: only uidnext and modseq */
@@ -84,24 +85,26 @@ struct folder {
     uint64_t out_modseq;
     struct cache cache;
     int64_t looked_new, looked_cur; /* times of the directories when they were read last */
-    int64_t again_at; /* and before then (task_now) they need no look if they still have them */
+    int64_t again_at; /* until then (task_now) directories with these times are not read again */
     int64_t checkpoint_at; /* no checkpoint before */
     size_t gone_kept; /* slots that views still show, at the last compaction */
 };
 
-/* (waits) Open or found open; to be released. A folder that does not exist: "5.2.0". */
+/* (waits) Opens the folder, or finds it open in this process; folder_release ends the use. Null and
+ * why; "5.2.0": it does not exist. */
 struct folder *folder_open(struct store *s, const char *name, struct why *why);
 void folder_release(struct folder *f);
-void folder_close(struct folder *f); /* by the store: nobody uses it */
+void folder_close(struct folder *f); /* called by the store when nobody uses the folder */
 
 /* (waits) "4.2.0" after maildir_lock_timeout. The lock is the directory's: do not take it for two
  * folders of one directory. */
 int folder_lock(struct folder *f, struct why *why);
 void folder_unlock(struct folder *f);
 
-/* (waits, takes the lock if need be unless locked is true) All messages in state. */
+/* (waits; takes the lock if it is needed and locked is false) Afterwards state has all messages. */
 int folder_load(struct folder *f, bool locked, struct why *why);
-/* What others appended; does not wait if loaded and nothing is damaged. */
+/* Reads what other processes have appended to the journal; does not wait if the folder is loaded
+ * and nothing is damaged. */
 int folder_refresh(struct folder *f, bool locked, struct why *why);
 
 /* Under the lock: collect records, then write them with one call and apply them. A record of which
@@ -113,21 +116,23 @@ void folder_record_buf(struct folder *f, enum journal_type type, const struct bu
 int folder_commit(struct folder *f, struct why *why);
 /* -1, "5.7.1": the directory or the journal may only be read. */
 int folder_writable(const struct folder *f, struct why *why);
-/* Under the lock: the next uid and the modseq leap by n, in any case in memory. */
+/* Under the lock: raises the next uid and the modseq by n, in memory even if the record cannot be
+ * written. */
 int folder_leap(struct folder *f, int64_t n, struct why *why);
 uint32_t folder_out_uidnext(const struct folder *f); /* after the records collected so far */
 /* folder_keyword.c. Under the lock, loaded: the place of the keyword, found or defined. "5.2.2":
  * there are too many. */
 int folder_define_keyword(struct folder *f, struct str name, struct why *why);
-/* The messages in which get or lose the keyword at a place from 64 on; to be committed. */
+/* Records that the messages of which get or lose the keyword with this place, which is 64 or above;
+ * folder_commit follows. */
 void folder_record_keyword(struct folder *f, enum flag_op op, uint32_t place,
                            const struct uidset *which);
-size_t folder_keyword_room(const struct folder *f); /* so many more may be defined */
-/* Letters that have no name yet get the one that dovecot-keywords says. */
+size_t folder_keyword_room(const struct folder *f); /* how many more keywords may be defined */
+/* Keyword letters in file names that have no name yet get it from dovecot-keywords. */
 int folder_learn_keywords(struct folder *f, struct why *why);
 void folder_free_keywords(struct folder *f); /* of names that no message has; before a checkpoint */
-/* (waits) The journal is on stable storage, and the names in dirs, where the file system does not
- * keep them in order with it. */
+/* (waits) Syncs the journal and, on file systems that do not keep renames in order with a later
+ * sync of another file, also the directories in dirs (SYNC_ bits). */
 enum { SYNC_NEW = 1, SYNC_CUR = 2 };
 int folder_sync(struct folder *f, unsigned dirs, struct why *why);
 
@@ -143,17 +148,17 @@ void folder_take_back(struct folder *f, const struct uidset *which);
 
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);
-/* (waits) What is to be done from time to time, when nobody of this process walks the messages: a
- * checkpoint if the journal has grown enough, and what was expunged is dropped. */
+/* (waits) Housekeeping, while no task of this process iterates over the messages: a checkpoint if
+ * the journal has grown enough, and the slots of expunged messages are freed. */
 void folder_tidy(struct folder *f);
 
 /* (waits, takes the lock if need be unless locked is true) folder_read.c. 1: the journal is open,
  * its next uid and modseq are known; 0: there is none, -1: error. */
 int folder_open_journal(struct folder *f, bool locked, struct why *why);
-/* Applies what is good in bytes, which stand at f->j.end. */
+/* Applies the good records at the start of bytes, which are at the place f->j.end of the file. */
 void folder_apply(struct folder *f, struct str bytes);
-/* The state becomes what fresh says, which is then empty. Slots that views show stay where they
- * are, and the views are told what is different. */
+/* Replaces the state by fresh, which is empty afterwards. Slots that views show keep their places,
+ * and the differences become events for the views. Does not wait. */
 void folder_adopt_state(struct folder *f, struct state *fresh);
 /*
  * (waits) folder_write.c. Under the lock: a journal. state holds what could be saved of a damaged
@@ -169,7 +174,9 @@ struct folder *folder_beside(const struct folder *f);
 void folder_ranges(const struct uidset *set, struct buf *out);
 
 /* maildir.c, maildir_merge.c. Under the lock, loaded. */
-enum { MAILDIR_STALE = 3600 }; /* seconds until directories are read whole again without a sign */
+enum {
+    MAILDIR_STALE = 3600
+}; /* seconds after which directories are read again even if their times are unchanged */
 int64_t maildir_time(const struct folder *f, const char *dir); /* ns; 0: cannot be told */
 bool maildir_changed(const struct folder *f, bool strict);
 int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
@@ -178,7 +185,8 @@ int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why);
 int maildir_make_dirs(struct folder *f, struct why *why);
 
-/* takeover.c: what Dovecot or Courier left, into an empty state. The uidvalidity, or 0. */
+/* takeover.c: reads the uid list of Dovecot or Courier into an empty state. Returns its
+ * uidvalidity; 0: there is none. */
 uint32_t takeover(struct folder *f, struct state *state);
 
 /* The name with "." between the parts, INBOX in capitals; the directory below the root. */
@@ -189,7 +197,7 @@ uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
 /* store_list.c: a folder of mail_auto_folders is made if it is missing. False: it is none of them,
  * or it cannot be made. */
 bool store_make_auto(struct store *s, const char *folder);
-/* mailbox_news.c: all views take the events in, so that few are kept. */
+/* mailbox_news.c: all views take in the events, so that the list of events can be shortened. */
 void mailbox_take_events(struct folder *f);
 /* mailbox_view.c: which slots the views show, and where they are after compaction. */
 void mailbox_marks(struct folder *f, bool *used);

@@ -452,7 +452,7 @@ static bool goes_on(const struct folder *f, const struct fresh *fresh)
  * than can have been given since it was written last, at one message a second. What the
  * directories hold may be of another time too. The new file then is what it seems to be.
  */
-static int settle_restored(struct folder *f, int64_t written, struct why *why)
+static int leap_numbers(struct folder *f, int64_t written, struct why *why)
 {
     int64_t now = clock_wall(), leap = UID_GAP + (now > written ? now - written : 0);
     uint16_t more; /* so that a second restoration of the same copy gives other numbers */
@@ -505,7 +505,7 @@ static int mend(struct folder *f, struct fresh *fresh, struct why *why)
         return mend_torn(f, fresh, why);
     bool restored = fresh->restored && !fresh->frozen;
     folder_adopt(f, fresh);
-    return restored ? settle_restored(f, written, why) : 0;
+    return restored ? leap_numbers(f, written, why) : 0;
 }
 
 /* ---- the journal that is there now ---- */
@@ -541,7 +541,7 @@ static int try_take(struct folder *f, bool locked, bool all, struct why *why)
 }
 
 /* (waits if the lock is needed) */
-static int take(struct folder *f, bool locked, bool all, struct why *why)
+static int folder_read_take(struct folder *f, bool locked, bool all, struct why *why)
 {
     int result = try_take(f, locked, all, why);
 
@@ -556,7 +556,7 @@ static int take(struct folder *f, bool locked, bool all, struct why *why)
 
 int folder_open_journal(struct folder *f, bool locked, struct why *why)
 {
-    int result = take(f, locked, false, why);
+    int result = folder_read_take(f, locked, false, why);
 
     return result == TAKE_NONE ? 0 : result < 0 ? -1 : 1;
 }
@@ -565,7 +565,7 @@ int folder_load(struct folder *f, bool locked, struct why *why)
 {
     if (f->loaded || f->failed)
         return folder_refresh(f, locked, why);
-    int result = take(f, locked, true, why);
+    int result = folder_read_take(f, locked, true, why);
     if (result == TAKE_NONE)
         return why_set(why, "5.2.0", "folder %s does not exist", f->name);
     return result;
@@ -585,7 +585,7 @@ static int read_more(struct folder *f, off_t size, bool locked, struct why *why)
         folder_apply(f, buf_str(&bytes));
     /* Under the lock nobody else writes: what does not check will not get better. */
     if (result == 0 && f->j.end < start + (off_t)bytes.n && locked)
-        result = take(f, true, true, why);
+        result = folder_read_take(f, true, true, why);
     buf_free(&bytes);
     return result;
 }
@@ -627,6 +627,6 @@ int folder_refresh(struct folder *f, bool locked, struct why *why)
         return 0;
     if (what == LOOK_GREW && f->loaded)
         return read_more(f, st.st_size, locked, why);
-    int result = take(f, locked, f->loaded, why);
+    int result = folder_read_take(f, locked, f->loaded, why);
     return result == TAKE_NONE ? lost(f, "was removed", why) : result;
 }

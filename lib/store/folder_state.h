@@ -29,7 +29,7 @@ enum event_kind { EVENT_ADDED, EVENT_FLAGS, EVENT_EXPUNGED };
 struct event { /* a range of uids */
     enum event_kind kind;
     uint32_t low, high;
-    const void *silent; /* the view that need not be told */
+    const void *silent; /* the view that made the change silently and is not told */
 };
 struct events {
     VEC(struct event) list;
@@ -60,12 +60,12 @@ struct state {
 
 void state_init(struct state *s);
 void state_free(struct state *s); /* may be used again after state_init */
-void state_forget(struct state *s); /* the messages: what stays is what the last record tells */
+void state_forget(struct state *s); /* drops the messages; keeps uidnext, modseq, list */
 /* A copy of all but the slots that are gone, into a state after state_init. */
 void state_copy(const struct state *s, struct state *to);
 
-/* Applies a record; events (may be null) get what changed. False: not a record that can stand here.
- */
+/* Applies a record; appends the changes to events (may be null). False: the record does not fit
+ * this state. */
 bool state_apply(struct state *s, const struct journal_rec *rec, struct str payload,
                  struct events *events);
 /* The payload of J_CHECK: all but the slots that are gone. */
@@ -73,7 +73,7 @@ void state_check(const struct state *s, struct buf *out);
 /* A message for J_ADD or J_MOVED: the slot and its name. */
 void state_entry(const struct slot *slot, struct str name, struct buf *out);
 
-/* Cuts the next one off p. False: there is none that is good. */
+/* Cuts the next entry off *p. False: there is no valid one. */
 bool state_next_entry(struct str *p, struct slot *slot, struct str *name);
 
 /* The index of the first slot with that uid or above; n if none. */
@@ -87,8 +87,8 @@ bool state_keyword_ok(struct str name);
 int state_keyword(const struct state *s, struct str name); /* -1: not defined */
 struct str state_keyword_name(const struct state *s, size_t i); /* "": free */
 bool state_has_keyword(const struct state *s, const struct slot *slot, size_t i);
-bool state_name_keyword(struct state *s, size_t i, struct str name); /* false: cannot be */
-void state_free_keywords(struct state *s); /* the memory */
-uint32_t state_unnamed(const struct state *s); /* letters that stand for no keyword here */
+bool state_name_keyword(struct state *s, size_t i, struct str name); /* false: not allowed */
+void state_free_keywords(struct state *s); /* frees their memory */
+uint32_t state_unnamed(const struct state *s); /* bits of letters without a keyword here */
 
 #endif

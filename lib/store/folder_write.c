@@ -429,7 +429,7 @@ static void compact(struct folder *f)
 {
     struct state *s = &f->state;
 
-    /* Who has the lock may be walking the slots. */
+    /* Whoever holds the lock may be iterating over the slots, so they must not move. */
     if (f->on->locked ||
         (s->gone < f->gone_kept + GONE_MIN && !(s->gone > 0 && list_empty(&f->views))))
         return;

@@ -15,8 +15,8 @@
  * to the last record, which tells the next uid: a delivery needs no more.
  *
  * A file is begun under another name, synced and renamed; from then on it is only appended to,
- * under the folder's lock. What does not check at the end, under the lock, is a torn record and is
- * cut off. If a good record is found behind a bad one, the file is damaged.
+ * under the folder's lock. Bytes at the end whose sum is wrong, seen under the lock, are a torn
+ * record and are cut off. If a good record is found behind a bad one, the file is damaged.
  */
 struct journal_head {
     char magic[8];
@@ -106,7 +106,7 @@ struct journal_date {
 
 enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30, JOURNAL_HAS = 3 };
 
-/* Finds torn and swapped bytes; n is a multiple of 8. */
+/* A checksum that detects torn and swapped bytes; n is a multiple of 8. */
 uint32_t journal_sum(const void *p, size_t n, uint64_t seed);
 
 void journal_head_make(struct journal_head *h, uint32_t uidvalidity, uint64_t ino);
@@ -118,8 +118,8 @@ size_t journal_begin(struct buf *b, enum journal_type type);
 void journal_end(struct buf *b, size_t start, const struct journal_head *h, off_t at,
                  uint64_t modseq, uint32_t uidnext);
 
-/* The record at the start of bytes (aligned to 8), which stand at the place at of the file. Null:
- * none that is whole and good. The payload is between. */
+/* The record at the start of bytes (aligned to 8), which are at the offset at of the file; *payload
+ * is its payload, inside bytes. Null: no complete record with a right sum. */
 const struct journal_rec *journal_parse(const struct journal_head *h, struct str bytes, off_t at,
                                         struct str *payload);
 /* The size of the last record, from the last bytes of a file; 0: torn. */

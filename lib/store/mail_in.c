@@ -43,7 +43,7 @@ struct mail_in {
     struct why why; /* what sticks */
 };
 
-static void fail(struct mail_in *m, const char *what)
+static void mail_in_fail(struct mail_in *m, const char *what)
 {
     const char *code = errno == ENOSPC || errno == EDQUOT ? "4.2.2" : "4.3.0";
 
@@ -110,7 +110,7 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
         m->slot.m.received = clock_wall();
     if (create(m) == 0)
         return m;
-    fail(m, "create");
+    mail_in_fail(m, "create");
     why_copy(why, &m->why);
     mail_in_abort(&m);
     return NULL;
@@ -119,12 +119,12 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
 static void write_out(struct mail_in *m)
 {
     if (m->why.code[0] == '\0' && file_write_all(m->fd, m->out.p, m->out.n) < 0)
-        fail(m, "write");
+        mail_in_fail(m, "write");
     buf_clear(&m->out);
 }
 
 /* Bytes with LF. */
-static void take(struct mail_in *m, struct str bytes)
+static void mail_in_take(struct mail_in *m, struct str bytes)
 {
     mime_builder_put(m->builder, bytes);
     m->size += bytes.n;
@@ -138,7 +138,7 @@ void mail_in_put(struct mail_in *m, struct str bytes)
         struct str piece = str_upto(bytes, WRITE_SIZE);
         size_t before = m->out.n;
         crlf_drop(&m->out, piece, &m->held_cr);
-        take(m, str_from(buf_str(&m->out), before));
+        mail_in_take(m, str_from(buf_str(&m->out), before));
         if (m->out.n >= WRITE_SIZE)
             write_out(m);
         bytes = str_from(bytes, piece.n);
@@ -192,7 +192,7 @@ static void finish(struct mail_in *m, struct buf *cache)
 {
     if (m->held_cr) {
         buf_addc(&m->out, '\r');
-        take(m, STR("\r"));
+        mail_in_take(m, STR("\r"));
     }
     write_out(m);
     const struct mime_part *root = mime_builder_end(m->builder);
@@ -205,7 +205,7 @@ static void finish(struct mail_in *m, struct buf *cache)
         futimens(m->fd, times);
     }
     if (m->why.code[0] == '\0' && !m->f->store->set.no_sync && task_fdatasync(m->fd) < 0)
-        fail(m, "sync");
+        mail_in_fail(m, "sync");
 }
 
 /* The keywords that were named; under the lock. One that cannot be kept is left out: the message is

@@ -39,13 +39,14 @@ struct mail_in;
 struct mail_in *mail_in_new(struct store *s, const char *folder, const struct msg *as,
                             struct why *why);
 void mail_in_put(struct mail_in *m, struct str bytes);
-/* It is defined in the folder if need be. One that cannot be kept is left out. */
+/* Sets a keyword; a new name is defined in the folder. A name that the folder cannot take is
+ * ignored. */
 void mail_in_keyword(struct mail_in *m, struct str name);
 /* (waits) uid and uidvalidity may be null. */
 int mail_in_commit(struct mail_in **m, uint32_t *uid, uint32_t *uidvalidity, struct why *why);
 /*
- * A delivery decides where a message goes when it has all of it: mail_in_new then only says in
- * which folder's directory it is written.
+ * A delivery that decides at the end where a message goes: the folder given to mail_in_new then
+ * only says below which directory the bytes are written.
  */
 struct mail_place {
     const char *folder; /* it must exist */
@@ -53,7 +54,7 @@ struct mail_place {
     const char *const *keywords; /* names; closed by null, or null: none */
 };
 /* (waits) As commit, into 1 to n folders of the same store, none of them twice; the bytes are kept
- * once. -1: the message is in none of the places. */
+ * once. -1 and why: the message is in none of the places. */
 int mail_in_commit_to(struct mail_in **m, const struct mail_place *places, size_t n,
                       struct why *why);
 void mail_in_abort(struct mail_in **m);
@@ -84,7 +85,7 @@ uint64_t mailbox_modseq(const struct mailbox *b); /* HIGHESTMODSEQ */
  * this one waits. So a pointer from here must not be used after anything that may wait, and all of
  * stream_put* may: copy what is needed first. (Numbers stay; keywords' names stay until close.)
  */
-/* 1..count; valid until the next call that (waits) or pulls. */
+/* number: 1 to count. The pointer is valid until the next call that (waits) or pulls. */
 const struct msg *mailbox_msg(const struct mailbox *b, uint32_t number);
 bool mailbox_recent(const struct mailbox *b, uint32_t number); /* first told to this view */
 uint32_t mailbox_recent_count(const struct mailbox *b);
@@ -115,8 +116,9 @@ enum mail_event mailbox_pull(struct mailbox *b, bool may_expunge, uint32_t *numb
 /* (waits) Looks for what other processes did: journal and directories. Before the pulls of a
  * command. */
 int mailbox_check(struct mailbox *b, struct why *why);
-/* who is woken with task_wake whenever check and pull may find something: for IDLE
- * (task_wait_either). Null ends it. Without inotify: every 30 seconds. */
+/* Wakes the task with task_wake whenever mailbox_check and mailbox_pull may find something; for
+ * IDLE (task_wait_either). who null ends this. Without inotify the task is woken every 30 seconds.
+ */
 void mailbox_watch(struct mailbox *b, struct task *who);
 
 enum flag_op { FLAGS_SET, FLAGS_ADD, FLAGS_DROP };
@@ -127,8 +129,8 @@ struct flag_change {
     size_t nkeywords;
     bool silent; /* do not tell this view */
 };
-/* All take sets of uids; those that are not in the folder are passed over. (waits) "5.2.2": a
- * keyword would be one too many; nothing is changed then. */
+/* (waits) These three take sets of uids; uids that are not in the folder are ignored. 0, or -1 and
+ * why; "5.2.2": there would be too many keywords, and nothing is changed. */
 int mailbox_flag(struct mailbox *b, const struct uidset *which, const struct flag_change *change,
                  struct why *why);
 /* Removes those of which that have MSG_DELETED now, or all of which if any_flags. (waits) */
@@ -151,10 +153,12 @@ int mailbox_copy(struct mailbox *b, const struct uidset *which, const char *to, 
 int mailbox_bytes(struct mailbox *b, uint32_t number, int *fd, off_t *size, struct why *why);
 /* (waits) Size with CRLF; reads the message if nobody has counted it yet. */
 int mailbox_size(struct mailbox *b, uint32_t number, uint64_t *size, struct why *why);
-/* Who has read all bytes of a message of which msg.size was 0 may tell it: with CRLF. */
+/* A caller that has read all bytes of a message whose msg.size was 0 may report the size it
+ * counted, with CRLF line ends, so that it is kept. */
 void mailbox_counted(struct mailbox *b, uint32_t number, uint64_t size);
-/* (waits) When the message came (INTERNALDATE): of a file that another program put there, its time
- * when it is first asked for; from then on it is in the journal. */
+/* (waits) When the message came (INTERNALDATE), in seconds since 1970. For a file that another
+ * program has put there this is its modification time at the first question, which is then kept in
+ * the journal. */
 int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, struct why *why);
 
 /*
@@ -170,8 +174,8 @@ int mailbox_cached(struct mailbox *b, uint32_t number, enum cached what, struct 
                    struct why *why);
 bool mailbox_field_cached(struct str name);
 
-/* Exclusive use against other sessions that ask for it too (pop3_lock_session), until close.
- * "4.2.0": somebody else has it. */
+/* Exclusive use against other sessions that ask for it too (pop3_lock_session), until close. -1,
+ * "4.2.0": another session has it. */
 int mailbox_lock_session(struct mailbox *b, struct why *why);
 
 /* Dovecot's and Courier's name of the message: the file name up to the first colon. Valid until the

@@ -130,7 +130,7 @@ static ssize_t read_more(struct mailbox *b, int fd, size_t n, struct buf *out, s
     return got;
 }
 
-void view_breathe(int64_t *turn)
+void view_yield_if_due(int64_t *turn)
 {
     if (clock_ms() - *turn <= TURN_MS)
         return;
@@ -151,7 +151,7 @@ int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *w
     while ((off_t)out->n < size && got > 0) {
         size_t left = (size_t)size - out->n;
         got = read_more(b, fd, left < TURN_PIECE ? left : TURN_PIECE, out, why);
-        view_breathe(&turn);
+        view_yield_if_due(&turn);
     }
     return got < 0 ? -1 : 0;
 }
@@ -165,7 +165,7 @@ struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits
         struct str piece = str_upto(bytes, TURN_PIECE);
         mime_builder_put(builder, piece);
         bytes = str_from(bytes, piece.n);
-        view_breathe(&turn);
+        view_yield_if_due(&turn);
     }
     return mime_builder_end(builder);
 }

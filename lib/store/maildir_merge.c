@@ -587,7 +587,7 @@ static void record_dirs(struct merge *m)
 }
 
 /* It is written anew with all that there is now, or not kept any more if it was removed. */
-static int settle_list(struct folder *f, struct why *why)
+static int rewrite_list(struct folder *f, struct why *why)
 {
     if (uidlist_wanted(f))
         uidlist_write(f);
@@ -606,7 +606,7 @@ static int record_found(struct merge *m, struct why *why)
     record_dirs(m);
     int result = folder_commit(f, why);
     if (result == 0 && m->reasons & LIST_CHANGED)
-        result = settle_list(f, why);
+        result = rewrite_list(f, why);
     /* Nobody may be told numbers that a power cut would take back. */
     if (result == 0 && any_new)
         result = folder_sync(f, 0, why);

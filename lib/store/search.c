@@ -272,7 +272,7 @@ static bool is_match(struct candidate *c, uint32_t number, const struct search_k
 }
 
 /* True: others had their turn. */
-static bool breathe(const struct candidate *c, int64_t *turn)
+static bool yield_if_due(const struct candidate *c, int64_t *turn)
 {
     bool opened = c->text.is_read || c->text.has_header;
 
@@ -298,7 +298,7 @@ int search_run(struct mailbox *b, const struct search_key *key, struct search_wa
             uidset_add(numbers, number, number);
         if (watch != NULL && c.failed && mailbox_is_expunged(b, number))
             watch->expunged = true;
-        bool turned = breathe(&c, &turn);
+        bool turned = yield_if_due(&c, &turn);
         search_message_clear(&c.text);
         if (turned && watch != NULL && watch->progress != NULL)
             wanted = watch->progress(watch->self, number, mailbox_count(b));

@@ -47,7 +47,7 @@ struct search_key {
     struct str text; /* UTF-8; matched as a substring without regard to case */
 };
 
-/* What the caller of a search hears while it runs and afterwards. */
+/* How the caller of a search learns about its progress and its end. */
 struct search_watch {
     /* (waits) After each turn: so many of all messages have been looked at. False: nobody waits for
      * the result any more. May be null. */

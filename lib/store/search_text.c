@@ -56,7 +56,7 @@ static bool is_at(const char *p, struct str needle)
 
 /* memchr(3) looks for the rarest byte in both cases, faster than any loop of ours. needle has no
  * capitals. */
-static ptrdiff_t find(struct str text, struct str needle)
+static ptrdiff_t search_text_find(struct str text, struct str needle)
 {
     if (needle.n == 0)
         return 0;
@@ -83,7 +83,7 @@ static ptrdiff_t find(struct str text, struct str needle)
 
 static bool contains(struct str text, struct str needle)
 {
-    return find(text, needle) >= 0;
+    return search_text_find(text, needle) >= 0;
 }
 
 /* ---- needles ---- */
@@ -286,7 +286,7 @@ static struct str span(const struct search_message *m, const struct mime_span *s
 
 static void pause_turn(void *turn)
 {
-    view_breathe(turn);
+    view_yield_if_due(turn);
 }
 
 /* The steps of in_text: each lets others have their turns in a long text. */
@@ -297,7 +297,7 @@ static void decode(struct transfer *t, struct str text, struct buf *out, int64_t
         struct str piece = str_upto(text, TEXT_PIECE);
         transfer_decode(t, piece, out);
         text = str_from(text, piece.n);
-        view_breathe(turn);
+        view_yield_if_due(turn);
     }
 }
 
@@ -308,7 +308,7 @@ static void fold(struct str text, struct buf *out, int64_t *turn)
         size_t n = charset_utf8_piece(text, TEXT_PIECE);
         charset_fold(str_upto(text, n), out);
         text = str_from(text, n);
-        view_breathe(turn);
+        view_yield_if_due(turn);
     }
 }
 
@@ -365,7 +365,7 @@ static bool has_other_charset(struct str structure)
 {
     static const char name[] = "\"charset";
 
-    for (ptrdiff_t at; (at = find(structure, STR(name))) >= 0;) {
+    for (ptrdiff_t at; (at = search_text_find(structure, STR(name))) >= 0;) {
         structure = str_from(structure, (size_t)at + sizeof name - 1);
         if (!str_starts(structure, STR("\" \"")))
             return true; /* "charset*", or a literal */

@@ -7,7 +7,7 @@
 
 struct mime_part;
 
-/* Needles are folded: no capitals. All functions compare so. */
+/* Needles are case-folded; all functions compare without case. */
 struct search_needles {
     struct arena *mem;
 };
@@ -31,7 +31,7 @@ void search_message_clear(struct search_message *m); /* ready for the next one *
 void search_message_free(struct search_message *m);
 
 struct str search_header(const struct search_message *m); /* the header block */
-/* The next field of that name at *at or behind. */
+/* Finds the next field of that name from *at on, and moves *at behind it. False: there is none. */
 bool search_field(struct str fields, struct str name, size_t *at, struct str *value);
 /* key: SEARCH_HEADER. As the text is shown: unfolded, blanks in a row are one, also in the needle.
  */
@@ -41,7 +41,8 @@ bool search_in_body(struct search_message *m, struct str needle); /* (waits) */
 
 /* BODYSTRUCTURE tells of base64 and the like, or of a charset that is not based on ASCII. */
 bool search_is_encoded(struct str structure);
-/* Could the bytes hold the ASCII needle, with line ends in it or not, or an encoded word? */
+/* A quick test that avoids decoding: false if the bytes certainly hold neither the ASCII needle
+ * (line ends may interrupt it) nor an encoded word. */
 bool search_raw(struct str bytes, struct str needle);
 
 #endif

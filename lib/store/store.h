@@ -42,9 +42,10 @@ const char *store_path(const struct store *s);
 
 /*
  * Stores kept open between deliveries, least recently used dropped at max. store_keep returns a
- * store for path that is current, to be given back with store_release. The key is path alone: a
- * pool serves one set of settings, and a caller that changes its user opens nothing of another's:
- * the descriptors that a kept store holds are opened by who asked first for the path.
+ * store for path that is current, to be given back with store_release. The path alone is the key: a
+ * pool serves one set of settings. The descriptors of a kept store were opened with the rights of
+ * the caller that asked first for the path, so a process that acts as several users must use one
+ * path for one user only.
  */
 struct store_pool;
 struct store_pool *store_pool_new(const struct store_settings *settings, size_t max);

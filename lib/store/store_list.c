@@ -48,7 +48,7 @@ static int by_name(const void *a, const void *b, void *sep)
     return compare(x->name, y->name, *(const char *)sep);
 }
 
-static void add(struct names *n, struct str name, unsigned attrs)
+static void store_list_add(struct names *n, struct str name, unsigned attrs)
 {
     *VEC_ADD(&n->list) = (struct folder_entry){arena_str(n->mem, name), attrs, NULL};
 }
@@ -78,7 +78,7 @@ static int read_root(struct names *n, struct why *why)
             close(fd);
         return why_errno(why, "4.3.0", "cannot read mailbox %s", s->path);
     }
-    add(n, STR("INBOX"), 0);
+    store_list_add(n, STR("INBOX"), 0);
     for (struct dirent *e; (e = readdir(dir)) != NULL && n->list.n < s->set.folders;) {
         struct stat st;
         buf_clear(&name);
@@ -88,7 +88,7 @@ static int read_root(struct names *n, struct why *why)
         if (e->d_type != DT_DIR &&
             (fstatat(s->rootfd, e->d_name, &st, 0) < 0 || !S_ISDIR(st.st_mode)))
             continue;
-        add(n, buf_str(&name), 0);
+        store_list_add(n, buf_str(&name), 0);
     }
     closedir(dir);
     buf_free(&name);
@@ -96,7 +96,7 @@ static int read_root(struct names *n, struct why *why)
 }
 
 /* Among the first count, which are sorted. */
-static struct folder_entry *find(struct names *n, size_t count, struct str name)
+static struct folder_entry *store_list_find(struct names *n, size_t count, struct str name)
 {
     char sep = n->s->set.separator;
     struct folder_entry key = {.name = name};
@@ -175,12 +175,7 @@ static const char *special_use(const struct names *n, struct str name)
 
 static bool is_auto(const struct store *s, struct str name)
 {
-    struct buf word = BUF(NAME_MAX);
-
-    buf_add(&word, name);
-    bool listed = buf_ok(&word) && str_listed(s->set.auto_folders, word.p);
-    buf_free(&word);
-    return listed;
+    return str_has_word(s->set.auto_folders, name);
 }
 
 static int add_subscribed(struct names *n, bool missing_too, struct why *why)
@@ -191,11 +186,11 @@ static int add_subscribed(struct names *n, bool missing_too, struct why *why)
     if (subscriptions_read(n->s, n->mem, &subs, why) < 0)
         return -1;
     for (size_t i = 0; i < subs.n; i++) {
-        struct folder_entry *e = find(n, count, subs.at[i]);
+        struct folder_entry *e = store_list_find(n, count, subs.at[i]);
         if (e != NULL)
             e->attrs |= FOLDER_SUBSCRIBED;
         else if (missing_too)
-            add(n, subs.at[i], FOLDER_SUBSCRIBED | FOLDER_NOSELECT | FOLDER_MISSING);
+            store_list_add(n, subs.at[i], FOLDER_SUBSCRIBED | FOLDER_NOSELECT | FOLDER_MISSING);
     }
     return 0;
 }
@@ -368,7 +363,7 @@ static int remove_tree(int at, const char *name, int depth)
 }
 
 /* Open folders of this process by that name are no longer what they were. */
-static void forget(struct store *s, const char *dir)
+static void store_list_forget(struct store *s, const char *dir)
 {
     LIST_EACH (&s->folders, l) {
         struct folder *f = LIST_OF(l, struct folder, link);
@@ -395,7 +390,7 @@ int store_remove(struct store *s, const char *folder, struct why *why)
         buf_addz(&gone, "..pombal-removed.");
         ident_maildir(&gone, s->set.hostname);
         if (renameat(s->rootfd, dir.p, s->rootfd, gone.p) == 0) {
-            forget(s, dir.p);
+            store_list_forget(s, dir.p);
             remove_tree(s->rootfd, gone.p, 3);
             result = 0;
         } else if (errno == ENOENT) {

@@ -89,7 +89,8 @@ static struct store_watch *new_watch(struct store *s)
     return w;
 }
 
-static int add(struct store_watch *w, const struct folder *f, const char *below, unsigned mask)
+static int store_watch_add(struct store_watch *w, const struct folder *f, const char *below,
+                           unsigned mask)
 {
     /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
@@ -115,9 +116,9 @@ void store_watch_folder(struct folder *f)
     w->folders++;
     if (f->on->watchers++ > 0)
         return;
-    f->on->watch_dir = add(w, f, "", NOTIFY_WRITTEN | NOTIFY_MOVED_TO);
-    f->on->watch_new = add(w, f, "/new", NEWS);
-    f->on->watch_cur = add(w, f, "/cur", NEWS);
+    f->on->watch_dir = store_watch_add(w, f, "", NOTIFY_WRITTEN | NOTIFY_MOVED_TO);
+    f->on->watch_new = store_watch_add(w, f, "/new", NEWS);
+    f->on->watch_cur = store_watch_add(w, f, "/cur", NEWS);
 }
 
 static void end_watches(struct store_watch *w, struct folder_dir *d)

@@ -7,6 +7,6 @@ struct folder;
 
 void store_watch_folder(struct folder *f); /* some view of it has a watcher now */
 void store_unwatch_folder(struct folder *f); /* none has any more */
-void store_watch_stop(struct store *s);
+void store_watch_stop(struct store *s); /* ends all watching; before the store is closed */
 
 #endif

@@ -18,7 +18,8 @@ static const char file_name[] = "subscriptions";
 static const char new_name[] = "subscriptions.new";
 enum { FILE_MAX = 4 << 20 };
 
-static int read_file(struct store *s, const char *name, struct buf *out, struct why *why)
+static int subscriptions_read_file(struct store *s, const char *name, struct buf *out,
+                                   struct why *why)
 {
     int fd = openat(s->rootfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -67,13 +68,13 @@ int subscriptions_read(struct store *s, struct arena *mem, struct subscriptions 
 {
     /* asked: by read_file */
     struct buf text = BUF(FILE_MAX);
-    int result = read_file(s, file_name, &text, why);
+    int result = subscriptions_read_file(s, file_name, &text, why);
     bool courier = false;
 
     *out = (struct subscriptions){NULL, 0};
     if (result == 0) {
         courier = true;
-        result = read_file(s, "courierimapsubscribed", &text, why);
+        result = subscriptions_read_file(s, "courierimapsubscribed", &text, why);
     }
     if (result > 0)
         parse(s, mem, buf_str(&text), courier, out);

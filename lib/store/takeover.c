@@ -26,13 +26,13 @@ struct filling {
     uint32_t last;
 };
 
-static void begin(struct filling *f, struct state *state)
+static void takeover_begin(struct filling *f, struct state *state)
 {
     *f = (struct filling){.state = state, .payload = BUF(JOURNAL_MAX)};
     buf_add(&f->payload, (struct str){(const char *)&f->head, sizeof f->head});
 }
 
-static bool add(struct filling *f, uint32_t uid, struct str name, uint64_t size)
+static bool takeover_add(struct filling *f, uint32_t uid, struct str name, uint64_t size)
 {
     struct maildir_name parsed;
     struct slot slot = {.m = {.uid = uid, .size = size, .flags = SLOT_BARE}};
@@ -118,10 +118,10 @@ static uint32_t parse_uidlist(struct str text, struct state *state)
 
     if (!str_split(&text, '\n', &line) || !parse_head(line, &uidvalidity, &uidnext))
         return 0;
-    begin(&f, state);
+    takeover_begin(&f, state);
     while (str_split(&text, '\n', &line))
         if (parse_line(line, &uid, &size, &name))
-            add(&f, uid, name, size);
+            takeover_add(&f, uid, name, size);
     return finish(&f, uidnext) ? uidvalidity : 0;
 }
 
@@ -151,7 +151,7 @@ void takeover_keywords(struct str text, struct state *state)
     }
 }
 
-static bool read_file(const struct folder *f, const char *name, struct buf *out)
+static bool takeover_read_file(const struct folder *f, const char *name, struct buf *out)
 {
     int fd = openat(f->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     bool good = fd >= 0 && file_read_fd(fd, out) == 0;
@@ -167,17 +167,17 @@ uint32_t takeover(struct folder *f, struct state *state)
     struct buf text = BUF(UIDLIST_MAX);
     uint32_t uidvalidity = 0;
 
-    if (read_file(f, "dovecot-uidlist", &text))
+    if (takeover_read_file(f, "dovecot-uidlist", &text))
         uidvalidity = takeover_dovecot(buf_str(&text), state);
     buf_clear(&text);
-    if (uidvalidity == 0 && read_file(f, "courierimapuiddb", &text))
+    if (uidvalidity == 0 && takeover_read_file(f, "courierimapuiddb", &text))
         uidvalidity = takeover_courier(buf_str(&text), state);
     buf_clear(&text);
     if (uidvalidity == 0) {
         state_free(state);
         state_init(state);
     }
-    if (read_file(f, "dovecot-keywords", &text))
+    if (takeover_read_file(f, "dovecot-keywords", &text))
         takeover_keywords(buf_str(&text), state);
     buf_free(&text);
     if (uidvalidity != 0)

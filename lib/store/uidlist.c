@@ -68,7 +68,7 @@ bool uidlist_changed(const struct folder *f)
     return errno == ENOENT && mark->ino != 0;
 }
 
-static bool read_file(const struct folder *f, struct buf *out)
+static bool uidlist_read_file(const struct folder *f, struct buf *out)
 {
     int fd = openat(f->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     bool good = fd >= 0 && file_read_fd(fd, out) == 0;
@@ -85,7 +85,7 @@ uint32_t uidlist_read(const struct folder *f, struct state *list)
     uint32_t uidvalidity = 0;
 
     state_init(list);
-    if (read_file(f, &text))
+    if (uidlist_read_file(f, &text))
         uidvalidity = takeover_dovecot(buf_str(&text), list);
     if (uidvalidity == 0) {
         state_free(list);

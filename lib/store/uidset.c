@@ -22,7 +22,7 @@ void uidset_clear(struct uidset *s)
 }
 
 /* The first range that ends at number or above. */
-static size_t find(const struct uidset *s, uint32_t number)
+static size_t uidset_find(const struct uidset *s, uint32_t number)
 {
     size_t low = 0, high = s->n;
 
@@ -60,7 +60,7 @@ void uidset_add(struct uidset *s, uint32_t low, uint32_t high)
             insert(s, s->n, (struct uid_range){low, high});
         return;
     }
-    size_t first = find(s, low - 1), last = first;
+    size_t first = uidset_find(s, low - 1), last = first;
     while (last < s->n && (s->at[last].low <= high || s->at[last].low - 1 == high)) {
         if (s->at[last].low < low)
             low = s->at[last].low;
@@ -79,7 +79,7 @@ void uidset_add(struct uidset *s, uint32_t low, uint32_t high)
 
 void uidset_drop(struct uidset *s, uint32_t low, uint32_t high)
 {
-    for (size_t i = find(s, low); i < s->n && s->at[i].low <= high;) {
+    for (size_t i = uidset_find(s, low); i < s->n && s->at[i].low <= high;) {
         struct uid_range *r = &s->at[i];
         if (r->low < low && r->high > high) {
             struct uid_range rest = {high + 1, r->high};
@@ -108,7 +108,7 @@ void uidset_merge(struct uidset *s, const struct uidset *more)
 
 bool uidset_has(const struct uidset *s, uint32_t number)
 {
-    size_t i = find(s, number);
+    size_t i = uidset_find(s, number);
     return i < s->n && s->at[i].low <= number;
 }
 

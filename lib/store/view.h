@@ -31,7 +31,7 @@ struct mailbox {
     uint32_t text_uid;
     /* Records, journal_size and journal_date that are not on disk yet. */
     struct buf pending, sizes, dates;
-    bool date_told; /* one of dates: it must be recorded soon */
+    bool date_told; /* a client has seen one of dates: it must be recorded soon */
 };
 
 enum { VIEW_MESSAGE_MAX = 1 << 30 };
@@ -45,13 +45,14 @@ void view_end_news(struct mailbox *b);
 int view_merge(struct mailbox *b, bool force, struct why *why); /* (waits) */
 void view_flush(struct mailbox *b); /* (waits) what is pending */
 /* (waits) Others have their turns if this one has taken long. turn: clock_ms when it began. */
-void view_breathe(int64_t *turn);
+void view_yield_if_due(int64_t *turn);
 /* (waits) The whole message as it is on disk. */
 int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
 /* (waits) mime_tree_parse, but others have their turns in between. bytes must not change. */
 struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes);
 /* (waits) Its header with the empty line, and maybe some of the body. */
 int view_read_header(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
-int view_lock_file(const struct mailbox *b); /* a locked descriptor, or -1 */
+int view_lock_file(
+    const struct mailbox *b); /* a locked descriptor, the caller's; -1: locked by another */
 
 #endif

@@ -23,7 +23,7 @@ struct task {
     bool cancelled;
     bool firm; /* the present wait is not ended by task_cancel */
     unsigned refused; /* waits that ended at once because the task is cancelled */
-    uint64_t word; /* task_set_word */
+    uint64_t local; /* task_set_local */
     char name[24];
 };
 
@@ -42,8 +42,8 @@ struct loop {
     void (*hooks[4])(void);
     size_t nhooks;
     struct task_settings settings;
-    uint64_t word; /* as on_word was told last */
-    void (*on_word)(uint64_t word);
+    uint64_t local; /* as on_local was told last */
+    void (*on_local)(uint64_t local);
 };
 extern struct loop loop;
 
@@ -56,8 +56,8 @@ enum wait task_refuse(bool wakeable);
 
 /* Epoll and timers. */
 void poller_timer(struct task *t, int64_t deadline);
-void poller_forget(struct task *t); /* it ends */
-void poller_turn(bool may_sleep); /* takes what has happened; sleeps until something has */
+void poller_forget(struct task *t); /* t ends: drops its timer */
+void poller_turn(bool may_sleep); /* handles events and timers; if may_sleep, waits for one */
 void poller_forked(void);
 
 /* Runs other ready tasks and the hooks of task_on_hostile, if waits are hostile. */

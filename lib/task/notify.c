@@ -60,7 +60,7 @@ int notify_fd(const struct notify *n)
 }
 
 /* False: nothing there. */
-static bool fill(struct notify *n)
+static bool notify_fill(struct notify *n)
 {
     ssize_t got;
 
@@ -81,7 +81,7 @@ static bool same(const struct notify_event *a, const struct notify_event *b)
     return a->watch == b->watch && str_eq(a->name, b->name);
 }
 
-static struct notify_event take(struct notify *n)
+static struct notify_event notify_take(struct notify *n)
 {
     struct inotify_event e;
     struct notify_event out = {0};
@@ -98,12 +98,12 @@ static struct notify_event take(struct notify *n)
 
 bool notify_next(struct notify *n, struct notify_event *event)
 {
-    if (n->at >= n->n && !fill(n))
+    if (n->at >= n->n && !notify_fill(n))
         return false;
-    *event = take(n);
+    *event = notify_take(n);
     while (n->at < n->n) { /* neighbours of the same name are one */
         size_t before = n->at;
-        struct notify_event next = take(n);
+        struct notify_event next = notify_take(n);
         if (!same(event, &next)) {
             n->at = before;
             break;

@@ -6,8 +6,9 @@
 #include "task/task.h"
 
 /*
- * One notify holds many watches. Events that come together are told once per watch and name, in
- * order. When the kernel's queue overflowed, watch is NOTIFY_LOST: look at everything again.
+ * One notify holds many watches. Equal events that arrive together are reported once per watch and
+ * name, in order. If the kernel's queue has overflowed, watch is NOTIFY_LOST: events are missing,
+ * so everything must be looked at again.
  */
 struct notify;
 enum { NOTIFY_LOST = -1 };
@@ -26,12 +27,13 @@ struct notify_event {
     struct str name; /* in the watched directory, or empty; valid until the next notify_wait */
 };
 
-struct notify *notify_new(void); /* null and errno: no inotify to be had (limits) */
+struct notify *notify_new(void); /* null and errno: the kernel's limits for inotify are reached */
 void notify_free(struct notify **n);
 int notify_add(struct notify *n, const char *path, unsigned mask); /* -1 and errno */
 void notify_drop(struct notify *n, int watch);
 int notify_fd(const struct notify *n); /* for task_watch: readable when there are events */
-/* An event that is there already; false: none. For callbacks. */
+/* Takes an event that has already arrived; false if there is none. For callbacks, which cannot
+ * wait. */
 bool notify_next(struct notify *n, struct notify_event *event);
 /* (waits) WAIT_READY and an event; WAIT_WOKEN after task_wake. A deadline that has passed: only
  * what is there. */

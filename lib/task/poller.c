@@ -101,7 +101,8 @@ static bool was_ready(struct slot *s, short events)
     return ready;
 }
 
-/* Who only looked has read nothing yet: the next task_wait_again must not wait for a new edge. */
+/* A caller that only looked has read nothing yet: its next task_wait_again must not wait for a new
+ * edge. */
 static void keep_edge(struct slot *s, short events)
 {
     s->in = s->in || (events & POLLIN);

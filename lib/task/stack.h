@@ -14,12 +14,14 @@ struct stack {
     unsigned registration; /* Valgrind's */
 };
 
+/* Usable bytes of each stack; how many unused stacks are kept for the next tasks. */
 void stack_setup(size_t size, unsigned keep_idle);
 void stack_new(struct stack *s, void (*entry)(void)); /* entry must not return */
 void stack_drop(struct stack *s); /* not the one in use */
 void stack_trim(const struct stack *s); /* of the running one, what is below the present frame */
-/* Suspends from, goes on with to. last: from will not run again. */
+/* Suspends the stack from and continues the stack to. last: from will not run again. */
 void stack_switch(struct stack *from, struct stack *to, bool last);
-void stack_begin(struct stack *from); /* first call in entry: from is who switched to it */
+void stack_begin(
+    struct stack *from); /* first call in entry; from: the stack that switched to this one */
 
 #endif

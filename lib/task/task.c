@@ -105,31 +105,31 @@ enum wait task_refuse(bool wakeable)
     return w == WAIT_WOKEN ? w : WAIT_CANCELLED;
 }
 
-static void use_word(uint64_t word)
+static void use_local(uint64_t local)
 {
-    if (loop.on_word == NULL || word == loop.word)
+    if (loop.on_local == NULL || local == loop.local)
         return;
-    loop.word = word;
-    loop.on_word(word);
+    loop.local = local;
+    loop.on_local(local);
 }
 
-void task_on_word(void (*fn)(uint64_t word))
+void task_on_local(void (*fn)(uint64_t local))
 {
-    loop.on_word = fn;
+    loop.on_local = fn;
 }
 
-void task_set_word(uint64_t word)
+void task_set_local(uint64_t local)
 {
     if (loop.self != NULL)
-        loop.self->word = word;
-    use_word(word);
+        loop.self->local = local;
+    use_local(local);
 }
 
-static void run(struct task *t)
+static void task_run(struct task *t)
 {
     list_drop(&t->turn);
     loop.self = t;
-    use_word(t->word);
+    use_local(t->local);
     stack_switch(&loop.own, &t->stack, false);
     if (loop.ended != NULL) {
         stack_drop(&loop.ended->stack);
@@ -149,7 +149,7 @@ static void run_ready(void)
     list_init(&now);
     list_add(&loop.ready, &now); /* a mark: the end of this round */
     while (loop.ready.next != &now)
-        run(LIST_OF(hostile_pick(&loop.ready, &now), struct task, turn));
+        task_run(LIST_OF(hostile_pick(&loop.ready, &now), struct task, turn));
     list_drop(&now);
 }
 

@@ -7,11 +7,10 @@
 #include <stdint.h>
 
 /*
- * Tasks switch only inside the calls marked (waits). Between two of them a
- * task has the process to itself, so no locks; across one of them anything
- * shared may have changed, so no function-static buffers and no pointers
- * into shared tables. Times are task_now() milliseconds; a deadline of 0
- * means none, one that has passed means: look, but do not wait.
+ * Tasks switch only inside the calls marked (waits). Between two of them a task has the process to
+ * itself, so no locks; across one of them anything shared may have changed, so no function-static
+ * buffers and no pointers into shared tables. Times are task_now() milliseconds; a deadline of 0
+ * means none; a deadline that has passed means: look, but do not wait.
  *
  * Outside of a task, when no loop runs, waits for descriptors and time simply
  * block the process, so that tools can use streams without a loop.
@@ -22,11 +21,10 @@
  * is given back page by page when the task is idle (task_trim). No path may
  * use more than half of it: the tests look at task_stack_used().
  *
- * A task that was cancelled cannot keep the process: each further wait lets
- * others run, and after the hundredth the task is named in the log and sleeps
- * before it is told WAIT_CANCELLED again. Whoever must wait for an end although
- * it is cancelled (for a helper task that it has cancelled itself, say) calls
- * task_park_anyway.
+ * A task that was cancelled cannot keep the process: each further wait lets others run, and after
+ * the hundredth the task is named in the log and sleeps before it is told WAIT_CANCELLED again. A
+ * task that must wait for something although it is cancelled (for example, for the end of a helper
+ * task that it has cancelled itself) calls task_park_anyway.
  */
 struct task;
 typedef void task_fn(void *arg);
@@ -50,24 +48,25 @@ void task_setup(const struct task_settings *settings);
 /* The new task runs at the next turn, not now. The name is copied (23 bytes). May be called before
  * task_loop and in callbacks. */
 struct task *task_start(const char *name, task_fn *fn, void *arg);
-/* Its present and later waits say WAIT_CANCELLED, except task_fsync, which always completes. The
- * task must not have ended: who keeps the pointer must know. */
+/* Its present and later waits return WAIT_CANCELLED, except task_fsync and task_fdatasync, which
+ * always complete. The task must not have ended: it is up to whoever keeps the pointer to know
+ * that. */
 void task_cancel(struct task *t);
-void task_cancel_all(void); /* all but the caller: shutdown */
+void task_cancel_all(void); /* all tasks but the caller, at shutdown */
 bool task_is_cancelled(void); /* the running one */
 struct task *task_self(void); /* null outside of a task: in callbacks, before task_loop */
 const char *task_name(const struct task *t);
-size_t task_count(void); /* that have started and not ended */
-int64_t task_now(void); /* monotonic, taken once a turn */
+size_t task_count(void); /* tasks that have started and not ended */
+int64_t task_now(void); /* milliseconds, monotonic; read once per turn of the loop */
 
 /*
- * A word that belongs to the running task, 0 at first. A process that sets task_on_word has its
- * function called with the word of each task that begins to run, when it differs from the one
- * before: for what is the thread's but must follow the task (service/become.h). Callbacks of the
- * loop run with the word of any task.
+ * Task-local value: one number per task, 0 at first. A process that calls task_on_local has fn
+ * called with the value of each task that begins to run, if it differs from that of the task
+ * before: for state that belongs to the thread but must follow the task (file system uid and gid,
+ * see service/become.h). Callbacks of the loop run with the value of the task that ran last.
  */
-void task_set_word(uint64_t word); /* calls the function at once if it changes */
-void task_on_word(void (*fn)(uint64_t word));
+void task_set_local(uint64_t local); /* of the running task; calls fn at once if it changes */
+void task_on_local(void (*fn)(uint64_t local));
 
 /*
  * (waits) until the descriptor is readable (POLLIN) or writable (POLLOUT), also in case of an
@@ -77,31 +76,33 @@ void task_on_word(void (*fn)(uint64_t word));
  * was waited for must be closed with task_close.
  */
 enum wait task_wait_fd(int fd, short poll_events, int64_t deadline);
-/* (waits) Until one of the n descriptors is ready for its events, at most TASK_WAIT_ANY_MOST of
- * them. An entry with no events is left out. revents is not for the caller: try each descriptor. */
+/* (waits) Until one of the n descriptors (at most TASK_WAIT_ANY_MOST) is ready for its events. An
+ * entry without events is left out. revents is not set for the caller: try each descriptor. */
 struct pollfd;
 enum { TASK_WAIT_ANY_MOST = 4 };
 enum wait task_wait_any(const struct pollfd *fds, size_t n, int64_t deadline);
 /* (waits) As task_wait_fd, or until task_wake (then WAIT_WOKEN): for IDLE, relays, queues. */
 enum wait task_wait_either(int fd, short poll_events, int64_t deadline);
-/* (waits) As task_wait_fd, one system call cheaper, when the last read or write said EAGAIN or, on
- * a stream socket, moved fewer bytes than asked for: the loop is edge-triggered. */
+/* (waits) As task_wait_fd, but one system call cheaper. Allowed only if the last read or write
+ * failed with EAGAIN or, on a stream socket, moved fewer bytes than asked for: the loop is
+ * edge-triggered. */
 enum wait task_wait_again(int fd, short poll_events, int64_t deadline);
 enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline); /* or task_wake */
-void task_close(int fd); /* close(2) and forget; -1 is ignored; keeps errno */
+void task_close(int fd); /* close(2), and the loop forgets fd; -1 is ignored; keeps errno */
 
 enum wait task_sleep(int64_t until); /* (waits) WAIT_TIMEOUT when it has passed */
-/* (waits) until task_wake: WAIT_READY. A wake-up that came before the call counts, once: so
- * callers look at what they wait for in a loop. */
+/* (waits) until task_wake: WAIT_READY. A wake-up that came before the call is not lost: the call
+ * then returns at once. So callers must check in a loop whether what they wait for has happened. */
 enum wait task_park(int64_t deadline);
-/* (waits) As task_park, but a cancelled task waits as well: only task_wake (WAIT_READY) and the
- * deadline end it. Somebody must be sure to call task_wake. */
+/* (waits) As task_park, but cancellation does not end the wait: only task_wake (WAIT_READY) and the
+ * deadline do. Use it only if it is certain that somebody calls task_wake. */
 enum wait task_park_anyway(int64_t deadline);
 void task_wake(struct task *t); /* harmless if it runs or waits for something else */
-void task_yield(void); /* (waits) after long computing: others first */
+void task_yield(void); /* (waits) for one turn, so that other tasks run; during long computing */
 
 /* (waits) 0, or -1 and errno. The task is parked while a sync thread works, so syncs that arrive
- * together share one journal commit; on tmpfs, where it costs nothing, it is done at once. */
+ * together share one commit of the file system's journal. On tmpfs, where a sync costs nothing, it
+ * is done at once, without a thread. */
 int task_fsync(int fd);
 int task_fdatasync(int fd);
 
@@ -131,24 +132,24 @@ void task_forked(void);
 void task_signals_default(void);
 
 /*
- * For the metrics page: the longest turn of the loop since the last call, which nobody else was
- * served in. wall_ms counts whatever the machine did meanwhile; cpu_us is the CPU time of turns of
- * 10 ms and more, and may be up to 10 ms too large.
+ * For the metrics page: the longest turn of the loop since the last call; during one turn of a task
+ * no other task is served. wall_ms is the time that passed, whatever else the machine did; cpu_us
+ * is the CPU time of turns of 10 ms and more, and may be up to 10 ms too large.
  */
 struct task_turns {
     int64_t wall_ms, cpu_us;
 };
 struct task_turns task_longest_turns(void);
-/* The most bytes of a stack that an ended task is known to have used, in pages. Only some tasks are
- * looked at: the first ones, then one of 32. */
+/* High-water mark: the most bytes of a stack that a task which has ended is known to have used,
+ * rounded up to pages. Only some tasks are measured: the first ones, then one in 32. */
 size_t task_stack_used(void);
-size_t task_stack_size(void); /* what a stack has, with the factor of sanitizers */
+size_t task_stack_size(void); /* usable bytes of a stack, with the factor for sanitizers */
 
 /*
  * A watch over the loop, by a timer signal (SIGALRM): a turn that takes report_ms is reported in
  * the log with the name of the task that runs, once; one that takes limit_ms ends the process with
- * a line and SIGABRT. 0: not. A process that sleeps is not woken for it. Its own tasks only: a
- * forked child has none until it calls this.
+ * a line and SIGABRT. 0 switches that part off. A process that sleeps is not woken by the timer. A
+ * forked child has no watchdog until it calls this itself.
  */
 void task_watchdog(int64_t report_ms, int64_t limit_ms);
 
@@ -159,8 +160,9 @@ void task_watchdog(int64_t report_ms, int64_t limit_ms);
  * move across a wait, and poison what was lent. Does nothing in other builds.
  */
 void task_on_hostile(void (*fn)(void));
-/* (waits) For a call that waits only sometimes: does so now and then; true: what was lent is to be
- * moved. */
+/* (waits) To be called by functions that wait only sometimes: in tests it waits now and then. True:
+ * the function shall move the memory that it has lent to its callers, as it would after a real
+ * wait. */
 #ifdef __SANITIZE_ADDRESS__
 bool task_hostile(void);
 #else

@@ -38,7 +38,7 @@ static int64_t period(void)
     return shorter / 8 > 0 ? shorter / 8 : 1;
 }
 
-static void say(const char *what, int64_t ms)
+static void watchdog_say(const char *what, int64_t ms)
 {
     const struct task *t = loop.self;
 
@@ -50,13 +50,14 @@ static void look(int64_t now)
     int64_t took = now - dog.began;
 
     if (dog.limit_ms != 0 && took >= dog.limit_ms) {
-        say("fatal: watchdog: no other task was served for too long because of task", took);
+        watchdog_say("fatal: watchdog: no other task was served for too long because of task",
+                     took);
         signal(SIGABRT, SIG_DFL);
         abort();
     }
     if (dog.report_ms != 0 && took >= dog.report_ms && !dog.reported) {
         dog.reported = true;
-        say("warning: watchdog: no other task is served because of task", took);
+        watchdog_say("warning: watchdog: no other task is served because of task", took);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * Deliveries as attributes; fates; the times in log lines.
+ * Deliveries as attributes; delivery statuses; the times in log lines.
  */
 #include "conf/conf.h"
 #include "ipc/proto.h"
@@ -30,7 +30,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .content_size = 12345,
                          .data_offset = 678,
                          .arrival_us = 1795397122236751,
-                         .created = 1795397122,
+                         .created_s = 1795397122,
                          .active_us = 1795397122300000,
                          .client_name = "c",
                          .client_addr = "::1",
@@ -44,7 +44,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .log_ident = "L",
                          .filter = "smtp:x",
                          .redirect = "r",
-                         .warn_at = 17,
+                         .warn_at_s = 17,
                          .warn_record = 99,
                          .rcpts = rcpts,
                          .nrcpts = 2};
@@ -110,20 +110,20 @@ TEST(malformed_requests_are_refused)
     why_free(&why);
 }
 
-TEST(fates_and_dead_sites_are_answered)
+TEST(statuses_and_dead_sites_are_answered)
 {
     struct delivery_result r, got;
     struct attrs a = ATTRS(1000);
     struct why why = WHY;
 
     delivery_result_start(&r, 3);
-    assert_string_equal(r.fates.p, "lll");
-    r.fates.p[1] = FATE_DONE;
+    assert_string_equal(r.statuses.p, "lll");
+    r.statuses.p[1] = RCPT_DELIVERED;
     why_set(&why, "4.4.1", "connect to mx: refused");
     delivery_site_failed(&r, &why);
     delivery_answer(&a, &r);
     assert_int_equal(delivery_read_answer(&a, &got, 3), 0);
-    assert_string_equal(got.fates.p, "ldl");
+    assert_string_equal(got.statuses.p, "ldl");
     assert_true(got.site_failed);
     assert_string_equal(got.why.code, "4.4.1");
     delivery_result_free(&got);
@@ -153,14 +153,14 @@ TEST(delays_are_written_as_postfix_does)
     }
 }
 
-TEST(fates_of_the_parts_join)
+TEST(statuses_of_the_parts_join)
 {
-    assert_int_equal(outcome_join(FATE_DONE, FATE_LATER), FATE_LATER);
-    assert_int_equal(outcome_join(FATE_BOUNCED, FATE_DONE), FATE_BOUNCED);
-    assert_int_equal(outcome_join(FATE_DONE, FATE_TRACED), FATE_TRACED);
-    assert_int_equal(outcome_join(FATE_DONE, FATE_DONE), FATE_DONE);
+    assert_int_equal(outcome_join(RCPT_DELIVERED, RCPT_DEFERRED), RCPT_DEFERRED);
+    assert_int_equal(outcome_join(RCPT_BOUNCED, RCPT_DELIVERED), RCPT_BOUNCED);
+    assert_int_equal(outcome_join(RCPT_DELIVERED, RCPT_TRACED), RCPT_TRACED);
+    assert_int_equal(outcome_join(RCPT_DELIVERED, RCPT_DELIVERED), RCPT_DELIVERED);
 }
 
 RUN_TESTS(T(a_delivery_arrives_as_it_was_sent), T(malformed_requests_are_refused),
-          T(fates_and_dead_sites_are_answered), T(delays_are_written_as_postfix_does),
-          T(fates_of_the_parts_join))
+          T(statuses_and_dead_sites_are_answered), T(delays_are_written_as_postfix_does),
+          T(statuses_of_the_parts_join))

@@ -114,7 +114,7 @@ static char end_recipient(unsigned flags, unsigned notify, const char *code, con
         why_set(&why, code, "%s", text);
         outcome_failed(&o, 0, &why);
     }
-    char letter = result.fates.p[0];
+    char letter = result.statuses.p[0];
     delivery_result_free(&result);
     why_free(&why);
     return letter;
@@ -123,9 +123,9 @@ static char end_recipient(unsigned flags, unsigned notify, const char *code, con
 static const struct {
     unsigned flags, notify;
     const char *code;
-    char fate; /* when the services answer */
+    char status; /* when the services answer */
     const char *records, *logged;
-    char fate_refused; /* when they do not: never lost, never forgotten */
+    char status_refused; /* when they do not: never lost, never forgotten */
     const char *logged_refused;
 } cases[] = {
     {0, 0, "", 'd', "", "dsn=2.0.0, status=sent (text)", 'd', "status=sent (text)"},
@@ -156,7 +156,7 @@ TASK_TEST(each_end_has_its_line_and_its_record)
     begin(false);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(end_recipient(cases[i].flags, cases[i].notify, cases[i].code, "text"),
-                         cases[i].fate);
+                         cases[i].status);
         assert_string_equal(server.asked.p, cases[i].records);
         check(server.log, "ID: to=<a@x.test>, orig_to=<list@x.test>, relay=none, delay=");
         check(server.log, cases[i].logged);
@@ -171,7 +171,7 @@ TASK_TEST(what_cannot_be_recorded_is_never_lost)
     begin(true);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(end_recipient(cases[i].flags, cases[i].notify, cases[i].code, "text"),
-                         cases[i].fate_refused);
+                         cases[i].status_refused);
         check(server.log, cases[i].logged_refused);
         server.log[0] = 0;
     }
@@ -254,10 +254,10 @@ TEST(delays_are_written_as_postfix_does)
 
 TEST(the_worst_end_counts_for_all)
 {
-    assert_int_equal(outcome_join(FATE_DONE, FATE_DONE), FATE_DONE);
-    assert_int_equal(outcome_join(FATE_DONE, FATE_TRACED), FATE_TRACED);
-    assert_int_equal(outcome_join(FATE_BOUNCED, FATE_TRACED), FATE_BOUNCED);
-    assert_int_equal(outcome_join(FATE_BOUNCED, FATE_LATER), FATE_LATER);
+    assert_int_equal(outcome_join(RCPT_DELIVERED, RCPT_DELIVERED), RCPT_DELIVERED);
+    assert_int_equal(outcome_join(RCPT_DELIVERED, RCPT_TRACED), RCPT_TRACED);
+    assert_int_equal(outcome_join(RCPT_BOUNCED, RCPT_TRACED), RCPT_BOUNCED);
+    assert_int_equal(outcome_join(RCPT_BOUNCED, RCPT_DEFERRED), RCPT_DEFERRED);
 }
 
 int main(void)

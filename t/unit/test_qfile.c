@@ -70,7 +70,7 @@ TEST(a_committed_message_reads_back)
     assert_string_equal(e.d.encoding, "8bit");
     assert_string_equal(e.d.client_name, "localhost");
     assert_true(e.d.arrival_us == 1795397122236751);
-    assert_true(e.d.created == 1795397120);
+    assert_true(e.d.created_s == 1795397120);
     assert_int_equal(e.d.nrcpts, 2);
     assert_string_equal(e.d.rcpts[0].address, "one@y.test");
     assert_string_equal(e.d.rcpts[0].original, "one@x.test");

@@ -23,7 +23,7 @@ static int run(const char *script, int in, int out, int64_t limit_ms, int *statu
                     .env = env,
                     .in = in,
                     .out = out,
-                    .deadline = task_now() + limit_ms};
+                    .deadline_ms = task_now() + limit_ms};
     return runner_run(&r, status, why);
 }
 

@@ -120,7 +120,35 @@ TEST(braces_go_only_as_a_pair_around_all)
     }
 }
 
-RUN_TESTS(T(braces_go_only_as_a_pair_around_all), T(split_keeps_empty_fields_and_word_skips_them),
+TEST(lists_are_separated_by_commas_and_white_space)
+{
+    assert_true(str_listed("a, b\tc\r\n d", "d"));
+    assert_false(str_listed("a, b", "B"));
+    assert_false(str_listed("ab", "a"));
+    assert_false(str_listed("a,,b", ""));
+    assert_false(str_listed("", "a"));
+    assert_true(str_has_word("x,y", STR("y")));
+    assert_true(str_ilisted("a, B", STR("b")));
+}
+
+TEST(words_of_a_list_become_bits_and_the_first_unknown_one_is_told)
+{
+    static const struct str_flag names[] = {{"one", 1}, {"two", 2}, {"both", 3}, {0}};
+    struct str unknown = STR("");
+    unsigned bits = 9;
+
+    assert_true(str_flags("", names, &bits, &unknown));
+    assert_int_equal(bits, 0);
+    assert_true(str_flags("TWO,\tone", names, &bits, &unknown));
+    assert_int_equal(bits, 3);
+    assert_false(str_flags("one three four", names, &bits, &unknown));
+    assert_int_equal(bits, 1);
+    assert_true(str_eqz(unknown, "three"));
+}
+
+RUN_TESTS(T(lists_are_separated_by_commas_and_white_space),
+          T(words_of_a_list_become_bits_and_the_first_unknown_one_is_told),
+          T(braces_go_only_as_a_pair_around_all), T(split_keeps_empty_fields_and_word_skips_them),
           T(a_braced_group_is_one_word), T(searching_finds_first_and_last),
           T(numbers_are_whole_in_range_and_do_not_overflow),
           T(context_of_an_error_goes_in_front_and_text_is_clean),

@@ -21,10 +21,10 @@ void smtp_why_reply(const struct smtp_session *s, const char *in_reply_to, struc
     if (s->reply.code < 400)
         snprintf(code, sizeof code, "4.5.0");
     if (in_reply_to != NULL)
-        why_set(why, code, "host %s said: %s (in reply to %s command)", s->namaddr, s->said.p,
+        why_set(why, code, "host %s said: %s (in reply to %s command)", s->namaddr, s->reply_text.p,
                 in_reply_to);
     else
-        why_set(why, code, "host %s refused to talk to me: %s", s->namaddr, s->said.p);
+        why_set(why, code, "host %s refused to talk to me: %s", s->namaddr, s->reply_text.p);
 }
 
 /* For the report: who said it and what. */
@@ -33,7 +33,7 @@ static void set_remote(struct smtp_job *job, const struct smtp_session *s, bool 
     job->outcome.relay = arena_strz(job->mem, strz(s->relay));
     job->outcome.conn_use = s->uses + 1;
     job->outcome.mta = arena_printf(job->mem, "dns; %s", s->host);
-    job->outcome.reply = from_reply ? arena_printf(job->mem, "smtp; %s", s->said.p) : "";
+    job->outcome.reply = from_reply ? arena_printf(job->mem, "smtp; %s", s->reply_text.p) : "";
 }
 
 static void end_rcpt(struct smtp_job *job, size_t rcpt)
@@ -51,7 +51,7 @@ void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt)
     set_remote(job, s, true);
     if (job->d->flags & DELIVERY_TRACE_ONLY)
         buf_addf(&text, "delivery via %s: ", s->relay);
-    buf_add(&text, buf_str(&s->said));
+    buf_add(&text, buf_str(&s->reply_text));
     job->outcome.action = tells ? "" : "relayed"; /* RFC 3461 5.2.2: who passed it on reports */
     outcome_sent(&job->outcome, rcpt, dsn, text.p);
     end_rcpt(job, rcpt);
@@ -104,7 +104,7 @@ void smtp_give_up(struct smtp_job *job)
         return;
     if (job->why.code[0] == 0)
         why_set(&job->why, "4.4.4", "no server for %s could be tried", job->d->nexthop);
-    if (!job->spoke) {
+    if (!job->site_answered) {
         job->outcome.relay = "none";
         job->outcome.mta = job->outcome.reply = "";
         if (why_later(&job->why))

@@ -16,7 +16,7 @@ void local_sent(struct local *l, const struct address *a, const char *dsn, const
     struct rcpt r = as_rcpt(l, a);
 
     l->said = true;
-    l->fate = outcome_join(l->fate, outcome_say_sent(&l->job->outcome, &r, dsn, text));
+    l->status = outcome_join(l->status, outcome_say_sent(&l->job->outcome, &r, dsn, text));
 }
 
 void local_failed(struct local *l, const struct address *a, const struct why *why)
@@ -24,7 +24,7 @@ void local_failed(struct local *l, const struct address *a, const struct why *wh
     struct rcpt r = as_rcpt(l, a);
 
     l->said = true;
-    l->fate = outcome_join(l->fate, outcome_say_failed(&l->job->outcome, &r, why));
+    l->status = outcome_join(l->status, outcome_say_failed(&l->job->outcome, &r, why));
 }
 
 bool local_trace_only(const struct local *l)
