@@ -19,6 +19,7 @@ transport_retry_time = 1s
 service_throttle_time = 1s
 mail_session_linger = 0
 mailbox_delivery_lock = fcntl
+smtpd_sender_restrictions = check_sender_access inline:{held@elsewhere.test=HOLD}
 """
 PARTS = ["queue", "mail", "box"]
 
@@ -30,7 +31,9 @@ class Scenario:
         self.suite, self.kind = suite, kind
         self.disk = disk.Disk(suite, kind)
         suite.add_main(MAIN)
-        suite.write("etc/aliases", "postmaster: alice\nteam: alice, bob\nbox: %s/box/box\n" % suite.dir)
+        suite.write("etc/aliases", "postmaster: alice\nteam: alice, bob\nbox: %s/box/box\nlist: :include:%s/etc/list\n"
+                    % (suite.dir, suite.dir))
+        suite.write("etc/list", "alice\nbob\n")
         suite.tool("postalias", "-c", suite.etc, "hash:%s/etc/aliases" % suite.dir)
         os.mkdir(suite.dir + "/box")
         os.chmod(suite.dir + "/box", 0o777)  # for the lock beside it
@@ -69,6 +72,11 @@ class Scenario:
         wait_for(lambda: any("four" in m.as_string() for m in s.messages("alice")))
         self.dropped("five")
         self.read()
+        self.send(["list"], "seven", expect=["alice", "bob"])
+        self.held("eight", "-H")
+        self.held("nine", "-r")
+        self.change()
+        self.delete_with_pop3()
         s.wait_queue_empty()
         self.disk.stop()
         self.end = self.disk.now()
@@ -101,6 +109,42 @@ class Scenario:
         choose(c, "Kept")
         self.look(c, "alice", "Kept")
         c.logout()
+
+    def held(self, mark, option):
+        """the administrator lets it go on, or has cleanup make it anew"""
+        s = self.suite
+        self.send(["alice", "bob"], mark, sender="held@elsewhere.test")
+        id = os.path.basename(wait_for(lambda: s.queue_files("hold"))[0])
+        s.tool("postsuper", option, id, env=self.disk.env)
+        s.tool("postkick", "public", "pickup", "W")
+        s.tool("postqueue", "-f")
+        s.wait_mail("alice", match="mark " + mark)
+        s.wait_mail("bob", match="mark " + mark)
+
+    def change(self):
+        """IMAP: flags, a copy removed, one moved, a folder renamed"""
+        c = self.suite.imap("alice")
+        c.create("Other")
+        choose(c, "Kept")
+        c.store("1", "+FLAGS", r"(\Deleted $Mark)")
+        c.uid("MOVE", "2", "Other")
+        c.expunge()
+        c.append("Other", None, None, b"Subject: mark other.\r\n\r\ntext\r\n")
+        assert c.rename("Other", "Renamed")[0] == "OK"
+        choose(c, "Renamed")
+        self.look(c, "alice", "Renamed")
+        c.logout()
+
+    def delete_with_pop3(self):
+        """a message that nobody misses; the others have to stay"""
+        s = self.suite
+        s.send(["bob"], subject="mark gone.")
+        s.wait_mail("bob", match="mark gone")
+        c = s.pop3("bob")
+        last = c.stat()[0]
+        assert any(b"mark gone." in line for line in c.top(last, 0)[1])
+        c.dele(last)
+        c.quit()
 
     def look(self, c, user, folder):
         for validity, uid, mark in numbers(c):
@@ -181,6 +225,7 @@ def faults(s, tree, upto):
     if os.path.exists(s.suite.log_path):
         os.unlink(s.suite.log_path)
     s.suite.start()
+    s.suite.tool("postsuper", "-H", "ALL")  # where it was not yet released
     def settled():
         return not missing_marks(s, upto) or not s.suite.queue_files()
 
