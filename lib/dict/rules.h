@@ -36,12 +36,12 @@ struct rules;
  * watches, or the rules themselves: "{ {rule}, {rule} }". -1: why says what is wrong.
  */
 int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *why);
-/* Never fails: a line that is wrong is left out with a warning that names path and line.
+/* Never fails: a line that is wrong is skipped, with a warning that names path and line.
  * DICT_HOSTILE_KEY in flags: $1 is not allowed; DICT_FILE_VALUES: results are names of files. */
 struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
                          unsigned flags);
-/* The first rule that matches gives the text, with the groups of key filled in. DICT_FAILED: a
- * pattern could not be tried to its end (limits); why names the line. */
+/* Writes the text of the first rule that matches to value, with groups replaced. DICT_FAILED: a
+ * pattern reached its limit of time or memory; why names the line. */
 enum dict_answer rules_find(struct rules *r, struct str key, const void *subject, struct buf *value,
                             struct why *why);
 void rules_free(struct rules **r);
