@@ -2,6 +2,7 @@
  * The relay between TLS and a session, with a client that is rude. The client is another process,
  * which makes its TLS 1.3 records by hand where OpenSSL would not split them.
  */
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -108,8 +109,12 @@ static void news(void *arg)
     char byte;
 
     stream_set_idle(trigger, 20000);
-    while (stream_read(trigger, &byte, 1) == 1)
-        assert_int_equal(send(w->pair[1], "mail\n", 5, MSG_NOSIGNAL), 5);
+    while (stream_read(trigger, &byte, 1) == 1) {
+        ssize_t n = send(w->pair[1], "mail\n", 5, MSG_NOSIGNAL);
+        if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+            break; /* a relay that refuses its client ends at once */
+        assert_int_equal(n, 5);
+    }
     stream_free(&trigger);
 }
 
