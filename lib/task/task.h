@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "task/annotate.h"
+
 /*
  * Tasks switch only inside the calls marked (waits). Between two of them a task has the process to
  * itself, so no locks; across one of them anything shared may have changed, so no function-static
@@ -163,7 +165,7 @@ void task_on_hostile(void (*fn)(void));
 /* (waits) To be called by functions that wait only sometimes: in tests it waits now and then. True:
  * the function shall move the memory that it has lent to its callers, as it would after a real
  * wait. */
-#ifdef __SANITIZE_ADDRESS__
+#if ANNOTATE_ASAN
 bool task_hostile(void);
 #else
 static inline bool task_hostile(void)
