@@ -386,8 +386,12 @@ void poller_turn(bool may_sleep)
     struct epoll_event events[EVENTS];
 
     open_epoll();
-    int n = epoll_wait(poller.epoll, events, EVENTS, may_sleep ? sleep_ms() : 0);
-    if (n < 0 && errno != EINTR)
+    /* Only the watchdog's timer interrupts it: that begins no turn, which would set it again. */
+    int n;
+    do
+        n = epoll_wait(poller.epoll, events, EVENTS, may_sleep ? sleep_ms() : 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
         msg_panic("epoll_wait: %s", strerror(errno));
     loop.now = clock_ms();
     for (int i = 0; i < n; i++)
