@@ -19,6 +19,14 @@ CALLS = ["", "create", "write", "truncate", "rename", "link", "unlink", "mkdir",
          "mode", "owner", "said"]
 KINDS = {"ext4": 0xef53, "xfs": 0x58465342, "btrfs": 0x9123683e}
 
+# Deferred mail and throttled services are tried again at once.
+QUICK = """queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+transport_retry_time = 1s
+service_throttle_time = 1s
+"""
+
 
 def library():
     path = pombal.BUILD + "/crash/libdisk.so"

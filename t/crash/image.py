@@ -260,6 +260,10 @@ class Model:
             if dnode.is_dir:
                 for name in [n for n, i in dnode.names.items() if i == inode and now.nodes[d].names.get(n) != inode]:
                     del dnode.names[name]
+        self.give_names(t, now, inode)
+
+    def give_names(self, t, now, inode):
+        """all that it has now, in directories that are there or come with it"""
         for d, dnode in now.nodes.items():
             if dnode.is_dir:
                 for name, i in dnode.names.items():
@@ -282,12 +286,7 @@ class Model:
         node = now.nodes[inode].copy()
         node.names = {}
         t.nodes[inode] = node
-        for d, dnode in now.nodes.items():
-            if dnode.is_dir:
-                for name, i in dnode.names.items():
-                    if i == inode:
-                        self.make_dirs(t, now, d)
-                        t.nodes[d].names[name] = inode
+        self.give_names(t, now, inode)
 
 
 def key(tree):

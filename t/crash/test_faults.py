@@ -9,12 +9,7 @@ import disk, pombal
 from pombal import wait_for
 
 SLOW = bool(os.environ.get("POMBAL_SLOW"))
-MAIN = """queue_run_delay = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
-transport_retry_time = 1s
-service_throttle_time = 1s
-mailbox_delivery_lock = fcntl
+MAIN = disk.QUICK + """mailbox_delivery_lock = fcntl
 """
 MOST = 200  # calls of one kind in one scenario: more means that the end was not noticed
 

@@ -12,12 +12,7 @@ import disk, image, pombal
 from pombal import wait_for
 
 SLOW = bool(os.environ.get("POMBAL_SLOW"))
-MAIN = """queue_run_delay = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
-transport_retry_time = 1s
-service_throttle_time = 1s
-mail_session_linger = 0
+MAIN = disk.QUICK + """mail_session_linger = 0
 mailbox_delivery_lock = fcntl
 smtpd_sender_restrictions = check_sender_access inline:{held@elsewhere.test=HOLD}
 """
