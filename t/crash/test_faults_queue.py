@@ -15,7 +15,7 @@ from sink import Sink
 def faulty():
     suite = pombal.Instance(start=False)
     suite.disk = disk.Disk(suite)
-    suite.sink_port = pombal.listen_port()
+    suite.sink_port = pombal.free_port()
     suite.add_main(MAIN + "transport_maps = inline:{later.test=smtp:[127.0.0.1]:%d}\nrelay_domains = later.test\n"
                    "smtp_connection_cache_on_demand = no\n" % suite.sink_port)
     suite.start()

@@ -48,7 +48,7 @@ class MiniSuite(pombal.Instance):
         self.dir = tempfile.mkdtemp(prefix="pombal-queue-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.etc, self.queue, self.log_path = self.dir + "/etc", self.dir + "/queue", self.dir + "/log/maillog"
-        self.smtp_port, self.domain = pombal.listen_port(), "queue.test"
+        self.smtp_port, self.domain = pombal.free_port(), "queue.test"
         owner = "postfix" if pombal.IS_ROOT else pwd.getpwuid(os.getuid()).pw_name
         group = "postdrop" if pombal.IS_ROOT else str(os.getgid())
         values = {"dir": self.dir, "bin": pombal.BIN, "port": self.smtp_port, "owner": owner, "group": group}

@@ -4,7 +4,10 @@
         suite.smtp().sendmail(...)
         suite.wait_log(r"status=sent")
 """
-import email, glob, imaplib, os, poplib, random, re, shutil, signal, smtplib, socket, ssl, struct, subprocess, tempfile, time
+import email, glob, imaplib, os, poplib, re, shutil, signal, smtplib, socket, ssl, struct, subprocess, tempfile, time
+
+import ports
+from ports import free_port
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("POMBAL_BUILD", TOP + "/build/dev")
@@ -21,42 +24,7 @@ PAGE_HEAD = struct.Struct("=Iiq64s32sIIIIQQQII")
 
 
 def free_base():
-    """a port base at which all seven ports of an instance are free; below the ports of outgoing connections, and
-    apart from those that the other workers of this run choose"""
-    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "0")))
-    while True:
-        base = random.randrange(10000, 31000) // 16 * 16 + worker % 16
-        try:
-            for offset in OFFSETS.values():
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", base + offset))
-            return base
-        except OSError:
-            continue
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-GIVEN = set()
-
-
-def listen_port():
-    """a free port that no outgoing connection takes before somebody listens there; never the same twice"""
-    while True:
-        port = random.randrange(10000, 20000)
-        if port in GIVEN:
-            continue
-        GIVEN.add(port)
-        try:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", port))
-            return port
-        except OSError:
-            continue
+    return ports.free_base(OFFSETS.values())
 
 
 def wait_for(what, seconds=PATIENCE, every=0.02):
