@@ -34,9 +34,17 @@ struct mail_in {
     struct arena *mem;
     struct mime_builder *builder;
     uint32_t uidvalidity; /* of the number that the message got */
-    VEC(struct entered) entered; /* of mail_in_commit_to */
+    VEC(struct entered) entered;
     struct why why; /* what sticks */
 };
+
+static int fail_if_stuck(const struct mail_in *m, struct why *why)
+{
+    if (m->why.code[0] == '\0')
+        return 0;
+    why_copy(why, &m->why);
+    return -1;
+}
 
 static void mail_in_fail(struct mail_in *m, const char *what)
 {
@@ -269,27 +277,6 @@ static int enter(struct mail_in *m, struct buf *cache, struct why *why)
     return -1;
 }
 
-int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
-{
-    struct mail_in *m = *in;
-    /* asked: by cache_make */
-    struct buf cache = BUF(8 << 20);
-    int result = -1;
-
-    finish(m, &cache);
-    if (m->why.code[0] != '\0')
-        why_copy(why, &m->why);
-    else
-        result = enter(m, &cache, why);
-    if (result == 0 && uid != NULL)
-        *uid = m->slot.m.uid;
-    if (result == 0 && uidvalidity != NULL)
-        *uidvalidity = m->uidvalidity;
-    buf_free(&cache);
-    mail_in_abort(in);
-    return result;
-}
-
 /* One more name for the message, in f; what is m's own stays with m. */
 static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, struct why *why)
 {
@@ -306,17 +293,37 @@ static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, st
     else
         result = enter(&copy, cache, why);
     m->slot.m.uid = copy.slot.m.uid;
+    m->uidvalidity = copy.uidvalidity;
     blob_abort(&copy.in);
     buf_free(&copy.name);
     VEC_FREE(&copy.places);
     return result;
 }
 
-/* own: only if the place is the folder that the message is written in; else only if it is not. */
-static int enter_place(struct mail_in *m, const struct mail_place *place, bool own,
-                       struct buf *cache, struct why *why)
+/* The folder, to be released. */
+static struct folder *open_place(struct mail_in *m, const struct mail_place *place, struct why *why)
 {
-    struct folder *f = folder_open(m->f->store, place->folder, why);
+    if (place->folder != NULL)
+        return folder_open(m->f->store, place->folder, why);
+    m->f->uses++;
+    return m->f;
+}
+
+static int take_marks(struct mail_in *m, const struct mail_place *place, struct why *why)
+{
+    m->slot.m.flags = place->flags & MSG_FLAGS;
+    m->slot.m.keywords = 0;
+    buf_clear(&m->keywords);
+    for (const char *const *k = place->keywords; k != NULL && *k != NULL; k++)
+        mail_in_keyword(m, strz(*k));
+    return fail_if_stuck(m, why);
+}
+
+/* own: only if the place is the folder that the message is written in; else only if it is not. */
+static int enter_place(struct mail_in *m, struct mail_place *place, bool own, struct buf *cache,
+                       struct why *why)
+{
+    struct folder *f = open_place(m, place, why);
 
     if (f == NULL)
         return -1;
@@ -324,17 +331,15 @@ static int enter_place(struct mail_in *m, const struct mail_place *place, bool o
         folder_release(f);
         return 0;
     }
-    m->slot.m.flags = place->flags & MSG_FLAGS;
-    m->slot.m.keywords = 0;
-    buf_clear(&m->keywords);
-    for (const char *const *k = place->keywords; k != NULL && *k != NULL; k++)
-        mail_in_keyword(m, strz(*k));
-    int result = own ? enter(m, cache, why) : enter_copy(m, f, cache, why);
-    if (result == 0)
-        *VEC_ADD(&m->entered) = (struct entered){f, m->slot.m.uid};
-    else
+    if ((place->folder != NULL && take_marks(m, place, why) < 0) ||
+        (own ? enter(m, cache, why) : enter_copy(m, f, cache, why)) < 0) {
         folder_release(f);
-    return result;
+        return -1;
+    }
+    place->uid = m->slot.m.uid;
+    place->uidvalidity = m->uidvalidity;
+    *VEC_ADD(&m->entered) = (struct entered){f, place->uid};
+    return 0;
 }
 
 /* Whoever is told to try again would else make a second copy where the message is already. */
@@ -348,19 +353,14 @@ static void leave_places(struct mail_in *m, bool keep)
     VEC_FREE(&m->entered);
 }
 
-int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size_t n,
-                      struct why *why)
+int mail_in_commit_to(struct mail_in **in, struct mail_place *places, size_t n, struct why *why)
 {
     struct mail_in *m = *in;
     /* asked: by cache_make */
     struct buf cache = BUF(8 << 20);
-    int result = -1;
 
     finish(m, &cache);
-    if (m->why.code[0] != '\0')
-        why_copy(why, &m->why);
-    else
-        result = 0;
+    int result = fail_if_stuck(m, why);
     /* Copies first: what is written in m's own folder's tmp/ then becomes the message there. */
     for (size_t i = 0; result == 0 && i < n; i++)
         result = enter_place(m, &places[i], false, &cache, why);
@@ -370,4 +370,17 @@ int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size
     buf_free(&cache);
     mail_in_abort(in);
     return result;
+}
+
+int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
+{
+    struct mail_place here = {.folder = NULL};
+
+    if (mail_in_commit_to(in, &here, 1, why) < 0)
+        return -1;
+    if (uid != NULL)
+        *uid = here.uid;
+    if (uidvalidity != NULL)
+        *uidvalidity = here.uidvalidity;
+    return 0;
 }
