@@ -64,6 +64,7 @@ static struct folder *new_folder(struct store *s, const char *name, const char *
     f->dir = mem_dupz(dir);
     f->on = on;
     f->dirfd = on->fd;
+    f->blobs = (struct blobs){f->dirfd, s->set.mode};
     f->jfd = -1;
     list_init(&f->link);
     list_init(&f->views);
@@ -122,7 +123,10 @@ static int open_journal(struct folder *f, struct why *why)
         return result < 0 ? -1 : 0;
     if (folder_lock(f, why) < 0)
         return -1;
-    result = maildir_make_dirs(f, why) < 0 ? -1 : folder_open_journal(f, true, why);
+    if (blobs_make(&f->blobs) < 0)
+        result = why_errno(why, "4.3.0", "cannot create the directories of folder %s", f->name);
+    else
+        result = folder_open_journal(f, true, why);
     if (result == 0)
         result = make_journal(f, why);
     folder_unlock(f);

@@ -67,6 +67,7 @@ struct folder {
     char *dir; /* below the root: ".", ".A.B" */
     struct folder_dir *on;
     int dirfd, jfd; /* dirfd: on->fd */
+    struct blobs blobs; /* there */
     unsigned uses;
     bool loaded;
     bool opening, watched;
@@ -177,13 +178,11 @@ void folder_ranges(const struct uidset *set, struct buf *out);
 enum {
     MAILDIR_STALE = 3600
 }; /* seconds after which directories are read again even if their times are unchanged */
-int64_t maildir_time(const struct folder *f, const char *dir); /* ns; 0: cannot be told */
 bool maildir_changed(const struct folder *f, bool strict);
 int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
 /* (waits) Files of messages in which (null: all) get names that tell their flags; from new/ too if
  * take_new. */
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why);
-int maildir_make_dirs(struct folder *f, struct why *why);
 
 /* takeover.c: reads the uid list of Dovecot or Courier into an empty state. Returns its
  * uidvalidity; 0: there is none. */

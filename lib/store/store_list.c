@@ -16,8 +16,6 @@
 #include "store/subscriptions.h"
 #include "task/task.h"
 
-enum { CREATE_DIRS = 3 };
-
 /* ---- listing ---- */
 
 struct names {
@@ -285,8 +283,6 @@ static int sync_names(struct store *s, const char *folder, struct why *why)
 
 static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
 {
-    static const char *const below[CREATE_DIRS] = {"cur", "new", "tmp"};
-
     if (mkdirat(s->rootfd, dir, s->set.mode) < 0) {
         if (errno == EEXIST)
             return why_set(why, "5.2.1", "folder %s exists already", folder);
@@ -294,8 +290,7 @@ static int make_folder(struct store *s, const char *dir, const char *folder, str
     }
     int fd = openat(s->rootfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), mark = -1;
     bool good = fd >= 0;
-    for (size_t i = 0; good && i < CREATE_DIRS; i++)
-        good = mkdirat(fd, below[i], s->set.mode) == 0;
+    good = good && blobs_make(&(struct blobs){fd, s->set.mode}) == 0;
     if (good) /* Maildir++: this is a folder, its root is one level up */
         mark = openat(fd, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC, s->set.mode & 0666);
     if (mark >= 0)
