@@ -149,8 +149,8 @@ enum token_kind {
 enum { TOKEN_MAX = 100 }; /* ceiling of its text */
 size_t tokens_size(void);
 void tokens_open(void *shared); /* tokens_size() bytes of service_shared memory */
-/* text must be empty. If all slots are in use, the ticket that would expire first is dropped.
- * False: there is no ticket to drop, or the name is too long. */
+/* text must be empty. If all slots are in use, one of the oldest tickets is dropped. False: there
+ * is no ticket to drop, or the name is too long. */
 bool token_make(enum token_kind kind, struct str name, const char *service, int64_t now,
                 struct buf *text);
 /* Redeems a token. Null: it is valid, and name is the user it was made for; else the reason why it

@@ -10,7 +10,7 @@
 
 #include "authd.h"
 
-enum { TOKEN_LENGTH = 32, PLACE_LENGTH = 4, SERVICE_MAX = 15, SLOTS = 4096 };
+enum { TOKEN_LENGTH = 32, PLACE_LENGTH = 4, SERVICE_MAX = 15, SLOTS = 4096, GROUP = 16 };
 
 struct slot {
     atomic_uint state; /* enum slot_state */
@@ -21,8 +21,14 @@ struct slot {
     char name[SASL_FIELD_MAX + 1];
 };
 
+/*
+ * Most tickets are never redeemed: their session was there already. So slots are looked at in
+ * groups, in turn: a busy host, whose slots are all in use by tickets, searches one group, not all.
+ */
 static struct {
     struct slot *slots;
+    size_t used; /* slots of groups that were needed so far */
+    size_t at; /* the first slot of the group whose turn it is */
 } tokens;
 
 size_t tokens_size(void)
@@ -33,6 +39,8 @@ size_t tokens_size(void)
 void tokens_open(void *shared)
 {
     tokens.slots = shared;
+    tokens.used = GROUP;
+    tokens.at = 0;
 }
 
 static bool is_over(struct slot *s, int64_t now)
@@ -42,30 +50,65 @@ static bool is_over(struct slot *s, int64_t now)
 
 static struct slot *take_free(int64_t now)
 {
-    for (struct slot *s = tokens.slots; s < tokens.slots + SLOTS; s++)
+    struct slot *group = tokens.slots + tokens.at;
+
+    for (struct slot *s = group; s < group + GROUP; s++)
         if (slot_hold(&s->state, SLOT_FREE) || (is_over(s, now) && slot_hold(&s->state, SLOT_LIVE)))
             return s;
     return NULL;
 }
 
-/* The ticket that ends first. Most tickets are never redeemed: their session was there already. */
+/* The ticket of the group that ends first. */
 static struct slot *take_from_ticket(void)
 {
-    struct slot *first = NULL;
+    struct slot *group = tokens.slots + tokens.at, *first = NULL;
 
-    for (struct slot *s = tokens.slots; s < tokens.slots + SLOTS; s++)
+    for (struct slot *s = group; s < group + GROUP; s++)
         if (s->kind == TOKEN_OF_BROKER && (first == NULL || s->until < first->until))
             first = s;
     return first != NULL && slot_hold(&first->state, SLOT_LIVE) ? first : NULL;
 }
 
+static void next_group(void)
+{
+    tokens.at = (tokens.at + GROUP) % tokens.used;
+}
+
+static void new_group(void)
+{
+    tokens.at = tokens.used;
+    tokens.used += GROUP;
+}
+
+/* In this group or the next one, whose slots were given longest ago; else one that nobody needed
+ * yet; else a ticket must go. */
+static struct slot *take_slot(int64_t now)
+{
+    struct slot *s = take_free(now);
+
+    if (s == NULL) {
+        next_group();
+        s = take_free(now);
+    }
+    while (s == NULL && tokens.used < SLOTS) {
+        new_group();
+        s = take_free(now);
+    }
+    for (size_t i = 0; s == NULL && i < SLOTS / GROUP; i++) {
+        s = take_from_ticket();
+        if (s == NULL) {
+            next_group();
+            s = take_free(now);
+        }
+    }
+    return s;
+}
+
 bool token_make(enum token_kind kind, struct str name, const char *service, int64_t now,
                 struct buf *text)
 {
-    struct slot *s = name.n <= SASL_FIELD_MAX ? take_free(now) : NULL;
+    struct slot *s = name.n <= SASL_FIELD_MAX ? take_slot(now) : NULL;
 
-    if (s == NULL && name.n <= SASL_FIELD_MAX)
-        s = take_from_ticket();
     if (s == NULL)
         return false;
     buf_addf(text, "%0*x", PLACE_LENGTH, (unsigned)(s - tokens.slots));

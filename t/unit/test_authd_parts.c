@@ -75,13 +75,14 @@ TEST(a_token_is_redeemed_once_by_whom_it_is_for)
 
 TEST(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not)
 {
-    enum { MORE_THAN_SLOTS = 5000 };
-    struct buf first = BUF(TOKEN_MAX), text = BUF(TOKEN_MAX);
+    enum { MORE_THAN_SLOTS = 5000, YOUNG = 3000 };
+    struct buf first = BUF(TOKEN_MAX), young = BUF(TOKEN_MAX), text = BUF(TOKEN_MAX);
     int made = 0;
 
     make(TOKEN_OF_FRONT, &first);
     for (int i = 0; i < MORE_THAN_SLOTS; i++)
-        make(TOKEN_OF_BROKER, &text);
+        make(TOKEN_OF_BROKER, i == MORE_THAN_SLOTS - YOUNG ? &young : &text);
+    assert_null(redeem(TOKEN_OF_BROKER, &young, "imap", 2000)); /* the old ones had to go */
     assert_null(redeem(TOKEN_OF_BROKER, &text, "imap", 2000));
     assert_null(redeem(TOKEN_OF_FRONT, &first, "imap", 2000));
     for (bool room = true; room && made < MORE_THAN_SLOTS; made += room) {
@@ -93,6 +94,7 @@ TEST(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not)
     assert_true(
         token_make(TOKEN_OF_FRONT, STR("al"), "imap", 31000, &text)); /* the others are over */
     buf_free(&first);
+    buf_free(&young);
     buf_free(&text);
 }
 
