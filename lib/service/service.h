@@ -91,6 +91,10 @@ struct service {
     void (*datagram)(struct str bytes, const struct service_sender *from);
     void (*datagrams_end)(void); /* those that had come are read: what they led to can be done */
     void (*drain)(void); /* reload or stop: no more clients will come */
+    /* Does something go on that clients have left behind (children)? While it does, a process that
+     * drains does not end; only a stop ends it. Asked again and again, also after the last client,
+     * whose request may have been under way when the process began to drain. May be null. */
+    bool (*lingers)(void);
     size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
 };
 

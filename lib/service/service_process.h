@@ -48,7 +48,7 @@ struct process {
     struct task *waker; /* runs service.wake while reasons are pending; null if none */
     uint32_t reasons; /* bit n: 'A' + n */
     struct task *idler, *ender; /* wait for idleness; for the last client */
-    bool drained; /* service.drain has returned */
+    bool drained; /* service.drain has returned, and nothing lingers */
     struct metrics_page *page;
 };
 
