@@ -242,8 +242,12 @@ class Instance:
 
     def queue_files(self, name=None):
         """paths of messages; what a writer that died has left unfinished ("123.456") is none"""
-        names = [name] if name else ["maildrop", "incoming", "active", "deferred", "hold"]
-        return [os.path.join(d, f) for n in names for d, _, files in os.walk(os.path.join(self.queue, n)) for f in files if "." not in f]
+        if name:
+            return [os.path.join(d, f) for d, _, files in os.walk(os.path.join(self.queue, name)) for f in files if "." not in f]
+        # There and back again: so a message that moves meanwhile, back to incoming at a start or out of hold, is seen.
+        names = ["maildrop", "incoming", "active", "deferred", "hold"]
+        paths = [p for n in names + names[-2::-1] for p in self.queue_files(n)]
+        return list({os.path.basename(p): p for p in paths}.values())
 
     def wait_queue_empty(self, seconds=PATIENCE):
         def empty_queue():
