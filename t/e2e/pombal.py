@@ -197,6 +197,7 @@ class Instance:
                 for pid in self.pids() + [self.master_pid()]:
                     if pid:
                         os.kill(pid, signal.SIGKILL)
+            self.look_at_turns()  # what sessions that ended only now have told their parents
 
     def close(self):
         self.stop()
