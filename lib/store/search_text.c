@@ -74,7 +74,8 @@ static void find_borders(struct str needle, uint32_t *next)
     }
 }
 
-/* Knuth, Morris and Pratt: slower for what mail is like, but never more than two looks at a byte. */
+/* Knuth, Morris and Pratt: slower for what mail is like, but never more than two looks at a byte.
+ */
 static ptrdiff_t find_steadily(struct str text, struct str needle)
 {
     uint32_t *next = mem_array(needle.n, sizeof *next);
