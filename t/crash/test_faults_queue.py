@@ -165,3 +165,20 @@ def test_mail_goes_on_when_the_log_cannot_be_written(faulty):
         faulty.disk.disarm()
     faulty.send("alice", subject="logged")
     faulty.wait_mail("alice", match="logged")
+
+
+def test_what_cannot_be_taken_out_of_the_active_queue_is_found_there(faulty):
+    """it can be moved there, not opened, and not moved back"""
+    id = waiting(faulty, "behind.")
+    path = faulty.queue_files("deferred")[0]
+    owner = os.stat(path)
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o700)
+    faulty.disk.arm("qmgr", "rename", 2, errno.EIO)
+    faulty.tool("postqueue", "-f")
+    faulty.wait_log("%s: rename active/%s to deferred.*Input/output error" % (id, id))
+    assert faulty.disk.disarm()
+    for _ in range(2):  # it may be on its way
+        for path in faulty.queue_files():
+            os.chown(path, owner.st_uid, owner.st_gid)
+    arrives(faulty, "behind.")
