@@ -182,3 +182,15 @@ def test_what_cannot_be_taken_out_of_the_active_queue_is_found_there(faulty):
         for path in faulty.queue_files():
             os.chown(path, owner.st_uid, owner.st_gid)
     arrives(faulty, "behind.")
+
+
+def test_a_record_that_was_not_synced_is_taken_back(faulty):
+    """the recipient is tried again then, and not reported twice"""
+    faulty.disk.arm("bounce", "sync", 1, errno.EIO)
+    faulty.send("r@elsewhere.invalid", subject="once.", sender="alice@" + faulty.domain)
+    faulty.wait_log(r"to=<r@elsewhere.invalid>.*status=deferred \(bounce failed\)")
+    assert faulty.disk.disarm()
+    faulty.tool("postqueue", "-f")
+    report = faulty.wait_mail("alice", match="Undelivered")[-1].as_string()
+    assert report.count("Final-Recipient:") == 1, report
+    faulty.wait_queue_empty()
