@@ -29,6 +29,7 @@ struct store_settings {
     size_t keywords; /* names in a folder, at most: 1,000 */
     size_t depth; /* nested parts of a message: 100 */
     size_t parts; /* parts of a message that are told apart: 10,000 */
+    size_t header; /* bytes that are read of a header, also of a part's: 1 MiB */
 };
 
 struct store;
