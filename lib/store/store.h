@@ -71,6 +71,7 @@ struct folder_entry {
 struct folder_list {
     struct folder_entry *at; /* sorted: INBOX first, then by bytes with children behind parents */
     size_t n;
+    bool cut; /* there are more than store_settings.folders: some are missing */
 };
 /* All folders and parents; with subscribed also subscriptions without a folder. */
 int store_list(struct store *s, struct arena *mem, bool subscribed, struct folder_list *out,
