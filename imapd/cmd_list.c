@@ -3,6 +3,7 @@
  * (LIST-STATUS), RFC 6154 (SPECIAL-USE).
  */
 #include "base/clock.h"
+#include "base/msg.h"
 #include "base/str.h"
 
 #include "imap.h"
@@ -188,6 +189,18 @@ static bool asks_separator(const struct list_request *asked)
     return asked->n == 1 && asked->patterns[0].n == 0;
 }
 
+/* Most clients show what they were told, whatever the end of the command says. */
+static void list_end(struct listing *l, const char *command)
+{
+    if (!l->folders.cut) {
+        imap_ok(l->c, "%s completed.", command);
+        return;
+    }
+    msg_warn("user %s: there are more folders than mail_folder_limit: some are not listed",
+             session_user()->name);
+    imap_no(l->c, "[LIMIT] There are more folders than can be listed.");
+}
+
 void cmd_list(struct imap *c)
 {
     struct list_request asked;
@@ -200,7 +213,7 @@ void cmd_list(struct imap *c)
     else
         for (size_t i = 0; i < l.folders.n && stream_state(c->client) == STREAM_OK; i++)
             list_one(&l, i);
-    imap_ok(c, "List completed.");
+    list_end(&l, "List");
 }
 
 static void put_lsub(struct listing *l, const char *attr, struct str name)
@@ -250,5 +263,5 @@ void cmd_lsub(struct imap *c)
     else
         for (size_t i = 0; i < l.folders.n && stream_state(c->client) == STREAM_OK; i++)
             lsub_one(&l, &l.folders.at[i]);
-    imap_ok(c, "Lsub completed.");
+    list_end(&l, "Lsub");
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "task/task.h"
 
@@ -336,4 +337,19 @@ void folder_unlock(struct folder *f)
     d->locked = false;
     if (!list_empty(&d->waiters))
         task_wake(LIST_OF(d->waiters.next, struct waiter, link)->task);
+}
+
+struct mime_limits folder_mime_limits(const struct folder *f)
+{
+    const struct store_settings *set = &f->store->set;
+
+    return (struct mime_limits){set->depth, set->parts, set->header};
+}
+
+void folder_warn_cut(const struct folder *f, const struct mime_part *root)
+{
+    if (root->header_cut)
+        msg_warn("folder %s of %s: what is behind mime_header_limit in the header of a message is "
+                 "not in its ENVELOPE",
+                 f->name, f->store->path);
 }

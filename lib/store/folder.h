@@ -3,6 +3,7 @@
 #define STORE_FOLDER_H
 
 #include "base/list.h"
+#include "mail/mime_tree.h"
 #include "store/cache.h"
 #include "store/folder_state.h"
 #include "store/store.h"
@@ -170,6 +171,10 @@ int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, boo
                 struct why *why);
 /* folder.c: another folder in the same directory, which the store does not know of. */
 struct folder *folder_beside(const struct folder *f);
+
+/* How much of a message is told apart, and a line in the log if a header was longer. */
+struct mime_limits folder_mime_limits(const struct folder *f);
+void folder_warn_cut(const struct folder *f, const struct mime_part *root);
 
 /* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
 void folder_ranges(const struct uidset *set, struct buf *out);

@@ -58,10 +58,10 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
                             struct why *why)
 {
     struct folder *f = folder_open(s, folder, why);
-    struct mime_limits limits = {s->set.depth, s->set.parts, 0};
 
     if (f == NULL)
         return NULL;
+    struct mime_limits limits = folder_mime_limits(f);
     if (folder_writable(f, why) < 0) {
         folder_release(f);
         return NULL;
@@ -161,6 +161,7 @@ static void finish(struct mail_in *m, struct buf *cache)
     const struct mime_part *root = mime_builder_end(m->builder);
     m->builder = NULL;
     m->slot.m.size = root->header.vsize + root->body.vsize;
+    folder_warn_cut(m->f, root);
     cache_make(root, buf_str(&m->head), cache);
     int64_t received = m->slot.m.received != MSG_EPOCH ? m->slot.m.received : 0;
     if (m->why.code[0] == '\0' &&

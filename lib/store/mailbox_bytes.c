@@ -235,7 +235,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
     struct arena *mem;
     /* asked: by view_read */
     struct buf bytes = BUF(VIEW_MESSAGE_MAX);
-    struct mime_limits limits = {b->f->store->set.depth, b->f->store->set.parts, 0};
+    struct mime_limits limits = folder_mime_limits(b->f);
     uint32_t uid = view_slot(b, number)->m.uid;
 
     if (view_read(b, number, &bytes, why) < 0) {
@@ -245,6 +245,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
     mem = arena_new(NULL);
     const struct mime_part *root = view_parse(mem, &limits, buf_str(&bytes));
     uint64_t size = root->header.vsize + root->body.vsize;
+    folder_warn_cut(b->f, root);
     cache_make(root, buf_str(&bytes), &b->text);
     arena_free(&mem);
     buf_free(&bytes);
