@@ -3,13 +3,15 @@
  * ends the process. The tables are the documentation: which right opens what, and why.
  *
  * Arguments are looked at where the call alone says too little: memory is never made executable,
- * only UNIX sockets without RIGHT_NET or RIGHT_DNS, no thread but those that task_fsync needs, no
- * namespace with a child, no file opened for writing without RIGHT_WRITE, no signal to another
- * process, of fcntl no command that has the kernel send signals.
+ * only UNIX sockets without RIGHT_NET or RIGHT_DNS, connected to those of the queue only
+ * (jail_sockets.c), no thread but those that task_fsync needs, no namespace with a child, no file
+ * opened for writing without RIGHT_WRITE, no signal to another process, of fcntl no command that
+ * has the kernel send signals.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -17,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/msg.h"
@@ -33,6 +36,7 @@ enum {
     ALWAYS = 0, /* every process */
     FILES = RIGHT_READ | RIGHT_WRITE,
     INET = RIGHT_NET | RIGHT_DNS,
+    CONNECTS = INET | RIGHT_ROOT, /* to any address; local asks the name services of the host */
 };
 
 /* Allowed when the process has any of the rights. */
@@ -72,13 +76,8 @@ static const struct rule plain[] = {
     /* sockets; which kinds may be made is below */
     C(ALWAYS, accept),
     C(ALWAYS, accept4),
-    C(ALWAYS, connect),
-    C(ALWAYS, sendto),
     C(ALWAYS, recvfrom),
-    C(ALWAYS, sendmsg),
     C(ALWAYS, recvmsg),
-    C(ALWAYS, sendmmsg),
-    C(ALWAYS, recvmmsg),
     C(ALWAYS, shutdown),
     C(ALWAYS, getsockname),
     C(ALWAYS, getpeername),
@@ -109,9 +108,6 @@ static const struct rule plain[] = {
     C(ALWAYS, restart_syscall),
     /* memory; not executable, below */
     C(ALWAYS, brk),
-    C(ALWAYS, munmap),
-    C(ALWAYS, mremap),
-    C(ALWAYS, madvise),
     C(ALWAYS, mincore),
     C(ALWAYS, membarrier),
     /* time, randomness, itself */
@@ -154,8 +150,6 @@ static const struct rule plain[] = {
     C(FILES, readlink),
     C(FILES, readlinkat),
     C(FILES, getdents64),
-    C(FILES, chdir),
-    C(FILES, fchdir),
     C(FILES, inotify_init1),
     C(FILES, inotify_add_watch),
     C(FILES, inotify_rm_watch),
@@ -299,24 +293,73 @@ static void allow_if2(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b)
     jail_seccomp_add(SCMP_ACT_ALLOW, call, 2, (struct scmp_arg_cmp[]){a, b});
 }
 
+static void allow_if3(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b, struct scmp_arg_cmp c)
+{
+    jail_seccomp_add(SCMP_ACT_ALLOW, call, 3, (struct scmp_arg_cmp[]){a, b, c});
+}
+
+/* Nothing is made executable, and what lies below JAIL_SOCKETS_END stays as it is. */
 static void add_memory(void)
 {
-    allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    struct scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, JAIL_SOCKETS_END);
+    struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+
+    allow_if2(SCMP_SYS(mmap), above, not_executable);
+    allow_if3(SCMP_SYS(mmap), SCMP_A0(SCMP_CMP_EQ, 0), not_executable,
+              SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_FIXED, 0));
+    allow_if2(SCMP_SYS(mprotect), above, not_executable);
+    allow_if(SCMP_SYS(munmap), above);
+    allow_if(SCMP_SYS(madvise), above);
+    allow_if2(SCMP_SYS(mremap), above, SCMP_A3(SCMP_CMP_MASKED_EQ, MREMAP_FIXED, 0));
+}
+
+/* Landlock holds the ports of plain TCP only, not those of other protocols that end in TCP. */
+static void add_internet(void)
+{
+    static const struct {
+        unsigned type, protocol;
+    } kinds[] = {{SOCK_STREAM, 0}, /* long DNS answers */
+                 {SOCK_STREAM, IPPROTO_TCP},
+                 {SOCK_DGRAM, 0},
+                 {SOCK_DGRAM, IPPROTO_UDP}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct scmp_arg_cmp type = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, kinds[i].type);
+        struct scmp_arg_cmp protocol = SCMP_A2(SCMP_CMP_EQ, kinds[i].protocol);
+        allow_if3(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET), type, protocol);
+        allow_if3(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6), type, protocol);
+    }
+    /* MSG_FASTOPEN connects, and Landlock does not see it. */
+    allow_if(SCMP_SYS(sendto), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    allow_if(SCMP_SYS(sendmsg), SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    allow(SCMP_SYS(recvmmsg));
+}
+
+bool jail_knows_sockets(unsigned rights)
+{
+    return (rights & CONNECTS) == 0 && !jail_is_valgrind(); /* whose memory may be anywhere */
 }
 
 static void add_sockets(unsigned rights)
 {
-    allow_if(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    allow_if(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    if ((rights & INET) == 0)
+    struct scmp_arg_cmp stream = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM);
+
+    allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
+    allow_if2(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
+    if (!jail_knows_sockets(rights))
+        allow(SCMP_SYS(connect));
+    else
+        allow_if2(SCMP_SYS(connect), /* an address of jail_sockets.c */
+                  SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(JAIL_SOCKETS_SIZE - SOCK_KNOWN_STEP),
+                          JAIL_SOCKETS_AT),
+                  SCMP_A2(SCMP_CMP_EQ, sizeof(struct sockaddr_un)));
+    if ((rights & INET) != 0) {
+        add_internet();
         return;
-    /* Streams too: long DNS answers. Landlock holds the ports. */
-    for (unsigned type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
-        struct scmp_arg_cmp kind = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type);
-        allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET), kind);
-        allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6), kind);
     }
+    allow_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_EQ, 0));
+    allow(SCMP_SYS(sendmsg)); /* descriptors */
 }
 
 static void add_files(unsigned rights)
