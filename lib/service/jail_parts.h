@@ -57,6 +57,7 @@ enum { JAIL_SANITIZED = 0 };
 enum { JAIL_SANITIZED = 0 };
 #endif
 bool jail_is_valgrind(void);
+void jail_catch_refusals(void); /* the handler of SIGSYS */
 
 /* A coverage build writes its counts when a process ends; this is where. */
 #if defined(POMBAL_COVERAGE)

@@ -26,12 +26,6 @@
 #include "service/jail_parts.h"
 #include "service/service.h"
 
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-
 enum {
     ALWAYS = 0, /* every process */
     FILES = RIGHT_READ | RIGHT_WRITE,
@@ -382,6 +376,16 @@ static void add_fcntl(void)
               SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
 }
 
+/* Not to root. The kernel takes 32 bits of the argument, and a filter compares 64: so it is not 0
+ * if one of these 32 is set. */
+static void allow_setfsuid(void)
+{
+    for (int bit = 0; bit < 32; bit++) {
+        scmp_datum_t is_set = 1ULL << bit;
+        allow_if(SCMP_SYS(setfsuid), SCMP_A0(SCMP_CMP_MASKED_EQ, is_set, is_set));
+    }
+}
+
 /* Threads for task_fsync; a process's signals to itself; the names of its threads and memory. */
 static void add_self(unsigned rights)
 {
@@ -402,7 +406,7 @@ static void add_self(unsigned rights)
     if ((rights & RIGHT_ROOT) != 0)
         allow(SCMP_SYS(setfsuid));
     else if ((rights & (RIGHT_SETUID | RIGHT_OTHER)) != 0)
-        allow_if(SCMP_SYS(setfsuid), SCMP_A0(SCMP_CMP_NE, 0));
+        allow_setfsuid();
     allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, NAME_MEMORY));
     /* Limits may be read, not set. */
     allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
@@ -410,43 +414,6 @@ static void add_self(unsigned rights)
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ)); /* has the other side read it? */
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
-}
-
-/* The process is about to end, so this may do what a signal handler otherwise should not. No call
- * of the memory allocator is ever refused, so the handler cannot have interrupted it. */
-static void refused(int signo, siginfo_t *info, void *context)
-{
-    char *name = seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
-
-    (void)context;
-    msg_error("system call %s (%d) is not allowed in this process: see jail_seccomp.c",
-              name != NULL ? name : "unknown", info->si_syscall);
-    msg_flush();
-    signal(signo, SIG_DFL);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signo);
-    sigprocmask(SIG_UNBLOCK, &only, NULL);
-    raise(signo);
-    _exit(1);
-}
-
-static void catch_refusals(void)
-{
-    struct sigaction act = {.sa_sigaction = refused, .sa_flags = SA_SIGINFO};
-
-    sigemptyset(&act.sa_mask);
-    if (sigaction(SIGSYS, &act, NULL) < 0)
-        msg_fatal("sigaction: %m");
-}
-
-bool jail_is_valgrind(void)
-{
-#ifdef RUNNING_ON_VALGRIND
-    return RUNNING_ON_VALGRIND != 0;
-#else
-    return false;
-#endif
 }
 
 static void begin_filter(uint32_t otherwise)
@@ -514,7 +481,7 @@ void jail_seccomp(unsigned rights)
     add_files(rights);
     add_fcntl();
     add_self(rights);
-    catch_refusals();
+    jail_catch_refusals();
     int error = seccomp_load(filter);
     if (error < 0)
         msg_fatal("seccomp: %s", strerror(-error));

@@ -753,6 +753,12 @@ static int try_files_of_root(void)
     setfsuid(0);
     return DONE;
 }
+/* The kernel takes the lower half of the register only. */
+static int try_files_of_root_64(void)
+{
+    syscall(SYS_setfsuid, 1L << 32);
+    return DONE;
+}
 static int try_another_user(void)
 {
     return result_of(setresuid(65534, 65534, 65534) == 0);
@@ -847,6 +853,7 @@ TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
         {try_user_only, 0, DONE},
         {try_what_root_owns, 0, REFUSED},
         {try_files_of_root, 0, KILLED},
+        {try_files_of_root_64, 0, KILLED},
         {try_become_root, 0, KILLED},
         {try_another_user, 0, KILLED},
         {try_another_role, 0, KILLED},
