@@ -36,8 +36,8 @@ struct stream;
  */
 
 /* What the jail leaves open. Each program's main file sets these in one line, and that line
- * repeats its row of the process table of the design (section 2). Connections to UNIX sockets below
- * the queue directory are always possible, memory and time too; jail_seccomp.c has the table. */
+ * repeats its row of the process table of the design (section 2). Connections to UNIX sockets in
+ * private/ and public/ are always possible, memory and time too; jail_seccomp.c has the table. */
 enum service_right {
     RIGHT_NET = 1, /* outside connections: connect(2) over inet to any port */
     RIGHT_DNS = 2, /* sockets to the resolvers; also TCP, to the ports given to jail_port() */
