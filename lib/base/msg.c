@@ -204,6 +204,11 @@ void msg_flush(void)
     buf_clear(&msg.lines);
 }
 
+bool msg_has_held(void)
+{
+    return msg.lines.n > 0;
+}
+
 static const char month[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
