@@ -178,6 +178,11 @@ void msg_flush(void)
     buf_clear(&msg_out.lines);
 }
 
+bool msg_has_held(void)
+{
+    return msg_out.lines.n > 0;
+}
+
 static void stamp(struct buf *line)
 {
     static struct { /* a cache of pure text: localtime_r once a second */

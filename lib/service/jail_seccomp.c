@@ -72,6 +72,7 @@ static const struct rule plain[] = {
     C(ALWAYS, accept4),
     C(ALWAYS, recvfrom),
     C(ALWAYS, recvmsg),
+    C(ALWAYS, recvmmsg),
     C(ALWAYS, shutdown),
     C(ALWAYS, getsockname),
     C(ALWAYS, getpeername),
@@ -327,7 +328,6 @@ static void add_internet(void)
     allow_if(SCMP_SYS(sendto), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
     allow_if(SCMP_SYS(sendmsg), SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
     allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
-    allow(SCMP_SYS(recvmmsg));
 }
 
 bool jail_knows_sockets(unsigned rights)

@@ -67,6 +67,10 @@ void clients_served(struct process *p); /* counts one that has been finished */
 void clients_wake(struct process *p, char reason);
 void clients_stress(struct process *p, bool on); /* for all sessions, also those in progress */
 void clients_forked(struct process *p); /* a child has none */
+void clients_listener_gone(struct listener *l); /* its task ends */
+
+/* service_datagrams.c: (waits) the task of a listener of datagrams, until the process drains */
+void datagrams_read(void *listener);
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */
