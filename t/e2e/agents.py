@@ -42,6 +42,9 @@ smtpd_peername_lookup = no
 """
 
 
+AGENTS = "fake", "few"  # what tests may call theirs
+
+
 class MiniSuite(pombal.Instance):
     def __init__(self, main="", master="", start=True):
         self.faults = []
@@ -57,6 +60,13 @@ class MiniSuite(pombal.Instance):
         if pombal.IS_ROOT:
             os.chown(self.dir + "/data", pwd.getpwnam(owner).pw_uid, -1)
             os.chown(self.dir + "/log", pwd.getpwnam(owner).pw_uid, -1)
+        # A daemon connects to the sockets that are there when it starts, and to no others: Agent comes later.
+        os.makedirs(self.queue + "/private", 0o710)
+        if pombal.IS_ROOT:
+            os.chown(self.queue + "/private", pwd.getpwnam(owner).pw_uid, -1)
+        for name in AGENTS:
+            with socket.socket(socket.AF_UNIX) as place:
+                place.bind("%s/private/%s" % (self.queue, name))
         self.write("etc/main.cf", MAIN % values)
         self.write("etc/master.cf", MASTER % values)
         self.add_main(main)
