@@ -229,7 +229,7 @@ def test_a_start_that_does_not_end_is_told(idle):
         if not os.path.lexists(idle.dir + "/programs/" + name):
             os.symlink(BIN + "/" + name, idle.dir + "/programs/" + name)
     idle.write("programs/slow", "#!/bin/sh\nexec sleep 600\n", 0o755)
-    errors = check(idle, "daemon_directory = %s/programs\nservice_check_timeout = 3s" % idle.dir, "slow unix - - n - 0 slow")
+    errors = check(idle, "daemon_directory = %s/programs\nservice_check_timeout = 8s" % idle.dir, "slow unix - - n - 0 slow")
     assert any("service slow: it did not try its start" in e for e in errors), errors
 
 

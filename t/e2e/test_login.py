@@ -380,10 +380,12 @@ def test_log_lines_are_those_of_dovecot(suite):
     r.close()
     suite.wait_log(r"\(tried to use unsupported auth mechanism\): user=<>, method=NOSUCH, rip=")
     for tls, word in ((False, "secured"), (True, "TLS")):
-        suite.imap("bob", tls=tls).logout()
+        client = suite.imap("bob", tls=tls)
+        running = suite.pids("imap")
+        client.logout()
         (found, *_) = suite.wait_log(r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
                                      r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
-        assert int(found.group(1)) in suite.pids("imap")
+        assert int(found.group(1)) in running
 
 
 @pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="needs fail2ban")
