@@ -27,6 +27,7 @@ enum submit_flag {
 };
 
 struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */
+/* (waits) A record. A failure sticks, and submit_commit tells it. */
 void submit_put(struct submit *s, enum rec type, struct str body);
 void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
