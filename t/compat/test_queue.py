@@ -2,6 +2,7 @@
 import glob, os, re, shutil, smtplib, subprocess
 
 import pytest
+import milter
 from agents import Agent, MiniSuite, content
 from pombal import BIN, wait_for
 from real_postfix import HAVE, SendingPostfix, Sink
@@ -195,3 +196,40 @@ def test_both_postcats_follow_edits_in_place(tmp_path):
         postcats_agree(real, s, [path], ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-v"]))
         text = real.run("postcat", path).stdout
         assert "sender: again@x.test" in text and "\nTop: y\nTop: x\nThird: 1\nSubject: s\n folded\nA: 3\nB: 2\nC: 1\nD: 1\n\ntwo\n" in text
+
+
+def test_what_a_milter_changed_in_postfixs_queue_is_read_and_delivered():
+    """fields put in, changed, removed; another sender and body; recipients come and go; also those that a header_checks BCC adds"""
+    body = "".join("other line %d\r\n" % i for i in range(3000))
+    m = milter.Milter(milter.insert_header(0, "X-Top", "1"), milter.insert_header(2, "X-Third", "a\n b"), milter.add_header("X-Last", "z"),
+                      milter.change_header(1, "Subject", "other"), milter.change_header(2, "X-Twice", ""), milter.change_header(1, "X-Long", "short"),
+                      milter.change_header(1, "X-Top", "2"), milter.add_header("X-Last", "again"), milter.change_header(9, "X-New", "there"),
+                      milter.change_sender("other@x.test"), milter.add_rcpt("added@far.test"), milter.drop_rcpt("one@far.test"),
+                      milter.add_rcpt("late@far.test"), milter.drop_rcpt("added@far.test"), milter.replace_body(body))
+    main = "smtpd_milters = inet:127.0.0.1:%d\nmilter_default_action = tempfail\nheader_checks = regexp:{{/^X-Bcc/ BCC copy@far.test}}\n" % m.port
+    with SendingPostfix(main=main) as real, MiniSuite(start=False) as s:
+        real.start()
+        with smtplib.SMTP("127.0.0.1", real.port, timeout=60) as c:
+            c.sendmail("s@x.test", ["one@far.test", "two@far.test"],
+                       "X-Bcc: y\r\nSubject: s\r\nX-Twice: 1\r\nX-Twice: 2\r\nX-Long: %s\r\n\tfolded\r\n\r\nfirst\r\n%s" % ("l" * 900, "line\r\n" * 3000))
+        wait_for(lambda: len(files(real.queue)) == 1)
+        listing = real.run("postqueue", "-p").stdout
+        real.stop()
+        postcats_agree(real, s, files(real.queue), ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-v"]))
+        text = real.run("postcat", "-bh", files(real.queue)[0]).stdout
+        s.add_main("queue_directory = %s\n" % real.queue)
+        s.queue = real.queue
+        assert sorted(s.tool("postqueue", "-p").stdout.split("\n")) == sorted(listing.split("\n"))
+        sink = Sink()
+        s.add_main("default_transport = smtp:[127.0.0.1]:%d\n" % sink.port)
+        s.add_master("smtp unix - - n - - smtp\n")
+        s.start()
+        s.tool("postqueue", "-f")
+        s.wait_queue_empty()
+        sink.close()
+        assert {x[0] for x in sink.mails} == {"other@x.test"}
+        assert sorted(r for x in sink.mails for r in x[1]) == ["copy@far.test", "late@far.test", "two@far.test"]
+        assert all(x[2].replace("\r\n", "\n") == text for x in sink.mails), sink.mails[0][2][:500]
+        assert "X-Third: a\n b\n" in text and "X-Last: z\n" in text and "X-New: there\n" in text and text.endswith("other line 2999\n")
+        assert "X-Long: short\n" in text and "X-Twice: 1\n" in text and "X-Twice: 2" not in text
+    m.close()
