@@ -23,6 +23,7 @@ enum submit_flag {
     SUBMIT_DISCARD = 8, /* take it and throw it away */
     SUBMIT_BCC_OK = 16, /* always_bcc and friends */
     SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
+    SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
