@@ -85,7 +85,7 @@ const char *cleanup_id(const struct cleanup *c)
 
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body)
 {
-    return c->stopped ? 0 : qfile_put(c->file, type, body);
+    return c->stopped ? 0 : cleanup_edit_put(c, type, body);
 }
 
 static void broken(struct cleanup *c, const char *what)
@@ -122,6 +122,7 @@ static void take_record(struct cleanup *c, int type, struct str body)
     case CLEANUP_BODY:
         if (type == REC_XTRA) {
             cleanup_end_headers(c);
+            cleanup_edit_body(c);
             if (!c->stopped)
                 c->size.size = c->size.content = qfile_tell(c->file) - c->size.data_offset;
             cleanup_put(c, REC_XTRA, STR(""));

@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "ipc/trust.h"
 #include "queue/delivery.h"
+#include "queue/qedit.h"
 #include "queue/submit.h"
 #include "route/rewrite.h"
 
@@ -64,6 +65,7 @@ struct cleanup {
     VEC(const char *) prepend; /* header fields that go above all */
     enum rewrite rewrite;
     const char *found_filter, *found_redirect; /* by cleanup_checks.c; null: none */
+    struct qedit edit; /* where changes can be made; without SUBMIT_EDIT nowhere */
     off_t encoding_at; /* of "encoding=7bit", to be changed when 8-bit content is met */
     bool eight_bit;
 
@@ -88,6 +90,14 @@ void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
 bool cleanup_failed(const struct cleanup *c);
 const char *cleanup_id(const struct cleanup *c); /* for the log: "NOQUEUE" before there is one */
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */
+
+/* cleanup_edit.c: gaps for changes, if the client asked for them (SUBMIT_EDIT). Called at the end
+ * of the recipients before the content, of the message's header, of its body. */
+void cleanup_edit_rcpts(struct cleanup *c);
+void cleanup_edit_header(struct cleanup *c);
+void cleanup_edit_body(struct cleanup *c);
+/* Writes a record: so that a pointer has room in its place, if it may be changed. */
+off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body);
 
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);

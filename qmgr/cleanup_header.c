@@ -356,6 +356,7 @@ static void end_headers(struct cleanup *c, bool blank_line)
     if (!c->stopped)
         cleanup_complete_header(c);
     cleanup_mime_end_header(c, blank_line);
+    cleanup_edit_header(c);
     c->phase = CLEANUP_BODY;
 }
 

@@ -32,12 +32,12 @@ void auth_client_free(struct auth_client **c);
  * traits and all of the required ones; private ones never. -1: the socket does not answer (4.7.0).
  */
 int auth_client_mechs(struct auth_client *c, unsigned forbid, unsigned require, struct buf *names,
-                      int64_t deadline, struct why *why);
+                      int64_t deadline_ms, struct why *why);
 /* (waits) Is this mechanism known, and not shut out by these traits? Case does not matter. */
 bool auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, unsigned require,
-                     int64_t deadline);
+                     int64_t deadline_ms);
 /* (waits) "<pid>.<connection>" of this connection, the start of an APOP stamp; -1: no answer. */
-int auth_client_stamp(struct auth_client *c, struct buf *out, int64_t deadline, struct why *why);
+int auth_client_stamp(struct auth_client *c, struct buf *out, int64_t deadline_ms, struct why *why);
 
 /*
  * Tokens, on a client of their own that asks about nothing else.
@@ -59,10 +59,10 @@ struct ticket {
 };
 struct auth_client *auth_client_new_tokens(const char *path);
 enum auth_answer auth_client_exchange(struct auth_client *c, const char *token, const char *service,
-                                      int64_t deadline, struct ticket *t, struct arena *mem,
+                                      int64_t deadline_ms, struct ticket *t, struct arena *mem,
                                       struct why *why);
 enum auth_answer auth_client_redeem(struct auth_client *c, const char *ticket, const char *service,
-                                    int64_t deadline, struct user *u, struct arena *mem,
+                                    int64_t deadline_ms, struct user *u, struct arena *mem,
                                     struct why *why);
 
 struct auth_ask {
@@ -80,10 +80,10 @@ struct auth_login;
 
 /* (waits) Starts an attempt. *login is never null after it. */
 enum auth_answer auth_login_start(struct auth_client *c, const struct auth_ask *ask,
-                                  int64_t deadline, struct auth_login **login, struct why *why);
+                                  int64_t deadline_ms, struct auth_login **login, struct why *why);
 /* (waits) The client's answer to the challenge, in base64, as it came. A line of "*" alone is the
  * caller's to see: it then frees the attempt, which tells authd. */
-enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64_t deadline,
+enum auth_answer auth_login_reply(struct auth_login *l, struct str base64, int64_t deadline_ms,
                                   struct why *why);
 void auth_login_free(struct auth_login **l);
 

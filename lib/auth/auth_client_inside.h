@@ -52,7 +52,7 @@ struct auth_login {
 /* ---- auth_client.c: the connection and its hand-shake */
 struct str auth_id_key(const uint32_t *id); /* for client->logins */
 /* (waits) until the hand-shake is complete; connects if need be. -1: 4.7.0. */
-int auth_client_ready(struct auth_client *c, int64_t deadline, struct why *why);
+int auth_client_ready(struct auth_client *c, int64_t deadline_ms, struct why *why);
 /* Sends it at once. False: the connection has ended, and all that wait on it have been told. */
 bool auth_client_send(struct auth_client *c, const struct buf *lines);
 int auth_no_answer(const struct auth_client *c, struct why *why); /* -1, 4.7.0 */
@@ -63,7 +63,7 @@ void auth_login_lost(struct auth_login *l); /* the connection ended before its a
 struct auth_login *auth_login_new(struct auth_client *c); /* with a number of its own */
 /* (waits) Sends the first line of a request, which may be repeated on the next connection when
  * this one ends without an answer, and waits for the answer. */
-enum auth_answer auth_login_ask(struct auth_login *l, const struct buf *line, int64_t deadline,
+enum auth_answer auth_login_ask(struct auth_login *l, const struct buf *line, int64_t deadline_ms,
                                 struct why *why);
 
 void auth_wipe(struct buf *line); /* frees it; what it held is gone */

@@ -51,7 +51,7 @@ enum auth_verb {
 
 enum { AUTH_LINE_MAX = 16 * 1024, AUTH_ARGS_MAX = 64, AUTH_MAJOR = 1, AUTH_MINOR = 1 };
 
-const char *auth_verb_name(enum auth_verb verb);
+const char *auth_verb_name(enum auth_verb verb); /* "AUTH": as on the wire */
 
 struct auth_msg {
     enum auth_verb verb;

@@ -61,6 +61,8 @@ struct sasl_server {
     struct buf challenge, digest;
 };
 
+/* A new exchange by this mechanism; host, which is borrowed, names the server in challenges. s may
+ * be one that sasl_server_end has freed. */
 void sasl_server_begin(struct sasl_server *s, const struct sasl_mech *mech, const char *host);
 /* in: what the client has sent. has_in is false in the first step if there is no initial response.
  */

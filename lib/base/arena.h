@@ -23,6 +23,7 @@ void *arena_array(struct arena *a, size_t count,
                   size_t size); /* zeroed; the process ends if count * size overflows */
 struct str arena_str(struct arena *a, struct str s); /* a copy; s.p[n] is 0 in the copy */
 char *arena_strz(struct arena *a, struct str s); /* a copy that ends in a zero byte */
+/* As sprintf, into the arena. */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

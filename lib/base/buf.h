@@ -49,7 +49,7 @@ void buf_free(struct buf *b); /* b may be used again */
 void buf_clear(struct buf *b); /* empties it; the memory stays allocated */
 void buf_cut(struct buf *b, size_t n); /* keep the first n bytes */
 void buf_skip(struct buf *b, size_t n); /* drop the first n bytes */
-void buf_swap(struct buf *a, struct buf *b);
+void buf_swap(struct buf *a, struct buf *b); /* contents and ceilings */
 
 /* Makes room for n more bytes at the end and returns where it begins. The caller writes there and
  * then says with buf_grown how many bytes it has written. Null if the ceiling would be passed (full
@@ -57,13 +57,14 @@ void buf_swap(struct buf *a, struct buf *b);
 char *buf_room(struct buf *b, size_t n);
 void buf_grown(struct buf *b, size_t n);
 
+/* Append: what does not fit below the ceiling is left out, see buf_ok. */
 void buf_add(struct buf *b, struct str s);
 void buf_addz(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 void buf_setz(struct buf *b, const char *s); /* clear, then add */
-void buf_set(struct buf *b, struct str s);
+void buf_set(struct buf *b, struct str s); /* clear, then add; s is not in b */
 
 struct str buf_str(const struct buf *b); /* valid until b changes */
 char *buf_take(struct buf *b); /* the caller frees it; b is empty again */

@@ -7,7 +7,7 @@
 enum digest { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA512 };
 enum { DIGEST_MAX = 64 };
 
-size_t digest_size(enum digest which);
+size_t digest_size(enum digest which); /* bytes: 16, 20, 32 or 64 */
 /* Both write digest_size(which) bytes to out. digest_make hashes the parts as if they were joined.
  * False: OpenSSL does not offer this digest (MD5 in FIPS mode). */
 bool digest_make(enum digest which, const struct str *parts, size_t nparts,

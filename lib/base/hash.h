@@ -8,11 +8,11 @@
 /* The table owns copies of the keys. Values are pointers of the caller and are not freed here. */
 struct hash;
 
-struct hash *hash_new(void);
+struct hash *hash_new(void); /* to be freed with hash_free */
 void hash_free(
     struct hash **h,
     void (*free_value)(void *value)); /* free_value is called for each value; may be null */
-size_t hash_count(const struct hash *h);
+size_t hash_count(const struct hash *h); /* keys */
 
 void *hash_find(const struct hash *h, struct str key); /* null: no such key */
 void *hash_put(struct hash *h, struct str key,

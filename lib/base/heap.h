@@ -21,7 +21,7 @@ void heap_put(struct heap *h, struct heap_node *node,
               int64_t key); /* inserts, or moves to its new key */
 void heap_drop(struct heap *h, struct heap_node *node); /* does nothing if it is not in a heap */
 struct heap_node *heap_first(const struct heap *h); /* smallest key, or null */
-void heap_free(struct heap *h);
+void heap_free(struct heap *h); /* frees its own memory, not the nodes */
 
 #define HEAP_OF(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 

@@ -9,7 +9,7 @@ void *mem_new(size_t size); /* zeroed; free(3) it */
 void *mem_array(size_t count, size_t size); /* zeroed; overflow-checked */
 void *mem_resize(void *p, size_t size); /* as realloc; new bytes are not zeroed */
 char *mem_dup(const char *p, size_t n); /* a copy that ends in a zero byte */
-char *mem_dupz(const char *s);
+char *mem_dupz(const char *s); /* a copy, to be freed with free */
 
 /* Returns free pages to the system, at most ten times a second. For a process that becomes idle. */
 void mem_trim(void);

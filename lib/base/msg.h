@@ -33,6 +33,7 @@ void msg_to_stderr(bool on); /* in addition; the only place until msg_to_file or
 void msg_to_syslog(void); /* connect to /dev/log now, before the jail */
 int msg_fd(void); /* the descriptor in use, or -1: the jail must keep it */
 
+/* What happens in the course of things. */
 void msg_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* On behalf of another process of the suite, whose msg_who it is: what smtpd and pickup have to say
  * of a message before its other lines, although cleanup knows the queue id first. */
@@ -44,6 +45,7 @@ void msg_clean(char *text, size_t n); /* what is not to be in a log becomes '?',
 
 void msg_warn(const char *fmt, ...)
     __attribute__((format(printf, 1, 2))); /* the same text at most once in 10 s */
+/* Something could not be done, and the process goes on. */
 void msg_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void msg_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn)); /* exit 1 */
 void msg_fatal_status(int status); /* exit with this instead: a tool's, of sysexits.h */

@@ -6,11 +6,12 @@
 
 struct str strz(const char *s); /* the slice of a C string; null gives the empty slice */
 
+/* The z forms compare with a C string, the i forms without the case of ASCII letters. */
 bool str_eq(struct str a, struct str b);
 bool str_eqz(struct str a, const char *b);
-bool str_ieq(struct str a, struct str b); /* ASCII letters without case */
+bool str_ieq(struct str a, struct str b);
 bool str_ieqz(struct str a, const char *b);
-int str_cmp(struct str a, struct str b);
+int str_cmp(struct str a, struct str b); /* by bytes, as memcmp; the shorter one first */
 bool str_starts(struct str s, struct str with);
 bool str_istarts(struct str s, struct str with);
 bool str_ends(struct str s, struct str with);

@@ -26,8 +26,8 @@ int why_in(struct why *w, const char *fmt, ...) /* puts "while opening x: " in f
 
 bool why_later(const struct why *w); /* is it temporary: code 4.x.x */
 const char *why_text(const struct why *w); /* for messages */
-void why_copy(struct why *to, const struct why *from);
-void why_clear(struct why *w);
+void why_copy(struct why *to, const struct why *from); /* to may be null */
+void why_clear(struct why *w); /* no reason any more; null is accepted */
 void why_free(struct why *w); /* frees the text; w may be used again */
 
 #endif

@@ -72,7 +72,7 @@ int conf_master_parse(struct str text, const char *path, bool chroot_default,
 int conf_master_load(struct conf_master *out, struct why *why);
 void conf_master_free(struct conf_master *m);
 
-const char *conf_service_type_name(enum conf_service_type t);
+const char *conf_service_type_name(enum conf_service_type t); /* "inet", "unix" */
 /* The last entry of that name and type, or null. */
 const struct conf_service *conf_master_find(const struct conf_master *m, const char *name,
                                             enum conf_service_type type);

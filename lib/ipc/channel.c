@@ -231,9 +231,8 @@ struct call *channel_call_open(struct channel *c, int64_t deadline, struct why *
     }
     stream_set_deadline(conn->stream, deadline);
     struct call *k = mem_new(sizeof *k);
-    *k =
-        /* asked: by begin_unsent */
-        (struct call){.channel = c, .conn = conn, .deadline = deadline, .unsent = BUF(UNSENT_MOST)};
+    *k = (struct call){.channel = c, .conn = conn, .deadline_ms = deadline};
+    k->unsent = BUF(UNSENT_MOST); /* asked: by begin_unsent */
     return k;
 }
 

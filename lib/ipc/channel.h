@@ -34,11 +34,11 @@ void channel_free(struct channel **c);
  * answer (4.3.0). An answer that was received is complete in both cases; without one answer is
  * empty.
  */
-int channel_call(struct channel *c, const struct attrs *ask, struct attrs *answer, int64_t deadline,
-                 struct why *why);
+int channel_call(struct channel *c, const struct attrs *ask, struct attrs *answer,
+                 int64_t deadline_ms, struct why *why);
 /* (waits) Sends ask and expects no answer: ask must have A_ONE_WAY. -1 and why: it could not be
  * sent. */
-int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, struct why *why);
+int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline_ms, struct why *why);
 
 /*
  * A call in steps, when more than attributes travel (queue file records after the request). begin
@@ -48,7 +48,7 @@ int channel_tell(struct channel *c, const struct attrs *ask, int64_t deadline, s
  * other side has begun to read it, so that it can be sent again.
  */
 struct call;
-struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline,
+struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline_ms,
                            struct why *why); /* (waits) null: why */
 void channel_put(struct call *k, struct str bytes);
 int channel_end(struct call **k, struct attrs *answer, struct why *why); /* (waits) */
@@ -56,6 +56,7 @@ void channel_abort(struct call **k);
 
 /* (waits) A connection of the caller's own, outside of the pool: attrs_stream to "private/auth".
  * Null and why if the service cannot be reached by the deadline. The caller closes it. */
-struct stream *channel_connect(const char *class_slash_service, int64_t deadline, struct why *why);
+struct stream *channel_connect(const char *class_slash_service, int64_t deadline_ms,
+                               struct why *why);
 
 #endif

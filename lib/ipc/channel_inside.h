@@ -24,19 +24,19 @@ struct channel {
 struct call {
     struct channel *channel;
     struct conn *conn;
-    int64_t deadline;
+    int64_t deadline_ms;
     struct buf unsent; /* what was put so far, while the other side may not have begun to read it */
     bool begun; /* the other side has begun to read: the request is not sent again */
     int attempts;
 };
 
-struct conn *channel_conn_new(const struct channel *c, int64_t deadline,
+struct conn *channel_conn_new(const struct channel *c, int64_t deadline_ms,
                               struct why *why); /* (waits) */
 bool channel_conn_alive(
     const struct conn *c); /* neither closed by the other side nor written to out of turn */
-void channel_conn_free(struct conn *c);
+void channel_conn_free(struct conn *c); /* closes it */
 /* (waits) for a turn and a connection. deadline 0: conf.ipc_timeout from now. */
-struct call *channel_call_open(struct channel *c, int64_t deadline, struct why *why);
+struct call *channel_call_open(struct channel *c, int64_t deadline_ms, struct why *why);
 void channel_call_close(
     struct call **k); /* the call is complete; its connection goes back to the pool */
 

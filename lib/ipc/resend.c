@@ -32,12 +32,12 @@ static bool reconnect(struct call *k, struct why *why)
 {
     if (!was_unread(k) || ++k->attempts >= ATTEMPTS)
         return false;
-    struct conn *conn = channel_conn_new(k->channel, k->deadline, why);
+    struct conn *conn = channel_conn_new(k->channel, k->deadline_ms, why);
     if (conn == NULL)
         return false;
     channel_conn_free(k->conn);
     k->conn = conn;
-    stream_set_deadline(conn->stream, k->deadline);
+    stream_set_deadline(conn->stream, k->deadline_ms);
     return true;
 }
 

@@ -58,7 +58,7 @@ enum trust_uid {
 };
 
 enum role trust_role_of_program(const char *program); /* ROLE_OTHER: not in the table */
-enum trust_uid trust_uid_of_program(const char *program);
+enum trust_uid trust_uid_of_program(const char *program); /* whose uid master gives it */
 const char *trust_role_name(enum role role); /* "smtpd": for logs and documents */
 
 /* The ids that this suite runs with. base 0: the kernel keeps no roles apart. */
@@ -91,6 +91,8 @@ struct trust_rule {
 };
 const struct trust_rule *trust_rules(size_t *n);
 
+/* May a process of this role send this request to the program? What is in no rule, ROLE_ROOT and
+ * ROLE_SELF may send only. */
 bool trust_may(const char *program, const char *request, enum role role);
 /* The ROLE_BITs of all roles that may ask the program something. 0: it has no rules, and is open to
  * whoever can reach its socket. */

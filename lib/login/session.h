@@ -32,7 +32,9 @@ struct session_program {
 /* The code of why when the user has too many connections from one address: RFC 3463 3.8. */
 #define SESSION_LIMIT "4.7.0"
 
+/* The whole program; its exit status. */
 int session_main(const struct session_program *p, int argc, char **argv);
+/* In a session: whose it is. Its texts live as long as the process. */
 const struct user *session_user(void);
 bool session_draining(void); /* the suite stops (not: reloads): end at the next chance */
 

@@ -39,7 +39,8 @@ void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct ad
 void addr_internal(const struct addr *a,
                    struct buf *out); /* appends the internal form, see path.h */
 void addr_print(const struct addr *a, struct buf *out); /* appends Name <local@domain> */
-void addr_list_print(const struct addr_list *list, struct buf *out);
+void addr_list_print(const struct addr_list *list,
+                     struct buf *out); /* appends all, with ", " between */
 /* Appends a display name as a phrase: atoms, or a quoted string. */
 void addr_print_phrase(struct str name, struct buf *out);
 

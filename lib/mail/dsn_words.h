@@ -16,7 +16,7 @@ struct dsn_words {
 };
 
 const char *dsn_words_name(enum dsn_kind kind); /* "failure", "delay", "success", "verify" */
-void dsn_words_builtin(struct dsn_words words[DSN_REPORT_KINDS]);
+void dsn_words_builtin(struct dsn_words words[DSN_REPORT_KINDS]); /* Postfix's own */
 
 /*
  * Takes the templates of a file, each from "failure_template = <<EOF" to the line "EOF": fields

@@ -51,6 +51,8 @@ struct mime_limits {
 };
 
 struct mime_walk;
+/* Calls the functions of handler, which is borrowed, with self; types are put into mem. The bytes
+ * of the message come in pieces of any size. limits may be null. */
 struct mime_walk *mime_walk_new(struct arena *mem, const struct mime_limits *limits,
                                 const struct mime_handler *handler, void *self);
 void mime_walk_put(struct mime_walk *w, struct str bytes);

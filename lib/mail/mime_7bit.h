@@ -21,6 +21,7 @@ struct mime_7bit_limits {
 };
 
 struct mime_7bit;
+/* limits is copied. */
 struct mime_7bit *mime_7bit_new(const struct mime_7bit_limits *limits);
 /* Appends the output that is ready: at most 4 bytes for each byte of input so far. */
 void mime_7bit_put(struct mime_7bit *m, struct str bytes, struct buf *out);

@@ -51,6 +51,7 @@ struct mime_part {
 };
 
 struct mime_builder;
+/* The tree will live in mem. The bytes of the message come in pieces of any size. */
 struct mime_builder *mime_builder_new(struct arena *mem, const struct mime_limits *limits);
 void mime_builder_put(struct mime_builder *b, struct str bytes);
 /* Ends the message, frees b, and returns the root, which lives in the arena. */

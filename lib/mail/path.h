@@ -29,7 +29,7 @@ bool path_unquote(struct str external,
                   struct buf *internal); /* appends the internal form; false: malformed. For
                                             addresses that people type */
 
-struct str path_local(struct str internal);
+struct str path_local(struct str internal); /* up to the last "@"; all, if there is none */
 struct str path_domain(struct str internal); /* without "@"; "" if there is none */
 
 #endif

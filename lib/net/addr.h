@@ -19,7 +19,9 @@ struct addr {
 
 enum { ADDR_TEXT = 64 }; /* enough for any of the text forms below, with the zero byte */
 
+/* sa of an unknown family gives family 0. */
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa, socklen_t len);
+/* The size of what was written to *sa; 0: there is no address in a. */
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *sa);
 bool addr_parse(struct str text, struct addr *a); /* 1.2.3.4 or 2001:db8::1, nothing else */
 /* The same, but ::ffff:1.2.3.4 stays IPv6. For patterns, and for addresses compared with patterns.

@@ -59,8 +59,8 @@ struct dns_answer {
 };
 
 /* (waits) Asks for the records of one type. Fills in answer, and returns its status. */
-enum dns_status dns_ask(const char *name, enum dns_type type, struct arena *mem, int64_t deadline,
-                        struct dns_answer *answer, struct why *why)
+enum dns_status dns_ask(const char *name, enum dns_type type, struct arena *mem,
+                        int64_t deadline_ms, struct dns_answer *answer, struct why *why)
     __attribute__((warn_unused_result));
 
 /* How to look up addresses of hosts: see struct dns_how. IPv4 and IPv6 addresses of one host are
@@ -88,7 +88,7 @@ struct dns_how {
 };
 /* (waits) The addresses of a host name, or a numeric address. */
 enum dns_status dns_addresses(const char *host, const struct dns_how *how, struct arena *mem,
-                              int64_t deadline, struct dns_hosts *out, struct why *why)
+                              int64_t deadline_ms, struct dns_hosts *out, struct why *why)
     __attribute__((warn_unused_result));
 /* (waits) The mail hosts of a domain in order of preference (RFC 5321 5.1). A null MX (RFC 7505)
  * gives 5.1.0 in why. is_self tells whether a host is this one: then it and all hosts that are not
@@ -96,10 +96,10 @@ enum dns_status dns_addresses(const char *host, const struct dns_how *how, struc
  * and 5.4.6. */
 enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
                                bool (*is_self)(const char *host, const struct addr *addr),
-                               struct arena *mem, int64_t deadline, struct dns_hosts *out,
+                               struct arena *mem, int64_t deadline_ms, struct dns_hosts *out,
                                struct why *why) __attribute__((warn_unused_result));
 /* (waits) The name of an address, from its PTR record or /etc/hosts. */
-enum dns_status dns_name_of(const struct addr *addr, struct arena *mem, int64_t deadline,
+enum dns_status dns_name_of(const struct addr *addr, struct arena *mem, int64_t deadline_ms,
                             const char **name, struct why *why) __attribute__((warn_unused_result));
 
 #endif

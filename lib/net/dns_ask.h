@@ -8,7 +8,7 @@
  * ask the same question at the same time, it is sent once. */
 struct dns_question;
 struct dns_question *dns_begin(const char *name, enum dns_type type);
-enum dns_status dns_await(struct dns_question **q, struct arena *mem, int64_t deadline,
+enum dns_status dns_await(struct dns_question **q, struct arena *mem, int64_t deadline_ms,
                           struct dns_answer *answer, struct why *why); /* (waits) */
 
 #endif

@@ -20,10 +20,11 @@ struct peer {
 };
 
 void peer_init(struct peer *p); /* unknown[unknown] */
-void peer_set(struct peer *p, const struct addr *addr, const struct addr *local);
+void peer_set(struct peer *p, const struct addr *addr,
+              const struct addr *local); /* both ends; no name yet */
 bool peer_of(struct peer *p, int fd); /* from the socket fd; false if the client has gone */
 /* (waits) Looks up the PTR record, and the addresses of that name (RFC 1912 2.1); /etc/hosts comes
  * first. The names live in mem. deadline: task_now() in ms. */
-void peer_find_name(struct peer *p, struct arena *mem, int64_t deadline);
+void peer_find_name(struct peer *p, struct arena *mem, int64_t deadline_ms);
 
 #endif

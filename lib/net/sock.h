@@ -20,8 +20,9 @@ int sock_listen_unix(const char *path, int backlog, unsigned mode,
 int sock_datagram(const struct addr *at, struct why *why);
 
 /* (waits) from: the local address to use, or null. */
-int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline, struct why *why);
-int sock_connect_unix(const char *path, int64_t deadline, struct why *why); /* (waits) */
+int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline_ms,
+                 struct why *why);
+int sock_connect_unix(const char *path, int64_t deadline_ms, struct why *why); /* (waits) */
 /* As sock_connect_unix, without waiting. -1 and errno: EAGAIN if the backlog is full, ENAMETOOLONG
  * if the path has more than 107 bytes. */
 int sock_try_unix(const char *path);

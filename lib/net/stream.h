@@ -29,15 +29,17 @@ void stream_abort(struct stream **s); /* closes without flushing */
 int stream_release(
     struct stream **s); /* (waits) flushes and frees; the caller owns the descriptor */
 int stream_fd(const struct stream *s); /* still owned by the stream */
-enum stream_state stream_state(const struct stream *s);
+enum stream_state
+stream_state(const struct stream *s); /* STREAM_OK until reading or writing has failed */
 const char *stream_error(const struct stream *s); /* "timed out", "connection reset by peer" */
 /* The errno of the failure that ended it; 0: none, or it ended in another way. */
 int stream_errno(const struct stream *s);
 void stream_fail(struct stream *s, const char *error); /* as if a read and a write had failed */
 
-void stream_set_idle(struct stream *s, int64_t ms); /* longest time of each wait; 0: no limit */
-void stream_set_deadline(struct stream *s,
-                         int64_t at); /* end of all waits, task_now() in ms; 0: none */
+/* The longest time of each wait; 0: no limit. */
+void stream_set_idle(struct stream *s, int64_t idle_ms);
+/* The end of all waits, by task_now(); 0: none. */
+void stream_set_deadline(struct stream *s, int64_t deadline_ms);
 
 /*
  * Reading (waits). A line that ends in LF alone is reported as LINE_LF, since it must not end DATA.
@@ -65,11 +67,11 @@ void stream_unread(struct stream *s, struct str bytes); /* the next read returns
 /* (waits) Flushes, and then waits until a read would return at once (bytes, end or failure:
  * WAIT_READY) or until task_wake (WAIT_WOKEN). stream_set_idle does not apply, and a time-out is
  * not kept as a failure. */
-enum wait stream_wait(struct stream *s, int64_t deadline);
+enum wait stream_wait(struct stream *s, int64_t deadline_ms);
 
 /* (waits) As stream_wait, but leaves the bytes in the socket. If the caller then closes it, the
  * kernel tells the peer that they were not read. Not for streams with a layer. */
-enum wait stream_wait_unread(struct stream *s, int64_t deadline);
+enum wait stream_wait_unread(struct stream *s, int64_t deadline_ms);
 
 /* Writing to a buffer. (waits) if the buffer is full, and in stream_flush. */
 void stream_put(struct stream *s, struct str bytes);

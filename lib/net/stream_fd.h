@@ -20,9 +20,11 @@ struct stream_fd {
 
 extern const struct stream_layer stream_fd_layer; /* self is a struct stream_fd */
 
-void stream_fd_init(struct stream_fd *f, int fd);
+void stream_fd_init(struct stream_fd *f, int fd); /* fd is not closed here */
+/* Descriptors that go with the next bytes written (STREAM_FDS at most), which then closes them
+ * unless they are lent; and the next one that came with bytes read, the caller's: -1: none. */
 void stream_fd_put(struct stream_fd *f, int fd, bool lent);
 int stream_fd_take(struct stream_fd *f);
-void stream_fd_drop_fds(struct stream_fd *f);
+void stream_fd_drop_fds(struct stream_fd *f); /* closes those that nobody has taken, or sent */
 
 #endif

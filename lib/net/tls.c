@@ -267,9 +267,9 @@ bool tls_context_stale(struct tls_context *c)
 {
     struct stat st;
 
-    if (c->stale || task_now() - c->looked_at < 1000)
+    if (c->stale || task_now() - c->looked_at_ms < 1000)
         return c->stale;
-    c->looked_at = task_now();
+    c->looked_at_ms = task_now();
     for (size_t i = 0; i < c->nfiles; i++) {
         const struct tls_file *f = &c->files[i];
         if (stat(f->path, &st) == 0 &&

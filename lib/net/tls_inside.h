@@ -24,7 +24,7 @@ struct tls_context {
     int64_t session_life;
     struct tls_file files[8];
     size_t nfiles;
-    int64_t looked_at;
+    int64_t looked_at_ms;
     bool stale;
     struct hash *sessions; /* client: by session_key */
     struct list ticket_keys; /* server: newest first */

@@ -40,7 +40,7 @@ enum queue {
 #define QUEUE_MODE_CORRUPT 0400
 
 const char *queue_name(enum queue q); /* "incoming" */
-bool queue_by_name(const char *name, enum queue *q);
+bool queue_by_name(const char *name, enum queue *q); /* false: there is no such queue */
 
 /* "deferred/A/ABCDE12345". Clears path first. The id must be valid (qid_valid); whoever
  * has it from somebody else asks that first, for no path is made of anything else: the process

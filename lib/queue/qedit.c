@@ -8,14 +8,15 @@
 
 off_t qedit_put(struct qfile *f, enum rec type, struct str body)
 {
-    static const char zeros[] = "                 ";
     char head[8];
     off_t at = qfile_put(f, type, body);
     size_t size = qrec_head(head, type, body.n) + body.n;
 
-    if (size < QFILE_GAP) /* REC_DTXT: two bytes, and what is missing */
-        qfile_put(f, REC_DTXT,
-                  (struct str){zeros, QFILE_GAP - size > 2 ? QFILE_GAP - size - 2 : 0});
+    /* As Postfix pads: its qmgr takes REC_DTXT in the envelope for damage, so there it is a pointer
+     * that leads nowhere. Two bytes, and what is missing, but one at least. */
+    if (size < QFILE_GAP)
+        qfile_putf(f, type == REC_FROM ? REC_PTR : REC_DTXT, "%*s",
+                   size + 3 < QFILE_GAP ? (int)(QFILE_GAP - size - 2) : 1, "0");
     return at;
 }
 
@@ -71,13 +72,15 @@ static bool is_named(struct str text, struct str name)
     return colon > 0 && str_ieq(str_rtrim(str_upto(text, (size_t)colon)), name);
 }
 
-/* Where reading goes on behind the record that was read last and its padding. */
+/* Where reading goes on behind the record that was read last and, if it is short, its padding. */
 static off_t behind(struct qfile *r)
 {
     off_t at = qfile_tell(r);
+    bool is_short = at - qfile_at(r) < QFILE_GAP;
     struct str text;
+    enum rec type = qfile_next_raw(r, &text);
 
-    if (qfile_next_raw(r, &text) == REC_DTXT)
+    if (is_short && (type == REC_DTXT || type == REC_PTR))
         at = qfile_tell(r);
     qfile_seek(r, at, NULL);
     return at;

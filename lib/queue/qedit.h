@@ -28,7 +28,8 @@ struct qedit {
     off_t body, body_gap; /* the empty line, and the gap behind the last line */
 };
 
-/* Writes a record and, if it is shorter than a pointer, padding; where the record is. */
+/* Writes a record and, if it is shorter than a pointer, padding; where the record is. The padding
+ * of REC_FROM is a pointer that leads nowhere, that of all others REC_DTXT. */
 off_t qedit_put(struct qfile *f, enum rec type, struct str body);
 
 /*

@@ -23,10 +23,12 @@ enum submit_flag {
     SUBMIT_DISCARD = 8, /* take it and throw it away */
     SUBMIT_BCC_OK = 16, /* always_bcc and friends */
     SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
+    SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
 struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */
+/* (waits) A record. A failure sticks, and submit_commit tells it. */
 void submit_put(struct submit *s, enum rec type, struct str body);
 void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

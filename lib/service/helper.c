@@ -33,55 +33,60 @@ struct helper {
     struct message *in;
 };
 
-/* On the stack of the task that waits for it. */
-struct question {
-    struct task *task;
-    struct buf *answer;
-    int fd;
-    bool answered;
-};
-
 /* ---- messages */
 
-static ssize_t send_message(int socket, const struct message *m, size_t n, int fd, int flags)
+union control {
+    char room[CMSG_SPACE(HELPER_FDS * sizeof(int))];
+    struct cmsghdr align;
+};
+
+/* fds: those that are not -1 go along; null: none. */
+static ssize_t send_message(int socket, const struct message *m, size_t n, const int *fds,
+                            int flags)
 {
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {{0}};
+    union control control = {{0}};
     struct iovec part = {.iov_base = (void *)(uintptr_t)m, .iov_len = HEAD + n};
     struct msghdr head = {.msg_iov = &part, .msg_iovlen = 1};
+    size_t size = 0;
 
-    if (fd >= 0) {
+    for (int i = 0; fds != NULL && i < HELPER_FDS; i++)
+        if (fds[i] >= 0) {
+            memcpy(CMSG_DATA(&control.align) + size, &fds[i], sizeof fds[i]);
+            size += sizeof fds[i];
+        }
+    if (size > 0) {
+        control.align = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(size)};
         head.msg_control = control.room;
-        head.msg_controllen = sizeof control.room;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&head);
-        *c = (struct cmsghdr){
-            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
-        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+        head.msg_controllen = CMSG_SPACE(size);
     }
     return sendmsg(socket, &head, flags | MSG_NOSIGNAL);
 }
 
-static ssize_t recv_message(int socket, struct message *m, int *fd, int flags)
+/* fds: HELPER_FDS of them, filled from the first on. */
+static ssize_t recv_message(int socket, struct message *m, int *fds, int flags)
 {
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {{0}};
+    union control control = {{0}};
     struct iovec part = {.iov_base = m, .iov_len = sizeof *m};
     struct msghdr head = {.msg_iov = &part,
                           .msg_iovlen = 1,
                           .msg_control = control.room,
                           .msg_controllen = sizeof control.room};
 
-    *fd = -1;
+    for (int i = 0; i < HELPER_FDS; i++)
+        fds[i] = -1;
     ssize_t n = recvmsg(socket, &head, flags | MSG_CMSG_CLOEXEC);
     struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&head) : NULL;
-    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof *fd))
-        memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0)); /* the room is for HELPER_FDS */
     return n;
+}
+
+static void close_fds(const int *fds)
+{
+    for (int i = 0; i < HELPER_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
 }
 
 /* ---- the helper process */
@@ -109,20 +114,19 @@ void helper_forget_daemon(int keep, int keep_too)
 static void answer_one(const struct helper_job *job, int socket, struct message *m, size_t n)
 {
     struct buf answer = BUF(HELPER_MESSAGE_MAX);
-    int fd = -1;
+    int fds[HELPER_FDS] = {-1, -1};
 
-    job->serve((struct str){m->bytes, n}, &answer, &fd);
+    job->serve((struct str){m->bytes, n}, &answer, &fds[0]);
     explicit_bzero(m->bytes, n);
     if (!buf_ok(&answer))
         msg_panic("%s: an answer is too long", job->name);
     memcpy(m->bytes, answer.p, answer.n);
-    ssize_t sent = send_message(socket, m, answer.n, fd, 0);
+    ssize_t sent = send_message(socket, m, answer.n, fds, 0);
     bool gone = sent < 0 && errno == EPIPE;
     if (answer.room > 0)
         explicit_bzero(answer.p, answer.room);
     buf_free(&answer);
-    if (fd >= 0)
-        close(fd);
+    close_fds(fds);
     if (gone)
         _exit(0);
 }
@@ -130,20 +134,44 @@ static void answer_one(const struct helper_job *job, int socket, struct message 
 static void __attribute__((noreturn)) serve(const struct helper_job *job, int socket)
 {
     struct message *m = mem_new(sizeof *m);
-    int fd;
+    int fds[HELPER_FDS];
 
     if (job->start != NULL)
         job->start();
     for (;;) {
-        ssize_t n = recv_message(socket, m, &fd, 0);
+        ssize_t n = recv_message(socket, m, fds, 0);
         if (n < 0 && errno == EINTR)
             continue;
-        if (fd >= 0)
-            close(fd);
+        close_fds(fds);
         if (n < HEAD)
             _exit(0); /* the daemon has ended */
         answer_one(job, socket, m, (size_t)n - HEAD);
     }
+}
+
+int helper_recv(int socket, struct helper_request *r)
+{
+    static struct message in; /* of a process that does nothing else */
+    ssize_t n = recv_message(socket, &in, r->fds, 0);
+
+    if (n < HEAD) {
+        close_fds(r->fds);
+        return n < 0 && errno == EINTR ? 0 : -1;
+    }
+    r->id = in.id;
+    r->bytes = in.bytes;
+    r->n = (size_t)n - HEAD;
+    return 1;
+}
+
+void helper_answer(int socket, uint32_t id, struct str answer)
+{
+    struct message *m = mem_new(HEAD + answer.n);
+
+    m->id = id;
+    memcpy(m->bytes, answer.p, answer.n);
+    send_message(socket, m, answer.n, NULL, 0);
+    free(m);
 }
 
 /* ---- the supervisor process */
@@ -209,7 +237,13 @@ struct helper *helper_start(const struct helper_job *job)
         msg_fatal("%s: fork: %s", job->name, strerror(errno));
     if (pid == 0) {
         close(fds[0]);
-        supervise(job, fds[1]);
+        if (job->loop == NULL)
+            supervise(job, fds[1]);
+        prctl(PR_SET_PDEATHSIG, 0); /* it ends when the socket closes, not before */
+        if (job->start != NULL)
+            job->start();
+        job->loop(fds[1]);
+        _exit(0);
     }
     close(fds[1]);
     struct helper *h = mem_new(sizeof *h);
@@ -225,33 +259,52 @@ static struct str id_key(const uint32_t *id)
     return (struct str){(const char *)id, sizeof *id};
 }
 
-static void take_answer(struct helper *h, size_t n, int fd)
+static void take_answer(struct helper *h, size_t n, const int *fds)
 {
-    struct question *q = hash_drop(h->questions, id_key(&h->in->id));
+    struct helper_question *q = hash_drop(h->questions, id_key(&h->in->id));
 
     if (q == NULL) { /* given up */
-        task_close(fd);
+        close_fds(fds);
         return;
     }
     buf_add(q->answer, (struct str){h->in->bytes, n - HEAD});
-    q->fd = fd;
+    q->fd = fds[0];
     q->answered = true;
     task_wake(q->task);
+}
+
+/* Nobody starts it again. */
+static void lose_all(struct helper *h)
+{
+    size_t cursor = 0;
+    struct str id;
+    void *value;
+
+    task_watch(h->fd, 0, NULL, NULL);
+    while (hash_next(h->questions, &cursor, &id, &value)) {
+        struct helper_question *q = value;
+        q->lost = true;
+        task_wake(q->task);
+    }
 }
 
 static void answers(void *arg, int socket, short events)
 {
     struct helper *h = arg;
-    int fd;
+    int fds[HELPER_FDS];
 
     (void)events;
     for (;;) {
-        ssize_t n = recv_message(socket, h->in, &fd, MSG_DONTWAIT);
+        ssize_t n = recv_message(socket, h->in, fds, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
+        if (n < HEAD && h->job->loop != NULL) {
+            lose_all(h);
+            return;
+        }
         if (n < HEAD)
             msg_fatal("%s: the helper processes have ended", h->job->name);
-        take_answer(h, (size_t)n, fd);
+        take_answer(h, (size_t)n, fds);
         explicit_bzero(h->in->bytes, (size_t)n - HEAD);
     }
 }
@@ -273,39 +326,70 @@ void helper_free(struct helper **h)
     *h = NULL;
 }
 
-/* False: no room. */
-static bool send_question(struct helper *h, uint32_t id, struct str ask)
+/* -1 and errno. A loop reads all the time, so there will be room at once. */
+static int send_bytes(struct helper *h, uint32_t id, struct str bytes, const int *fds)
 {
-    struct message *m = mem_new(HEAD + ask.n);
+    struct message *m = mem_new(HEAD + bytes.n);
 
     m->id = id;
-    memcpy(m->bytes, ask.p, ask.n);
-    bool sent = send_message(h->fd, m, ask.n, -1, MSG_DONTWAIT) == (ssize_t)(HEAD + ask.n);
-    explicit_bzero(m->bytes, ask.n);
+    memcpy(m->bytes, bytes.p, bytes.n);
+    ssize_t sent = send_message(h->fd, m, bytes.n, fds, h->job->loop != NULL ? 0 : MSG_DONTWAIT);
+    explicit_bzero(m->bytes, bytes.n);
     free(m);
-    return sent;
+    return sent == (ssize_t)(HEAD + bytes.n) ? 0 : -1;
 }
 
-int helper_ask(struct helper *h, struct str ask, int64_t deadline, struct buf *answer, int *fd,
+int helper_send(struct helper *h, struct helper_question *q, struct str ask, const int *fds,
+                struct why *why)
+{
+    q->id = ++h->last_id;
+    q->task = task_self();
+    q->fd = -1;
+    q->answered = q->lost = false;
+    if (ask.n > HELPER_MESSAGE_MAX)
+        return why_set(why, "4.3.0", "%s: the question is too long", h->job->name);
+    if (hash_count(h->questions) >= (size_t)h->job->queue_limit)
+        return why_set(why, "4.3.0", "%s: too many questions wait", h->job->name);
+    if (send_bytes(h, q->id, ask, fds) < 0)
+        return errno == EAGAIN ? why_set(why, "4.3.0", "%s: too many questions wait", h->job->name)
+                               : why_errno(why, "4.3.0", "%s", h->job->name);
+    hash_put(h->questions, id_key(&q->id), q);
+    return 0;
+}
+
+bool helper_wait(struct helper_question *q, int64_t deadline_ms)
+{
+    enum wait w = WAIT_READY;
+
+    while (!q->answered && !q->lost && w != WAIT_TIMEOUT && w != WAIT_CANCELLED)
+        w = task_park(deadline_ms);
+    return q->answered;
+}
+
+void helper_add(struct helper *h, const struct helper_question *q, struct str more)
+{
+    send_bytes(h, q->id, more, NULL);
+}
+
+void helper_drop(struct helper *h, struct helper_question *q)
+{
+    if (!q->answered)
+        hash_drop(h->questions, id_key(&q->id));
+}
+
+int helper_ask(struct helper *h, struct str ask, int64_t deadline_ms, struct buf *answer, int *fd,
                struct why *why)
 {
-    struct question q = {.task = task_self(), .answer = answer, .fd = -1};
-    enum wait w = WAIT_READY;
-    uint32_t id = ++h->last_id;
+    struct helper_question q = {.answer = answer};
 
     if (fd != NULL)
         *fd = -1;
-    if (ask.n > HELPER_MESSAGE_MAX)
-        return why_set(why, "4.3.0", "%s: the question is too long", h->job->name);
-    if (hash_count(h->questions) >= (size_t)h->job->queue_limit || !send_question(h, id, ask))
-        return why_set(why, "4.3.0", "%s: too many questions wait", h->job->name);
-    hash_put(h->questions, id_key(&id), &q);
-    while (!q.answered && w != WAIT_TIMEOUT && w != WAIT_CANCELLED)
-        w = task_park(deadline);
-    if (!q.answered) {
-        hash_drop(h->questions, id_key(&id));
+    if (helper_send(h, &q, ask, NULL, why) < 0)
+        return -1;
+    bool answered = helper_wait(&q, deadline_ms);
+    helper_drop(h, &q);
+    if (!answered)
         return why_set(why, "4.3.0", "%s: no answer in time", h->job->name);
-    }
     if (fd != NULL)
         *fd = q.fd;
     else

@@ -1,95 +1,32 @@
 #include "service/runner.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#include "base/list.h"
-#include "base/msg.h"
+#include "base/str.h"
+#include "service/helper.h"
 #include "service/runner_wire.h"
 #include "task/task.h"
 
-struct waiting {
-    struct list link;
-    uint32_t id;
-    struct task *task;
-    bool done;
-    struct runner_answer answer;
-};
+/* Each has a task of the service, of which there are fewer. */
+enum { COMMANDS_MOST = 100000 };
+
+static const struct helper_job job = {
+    .name = "command helper", .queue_limit = COMMANDS_MOST, .loop = runner_helper};
 
 static struct {
-    int sock;
-    uint32_t last_id;
-    struct list waiting;
+    struct helper *helper;
     bool watched;
-} runner = {.sock = -1};
+} runner;
 
 void runner_start(void)
 {
-    int fds[2];
-
-    list_init(&runner.waiting);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-        msg_fatal("socketpair: %m");
-    pid_t pid = fork();
-    if (pid < 0)
-        msg_fatal("fork: %m");
-    if (pid == 0) {
-        close(fds[0]);
-        prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* it ends when the socket closes, not before */
-        runner_helper(fds[1]);
-        _exit(0);
-    }
-    close(fds[1]);
-    runner.sock = fds[0];
-}
-
-/* The helper has gone: every command is lost, and no further one is possible. */
-static void all_lost(void)
-{
-    LIST_EACH (&runner.waiting, l) {
-        struct waiting *w = LIST_OF(l, struct waiting, link);
-        w->answer.error = EPIPE;
-        w->done = true;
-        task_wake(w->task);
-    }
+    runner.helper = helper_start(&job);
 }
 
 void runner_stop(void)
 {
-    if (runner.sock < 0)
-        return;
-    if (runner.watched)
-        task_watch(runner.sock, 0, NULL, NULL);
-    task_close(runner.sock);
-    runner.sock = -1;
+    helper_free(&runner.helper);
     runner.watched = false;
-}
-
-static void on_answer(void *arg, int fd, short events)
-{
-    struct runner_answer answer;
-    ssize_t n;
-
-    (void)arg;
-    (void)events;
-    while ((n = recv(fd, &answer, sizeof answer, MSG_DONTWAIT)) == sizeof answer)
-        LIST_EACH (&runner.waiting, l) {
-            struct waiting *w = LIST_OF(l, struct waiting, link);
-            if (w->id != answer.id)
-                continue;
-            w->answer = answer;
-            w->done = true;
-            task_wake(w->task);
-        }
-    if (n >= 0 || errno != EAGAIN) {
-        task_watch(fd, 0, NULL, NULL);
-        all_lost();
-    }
 }
 
 static uint32_t add_texts(struct buf *b, const char *const *texts)
@@ -101,99 +38,71 @@ static uint32_t add_texts(struct buf *b, const char *const *texts)
     return n;
 }
 
-union control {
-    struct cmsghdr head;
-    char room[CMSG_SPACE(2 * sizeof(int))];
-};
-
-/* What is -1 is not sent: the helper opens /dev/null, which the jail cannot. */
-static uint32_t attach(struct msghdr *m, union control *control, const struct run *r)
+static struct str bytes_of(const struct runner_ask *ask)
 {
-    const int fds[2] = {r->in, r->out};
-    uint32_t has = 0;
-    size_t n = 0;
-
-    for (unsigned i = 0; i < 2; i++)
-        if (fds[i] >= 0) {
-            memcpy(CMSG_DATA(&control->head) + n++ * sizeof(int), &fds[i], sizeof(int));
-            has |= 1u << i;
-        }
-    if (n > 0) {
-        m->msg_control = control;
-        m->msg_controllen = CMSG_SPACE(n * sizeof(int));
-        control->head.cmsg_level = SOL_SOCKET;
-        control->head.cmsg_type = SCM_RIGHTS;
-        control->head.cmsg_len = CMSG_LEN(n * sizeof(int));
-    }
-    return has;
+    return (struct str){(const char *)ask, sizeof *ask};
 }
 
-static int send_start(uint32_t id, const struct run *r, struct why *why)
+static int send_start(struct helper_question *q, const struct run *r, struct why *why)
 {
-    struct runner_ask ask = {.what = RUNNER_START, .id = id, .uid = r->uid, .gid = r->gid};
-    struct buf texts = BUF(RUN_TEXT_MAX);
-    union control control = {0};
-    struct iovec iov[2] = {{&ask, sizeof ask}};
-    struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+    struct runner_ask ask = {.what = RUNNER_START, .uid = r->uid, .gid = r->gid};
+    struct buf message = BUF(RUNNER_MESSAGE);
+    const int fds[HELPER_FDS] = {r->in, r->out};
+    int result = -1;
 
-    ask.nargs = add_texts(&texts, r->argv);
-    ask.nenv = add_texts(&texts, r->env);
-    add_texts(&texts, (const char *const[]){r->dir != NULL ? r->dir : "/",
-                                            r->root != NULL ? r->root : "/", NULL});
-    ask.has = attach(&m, &control, r);
-    iov[1] = (struct iovec){texts.p, texts.n};
-    int result = 0;
-    if (!buf_ok(&texts) || ask.nargs == 0)
-        result = why_set(why, "4.3.5", "command line of %s is too long",
-                         ask.nargs > 0 ? r->argv[0] : "nothing");
-    else if (sendmsg(runner.sock, &m, MSG_NOSIGNAL) < 0)
-        result = why_errno(why, "4.3.0", "command helper");
-    buf_free(&texts);
+    /* What is -1 is not sent: the helper opens /dev/null, which the jail cannot. */
+    ask.has = (r->in >= 0 ? 1u : 0) | (r->out >= 0 ? 2u : 0);
+    buf_add(&message, bytes_of(&ask));
+    ask.nargs = add_texts(&message, r->argv);
+    ask.nenv = add_texts(&message, r->env);
+    add_texts(&message, (const char *const[]){r->dir != NULL ? r->dir : "/",
+                                              r->root != NULL ? r->root : "/", NULL});
+    if (!buf_ok(&message) || ask.nargs == 0) {
+        why_set(why, "4.3.5", "command line of %s is too long",
+                ask.nargs > 0 ? r->argv[0] : "nothing");
+    } else {
+        memcpy(message.p, &ask, sizeof ask);
+        result = helper_send(runner.helper, q, buf_str(&message), fds, why);
+    }
+    buf_free(&message);
     return result;
 }
 
-static void send_kill(uint32_t id)
+/* Until the answer; a command that was killed has one too, at once. If this task is cancelled, the
+ * process ends, and the helper with all commands. */
+static bool wait_for(struct helper_question *q, int64_t deadline_ms)
 {
-    struct runner_ask ask = {.what = RUNNER_KILL, .id = id};
-    send(runner.sock, &ask, sizeof ask, MSG_NOSIGNAL);
-}
+    struct runner_ask ask = {.what = RUNNER_KILL};
 
-/* Until the answer; a command that was killed has one too, at once. */
-static bool wait_for(struct waiting *w, int64_t deadline)
-{
-    bool killed = false;
-
-    while (!w->done)
-        if (task_park(killed ? 0 : deadline) != WAIT_READY && !killed) {
-            send_kill(w->id);
-            killed = true;
-        } else if (killed && !w->done && task_is_cancelled()) {
-            break; /* the process ends, and the helper with all commands */
-        }
-    return !killed;
+    if (helper_wait(q, deadline_ms) || q->lost)
+        return true;
+    helper_add(runner.helper, q, bytes_of(&ask));
+    helper_wait(q, 0);
+    return false;
 }
 
 int runner_run(const struct run *r, int *status, struct why *why)
 {
-    struct waiting w = {.id = ++runner.last_id, .task = task_self()};
+    struct buf text = BUF(sizeof(struct runner_answer)); /* fits: or it is none */
+    struct helper_question q = {.answer = &text};
+    struct runner_answer answer = {.error = EPIPE};
 
-    if (runner.sock < 0)
+    if (runner.helper == NULL)
         return why_set(why, "4.3.5", "this process may not run commands");
-    if (!runner.watched) {
-        runner.watched = true;
-        task_watch(runner.sock, POLLIN, on_answer, NULL);
-    }
-    list_add(&runner.waiting, &w.link);
-    if (send_start(w.id, r, why) < 0) {
-        list_drop(&w.link);
+    if (!runner.watched)
+        helper_watch(runner.helper);
+    runner.watched = true;
+    if (send_start(&q, r, why) < 0)
         return -1;
-    }
-    bool in_time = wait_for(&w, r->deadline_ms);
-    list_drop(&w.link);
+    bool in_time = wait_for(&q, r->deadline_ms);
+    helper_drop(runner.helper, &q);
+    if (q.answered && text.n == sizeof answer)
+        memcpy(&answer, text.p, sizeof answer);
+    buf_free(&text);
     if (!in_time)
         return why_set(why, "4.3.0", "Command time limit exceeded: \"%s\"", r->argv[0]);
-    if (w.answer.error != 0)
-        return why_set(why, "4.3.0", "cannot run %s: %s", r->argv[0], strerror(w.answer.error));
-    *status = w.answer.status;
+    if (answer.error != 0)
+        return why_set(why, "4.3.0", "cannot run %s: %s", r->argv[0], strerror(answer.error));
+    *status = answer.status;
     return 0;
 }

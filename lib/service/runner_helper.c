@@ -8,9 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,10 +24,9 @@ struct command {
     pid_t pid;
 };
 
-struct helper {
+struct commands {
     int sock, signals;
-    struct list commands;
-    char *message; /* RUNNER_MESSAGE bytes */
+    struct list list;
 };
 
 /* runner_only */
@@ -54,10 +51,10 @@ static bool is_allowed(const struct runner_order *o)
            (o->ask->uid == only.uid && o->ask->gid == only.gid && strcmp(o->root, only.root) == 0);
 }
 
-static void answer(const struct helper *h, uint32_t id, int error, int status)
+static void answer(const struct commands *h, uint32_t id, int error, int status)
 {
-    struct runner_answer a = {id, error, status};
-    send(h->sock, &a, sizeof a, MSG_NOSIGNAL);
+    struct runner_answer a = {error, status};
+    helper_answer(h->sock, id, (struct str){(const char *)&a, sizeof a});
 }
 
 /* Not the group 0 either: files of root may be group-writable. */
@@ -122,12 +119,12 @@ static void __attribute__((noreturn)) runner_helper_run(const struct runner_orde
     _exit(127);
 }
 
-static void runner_helper_start(struct helper *h, const struct runner_order *o)
+static void runner_helper_start(struct commands *h, uint32_t id, const struct runner_order *o)
 {
     int report[2], error = 0;
 
     if (pipe2(report, O_CLOEXEC) < 0) {
-        answer(h, o->ask->id, errno, 0);
+        answer(h, id, errno, 0);
         return;
     }
     pid_t pid = fork();
@@ -142,25 +139,25 @@ static void runner_helper_start(struct helper *h, const struct runner_order *o)
     if (error != 0) {
         if (pid > 0)
             waitpid(pid, NULL, 0);
-        answer(h, o->ask->id, error, 0);
+        answer(h, id, error, 0);
         return;
     }
     struct command *c = mem_new(sizeof *c);
-    c->id = o->ask->id;
+    c->id = id;
     c->pid = pid;
-    list_add(&h->commands, &c->link);
+    list_add(&h->list, &c->link);
 }
 
-static void kill_command(const struct helper *h, uint32_t id)
+static void kill_command(const struct commands *h, uint32_t id)
 {
-    LIST_EACH (&h->commands, l) {
+    LIST_EACH (&h->list, l) {
         struct command *c = LIST_OF(l, struct command, link);
         if (c->id == id)
             kill(-c->pid, SIGKILL);
     }
 }
 
-static void reap(struct helper *h)
+static void reap(struct commands *h)
 {
     struct signalfd_siginfo info;
     ssize_t n = read(h->signals, &info, sizeof info);
@@ -169,7 +166,7 @@ static void reap(struct helper *h)
 
     (void)n;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        LIST_EACH (&h->commands, l) {
+        LIST_EACH (&h->list, l) {
             struct command *c = LIST_OF(l, struct command, link);
             if (c->pid != pid)
                 continue;
@@ -179,50 +176,39 @@ static void reap(struct helper *h)
         }
 }
 
-static void take_fds(struct msghdr *m, struct runner_order *o)
+/* What came along stands in order: input, if there is one, then output. */
+static void place_fds(const struct helper_request *r, struct runner_order *o)
 {
-    size_t n = 0;
+    int next = 0;
 
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c))
-        for (size_t i = 0; c->cmsg_type == SCM_RIGHTS && i < (c->cmsg_len - CMSG_LEN(0)) / 4; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            while (n < 2 && (o->ask->has & 1u << n) == 0)
-                n++;
-            if (n < 2)
-                o->fds[n++] = fd;
-            else
-                close(fd);
-        }
+    for (unsigned i = 0; i < HELPER_FDS; i++)
+        o->fds[i] = (o->ask->has & 1u << i) != 0 && next < HELPER_FDS ? r->fds[next++] : -1;
+    for (; next < HELPER_FDS; next++)
+        if (r->fds[next] >= 0)
+            close(r->fds[next]);
 }
 
 /* False when the parent has gone. */
-static bool take_message(struct helper *h)
+static bool take_message(struct commands *h)
 {
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(2 * sizeof(int))];
-    } control;
-    struct iovec iov = {h->message, RUNNER_MESSAGE};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = &control,
-                       .msg_controllen = sizeof control};
-    struct runner_order o = {.ask = (const struct runner_ask *)(const void *)h->message,
-                             .fds = {-1, -1}};
+    struct helper_request r;
+    int got = helper_recv(h->sock, &r);
 
-    ssize_t n = recvmsg(h->sock, &m, MSG_CMSG_CLOEXEC);
-    if (n < (ssize_t)sizeof *o.ask)
-        return n < 0 && errno == EINTR;
-    take_fds(&m, &o);
+    if (got <= 0)
+        return got == 0;
+    struct runner_order o = {.ask = (const struct runner_ask *)(const void *)r.bytes,
+                             .fds = {-1, -1}};
+    if (r.n < sizeof *o.ask)
+        return false;
+    place_fds(&r, &o);
     if (o.ask->what == RUNNER_KILL)
-        kill_command(h, o.ask->id);
-    else if (!runner_order_parse(&o, h->message, (size_t)n))
-        answer(h, o.ask->id, EINVAL, 0);
+        kill_command(h, r.id);
+    else if (!runner_order_parse(&o, r.bytes, r.n))
+        answer(h, r.id, EINVAL, 0);
     else if (!is_allowed(&o))
-        answer(h, o.ask->id, EPERM, 0);
+        answer(h, r.id, EPERM, 0);
     else
-        runner_helper_start(h, &o);
+        runner_helper_start(h, r.id, &o);
     runner_order_free(&o);
     return true;
 }
@@ -239,13 +225,13 @@ static int watch_children(void)
 
 void runner_helper(int sock)
 {
-    struct helper h = {.sock = sock, .message = mem_new(RUNNER_MESSAGE)};
+    struct commands h = {.sock = sock};
 
     helper_forget_daemon(sock, -1);
     signal(SIGTERM, SIG_IGN); /* of the process group: the parent decides */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    list_init(&h.commands);
+    list_init(&h.list);
     h.signals = watch_children();
     struct pollfd fds[2] = {{sock, POLLIN, 0}, {h.signals, POLLIN, 0}};
     for (bool alive = true; alive;) {
@@ -256,7 +242,6 @@ void runner_helper(int sock)
         if (fds[0].revents != 0)
             alive = take_message(&h);
     }
-    LIST_EACH (&h.commands, l)
+    LIST_EACH (&h.list, l)
         kill(-LIST_OF(l, struct command, link)->pid, SIGKILL);
-    free(h.message);
 }

@@ -64,7 +64,7 @@ void blob_abort(struct blob_in *in); /* frees it; and removes the blob, unless i
 
 int blob_open(const struct blobs *b, const struct blob *name); /* for reading; the caller's */
 int blob_stat(const struct blobs *b, const struct blob *name, struct stat *st); /* size, mtime */
-int blob_remove(const struct blobs *b, const struct blob *name);
+int blob_remove(const struct blobs *b, const struct blob *name); /* for good */
 /* Also into another folder: EXDEV says that this cannot be done there, and blob_copy can. */
 int blob_rename(const struct blobs *b, const struct blob *name, const struct blobs *to,
                 const struct blob *as);

@@ -37,6 +37,8 @@ struct cache {
     int64_t absent_until; /* clock_ms: until then the file is taken to be missing without a look */
 };
 
+/* The file in the folder dirfd, which is borrowed; it is opened when it is needed. A file of
+ * another uidvalidity is not used. */
 void cache_init(struct cache *c, int dirfd, uint32_t uidvalidity);
 void cache_close(struct cache *c);
 

@@ -86,9 +86,10 @@ struct folder {
     uint32_t out_uidnext;
     uint64_t out_modseq;
     struct cache cache;
-    int64_t looked_new, looked_cur; /* times of the directories when they were read last */
-    int64_t again_at; /* until then (task_now) directories with these times are not read again */
-    int64_t checkpoint_at; /* no checkpoint before */
+    int64_t looked_new, looked_cur; /* times of the directories when they were read last, ns */
+    int64_t
+        again_at; /* until then (task_now, ms) directories with these times are not read again */
+    int64_t checkpoint_at; /* no checkpoint before (task_now, ms) */
     size_t gone_kept; /* slots that views still show, at the last compaction */
 };
 

@@ -59,7 +59,7 @@ struct state {
     uint64_t clean_at; /* the modseq at which all file names told their flags; 0: not known */
 };
 
-void state_init(struct state *s);
+void state_init(struct state *s); /* no messages; the next uid is 1 */
 void state_free(struct state *s); /* may be used again after state_init */
 void state_forget(struct state *s); /* drops the messages; keeps uidnext, modseq, list */
 /* A copy of all but the slots that are gone, into a state after state_init. */

@@ -63,7 +63,7 @@ struct journal_tail {
 struct journal_check {
     uint32_t count, names; /* slots; bytes of names */
     uint32_t keywords, recent; /* number of them; first uid that nobody was told of */
-    int64_t seen_new, seen_cur, sure_at;
+    int64_t seen_new, seen_cur, sure_at; /* as in journal_dirs */
 };
 struct journal_add {
     uint32_t count, in_cur; /* which directory got the files */
@@ -76,13 +76,14 @@ struct journal_flags {
 };
 struct journal_ranges {
     uint32_t count, reserved;
-    int64_t before, after; /* of cur/, for J_NAMES */
+    int64_t before, after; /* times of cur/, ns; for J_NAMES */
 };
 struct journal_recent {
     uint32_t uid, reserved;
 };
 struct journal_dirs {
-    int64_t seen_new, seen_cur, sure_at;
+    int64_t seen_new, seen_cur; /* times of the directories, ns */
+    int64_t sure_at; /* when both were read, seconds since 1970 */
 };
 struct journal_size {
     uint32_t uid, reserved;
@@ -109,9 +110,10 @@ enum { JOURNAL_TAIL = 0x6c696174, JOURNAL_MAX = 1 << 30, JOURNAL_HAS = 3 };
 /* A checksum that detects torn and swapped bytes; n is a multiple of 8. */
 uint32_t journal_sum(const void *p, size_t n, uint64_t seed);
 
+/* A new head with a random generation; ino: of the file that it goes to. */
 void journal_head_make(struct journal_head *h, uint32_t uidvalidity, uint64_t ino);
 void journal_head_seal(struct journal_head *h); /* after a change of h: its sum */
-bool journal_head_ok(const struct journal_head *h);
+bool journal_head_ok(const struct journal_head *h); /* magic, byte order and sum are right */
 
 /* Building: begin, add the payload to b, end. at: where b's first byte will stand in the file. */
 size_t journal_begin(struct buf *b, enum journal_type type);

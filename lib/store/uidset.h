@@ -17,13 +17,14 @@ struct uidset {
 #define UIDSET ((struct uidset){NULL, 0, 0})
 
 void uidset_free(struct uidset *s); /* may be used again */
-void uidset_clear(struct uidset *s);
+void uidset_clear(struct uidset *s); /* empty; keeps its memory */
 void uidset_add(struct uidset *s, uint32_t low,
                 uint32_t high); /* in any order; cheap if ascending */
-void uidset_drop(struct uidset *s, uint32_t low, uint32_t high);
-void uidset_merge(struct uidset *s, const struct uidset *more);
-bool uidset_has(const struct uidset *s, uint32_t number);
-uint64_t uidset_count(const struct uidset *s);
+void uidset_drop(struct uidset *s, uint32_t low,
+                 uint32_t high); /* low to high, also if they are not in it */
+void uidset_merge(struct uidset *s, const struct uidset *more); /* adds all of more */
+bool uidset_has(const struct uidset *s, uint32_t number); /* by bisection */
+uint64_t uidset_count(const struct uidset *s); /* of numbers, not of ranges */
 /* Walks: *number is the last one seen, 0 at first. */
 bool uidset_next(const struct uidset *s, size_t *cursor, uint32_t *number);
 

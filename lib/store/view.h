@@ -36,9 +36,10 @@ struct mailbox {
 
 enum { VIEW_MESSAGE_MAX = 1 << 30 };
 
-struct slot *view_slot(const struct mailbox *b, uint32_t number);
-void view_append(struct mailbox *b, size_t slot);
-void view_drop(struct mailbox *b, uint32_t number);
+struct slot *view_slot(const struct mailbox *b,
+                       uint32_t number); /* the folder's; until the next wait */
+void view_append(struct mailbox *b, size_t slot); /* it gets the next number */
+void view_drop(struct mailbox *b, uint32_t number); /* those above move down */
 /* mailbox_news.c: the view shows all of the folder, and its news from now on. */
 void view_begin_news(struct mailbox *b);
 void view_end_news(struct mailbox *b);

@@ -12,7 +12,7 @@ struct task {
     struct list turn; /* in loop.ready, when it may run */
     struct list all;
     struct heap_node timer; /* its key may be earlier than deadline: see poller_timer */
-    int64_t deadline; /* of the present wait; 0: none */
+    int64_t deadline_ms; /* of the present wait; 0: none */
     struct stack stack;
     task_fn *fn;
     void *arg;
@@ -34,7 +34,7 @@ struct loop {
     struct task *ended; /* its stack goes when the loop is on its own again */
     struct stack own; /* of task_loop's caller */
     size_t count;
-    int64_t now;
+    int64_t now; /* task_now(), ms */
     struct task_turns turns; /* the longest since task_turns() asked */
     int64_t cpu_at, cpu_ns; /* loop.now and the thread's CPU time, as last looked at */
     bool running;
@@ -49,14 +49,14 @@ struct loop {
 extern struct loop loop;
 
 /* Parks the running task until task_resume, the deadline (0: none) or cancellation. */
-enum wait task_block(int64_t deadline, bool wakeable);
+enum wait task_block(int64_t deadline_ms, bool wakeable);
 void task_resume(struct task *t, enum wait result); /* harmless if it does not wait */
 /* (waits) What a wait of the running task does once it is cancelled: WAIT_CANCELLED, or WAIT_WOKEN
  * if wakeable. Others run first, so that a loop around it cannot keep the process. */
 enum wait task_refuse(bool wakeable);
 
 /* Epoll and timers. */
-void poller_timer(struct task *t, int64_t deadline);
+void poller_timer(struct task *t, int64_t deadline_ms);
 void poller_forget(struct task *t); /* t ends: drops its timer */
 void poller_turn(bool may_sleep); /* handles events and timers; if may_sleep, waits for one */
 void poller_forked(void);
@@ -71,8 +71,8 @@ struct list *hostile_pick(struct list *ready, const struct list *end); /* the ne
 #endif
 
 void watchdog_turn(void); /* a turn begins */
+/* In the child after fork: what belongs to the parent's loop is let go. */
 void watchdog_forked(void);
-
 void sync_forked(void);
 void signals_forked(void);
 

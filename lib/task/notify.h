@@ -28,15 +28,15 @@ struct notify_event {
 };
 
 struct notify *notify_new(void); /* null and errno: the kernel's limits for inotify are reached */
-void notify_free(struct notify **n);
+void notify_free(struct notify **n); /* with all watches; null is accepted */
 int notify_add(struct notify *n, const char *path, unsigned mask); /* -1 and errno */
-void notify_drop(struct notify *n, int watch);
+void notify_drop(struct notify *n, int watch); /* a number of notify_add */
 int notify_fd(const struct notify *n); /* for task_watch: readable when there are events */
 /* Takes an event that has already arrived; false if there is none. For callbacks, which cannot
  * wait. */
 bool notify_next(struct notify *n, struct notify_event *event);
 /* (waits) WAIT_READY and an event; WAIT_WOKEN after task_wake. A deadline that has passed: only
  * what is there. */
-enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t deadline);
+enum wait notify_wait(struct notify *n, struct notify_event *event, int64_t deadline_ms);
 
 #endif

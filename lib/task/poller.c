@@ -343,7 +343,7 @@ static void happened(const struct epoll_event *e)
  */
 void poller_timer(struct task *t, int64_t deadline)
 {
-    t->deadline = deadline;
+    t->deadline_ms = deadline;
     if (deadline != 0 && (t->timer.place == 0 || t->timer.key > deadline))
         heap_put(&poller.timers, &t->timer, deadline);
 }
@@ -359,10 +359,10 @@ static void run_timers(void)
 
     while ((node = heap_first(&poller.timers)) != NULL && node->key <= loop.now) {
         struct task *t = HEAP_OF(node, struct task, timer);
-        if (!t->waiting || t->deadline == 0)
+        if (!t->waiting || t->deadline_ms == 0)
             heap_drop(&poller.timers, node);
-        else if (t->deadline > loop.now)
-            heap_put(&poller.timers, node, t->deadline);
+        else if (t->deadline_ms > loop.now)
+            heap_put(&poller.timers, node, t->deadline_ms);
         else {
             heap_drop(&poller.timers, node);
             task_resume(t, WAIT_TIMEOUT);

@@ -75,7 +75,7 @@ void task_resume(struct task *t, enum wait result)
     if (!t->waiting)
         return;
     t->waiting = false;
-    t->deadline = 0;
+    t->deadline_ms = 0;
     t->result = result;
     list_add(&loop.ready, &t->turn);
 }

@@ -77,28 +77,28 @@ void task_on_local(void (*fn)(uint64_t local));
  * that cannot be waited for are always ready. The loop keeps the descriptor registered, so one that
  * was waited for must be closed with task_close.
  */
-enum wait task_wait_fd(int fd, short poll_events, int64_t deadline);
+enum wait task_wait_fd(int fd, short poll_events, int64_t deadline_ms);
 /* (waits) Until one of the n descriptors (at most TASK_WAIT_ANY_MOST) is ready for its events. An
  * entry without events is left out. revents is not set for the caller: try each descriptor. */
 struct pollfd;
 enum { TASK_WAIT_ANY_MOST = 4 };
-enum wait task_wait_any(const struct pollfd *fds, size_t n, int64_t deadline);
+enum wait task_wait_any(const struct pollfd *fds, size_t n, int64_t deadline_ms);
 /* (waits) As task_wait_fd, or until task_wake (then WAIT_WOKEN): for IDLE, relays, queues. */
-enum wait task_wait_either(int fd, short poll_events, int64_t deadline);
+enum wait task_wait_either(int fd, short poll_events, int64_t deadline_ms);
 /* (waits) As task_wait_fd, but one system call cheaper. Allowed only if the last read or write
  * failed with EAGAIN or, on a stream socket, moved fewer bytes than asked for: the loop is
  * edge-triggered. */
-enum wait task_wait_again(int fd, short poll_events, int64_t deadline);
-enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline); /* or task_wake */
+enum wait task_wait_again(int fd, short poll_events, int64_t deadline_ms);
+enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline_ms); /* or task_wake */
 void task_close(int fd); /* close(2), and the loop forgets fd; -1 is ignored; keeps errno */
 
-enum wait task_sleep(int64_t until); /* (waits) WAIT_TIMEOUT when it has passed */
+enum wait task_sleep(int64_t until_ms); /* (waits) WAIT_TIMEOUT when it has passed */
 /* (waits) until task_wake: WAIT_READY. A wake-up that came before the call is not lost: the call
  * then returns at once. So callers must check in a loop whether what they wait for has happened. */
-enum wait task_park(int64_t deadline);
+enum wait task_park(int64_t deadline_ms);
 /* (waits) As task_park, but cancellation does not end the wait: only task_wake (WAIT_READY) and the
  * deadline do. Use it only if it is certain that somebody calls task_wake. */
-enum wait task_park_anyway(int64_t deadline);
+enum wait task_park_anyway(int64_t deadline_ms);
 void task_wake(struct task *t); /* harmless if it runs or waits for something else */
 void task_yield(void); /* (waits) for one turn, so that other tasks run; during long computing */
 /* (waits) As task_yield, but only if others can run already: so that what several tasks are about

@@ -1,7 +1,8 @@
 """A queue of either suite is read and delivered by the other."""
-import glob, os, re, shutil, smtplib, subprocess
+import glob, os, re, shutil, smtplib, socket, subprocess
 
 import pytest
+import milter
 from agents import Agent, MiniSuite, content
 from pombal import BIN, wait_for
 from real_postfix import HAVE, SendingPostfix, Sink
@@ -195,3 +196,104 @@ def test_both_postcats_follow_edits_in_place(tmp_path):
         postcats_agree(real, s, [path], ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-v"]))
         text = real.run("postcat", path).stdout
         assert "sender: again@x.test" in text and "\nTop: y\nTop: x\nThird: 1\nSubject: s\n folded\nA: 3\nB: 2\nC: 1\nD: 1\n\ntwo\n" in text
+
+
+def test_what_a_milter_changed_in_postfixs_queue_is_read_and_delivered():
+    """fields put in, changed, removed; another sender and body; recipients come and go; also those that a header_checks BCC adds"""
+    body = "".join("other line %d\r\n" % i for i in range(3000))
+    m = milter.Milter(milter.insert_header(0, "X-Top", "1"), milter.insert_header(2, "X-Third", "a\n b"), milter.add_header("X-Last", "z"),
+                      milter.change_header(1, "Subject", "other"), milter.change_header(2, "X-Twice", ""), milter.change_header(1, "X-Long", "short"),
+                      milter.change_header(1, "X-Top", "2"), milter.add_header("X-Last", "again"), milter.change_header(9, "X-New", "there"),
+                      milter.change_sender("other@x.test"), milter.add_rcpt("added@far.test"), milter.drop_rcpt("one@far.test"),
+                      milter.add_rcpt("late@far.test"), milter.drop_rcpt("added@far.test"), milter.replace_body(body))
+    main = "smtpd_milters = inet:127.0.0.1:%d\nmilter_default_action = tempfail\nheader_checks = regexp:{{/^X-Bcc/ BCC copy@far.test}}\n" % m.port
+    with SendingPostfix(main=main) as real, MiniSuite(start=False) as s:
+        real.start()
+        with smtplib.SMTP("127.0.0.1", real.port, timeout=60) as c:
+            c.sendmail("s@x.test", ["one@far.test", "two@far.test"],
+                       "X-Bcc: y\r\nSubject: s\r\nX-Twice: 1\r\nX-Twice: 2\r\nX-Long: %s\r\n\tfolded\r\n\r\nfirst\r\n%s" % ("l" * 900, "line\r\n" * 3000))
+        wait_for(lambda: len(files(real.queue)) == 1)
+        listing = real.run("postqueue", "-p").stdout
+        real.stop()
+        postcats_agree(real, s, files(real.queue), ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-v"]))
+        text = real.run("postcat", "-bh", files(real.queue)[0]).stdout
+        s.add_main("queue_directory = %s\n" % real.queue)
+        s.queue = real.queue
+        assert sorted(s.tool("postqueue", "-p").stdout.split("\n")) == sorted(listing.split("\n"))
+        sink = Sink()
+        s.add_main("default_transport = smtp:[127.0.0.1]:%d\n" % sink.port)
+        s.add_master("smtp unix - - n - - smtp\n")
+        s.start()
+        s.tool("postqueue", "-f")
+        s.wait_queue_empty()
+        sink.close()
+        assert {x[0] for x in sink.mails} == {"other@x.test"}
+        assert sorted(r for x in sink.mails for r in x[1]) == ["copy@far.test", "late@far.test", "two@far.test"]
+        assert all(x[2].replace("\r\n", "\n") == text for x in sink.mails), sink.mails[0][2][:500]
+        assert "X-Third: a\n b\n" in text and "X-Last: z\n" in text and "X-New: there\n" in text and text.endswith("other line 2999\n")
+        assert "X-Long: short\n" in text and "X-Twice: 1\n" in text and "X-Twice: 2" not in text
+    m.close()
+
+
+EDIT = 64  # SUBMIT_EDIT
+POINTER = 17  # bytes of such a record
+
+
+def submit(suite, flags, body):
+    """hands a message to cleanup as smtpd does"""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect(suite.queue + "/public/cleanup")
+    s.sendall(b"request\0submit\0flags\0%d\0\0" % flags + record(b"A", b"rewrite_context=remote") + record(b"S", b"s@x.test") + record(b"R", b"one@far.test") + record(b"M", b"") +
+              b"".join(record(b"N", line) for line in [b"Subject: s", b"X-Long: " + b"l" * 300, b"\tfolded"] + body) + record(b"X", b"") + record(b"E", b""))
+    assert b"status\0ok" in s.recv(1000)
+    s.close()
+
+
+def go_on(data, at):
+    """the place of the empty gap behind that record and its padding"""
+    size = 2 + data[at + 1]
+    at += size if data[at + size:at + size + 1] != b"w" else size + 2 + data[at + size + 1]
+    assert data[at:at + POINTER] == b"p\x0f%15d" % 0
+    return at
+
+
+def fill_gap(data, gap, records):
+    """what is put into a gap stands at the end of the file and leads back; the gap leads to it"""
+    to, behind = len(data), gap + POINTER
+    return data[:gap] + b"p\x0f%15d" % to + data[behind:] + records + b"p\x0f%15d" % behind
+
+
+@pytest.mark.parametrize("body", [[b"", b"first"] + [b"line"] * 3000, [b"no empty line"], [b""], []])
+def test_the_gaps_that_cleanup_leaves_can_be_filled(body):
+    """for whoever may change a message: both postcats and both suites pass over them, and follow what is put in"""
+    sink = Sink()
+    with MiniSuite(start=False) as s, SendingPostfix(queue=s.queue, sink=sink.port) as real:
+        s.add_main("default_transport = smtp:[127.0.0.1]:%d\ndefer_transports = smtp\n" % sink.port)
+        s.add_master("smtp unix - - n - - smtp\n")
+        s.start()
+        submit(s, 0, body)
+        wait_for(lambda: len(files(s.queue)) == 1)
+        plain = open(files(s.queue)[0], "rb").read()
+        for _ in range(2):
+            submit(s, EDIT, body)
+        wait_for(lambda: len(files(s.queue)) == 3)
+        left, filled = [p for p in files(s.queue) if b"p\x0f" in open(p, "rb").read()]
+        data = open(filled, "rb").read()
+        data = data[:34] + b"%15d" % 2 + data[49:]  # recipients, in the record of sizes
+        data = fill_gap(data, go_on(data, data.index(record(b"R", b"one@far.test"))), record(b"O", b"two@far.test") + record(b"R", b"two@far.test"))
+        open(filled, "wb").write(fill_gap(data, go_on(data, data.index(record(b"N", b"\tfolded"))), record(b"N", b"X-Added: 1")))
+        s.stop()
+        postcats_agree(real, s, files(s.queue), ([], ["-e"], ["-h"], ["-b"], ["-bh"], ["-o"], ["-v"]))
+        text = {p: real.run("postcat", "-bh", p).stdout for p in files(s.queue)}
+        assert b"p\x0f" not in plain
+        assert text[left] == [text[p] for p in text if p not in (left, filled)][0]
+        assert text[filled] == re.sub("\tfolded\n", "\tfolded\nX-Added: 1\n", text[left])
+        real.start()
+        wait_for(lambda: len([r for m in sink.mails for r in m[1]]) >= 4 or real.run("postqueue", "-f") is None, every=1)
+        wait_for(lambda: real.log().count(": removed") == 3)
+        assert not re.search("warning|fatal|corrupt", real.log()), real.log()
+        sent = [(r, "X-Added: 1" in m[2]) for m in sink.mails for r in m[1]]
+        assert sorted(sent) == [("one@far.test", False), ("one@far.test", False), ("one@far.test", True), ("two@far.test", True)]
+        assert {m[2].replace("X-Added: 1\r\n", "").replace("\r\n", "\n") for m in sink.mails} == {text[left]}
+    sink.close()

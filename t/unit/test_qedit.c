@@ -9,6 +9,7 @@
 #include "queue_test.h"
 
 static struct qedit edit;
+static struct str sender, subject; /* null: some */
 
 /* A message with gaps, as a cleanup that has milters writes it. */
 static void begin(void)
@@ -22,7 +23,7 @@ static void begin(void)
     qsize_format(&size, &text);
     qfile_put(f, REC_SIZE, buf_str(&text));
     qfile_putf(f, REC_TIME, "1795397122 236751");
-    edit.sender = qedit_put(f, REC_FROM, STR("s@x.test"));
+    edit.sender = qedit_put(f, REC_FROM, sender.p != NULL ? sender : STR("s@x.test"));
     edit.envelope = qfile_tell(f);
     qfile_put(f, REC_RCPT, STR("one@x.test"));
     qfile_put(f, REC_RCPT, STR("two@x.test"));
@@ -31,7 +32,7 @@ static void begin(void)
     qfile_put(f, REC_MESG, STR(""));
     size.data_offset = edit.header = qfile_tell(f);
     qedit_put(f, REC_NORM, STR("A: 1"));
-    qedit_put(f, REC_NORM, STR("Subject: s"));
+    qedit_put(f, REC_NORM, subject.p != NULL ? subject : STR("Subject: s"));
     qedit_put(f, REC_NORM, STR(" folded"));
     qedit_put(f, REC_NORM, STR("A: 2"));
     edit.header_gap = qfile_gap(f);
@@ -146,6 +147,23 @@ TEST(edits_can_be_edited)
     why_free(&why);
 }
 
+/* Shorter than a pointer, as long, longer. */
+TEST(records_of_any_length_can_be_replaced)
+{
+    static const char text[] = "Subject: and whatever else";
+
+    for (size_t n = 8; n < sizeof text; n++) {
+        sender = subject = (struct str){text, n};
+        begin();
+        assert_int_equal(qedit_set_sender(&edit, STR("a@x.test"), NULL), 0);
+        assert_int_equal(qedit_replace_header(&edit, STR("Subject"), 1, STR("B: 2"), NULL), 0);
+        expect("S:a@x.test\nR:one@x.test\nR:two@x.test\nM:\nN:A: 1\nN:B: 2\nN:A: 2\nN:\n"
+               "N:line 0 of a body that is larger than the buffer\nX:\nE");
+        qfile_abort(&edit.f);
+    }
+    sender = subject = (struct str){0};
+}
+
 TEST(without_gaps_edits_fail)
 {
     struct why why = WHY;
@@ -168,6 +186,7 @@ int main(void)
         T(without_edits_gaps_are_passed_over),
         T(every_kind_of_edit_is_read_back),
         T(edits_can_be_edited),
+        T(records_of_any_length_can_be_replaced),
         T(without_gaps_edits_fail),
     };
     return cmocka_run_group_tests(tests, enter_queue, leave_queue);
