@@ -42,9 +42,12 @@ static bool put_date(struct imap *c, struct fetching *m, const struct fetch_item
 
 static bool cached(struct imap *c, struct fetching *m, enum cached what, struct str *text)
 {
+    enum { LABEL = 100 };
+
     if (mailbox_cached(c->box, m->number, what, text, m->why) < 0)
         return false;
-    *text = arena_str(c->mem, *text); /* putting waits */
+    if (!stream_fits(c->client, text->n + LABEL))
+        *text = arena_str(c->mem, *text); /* putting waits */
     return true;
 }
 
@@ -169,7 +172,8 @@ static bool put_item(struct imap *c, struct fetching *m, const struct fetch_item
     if (!good && (why->code[0] == '\0' || is_gone(why)))
         why_copy(why, &missing);
     why_free(&missing);
-    fetch_yield(m);
+    if (item->what == FETCH_SECTION) /* the others are had at once, or yield while they are made */
+        fetch_yield(m);
     return good;
 }
 
@@ -187,6 +191,7 @@ static bool put_message(struct imap *c, struct fetching *m, const struct fetch_i
         put_flags(c, m, NULL);
     for (const struct fetch_item *item = items->first; item != NULL; item = item->next)
         whole = put_item(c, m, item, why) && whole;
+    fetch_yield(m);
     if (!m->begun) /* an empty list would be no response */
         put_uid(c, m, NULL);
     stream_putz(c->client, ")\r\n");
@@ -217,23 +222,24 @@ static bool fetch_batch(struct imap *c, const uint32_t *uids, size_t n,
 {
     struct uidset made = UIDSET;
     struct fetching m = {.turn = clock_ms()};
+    struct arena *command = c->mem;
     bool whole = true;
 
+    c->mem = arena_new(command); /* of one message after the other */
     if (items->sets_seen && !mailbox_read_only(c->box))
         make_seen(c, uids, n, &made);
     for (size_t i = 0; i < n && stream_state(c->client) == STREAM_OK; i++) {
-        struct arena *command = c->mem;
         m.number = mailbox_number(c->box, uids[i]);
         m.uid = uids[i];
         m.begun = false;
         if (m.number == 0)
             continue;
-        c->mem = arena_new(command);
         if (!put_message(c, &m, items, uidset_has(&made, uids[i]), why))
             whole = false;
-        arena_free(&c->mem);
-        c->mem = command;
+        arena_reset(c->mem);
     }
+    arena_free(&c->mem);
+    c->mem = command;
     uidset_free(&made);
     return whole;
 }

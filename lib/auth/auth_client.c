@@ -168,18 +168,24 @@ static bool take_lines(struct auth_client *c)
     return true;
 }
 
-/* What has come: 1 something, 0 nothing, -1 the connection is over. */
+/* What has come: 1 something, 0 nothing, -1 the connection is over. No memory is kept between two
+ * answers: imap and pop3 fork while none is to come. */
 static int receive(struct auth_client *c)
 {
+    char piece[1024]; /* many answers, most of the time */
     size_t room = c->in.max - c->in.n;
-    char *to = room > 0 ? buf_room(&c->in, room < 4096 ? room : 4096) : NULL;
-    ssize_t n = to == NULL ? 0 : recv(c->fd, to, room < 4096 ? room : 4096, MSG_DONTWAIT);
+    ssize_t n = recv(c->fd, piece, room < sizeof piece ? room : sizeof piece, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n > 0)
-        buf_grown(&c->in, (size_t)n);
-    return n > 0 && take_lines(c) ? 1 : -1;
+        buf_add(&c->in, (struct str){piece, (size_t)n});
+    int result = n > 0 && take_lines(c) ? 1 : -1;
+    if (n > 0)
+        explicit_bzero(piece, (size_t)n);
+    if (c->in.n == 0)
+        auth_wipe(&c->in);
+    return result;
 }
 
 static void readable(void *arg, int fd, short events)

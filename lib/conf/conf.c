@@ -35,12 +35,19 @@ struct conf conf;
 
 static size_t faults; /* conf_fault() in this process */
 
+/* Of a parameter. */
+struct given {
+    const char *value; /* as written, or the default */
+    unsigned line; /* in main.cf; 0: not set there */
+    bool is_set;
+};
+
 static struct {
     char *dir;
     struct conf_main main; /* owns the texts */
-    const char *value[NPARAMS]; /* as written, or the default */
-    unsigned line[NPARAMS]; /* in main.cf; 0: not set there */
-    bool is_set[NPARAMS];
+    /* NPARAMS, as in the table. Apart from what a process goes on writing to, so that they are in
+     * pages that children share. */
+    struct given *given;
     struct hash *others; /* name to value: what is set and not in the table */
 } state;
 
@@ -49,9 +56,11 @@ struct arena *conf_memory(void)
     return state.main.mem;
 }
 
-static size_t index_of(const struct conf_param *p)
+static struct given *given(const struct conf_param *p)
 {
-    return (size_t)(p - conf_params);
+    if (state.given == NULL)
+        state.given = mem_array(NPARAMS, sizeof *state.given);
+    return &state.given[p - conf_params];
 }
 
 static void set(const char *name, const char *value, unsigned line)
@@ -62,22 +71,20 @@ static void set(const char *name, const char *value, unsigned line)
         hash_put(state.others, strz(name), (void *)(uintptr_t)value);
         return;
     }
-    state.value[index_of(p)] = value;
-    state.line[index_of(p)] = line;
-    state.is_set[index_of(p)] = true;
+    *given(p) = (struct given){value, line, true};
 }
 
 void conf_set_default(const char *name, const char *value)
 {
     const struct conf_param *p = conf_param_find(strz(name));
 
-    if (!state.is_set[index_of(p)])
-        state.value[index_of(p)] = value;
+    if (!given(p)->is_set)
+        given(p)->value = value;
 }
 
 void conf_replace(const char *name, const char *value)
 {
-    state.value[index_of(conf_param_find(strz(name)))] = value;
+    given(conf_param_find(strz(name)))->value = value;
 }
 
 const char *conf_find_raw(struct str name, void *unused)
@@ -87,7 +94,7 @@ const char *conf_find_raw(struct str name, void *unused)
 
     (void)unused;
     if (p != NULL)
-        return state.value[index_of(p)];
+        return given(p)->value;
     const char *value = hash_find(state.others, name);
     if (value == NULL && (f = conf_family_find(name, NULL)) != NULL)
         value = f->def;
@@ -119,12 +126,12 @@ const char *conf_expanded(const char *text, struct why *why)
 /* Where a value came from goes in front of what is wrong with it. */
 static int bad_value(const struct conf_param *p, struct why *why)
 {
-    unsigned line = state.line[index_of(p)];
+    unsigned line = given(p)->line;
 
     if (line > 0)
         return why_in(why, "%s/main.cf, line %u: %s = %s", state.dir, line, p->name,
-                      state.value[index_of(p)]);
-    return why_in(why, "%s = %s", p->name, state.value[index_of(p)]);
+                      given(p)->value);
+    return why_in(why, "%s = %s", p->name, given(p)->value);
 }
 
 int conf_blame(const char *name, struct why *why)
@@ -144,7 +151,7 @@ unsigned conf_line(const char *name)
     unsigned line = 0;
 
     if (p != NULL)
-        return state.line[index_of(p)];
+        return given(p)->line;
     VEC_EACH (&state.main.settings, s)
         if (strcmp(s->name, name) == 0)
             line = s->line;
@@ -228,7 +235,7 @@ static int parse_text(const struct conf_param *p, const char *text, const char *
 
 static int fill_one(const struct conf_param *p, struct why *why)
 {
-    const char *text = state.value[index_of(p)];
+    const char *text = given(p)->value;
     void *member = (char *)&conf + p->offset;
 
     if (p->type == CONF_TYPE_RAW)
@@ -252,7 +259,7 @@ static int fill_all(struct why *why)
 {
     for (int pass = 0; pass < 2; pass++)
         for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
-            if (p->reason == CONF_EFFECTIVE && state.is_set[index_of(p)] == (pass == 0) &&
+            if (p->reason == CONF_EFFECTIVE && given(p)->is_set == (pass == 0) &&
                 fill_one(p, why) < 0)
                 return bad_value(p, why);
     return 0;
@@ -325,7 +332,7 @@ static int read_all(const char *dir, const char *service, bool defaults_only,
     state.dir = full;
     state.others = hash_new();
     for (size_t i = 0; i < NPARAMS; i++)
-        state.value[i] = conf_params[i].def;
+        given(&conf_params[i])->value = conf_params[i].def;
     if (defaults_only)
         state.main.mem = arena_new(NULL);
     else if (read_main(why) < 0)
@@ -346,7 +353,7 @@ int conf_load(const char *dir, const char *service, const char *const *overrides
 /* Text is kept by who uses it: it is made anew only where it must be. */
 static bool may_change(const struct conf_param *p)
 {
-    const char *value = state.value[index_of(p)];
+    const char *value = given(p)->value;
 
     if (p->reason != CONF_EFFECTIVE || p->type == CONF_TYPE_RAW || strchr(value, '$') == NULL)
         return false;
@@ -355,12 +362,12 @@ static bool may_change(const struct conf_param *p)
 
 void conf_set_stress(bool on)
 {
-    size_t stress = index_of(conf_param_find(STR("stress")));
+    struct given *stress = given(conf_param_find(STR("stress")));
     struct why why = WHY;
 
-    if (state.is_set[stress] || on == (*conf.stress != 0))
+    if (stress->is_set || on == (*conf.stress != 0))
         return;
-    state.value[stress] = conf.stress = on ? "yes" : "";
+    stress->value = conf.stress = on ? "yes" : "";
     for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
         if (may_change(p) && fill_one(p, &why) < 0) {
             bad_value(p, &why);
@@ -384,6 +391,7 @@ void conf_unload(void)
 {
     hash_free(&state.others, NULL);
     conf_main_free(&state.main);
+    free(state.given);
     free(state.dir);
     memset(&state, 0, sizeof state);
     memset(&conf, 0, sizeof conf);
@@ -411,15 +419,15 @@ void conf_warn_ignored(void)
 {
     conf_warn_duplicates();
     for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
-        if (p->reason == CONF_TUNES && state.line[index_of(p)] > 0 &&
+        if (p->reason == CONF_TUNES && given(p)->line > 0 &&
             !conf_is_default(p, conf_find(p->name)))
             msg_warn("%s/main.cf, line %u: %s has no effect: the feature is not there yet",
-                     state.dir, state.line[index_of(p)], p->name);
+                     state.dir, given(p)->line, p->name);
 }
 
 bool conf_is_set(const char *name)
 {
     const struct conf_param *p = conf_param_find(strz(name));
 
-    return p != NULL ? state.is_set[index_of(p)] : hash_find(state.others, strz(name)) != NULL;
+    return p != NULL ? given(p)->is_set : hash_find(state.others, strz(name)) != NULL;
 }

@@ -157,9 +157,18 @@ static void wait_for_stop(void *arg)
     end_children();
 }
 
+/* What changes with each login is in memory behind all that was there before, beside what a child
+ * changes: a page that we write to afterwards is no longer shared with the children. */
 static void session_fork_start(void)
 {
+    struct buf path = BUF(4096);
+
     mem_fill_holes();
+    buf_addf(&path, "private/%s", conf.auth_service_name);
+    if (!buf_ok(&path))
+        msg_fatal("auth_service_name is too long");
+    state.authd = auth_client_new_tokens(path.p);
+    buf_free(&path);
     task_on_signal(SIGCHLD, reap);
     task_start("lifeline", wait_for_stop, NULL);
 }
@@ -184,12 +193,6 @@ static void open_program(void)
     const struct passwd *owner = getpwnam(conf.mail_owner);
     state.owner_uid = owner != NULL ? owner->pw_uid : geteuid();
     state.owner_gid = owner != NULL ? owner->pw_gid : getegid();
-    struct buf path = BUF(4096);
-    buf_addf(&path, "private/%s", conf.auth_service_name);
-    if (!buf_ok(&path))
-        msg_fatal("auth_service_name is too long");
-    state.authd = auth_client_new_tokens(path.p);
-    buf_free(&path);
     if (state.program->open != NULL)
         state.program->open();
 }

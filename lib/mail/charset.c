@@ -151,9 +151,10 @@ static bool from_utf8(struct str text, struct buf *out, const struct pause *paus
 
     while (text.n > 0) {
         size_t n = charset_utf8_piece(text, PIECE);
+        if (text.n > PIECE)
+            take_pause(pause);
         valid = piece_from_utf8(str_upto(text, n), out) && valid;
         text = str_from(text, n);
-        take_pause(pause);
     }
     return valid;
 }

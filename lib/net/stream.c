@@ -580,6 +580,11 @@ static char *out_space(struct stream *s, size_t n)
     return s->out + s->out_n;
 }
 
+bool stream_fits(const struct stream *s, size_t n)
+{
+    return s->out_n < OUT_MOST && n < OUT_MOST - s->out_n;
+}
+
 void stream_put(struct stream *s, struct str bytes)
 {
     /* What is large goes out from where it is, with what was pending filled up before. */

@@ -74,6 +74,7 @@ enum wait stream_wait(struct stream *s, int64_t deadline_ms);
 enum wait stream_wait_unread(struct stream *s, int64_t deadline_ms);
 
 /* Writing to a buffer. (waits) if the buffer is full, and in stream_flush. */
+bool stream_fits(const struct stream *s, size_t n); /* putting so many bytes does not wait */
 void stream_put(struct stream *s, struct str bytes);
 void stream_putz(struct stream *s, const char *text);
 void stream_putc(struct stream *s, char c);

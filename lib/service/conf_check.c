@@ -15,7 +15,6 @@
 #include "conf/conf.h"
 #include "conf/conf_master.h"
 #include "mail/domain.h"
-#include "mail/pop3_uidl.h"
 #include "service/check_missing.h"
 #include "service/check_start.h"
 #include "service/interfaces.h"
@@ -65,16 +64,6 @@ static int check_mail_location(struct why *why)
     else
         return 0;
     return conf_blame("mail_location", why);
-}
-
-int conf_check_pop3(struct why *why)
-{
-    const char *error = pop3_uidl_check(conf.pop3_uidl_format);
-
-    if (error == NULL)
-        return 0;
-    why_set(why, "4.3.5", "\"%s\": %s", conf.pop3_uidl_format, error);
-    return conf_blame("pop3_uidl_format", why);
 }
 
 /* What conf_load does not know of values. */

@@ -39,21 +39,28 @@ void jail_session_channel(int fd)
     session.channel = fd;
 }
 
-static void put_number(uint32_t placeholder, uint32_t number)
+static void put_number(struct sock_fprog *to, uint32_t placeholder, uint32_t number)
 {
-    for (size_t i = 0; i < session.n; i++)
-        if (BPF_CLASS(session.code[i].code) == BPF_JMP && session.code[i].k == placeholder)
-            session.code[i].k = number;
+    for (size_t i = 0; i < to->len; i++)
+        if (BPF_CLASS(to->filter[i].code) == BPF_JMP && to->filter[i].k == placeholder)
+            to->filter[i].k = number;
 }
 
 int jail_session_enter(void)
 {
-    struct sock_fprog program = {session.n, session.code};
+    struct sock_fprog own = {session.n, NULL};
 
     if (session.code == NULL)
         return 0;
-    put_number(JAIL_PID, (uint32_t)getpid());
-    put_number(JAIL_CHANNEL, (uint32_t)session.channel);
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-                        &program);
+    /* A copy: the page of the original stays shared by all sessions. */
+    own.filter = mem_array(session.n, sizeof *own.filter);
+    memcpy(own.filter, session.code, session.n * sizeof *own.filter);
+    put_number(&own, JAIL_PID, (uint32_t)getpid());
+    put_number(&own, JAIL_CHANNEL, (uint32_t)session.channel);
+    int result =
+        (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &own);
+    int saved = errno;
+    free(own.filter);
+    errno = saved;
+    return result;
 }

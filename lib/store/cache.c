@@ -58,7 +58,7 @@ static void cache_forget(struct cache *c)
     c->window = NULL;
     c->window_n = c->window_room = 0;
     c->end = 0;
-    c->index.n = 0;
+    c->index.n = c->next = 0;
     c->sorted = true;
     c->torn = false;
 }
@@ -361,10 +361,18 @@ static bool index_tail(struct cache *c)
     return true;
 }
 
-static const struct cache_place *find_place(const struct cache *c, uint32_t uid)
+static bool is_place(const struct cache *c, size_t i, uint32_t uid)
+{
+    return i < c->index.n && c->index.at[i].uid == uid &&
+           (i + 1 == c->index.n || c->index.at[i + 1].uid != uid);
+}
+
+static const struct cache_place *find_place(struct cache *c, uint32_t uid)
 {
     size_t low = 0, high = c->index.n;
 
+    if (is_place(c, c->next, uid)) /* one message after the other */
+        return &c->index.at[c->next++];
     while (low < high) { /* the last one with that uid */
         size_t mid = low + (high - low) / 2;
         if (c->index.at[mid].uid <= uid)
@@ -372,7 +380,10 @@ static const struct cache_place *find_place(const struct cache *c, uint32_t uid)
         else
             high = mid;
     }
-    return low > 0 && c->index.at[low - 1].uid == uid ? &c->index.at[low - 1] : NULL;
+    if (low == 0 || c->index.at[low - 1].uid != uid)
+        return NULL;
+    c->next = low;
+    return &c->index.at[low - 1];
 }
 
 static off_t place_at(const struct cache_place *place)

@@ -33,6 +33,7 @@ struct cache {
     size_t window_n, window_room;
     off_t end; /* what is indexed */
     VEC(struct cache_place) index;
+    size_t next; /* in index: behind the one that was found last */
     bool sorted, torn;
     int64_t absent_until; /* clock_ms: until then the file is taken to be missing without a look */
 };

@@ -113,7 +113,11 @@ static ssize_t read_more(struct mailbox *b, int fd, size_t n, struct buf *out, s
 
 void view_yield_if_due(int64_t *turn)
 {
-    if (clock_ms() - *turn <= TURN_MS)
+    int64_t now = clock_ms();
+
+    if (*turn == 0)
+        *turn = now;
+    if (now - *turn <= TURN_MS)
         return;
     task_yield();
     *turn = clock_ms();
@@ -124,15 +128,16 @@ int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *w
     off_t size;
     ssize_t got = 1;
     int fd;
-    int64_t turn = clock_ms();
+    int64_t turn = 0;
 
     buf_clear(out);
     if (mailbox_bytes(b, number, &fd, &size, why) < 0)
         return -1;
     while ((off_t)out->n < size && got > 0) {
         size_t left = (size_t)size - out->n;
+        if (left > TURN_PIECE)
+            view_yield_if_due(&turn);
         got = read_more(b, fd, left < TURN_PIECE ? left : TURN_PIECE, out, why);
-        view_yield_if_due(&turn);
     }
     return got < 0 ? -1 : 0;
 }
@@ -140,13 +145,14 @@ int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *w
 struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes)
 {
     struct mime_builder *builder = mime_builder_new(mem, limits);
-    int64_t turn = clock_ms();
+    int64_t turn = 0;
 
     while (bytes.n > 0) {
         struct str piece = str_upto(bytes, TURN_PIECE);
+        if (bytes.n > TURN_PIECE)
+            view_yield_if_due(&turn);
         mime_builder_put(builder, piece);
         bytes = str_from(bytes, piece.n);
-        view_yield_if_due(&turn);
     }
     return mime_builder_end(builder);
 }

@@ -243,7 +243,7 @@ bool search_field(struct str fields, struct str name, size_t *at, struct str *va
     struct str field, found;
 
     while (next_field(fields, at, &field))
-        if (header_split(field, &found, value) && str_ieq(found, name))
+        if (str_istarts(field, name) && header_split(field, &found, value) && str_ieq(found, name))
             return true;
     return false;
 }
@@ -254,12 +254,51 @@ static void join_blanks(struct buf *text)
     size_t to = 0;
 
     for (size_t i = 0; i < text->n; i++) {
-        bool blank = strchr(" \t\r\n", text->p[i]) != NULL && text->p[i] != '\0';
+        char c = text->p[i];
+        bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
         if (blank && to > 0 && text->p[to - 1] == ' ')
             continue;
-        text->p[to++] = blank ? ' ' : text->p[i];
+        text->p[to++] = blank ? ' ' : c;
     }
     buf_cut(text, to);
+}
+
+/* In a needle, which has no capitals. */
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* The longest run of letters and digits: nothing that is shown otherwise than it stands. */
+static struct str longest_run(struct str needle)
+{
+    struct str longest = STR("");
+
+    for (size_t i = 0; i < needle.n; i++) {
+        size_t n = 0;
+        while (i + n < needle.n && is_alnum(needle.p[i + n]))
+            n++;
+        if (n > longest.n)
+            longest = str_part(needle, i, n);
+        i += n;
+    }
+    return longest;
+}
+
+/*
+ * A quick test before a field is decoded and its addresses are taken apart: false if neither can
+ * show the run. Only an encoded word, a backslash or a carriage return that ends no line can stand
+ * within what is shown as one run. Where an address is broken, SYNTAX_ERROR is shown.
+ */
+static bool may_show(struct str value, struct str run)
+{
+    if (run.n == 0 || contains(value, run) || contains(STR("SYNTAX_ERROR"), run) ||
+        str_search(value, STR("=?")) >= 0 || str_find(value, '\\') >= 0)
+        return true;
+    for (ptrdiff_t cr; (cr = str_find(value, '\r')) >= 0; value = str_from(value, (size_t)cr + 1))
+        if (!str_starts(str_from(value, (size_t)cr), STR("\r\n")))
+            return true;
+    return false;
 }
 
 /* A field's text for people: encoded words decoded, unfolded. needle has had its blanks joined. */
@@ -270,7 +309,8 @@ static bool in_value(struct str value, struct str needle)
 
     encoded_to_utf8(value, &utf8);
     charset_fold(buf_str(&utf8), &folded);
-    join_blanks(&folded);
+    if (str_find(needle, ' ') >= 0) /* else it is found between blanks as well */
+        join_blanks(&folded);
     found = buf_ok(&utf8) && buf_ok(&folded) && contains(buf_str(&folded), needle);
     buf_free(&utf8);
     buf_free(&folded);
@@ -291,7 +331,7 @@ static bool in_addresses(struct str value, struct str needle)
 
 bool search_in_fields(struct str fields, const struct search_key *key)
 {
-    struct str value;
+    struct str value, run = longest_run(key->text);
     size_t at = 0;
     struct buf needle = BUF(key->text.n);
     bool found = false;
@@ -299,8 +339,8 @@ bool search_in_fields(struct str fields, const struct search_key *key)
     buf_add(&needle, key->text);
     join_blanks(&needle);
     while (!found && search_field(fields, key->name, &at, &value))
-        found = needle.n == 0 || in_value(value, buf_str(&needle)) ||
-                (key->addresses && in_addresses(value, buf_str(&needle)));
+        found = may_show(value, run) && (needle.n == 0 || in_value(value, buf_str(&needle)) ||
+                                         (key->addresses && in_addresses(value, buf_str(&needle))));
     found = buf_ok(&needle) && found;
     buf_free(&needle);
     return found;
@@ -308,7 +348,7 @@ bool search_in_fields(struct str fields, const struct search_key *key)
 
 bool search_in_header(struct str header, struct str text)
 {
-    struct str field;
+    struct str field, run = longest_run(text);
     size_t at = 0;
     struct buf needle = BUF(text.n);
     bool found = false;
@@ -317,7 +357,8 @@ bool search_in_header(struct str header, struct str text)
     buf_add(&needle, text);
     join_blanks(&needle);
     for (int64_t turn = clock_ms(); !found && next_field(header, &at, &field);) {
-        found = in_value(str_rtrim(field), buf_str(&needle));
+        field = str_rtrim(field);
+        found = may_show(field, run) && in_value(field, buf_str(&needle));
         if (++fields % FIELDS_A_LOOK == 0)
             view_yield_if_due(&turn);
     }
@@ -344,9 +385,10 @@ static void decode(struct transfer *t, struct str text, struct buf *out, int64_t
     buf_clear(out);
     while (text.n > 0) {
         struct str piece = str_upto(text, TEXT_PIECE);
+        if (text.n > TEXT_PIECE)
+            view_yield_if_due(turn);
         transfer_decode(t, piece, out);
         text = str_from(text, piece.n);
-        view_yield_if_due(turn);
     }
 }
 
@@ -355,9 +397,10 @@ static void fold(struct str text, struct buf *out, int64_t *turn)
     buf_clear(out);
     while (text.n > 0) {
         size_t n = charset_utf8_piece(text, TEXT_PIECE);
+        if (text.n > TEXT_PIECE)
+            view_yield_if_due(turn);
         charset_fold(str_upto(text, n), out);
         text = str_from(text, n);
-        view_yield_if_due(turn);
     }
 }
 
@@ -366,7 +409,7 @@ static bool in_text(struct search_message *m, const struct mime_part *p, struct 
 {
     struct transfer t = {.encoding = transfer_named(p->encoding)};
     struct str text = span(m, &p->body), charset = mime_param_find(p->params, "charset");
-    int64_t turn = clock_ms();
+    int64_t turn = 0;
 
     if (t.encoding == TRANSFER_UNKNOWN)
         return false;

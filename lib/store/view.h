@@ -45,7 +45,8 @@ void view_begin_news(struct mailbox *b);
 void view_end_news(struct mailbox *b);
 int view_merge(struct mailbox *b, bool force, struct why *why); /* (waits) */
 void view_flush(struct mailbox *b); /* (waits) what is pending */
-/* (waits) Others have their turns if this one has taken long. turn: clock_ms when it began. */
+/* (waits) Others have their turns if this one has taken long. turn: clock_ms when it began; 0: it
+ * begins now. */
 void view_yield_if_due(int64_t *turn);
 /* (waits) The whole message as it is on disk. */
 int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);

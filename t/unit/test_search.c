@@ -46,6 +46,9 @@ static const char *const odd_messages[] = {
     /* 5 */
     "Subject: latin\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-5\n\n"
     "plain \xd0\n",
+    /* 6: what is shown as one word does not stand as one */
+    "Subject: a\rb\\c\nFrom: \"bro\\ken\" <\"spl\\it\"@domain.org>, x@(c\nTo: "
+    "=?utf-8?q?e=6ec?=\n\n",
 };
 
 static struct store *filled_with(const char *const *texts, size_t n)
@@ -97,7 +100,7 @@ static const char *find_address(struct mailbox *b, const char *name, const char 
 /* Twice: from the message, and when the cache has been made. */
 TASK_TEST(a_header_is_searched_as_it_is_shown)
 {
-    struct store *s = filled_with(odd_messages, 5);
+    struct store *s = filled_with(odd_messages, 6);
     struct mailbox *b = open_box(s, "INBOX");
 
     for (int i = 0; i < 2; i++) {
@@ -109,6 +112,13 @@ TASK_TEST(a_header_is_searched_as_it_is_shown)
         assert_string_equal(find_address(b, "From", "user-from@domain.org"), "1:2");
         assert_string_equal(find(b, SEARCH_HEADER, "From", "user-from@domain.org"), "");
         assert_string_equal(find(b, SEARCH_HEADER, "From", "comment"), "1:2");
+        assert_string_equal(find_address(b, "From", "broken"), "6");
+        assert_string_equal(find_address(b, "From", "split@domain"), "6");
+        assert_string_equal(find_address(b, "From", "SPLIT"), "6");
+        assert_string_equal(find_address(b, "From", "syntax"), "");
+        assert_string_equal(find_address(b, "To", "enc"), "6");
+        assert_string_equal(find(b, SEARCH_HEADER, "Subject", "ab\\c"), "6");
+        assert_string_equal(find_address(b, "From", "<"), "1:2,6");
     }
     mailbox_close(&b);
     store_close(&s);
@@ -116,7 +126,7 @@ TASK_TEST(a_header_is_searched_as_it_is_shown)
 
 TASK_TEST(ascii_is_looked_for_in_what_the_charset_says)
 {
-    struct store *s = filled_with(odd_messages, 5);
+    struct store *s = filled_with(odd_messages, 6);
     struct mailbox *b = open_box(s, "INBOX");
 
     for (int i = 0; i < 2; i++) {
