@@ -283,26 +283,53 @@ static int sync_names(struct store *s, const char *folder, struct why *why)
     return why_errno(why, "4.3.0", "cannot sync the name of folder %s", folder);
 }
 
-static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
+static const char *const folder_dirs[CREATE_DIRS] = {"cur", "new", "tmp"};
+static const char folder_mark[] = "maildirfolder";
+
+/* What is in a new folder. */
+static bool fill_folder(const struct store *s, int fd)
 {
-    static const char *const below[CREATE_DIRS] = {"cur", "new", "tmp"};
+    for (size_t i = 0; i < CREATE_DIRS; i++)
+        if (mkdirat(fd, folder_dirs[i], s->set.mode) < 0)
+            return false;
+    /* Maildir++: this is a folder, its root is one level up */
+    int mark =
+        openat(fd, folder_mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, s->set.mode & 0666);
+    if (mark >= 0)
+        close(mark);
+    return mark >= 0;
+}
+
+/* As if it had never been made; but what somebody has put into it meanwhile stays. */
+static void unmake_folder(const struct store *s, int fd, const char *dir)
+{
+    unlinkat(fd, folder_mark, 0);
+    for (size_t i = 0; i < CREATE_DIRS; i++)
+        unlinkat(fd, folder_dirs[i], AT_REMOVEDIR);
+    unlinkat(s->rootfd, dir, AT_REMOVEDIR);
+}
+
+/* (waits, if sync) sync: somebody is told that it is there now. */
+static int make_folder(struct store *s, const char *dir, const char *folder, bool sync,
+                       struct why *why)
+{
+    int result = 0;
 
     if (mkdirat(s->rootfd, dir, s->set.mode) < 0) {
         if (errno == EEXIST)
             return why_set(why, "5.2.1", "folder %s exists already", folder);
         return why_errno(why, "4.3.0", "cannot create folder %s", folder);
     }
-    int fd = openat(s->rootfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), mark = -1;
-    bool good = fd >= 0;
-    for (size_t i = 0; good && i < CREATE_DIRS; i++)
-        good = mkdirat(fd, below[i], s->set.mode) == 0;
-    if (good) /* Maildir++: this is a folder, its root is one level up */
-        mark = openat(fd, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC, s->set.mode & 0666);
-    if (mark >= 0)
-        close(mark);
+    int fd = openat(s->rootfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || !fill_folder(s, fd))
+        result = why_errno(why, "4.3.0", "cannot create folder %s", folder);
+    else if (sync)
+        result = sync_names(s, folder, why);
+    if (result < 0)
+        unmake_folder(s, fd, dir);
     if (fd >= 0)
         close(fd);
-    return good ? 0 : why_errno(why, "4.3.0", "cannot create folder %s", folder);
+    return result;
 }
 
 int store_create(struct store *s, const char *folder, struct why *why)
@@ -321,7 +348,7 @@ int store_create(struct store *s, const char *folder, struct why *why)
         if (str_eqz(buf_str(&dir), "."))
             why_set(why, "5.2.1", "INBOX exists always");
         else
-            result = make_folder(s, dir.p, name.p, why);
+            result = make_folder(s, dir.p, name.p, true, why);
     }
     buf_free(&name);
     buf_free(&dir);
@@ -332,7 +359,7 @@ bool store_make_auto(struct store *s, const char *folder)
 {
     struct buf dir = BUF(NAME_MAX); /* fits: dir_of has looked at the name */
     bool made = is_auto(s, strz(folder)) && dir_of(s, folder, &dir, NULL) &&
-                (is_dir(s, dir.p) || make_folder(s, dir.p, folder, NULL) == 0);
+                (is_dir(s, dir.p) || make_folder(s, dir.p, folder, false, NULL) == 0);
 
     buf_free(&dir);
     return made;
