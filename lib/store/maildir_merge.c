@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/random.h"
@@ -165,7 +166,7 @@ static int read_dir(struct scan *sc, const char *name, struct why *why)
             close(fd);
         return -1;
     }
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+    for (struct dirent *e; (e = file_next_entry(dir)) != NULL;) {
         struct maildir_name parsed;
         if (e->d_name[0] == '.' || !is_message(fd, e))
             continue;
@@ -176,8 +177,11 @@ static int read_dir(struct scan *sc, const char *name, struct why *why)
         if (sc->found.n % ADOPT_YIELD == ADOPT_YIELD - 1)
             task_yield();
     }
+    /* What was not read would look as if somebody had removed it. */
+    int result =
+        errno == 0 ? 0 : why_errno(why, "4.3.0", "cannot read %s of folder %s", name, sc->f->name);
     closedir(dir);
-    return 0;
+    return result;
 }
 
 /* Finds the slots; an odd name is looked up whole, then by what it was before it became odd. */
