@@ -1,6 +1,6 @@
 /*
- * Places in the queue file where whoever sees the whole message may change it: see queue/qedit.h for
- * the order of records and gaps. They are left only for a client that asks.
+ * Places in the queue file where whoever sees the whole message may change it: see queue/qedit.h
+ * for the order of records and gaps. They are left only for a client that asks.
  */
 #include "cleanup.h"
 

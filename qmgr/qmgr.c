@@ -173,6 +173,7 @@ void qmgr_recover_active(void)
     while ((id = queue_scan_next(scan)) != NULL)
         if (qmgr_find(id) == NULL && recover(id))
             moved++;
+    state.left_behind |= queue_scan_failed(scan);
     queue_scan_free(&scan);
     if (moved > 0)
         msg_info("%zu messages of the active queue go on", moved);

@@ -212,7 +212,7 @@ void message_done(struct message *m)
 {
     /* A record of sendmail -v may be about a recipient that bounced or was put off, too. */
     if ((m->d.flags & DELIVERY_REPORT) != 0 && !m->traced)
-        m->traced = queue_stat(Q_TRACE, m->d.queue_id, NULL);
+        m->traced = queue_may_have(Q_TRACE, m->d.queue_id);
     bool waits = m->bounced || m->traced || (m->deferred && (is_expired(m) || is_warning_due(m)));
 
     if (!waits) {

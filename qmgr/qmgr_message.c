@@ -147,8 +147,8 @@ static struct message *qmgr_message_read_file(const char *id, enum queue from, s
             e->d.nrcpts = 0;
         }
         /* Left by a process that did not come to send the reports. */
-        m->bounced = queue_stat(Q_BOUNCE, id, NULL);
-        m->traced = queue_stat(Q_TRACE, id, NULL);
+        m->bounced = queue_may_have(Q_BOUNCE, id);
+        m->traced = queue_may_have(Q_TRACE, id);
         if (from != Q_INCOMING && !m->expired_by_force)
             queue_remove(Q_DEFER, id, NULL);
     }

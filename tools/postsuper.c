@@ -113,7 +113,7 @@ static bool release_one(const char *id, enum queue q)
  * told what became of them. */
 static bool owes_report(const char *id)
 {
-    if (!queue_stat(Q_BOUNCE, id, NULL) && !queue_stat(Q_TRACE, id, NULL))
+    if (!queue_may_have(Q_BOUNCE, id) && !queue_may_have(Q_TRACE, id))
         return false;
     msg_warn("%s: cannot be requeued before its sender has had the report that is due", id);
     super.failed = true;
@@ -195,7 +195,7 @@ static void do_one(const struct action *a, const char *id)
     }
     for (int round = 0; round < 2; round++)
         for (const enum queue *q = queues_for(a); *q != Q_COUNT; q++)
-            if (queue_stat(*q, id, NULL) && a->run(id, *q)) {
+            if (queue_may_have(*q, id) && a->run(id, *q)) {
                 note(a, id);
                 return;
             }
@@ -209,6 +209,10 @@ static void do_all(const struct action *a)
         while ((id = queue_scan_next(scan)) != NULL)
             if (a->run(id, *q))
                 note(a, id);
+        if (queue_scan_failed(scan)) {
+            msg_warn("cannot read all of the %s queue", queue_name(*q));
+            super.failed = true;
+        }
         queue_scan_free(&scan);
     }
 }

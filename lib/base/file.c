@@ -138,3 +138,9 @@ int file_remove_all(const char *path)
         return -1;
     return 0;
 }
+
+struct dirent *file_next_entry(DIR *dir)
+{
+    errno = 0;
+    return readdir(dir);
+}

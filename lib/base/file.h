@@ -2,6 +2,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "base/why.h"
@@ -24,5 +25,7 @@ int file_sync_dir(const char *path); /* fsync of a directory: new names in it ar
 /* Removes a file, or a directory with everything below it. Files that are already gone are not an
  * error. */
 int file_remove_all(const char *path);
+/* As readdir(3). Null: there is no more, and errno is 0; or it says why the rest cannot be read. */
+struct dirent *file_next_entry(DIR *dir);
 
 #endif

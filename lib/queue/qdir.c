@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -120,8 +121,15 @@ bool queue_stat(enum queue q, const char *id, struct stat *st)
 
     queue_path(&path, q, id);
     found = lstat(path.p, st != NULL ? st : &own) == 0;
+    int saved = errno;
     buf_free(&path);
+    errno = saved;
     return found;
+}
+
+bool queue_may_have(enum queue q, const char *id)
+{
+    return queue_stat(q, id, NULL) || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool queue_is_file(enum queue q, const char *id, int fd, struct stat *st)
@@ -148,6 +156,7 @@ struct queue_scan {
     int depth; /* of the innermost open one; -1: at the end */
     struct buf path;
     bool all;
+    bool failed;
 };
 
 struct queue_scan *queue_scan_new(enum queue q)
@@ -160,6 +169,7 @@ struct queue_scan *queue_scan_new(enum queue q)
     s->length[0] = s->path.n;
     s->dir[0] = opendir(s->path.p);
     s->depth = s->dir[0] != NULL ? 0 : -1;
+    s->failed = s->dir[0] == NULL && errno != ENOENT;
     return s;
 }
 
@@ -174,8 +184,10 @@ static void enter(struct queue_scan *s)
         return;
     buf_addc(&s->path, '/');
     DIR *d = opendir(s->path.p);
-    if (d == NULL)
+    if (d == NULL) {
+        s->failed |= errno != ENOENT;
         return;
+    }
     s->depth++;
     s->dir[s->depth] = d;
     s->length[s->depth] = s->path.n;
@@ -184,8 +196,9 @@ static void enter(struct queue_scan *s)
 const char *queue_scan_next(struct queue_scan *s)
 {
     while (s->depth >= 0) {
-        const struct dirent *e = readdir(s->dir[s->depth]);
+        const struct dirent *e = file_next_entry(s->dir[s->depth]);
         if (e == NULL) {
+            s->failed |= errno != 0;
             closedir(s->dir[s->depth--]);
             continue;
         }
@@ -205,6 +218,11 @@ const char *queue_scan_next(struct queue_scan *s)
 const char *queue_scan_path(const struct queue_scan *s)
 {
     return s->path.p;
+}
+
+bool queue_scan_failed(const struct queue_scan *s)
+{
+    return s->failed;
 }
 
 void queue_scan_free(struct queue_scan **s)

@@ -54,7 +54,10 @@ int queue_make_dirs(enum queue q, const char *id, struct why *why);
  * they are missing. */
 int queue_move(const char *id, enum queue from, enum queue to, struct why *why);
 int queue_remove(enum queue q, const char *id, struct why *why);
-bool queue_stat(enum queue q, const char *id, struct stat *st); /* false: not there */
+bool queue_stat(enum queue q, const char *id, struct stat *st); /* false: not there, or errno */
+/* False: it is certain that there is none. What is owed to somebody is not forgotten because a disk
+ * does not answer. */
+bool queue_may_have(enum queue q, const char *id);
 /* Is this descriptor, perhaps -1, open on the file that the queue has under the id? Whoever can
  * show such a one has made the file or was given it; st gets what fstat says. The id must be valid.
  */
@@ -71,6 +74,8 @@ struct queue_scan *queue_scan_new(enum queue q);
 const char *queue_scan_next(struct queue_scan *s); /* an id, or null; valid until the next call */
 const char *queue_scan_path(const struct queue_scan *s); /* where that one really is */
 void queue_scan_all(struct queue_scan *s, bool all); /* names that are no queue ids too */
+/* Some directory could not be read to its end: there may be more ids than it told. */
+bool queue_scan_failed(const struct queue_scan *s);
 void queue_scan_free(struct queue_scan **s);
 
 /* queue_minfree: bytes that must be left for others, and room for size of this message. 4.3.1 if

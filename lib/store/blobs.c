@@ -20,6 +20,7 @@
 
 enum { COPY_PIECE = 2 << 20 };
 
+static const char *const all_dirs[] = {"tmp", "new", "cur"};
 static const char *const dirs[] = {[BLOBS_NEW] = "new", [BLOBS_CUR] = "cur"};
 
 /* fits: a directory and a name of the file system */
@@ -45,12 +46,16 @@ static const char *tmp_path(const struct blob_in *in, struct buf *path)
 
 int blobs_make(const struct blobs *b)
 {
-    static const char *const all[] = {"tmp", "new", "cur"};
-
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (mkdirat(b->dirfd, all[i], b->mode) < 0 && errno != EEXIST)
+    for (size_t i = 0; i < sizeof all_dirs / sizeof *all_dirs; i++)
+        if (mkdirat(b->dirfd, all_dirs[i], b->mode) < 0 && errno != EEXIST)
             return -1;
     return 0;
+}
+
+void blobs_unmake(const struct blobs *b)
+{
+    for (size_t i = 0; i < sizeof all_dirs / sizeof *all_dirs; i++)
+        unlinkat(b->dirfd, all_dirs[i], AT_REMOVEDIR);
 }
 
 /* ---- writing ---- */
@@ -221,6 +226,7 @@ int blob_copy(const struct blobs *b, const struct blob *name, const struct blobs
 struct blob_list {
     DIR *dir;
     int fd;
+    int error; /* errno that ended it; 0: all was read */
 };
 
 struct blob_list *blobs_list(const struct blobs *b, enum blobs_dir dir)
@@ -236,7 +242,7 @@ struct blob_list *blobs_list(const struct blobs *b, enum blobs_dir dir)
         return NULL;
     }
     struct blob_list *l = mem_new(sizeof *l);
-    *l = (struct blob_list){d, fd};
+    *l = (struct blob_list){d, fd, 0};
     return l;
 }
 
@@ -255,10 +261,17 @@ static bool is_message(int fd, const struct dirent *e)
 
 const char *blob_list_next(struct blob_list *l)
 {
-    for (struct dirent *e; (e = readdir(l->dir)) != NULL;)
+    for (struct dirent *e; (e = file_next_entry(l->dir)) != NULL;)
         if (is_message(l->fd, e))
             return e->d_name;
+    l->error = errno;
     return NULL;
+}
+
+bool blob_list_failed(const struct blob_list *l)
+{
+    errno = l->error;
+    return l->error != 0;
 }
 
 void blob_list_close(struct blob_list **l)

@@ -39,6 +39,8 @@ enum blobs_dir { BLOBS_NEW, BLOBS_CUR };
 
 /* Makes what is missing of the directories. */
 int blobs_make(const struct blobs *b);
+/* Removes those of them that are empty. */
+void blobs_unmake(const struct blobs *b);
 
 /* A blob that is being written: to be ended with blob_commit or blob_abort. */
 struct blob_in {
@@ -77,6 +79,7 @@ int blob_copy(const struct blobs *b, const struct blob *name, const struct blobs
 struct blob_list;
 struct blob_list *blobs_list(const struct blobs *b, enum blobs_dir dir); /* null and errno */
 const char *blob_list_next(struct blob_list *l); /* valid until the next call; null: the end */
+bool blob_list_failed(const struct blob_list *l); /* at the end: not all was read, and errno */
 void blob_list_close(struct blob_list **l);
 
 /* When names in there were added, changed or removed last, in ns; 0: cannot be told. */

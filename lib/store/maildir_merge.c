@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/random.h"
@@ -152,8 +153,12 @@ static int read_dir(struct scan *sc, enum blobs_dir dir, struct why *why)
         if (sc->found.n % ADOPT_YIELD == ADOPT_YIELD - 1)
             task_yield();
     }
+    /* What was not read would look as if somebody had removed it. */
+    int result = blob_list_failed(list)
+                     ? why_errno(why, "4.3.0", "cannot read the messages of folder %s", sc->f->name)
+                     : 0;
     blob_list_close(&list);
-    return 0;
+    return result;
 }
 
 /* Finds the slots; an odd name is looked up whole, then by what it was before it became odd. */

@@ -80,8 +80,8 @@ bool store_has(struct store *s, const char *folder); /* can be selected */
 bool store_name_ok(const struct store *s, const char *folder, struct why *why);
 char store_separator(const struct store *s);
 
-int store_create(struct store *s, const char *folder, struct why *why); /* a trailing separator is
-                                                                           taken off */
+/* (waits) A trailing separator is taken off. */
+int store_create(struct store *s, const char *folder, struct why *why);
 int store_remove(struct store *s, const char *folder, struct why *why); /* its children stay */
 /* With its children. INBOX: its messages move to the new folder, RFC 3501 6.3.5. (waits) */
 int store_rename(struct store *s, const char *from, const char *to, struct why *why);

@@ -1,5 +1,5 @@
 /*
- * The folders of a store: listing, creating, removing, renaming.
+ * The folders of a store: listing, creating, removing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -10,20 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/ident.h"
 #include "base/str.h"
-#include "store/folder.h"
+#include "store/store_names.h"
 #include "store/subscriptions.h"
 #include "task/task.h"
 
 /* ---- listing ---- */
-
-struct names {
-    struct store *s;
-    struct arena *mem;
-    VEC(struct folder_entry) list;
-    bool cut; /* there were more than may be */
-};
 
 /* Children come right behind their parent: the separator sorts before all else. */
 static int compare(struct str a, struct str b, char sep)
@@ -47,7 +41,7 @@ static int by_name(const void *a, const void *b, void *sep)
     return compare(x->name, y->name, *(const char *)sep);
 }
 
-static void store_list_add(struct names *n, struct str name, unsigned attrs)
+static void store_list_add(struct store_names *n, struct str name, unsigned attrs)
 {
     *VEC_ADD(&n->list) = (struct folder_entry){arena_str(n->mem, name), attrs, NULL};
 }
@@ -78,7 +72,7 @@ static bool is_folder(struct store *s, const struct dirent *e, struct buf *name)
            (fstatat(s->rootfd, e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode));
 }
 
-static int read_root(struct names *n, struct why *why)
+int store_read_root(struct store_names *n, struct why *why)
 {
     struct store *s = n->s;
     int fd = openat(s->rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,20 +85,25 @@ static int read_root(struct names *n, struct why *why)
         return why_errno(why, "4.3.0", "cannot read mailbox %s", s->path);
     }
     store_list_add(n, STR("INBOX"), 0);
-    for (struct dirent *e; (e = readdir(dir)) != NULL && !n->cut;) {
+    struct dirent *e = NULL;
+    errno = 0;
+    while (!n->cut && (e = file_next_entry(dir)) != NULL) {
         if (!is_folder(s, e, &name))
             continue;
         n->cut = n->list.n == s->set.folders;
         if (!n->cut)
             store_list_add(n, buf_str(&name), 0);
     }
+    /* Half a list would look to a client as if the other folders were gone. */
+    int result =
+        e == NULL && errno != 0 ? why_errno(why, "4.3.0", "cannot read mailbox %s", s->path) : 0;
     closedir(dir);
     buf_free(&name);
-    return 0;
+    return result;
 }
 
 /* Among the first count, which are sorted. */
-static struct folder_entry *store_list_find(struct names *n, size_t count, struct str name)
+static struct folder_entry *store_list_find(struct store_names *n, size_t count, struct str name)
 {
     char sep = n->s->set.separator;
     struct folder_entry key = {.name = name};
@@ -122,7 +121,7 @@ static struct folder_entry *store_list_find(struct names *n, size_t count, struc
     return NULL;
 }
 
-static void sort(struct names *n)
+static void sort(struct store_names *n)
 {
     char sep = n->s->set.separator;
     size_t kept = 0;
@@ -145,7 +144,7 @@ static bool is_at_or_below(struct str name, struct str parent, char sep)
 
 /* Parents that are no folders themselves. What the name before is below of has been added. No more
  * than there may be folders: each name may have a hundred. */
-static void add_parents(struct names *n)
+static void add_parents(struct store_names *n)
 {
     size_t count = n->list.n;
     char sep = n->s->set.separator;
@@ -167,7 +166,7 @@ static void add_parents(struct names *n)
     sort(n);
 }
 
-static void mark_parents(struct names *n)
+static void mark_parents(struct store_names *n)
 {
     for (size_t i = 0; i + 1 < n->list.n; i++) {
         struct str parent = n->list.at[i].name, next = n->list.at[i + 1].name;
@@ -182,7 +181,7 @@ static void mark_parents(struct names *n)
             n->list.at[0].attrs |= FOLDER_HAS_CHILDREN;
 }
 
-static const char *special_use(const struct names *n, struct str name)
+static const char *special_use(const struct store_names *n, struct str name)
 {
     struct str rest = strz(n->s->set.special_use), word;
 
@@ -199,7 +198,7 @@ static bool is_auto(const struct store *s, struct str name)
     return str_has_word(s->set.auto_folders, name);
 }
 
-static int add_subscribed(struct names *n, bool missing_too, struct why *why)
+static int add_subscribed(struct store_names *n, bool missing_too, struct why *why)
 {
     struct subscriptions subs;
     size_t count = n->list.n;
@@ -217,7 +216,7 @@ static int add_subscribed(struct names *n, bool missing_too, struct why *why)
 }
 
 /* As a mailbox of Dovecot's with auto = subscribe. */
-static void mark_auto(struct names *n)
+static void mark_auto(struct store_names *n)
 {
     VEC_EACH (&n->list, e)
         if (!(e->attrs & FOLDER_NOSELECT) && is_auto(n->s, e->name))
@@ -241,10 +240,10 @@ static void make_all_auto(struct store *s)
 int store_list(struct store *s, struct arena *mem, bool subscribed, struct folder_list *out,
                struct why *why)
 {
-    struct names n = {.s = s, .mem = mem};
+    struct store_names n = {.s = s, .mem = mem};
 
     make_all_auto(s);
-    int result = read_root(&n, why);
+    int result = store_read_root(&n, why);
 
     if (result == 0) {
         sort(&n);
@@ -270,7 +269,7 @@ int store_list(struct store *s, struct arena *mem, bool subscribed, struct folde
 
 /* ---- one folder ---- */
 
-static bool dir_of(const struct store *s, const char *folder, struct buf *dir, struct why *why)
+bool store_dir_of(const struct store *s, const char *folder, struct buf *dir, struct why *why)
 {
     struct buf canonical = BUF(300); /* fits: store_name_ok has looked */
 
@@ -282,7 +281,7 @@ static bool dir_of(const struct store *s, const char *folder, struct buf *dir, s
     return true;
 }
 
-static bool is_dir(const struct store *s, const char *dir)
+bool store_is_dir(const struct store *s, const char *dir)
 {
     struct stat st;
     return fstatat(s->rootfd, dir, &st, 0) == 0 && S_ISDIR(st.st_mode);
@@ -290,15 +289,14 @@ static bool is_dir(const struct store *s, const char *dir)
 
 bool store_has(struct store *s, const char *folder)
 {
-    struct buf dir = BUF(300); /* fits: dir_of has looked at the name */
-    bool has = dir_of(s, folder, &dir, NULL) && is_dir(s, dir.p);
+    struct buf dir = BUF(300); /* fits: store_dir_of has looked at the name */
+    bool has = store_dir_of(s, folder, &dir, NULL) && store_is_dir(s, dir.p);
 
     buf_free(&dir);
     return has || store_make_auto(s, folder);
 }
 
-/* (waits) Whoever is told of a folder's name finds it after a power cut, too. */
-static int sync_names(struct store *s, const char *folder, struct why *why)
+int store_sync_names(struct store *s, const char *folder, struct why *why)
 {
     if (s->set.no_sync || task_fsync(s->rootfd) == 0)
         return 0;
@@ -309,8 +307,8 @@ static int sync_names(struct store *s, const char *folder, struct why *why)
 static int store_list_room(struct store *s, struct why *why)
 {
     struct arena *mem = arena_new(NULL);
-    struct names n = {.s = s, .mem = mem};
-    int result = read_root(&n, why);
+    struct store_names n = {.s = s, .mem = mem};
+    int result = store_read_root(&n, why);
 
     if (result == 0)
         result = n.list.n < s->set.folders;
@@ -321,29 +319,56 @@ static int store_list_room(struct store *s, struct why *why)
     return result;
 }
 
-static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
+static const char folder_mark[] = "maildirfolder";
+
+/* What is in a new folder. */
+static bool fill_folder(const struct store *s, int fd)
 {
+    if (blobs_make(&(struct blobs){fd, s->set.mode}) < 0)
+        return false;
+    /* Maildir++: this is a folder, its root is one level up */
+    int mark =
+        openat(fd, folder_mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, s->set.mode & 0666);
+    if (mark >= 0)
+        close(mark);
+    return mark >= 0;
+}
+
+/* As if it had never been made; but what somebody has put into it meanwhile stays. */
+static void unmake_folder(const struct store *s, int fd, const char *dir)
+{
+    unlinkat(fd, folder_mark, 0);
+    blobs_unmake(&(struct blobs){fd, s->set.mode});
+    unlinkat(s->rootfd, dir, AT_REMOVEDIR);
+}
+
+/* (waits, if sync) sync: somebody is told that it is there now. */
+static int make_folder(struct store *s, const char *dir, const char *folder, bool sync,
+                       struct why *why)
+{
+    int result = 0;
+
     if (mkdirat(s->rootfd, dir, s->set.mode) < 0) {
         if (errno == EEXIST)
             return why_set(why, "5.2.1", "folder %s exists already", folder);
         return why_errno(why, "4.3.0", "cannot create folder %s", folder);
     }
-    int fd = openat(s->rootfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), mark = -1;
-    bool good = fd >= 0;
-    good = good && blobs_make(&(struct blobs){fd, s->set.mode}) == 0;
-    if (good) /* Maildir++: this is a folder, its root is one level up */
-        mark = openat(fd, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC, s->set.mode & 0666);
-    if (mark >= 0)
-        close(mark);
+    int fd = openat(s->rootfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || !fill_folder(s, fd))
+        result = why_errno(why, "4.3.0", "cannot create folder %s", folder);
+    else if (sync)
+        result = store_sync_names(s, folder, why);
+    if (result < 0)
+        unmake_folder(s, fd, dir);
     if (fd >= 0)
         close(fd);
-    return good ? 0 : why_errno(why, "4.3.0", "cannot create folder %s", folder);
+    return result;
 }
 
 int store_create(struct store *s, const char *folder, struct why *why)
 {
     struct buf name = BUF(300);
-    struct buf dir = BUF(300); /* fits: dir_of has looked at the name */
+    struct buf dir = BUF(300); /* fits: store_dir_of has looked at the name */
     int result = -1;
 
     /* RFC 3501 6.3.3: a separator at the end only says that there will be children. */
@@ -352,11 +377,11 @@ int store_create(struct store *s, const char *folder, struct why *why)
         buf_cut(&name, name.n - 1);
     if (!buf_ok(&name))
         why_set(why, "5.1.3", "the folder name is too long");
-    else if (dir_of(s, name.p, &dir, why)) {
+    else if (store_dir_of(s, name.p, &dir, why)) {
         if (str_eqz(buf_str(&dir), "."))
             why_set(why, "5.2.1", "INBOX exists always");
         else if (store_list_room(s, why) > 0)
-            result = make_folder(s, dir.p, name.p, why);
+            result = make_folder(s, dir.p, name.p, true, why);
     }
     buf_free(&name);
     buf_free(&dir);
@@ -365,9 +390,9 @@ int store_create(struct store *s, const char *folder, struct why *why)
 
 bool store_make_auto(struct store *s, const char *folder)
 {
-    struct buf dir = BUF(NAME_MAX); /* fits: dir_of has looked at the name */
-    bool made = is_auto(s, strz(folder)) && dir_of(s, folder, &dir, NULL) &&
-                (is_dir(s, dir.p) || make_folder(s, dir.p, folder, NULL) == 0);
+    struct buf dir = BUF(NAME_MAX); /* fits: store_dir_of has looked at the name */
+    bool made = is_auto(s, strz(folder)) && store_dir_of(s, folder, &dir, NULL) &&
+                (store_is_dir(s, dir.p) || make_folder(s, dir.p, folder, false, NULL) == 0);
 
     buf_free(&dir);
     return made;
@@ -412,11 +437,11 @@ static void store_list_forget(struct store *s, const char *dir)
 
 int store_remove(struct store *s, const char *folder, struct why *why)
 {
-    struct buf dir = BUF(300); /* fits: dir_of has looked at the name */
+    struct buf dir = BUF(300); /* fits: store_dir_of has looked at the name */
     struct buf gone = BUF(300); /* fits: see ident_maildir */
     int result = -1;
 
-    if (!dir_of(s, folder, &dir, why))
+    if (!store_dir_of(s, folder, &dir, why))
         return -1;
     if (str_eqz(buf_str(&dir), ".")) {
         why_set(why, "5.1.3", "INBOX cannot be removed");
@@ -436,97 +461,5 @@ int store_remove(struct store *s, const char *folder, struct why *why)
     }
     buf_free(&dir);
     buf_free(&gone);
-    return result;
-}
-
-/* ---- renaming ---- */
-
-static int rename_dir(struct store *s, const char *from, const char *to, struct why *why)
-{
-    if (renameat2(s->rootfd, from, s->rootfd, to, RENAME_NOREPLACE) < 0)
-        return why_errno(why, "4.3.0", "cannot rename folder %s", from + 1);
-    LIST_EACH (&s->folders, l) {
-        struct folder *f = LIST_OF(l, struct folder, link);
-        if (strcmp(f->dir, from) != 0)
-            continue;
-        free(f->dir);
-        free(f->name);
-        f->dir = mem_dupz(to);
-        f->name = mem_dupz(to + 1);
-    }
-    return 0;
-}
-
-/* INBOX stays, its messages go. RFC 3501 6.3.5 */
-static int rename_inbox(struct store *s, const char *to, struct why *why)
-{
-    struct uidset all = UIDSET, from = UIDSET, made = UIDSET;
-    struct copied copied = {&from, &made, 0};
-    struct mailbox *inbox;
-    int result = store_create(s, to, why);
-
-    if (result < 0)
-        return -1;
-    inbox = mailbox_open(s, "INBOX", false, why);
-    uidset_add(&all, 1, UINT32_MAX);
-    result = inbox == NULL ? -1 : mailbox_copy(inbox, &all, to, true, &copied, why);
-    mailbox_close(&inbox);
-    uidset_free(&all);
-    uidset_free(&from);
-    uidset_free(&made);
-    return result;
-}
-
-static int rename_all(struct store *s, struct str from, struct str to, struct why *why)
-{
-    struct arena *mem = arena_new(NULL);
-    struct names n = {.s = s, .mem = mem};
-    struct buf old = BUF(300); /* fits: dir_of has looked at the name */
-    struct buf dir = BUF(600);
-    bool any = false;
-    int result = read_root(&n, why);
-
-    for (size_t i = 0; i < n.list.n && result == 0; i++) {
-        buf_clear(&old);
-        buf_clear(&dir);
-        if (!dir_of(s, arena_strz(mem, n.list.at[i].name), &old, NULL))
-            continue;
-        struct str below = str_from(buf_str(&old), from.n);
-        if (!str_starts(buf_str(&old), from) || (below.n > 0 && below.p[0] != '.'))
-            continue;
-        buf_add(&dir, to);
-        buf_add(&dir, below);
-        any = true;
-        result = !buf_ok(&dir) || dir.n > NAME_MAX
-                     ? why_set(why, "5.1.3", "the new folder name is too long")
-                     : rename_dir(s, old.p, dir.p, why);
-    }
-    if (result == 0 && !any)
-        result = why_set(why, "5.2.0", "folder %.*s does not exist", (int)from.n - 1, from.p + 1);
-    VEC_FREE(&n.list);
-    buf_free(&old);
-    buf_free(&dir);
-    arena_free(&mem);
-    return result;
-}
-
-int store_rename(struct store *s, const char *from, const char *to, struct why *why)
-{
-    struct buf old = BUF(300), new = BUF(300); /* fits: dir_of has looked at the names */
-    int result = -1;
-
-    if (dir_of(s, from, &old, why) && dir_of(s, to, &new, why)) {
-        if (str_eqz(buf_str(&new), ".") || is_dir(s, new.p))
-            why_set(why, "5.2.1", "folder %s exists already", to);
-        else if (str_eqz(buf_str(&old), "."))
-            result = rename_inbox(s, to, why);
-        else if (str_starts(buf_str(&new), buf_str(&old)) && new.p[old.n] == '.')
-            why_set(why, "5.1.3", "a folder cannot be moved below itself");
-        else
-            result =
-                rename_all(s, buf_str(&old), buf_str(&new), why) < 0 ? -1 : sync_names(s, to, why);
-    }
-    buf_free(&old);
-    buf_free(&new);
     return result;
 }

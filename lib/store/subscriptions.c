@@ -98,7 +98,8 @@ static int write_file(struct store *s, struct str text, struct why *why)
                     s->set.mode & 0666);
     bool good = fd >= 0 && file_write_all(fd, text.p, text.n) == 0 &&
                 (s->set.no_sync || task_fdatasync(fd) == 0) &&
-                renameat(s->rootfd, new_name, s->rootfd, file_name) == 0;
+                renameat(s->rootfd, new_name, s->rootfd, file_name) == 0 &&
+                (s->set.no_sync || task_fsync(s->rootfd) == 0);
 
     if (!good)
         why_errno(why, "4.3.0", "cannot write %s", file_name);

@@ -5,9 +5,6 @@
  * the inode of the directory that they begin at, and everything goes into a shared mapping.
  */
 #define _GNU_SOURCE
-#include "disk.h"
-
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -23,14 +20,16 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "disk_lib.h"
+
 enum { MAGIC = 0x6b736964, WRITE_MOST = 1 << 20 };
 
 static struct disk_control *control;
 
-#define REAL(type, name, ...)                                                                      \
-    static type (*real)(__VA_ARGS__);                                                              \
-    if (real == NULL)                                                                              \
-    *(void **)&real = dlsym(RTLD_NEXT, name)
+bool disk_is_armed(void)
+{
+    return control != NULL && __atomic_load_n(&control->mode, __ATOMIC_ACQUIRE) != DISK_NOTHING;
+}
 
 static void __attribute__((constructor)) attach(void)
 {
@@ -40,7 +39,7 @@ static void __attribute__((constructor)) attach(void)
 
     if (fd < 0)
         return;
-    if (fstat(fd, &st) == 0 && st.st_size > DISK_RECORDS_AT) {
+    if (disk_fstat(fd, &st) == 0 && st.st_size > DISK_RECORDS_AT) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (p != MAP_FAILED && ((struct disk_control *)p)->magic == MAGIC)
             control = p;
@@ -52,7 +51,9 @@ static void __attribute__((constructor)) attach(void)
 
 static bool names(const char *wanted, const char *call)
 {
-    static const char *const no_changes[] = {"send", "fork", "accept", "read", "stat", "malloc"};
+    static const char *const no_changes[] = {"send",   "recv", "connect", "accept",
+                                             "socket", "fork", "read",    "readdir",
+                                             "look",   "stat", "malloc",  "lock"};
 
     if (strcmp(wanted, call) == 0)
         return true;
@@ -71,7 +72,8 @@ static enum disk_mode fate(const char *call)
     if (mode == DISK_NOTHING || strcmp(control->program, program_invocation_short_name) != 0 ||
         !names(control->call, call))
         return DISK_NOTHING;
-    if (__atomic_add_fetch(&control->count, 1, __ATOMIC_ACQ_REL) != control->nth)
+    uint32_t n = __atomic_add_fetch(&control->count, 1, __ATOMIC_ACQ_REL);
+    if (mode == DISK_ERRORS ? n < control->nth : n != control->nth)
         return DISK_NOTHING;
     __atomic_store_n(&control->fired, 1, __ATOMIC_RELEASE);
     if (mode == DISK_KILL)
@@ -86,13 +88,21 @@ static int fails(const char *call, bool *after)
 
     if (after != NULL)
         *after = mode == DISK_KILL_AFTER;
-    return mode == DISK_ERROR ? control->error : 0;
+    return mode == DISK_ERROR || mode == DISK_ERRORS ? control->error : 0;
 }
 
 static void end_if(bool after)
 {
     if (after)
         raise(SIGKILL);
+}
+
+bool disk_refused(const char *call, bool *end)
+{
+    int error = fails(call, end);
+    if (error != 0)
+        errno = error;
+    return error != 0;
 }
 
 /* ---- records */
@@ -105,13 +115,13 @@ static bool recording(void)
 static uint64_t inode_of(int fd)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 ? st.st_ino : 0;
+    return disk_fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
-static bool is_file(int fd)
+bool disk_is_file(int fd)
 {
     struct stat st;
-    return control != NULL && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    return control != NULL && disk_fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static uint64_t base_of(int dirfd, const char *path)
@@ -119,9 +129,9 @@ static uint64_t base_of(int dirfd, const char *path)
     struct stat st;
 
     if (path[0] == '/')
-        return stat("/", &st) == 0 ? st.st_ino : 0;
+        return disk_stat("/", &st) == 0 ? st.st_ino : 0;
     if (dirfd == AT_FDCWD)
-        return stat(".", &st) == 0 ? st.st_ino : 0;
+        return disk_stat(".", &st) == 0 ? st.st_ino : 0;
     return inode_of(dirfd);
 }
 
@@ -217,7 +227,7 @@ static int after_open(int fd, int dirfd, const char *path, int flags, bool end)
 {
     struct stat st;
 
-    if (fd >= 0 && recording() && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (fd >= 0 && recording() && disk_fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         if ((flags & O_CREAT) != 0)
             put_new(DISK_CREATE, dirfd, path, &st);
         if ((flags & O_TRUNC) != 0)
@@ -236,7 +246,7 @@ static int do_open(int dirfd, const char *path, int flags, mode_t mode)
 {
     REAL(int, "openat", int, const char *, int, ...);
     bool end = false;
-    int error = changes(flags) ? fails("open", &end) : 0;
+    int error = fails(changes(flags) ? "open" : "look", &end);
 
     if (error != 0) {
         errno = error;
@@ -284,20 +294,20 @@ int openat64(int dirfd, const char *path, int flags, ...)
 static ssize_t allowed(int fd, size_t n, bool *end)
 {
     *end = false;
-    if (control == NULL || !is_file(fd))
+    if (control == NULL || !disk_is_file(fd))
         return (ssize_t)n;
     enum disk_mode mode = fate("write");
     *end = mode == DISK_KILL_AFTER;
     if (mode == DISK_SHORT && n > 1)
         return (ssize_t)(n / 2);
-    if (mode != DISK_ERROR)
+    if (mode != DISK_ERROR && mode != DISK_ERRORS)
         return (ssize_t)n;
     errno = control->error;
     return -1;
 }
 
 /* Recorded before it is sent: whatever it says is true is to be on the disk by then. */
-static void note_said(const void *data, size_t n)
+void disk_note_said(const void *data, size_t n)
 {
     static const char *const words[] = {" queued as ", "APPENDUID", "COPYUID"};
 
@@ -311,14 +321,14 @@ ssize_t write(int fd, const void *data, size_t n)
     REAL(ssize_t, "write", int, const void *, size_t);
     bool end;
 
-    if (recording() && !is_file(fd))
-        note_said(data, n);
+    if (recording() && !disk_is_file(fd))
+        disk_note_said(data, n);
     ssize_t most = allowed(fd, n, &end);
 
     if (most < 0)
         return -1;
     ssize_t done = real(fd, data, (size_t)most);
-    if (done > 0 && recording() && is_file(fd))
+    if (done > 0 && recording() && disk_is_file(fd))
         put_write(fd, data, done, lseek(fd, 0, SEEK_CUR) - done);
     end_if(end);
     return done;
@@ -328,9 +338,9 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 {
     REAL(ssize_t, "writev", int, const struct iovec *, int);
 
-    if (control == NULL || !is_file(fd)) {
+    if (control == NULL || !disk_is_file(fd)) {
         for (int i = 0; i < count; i++)
-            note_said(iov[i].iov_base, iov[i].iov_len);
+            disk_note_said(iov[i].iov_base, iov[i].iov_len);
         return real(fd, iov, count);
     }
     /* One piece after the other: a short write is legal. */
@@ -349,7 +359,7 @@ static ssize_t write_at(int fd, const void *data, size_t n, off_t at)
     if (most < 0)
         return -1;
     ssize_t done = real(fd, data, (size_t)most, at);
-    if (done > 0 && recording() && is_file(fd))
+    if (done > 0 && recording() && disk_is_file(fd))
         put_write(fd, data, done, at);
     end_if(end);
     return done;
@@ -370,7 +380,7 @@ ssize_t sendfile(int to, int from, off_t *at, size_t n)
     REAL(ssize_t, "sendfile64", int, int, off_t *, size_t);
     static char copy[WRITE_MOST];
 
-    if (control == NULL || !is_file(to))
+    if (control == NULL || !disk_is_file(to))
         return real(to, from, at, n);
     off_t begin = at != NULL ? *at : lseek(from, 0, SEEK_CUR);
     ssize_t got = pread(from, copy, n < sizeof copy ? n : sizeof copy, begin);
@@ -393,14 +403,14 @@ static int truncate_to(int fd, off_t size)
 {
     REAL(int, "ftruncate64", int, off_t);
     bool end;
-    int error = is_file(fd) ? fails("truncate", &end) : (end = false, 0);
+    int error = disk_is_file(fd) ? fails("truncate", &end) : (end = false, 0);
 
     if (error != 0) {
         errno = error;
         return -1;
     }
     int result = real(fd, size);
-    if (result == 0 && recording() && is_file(fd))
+    if (result == 0 && recording() && disk_is_file(fd))
         put(&(struct entry){.call = DISK_TRUNCATE, .inode = inode_of(fd), .offset = size});
     end_if(end);
     return result;
@@ -418,20 +428,12 @@ int ftruncate64(int fd, off_t size)
 
 /* ---- names */
 
-static bool refused(const char *call, bool *end)
-{
-    int error = fails(call, end);
-    if (error != 0)
-        errno = error;
-    return error != 0;
-}
-
 int renameat2(int dir, const char *from, int dir2, const char *to, unsigned flags)
 {
     REAL(int, "renameat2", int, const char *, int, const char *, unsigned);
     bool end;
 
-    if (refused("rename", &end))
+    if (disk_refused("rename", &end))
         return -1;
     int result = real(dir, from, dir2, to, flags);
     if (result == 0)
@@ -445,7 +447,7 @@ int renameat(int dir, const char *from, int dir2, const char *to)
     REAL(int, "renameat", int, const char *, int, const char *);
     bool end;
 
-    if (refused("rename", &end))
+    if (disk_refused("rename", &end))
         return -1;
     int result = real(dir, from, dir2, to);
     if (result == 0)
@@ -464,7 +466,7 @@ int linkat(int dir, const char *from, int dir2, const char *to, int flags)
     REAL(int, "linkat", int, const char *, int, const char *, int);
     bool end;
 
-    if (refused("link", &end))
+    if (disk_refused("link", &end))
         return -1;
     int result = real(dir, from, dir2, to, flags);
     if (result == 0)
@@ -483,7 +485,7 @@ int unlinkat(int dir, const char *path, int flags)
     REAL(int, "unlinkat", int, const char *, int);
     bool end;
 
-    if (refused("unlink", &end))
+    if (disk_refused("unlink", &end))
         return -1;
     int result = real(dir, path, flags);
     if (result == 0)
@@ -508,10 +510,10 @@ int mkdirat(int dir, const char *path, mode_t mode)
     struct stat st;
     bool end;
 
-    if (refused("mkdir", &end))
+    if (disk_refused("mkdir", &end))
         return -1;
     int result = real(dir, path, mode);
-    if (result == 0 && recording() && fstatat(dir, path, &st, 0) == 0)
+    if (result == 0 && recording() && disk_fstatat(dir, path, &st, 0) == 0)
         put_new(DISK_MKDIR, dir, path, &st);
     end_if(end);
     return result;
@@ -529,7 +531,7 @@ int fchmod(int fd, mode_t mode)
     REAL(int, "fchmod", int, mode_t);
     bool end;
 
-    if (refused("chmod", &end))
+    if (disk_refused("chmod", &end))
         return -1;
     int result = real(fd, mode);
     if (result == 0 && recording())
@@ -541,7 +543,7 @@ int fchmod(int fd, mode_t mode)
 int chmod(const char *path, mode_t mode)
 {
     REAL(int, "chmod", const char *, mode_t);
-    return refused("chmod", NULL) ? -1 : real(path, mode);
+    return disk_refused("chmod", NULL) ? -1 : real(path, mode);
 }
 
 int fchown(int fd, uid_t uid, gid_t gid)
@@ -550,7 +552,7 @@ int fchown(int fd, uid_t uid, gid_t gid)
     struct stat st;
     int result = real(fd, uid, gid);
 
-    if (result == 0 && recording() && fstat(fd, &st) == 0)
+    if (result == 0 && recording() && disk_fstat(fd, &st) == 0)
         put(&(struct entry){.call = DISK_OWNER, .inode = st.st_ino, .offset = owner_of(&st)});
     return result;
 }
@@ -564,9 +566,9 @@ static int sync_with(int (*real)(int), int fd, bool data_only)
     struct stat st;
     bool end;
 
-    if (refused("sync", &end))
+    if (disk_refused("sync", &end))
         return -1;
-    bool told = recording() && fstat(fd, &st) == 0;
+    bool told = recording() && disk_fstat(fd, &st) == 0;
     if (told) {
         e.inode = st.st_ino;
         e.is_directory = S_ISDIR(st.st_mode);
@@ -624,79 +626,4 @@ int statfs(const char *path, struct statfs *to)
 int statfs64(const char *path, struct statfs64 *to)
 {
     return statfs(path, (struct statfs *)to);
-}
-
-/* ---- reading: faults only */
-
-/* True: the call fails. Sockets, pipes and the terminal are never meant. */
-static bool read_fails(int fd)
-{
-    if (control == NULL || __atomic_load_n(&control->mode, __ATOMIC_ACQUIRE) == DISK_NOTHING)
-        return false;
-    return is_file(fd) && refused("read", NULL);
-}
-
-ssize_t read(int fd, void *to, size_t n)
-{
-    REAL(ssize_t, "read", int, void *, size_t);
-    return read_fails(fd) ? -1 : real(fd, to, n);
-}
-
-static ssize_t read_at(int fd, void *to, size_t n, off_t at)
-{
-    REAL(ssize_t, "pread64", int, void *, size_t, off_t);
-    return read_fails(fd) ? -1 : real(fd, to, n, at);
-}
-
-ssize_t pread(int fd, void *to, size_t n, off_t at)
-{
-    return read_at(fd, to, n, at);
-}
-
-ssize_t pread64(int fd, void *to, size_t n, off_t at)
-{
-    return read_at(fd, to, n, at);
-}
-
-/* ---- times and permissions of paths */
-
-int utimensat(int dir, const char *path, const struct timespec at[2], int flags)
-{
-    REAL(int, "utimensat", int, const char *, const struct timespec *, int);
-    bool end;
-
-    if (refused("utime", &end))
-        return -1;
-    int result = real(dir, path, at, flags);
-    end_if(end);
-    return result;
-}
-
-/* ---- processes and sockets: faults only */
-
-ssize_t send(int fd, const void *data, size_t n, int flags)
-{
-    REAL(ssize_t, "send", int, const void *, size_t, int);
-    note_said(data, n);
-    return refused("send", NULL) ? -1 : real(fd, data, n, flags);
-}
-
-pid_t fork(void)
-{
-    REAL(pid_t, "fork", void);
-    return refused("fork", NULL) ? -1 : real();
-}
-
-int accept4(int fd, struct sockaddr *address, socklen_t *n, int flags)
-{
-    REAL(int, "accept4", int, struct sockaddr *, socklen_t *, int);
-    return refused("accept", NULL) ? -1 : real(fd, address, n, flags);
-}
-
-ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
-{
-    REAL(ssize_t, "sendmsg", int, const struct msghdr *, int);
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        note_said(message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
-    return refused("send", NULL) ? -1 : real(fd, message, flags);
 }

@@ -17,15 +17,17 @@ enum disk_mode {
     DISK_SHORT = 2, /* the n-th write writes half, or one byte of two */
     DISK_KILL = 3, /* the process is killed instead of the n-th call */
     DISK_KILL_AFTER = 4, /* the process is killed when the n-th call has been done */
+    DISK_ERRORS = 5, /* the n-th call and all after it fail */
 };
 
 struct disk_control {
     uint32_t magic;
     uint32_t mode; /* enum disk_mode; set last */
     char program[32]; /* as in argv[0], without the directory */
-    char call[32]; /* "write", "rename", "link", "unlink", "open", "sync", "truncate", "fork",
-                      "accept", "send", "read", "chmod", "utime", "malloc", or "any" for all
-                      that change files */
+    char call[32]; /* "write", "rename", "link", "unlink", "open", "mkdir", "sync", "truncate",
+                      "chmod", "utime", or "any" for all of these: what changes files; "look" (open
+                      to read), "read", "readdir", "stat", "lock", "malloc", "fork", "accept",
+                      "connect", "socket" (and pipes), "send", "recv" */
     uint32_t nth; /* from 1 */
     int32_t error; /* errno */
     uint32_t count; /* such calls so far */

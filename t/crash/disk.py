@@ -11,7 +11,7 @@ import pombal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MAGIC, RECORDS_AT, SIZE = 0x6b736964, 4096, 256 << 20
-ERROR, SHORT, KILL, KILL_AFTER = 1, 2, 3, 4
+ERROR, SHORT, KILL, KILL_AFTER, ERRORS = 1, 2, 3, 4, 5
 # struct disk_control
 MODE, PROGRAM, CALL, NTH, ERRNO, COUNT, FIRED, RECORDING, FULL, FS, USED, FILE_SIZE = 4, 8, 40, 72, 76, 80, 84, 88, 92, 96, 104, 112
 HEAD = struct.Struct("=IHHHHi16sQQQqII")

@@ -43,6 +43,7 @@ class Scenario:
         suite.start()
         self.acknowledged = []  # (place, user, mark)
         self.told = []  # (place, user, folder, uidvalidity, uid, mark)
+        self.folders = []  # (place, user, folder, what LIST or LSUB has from then on)
 
     def send(self, users, mark, sender="sender@elsewhere.test", expect=None):
         before = self.disk.now()
@@ -97,13 +98,19 @@ class Scenario:
         c.append("INBOX", r"(\Seen)", None, b"Subject: mark six.\r\n\r\ntext\r\n")
         self.acknowledged.append((self.said(before, b"APPENDUID"), "alice", "six"))
         self.look(c, "alice", "INBOX")
-        c.create("Kept")
+        self.done(c.create, "Kept", "list")
+        self.done(c.subscribe, "Kept", "lsub")
         before = self.disk.now()
         c.copy("1:2", "Kept")
         self.copied = self.said(before, b"COPYUID")
         choose(c, "Kept")
         self.look(c, "alice", "Kept")
         c.logout()
+
+    def done(self, command, folder, listed):
+        """of alice's: a folder made, a subscription"""
+        assert command(folder)[0] == "OK"
+        self.folders.append((self.disk.now(), "alice", folder, listed))
 
     def held(self, mark, option):
         """the administrator lets it go on, or has cleanup make it anew"""
@@ -214,6 +221,18 @@ def wrong_numbers(s, upto):
     return wrong
 
 
+def wrong_folders(s, upto):
+    wrong = []
+    for at, user, folder, listed in s.folders:
+        if at > upto:
+            continue
+        c = s.suite.imap(user)
+        if getattr(c, listed)('""', folder)[1] == [None]:
+            wrong.append((user, folder, listed))
+        c.logout()
+    return wrong
+
+
 def faults(s, tree, upto):
     """starts the suite on an image; what is wrong then"""
     image.write(tree, s.suite.dir)
@@ -226,14 +245,14 @@ def faults(s, tree, upto):
 
     try:
         wait_for(settled)
-        return missing_marks(s, upto) + wrong_numbers(s, upto)
+        return missing_marks(s, upto) + wrong_numbers(s, upto) + wrong_folders(s, upto)
     finally:
         s.suite.stop()
 
 
 def moments(s):
     """places in the record: where somebody was told something, and behind each operation"""
-    told = sorted({at for at, _, _ in s.acknowledged} | {t[0] for t in s.told})
+    told = sorted({t[0] for t in s.acknowledged + s.told + s.folders})
     return told, [step[0].at + 1 for step in s.record.ops]
 
 
@@ -254,7 +273,7 @@ def chosen(s, every):
     for upto in told + others[::every]:
         for kind in kinds(s):
             tree = model.image(upto, *kind)
-            k = (image.key(tree), tuple(a for a in s.acknowledged if a[0] <= upto))
+            k = (image.key(tree), told_by(s, upto))
             if k not in seen:
                 seen.add(k)
                 yield upto, tree, kind
@@ -310,6 +329,7 @@ SYNCS = {
     "the dropped message": ("postdrop", r"/maildrop/"),
     "the message of APPEND": ("imap", r"/(tmp|new|cur)/"),
     "the journal of APPEND": ("imap", r"pombal\.journal"),
+    "the name of CREATE": ("imap", r"/alice$"),
 }
 
 
@@ -342,7 +362,7 @@ def syncs_of(record, program, pattern):
 
 def told_by(s, upto):
     """how much somebody had been told by then: if nothing, nothing can be missing"""
-    return sum(a[0] <= upto for a in s.acknowledged) + sum(t[0] <= upto for t in s.told)
+    return sum(t[0] <= upto for t in s.acknowledged + s.told + s.folders)
 
 
 def without(s, ignored, unlucky):
