@@ -27,14 +27,14 @@ static restriction_fn *find_function(struct str name)
     return NULL;
 }
 
-static struct maps *open_table(const char *spec)
+static struct maps *open_table(struct restrictions *list, const char *spec)
 {
-    return maps_open("smtpd_access_maps", spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    return maps_open(list->parameter, spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
 }
 
 /* A name that smtpd has a function for; what follows it is taken off *rest. */
-static void read_known(struct restriction *r, restriction_fn *fn, enum restriction_arg wants,
-                       struct str *rest)
+static void read_known(struct restrictions *list, struct restriction *r, restriction_fn *fn,
+                       enum restriction_arg wants, struct str *rest)
 {
     struct str arg;
 
@@ -44,7 +44,7 @@ static void read_known(struct restriction *r, restriction_fn *fn, enum restricti
     if (wants != RESTRICTION_ALONE)
         r->arg = mem_dup(arg.p, arg.n);
     if (wants == RESTRICTION_TABLE)
-        r->table = open_table(r->arg);
+        r->table = open_table(list, r->arg);
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */
@@ -71,7 +71,7 @@ static void read_one(struct restrictions *list, struct str name, struct str *res
     r->name = mem_dup(name.p, name.n);
     r->fn = check_unknown;
     if (fn != NULL && restriction_known(name, &wants)) {
-        read_known(r, fn, wants, rest);
+        read_known(list, r, fn, wants, rest);
     } else if (fn == NULL && missing != NULL) {
         read_missing(r, missing, rest);
     } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
@@ -79,7 +79,7 @@ static void read_one(struct restrictions *list, struct str name, struct str *res
     } else if (str_find(name, ':') > 0 && list->bare_table != NULL) {
         r->fn = list->bare_table;
         r->arg = r->name;
-        r->table = open_table(r->arg);
+        r->table = open_table(list, r->arg);
     }
 }
 

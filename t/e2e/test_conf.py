@@ -180,6 +180,75 @@ def test_what_the_start_of_a_service_would_refuse_is_refused_by_check(idle, main
     assert all(re.search(r"(main|master)\.cf, line \d+: ", e) for e in errors), errors
 
 
+# Values of the wrong form: all of them are told at once, each once, with its line
+MALFORMED = [
+    ("relayhost", "[127.0.0.1]:2x", 'there is no port "2x"'),
+    ("smtp_fallback_relay", "backup.test:25 [other.test", r'"\[other.test" is no next hop'),
+    ("lmtp_fallback_relay", "unix:", "no path"),
+    ("address_verify_relayhost", "one.test, two.test", "one host is wanted"),
+    ("smtp_tcp_port", "smpt", 'there is no port "smpt"'),
+    ("smtp_bind_address", "::1", "is not an IPv4 address"),
+    ("smtp_bind_address6", "127.0.0.1", "is not an IPv6 address"),
+    ("smtp_helo_name", "mail_server!", "neither a host name nor"),
+    ("smtp_address_preference", "ipv5", "none of: any, ipv4, ipv6"),
+    ("smtp_host_lookup", "dns, nativ", '"nativ" is none of: dns, native'),
+    ("smtp_dns_support_level", "on", "none of: disabled, enabled, dnssec"),
+    ("dns_servers", "127.0.0.1 ns.test", '"ns.test" is neither an address nor address:port'),
+    ("allow_mail_to_commands", "alias, foward", '"foward" is none of'),
+    ("allow_mail_to_files", "aliases", '"aliases" is none of'),
+    ("canonical_classes", "header_sendr", '"header_sendr" is none of'),
+    ("sender_canonical_classes", "header_recipient", "none of: envelope_sender, header_sender"),
+    ("masquerade_classes", "header", "none of"),
+    ("propagate_unmatched_extensions", "virtuals", "none of"),
+    ("parent_domain_matches_subdomains", "relay_domain", 'no parameter "relay_domain"'),
+    ("notify_classes", "bounces", "none of"),
+    ("prepend_delivered_header", "files", "none of"),
+    ("mailbox_delivery_lock", "fcntl, dot_lock", '"dot_lock" is none of'),
+    ("virtual_mailbox_lock", "lock", "none of"),
+    ("header_from_format", "new", "none of: standard, obsolete"),
+    ("sendmail_fix_line_endings", "yes", "none of: always, never, strict"),
+    ("smtpd_forbid_bare_newline", "rejct", "none of: normalize"),
+    ("smtpd_tls_loglevel", "high", "none of: 0, 1"),
+    ("syslog_facility", "mails", "none of"),
+    ("maillog_file_permissions", "0999", "octal"),
+    ("data_directory", "data", "begins with /"),
+    ("virtual_mailbox_base", "vmail", "begins with /"),
+    ("master_service_disable", "smtp.inet", "the type of a service"),
+    ("relay_destination_concurrency_limit", "2o", "not a number"),
+    ("smtp_destination_rate_delay", "1y", "not a time"),
+    ("mail_location", "mbox:~/mail", "maildir:PATH only"),
+    ("mynetworks", "127.0.0.0/8;10.0.0.0/8", "bad net/mask pattern"),
+    ("smtpd_client_event_limit_exceptions", "10.0.0", "bad net/mask pattern"),
+    ("smtpd_sasl_exceptions_networks", "2001:db8::/32", r"written with brackets: \[2001:db8::\]/32"),
+    ("proxy_interfaces", "127.0.0.300", "host not found"),
+    ("mail_uid", "nosuchuser", "unknown user"),
+    ("auth_mechanisms", "plan", "unknown mechanism"),
+    ("smtpd_sender_restrictions", "check_sender_access hsah:/x", "unsupported dictionary type: hsah"),
+    ("smtpd_milters", "inet:127.0.0.1:8891", "is not there yet"),
+    ("login_tls_cert_file", "/nonexistent/cert.pem", "cannot load the certificate /nonexistent/cert.pem"),
+]
+
+
+def test_all_wrong_values_are_told_at_once(idle):
+    configure(idle, "".join("%s = %s\n" % m[:2] for m in MALFORMED) + "smtpd_sasl_auth_enable = yes\nlogin_tls_key_file = /nonexistent/key.pem")
+    r = idle.tool("pombal", "check", check=False)
+    assert r.returncode == 1
+    errors = [e.replace(idle.etc + "/", "") for e in REFUSED.findall(r.stderr)]
+    for name, value, said in MALFORMED:
+        place = r"main\.cf, line \d+: %s\b.*" % re.escape(name)
+        assert len([e for e in errors if re.search(place + said, e)]) == 1, (name, r.stderr)
+        assert len([e for e in errors if re.search(place, e)]) == 1, (name, r.stderr)
+    assert len(errors) == len(MALFORMED), r.stderr
+    assert not os.path.exists("data")
+
+
+def test_reply_codes_that_would_say_yes_are_refused(idle):
+    for name in ("reject_code", "unknown_local_recipient_reject_code", "access_map_reject_code"):
+        configure(idle, name + " = 250")
+        r = idle.tool("pombal", "check", check=False)
+        assert r.returncode == 1 and re.search(r"main.cf, line \d+: %s = 250: less than the minimum 400" % name, r.stderr), r.stderr
+
+
 # What leaves a service running, as in Postfix, but without something: settings, options of a service, and what is said
 AMISS = [
     ("header_checks = pcre:{{{{/bad(/ REJECT}}}}", "", "service cleanup: pcre map .*missing closing parenthesis.*: skipping this rule"),
