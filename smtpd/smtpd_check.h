@@ -95,6 +95,9 @@ enum verdict check_text(struct check *k, const char *list);
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table);
 
+/* Would access_action take it? -1: why says what is wrong. For check, which reads whole tables. */
+int access_action_check(const char *action, struct why *why);
+
 restriction_fn check_class, check_unknown, check_left_out;
 restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
 restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;

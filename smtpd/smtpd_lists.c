@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "conf/conf_missing.h"
 #include "conf/restrictions.h"
+#include "service/service.h"
 
 #include "smtpd_check.h"
 
@@ -27,9 +28,24 @@ static restriction_fn *find_function(struct str name)
     return NULL;
 }
 
+static void check_action(void *arg, const char *table, const char *where, const char *value)
+{
+    const struct restrictions *list = arg;
+    struct why why = WHY;
+
+    if (access_action_check(value, &why) < 0)
+        conf_fault(list->parameter, "%s: %s: %s", table, where, why_text(&why));
+    why_free(&why);
+}
+
+/* A client that meets what is no action is told "Server configuration error" for ever. */
 static struct maps *open_table(struct restrictions *list, const char *spec)
 {
-    return maps_open(list->parameter, spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    struct maps *m = maps_open(list->parameter, spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+
+    if (service_trying())
+        maps_values(m, check_action, list);
+    return m;
 }
 
 /* A name that smtpd has a function for; what follows it is taken off *rest. */

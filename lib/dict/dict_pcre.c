@@ -183,11 +183,17 @@ static enum dict_answer pcre_find(struct dict *d, const char *key, struct buf *v
     return rules_find(((struct pcre *)d)->rules, subject, &subject, value, why);
 }
 
+static void pcre_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    rules_values(((struct pcre *)d)->rules, fn, arg);
+}
+
 const struct dict_type dict_pcre = {
     .name = "pcre",
     .can = DICT_MATCHES | DICT_SURVIVES_JAIL,
     .suffix = "",
     .open = pcre_open,
     .find = pcre_find,
+    .values = pcre_values,
     .close = pcre_close,
 };

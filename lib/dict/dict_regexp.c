@@ -170,11 +170,17 @@ static enum dict_answer regexp_find(struct dict *d, const char *key, struct buf 
     return rules_find(((struct regexp *)d)->rules, subject, key, value, why);
 }
 
+static void regexp_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    rules_values(((struct regexp *)d)->rules, fn, arg);
+}
+
 const struct dict_type dict_regexp = {
     .name = "regexp",
     .can = DICT_MATCHES | DICT_SURVIVES_JAIL,
     .suffix = "",
     .open = regexp_open,
     .find = regexp_find,
+    .values = regexp_values,
     .close = regexp_close,
 };

@@ -299,3 +299,30 @@ enum dict_answer match_host(struct match *m, const char *name, const char *addre
     }
     return DICT_NONE;
 }
+
+struct each_name {
+    match_name_fn *fn;
+    void *arg;
+};
+
+static void one_key(void *arg, const char *key, const char *value __attribute__((unused)))
+{
+    const struct each_name *e = arg;
+
+    e->fn(e->arg, key);
+}
+
+void match_names(const struct match *m, match_name_fn *fn, void *arg)
+{
+    struct each_name e = {fn, arg};
+
+    for (size_t i = 0; m != NULL && i < m->items.n; i++) {
+        const struct item *item = &m->items.at[i];
+        if (item->broken != NULL || item->negated || item->is_prefix)
+            continue;
+        if (item->table == NULL)
+            fn(arg, item->text);
+        else if ((item->table->can & DICT_WALKS) != 0)
+            dict_values(item->table, one_key, &e);
+    }
+}

@@ -165,6 +165,30 @@ static void warn_of_overlap(const char *domain, enum class is)
     }
 }
 
+/* A match_name_fn. */
+static void tell_overlap(void *arg, const char *name)
+{
+    struct why why = WHY;
+    enum class c;
+
+    (void)arg;
+    if (hash_count(classes.checked) >= CHECKED_LIMIT) {
+        hash_free(&classes.checked, NULL);
+        classes.checked = hash_new();
+    }
+    /* Addresses in virtual_alias_maps are no domains; the answer is of no interest. */
+    if (strchr(name, '@') == NULL && class_of(name, &c, &why) == DICT_FAILED)
+        why_clear(&why);
+    why_free(&why);
+}
+
+void classes_tell_overlaps(void)
+{
+    match_names(classes.mydestination, tell_overlap, NULL);
+    match_names(classes.virtual_alias, tell_overlap, NULL);
+    match_names(classes.virtual_mailbox, tell_overlap, NULL);
+}
+
 static enum dict_answer foreign(const char *domain, enum class *c, struct why *why)
 {
     enum dict_answer answer = match_string(classes.virtual_alias, domain, why);

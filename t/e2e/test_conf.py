@@ -249,6 +249,47 @@ def test_reply_codes_that_would_say_yes_are_refused(idle):
         assert r.returncode == 1 and re.search(r"main.cf, line \d+: %s = 250: less than the minimum 400" % name, r.stderr), r.stderr
 
 
+# Tables: parameter, a file of it, and what is said of it; the lines without a word are right
+TABLES = [
+    ("header_checks", "pcre", "/^X-A:/ REJCT no spam\n/^X-B: ([0-9]+)/ REPLACE nothing\n/^X-C: (.*)/ REPLACE X-D: $1\n/^X-E:/ STRIP\n/^X-F/ warn $1\n",
+     ['line 1: "REJCT" is no action: mail would pass unfiltered', "line 2: bad REPLACE header text"]),
+    ("body_checks", "regexp", "/x/ FILTER smtp\n/y/ DISCARD\n/z/ BCC nobody\n/w/ PREPEND text\n",
+     ["line 1: FILTER wants transport:destination", "line 3: BCC wants user@domain"]),
+    ("smtpd_sender_restrictions", "texthash", "a@b.test REJCT\nc@d.test OK\ne@f.test 550 no\ng@h.test 5550 no\ni.test REDIRECT nobody\nj.test 450\n"
+     "k.test permit_mynetworks, reject\nl.test reject_rbl_client x.test\nm.test strict\nn.test DEFER_IF_PERMIT later\n",
+     ['a@b.test: "REJCT" is neither an action nor a restriction', 'g@h.test: "5550" is neither', "i.test: REDIRECT wants user@domain",
+      "l.test: reject_rbl_client is not there yet"]),
+    ("smtpd_client_restrictions", "cidr", "10.0.0.0/8 PERMIT\n11.0.0.0/8 DENY\n", ['line 2: "DENY" is neither']),
+    ("transport_maps", "texthash", "a.test smtp:[127.0.0.1]:2x\nb.test error:5.1.1 no\nc.test :[10.0.0.1\nd.test local:\ne.test lmtp:unix:private/x\n",
+     ['a.test: "[127.0.0.1]:2x" is no next hop', 'c.test: "[10.0.0.1" is no next hop']),
+    ("sender_dependent_relayhost_maps", "texthash", "@a.test [127.0.0.1]:x\n@b.test DUNNO\n@c.test [mail.test]:587\n",
+     ['@a.test: "[127.0.0.1]:x" is no next hop']),
+]
+
+
+def test_what_tables_say_that_nobody_understands_is_told(idle):
+    main = "smtpd_restriction_classes = strict\nstrict = reject\ncontent_filter = smtp:[127.0.0.1]:10o24\n"
+    for name, kind, text, _ in TABLES:
+        path = idle.write("etc/table_" + name, text)
+        main += "%s = %s%s:%s\n" % (name, "check_sender_access " if name.startswith("smtpd_sender") else "", kind, path)
+    errors = check(idle, main, "lmtp unix - - n - - lmtp")
+    expected = [(name, said) for name, _, _, told in TABLES for said in told] + [("content_filter", 'no port "10o24"')]
+    for name, said in expected:
+        assert len([e for e in errors if re.search(r"main\.cf, line \d+: %s = .*%s" % (name, re.escape(said)), e)]) == 1, (said, errors)
+    assert len(errors) == len(expected), errors
+
+
+def test_a_domain_of_two_classes_and_a_transport_that_is_not_there_are_told(idle):
+    configure(idle, "mydestination = $myhostname, localhost, both.test, fine.test\nvirtual_mailbox_domains = inline:{both.test=x, vm.test=x}\n"
+              "virtual_alias_domains = vm.test va.test\nrelay_domains = va.test\ntransport_maps = inline:{x.test=nosuch:, y.test=[127.0.0.1]:25}")
+    said = idle.tool("pombal", "check").stderr
+    for text in ("do not list domain both.test in BOTH mydestination and virtual_mailbox_domains",
+                 "do not list domain vm.test in BOTH virtual_alias_domains and virtual_mailbox_domains",
+                 "do not list domain va.test in BOTH virtual_alias_domains and relay_domains",
+                 'x.test: master.cf has no service "nosuch"', 'y.test: master.cf has no service "[127.0.0.1]"'):
+        assert said.count(text) == 1, said
+
+
 # What leaves a service running, as in Postfix, but without something: settings, options of a service, and what is said
 AMISS = [
     ("header_checks = pcre:{{{{/bad(/ REJECT}}}}", "", "service cleanup: pcre map .*missing closing parenthesis.*: skipping this rule"),
