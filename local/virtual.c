@@ -144,7 +144,7 @@ static void virtual_request(struct attrs *ask, struct attrs *answer, struct aren
 static void open_tables(void)
 {
     if (*conf.virtual_mailbox_base != 0 && *conf.virtual_mailbox_base != '/')
-        msg_fatal("do not specify relative pathname: virtual_mailbox_base = %s",
+        msg_fatal("virtual_mailbox_base = %s: do not specify a relative pathname",
                   conf.virtual_mailbox_base);
     classes_open();
     /* What is from the network must not choose a path or a uid by $1. */

@@ -36,6 +36,10 @@ static void authd_open_all(void)
 {
     struct why why = WHY;
 
+    if (service_trying()) {
+        auth_check_settings();
+        return;
+    }
     if (auth_check_words(&why) < 0)
         msg_fatal("%s", why_text(&why));
     why_free(&why);

@@ -300,8 +300,7 @@ static int take_snapshot(struct why *why)
 /* Pombal(1) has let the services try their start and says so, with the number of the files. */
 static bool check_snapshot(void)
 {
-    return conf_check(self.dir) && (self.tried == conf_snapshot_number(conf_snapshot_used()) ||
-                                    conf_check_starts(self.dir));
+    return conf_check(self.dir, self.tried != conf_snapshot_number(conf_snapshot_used()));
 }
 
 static void accept_snapshot(void)

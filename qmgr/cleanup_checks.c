@@ -9,6 +9,7 @@
 #include "dict/maps.h"
 #include "mail/dsn.h"
 #include "mail/header.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "cleanup.h"
@@ -18,6 +19,8 @@ enum { LONG_WORK_MS = 20 };
 
 static struct maps *checks[CHECK_BODY + 1];
 
+static void check_value(void *arg, const char *table, const char *where, const char *value);
+
 void cleanup_open_checks(void)
 {
     checks[CHECK_HEADER] = maps_open("header_checks", conf.header_checks, DICT_MAY_FAIL);
@@ -25,6 +28,8 @@ void cleanup_open_checks(void)
     checks[CHECK_NESTED] =
         maps_open("nested_header_checks", conf.nested_header_checks, DICT_MAY_FAIL);
     checks[CHECK_BODY] = maps_open("body_checks", conf.body_checks, DICT_MAY_FAIL);
+    for (enum cleanup_content what = CHECK_HEADER; service_trying() && what <= CHECK_BODY; what++)
+        maps_values(checks[what], check_value, &what);
 }
 
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what)
@@ -122,19 +127,29 @@ static void act_dunno(struct action *a)
     (void)a;
 }
 
-/* The new text of a field must be a field. */
-static bool is_good_text(const struct action *a, const char *word)
+/* Has the action what it needs? The new text of a field must be a field. */
+static int check_text(enum cleanup_content what, const char *word, struct str text, struct why *why)
 {
     struct str name, value;
 
-    if (a->text.n == 0)
-        msg_warn("%s action without text in %s map", word, a->parameter);
-    else if (a->what != CHECK_BODY && !header_split(a->text, &name, &value))
-        msg_warn("bad %s header text \"%.*s\" in %s map -- need \"headername: headervalue\"", word,
-                 (int)a->text.n, a->text.p, a->parameter);
-    else
-        return true;
-    return false;
+    if (text.n == 0)
+        return why_set(why, "4.3.5", "%s action without text", word);
+    if (what != CHECK_BODY && !header_split(text, &name, &value))
+        return why_set(why, "4.3.5",
+                       "bad %s header text \"%.*s\" -- need \"headername: headervalue\"", word,
+                       (int)text.n, text.p);
+    return 0;
+}
+
+static bool is_good_text(const struct action *a, const char *word)
+{
+    struct why why = WHY;
+    bool good = check_text(a->what, word, a->text, &why) == 0;
+
+    if (!good)
+        msg_warn("%s in %s map", why_text(&why), a->parameter);
+    why_free(&why);
+    return good;
 }
 
 static void act_replace(struct action *a)
@@ -226,6 +241,38 @@ static const struct {
     {"PREPEND", act_prepend}, {"REDIRECT", act_redirect}, {"REJECT", act_reject},
     {"REPLACE", act_replace}, {"STRIP", act_strip},       {"WARN", act_warn},
 };
+
+/* For check, which looks at all values of a table: would act() take it? */
+static int check_action(enum cleanup_content what, struct str value, struct why *why)
+{
+    struct str word;
+
+    if (!str_word(&value, " \t", &word))
+        return 0;
+    value = str_trim(value);
+    if (str_ieqz(word, "REPLACE") || str_ieqz(word, "PREPEND"))
+        return check_text(what, str_ieqz(word, "REPLACE") ? "REPLACE" : "PREPEND", value, why);
+    if (str_ieqz(word, "FILTER") && str_find(value, ':') < 0)
+        return why_set(why, "4.3.5", "FILTER wants transport:destination");
+    if ((str_ieqz(word, "REDIRECT") || str_ieqz(word, "BCC")) && str_find(value, '@') < 0)
+        return why_set(why, "4.3.5", "%.*s wants user@domain", (int)word.n, word.p);
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (str_ieqz(word, actions[i].word))
+            return 0;
+    return why_set(why, "4.3.5", "\"%.*s\" is no action: mail would pass unfiltered", (int)word.n,
+                   word.p);
+}
+
+/* A maps_value_fn. */
+static void check_value(void *arg, const char *table, const char *where, const char *value)
+{
+    enum cleanup_content what = *(const enum cleanup_content *)arg;
+    struct why why = WHY;
+
+    if (check_action(what, strz(value), &why) < 0)
+        conf_fault(maps_parameter(checks[what]), "%s: %s: %s", table, where, why_text(&why));
+    why_free(&why);
+}
 
 static void act(struct action *a, struct str value)
 {

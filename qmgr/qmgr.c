@@ -130,6 +130,8 @@ static void qmgr_open_all(void)
     list_init(&state.active);
     resolve_open();
     transport_open();
+    if (service_trying())
+        qmgr_check_routes();
 }
 
 static void qmgr_paths(void)

@@ -162,6 +162,11 @@ void transport_start_worker(struct transport *t);
 void transport_fail(struct transport *t, const struct why *why);
 void transport_wake_all(void); /* postqueue -f: ends all throttling */
 void transport_open(void); /* before the jail: reads master.cf */
+/* Of master.cf, type unix; null: there is none, or it is disabled. */
+const struct conf_service *transport_service(const char *name);
+
+/* qmgr_check.c: for check, all that says where mail goes. Faults with conf_fault. */
+void qmgr_check_routes(void);
 bool transport_idle(void); /* no delivery is under way anywhere */
 
 /* qmgr_dest.c */

@@ -30,6 +30,13 @@ void transport_open(void)
     why_free(&why);
 }
 
+const struct conf_service *transport_service(const char *name)
+{
+    const struct conf_service *s = conf_master_find(&state.services, name, SERVICE_UNIX);
+
+    return s == NULL || conf_master_disabled(s) ? NULL : s;
+}
+
 static size_t process_limit(const char *name)
 {
     const struct conf_service *s = conf_master_find(&state.services, name, SERVICE_UNIX);

@@ -9,6 +9,7 @@
 #include "net/dns.h"
 #include "net/sock.h"
 #include "route/classes.h"
+#include "route/nexthop.h"
 #include "task/task.h"
 
 #include "smtp.h"
@@ -61,29 +62,22 @@ void smtp_open_hosts(void)
     read_bind("smtp_bind_address6", conf.smtp_bind_address6, AF_INET6, &hosts.bind6);
 }
 
-/* "[host]:port", "host:port", "host", and for LMTP "inet:..." and "unix:path". */
 static int parse_dest(struct arena *mem, struct str text, struct smtp_dest *dest, struct why *why)
 {
-    struct hostport hp;
+    struct nexthop hop;
 
-    *dest = (struct smtp_dest){.text = arena_strz(mem, text), .port = hosts.port, .mx = hosts.mx};
-    if (smtp_is_lmtp()) {
-        dest->mx = false; /* Postfix: there are no exchangers for LMTP */
-        if (str_istarts(text, STR("unix:"))) {
-            dest->is_unix = true;
-            dest->host = arena_strz(mem, str_from(text, 5));
-            return 0;
-        }
-        if (str_istarts(text, STR("inet:")))
-            text = str_from(text, 5);
+    if (nexthop_parse(text, smtp_is_lmtp(), &hop, why) < 0) {
+        msg_warn("%s", why_text(why));
+        return -1;
     }
-    if (!hostport_parse(text, &hp) || (hp.port.n > 0 && !port_parse(hp.port, &dest->port)))
-        return why_set(why, "5.4.4", "invalid host or port in destination: %s", dest->text);
-    if (str_istarts(hp.host, STR("ipv6:"))) /* "[ipv6:::1]", as in address literals */
-        hp.host = str_from(hp.host, 5);
-    dest->host = arena_strz(mem, hp.host);
-    if (hp.bracketed)
-        dest->mx = false;
+    *dest = (struct smtp_dest){
+        .text = arena_strz(mem, text),
+        .host = arena_strz(mem, hop.host),
+        .port = hop.port != 0 ? hop.port : hosts.port,
+        .is_unix = hop.is_unix,
+        /* Postfix: there are no exchangers for LMTP */
+        .mx = hosts.mx && !hop.bracketed && !smtp_is_lmtp(),
+    };
     return 0;
 }
 

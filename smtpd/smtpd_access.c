@@ -4,6 +4,7 @@
 #include "base/msg.h"
 #include "base/num.h"
 #include "conf/conf.h"
+#include "conf/conf_missing.h"
 #include "dict/addr_find.h"
 #include "mail/dsn.h"
 #include "mail/path.h"
@@ -258,6 +259,22 @@ static const struct {
     {"INFO", act_info},
 };
 
+/* "550 text" */
+static bool is_reply(struct str word, struct str text, uint32_t *code)
+{
+    return word.n == 3 && text.n > 0 && num_parse_u32(word, 400, 599, code);
+}
+
+/* "all-numerical results are OK" */
+static bool is_number(struct str word, struct str text)
+{
+    size_t digits = 0;
+
+    while (digits < word.n && word.p[digits] >= '0' && word.p[digits] <= '9')
+        digits++;
+    return digits == word.n && text.n == 0;
+}
+
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table)
 {
@@ -271,14 +288,57 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (str_ieqz(word, actions[i].word))
             return actions[i].act(&a);
-    if (word.n == 3 && a.text.n > 0 && num_parse_u32(word, 400, 599, &code))
+    if (is_reply(word, a.text, &code))
         return say_no(&a, (int)code, code < 500 ? "4.7.1" : "5.7.1");
-    size_t digits = 0;
-    while (digits < word.n && word.p[digits] >= '0' && word.p[digits] <= '9')
-        digits++;
-    if (digits == word.n && a.text.n == 0) /* "all-numerical results are OK" */
+    if (is_number(word, a.text))
         return VERDICT_PERMIT;
     return check_text(k, action);
+}
+
+/* ---- is it an action at all? For check, which looks at all of a table ---- */
+
+/* What the action needs behind it. */
+static int check_argument(const char *word, struct str text, struct why *why)
+{
+    if (strcmp(word, "FILTER") == 0 && str_find(text, ':') <= 0)
+        return why_set(why, "4.3.5", "FILTER wants transport:destination");
+    if ((strcmp(word, "REDIRECT") == 0 || strcmp(word, "BCC") == 0) && str_find(text, '@') < 0)
+        return why_set(why, "4.3.5", "%s wants user@domain", word);
+    if (strcmp(word, "PREPEND") == 0 && str_find(text, ':') <= 0)
+        return why_set(why, "4.3.5", "PREPEND wants a header field");
+    return 0;
+}
+
+/* A restriction of Postfix's that is not there yet. */
+static int check_missing(const char *list, struct why *why)
+{
+    struct str rest = strz(list), word;
+
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        const struct conf_missing *m = conf_missing_find(MISSING_RESTRICTION, word);
+        if (m != NULL && !conf_missing_accepted(m->name))
+            return why_set(why, "4.3.5",
+                           "%s is not there yet: %s. Remove it, or name %s in "
+                           "pombal_accept_missing",
+                           m->name, m->effect, m->name);
+    }
+    return 0;
+}
+
+int access_action_check(const char *action, struct why *why)
+{
+    struct str rest = str_trim(strz(action)), word;
+    uint32_t code;
+
+    if (!str_word(&rest, " \t", &word) || is_reply(word, str_trim(rest), &code) ||
+        is_number(word, str_trim(rest)))
+        return 0;
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (str_ieqz(word, actions[i].word))
+            return check_argument(actions[i].word, str_trim(rest), why);
+    if (smtpd_check_result(action, why) < 0)
+        return -1;
+    return check_missing(action, why);
 }
 
 /* ---- lookups ---- */

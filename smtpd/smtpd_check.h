@@ -71,6 +71,7 @@ struct restrictions {
     VEC(struct restriction) at;
     restriction_fn
         *bare_table; /* the restriction that "hash:/file" alone stands for in this list */
+    bool only_names; /* to see whether they are right: no table is opened */
 };
 extern struct smtpd_lists {
     struct restrictions client, helo, sender, relay, rcpt, data, end_of_data, etrn;
@@ -78,6 +79,8 @@ extern struct smtpd_lists {
 void smtpd_open_lists(void); /* what cannot be read is told with conf_fault */
 /* Reads the result of a table. The caller frees it with smtpd_free_list. */
 void smtpd_read_result(struct restrictions *list, const char *text);
+/* Could it be read? 0, or -1 and why; no table is opened for that. */
+int smtpd_check_result(const char *text, struct why *why);
 void smtpd_free_list(struct restrictions *list);
 
 /* Refuses: sets the denial and logs it. code 0: 450 or 550, by the first digit of dsn. */
@@ -96,6 +99,9 @@ enum verdict check_text(struct check *k, const char *list);
 /* (waits) Executes a result of an access table: access(5). */
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table);
+
+/* Would access_action take it? -1: why says what is wrong. For check, which reads whole tables. */
+int access_action_check(const char *action, struct why *why);
 
 restriction_fn check_class, check_unknown, check_left_out;
 restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;

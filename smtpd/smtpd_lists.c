@@ -6,6 +6,7 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "conf/conf_missing.h"
+#include "service/service.h"
 
 #include "smtpd_check.h"
 
@@ -26,14 +27,31 @@ static const struct restriction_def *find_known(struct str name)
     return NULL;
 }
 
-static struct maps *open_table(const char *spec)
+static void check_action(void *arg, const char *table, const char *where, const char *value)
 {
-    return maps_open("smtpd_access_maps", spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    const struct restrictions *list = arg;
+    struct why why = WHY;
+
+    if (access_action_check(value, &why) < 0)
+        conf_fault(list->parameter, "%s: %s: %s", table, where, why_text(&why));
+    why_free(&why);
+}
+
+/* A client that meets what is no action is told "Server configuration error" for ever. */
+static struct maps *open_table(struct restrictions *list, const char *spec)
+{
+    if (list->only_names)
+        return NULL;
+    struct maps *m = maps_open(list->parameter, spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+
+    if (service_trying())
+        maps_values(m, check_action, list);
+    return m;
 }
 
 /* What follows the name is taken off *rest. What is wrong; null: nothing. */
-static const char *read_known(struct restriction *r, const struct restriction_def *d,
-                              struct str *rest)
+static const char *read_known(struct restrictions *list, struct restriction *r,
+                              const struct restriction_def *d, struct str *rest)
 {
     struct str arg;
 
@@ -43,7 +61,7 @@ static const char *read_known(struct restriction *r, const struct restriction_de
     if (d->arg != RESTRICTION_ALONE)
         r->arg = mem_dup(arg.p, arg.n);
     if (d->arg == RESTRICTION_TABLE)
-        r->table = open_table(r->arg);
+        r->table = open_table(list, r->arg);
     return NULL;
 }
 
@@ -71,7 +89,7 @@ static const char *read_one(struct restrictions *list, struct str name, struct s
     r->name = mem_dup(name.p, name.n);
     r->fn = check_unknown;
     if (known != NULL)
-        return read_known(r, known, rest);
+        return read_known(list, r, known, rest);
     if (missing != NULL) {
         read_missing(r, missing, rest);
     } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
@@ -79,7 +97,7 @@ static const char *read_one(struct restrictions *list, struct str name, struct s
     } else if (str_find(name, ':') > 0 && list->bare_table != NULL) {
         r->fn = list->bare_table;
         r->arg = r->name;
-        r->table = open_table(r->arg);
+        r->table = open_table(list, r->arg);
     } else {
         return "is no restriction that is known here";
     }
@@ -93,6 +111,21 @@ void smtpd_read_result(struct restrictions *list, const char *text)
     list->parameter = "access table";
     while (str_word_braces(&rest, ", \t\r\n", &word))
         read_one(list, word, &rest);
+}
+
+int smtpd_check_result(const char *text, struct why *why)
+{
+    struct restrictions list = {.only_names = true};
+    struct str rest = strz(text), word;
+    const char *wrong = NULL;
+
+    while (wrong == NULL && str_word_braces(&rest, ", \t\r\n", &word))
+        wrong = read_one(&list, word, &rest);
+    smtpd_free_list(&list);
+    if (wrong == NULL)
+        return 0;
+    return why_set(why, "4.3.5", "\"%.*s\" is neither an action nor a restriction: it %s",
+                   (int)word.n, word.p, wrong);
 }
 
 /* A fault would be answered with "Server configuration error" for ever. bare_table: what a table

@@ -126,6 +126,8 @@ static void check_dir(struct check *c, const char *path, enum owner owner, mode_
     struct stat st;
     uid_t uid = owner == ROOT && c->root ? 0 : c->uid;
 
+    if (path[0] != '/')
+        return; /* conf_check says that it must be absolute */
     if (stat(path, &st) < 0) {
         if (errno == ENOENT && make_dir(c, path, owner, mode))
             return;
@@ -341,15 +343,15 @@ bool pombal_check(void)
 
     if (!find_accounts(&c))
         return false;
-    bool good = conf_check(conf_dir());
-    check_queue(&c);
+    check_queue(&c); /* before the services try their start in it */
     check_maillog(&c);
     check_conf_file(&c, "main.cf");
     check_conf_file(&c, "master.cf");
     check_programs(&c);
+    bool good = conf_check(conf_dir(), !c.fatal);
     check_tables();
     check_sasl_socket(&c);
     pombal_check_names();
     conf_warn_ignored();
-    return good && !c.fatal && conf_check_starts(conf_dir());
+    return good && !c.fatal;
 }

@@ -4,6 +4,7 @@
 #include "auth/sasl.h"
 #include "auth/user.h"
 #include "auth/user_source.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 
@@ -28,36 +29,41 @@ int auth_check_words(struct why *why)
 }
 
 /* again: the table was looked at before, as one of the other parameter. */
-static int check_source(struct str spec, bool again, struct why *why)
+static void check_source(const char *parameter, struct str spec, bool again)
 {
-    struct user_source *s = user_source_open(spec, NULL, why);
+    struct why why = WHY;
+    struct user_source *s = user_source_open(spec, NULL, &why);
 
-    if (s == NULL)
-        return -1;
-    if (!again)
+    if (s != NULL && !again)
         user_source_tell_problems(s);
-    int result = user_source_enforced(s, conf.pombal_accept_missing, why);
-    user_source_close(&s);
-    return result;
+    if ((s == NULL || user_source_enforced(s, conf.pombal_accept_missing, &why) < 0) && !again)
+        conf_fault(parameter, "%s", why_text(&why));
+    if (s != NULL)
+        user_source_close(&s);
+    why_free(&why);
 }
 
-static int check_sources(const char *parameter, const char *specs, const char *before,
-                         struct why *why)
+static void check_sources(const char *parameter, const char *specs, const char *before)
 {
     struct str rest = strz(specs), spec;
 
     while (str_word(&rest, ", \t\r\n", &spec))
-        if (check_source(spec, str_has_word(before, spec), why) < 0)
-            return conf_blame(parameter, why);
-    return 0;
+        check_source(parameter, spec, str_has_word(before, spec));
 }
 
-int auth_check_settings(struct why *why)
+void auth_check_settings(void)
 {
     struct user_rules rules;
+    struct why why = WHY;
 
-    if (auth_check_words(why) < 0 || check_sources("auth_passdb", conf.auth_passdb, "", why) < 0 ||
-        check_sources("auth_userdb", conf.auth_userdb, conf.auth_passdb, why) < 0)
-        return -1;
-    return user_rules_load(&rules, why);
+    if (auth_check_words(&why) < 0)
+        conf_fault(NULL, "%s", why_text(&why));
+    check_sources("auth_passdb", conf.auth_passdb, "");
+    check_sources("auth_userdb", conf.auth_userdb, conf.auth_passdb);
+    if (str_trim(strz(conf.auth_passdb)).n == 0)
+        msg_warn("auth_passdb is empty: nobody can log in");
+    why_clear(&why);
+    if (user_rules_load(&rules, &why) < 0)
+        conf_fault(NULL, "%s", why_text(&why));
+    why_free(&why);
 }

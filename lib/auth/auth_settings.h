@@ -7,10 +7,10 @@
 /*
  * For check, start and reload: what authd would refuse when it starts. Unknown mechanisms and
  * schemes, tables of an unknown kind or that cannot be read, limits of users in them that would not
- * be enforced. What is wrong with single lines is logged as a warning. Reads the tables; blocks.
- * 0, or -1 and why (4.3.5), which names the parameter.
+ * be enforced, unknown accounts. Each is told with conf_fault; what is wrong with single lines of a
+ * table is logged as a warning. Reads the tables; blocks.
  */
-int auth_check_settings(struct why *why);
+void auth_check_settings(void);
 
 /* The part of it that authd checks itself: the mechanisms and the scheme. */
 int auth_check_words(struct why *why);

@@ -168,7 +168,8 @@ void conf_fault(const char *name, const char *fmt, ...)
     buf_addv(&text, fmt, ap);
     va_end(ap);
     why_set(&why, "4.3.5", "%s", text.p);
-    conf_blame(name, &why);
+    if (name != NULL)
+        conf_blame(name, &why);
     msg_error("%s", why_text(&why));
     faults++;
     why_free(&why);

@@ -47,6 +47,7 @@ int conf_load(const char *dir, const char *service, const char *const *overrides
  * Reports that the value of a parameter can never work, for example a network with a wrong mask.
  * Called at start by the code that opens tables and lists. Logs an error with the place where the
  * parameter is set, and counts it: check, start and reload refuse a configuration with such faults.
+ * name null: the text says which parameter it is.
  */
 void conf_fault(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t conf_faults(void); /* how many conf_fault has counted */
@@ -90,6 +91,9 @@ int conf_expand(const char *text, struct buf *out, struct why *why);
 /* As conf_find, but not expanded. A conf_find_fn for conf_expand_text. */
 const char *conf_find_raw(struct str name, void *unused);
 
+/* Has a setting whose name is not in the table, such as relay_destination_concurrency_limit, a
+ * value of the kind that its last part wants? 0 also for all other names. */
+int conf_family_check(const char *name, struct why *why);
 /* The value of the parameter <prefix><suffix>, if it is set or has a default of its own, else
  * otherwise. For the parameters of single transports:
  *   conf_int_of("relay", "_destination_concurrency_limit",

@@ -59,3 +59,20 @@ int64_t conf_time_of(const char *prefix, const char *suffix, int64_t otherwise)
 {
     return number_of(prefix, suffix, 's', otherwise);
 }
+
+int conf_family_check(const char *name, struct why *why)
+{
+    const struct conf_family *f = conf_family_find(strz(name), NULL);
+    int64_t value;
+
+    if (f == NULL || f->type == CONF_TYPE_STR || conf_param_find(strz(name)) != NULL)
+        return 0;
+    const char *text = conf_find(name);
+    struct str number = str_trim(strz(text));
+    if (f->type == CONF_TYPE_TIME ? num_parse_time(number, 's', 0, INT64_MAX, &value)
+                                  : num_parse(number, 0, INT64_MAX, &value))
+        return 0;
+    return why_set(why, "4.3.5", "\"%s\" is not %s", text,
+                   f->type == CONF_TYPE_TIME ? "a time: a number and one of s m h d w"
+                                             : "a number");
+}

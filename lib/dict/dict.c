@@ -394,6 +394,21 @@ enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, s
     return next_value(d, key, value, why);
 }
 
+void dict_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    struct buf key = BUF(KEY_LIMIT), value = BUF(DICT_VALUE_LIMIT); /* asked: by next_value */
+    struct why why = WHY;
+
+    if (d->type->values != NULL)
+        d->type->values(d, fn, arg);
+    else if (d->type->next != NULL)
+        while (next_value(d, &key, &value, &why) == DICT_FOUND)
+            fn(arg, key.p, value.p);
+    buf_free(&key);
+    buf_free(&value);
+    why_free(&why);
+}
+
 int dict_commit(struct dict *d, struct why *why)
 {
     return d->type->commit == NULL ? 0 : d->type->commit(d, why);

@@ -66,6 +66,8 @@ struct dict {
 };
 
 /* One per kind, all listed in dict.c. Unsupported operations are null. */
+/* where: for messages, the key or the line. value: as written, with $1 and the like. */
+typedef void dict_value_fn(void *arg, const char *where, const char *value);
 struct dict_type {
     const char *name;
     unsigned can;
@@ -76,6 +78,7 @@ struct dict_type {
     enum dict_answer (*put)(struct dict *d, const char *key, const char *value, struct why *why);
     enum dict_answer (*drop)(struct dict *d, const char *key, struct why *why);
     enum dict_answer (*next)(struct dict *d, struct buf *key, struct buf *value, struct why *why);
+    void (*values)(struct dict *d, dict_value_fn *fn, void *arg); /* null: those of next */
     int (*commit)(struct dict *d, struct why *why);
     void (*close)(struct dict *d); /* frees what the type has added, but not the struct dict */
 };
@@ -100,6 +103,9 @@ enum dict_answer dict_drop(struct dict *d, const char *key, struct why *why)
  * what DICT_FILE_VALUES stores is left out with a warning. */
 enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, struct why *why)
     __attribute__((warn_unused_result));
+/* Calls fn for each value that the table may answer with, as far as its type can tell: what check
+ * looks at. Reads a whole table of hash or btree. */
+void dict_values(struct dict *d, dict_value_fn *fn, void *arg);
 int dict_commit(struct dict *d,
                 struct why *why); /* makes the changes permanent; without it they are lost */
 void dict_close(struct dict **d);

@@ -72,11 +72,17 @@ static enum dict_answer cidr_find(struct dict *d, const char *key, struct buf *v
     return rules_find(((struct cidr *)d)->rules, strz(key), &addr, value, why);
 }
 
+static void cidr_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    rules_values(((struct cidr *)d)->rules, fn, arg);
+}
+
 const struct dict_type dict_cidr = {
     .name = "cidr",
     .can = DICT_MATCHES | DICT_SURVIVES_JAIL,
     .suffix = "",
     .open = cidr_open,
     .find = cidr_find,
+    .values = cidr_values,
     .close = cidr_close,
 };

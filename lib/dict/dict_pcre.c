@@ -3,6 +3,8 @@
  * system has it, before the jail.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "dict/dict_pcre.h"
+
 #include <ctype.h>
 #include <pcre2.h>
 
@@ -11,7 +13,6 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "dict/dict_types.h"
-#include "dict/rules.h"
 
 enum { PATTERN_LIMIT = 64 * 1024, JIT_STACK = 512 * 1024 };
 
@@ -28,7 +29,7 @@ struct pcre {
     struct rules *rules;
 };
 
-static void work_get(void)
+void pcre_get(void)
 {
     if (work.users++ > 0)
         return;
@@ -44,7 +45,7 @@ static void work_get(void)
     pcre2_set_heap_limit(work.context, (uint32_t)(conf.pcre_heap_limit / 1024));
 }
 
-static void work_put(void)
+void pcre_put(void)
 {
     if (--work.users > 0)
         return;
@@ -99,15 +100,12 @@ static int split_pattern(struct str *rest, struct str *pattern, uint32_t *option
     return 0;
 }
 
-static void *compile(struct str *rest, size_t *groups, struct why *why)
+static void *compile_with(struct str pattern, uint32_t options, size_t *groups, struct why *why)
 {
-    struct str pattern;
-    uint32_t options = 0, count = 0;
+    uint32_t count = 0;
     int error;
     PCRE2_SIZE at;
 
-    if (split_pattern(rest, &pattern, &options, why) < 0)
-        return NULL;
     if (pattern.n > PATTERN_LIMIT) {
         why_set(why, "4.3.5", "pattern is too long");
         return NULL;
@@ -125,11 +123,27 @@ static void *compile(struct str *rest, size_t *groups, struct why *why)
     return code;
 }
 
-static enum rules_answer match(void *pattern, const void *subject, struct rules_hit *hit,
-                               struct why *why)
+void *pcre_compile(struct str pattern, unsigned flags, size_t *groups, struct why *why)
 {
-    const struct str *s = subject;
-    int n = pcre2_match(pattern, (PCRE2_SPTR)s->p, s->n, 0, 0, work.data, work.context);
+    uint32_t options = (flags & PCRE_ANY_CASE) != 0 ? PCRE2_CASELESS : 0;
+
+    options |= (flags & PCRE_LINES) != 0 ? PCRE2_MULTILINE : PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
+    return compile_with(pattern, options, groups, why);
+}
+
+static void *compile(struct str *rest, size_t *groups, struct why *why)
+{
+    struct str pattern;
+    uint32_t options = 0;
+
+    if (split_pattern(rest, &pattern, &options, why) < 0)
+        return NULL;
+    return compile_with(pattern, options, groups, why);
+}
+
+enum rules_answer pcre_match(void *pattern, struct str s, struct rules_hit *hit, struct why *why)
+{
+    int n = pcre2_match(pattern, (PCRE2_SPTR)s.p, s.n, 0, 0, work.data, work.context);
 
     if (n == PCRE2_ERROR_NOMATCH)
         return RULES_NO;
@@ -146,17 +160,23 @@ static enum rules_answer match(void *pattern, const void *subject, struct rules_
     return RULES_YES;
 }
 
-static void free_pattern(void *pattern)
+static enum rules_answer match(void *pattern, const void *subject, struct rules_hit *hit,
+                               struct why *why)
+{
+    return pcre_match(pattern, *(const struct str *)subject, hit, why);
+}
+
+void pcre_free(void *pattern)
 {
     pcre2_code_free(pattern);
 }
 
-static const struct rules_kind kind = {"pcre", true, compile, match, free_pattern};
+static const struct rules_kind kind = {"pcre", true, compile, match, pcre_free};
 
 static void pcre_close(struct dict *d)
 {
     rules_free(&((struct pcre *)d)->rules);
-    work_put();
+    pcre_put();
 }
 
 static struct dict *pcre_open(const char *arg, enum dict_mode mode __attribute__((unused)),
@@ -165,7 +185,7 @@ static struct dict *pcre_open(const char *arg, enum dict_mode mode __attribute__
     struct pcre *p = (struct pcre *)dict_new(&dict_pcre, sizeof *p);
     struct dict *d = &p->dict;
 
-    work_get();
+    pcre_get();
     p->rules = rules_open(d, &kind, arg, flags, why);
     if (p->rules == NULL)
         dict_close(&d);
@@ -180,11 +200,17 @@ static enum dict_answer pcre_find(struct dict *d, const char *key, struct buf *v
     return rules_find(((struct pcre *)d)->rules, subject, &subject, value, why);
 }
 
+static void pcre_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    rules_values(((struct pcre *)d)->rules, fn, arg);
+}
+
 const struct dict_type dict_pcre = {
     .name = "pcre",
     .can = DICT_MATCHES | DICT_SURVIVES_JAIL,
     .suffix = "",
     .open = pcre_open,
     .find = pcre_find,
+    .values = pcre_values,
     .close = pcre_close,
 };

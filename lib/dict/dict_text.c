@@ -224,10 +224,20 @@ const struct dict_type dict_inline = {
     .next = text_next,
     .close = text_close,
 };
+static void static_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+
+    if (text_find(d, "any key", &value, NULL) == DICT_FOUND && buf_ok(&value))
+        fn(arg, "any key", value.p);
+    buf_free(&value);
+}
+
 const struct dict_type dict_static = {
     .name = "static",
     .can = DICT_SURVIVES_JAIL,
     .open = static_open,
     .find = text_find,
+    .values = static_values,
     .close = text_close,
 };

@@ -170,6 +170,12 @@ static struct dict *rand_open(const char *arg, enum dict_mode mode __attribute__
     return group_open(&dict_randmap, arg, flags, why);
 }
 
+static void rand_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    VEC_EACH (&((struct group *)d)->values, v)
+        fn(arg, "any key", *v);
+}
+
 const struct dict_type dict_unionmap = {
     .name = "unionmap",
     .can = DICT_SURVIVES_JAIL,
@@ -189,5 +195,6 @@ const struct dict_type dict_randmap = {
     .can = DICT_SURVIVES_JAIL,
     .open = rand_open,
     .find = rand_find,
+    .values = rand_values,
     .close = group_close,
 };

@@ -97,6 +97,27 @@ enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *val
     return maps_search(m, key, true, value, why);
 }
 
+struct each_value {
+    const char *table;
+    maps_value_fn *fn;
+    void *arg;
+};
+
+static void one_value(void *arg, const char *where, const char *value)
+{
+    const struct each_value *e = arg;
+
+    e->fn(e->arg, e->table, where, value);
+}
+
+void maps_values(struct maps *m, maps_value_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < maps_count(m); i++) {
+        struct each_value e = {m->tables.at[i]->spec, fn, arg};
+        dict_values(m->tables.at[i], one_value, &e);
+    }
+}
+
 void maps_close(struct maps **maps)
 {
     struct maps *m = *maps;

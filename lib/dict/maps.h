@@ -22,6 +22,9 @@ enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, s
     __attribute__((warn_unused_result));
 enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)
     __attribute__((warn_unused_result)); /* fixed-key tables only */
+/* Calls fn for each value of each table, see dict_values. table: as written, "type:name". */
+typedef void maps_value_fn(void *arg, const char *table, const char *where, const char *value);
+void maps_values(struct maps *m, maps_value_fn *fn, void *arg);
 void maps_close(struct maps **m);
 
 #endif

@@ -69,17 +69,28 @@ static void add_file(struct match *m, const char *path, bool negated)
     why_free(&why);
 }
 
-/* Only what can be nothing but an address is taken to task for not being a good one. */
+/* Only what can be nothing but an address is taken to task for not being a good one: no host has a
+ * name of digits alone. */
 static bool looks_like_prefix(struct str s)
 {
-    bool digit = false;
+    bool digit = false, letter = false;
 
     for (size_t i = 0; i < s.n; i++) {
-        if (strchr("0123456789./:abcdefABCDEF[]", s.p[i]) == NULL)
+        if (strchr("0123456789./:abcdefABCDEF[];", s.p[i]) == NULL)
             return false;
         digit |= s.p[i] >= '0' && s.p[i] <= '9';
+        letter |= strchr("0123456789.;", s.p[i]) == NULL;
     }
-    return digit && (str_find(s, '/') > 0 || s.p[0] == '[');
+    return digit && (!letter || str_find(s, '/') > 0 || s.p[0] == '[');
+}
+
+/* "2001:db8::/32", which would be taken for a table of type 2001. */
+static bool is_ipv6(struct str s)
+{
+    ptrdiff_t slash = str_find(s, '/');
+    struct addr a;
+
+    return addr_parse(slash < 0 ? s : str_upto(s, (size_t)slash), &a) && str_find(s, ':') >= 0;
 }
 
 static void add_item(struct match *m, struct str text, bool negated)
@@ -100,6 +111,11 @@ static void add_item(struct match *m, struct str text, bool negated)
     if (text.n == 0) {
         conf_fault(m->parameter, "\"!\" without a name");
         item->broken = mem_dupz("\"!\" without a name");
+    } else if (name[0] != '[' && is_ipv6(text)) {
+        why_set(&why, "4.3.5", "an IPv6 network is written with brackets: [2001:db8::]/32, not %s",
+                name);
+        conf_fault(m->parameter, "%s", why_text(&why));
+        item->broken = mem_dupz(why_text(&why));
     } else if (name[0] != '[' && strchr(name, ':') != NULL) {
         if (dict_spec_check(name, &why) < 0)
             conf_fault(m->parameter, "%s", why_text(&why));
@@ -282,4 +298,31 @@ enum dict_answer match_host(struct match *m, const char *name, const char *addre
             return verdict(item, answer);
     }
     return DICT_NONE;
+}
+
+struct each_name {
+    match_name_fn *fn;
+    void *arg;
+};
+
+static void one_key(void *arg, const char *key, const char *value __attribute__((unused)))
+{
+    const struct each_name *e = arg;
+
+    e->fn(e->arg, key);
+}
+
+void match_names(const struct match *m, match_name_fn *fn, void *arg)
+{
+    struct each_name e = {fn, arg};
+
+    for (size_t i = 0; m != NULL && i < m->items.n; i++) {
+        const struct item *item = &m->items.at[i];
+        if (item->broken != NULL || item->negated || item->is_prefix)
+            continue;
+        if (item->table == NULL)
+            fn(arg, item->text);
+        else if ((item->table->can & DICT_WALKS) != 0)
+            dict_values(item->table, one_key, &e);
+    }
 }

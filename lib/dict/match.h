@@ -30,4 +30,9 @@ enum dict_answer match_domain(struct match *m, const char *domain, struct why *w
 enum dict_answer match_host(struct match *m, const char *name, const char *address, struct why *why)
     __attribute__((warn_unused_result));
 
+/* Calls fn for each name of the list, and for each key of its tables whose type can tell. Not for
+ * networks, and not for what is excluded. For check: reads whole tables. */
+typedef void match_name_fn(void *arg, const char *name);
+void match_names(const struct match *m, match_name_fn *fn, void *arg);
+
 #endif

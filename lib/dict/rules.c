@@ -320,6 +320,18 @@ enum dict_answer rules_find(struct rules *r, struct str key, const void *subject
     return DICT_NONE;
 }
 
+void rules_values(const struct rules *r, dict_value_fn *fn, void *arg)
+{
+    char where[40];
+
+    for (size_t i = 0; i < r->list.n; i++) {
+        const struct rule *rule = &r->list.at[i];
+        snprintf(where, sizeof where, "line %d", rule->line);
+        if (rule->op == RULE_TEXT)
+            fn(arg, where, rule->text);
+    }
+}
+
 void rules_free(struct rules **rules)
 {
     struct rules *r = *rules;

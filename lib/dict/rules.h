@@ -43,6 +43,7 @@ struct rules *rules_open(struct dict *d, const struct rules_kind *kind, const ch
  * pattern reached its limit of time or memory; why names the line. */
 enum dict_answer rules_find(struct rules *r, struct str key, const void *subject, struct buf *value,
                             struct why *why);
+void rules_values(const struct rules *r, dict_value_fn *fn, void *arg); /* the texts of all rules */
 void rules_free(struct rules **r);
 
 #endif

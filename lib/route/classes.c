@@ -48,7 +48,7 @@ static void own_interfaces(bool loopback_only)
 
 /* inet_interfaces and proxy_interfaces: "all", "loopback-only", addresses, host names. Asks libc's
  * resolver, which blocks: only before the jail. */
-static void own_named(struct str word)
+static void own_named(const char *parameter, struct str word)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     struct buf name = BUF(1024);
@@ -61,11 +61,11 @@ static void own_named(struct str word)
             own_add(i->ai_addr);
         freeaddrinfo(found);
     } else
-        msg_warn("host not found: %s", name.p);
+        conf_fault(parameter, "host not found: %s", name.p);
     buf_free(&name);
 }
 
-static void own_open(const char *interfaces)
+static void own_open(const char *parameter, const char *interfaces)
 {
     struct str rest = strz(interfaces), word;
 
@@ -73,7 +73,7 @@ static void own_open(const char *interfaces)
         if (str_ieqz(word, "all") || str_ieqz(word, "loopback-only"))
             own_interfaces(word.n > 3);
         else
-            own_named(word);
+            own_named(parameter, word);
     }
 }
 
@@ -87,8 +87,8 @@ void classes_open(void)
     classes.virtual_mailbox = match_open("virtual_mailbox_domains", conf.virtual_mailbox_domains);
     classes.relay = match_open("relay_domains", conf.relay_domains);
     classes.checked = hash_new();
-    own_open(conf.inet_interfaces);
-    own_open(conf.proxy_interfaces);
+    own_open("inet_interfaces", conf.inet_interfaces);
+    own_open("proxy_interfaces", conf.proxy_interfaces);
 }
 
 void classes_close(void)
@@ -163,6 +163,30 @@ static void warn_of_overlap(const char *domain, enum class is)
         if (in == DICT_FOUND)
             msg_warn("do not list domain %s in BOTH %s and %s", domain, name[is], name[other]);
     }
+}
+
+/* A match_name_fn. */
+static void tell_overlap(void *arg, const char *name)
+{
+    struct why why = WHY;
+    enum class c;
+
+    (void)arg;
+    if (hash_count(classes.checked) >= CHECKED_LIMIT) {
+        hash_free(&classes.checked, NULL);
+        classes.checked = hash_new();
+    }
+    /* Addresses in virtual_alias_maps are no domains; the answer is of no interest. */
+    if (strchr(name, '@') == NULL && class_of(name, &c, &why) == DICT_FAILED)
+        why_clear(&why);
+    why_free(&why);
+}
+
+void classes_tell_overlaps(void)
+{
+    match_names(classes.mydestination, tell_overlap, NULL);
+    match_names(classes.virtual_alias, tell_overlap, NULL);
+    match_names(classes.virtual_mailbox, tell_overlap, NULL);
 }
 
 static enum dict_answer foreign(const char *domain, enum class *c, struct why *why)

@@ -21,6 +21,9 @@ enum dict_answer class_of_foreign(const char *domain, enum class *c, struct why 
     __attribute__((warn_unused_result));
 /* The same, for a domain that is local: returns DICT_FOUND after the warning, if one is due. */
 enum dict_answer class_of_local(const char *domain);
+/* For check: the warning for each domain that two lists contain, as far as lists and tables name
+ * their domains. */
+void classes_tell_overlaps(void);
 void classes_close(void); /* for tests: the next classes_open reads main.cf's lists again */
 
 /* Is the domain delivered by $local_transport: in mydestination, or an [address] of this host? */

@@ -73,6 +73,36 @@ void resolve_close(void)
     classes_close();
 }
 
+struct each_route {
+    struct maps *maps;
+    bool is_relayhost;
+    resolve_value_fn *fn;
+    void *arg;
+};
+
+static void one_value(void *arg, const char *table, const char *where, const char *value)
+{
+    const struct each_route *e = arg;
+    struct resolve_value v = {.parameter = maps_parameter(e->maps),
+                              .table = table,
+                              .where = where,
+                              .value = value,
+                              .is_relayhost = e->is_relayhost};
+
+    e->fn(e->arg, &v);
+}
+
+void resolve_values(resolve_value_fn *fn, void *arg)
+{
+    const struct settings *s = &resolver.settings[RESOLVE_MAIL];
+    struct each_route all[] = {{s->transports, false, fn, arg},
+                               {s->sender_transports, false, fn, arg},
+                               {s->sender_relayhosts, true, fn, arg}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        maps_values(all[i].maps, one_value, &all[i]);
+}
+
 void route_free(struct route *r)
 {
     buf_free(&r->transport);

@@ -33,4 +33,13 @@ int resolve_address(enum resolve_for what, const char *sender, const char *addre
 bool resolve_is_valid(const char *address);
 void route_free(struct route *r);
 
+/* Calls fn for each value of transport_maps and the sender_dependent_* tables, for check. */
+struct resolve_value {
+    const char *parameter, *table, *where; /* see maps_value_fn */
+    const char *value;
+    bool is_relayhost; /* a next hop alone, else a transport */
+};
+typedef void resolve_value_fn(void *arg, const struct resolve_value *v);
+void resolve_values(resolve_value_fn *fn, void *arg);
+
 #endif

@@ -192,7 +192,7 @@ bool check_missing_main(void)
     return p.good;
 }
 
-static bool has_program(const char *command)
+bool service_has_program(const char *command)
 {
     struct buf path = BUF(4096);
 
@@ -210,7 +210,7 @@ static bool is_harmless(const char *command)
 
 bool service_left_out(const struct conf_service *s)
 {
-    return !has_program(s->command) &&
+    return !service_has_program(s->command) &&
            (is_harmless(s->command) || conf_missing_accepted(s->command));
 }
 
@@ -220,7 +220,7 @@ static void check_program(struct place *p)
     const struct conf_missing *m = conf_missing_find(MISSING_PROGRAM, strz(command));
     struct buf what = BUF_TEXT(TEXT_MAX / 2);
 
-    if (has_program(command) || is_harmless(command))
+    if (service_has_program(command) || is_harmless(command))
         return;
     buf_addf(&what, "the program %s/%s", conf.daemon_directory, command);
     tell(p, what.p, command, m != NULL ? m->effect : "nobody would serve its clients",

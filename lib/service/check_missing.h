@@ -13,6 +13,7 @@ struct conf_service;
  */
 bool check_missing_main(void); /* main.cf, after conf_load */
 bool check_missing_service(const struct conf_service *s); /* after conf_load with its -o */
+bool service_has_program(const char *command); /* in daemon_directory */
 /* Its program is not there, and that is harmless or accepted: master leaves the service out. */
 bool service_left_out(const struct conf_service *s);
 

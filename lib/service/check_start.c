@@ -1,5 +1,6 @@
 #include "service/check_start.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,11 +17,19 @@
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "conf/conf_master.h"
+#include "conf/conf_missing.h"
 #include "conf/conf_snapshot.h"
 #include "service/check_missing.h"
 #include "service/spawned.h"
 
 enum { AT_A_TIME = 8, OUTPUT_MAX = 64 * 1024 };
+
+struct complaint {
+    const struct conf_service *service;
+    char *text;
+    bool is_error;
+    bool of_service; /* about this service, and no other */
+};
 
 struct trial {
     const struct conf_service *service;
@@ -35,7 +44,8 @@ struct trials {
     struct trial running[AT_A_TIME];
     size_t n;
     int64_t deadline; /* clock_ms */
-    struct hash *told; /* the same complaint of several services is told once */
+    VEC(struct complaint) complaints;
+    struct hash *blamed; /* parameters of which the administrator knows */
     bool good;
 };
 
@@ -79,24 +89,144 @@ static void __attribute__((noreturn)) check_start_run(const struct conf_service 
     _exit(1);
 }
 
+/* Behind the place in main.cf, if that is there. */
+static struct str without_place(struct str text)
+{
+    static const char place[] = "/main.cf, line ";
+    ptrdiff_t at = str_search(text, STR(place));
+    ptrdiff_t end = at < 0 ? -1 : str_search(str_from(text, (size_t)at + strlen(place)), STR(": "));
+
+    if (text.n == 0 || text.p[0] != '/' || end < 0)
+        return text;
+    return str_from(text, (size_t)at + strlen(place) + (size_t)end + 2);
+}
+
+bool check_start_parameter(struct buf *name, struct str complaint)
+{
+    struct str text = without_place(complaint);
+    size_t n = 0;
+
+    while (n < text.n && (isalnum((unsigned char)text.p[n]) || text.p[n] == '_'))
+        n++;
+    buf_set(name, str_upto(text, n));
+    return n > 0 && buf_ok(name) && conf_find_raw(buf_str(name), NULL) != NULL;
+}
+
+static bool is_option(const struct conf_service *s, const char *name)
+{
+    for (size_t i = 0; i < s->noptions; i++)
+        if (strcmp(s->options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The line in main.cf, where the program has not said it, or -o. */
+static void add_place(struct buf *out, const struct conf_service *s, struct str text)
+{
+    struct buf name = BUF(PARAMETER_MAX); /* asked: by check_start_parameter */
+
+    if (check_start_parameter(&name, text) && without_place(text).n == text.n) {
+        if (is_option(s, name.p))
+            buf_addz(out, "-o ");
+        else if (conf_line(name.p) > 0)
+            buf_addf(out, "%s/main.cf, line %u: ", conf_dir(), conf_line(name.p));
+    }
+    buf_free(&name);
+}
+
+/* What is behind "name = value: ", if the value is that of main.cf. */
+static struct str reason_of(struct str text)
+{
+    struct buf name = BUF(PARAMETER_MAX), place = BUF(OUTPUT_MAX); /* asked: name, by the next */
+
+    text = without_place(text);
+    if (check_start_parameter(&name, text))
+        buf_addf(&place, "%s = %s: ", name.p, conf_find_raw(buf_str(&name), NULL));
+    if (buf_ok(&place) && str_starts(text, buf_str(&place)))
+        text = str_from(text, place.n);
+    buf_free(&name);
+    buf_free(&place);
+    return text;
+}
+
+static bool is_blamed(const struct trials *t, struct str text)
+{
+    struct buf name = BUF(PARAMETER_MAX); /* asked: by check_start_parameter */
+    bool blamed =
+        check_start_parameter(&name, text) && hash_find(t->blamed, buf_str(&name)) != NULL;
+
+    buf_free(&name);
+    return blamed;
+}
+
+static void complain(struct trials *t, const struct conf_service *s, struct str text, bool is_error)
+{
+    struct buf whole = BUF_TEXT(OUTPUT_MAX);
+
+    add_place(&whole, s, text);
+    buf_add(&whole, text);
+    *VEC_ADD(&t->complaints) = (struct complaint){s, buf_take(&whole), is_error, false};
+    t->good = t->good && !is_error;
+}
+
 /* The start would fail. */
 static void tell(struct trials *t, const struct conf_service *s, struct str text)
 {
-    if (hash_put(t->told, text, t) == NULL)
-        msg_error("%s/master.cf, line %u: service %s: %.*s", conf_dir(), s->first_line, s->name,
-                  (int)text.n, text.p);
-    t->good = false;
+    complain(t, s, text, true);
+}
+
+/* The start failed, or was not tried at all, and nobody but us says so. */
+static void tell_ourselves(struct trials *t, const struct conf_service *s, struct str text)
+{
+    complain(t, s, text, true);
+    t->complaints.at[t->complaints.n - 1].of_service = true;
 }
 
 /* It starts, but something is amiss. */
 static void mention(struct trials *t, const struct conf_service *s, struct str text)
 {
+    static const char unsupported[] = "unsupported dictionary type: ";
     /* Of tables that nobody has built, "pombal check" says how to build them. */
     bool is_unbuilt = str_starts(text, STR("open database ")) && str_search(text, STR(".db: ")) > 0;
+    /* check_missing.h has said what this means for mail. */
+    bool is_missing = str_starts(text, STR(unsupported)) &&
+                      conf_missing_find(MISSING_TABLE, str_from(text, strlen(unsupported))) != NULL;
 
-    if (!is_unbuilt && hash_put(t->told, text, t) == NULL)
-        msg_warn("%s/master.cf, line %u: service %s: %.*s", conf_dir(), s->first_line, s->name,
-                 (int)text.n, text.p);
+    if (!is_unbuilt && !is_missing)
+        complain(t, s, text, false);
+}
+
+/* The same fault is seen by several services, and once more where a parameter refers to the one
+ * that has it: it is told once, with its line in main.cf if that is known. */
+static bool is_told(const struct trials *t, size_t i)
+{
+    struct str text = strz(t->complaints.at[i].text), reason = reason_of(text);
+    bool has_line = without_place(text).n < text.n, bare = reason.n == text.n;
+
+    for (size_t j = 0; j < t->complaints.n && !t->complaints.at[i].of_service; j++) {
+        struct str other = strz(t->complaints.at[j].text);
+        bool better = !has_line && without_place(other).n < other.n;
+        if (j < i && (str_eq(other, text) || (!has_line && str_eq(reason_of(other), reason))))
+            return true;
+        if (j != i && str_ends(other, reason) && (better || (bare && other.n > text.n)))
+            return true;
+    }
+    return is_blamed(t, text);
+}
+
+static void tell_all(struct trials *t)
+{
+    VEC_EACH (&t->todo, s)
+        for (size_t i = 0; i < t->complaints.n; i++) {
+            const struct complaint *c = &t->complaints.at[i];
+            if (c->service == *s && !is_told(t, i))
+                (c->is_error ? msg_error : msg_warn)("%s/master.cf, line %u: service %s: %s",
+                                                     conf_dir(), (*s)->first_line, (*s)->name,
+                                                     c->text);
+        }
+    VEC_EACH (&t->complaints, c)
+        free(c->text);
+    VEC_FREE(&t->complaints);
 }
 
 /* "smtpd: fatal: text" and the like are what the administrator needs to know; how many of those
@@ -144,7 +274,7 @@ static void start_next(struct trials *t)
 
     *one = (struct trial){.service = t->todo.at[t->next++], .fd = -1, .said = BUF_TEXT(OUTPUT_MAX)};
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        tell(t, one->service, STR("its start cannot be tried: no more descriptors"));
+        tell_ourselves(t, one->service, STR("its start cannot be tried: no more descriptors"));
         return;
     }
     msg_flush();
@@ -154,7 +284,7 @@ static void start_next(struct trials *t)
     close(ends[1]);
     one->fd = ends[0];
     if (one->pid < 0) {
-        tell(t, one->service, STR("its start cannot be tried: no more processes"));
+        tell_ourselves(t, one->service, STR("its start cannot be tried: no more processes"));
         close(ends[0]);
         return;
     }
@@ -169,7 +299,8 @@ static void end_trial(struct trials *t, size_t i, bool in_time)
     close(one->fd);
     if (!in_time) {
         kill(one->pid, SIGKILL);
-        tell(t, one->service, STR("it did not try its start within service_check_timeout"));
+        tell_ourselves(t, one->service,
+                       STR("it did not try its start within service_check_timeout"));
     }
     while (waitpid(one->pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -219,16 +350,15 @@ static bool is_tried(const struct trials *t, const struct conf_service *s)
     return false;
 }
 
-bool check_starts(const struct conf_master *cf)
+bool check_starts(const struct conf_master *cf, struct hash *blamed)
 {
-    struct trials t = {.deadline = clock_ms() + conf.service_check_timeout * 1000,
-                       .told = hash_new(),
-                       .good = true};
+    struct trials t = {
+        .deadline = clock_ms() + conf.service_check_timeout * 1000, .blamed = blamed, .good = true};
 
     for (size_t i = 0; i < cf->n; i++) {
         const struct conf_service *s = &cf->at[i];
-        if (!conf_master_disabled(s) && !conf_master_again(cf, s) && !service_left_out(s) &&
-            !is_tried(&t, s))
+        if (!conf_master_disabled(s) && !conf_master_again(cf, s) &&
+            service_has_program(s->command) && !is_tried(&t, s))
             *VEC_ADD(&t.todo) = s;
     }
     while (t.next < t.todo.n || t.n > 0) {
@@ -240,7 +370,7 @@ bool check_starts(const struct conf_master *cf)
                 end_trial(&t, t.n - 1, false);
         }
     }
+    tell_all(&t);
     VEC_FREE(&t.todo);
-    hash_free(&t.told, NULL);
     return t.good;
 }

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "auth/auth_settings.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -17,18 +17,8 @@
 #include "mail/domain.h"
 #include "service/check_missing.h"
 #include "service/check_start.h"
+#include "service/conf_values.h"
 #include "service/interfaces.h"
-
-static int check_protocols(struct why *why)
-{
-    struct str rest = strz(conf.inet_protocols), word;
-
-    while (str_word(&rest, ", \t\r\n", &word))
-        if (!str_eqz(word, "all") && !str_eqz(word, "ipv4") && !str_eqz(word, "ipv6"))
-            return why_set(why, "4.3.5", "\"%.*s\" is none of all, ipv4 and ipv6", (int)word.n,
-                           word.p);
-    return 0;
-}
 
 static int check_name(const char *text, struct why *why)
 {
@@ -66,21 +56,64 @@ static int check_mail_location(struct why *why)
     return conf_blame("mail_location", why);
 }
 
-/* What conf_load does not know of values. */
-static int check_values(struct why *why)
+static int check_names(struct why *why)
 {
-    if (check_protocols(why) < 0)
-        return conf_blame("inet_protocols", why);
-    if (conf_check_pop3(why) < 0)
-        return -1;
     bool domain_first = !conf_is_set("myhostname"); /* each gives the other its default */
+
     if (domain_first && check_name(conf.mydomain, why) < 0)
         return conf_blame("mydomain", why);
     if (check_name(conf.myhostname, why) < 0)
         return conf_blame("myhostname", why);
     if (check_name(conf.mydomain, why) < 0)
         return conf_blame("mydomain", why);
-    return check_origin(why) < 0 ? -1 : check_mail_location(why);
+    return check_origin(why);
+}
+
+/* What was found so far, and where we look. */
+struct findings {
+    const struct conf_service *service; /* whose -o are loaded; null: main.cf alone */
+    struct hash *told; /* a fault of main.cf is seen again with each service */
+    struct hash *blamed; /* names of parameters that have a wrong value */
+    bool good;
+};
+
+static int in_service(const struct conf_service *s, struct why *why)
+{
+    return why_in(why, "%s/master.cf, line %u: service %s", conf_dir(), s->first_line, s->name);
+}
+
+/* A conf_values_fn. */
+static void found(void *arg, struct why *why)
+{
+    struct findings *f = arg;
+
+    struct buf name = BUF(PARAMETER_MAX); /* asked: by check_start_parameter */
+
+    f->good = false;
+    if (check_start_parameter(&name, strz(why_text(why))))
+        hash_put(f->blamed, buf_str(&name), f);
+    buf_free(&name);
+    if (hash_put(f->told, strz(why_text(why)), f) != NULL)
+        return;
+    if (f->service != NULL)
+        in_service(f->service, why);
+    msg_error("%s", why_text(why));
+}
+
+/* What conf_load does not know of values. */
+static void check_values(struct findings *f)
+{
+    static int (*const checks[])(struct why * why) = {conf_check_pop3, check_names,
+                                                      check_mail_location};
+    struct why why = WHY;
+
+    conf_check_values(found, f);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        if (checks[i](&why) < 0)
+            found(f, &why);
+        why_clear(&why);
+    }
+    why_free(&why);
 }
 
 static const char *limit_of(const char *command, int64_t *limit)
@@ -158,11 +191,6 @@ static int check_inet(const struct conf_service *s, struct why *why)
     return result;
 }
 
-static int in_service(const struct conf_service *s, struct why *why)
-{
-    return why_in(why, "%s/master.cf, line %u: service %s", conf_dir(), s->first_line, s->name);
-}
-
 /* Limits that nobody has set do no harm where the agent has nothing to deliver, as often with
  * LMTP. */
 static int check_agent(const struct conf_service *s, struct why *why)
@@ -179,8 +207,8 @@ static int check_agent(const struct conf_service *s, struct why *why)
     return 0;
 }
 
-/* As the service's processes will load it. */
-static int check_options(const char *dir, const struct conf_service *s, struct why *why)
+/* The -o of a service, as "name=value" up to a null. */
+static const char **overrides_of(const struct conf_service *s)
 {
     const char **overrides = mem_array(s->noptions + 1, sizeof *overrides);
     struct buf text = BUF(1 << 20);
@@ -193,56 +221,62 @@ static int check_options(const char *dir, const struct conf_service *s, struct w
                       s->options[i].name);
         overrides[i] = mem_dupz(text.p);
     }
-    int result = conf_load(dir, s->name, overrides, why);
-    if (result == 0)
-        result = check_values(why);
-    if (result == 0)
-        result = check_agent(s, why);
-    if (result == 0 && strcmp(s->command, "authd") == 0)
-        result = auth_check_settings(why);
-    for (size_t i = 0; i < s->noptions; i++)
-        free((char *)(uintptr_t)overrides[i]);
-    free(overrides);
     buf_free(&text);
-    return result;
+    return overrides;
 }
 
-/* Says what is wrong, if something is, and forgets it. */
-static bool good(int result, struct why *why)
+static void free_overrides(const char **overrides)
 {
-    if (result < 0)
-        msg_error("%s", why_text(why));
-    why_clear(why);
-    return result == 0;
+    for (const char **o = overrides; *o != NULL; o++)
+        free((char *)(uintptr_t)*o);
+    free(overrides);
 }
 
-static bool check_services(const struct conf_master *cf, struct why *why)
+/* As the service's processes will load it. */
+static void check_options(const char *dir, const struct conf_service *s, struct findings *f)
+{
+    const char **overrides = overrides_of(s);
+    struct why why = WHY;
+
+    f->service = s;
+    if (conf_load(dir, s->name, overrides, &why) < 0) {
+        found(f, &why);
+    } else {
+        check_values(f);
+        if (check_agent(s, &why) < 0)
+            found(f, &why);
+        f->good = check_missing_service(s) && f->good;
+    }
+    free_overrides(overrides);
+    why_free(&why);
+}
+
+static void check_listening(const struct conf_master *cf, const struct conf_service *s,
+                            struct findings *f)
+{
+    struct why why = WHY;
+
+    f->service = s;
+    if (conf_master_again(cf, s))
+        msg_warn("%s/master.cf, line %u: duplicate entry for service %s (%s) -- using the last "
+                 "entry",
+                 conf_dir(), s->first_line, s->name, conf_service_type_name(s->type));
+    else if (s->type == SERVICE_INET && check_inet(s, &why) < 0)
+        found(f, &why);
+    why_free(&why);
+}
+
+static void check_services(const struct conf_master *cf, struct findings *f)
 {
     char *dir = mem_dupz(conf_dir());
-    bool all_good = true;
 
-    for (size_t i = 0; i < cf->n; i++) {
-        const struct conf_service *s = &cf->at[i];
-        if (conf_master_disabled(s))
-            continue;
-        if (conf_master_again(cf, s))
-            msg_warn("%s/master.cf, line %u: duplicate entry for service %s (%s) -- using the "
-                     "last entry",
-                     conf_dir(), s->first_line, s->name, conf_service_type_name(s->type));
-        else if (s->type == SERVICE_INET && check_inet(s, why) < 0)
-            all_good = good(in_service(s, why), why);
-    }
-    for (size_t i = 0; i < cf->n; i++) {
-        const struct conf_service *s = &cf->at[i];
-        if (conf_master_disabled(s) || conf_master_again(cf, s))
-            continue;
-        if (check_options(dir, s, why) < 0)
-            all_good = good(in_service(s, why), why);
-        else if (!check_missing_service(s))
-            all_good = false;
-    }
+    for (size_t i = 0; i < cf->n; i++)
+        if (!conf_master_disabled(&cf->at[i]))
+            check_listening(cf, &cf->at[i], f);
+    for (size_t i = 0; i < cf->n; i++)
+        if (!conf_master_disabled(&cf->at[i]) && !conf_master_again(cf, &cf->at[i]))
+            check_options(dir, &cf->at[i], f);
     free(dir);
-    return all_good;
 }
 
 /* Where the log is a file, one process writes it for all. */
@@ -261,60 +295,59 @@ static int check_log(const struct conf_master *cf, struct why *why)
         conf.postlog_service_name, conf_dir());
 }
 
-static bool check_all(const char *dir)
+static void check_loaded(const struct conf_master *cf, struct findings *f)
 {
     struct why why = WHY;
-    struct conf_master cf = {0};
 
-    if (!good(conf_load(dir, "master", NULL, &why), &why) || !good(check_values(&why), &why) ||
-        !good(conf_master_load(&cf, &why), &why))
-        return false;
     if (str_trim(strz(conf.inet_protocols)).n == 0)
         msg_warn("%s/main.cf: inet_protocols is empty: no service of type inet listens",
                  conf_dir());
-    bool privs = true;
-    if (geteuid() == 0 && check_privs(&why) < 0)
-        privs = good(conf_blame("default_privs", &why), &why);
-    bool all_good = good(check_log(&cf, &why), &why);
-    all_good = check_missing_main() && all_good;
-    all_good = check_services(&cf, &why) && all_good && privs;
-    conf_master_free(&cf);
+    check_values(f);
+    if (geteuid() == 0 && check_privs(&why) < 0) {
+        conf_blame("default_privs", &why);
+        found(f, &why);
+    }
+    why_clear(&why);
+    if (check_log(cf, &why) < 0)
+        found(f, &why);
+    f->good = check_missing_main() && f->good;
+    check_services(cf, f);
     why_free(&why);
-    return all_good;
 }
 
-static bool try_all(const char *dir)
+static bool check_all(const char *in, bool with_starts)
 {
-    struct why why = WHY;
+    char *dir = in == NULL ? NULL : mem_dupz(in); /* it may be conf_dir(), which a load frees */
+    struct findings f = {.told = hash_new(), .blamed = hash_new(), .good = true};
     struct conf_master cf = {0};
+    struct why why = WHY;
 
-    bool all_good = good(conf_load(dir, "master", NULL, &why), &why) &&
-                    good(conf_master_load(&cf, &why), &why) && check_starts(&cf);
+    bool loaded = conf_load(dir, "master", NULL, &why) == 0 && conf_master_load(&cf, &why) == 0;
+    if (loaded)
+        check_loaded(&cf, &f);
+    else
+        found(&f, &why);
+    /* -o of the last service are loaded now */
+    if (loaded && with_starts && conf_load(dir, "master", NULL, &why) == 0)
+        f.good = check_starts(&cf, f.blamed) && f.good;
     conf_master_free(&cf);
+    hash_free(&f.told, NULL);
+    hash_free(&f.blamed, NULL);
     why_free(&why);
-    return all_good;
+    free(dir);
+    return f.good;
 }
 
-static bool apart(bool (*check)(const char *dir), const char *dir)
+bool conf_check(const char *dir, bool with_starts)
 {
     int status;
 
     msg_flush();
     pid_t pid = fork();
     if (pid == 0) {
-        bool all_good = check(dir);
+        bool good = check_all(dir, with_starts);
         msg_flush();
-        _exit(all_good ? 0 : 1);
+        _exit(good ? 0 : 1);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-bool conf_check(const char *dir)
-{
-    return apart(check_all, dir);
-}
-
-bool conf_check_starts(const char *dir)
-{
-    return apart(try_all, dir);
 }

@@ -6,14 +6,12 @@
 
 /*
  * Everything, in a process of its own: main.cf and master.cf of the directory (null: as for
- * conf_load), the -o of each service, the accounts and addresses that they name. Says with
+ * conf_load), the -o of each service, the accounts and addresses that they name, and with_starts
+ * whether each service would start (service/check_start.h; the directories must exist). Says with
  * msg_error what is wrong, each with its file and line, and with msg_warn what is only odd. Blocks
  * for names of hosts. The caller's conf stays as it is.
  */
-bool conf_check(const char *dir);
-/* After conf_check, if the directories exist: would each service start? See service/check_start.h.
- */
-bool conf_check_starts(const char *dir);
+bool conf_check(const char *dir, bool with_starts);
 
 /* Would a POP3 session run with these values? -1: why says which parameter is wrong. Asked by
  * conf_check, and by pop3 when it starts. */

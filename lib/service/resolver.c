@@ -3,6 +3,7 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "net/dns.h"
+#include "service/service.h"
 
 void resolver_open(void)
 {
@@ -15,7 +16,10 @@ void resolver_open(void)
     };
     struct why why = WHY;
 
-    if (dns_setup(&settings, &why) < 0)
-        msg_fatal("%s", why_text(&why));
+    if (dns_setup(&settings, &why) < 0) {
+        conf_fault("dns_servers", "%s", why_text(&why));
+        if (!service_trying())
+            msg_fatal("no names can be looked up");
+    }
     why_free(&why);
 }

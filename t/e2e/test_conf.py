@@ -185,6 +185,116 @@ def test_what_the_start_of_a_service_would_refuse_is_refused_by_check(idle, main
     assert all(re.search(r"(main|master)\.cf, line \d+: ", e) for e in errors), errors
 
 
+# Values of the wrong form: all of them are told at once, each once, with its line
+MALFORMED = [
+    ("relayhost", "[127.0.0.1]:2x", 'there is no port "2x"'),
+    ("smtp_fallback_relay", "backup.test:25 [other.test", r'"\[other.test" is no next hop'),
+    ("lmtp_fallback_relay", "unix:", "no path"),
+    ("address_verify_relayhost", "one.test, two.test", "one host is wanted"),
+    ("smtp_tcp_port", "smpt", 'there is no port "smpt"'),
+    ("smtp_bind_address", "::1", "is not an IPv4 address"),
+    ("smtp_bind_address6", "127.0.0.1", "is not an IPv6 address"),
+    ("smtp_helo_name", "mail_server!", "neither a host name nor"),
+    ("smtp_address_preference", "ipv5", "none of: any, ipv4, ipv6"),
+    ("smtp_host_lookup", "dns, nativ", '"nativ" is none of: dns, native'),
+    ("smtp_dns_support_level", "on", "none of: disabled, enabled, dnssec"),
+    ("dns_servers", "127.0.0.1 ns.test", '"ns.test" is neither an address nor address:port'),
+    ("allow_mail_to_commands", "alias, foward", '"foward" is none of'),
+    ("allow_mail_to_files", "aliases", '"aliases" is none of'),
+    ("canonical_classes", "header_sendr", '"header_sendr" is none of'),
+    ("sender_canonical_classes", "header_recipient", "none of: envelope_sender, header_sender"),
+    ("masquerade_classes", "header", "none of"),
+    ("propagate_unmatched_extensions", "virtuals", "none of"),
+    ("parent_domain_matches_subdomains", "relay_domain", 'no parameter "relay_domain"'),
+    ("notify_classes", "bounces", "none of"),
+    ("prepend_delivered_header", "files", "none of"),
+    ("mailbox_delivery_lock", "fcntl, dot_lock", '"dot_lock" is none of'),
+    ("virtual_mailbox_lock", "lock", "none of"),
+    ("header_from_format", "new", "none of: standard, obsolete"),
+    ("sendmail_fix_line_endings", "yes", "none of: always, never, strict"),
+    ("smtpd_forbid_bare_newline", "rejct", "none of: normalize"),
+    ("smtpd_tls_loglevel", "high", "none of: 0, 1"),
+    ("syslog_facility", "mails", "none of"),
+    ("maillog_file_permissions", "0999", "octal"),
+    ("data_directory", "data", "begins with /"),
+    ("virtual_mailbox_base", "vmail", "begins with /"),
+    ("master_service_disable", "smtp.inet", "the type of a service"),
+    ("relay_destination_concurrency_limit", "2o", "not a number"),
+    ("smtp_destination_rate_delay", "1y", "not a time"),
+    ("mail_location", "mbox:~/mail", "maildir:PATH only"),
+    ("mynetworks", "127.0.0.0/8;10.0.0.0/8", "bad net/mask pattern"),
+    ("smtpd_client_event_limit_exceptions", "10.0.0", "bad net/mask pattern"),
+    ("smtpd_sasl_exceptions_networks", "2001:db8::/32", r"written with brackets: \[2001:db8::\]/32"),
+    ("proxy_interfaces", "127.0.0.300", "host not found"),
+    ("mail_uid", "nosuchuser", "unknown user"),
+    ("auth_mechanisms", "plan", "unknown mechanism"),
+    ("smtpd_sender_restrictions", "check_sender_access hsah:/x", "unsupported dictionary type: hsah"),
+    ("smtpd_milters", "inet:127.0.0.1:8891", "is not there yet"),
+    ("login_tls_cert_file", "/nonexistent/cert.pem", "cannot load the certificate /nonexistent/cert.pem"),
+]
+
+
+def test_all_wrong_values_are_told_at_once(idle):
+    configure(idle, "".join("%s = %s\n" % m[:2] for m in MALFORMED) + "smtpd_sasl_auth_enable = yes\nlogin_tls_key_file = /nonexistent/key.pem")
+    r = idle.tool("pombal", "check", check=False)
+    assert r.returncode == 1
+    errors = [e.replace(idle.etc + "/", "") for e in REFUSED.findall(r.stderr)]
+    for name, value, said in MALFORMED:
+        place = r"main\.cf, line \d+: %s\b.*" % re.escape(name)
+        assert len([e for e in errors if re.search(place + said, e)]) == 1, (name, r.stderr)
+        assert len([e for e in errors if re.search(place, e)]) == 1, (name, r.stderr)
+    assert len(errors) == len(MALFORMED), r.stderr
+    assert not os.path.exists("data")
+
+
+def test_reply_codes_that_would_say_yes_are_refused(idle):
+    for name in ("reject_code", "unknown_local_recipient_reject_code", "access_map_reject_code"):
+        configure(idle, name + " = 250")
+        r = idle.tool("pombal", "check", check=False)
+        assert r.returncode == 1 and re.search(r"main.cf, line \d+: %s = 250: less than the minimum 400" % name, r.stderr), r.stderr
+
+
+# Tables: parameter, a file of it, and what is said of it; the lines without a word are right
+TABLES = [
+    ("header_checks", "pcre", "/^X-A:/ REJCT no spam\n/^X-B: ([0-9]+)/ REPLACE nothing\n/^X-C: (.*)/ REPLACE X-D: $1\n/^X-E:/ STRIP\n/^X-F/ warn $1\n",
+     ['line 1: "REJCT" is no action: mail would pass unfiltered', "line 2: bad REPLACE header text"]),
+    ("body_checks", "regexp", "/x/ FILTER smtp\n/y/ DISCARD\n/z/ BCC nobody\n/w/ PREPEND text\n",
+     ["line 1: FILTER wants transport:destination", "line 3: BCC wants user@domain"]),
+    ("smtpd_sender_restrictions", "texthash", "a@b.test REJCT\nc@d.test OK\ne@f.test 550 no\ng@h.test 5550 no\ni.test REDIRECT nobody\nj.test 450\n"
+     "k.test permit_mynetworks, reject\nl.test reject_rbl_client x.test\nm.test strict\nn.test DEFER_IF_PERMIT later\n",
+     ['a@b.test: "REJCT" is neither an action nor a restriction', 'g@h.test: "5550" is neither', "i.test: REDIRECT wants user@domain",
+      "l.test: reject_rbl_client is not there yet"]),
+    ("smtpd_client_restrictions", "cidr", "10.0.0.0/8 PERMIT\n11.0.0.0/8 DENY\n", ['line 2: "DENY" is neither']),
+    ("transport_maps", "texthash", "a.test smtp:[127.0.0.1]:2x\nb.test error:5.1.1 no\nc.test :[10.0.0.1\nd.test local:\ne.test lmtp:unix:private/x\n",
+     ['a.test: "[127.0.0.1]:2x" is no next hop', 'c.test: "[10.0.0.1" is no next hop']),
+    ("sender_dependent_relayhost_maps", "texthash", "@a.test [127.0.0.1]:x\n@b.test DUNNO\n@c.test [mail.test]:587\n",
+     ['@a.test: "[127.0.0.1]:x" is no next hop']),
+]
+
+
+def test_what_tables_say_that_nobody_understands_is_told(idle):
+    main = "smtpd_restriction_classes = strict\nstrict = reject\ncontent_filter = smtp:[127.0.0.1]:10o24\n"
+    for name, kind, text, _ in TABLES:
+        path = idle.write("etc/table_" + name, text)
+        main += "%s = %s%s:%s\n" % (name, "check_sender_access " if name.startswith("smtpd_sender") else "", kind, path)
+    errors = check(idle, main, "lmtp unix - - n - - lmtp")
+    expected = [(name, said) for name, _, _, told in TABLES for said in told] + [("content_filter", 'no port "10o24"')]
+    for name, said in expected:
+        assert len([e for e in errors if re.search(r"main\.cf, line \d+: %s = .*%s" % (name, re.escape(said)), e)]) == 1, (said, errors)
+    assert len(errors) == len(expected), errors
+
+
+def test_a_domain_of_two_classes_and_a_transport_that_is_not_there_are_told(idle):
+    configure(idle, "mydestination = $myhostname, localhost, both.test, fine.test\nvirtual_mailbox_domains = inline:{both.test=x, vm.test=x}\n"
+              "virtual_alias_domains = vm.test va.test\nrelay_domains = va.test\ntransport_maps = inline:{x.test=nosuch:, y.test=[127.0.0.1]:25}")
+    said = idle.tool("pombal", "check").stderr
+    for text in ("do not list domain both.test in BOTH mydestination and virtual_mailbox_domains",
+                 "do not list domain vm.test in BOTH virtual_alias_domains and virtual_mailbox_domains",
+                 "do not list domain va.test in BOTH virtual_alias_domains and relay_domains",
+                 'x.test: master.cf has no service "nosuch"', 'y.test: master.cf has no service "[127.0.0.1]"'):
+        assert said.count(text) == 1, said
+
+
 # What leaves a service running, as in Postfix, but without something: settings, options of a service, and what is said
 AMISS = [
     ("header_checks = pcre:{{{{/bad(/ REJECT}}}}", "", "service cleanup: pcre map .*missing closing parenthesis.*: skipping this rule"),

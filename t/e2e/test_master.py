@@ -264,7 +264,7 @@ ROOT_ONLY = pytest.mark.skipif(not IS_ROOT, reason="only for root's processes")
 
 @pytest.mark.parametrize("line, said", [
     ("inet_protocols = ipv9", r"main.cf, line \d+: inet_protocols = ipv9: .*ipv4"),
-    ("inet_protocols = ipv5, ipv4", "none of all, ipv4 and ipv6"),
+    ("inet_protocols = ipv5, ipv4", "none of: all, ipv4, ipv6"),
     ("inet_interfaces = 300.1.2.3", "inet_interfaces = 300.1.2.3: host 300.1.2.3: "),
     ("inet_interfaces = nosuch.host.invalid", "inet_interfaces = nosuch.host.invalid: "),
     ("inet_interfaces = 192.0.2.77", "no interface of this machine"),

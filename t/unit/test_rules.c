@@ -1,6 +1,7 @@
 /*
  * pcre, regexp and cidr tables: rules in order, if and endif, negation, groups, and wrong lines.
  */
+#include <regex.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -122,6 +123,72 @@ TEST(a_pattern_that_takes_too_long_fails)
         ask("pcre", "/^(a+)+$/ x\n", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), "fail");
 }
 
+/* The C library's own matcher would need minutes. */
+TEST(a_back_reference_that_takes_too_long_fails)
+{
+    char key[121] = "";
+
+    memset(key, 'a', 120);
+    assert_string_equal(ask("regexp", "/^(.*)(.*)(.*)\\1\\2\\3[xy]$/ x\n", key), "fail");
+}
+
+/* All words of these letters, the short ones first. */
+static void next_word(char *word)
+{
+    static const char letters[] = "ab]\\- A\n";
+    size_t i = 0;
+
+    for (; word[i] != 0; i++) {
+        const char *at = strchr(letters, word[i]);
+        word[i] = at[1] != 0 ? at[1] : letters[0];
+        if (at[1] != 0)
+            return;
+    }
+    word[i] = letters[0];
+    word[i + 1] = 0;
+}
+
+TEST(a_back_reference_finds_what_the_library_finds)
+{
+    static const char *const same[] = {
+        "(a|b)\\1",        "^(.)(.)\\2\\1$", "([ab])-\\1",        "(a)(b)?\\2",     "([]a])\\1",
+        "([^]a])\\1",      "([\\a])\\1",     "\\<(a|b)\\1\\>",    "(a*)-\\1$",      "(\\w+) \\1\\b",
+        "(a|ab)\\1b",      "(.)\\1{2,}",     "^([[:alpha:]])\\1", "(a)\\1|(b)\\2-", "(a{,2})b\\1",
+        "\\`(a|-)+\\1\\'", "(\\])\\1",       "^(a.?b)\\1",        "a(b*)\\1\\1",    "(.)\\1\\W",
+    };
+    char rule[100];
+
+    conf.pcre_match_limit = 100000;
+    conf.pcre_heap_limit = 20000000;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        struct buf value = BUF(1000);
+        char word[8] = "";
+        regex_t re;
+        assert_int_equal(regcomp(&re, same[i], REG_EXTENDED | (i % 2 == 0 ? REG_ICASE : 0)), 0);
+        snprintf(rule, sizeof rule, "regexp:{{/%s/%s yes}}", same[i], i % 2 == 0 ? "" : "i");
+        struct dict *d = dict_open(rule, DICT_READ, 0, NULL);
+        for (next_word(word); strlen(word) < 5; next_word(word)) {
+            enum dict_answer a = dict_find(d, word, &value, NULL);
+            bool right = regexec(&re, word, 0, NULL, 0) == 0;
+            if (a != (right ? DICT_FOUND : DICT_NONE))
+                fail_msg("%s on \"%s\": it should %smatch", rule, word, right ? "" : "not ");
+        }
+        regfree(&re);
+        dict_close(&d);
+        buf_free(&value);
+    }
+}
+
+TEST(what_cannot_be_said_to_pcre_is_told)
+{
+    assert_string_equal(ask("regexp", "/(a)\\1**/ x\n/a/ y\n", "aa"), "y");
+    assert_non_null(strstr(logged.p, "line 1: back reference together with a quantifier"));
+    assert_string_equal(ask("regexp", "/\\(a\\)\\1/x x\n/a/ y\n", "aa"), "y");
+    assert_non_null(strstr(logged.p, "line 1: back reference together with the option x"));
+    assert_string_equal(ask("regexp", "/(.)\\1/ $1!\n", "xaay"), "a!");
+    assert_string_equal(ask("regexp", "/(.)\\1/!/(x)\\1/ $1\n", "aaxx"), "none");
+}
+
 TEST(cidr_rules)
 {
     static const struct row t[] = {
@@ -142,4 +209,7 @@ TEST(cidr_rules)
     check("cidr", t, sizeof t / sizeof *t);
 }
 
-RUN_TESTS(T(pcre_rules), T(regexp_rules), T(a_pattern_that_takes_too_long_fails), T(cidr_rules))
+RUN_TESTS(T(pcre_rules), T(regexp_rules), T(a_pattern_that_takes_too_long_fails),
+          T(a_back_reference_that_takes_too_long_fails),
+          T(a_back_reference_finds_what_the_library_finds), T(what_cannot_be_said_to_pcre_is_told),
+          T(cidr_rules))
