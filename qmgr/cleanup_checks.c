@@ -13,10 +13,17 @@
 
 #include "cleanup.h"
 
-/* Other messages wait while patterns are tried: after that long they come first. */
+/* Other messages wait while patterns are tried, or aliases followed: after that long they come
+ * first. */
 enum { LONG_WORK_MS = 20 };
 
 static struct maps *checks[CHECK_BODY + 1];
+
+void cleanup_pause(void)
+{
+    if (clock_ms() - task_now() > LONG_WORK_MS)
+        task_yield();
+}
 
 void cleanup_open_checks(void)
 {
@@ -274,7 +281,6 @@ enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what,
     if (!cleanup_checks(c, what) || cleanup_failed(c))
         return CLEANUP_KEEP;
     look_up(&a, text);
-    if (clock_ms() - task_now() > LONG_WORK_MS)
-        task_yield();
+    cleanup_pause();
     return a.verdict;
 }
