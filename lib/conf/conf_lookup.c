@@ -41,8 +41,9 @@ int64_t conf_int_of(const char *prefix, const char *suffix, int64_t otherwise)
 
     if (text == NULL)
         return otherwise;
-    if (!num_parse(str_trim(strz(text)), 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a number", conf_dir(), prefix, suffix, text);
+    if (!num_parse(str_trim(strz(text)), 0, CONF_NUMBER_MAX, &value))
+        msg_fatal("%s/main.cf: %s%s = %s: not a number, or too large", conf_dir(), prefix, suffix,
+                  text);
     return value;
 }
 
@@ -53,8 +54,8 @@ int64_t conf_time_of(const char *prefix, const char *suffix, int64_t otherwise)
 
     if (text == NULL)
         return otherwise;
-    if (!num_parse_time(str_trim(strz(text)), 's', 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a time (a number and one of s m h d w)", conf_dir(),
-                  prefix, suffix, text);
+    if (!num_parse_time(str_trim(strz(text)), 's', 0, CONF_NUMBER_MAX, &value))
+        msg_fatal("%s/main.cf: %s%s = %s: not a time (a number and one of s m h d w), or too long",
+                  conf_dir(), prefix, suffix, text);
     return value;
 }

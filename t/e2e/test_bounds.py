@@ -1,9 +1,9 @@
 """What happens at a bound: each has an answer, which is never silence, and the session or the mail goes on."""
-import base64
+import base64, re
 
 import pytest
 
-from pombal import Instance, Raw
+from pombal import Instance, Raw, TOP
 
 
 @pytest.fixture(scope="module")
@@ -246,3 +246,32 @@ def test_all_addresses_of_an_alias_get_the_mail(make_suite):
     c.ask("DATA")
     assert c.ask("A: b\r\n\r\n.").startswith("451 4.6.0 Alias expansion error")
     c.close()
+
+
+# At their highest these would keep mail waiting or out of the queue, or exclude all users.
+WAITING = {"auth_failure_delay", "smtpd_error_sleep_time", "queue_minfree", "message_size_limit", "virtual_minimum_uid",
+           "first_valid_uid", "first_valid_gid", "default_destination_rate_delay", "default_transport_rate_delay"}
+
+
+def highest():
+    """lines for main.cf: every number and time at the most that is taken"""
+    text = open(TOP + "/lib/conf/params.def").read()
+    for kind, name, high in re.findall(r'^P\((INT|TIME), (\w+), "[^"]*", \d+, (\d+),', text, flags=re.M):
+        if name not in WAITING:
+            yield "%s = %s%s\n" % (name, high if int(high) else 2147483647, "s" if kind == "TIME" else "")
+
+
+def test_with_every_parameter_at_its_highest_mail_is_passed_on_and_read(make_suite):
+    s = make_suite(main="".join(highest()))
+    s.send("alice")
+    s.wait_mail("alice")
+    c = imap(s)
+    assert ask(c, "SELECT INBOX")[-1].startswith("b OK") and "hello" in ask(c, "FETCH 1 ENVELOPE")[0]
+    assert ask(c, "SEARCH TEXT hello")[0] == "* SEARCH 1"
+    c.close()
+    p = s.pop3()
+    assert p.stat()[0] == 1
+    p.quit()
+    s.send("a@unknown.invalid", sender="alice@example.test")
+    assert "Undelivered" in s.wait_mail("alice", 2)[1]["Subject"]
+    assert s.tool("pombal", "check").returncode == 0

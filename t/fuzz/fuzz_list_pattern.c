@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+
 #include "imap_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -29,10 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const programs[] = {"", "cleanup", "imapd", "logger"};
     uint8_t who = size > 0 ? data[0] : 0;
     struct str line = {(const char *)data + (size > 0), size - (size > 0)};
-    struct log_sender from = {.pid = 7,
-                              .uid = who & 16 ? 0 : 1000,
-                              .is_private = who & 8,
-                              .program = programs[who & 3]};
+    struct log_sender from = {
+        .pid = 7, .uid = who & 16 ? 0 : 1000, .is_private = who & 8, .program = programs[who & 3]};
     struct buf out = BUF_TEXT(4096);
 
     conf.login_syslog_name = "dovecot";
