@@ -275,3 +275,46 @@ def test_with_every_parameter_at_its_highest_mail_is_passed_on_and_read(make_sui
     s.send("a@unknown.invalid", sender="alice@example.test")
     assert "Undelivered" in s.wait_mail("alice", 2)[1]["Subject"]
     assert s.tool("pombal", "check").returncode == 0
+
+
+# The last second of a 32-bit number with and without sign, the next one, and what four digits of a year can say.
+DATES = ["01-Jan-1970 00:00:00 +0000", "31-Dec-1969 23:59:59 +0000", "19-Jan-2038 03:14:07 +0000", "19-Jan-2038 03:14:08 +0000",
+         "07-Feb-2106 06:28:15 +0000", "07-Feb-2106 06:28:16 +0000", "01-Mar-2400 00:00:00 +0000", "31-Dec-9999 23:59:59 +0000"]
+
+
+def test_dates_before_and_behind_what_32_bits_hold(make_suite):
+    s = make_suite(main="import_environment = MAIL_CONFIG TZ=UTC LANG=C\n")
+    c = imap(s)
+    for date in DATES:
+        text = "Date: %s %s %s %s\r\n\r\nx\r\n" % tuple(date.replace("-", " ", 2).split(" ", 3)[i] for i in (0, 1, 2, 3))
+        c.send('b APPEND INBOX "%s" {%d+}\r\n%s\r\n' % (date, len(text), text))
+        assert c.until("b")[-1].startswith("b OK")
+    c.close()
+
+    def told():
+        c = imap(s)
+        ask(c, "SELECT INBOX")
+        lines = ask(c, "FETCH 1:* INTERNALDATE")[:-1]
+        found = {key: ask(c, "SEARCH " + key)[0] for key in (
+            "SINCE 20-Jan-2038", "BEFORE 1-Jan-1970", "ON 7-Feb-2106", "SENTSINCE 1-Jan-2400", "SENTBEFORE 19-Jan-2038", "SENTON 31-Dec-9999")}
+        c.close()
+        return [re.search('"(.*)"', line).group(1) for line in lines], found
+    expected = (DATES, {"SINCE 20-Jan-2038": "* SEARCH 5 6 7 8", "BEFORE 1-Jan-1970": "* SEARCH 2", "ON 7-Feb-2106": "* SEARCH 5 6",
+                        "SENTSINCE 1-Jan-2400": "* SEARCH 7 8", "SENTBEFORE 19-Jan-2038": "* SEARCH 1 2", "SENTON 31-Dec-9999": "* SEARCH 8"})
+    assert told() == expected
+    s.stop()
+    s.start()
+    assert told() == expected  # from the journal
+
+
+@pytest.mark.parametrize("date, answer", [
+    ("31-Dec-9999 23:59:59 +2359", "OK"), ("31-Dec-9999 23:59:60 +0000", None), ("29-Feb-2100 00:00:00 +0000", "BAD"),
+    ("29-Feb-2000 00:00:00 +0000", "OK"), ("00-Jan-2000 00:00:00 +0000", "BAD"), ("01-Jan-10000 00:00:00 +0000", "BAD"),
+    ("01-Jan-2000 24:00:00 +0000", "BAD"), ("01-Jan-2000 00:00:00 +9999", None), ("01-Jan-0000 00:00:00 +0000", None)])
+def test_the_date_of_an_append(suite, date, answer):
+    c = imap(suite)
+    c.send('b APPEND Drafts "%s" {6+}\r\nA: b\r\n\r\n' % date)
+    reply = c.until("b")[-1]
+    assert reply.startswith("b " + answer) if answer else re.match("b (OK|BAD)", reply)
+    assert ask(c, "NOOP")[-1].startswith("b OK")
+    c.close()
