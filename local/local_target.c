@@ -10,7 +10,7 @@
 
 #include "local.h"
 
-enum { ITEM_LIMIT = 1024 * 1024, TOKENS = 10000 };
+enum { ITEM_LIMIT = 1024 * 1024 };
 
 static bool allowed(const char *parameter, enum origin origin)
 {
@@ -84,7 +84,7 @@ static size_t to_addresses(struct local *l, const struct address *a, struct str 
     struct buf address = BUF(ITEM_LIMIT);
     size_t n = 0;
 
-    addr_list_parse(mem, raw, TOKENS, &list);
+    addr_list_parse(mem, raw, raw.n + 1, &list); /* all of it */
     for (size_t i = 0; i < list.n; i++) {
         if (!is_address(&list.at[i]))
             continue;

@@ -2,6 +2,7 @@
  * Slow hashes are computed by helper processes (service/helper.h) without any right, so that the
  * loop never stands still.
  */
+#include "auth/auth_question.h"
 #include "auth/password.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -17,39 +18,18 @@ static struct {
     struct helper *helper;
 } state;
 
-/* A question is three texts, each with its length before it. */
-static void put_text(struct buf *ask, struct str text)
-{
-    buf_addf(ask, "%zu:", text.n);
-    buf_add(ask, text);
-}
-
-static bool take_text(struct str *ask, struct str *text)
-{
-    uint64_t n = 0;
-
-    while (ask->n > 0 && ask->p[0] >= '0' && ask->p[0] <= '9' && n < HELPER_MESSAGE_MAX) {
-        n = n * 10 + (uint64_t)(ask->p[0] - '0');
-        *ask = str_from(*ask, 1);
-    }
-    if (ask->n == 0 || ask->p[0] != ':' || n > ask->n - 1)
-        return false;
-    *text = str_part(*ask, 1, n);
-    *ask = str_from(*ask, n + 1);
-    return true;
-}
-
 /* In the helper. The answer is a digit, an enum password_answer, and the problem if there is one.
  */
 static void judge(struct str ask, struct buf *answer, int *fd)
 {
-    struct str user, plain, stored;
+    struct auth_question q;
     struct why why = WHY;
 
     (void)fd;
-    if (!take_text(&ask, &user) || !take_text(&ask, &plain) || !take_text(&ask, &stored))
+    if (!auth_question_parse(ask, &q))
         msg_panic("a malformed question of %zu bytes", ask.n);
-    int result = (int)password_check(user, plain, stored, conf.auth_default_pass_scheme, &why);
+    int result =
+        (int)password_check(q.user, q.plain, q.stored, conf.auth_default_pass_scheme, &why);
     buf_addf(answer, "%d", result);
     if (result == PASSWORD_UNKNOWN)
         buf_addf(answer, "%.500s", why_text(&why));
@@ -98,9 +78,7 @@ int workers_check(struct str user, struct str plain, struct str stored, struct w
     int64_t until = task_now() + conf.auth_request_timeout * 1000;
     int result = -1;
 
-    put_text(&ask, user);
-    put_text(&ask, plain);
-    put_text(&ask, stored);
+    auth_question_format(&(struct auth_question){user, plain, stored}, &ask);
     if (!buf_ok(&ask))
         why_set(why, "4.3.0", "the password is too long to be checked");
     else if (helper_ask(state.helper, buf_str(&ask), until, &answer, NULL, why) == 0)

@@ -182,6 +182,7 @@ void cleanup_open_checks(void);
 enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY };
 /* Is there a table of this kind, and is this message subject to checks (SUBMIT_FILTER)? */
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what);
+void cleanup_pause(void); /* (waits) if this turn has been long: other messages come first */
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
 /* The table's action for a field or line; for CLEANUP_REPLACE, instead is the new text. (waits) now
  * and then, so that slow tables do not hold up other messages. */

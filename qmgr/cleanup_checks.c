@@ -14,12 +14,19 @@
 
 #include "cleanup.h"
 
-/* Other messages wait while patterns are tried: after that long they come first. */
+/* Other messages wait while patterns are tried, or aliases followed: after that long they come
+ * first. */
 enum { LONG_WORK_MS = 20 };
 
 static struct maps *checks[CHECK_BODY + 1];
 
 static void check_value(void *arg, const char *table, const char *where, const char *value);
+
+void cleanup_pause(void)
+{
+    if (clock_ms() - task_now() > LONG_WORK_MS)
+        task_yield();
+}
 
 void cleanup_open_checks(void)
 {
@@ -321,7 +328,6 @@ enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what,
     if (!cleanup_checks(c, what) || cleanup_failed(c))
         return CLEANUP_KEEP;
     look_up(&a, text);
-    if (clock_ms() - task_now() > LONG_WORK_MS)
-        task_yield();
+    cleanup_pause();
     return a.verdict;
 }

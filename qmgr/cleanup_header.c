@@ -158,6 +158,7 @@ struct field {
     struct str text; /* "Name: value", lines parted by LF */
     struct str name, value; /* inside text */
     const struct kind *kind; /* null: nothing depends on it here */
+    struct buf instead; /* of what stood in the message, if a check has replaced it */
 };
 
 static bool is_named(const struct field *f, const char *name)
@@ -181,17 +182,22 @@ static void cut_field(struct buf *field)
     buf_cut(field, short_rest ? (size_t)lf : limit);
 }
 
-static bool step_read(struct field *f)
+static bool read_from(struct field *f, const struct buf *text)
 {
-    if (!buf_ok(&f->block->field)) {
+    if (!buf_ok(text)) {
         cleanup_fail(f->c, "4.3.0", "a header field is too long");
         return false;
     }
-    f->text = buf_str(&f->block->field);
+    f->text = buf_str(text);
     if (!header_split(f->text, &f->name, &f->value))
         f->name = f->value = STR("");
     f->kind = kind_of(f->name);
     return true;
+}
+
+static bool step_read(struct field *f)
+{
+    return read_from(f, &f->block->field);
 }
 
 /* Counted even if header_checks drop it. */
@@ -222,16 +228,10 @@ static bool step_check(struct field *f)
 
     if (!cleanup_checks(f->c, what))
         return true;
-    /* asked: by cleanup_check, and by step_read after the swap */
-    struct buf instead = BUF(DICT_VALUE_LIMIT);
-    enum cleanup_verdict verdict = cleanup_check(f->c, what, f->text, &instead);
-    bool on = verdict != CLEANUP_DROP;
-    if (verdict == CLEANUP_REPLACE) {
-        buf_swap(&f->block->field, &instead);
-        on = step_read(f);
-    }
-    buf_free(&instead);
-    return on;
+    enum cleanup_verdict verdict = cleanup_check(f->c, what, f->text, &f->instead);
+    if (verdict == CLEANUP_REPLACE)
+        return read_from(f, &f->instead);
+    return verdict != CLEANUP_DROP;
 }
 
 /* Fields of parts are passed on as they are. */
@@ -285,12 +285,14 @@ static field_step *const steps[] = {
 
 void cleanup_block_end(struct cleanup *c, struct cleanup_block *b)
 {
-    struct field f = {.c = c, .block = b};
+    /* asked: by read_from */
+    struct field f = {.c = c, .block = b, .instead = BUF(DICT_VALUE_LIMIT)};
     bool on = b->field.n > 0;
 
     cut_field(&b->field);
     for (size_t i = 0; on && !c->stopped && i < sizeof steps / sizeof *steps; i++)
         on = steps[i](&f);
+    buf_free(&f.instead);
     buf_clear(&b->field);
 }
 

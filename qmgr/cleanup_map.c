@@ -76,7 +76,8 @@ static size_t results(struct cleanup *c, const char *address, struct str value, 
     struct buf one = BUF(16384), canonical = BUF(16384);
     size_t n = 0;
 
-    addr_list_parse(c->mem, value, (size_t)conf.header_address_token_limit, &list);
+    /* All of it: an address that is passed over is a recipient that gets nothing. */
+    addr_list_parse(c->mem, value, value.n + 1, &list);
     *out = arena_array(c->mem, list.n + 1, sizeof **out);
     for (const struct addr *a = list.at; a < list.at + list.n; a++) {
         if (a->kind != ADDR_MAILBOX)
@@ -244,6 +245,7 @@ static int follow(struct expansion *e, size_t i)
             not_expanded(e->c, "nesting", e->original);
             return -1;
         }
+        cleanup_pause();
         ptrdiff_t n = look_up(e->c, maps.virtual, maps.virtual_extension, e->at.at[i], &found);
         if (n <= 0)
             return (int)n;

@@ -112,14 +112,14 @@ struct message {
     struct str line; /* in raw, without its end */
 };
 
-enum { ADDRESS_MOST = 32 * 1024, ADDRESSES_MOST = 1 << 20, HEADER_MOST = 1 << 30 };
+enum { ADDRESS_MOST = 32 * 1024, HEADER_MOST = 1 << 30 };
 
 static void add_addresses(struct message *g, struct str text)
 {
     struct addr_list list;
     struct buf address = BUF(ADDRESS_MOST);
 
-    addr_list_parse(g->m->mem, text, ADDRESSES_MOST, &list);
+    addr_list_parse(g->m->mem, text, text.n + 1, &list); /* all of it */
     for (const struct addr *a = list.at; a < list.at + list.n; a++) {
         buf_clear(&address);
         if (a->kind == ADDR_MAILBOX)
@@ -142,7 +142,7 @@ static const char *sender_of(struct sendmail *m)
 
     if (m->sender == NULL)
         return sendmail_login(m);
-    addr_list_parse(m->mem, strz(m->sender), 1000, &list);
+    addr_list_parse(m->mem, strz(m->sender), strlen(m->sender) + 1, &list);
     if (list.n > 0 && list.at[0].kind == ADDR_MAILBOX) {
         addr_internal(&list.at[0], &address);
         sender = buf_ok(&address) ? arena_strz(m->mem, buf_str(&address)) : NULL;

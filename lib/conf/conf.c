@@ -193,6 +193,11 @@ static char unit_of_default(const struct conf_param *p)
     return unit;
 }
 
+int64_t conf_param_high(const struct conf_param *p)
+{
+    return p->high > 0 ? p->high : CONF_NUMBER_MAX;
+}
+
 static int parse_number(const struct conf_param *p, const char *text, int64_t *out, struct why *why)
 {
     const char *what =
@@ -205,8 +210,8 @@ static int parse_number(const struct conf_param *p, const char *text, int64_t *o
         return why_set(why, "4.3.5", "\"%s\" is not %s", text, what);
     if (*out < p->low)
         return why_set(why, "4.3.5", "less than the minimum %lld", (long long)p->low);
-    if (p->high > 0 && *out > p->high)
-        return why_set(why, "4.3.5", "more than the maximum %lld", (long long)p->high);
+    if (*out > conf_param_high(p))
+        return why_set(why, "4.3.5", "more than the maximum %lld", (long long)conf_param_high(p));
     return 0;
 }
 

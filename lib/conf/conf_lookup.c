@@ -43,9 +43,9 @@ static int64_t number_of(const char *prefix, const char *suffix, char unit, int6
 
     if (text == NULL)
         return otherwise;
-    if (unit != 0 ? !num_parse_time(digits, unit, 0, INT64_MAX, &value)
-                  : !num_parse(digits, 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a %s", conf_dir(), prefix, suffix, text,
+    if (unit != 0 ? !num_parse_time(digits, unit, 0, CONF_NUMBER_MAX, &value)
+                  : !num_parse(digits, 0, CONF_NUMBER_MAX, &value))
+        msg_fatal("%s/main.cf: %s%s = %s: not a %s, or too large", conf_dir(), prefix, suffix, text,
                   unit != 0 ? "time (a number and one of s m h d w)" : "number");
     return value;
 }
@@ -69,8 +69,8 @@ int conf_family_check(const char *name, struct why *why)
         return 0;
     const char *text = conf_find(name);
     struct str number = str_trim(strz(text));
-    if (f->type == CONF_TYPE_TIME ? num_parse_time(number, 's', 0, INT64_MAX, &value)
-                                  : num_parse(number, 0, INT64_MAX, &value))
+    if (f->type == CONF_TYPE_TIME ? num_parse_time(number, 's', 0, CONF_NUMBER_MAX, &value)
+                                  : num_parse(number, 0, CONF_NUMBER_MAX, &value))
         return 0;
     return why_set(why, "4.3.5", "\"%s\" is not %s", text,
                    f->type == CONF_TYPE_TIME ? "a time: a number and one of s m h d w"

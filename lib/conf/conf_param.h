@@ -23,6 +23,11 @@ struct conf_param {
     enum conf_reason reason;
 };
 
+/* The most that a number or a time may be if its line names no bound: 68 years in seconds, as in
+ * Postfix. A thousand times as much is still a number. */
+enum { CONF_NUMBER_MAX = 2147483647 };
+int64_t conf_param_high(const struct conf_param *p); /* of a number or a time */
+
 /* First those of known.def, then those of params.def, each part sorted by name. */
 extern const struct conf_param conf_params[];
 extern const size_t conf_nparams;

@@ -336,8 +336,8 @@ enum dict_answer dict_find(struct dict *d, const char *key, struct buf *value, s
         return DICT_NONE;
     if (d->type->find == NULL)
         return cannot(d, "lookup", why);
-    if (strlen(key) > KEY_LIMIT)
-        return DICT_NONE;
+    if (strlen(key) > KEY_LIMIT) /* which no table can hold, but a pattern can match */
+        return (d->type->can & DICT_MATCHES) != 0 ? too_long(d, "key", key, why) : DICT_NONE;
     enum dict_answer answer = d->type->find(d, fold(d, key), value, why);
     if (answer == DICT_FOUND && !buf_ok(value))
         return too_long(d, "value", key, why);

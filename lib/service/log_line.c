@@ -29,7 +29,7 @@ static bool origin_parse(struct str line, struct origin *o, struct str *rest)
     ptrdiff_t open = str_find(line, '[');
     ptrdiff_t close = open > 0 ? str_find(line, ']') : -1;
 
-    if (close < open)
+    if (open <= 0 || close < open)
         return false;
     *rest = str_from(line, (size_t)close + 1);
     o->name = str_upto(line, (size_t)open);

@@ -41,6 +41,7 @@ static_assert(sizeof(struct cache_rec) == 40, "file format");
 
 enum {
     RECORD_MAX = 4 << 20,
+    HEADER_MAX = 1 << 20, /* of a longer one no fields are kept: going through it takes long */
     INDEX_MAX = 1 << 28,
     ABSENT_MS = 1000,
     WINDOW_FIRST = 16 << 10,
@@ -166,7 +167,7 @@ void cache_make(const struct mime_part *root, struct str header, struct buf *out
     imap_text_structure(root, out);
     rec.structure = (uint32_t)(out->n - sizeof rec) - rec.envelope;
     size_t before = out->n;
-    if (header.n >= root->header.size) {
+    if (header.n >= root->header.size && root->header.size <= HEADER_MAX) {
         rec.has_fields = 1;
         add_fields(str_upto(header, root->header.size), out);
     }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/str.h"
 #include "mail/mime_tree.h"
 #include "store/cache.h"
 
@@ -130,6 +131,32 @@ TEST(a_file_that_is_cut_or_changed_under_a_reader_only_loses_its_records)
     remove_dir(path, dir);
 }
 
+/* Its fields are read from the message when they are asked for. */
+TEST(of_a_header_above_a_megabyte_no_fields_are_kept)
+{
+    struct arena *mem = arena_new(NULL);
+    struct buf mail = BUF(2 << 20), record = BUF(1 << 20);
+    struct cache_entry entry;
+
+    for (int more = 0; more < 2; more++) {
+        buf_setz(&mail, "Subject: text\n");
+        while (mail.n < (1 << 20) - 8)
+            buf_addz(&mail, "X: 345\n");
+        while (mail.n < (1u << 20) - 1 + (unsigned)more)
+            buf_addc(&mail, 'x');
+        buf_addz(&mail, "\nbody\n");
+        mail.p[mail.n - 7] = '\n';
+        cache_make(mime_tree_parse(mem, NULL, buf_str(&mail)), buf_str(&mail), &record);
+        cache_read(buf_str(&record), &entry);
+        assert_int_equal(entry.fields.p == NULL, more);
+        assert_true(str_search(entry.envelope, STR("text")) >= 0);
+    }
+    buf_free(&record);
+    buf_free(&mail);
+    arena_free(&mem);
+}
+
 RUN_TESTS(T(a_record_that_was_not_written_whole_is_replaced_and_never_cut_off),
           T(a_file_of_another_folder_is_replaced_and_never_cut_off),
-          T(a_file_that_is_cut_or_changed_under_a_reader_only_loses_its_records))
+          T(a_file_that_is_cut_or_changed_under_a_reader_only_loses_its_records),
+          T(of_a_header_above_a_megabyte_no_fields_are_kept))

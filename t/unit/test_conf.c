@@ -107,6 +107,101 @@ TEST(the_table_is_sorted_and_names_are_found)
     assert_null(conf_param_find(STR("smtpd_timeou")));
 }
 
+static bool is_number(const struct conf_param *p)
+{
+    return p->reason == CONF_EFFECTIVE && (p->type == CONF_TYPE_INT || p->type == CONF_TYPE_TIME);
+}
+
+static int64_t value_of(const struct conf_param *p)
+{
+    return *(const int64_t *)((const char *)&conf + p->offset);
+}
+
+static void set_number(struct buf *text, const struct conf_param *p, int64_t value)
+{
+    buf_addf(text, "%s = %lld%s\n", p->name, (long long)value,
+             p->type == CONF_TYPE_TIME ? "s" : "");
+}
+
+/* All parameters at once at their bound, or at the next value inside. */
+static void take_all(bool high, int64_t inside)
+{
+    struct buf text = BUF(1 << 20);
+    struct why why = WHY;
+
+    for (size_t i = 0; i < conf_nparams; i++)
+        if (is_number(&conf_params[i]))
+            set_number(&text, &conf_params[i],
+                       high ? conf_param_high(&conf_params[i]) - inside
+                            : conf_params[i].low + inside);
+    if (load(text.p, NULL, &why) < 0)
+        fail_msg("%s", why_text(&why));
+    for (size_t i = 0; i < conf_nparams; i++)
+        if (is_number(&conf_params[i]))
+            assert_int_equal(value_of(&conf_params[i]),
+                             high ? conf_param_high(&conf_params[i]) - inside
+                                  : conf_params[i].low + inside);
+    buf_free(&text);
+}
+
+static void refuse(const struct conf_param *p, const char *value, const char *expected)
+{
+    struct buf text = BUF(1000);
+    struct why why = WHY;
+
+    buf_addf(&text, "%s = %s\n", p->name, value);
+    if (load(text.p, NULL, &why) == 0 || strstr(why_text(&why), expected) == NULL)
+        fail_msg("%s: %s", text.p, why_text(&why));
+    why_free(&why);
+    buf_free(&text);
+}
+
+TEST(numbers_and_times_take_their_bounds_and_no_more)
+{
+    char value[40];
+
+    for (int64_t inside = 0; inside < 2; inside++) {
+        take_all(false, inside);
+        take_all(true, inside);
+    }
+    for (size_t i = 0; i < conf_nparams; i++) {
+        const struct conf_param *p = &conf_params[i];
+        if (!is_number(p))
+            continue;
+        const char *unit = p->type == CONF_TYPE_TIME ? "s" : "";
+        snprintf(value, sizeof value, "%lld%s", (long long)conf_param_high(p) + 1, unit);
+        refuse(p, value, "more than the maximum");
+        snprintf(value, sizeof value, "%lld%s", (long long)p->low - 1, unit);
+        refuse(p, value, p->low > 0 ? "less than the minimum" : *unit ? "is not" : "less than");
+    }
+}
+
+TEST(what_is_no_number_or_time_is_refused)
+{
+    const struct conf_param *n = conf_param_find(STR("smtpd_recipient_limit"));
+    const struct conf_param *t = conf_param_find(STR("smtpd_timeout"));
+
+    refuse(n, "9223372036854775807", "more than the maximum 2147483647");
+    refuse(t, "9223372036854775807s", "more than the maximum 2147483647");
+    refuse(t, "3551w", "more than the maximum 2147483647"); /* in 2038 and later */
+    static const char *const bad[] = {"9223372036854775808",
+                                      "-9223372036854775808",
+                                      "18446744073709551617",
+                                      "1 2",
+                                      "0x10",
+                                      "1k",
+                                      "1.5",
+                                      "+1",
+                                      "--1",
+                                      "",
+                                      "15250284452472w",
+                                      "99999999999999999999999d"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        refuse(n, bad[i], "");
+        refuse(t, bad[i], "");
+    }
+}
+
 TEST(errors_name_file_line_parameter_and_bound)
 {
     static const struct {
@@ -281,6 +376,8 @@ int main(void)
         T(every_default_is_valid),
         T(stress_comes_and_goes_and_takes_along_what_refers_to_it),
         T(the_table_is_sorted_and_names_are_found),
+        T(numbers_and_times_take_their_bounds_and_no_more),
+        T(what_is_no_number_or_time_is_refused),
         T(errors_name_file_line_parameter_and_bound),
         T(transport_parameters_fall_back_to_their_default),
         T(lmtp_takes_its_own_values),

@@ -75,6 +75,19 @@ TEST(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender)
     }
 }
 
+TEST(of_a_line_without_brackets_nothing_behind_it_is_read)
+{
+    struct log_sender from = {7, 100, true, "smtpd"};
+    struct buf out = BUF_TEXT(4000);
+    char *digit = malloc(1);
+
+    *digit = '7';
+    log_line_check((struct str){digit, 1}, &from, &rules, &out);
+    assert_string_equal(out.p, "smtpd[7]: uid 100 says: 7");
+    free(digit);
+    buf_free(&out);
+}
+
 TEST(a_line_is_cleaned_and_cut)
 {
     struct log_sender from = {7, 100, true, "smtpd"};
@@ -101,5 +114,6 @@ TEST(the_name_of_a_process)
     assert_false(log_name_is(STR("smtpd"), "smtpd", 7));
 }
 
-RUN_TESTS(T(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender), T(a_line_is_cleaned_and_cut),
+RUN_TESTS(T(a_line_is_logged_as_it_is_only_in_the_name_of_its_sender),
+          T(of_a_line_without_brackets_nothing_behind_it_is_read), T(a_line_is_cleaned_and_cut),
           T(the_name_of_a_process))
