@@ -13,6 +13,10 @@
  * each request is taken by one that is free. A supervisor process, which reads nothing, starts a
  * helper again when it has died. All end with the daemon.
  *
+ * The supervisor enters the jail before there is a helper, with the helpers' rights and RIGHT_FORK.
+ * A helper has the second filter of sessions (service/jail.h) on top: no process, no socket, no
+ * other user, and messages to the daemon only.
+ *
  * A message is at most HELPER_MESSAGE_MAX octets. The queue is bounded: a question that finds
  * queue_limit others unanswered, or the socket full, fails at once.
  */
@@ -22,7 +26,11 @@ struct helper_job {
     const char *name; /* for the log */
     int count; /* of processes */
     int queue_limit; /* questions without an answer */
-    void (*start)(void); /* in each helper before its first request: enters its jail. May be null */
+    unsigned rights; /* enum service_right of the helpers */
+    const char *user; /* account that they are: conf.mail_owner. Null: no jail, for tests */
+    /* In the supervisor before its jail: jail_read(), and whatever libraries load when they are
+     * first used. May be null. */
+    void (*start)(void);
     /* One request; may block. answer has a ceiling of HELPER_MESSAGE_MAX and is empty. *fd is -1:
      * a descriptor put there goes with the answer and is closed here. */
     void (*serve)(struct str ask, struct buf *answer, int *fd);

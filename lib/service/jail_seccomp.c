@@ -397,6 +397,7 @@ static void add_self(unsigned rights)
     if ((rights & RIGHT_FORK) != 0) {
         allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
         allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)); /* of a helper */
     } else {
         if ((rights & RIGHT_WRITE) != 0)
             allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
