@@ -45,7 +45,8 @@ uint64_t *metrics_counter(const char *name);
 /* For service.c: use page number slot of the open file fd (both -1: private memory). */
 void metrics_open(int fd, int slot, const char *service, const char *program);
 struct metrics_page *metrics_mine(void);
-/* In a forked child: lets go of the parent's page; from now on memory of its own. */
+/* In a forked child, which has not got the parent's page: from now on memory of its own. Nothing
+ * may be counted before it. */
 void metrics_forked(void);
 
 /* For readers: a copy with all text ended and all counts in bounds; false if the page is free. */
