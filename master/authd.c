@@ -14,9 +14,10 @@
  *
  * SECURITY
  *     Reads the tables before it locks itself in; after that it reads files of their directories
- *     only, opens no connection and starts no process. The helpers have no right at all. Passwords
- *     are never logged and do not stay in memory. Tokens are exchanged for the mail owner only,
- * tickets are redeemed for root only, which imap and pop3 run as. Each is good once.
+ *     only, opens no connection and starts no process. The helpers that compute hashes have no
+ *     right at all; one may read the tables where only root may. Passwords are never logged and do
+ *     not stay in memory. Tokens are exchanged for the mailbox broker only, tickets are redeemed
+ * for imap and pop3 only. Each is good once.
  *
  * STANDARDS
  *     RFC 4422, RFC 4616, RFC 2195, RFC 1939 (APOP)

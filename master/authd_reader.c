@@ -1,15 +1,12 @@
 /*
  * Tables that only root may read (quickstart's passwd is of mode 0600) are opened by a helper
  * process after they have changed: an answer must never come from what stood there before. The
- * helper is the mail owner with one capability, to read any file, takes nothing but the number of a
- * table, and hands out descriptors for reading.
+ * helper has a uid that owns nothing, and one capability, to read any file of the tables'
+ * directories. It takes nothing but the number of a table, and hands out descriptors for reading.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <pwd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/msg.h"
@@ -18,6 +15,8 @@
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "service/helper.h"
+#include "service/jail.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "authd.h"
@@ -26,6 +25,7 @@ enum { QUEUE_MOST = 1000 };
 
 static struct {
     VEC(const char *) paths;
+    struct helper_job job;
     struct helper *helper; /* null: not needed */
 } state;
 
@@ -34,21 +34,17 @@ void reader_allow(const char *path)
     *VEC_ADD(&state.paths) = path;
 }
 
-/* In the helper: becomes the mail owner, who may read every file and do nothing else. */
-static void enter(void)
+/* In the supervisor. A file is replaced by renaming, so its directory is what must stay readable:
+ * the one that is named, and the one where the file is if the name is a link. */
+static void allow_tables(void)
 {
-    const struct passwd *pw = getpwnam(conf.mail_owner);
-    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
-        {.effective = 1U << CAP_DAC_READ_SEARCH, .permitted = 1U << CAP_DAC_READ_SEARCH}};
-
-    if (pw == NULL || pw->pw_uid == 0)
-        msg_fatal("mail_owner: no such user: %s", conf.mail_owner);
-    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
-        setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
-        setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 || syscall(SYS_capset, &head, data) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0) < 0)
-        msg_fatal("authd-reader: become user %s: %m", pw->pw_name);
+    VEC_EACH (&state.paths, path) {
+        char *real = realpath(*path, NULL);
+        jail_read_file(*path);
+        if (real != NULL)
+            jail_read_file(real);
+        free(real);
+    }
 }
 
 /* In the helper. The question is the number of a table; the answer is empty, or why not. */
@@ -65,14 +61,15 @@ static void open_table(struct str ask, struct buf *answer, int *fd)
 
 void reader_start(void)
 {
-    static const struct helper_job job = {.name = "table reader",
-                                          .count = 1,
-                                          .queue_limit = QUEUE_MOST,
-                                          .start = enter,
-                                          .serve = open_table};
-
+    state.job = (struct helper_job){.name = "table reader",
+                                    .count = 1,
+                                    .queue_limit = QUEUE_MOST,
+                                    .rights = RIGHT_READ | RIGHT_SEARCH,
+                                    .user = conf.mail_owner,
+                                    .start = allow_tables,
+                                    .serve = open_table};
     if (geteuid() == 0 && state.paths.n > 0)
-        state.helper = helper_start(&job);
+        state.helper = helper_start(&state.job);
 }
 
 void reader_watch(void)

@@ -57,18 +57,10 @@ void users_open(void)
         msg_fatal("%s", why_text(&why));
 }
 
-/* A file is replaced by renaming, so its directory is what must stay readable. */
 void users_paths(void)
 {
-    VEC_EACH (&users.all.at, s) {
-        struct str path = strz(user_source_path(*s));
-        struct buf dir = BUF(4096);
-        buf_add(&dir, str_upto(path, (size_t)str_rfind(path, '/')));
-        if (!buf_ok(&dir))
-            msg_fatal("auth_passdb: a path is too long");
-        jail_read(dir.n > 0 ? dir.p : "/");
-        buf_free(&dir);
-    }
+    VEC_EACH (&users.all.at, s)
+        jail_read_file(user_source_path(*s));
 }
 
 /* (waits) The first that knows the name; one that cannot say now ends the search. */

@@ -8,7 +8,6 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "service/helper.h"
-#include "service/jail.h"
 #include "task/task.h"
 
 #include "authd.h"
@@ -37,12 +36,10 @@ static void judge(struct str ask, struct buf *answer, int *fd)
 }
 
 /* What libraries load when they are first used they load now. */
-static void enter(void)
+static void load_libraries(void)
 {
     password_check(STR("x"), STR("x"),
                    STR("{PBKDF2}$1$x$1$0000000000000000000000000000000000000000"), "CRYPT", NULL);
-    jail_enter(&(struct jail){
-        .name = "authd-worker", .rights = 0, .user = conf.mail_owner, .ends_with_parent = true});
 }
 
 void workers_start(void)
@@ -50,7 +47,8 @@ void workers_start(void)
     state.job = (struct helper_job){.name = "password workers",
                                     .count = (int)conf.auth_worker_max_count,
                                     .queue_limit = (int)conf.auth_worker_queue_limit,
-                                    .start = enter,
+                                    .user = conf.mail_owner,
+                                    .start = load_libraries,
                                     .serve = judge};
     state.helper = helper_start(&state.job);
 }

@@ -78,7 +78,10 @@ struct smtpd {
 
     bool closing; /* the last reply has been sent: end the session */
     bool failed; /* the reply to this command was 4yz or 5yz */
-    int64_t content_until; /* smtpd_time.c: deadline of the content, which it moves as it comes */
+    /* smtpd_time.c: what the client is waited for, since when, and until when its content may take,
+     * which moves as it comes */
+    enum awaited { AWAIT_LINE, AWAIT_CONTENT, AWAIT_HANDSHAKE } awaited;
+    int64_t awaited_since, content_until;
     bool early_talk; /* the client has sent commands ahead where it must not */
     struct client_count *count; /* null: not counted */
     int64_t errors, junk;
@@ -106,8 +109,12 @@ bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_fac
 
 /* smtpd_time.c. (waits) A line of the client within its time; as stream_line. */
 enum line smtpd_line(struct smtpd *s, struct buf *line);
+void smtpd_time_begins(struct smtpd *s); /* of the session: limits its waits from now on */
+void smtpd_time_ends(struct smtpd *s); /* before s is gone; the stream may stay */
 void smtpd_content_begins(struct smtpd *s);
 void smtpd_content_came(struct smtpd *s, size_t bytes); /* sets the limit of the next wait */
+void smtpd_handshake_begins(struct smtpd *s); /* of TLS: one limit for all of it */
+void smtpd_handshake_ends(struct smtpd *s);
 
 /* smtpd_reply.c. dsn may be "". (waits) A 4yz or 5yz reply counts as an error, and is delayed if
  * there were many errors (smtpd_error_sleep_time). */

@@ -261,7 +261,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     /* asked: by smtpd_line */
     s.line = BUF((size_t)conf.line_length_limit);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
-    stream_set_idle(client, conf.smtpd_timeout * 1000);
+    smtpd_time_begins(&s);
     smtpd_session_begin(&s);
     if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
         greet(&s);
@@ -269,6 +269,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
         read_command(&s);
     log_end(&s);
     stream_flush(client);
+    smtpd_time_ends(&s);
     log_disconnect(&s);
     smtpd_limit_leave(&s);
     smtpd_drop_mail(&s);

@@ -113,8 +113,7 @@ int smtpd_tls_begin(struct smtpd *s)
         s->closing = true;
         return -1;
     }
-    stream_set_idle(s->stream, 0); /* one limit for the whole handshake */
-    stream_set_deadline(s->stream, task_now() + conf.smtpd_starttls_timeout * 1000);
+    smtpd_handshake_begins(s);
     if (tls_accept(s->stream, tls.context, &s->tls, &why) < 0) {
         msg_info("SSL_accept error from %s: %s", s->namaddr, why_text(&why));
         msg_info("lost connection after %s from %s", s->where, s->namaddr);
@@ -127,8 +126,7 @@ int smtpd_tls_begin(struct smtpd *s)
                                     : "Anonymous",
                  s->namaddr, s->tls->summary);
     }
-    stream_set_deadline(s->stream, 0);
-    stream_set_idle(s->stream, conf.smtpd_timeout * 1000);
+    smtpd_handshake_ends(s);
     if (tls_context_stale(tls.context))
         service_refresh("the TLS certificate");
     why_free(&why);

@@ -30,6 +30,8 @@ struct stream {
     const char *error;
     int error_number; /* the same as errno has it; 0: it was not a call that failed */
     int64_t idle_ms, deadline;
+    void (*on_wake)(void *arg); /* may change these two. May be null */
+    void *on_wake_arg;
     char *in, *out;
     size_t in_at, in_end, in_room, out_n, out_room;
     struct layers {
@@ -172,12 +174,35 @@ void stream_set_deadline(struct stream *s, int64_t at)
     s->deadline = at;
 }
 
-/* Until when one wait may last that begins now; 0: for ever. */
-static int64_t limit(const struct stream *s)
+void stream_on_wake(struct stream *s, void (*fn)(void *arg), void *arg)
 {
-    int64_t at = s->idle_ms > 0 ? task_now() + s->idle_ms : 0;
+    s->on_wake = fn;
+    s->on_wake_arg = arg;
+}
+
+/* Until when one wait may last that began then; 0: for ever. */
+static int64_t limit(const struct stream *s, int64_t since)
+{
+    int64_t at = s->idle_ms > 0 ? since + s->idle_ms : 0;
 
     return s->deadline != 0 && (at == 0 || s->deadline < at) ? s->deadline : at;
+}
+
+/* For the descriptor, as long as the limits say, but not longer than until most (0: no such end).
+ */
+static enum wait wait_within(struct stream *s, short events, int64_t since, int64_t most)
+{
+    for (;;) {
+        int64_t until = limit(s, since);
+        if (most != 0 && (until == 0 || most < until))
+            until = most;
+        if (s->on_wake == NULL)
+            return task_wait_again(s->fd.fd, events, until);
+        enum wait w = task_wait_again_either(s->fd.fd, events, until);
+        if (w != WAIT_WOKEN)
+            return w;
+        s->on_wake(s->on_wake_arg);
+    }
 }
 
 static enum stream_state state_after(enum wait w)
@@ -205,19 +230,19 @@ static short waits_for(const struct stream *s, short direction)
 /* Whoever has been idle for a second holds no memory from then on. */
 static enum wait wait_input(struct stream *s)
 {
-    int64_t until = limit(s), soon = task_now() + IDLE_MS;
+    int64_t since = task_now(), soon = since + IDLE_MS, until = limit(s, since);
     short events = waits_for(s, POLLIN);
     enum wait w;
 
     s->fills = 0;
     if (until != 0 && until <= soon)
-        return task_wait_again(s->fd.fd, events, until);
-    w = task_wait_again(s->fd.fd, events, soon);
+        return wait_within(s, events, since, 0);
+    w = wait_within(s, events, since, soon);
     if (w != WAIT_TIMEOUT)
         return w;
     drop_buffers(s);
     task_trim();
-    return task_wait_again(s->fd.fd, events, until);
+    return wait_within(s, events, since, 0);
 }
 
 /* Makes room behind what is there. */
@@ -473,7 +498,7 @@ enum wait stream_wait_unread(struct stream *s, int64_t deadline)
 
 enum wait stream_wait_layer(struct stream *s)
 {
-    enum wait w = task_wait_again(s->fd.fd, s->top.layer->waits_for(s->top.self), limit(s));
+    enum wait w = wait_within(s, s->top.layer->waits_for(s->top.self), task_now(), 0);
 
     if (w != WAIT_READY)
         set_state(s, state_after(w), NULL);
@@ -482,7 +507,7 @@ enum wait stream_wait_layer(struct stream *s)
 
 static void wait_output(struct stream *s)
 {
-    enum wait w = task_wait_again(s->fd.fd, waits_for(s, POLLOUT), limit(s));
+    enum wait w = wait_within(s, waits_for(s, POLLOUT), task_now(), 0);
 
     if (w == WAIT_READY)
         return;

@@ -40,6 +40,10 @@ void stream_fail(struct stream *s, const char *error); /* as if a read and a wri
 void stream_set_idle(struct stream *s, int64_t idle_ms);
 /* The end of all waits, by task_now(); 0: none. */
 void stream_set_deadline(struct stream *s, int64_t deadline_ms);
+/* What a task_wake of the task that reads or writes does: fn may set both limits, and the wait that
+ * is under way obeys them, as if it had begun with them. Without it that wait lets a task_wake
+ * pass. */
+void stream_on_wake(struct stream *s, void (*fn)(void *arg), void *arg);
 
 /*
  * Reading (waits). A line that ends in LF alone is reported as LINE_LF, since it must not end DATA.

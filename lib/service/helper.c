@@ -15,7 +15,9 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "service/jail.h"
 #include "service/metrics.h"
+#include "service/service.h"
 #include "task/task.h"
 
 /* Both ways: the number of the question, then its bytes. */
@@ -131,13 +133,19 @@ static void answer_one(const struct helper_job *job, int socket, struct message 
         _exit(0);
 }
 
+static void narrow_jail(const struct helper_job *job, int socket)
+{
+    jail_session_channel(socket);
+    if (job->user != NULL && jail_session_enter() < 0)
+        msg_fatal("%s: filter of a helper: %s", job->name, strerror(errno));
+}
+
 static void __attribute__((noreturn)) serve(const struct helper_job *job, int socket)
 {
     struct message *m = mem_new(sizeof *m);
     int fds[HELPER_FDS];
 
-    if (job->start != NULL)
-        job->start();
+    narrow_jail(job, socket);
     for (;;) {
         ssize_t n = recv_message(socket, m, fds, 0);
         if (n < 0 && errno == EINTR)
@@ -198,6 +206,17 @@ static void pause_if_early(int64_t started)
         poll(NULL, 0, EARLY_MS);
 }
 
+static void enter_jail(const struct helper_job *job)
+{
+    if (job->start != NULL)
+        job->start();
+    if (job->user != NULL)
+        jail_enter(&(struct jail){.name = job->name,
+                                  .rights = job->rights | RIGHT_FORK,
+                                  .user = job->user,
+                                  .ends_with_parent = true});
+}
+
 /* Until all helpers have ended because the daemon has. */
 static void __attribute__((noreturn)) supervise(const struct helper_job *job, int socket)
 {
@@ -206,6 +225,7 @@ static void __attribute__((noreturn)) supervise(const struct helper_job *job, in
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     helper_forget_daemon(socket, msg_fd());
+    enter_jail(job);
     for (int i = 0; i < job->count; i++)
         left += start_one(job, socket);
     for (pid_t pid; left > 0 && ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR);) {

@@ -16,10 +16,13 @@
  * with the daemon. There are two kinds:
  *
  * serve: count processes, each of which takes one request at a time. A supervisor process, which
- * reads nothing, starts one again when it has died.
+ * reads nothing, starts one again when it has died. It enters the jail before there is a helper,
+ * with the helpers' rights and RIGHT_FORK. A helper has the second filter of sessions
+ * (service/jail.h) on top: no process, no socket, no other user, and messages to the daemon only.
  *
  * loop: one process that has many requests at a time, and is the parent of what it starts. It is
- * not started again when it dies: what it has not answered fails, and so does all that follows.
+ * not started again when it dies: what it has not answered fails, and so does all that follows. It
+ * has no jail.
  */
 enum { HELPER_MESSAGE_MAX = 132 * 1024, HELPER_FDS = 2 };
 
@@ -27,7 +30,11 @@ struct helper_job {
     const char *name; /* for the log */
     int count; /* of processes; of serve */
     int queue_limit; /* questions without an answer */
-    void (*start)(void); /* in each helper before its first request: enters its jail. May be null */
+    unsigned rights; /* enum service_right of the helpers; of serve */
+    const char *user; /* account that they are: conf.mail_owner. Null: no jail, for loop and tests */
+    /* In the supervisor before its jail: jail_read(), and whatever libraries load when they are
+     * first used. May be null. */
+    void (*start)(void);
     /* One request; may block. answer has a ceiling of HELPER_MESSAGE_MAX and is empty. *fd is -1:
      * a descriptor put there goes with the answer and is closed here. */
     void (*serve)(struct str ask, struct buf *answer, int *fd);

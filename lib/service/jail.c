@@ -27,6 +27,7 @@ static const struct {
     {RIGHT_SETUID, CAP_SETGID},
     /* read :include: files of aliases, write to mailboxes in a spool directory */
     {RIGHT_ROOT, CAP_DAC_READ_SEARCH},
+    {RIGHT_SEARCH, CAP_DAC_READ_SEARCH},
     {RIGHT_ROOT, CAP_DAC_OVERRIDE},
     /* give a new mailbox there to its user */
     {RIGHT_ROOT, CAP_CHOWN},
@@ -81,20 +82,31 @@ void jail_port(int port)
     *VEC_ADD(&jail.paths.ports) = port;
 }
 
-/* The files of "type:/dir/name" stand in /dir: name itself, name.db and the like. */
-static void read_table(struct str spec)
+static void read_directory_of(struct str path)
 {
-    /* fits: or is left out whole, and "" names no file */
     struct buf dir = BUF(4096);
-    ptrdiff_t colon = str_find(spec, ':');
-    struct str path = colon < 0 ? spec : str_from(spec, (size_t)colon + 1);
     ptrdiff_t slash = str_rfind(path, '/');
 
     if (path.n > 0 && path.p[0] == '/') {
         buf_add(&dir, str_upto(path, slash > 0 ? (size_t)slash : 1));
+        if (!buf_ok(&dir))
+            msg_fatal("a path is too long: %.100s...", path.p);
         jail_read(dir.p);
     }
     buf_free(&dir);
+}
+
+void jail_read_file(const char *path)
+{
+    read_directory_of(strz(path));
+}
+
+/* The files of "type:/dir/name" stand in /dir: name itself, name.db and the like. */
+static void read_table(struct str spec)
+{
+    ptrdiff_t colon = str_find(spec, ':');
+
+    read_directory_of(colon < 0 ? spec : str_from(spec, (size_t)colon + 1));
 }
 
 void jail_read_tables(const char *list)
@@ -182,9 +194,12 @@ static void leave_root(const struct jail *j, const struct passwd *pw, unsigned r
 
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         msg_fatal("keep capabilities: %m");
-    jail.may_become = setresuid(own, own, own) == 0;
-    if (!jail.may_become && errno != EINVAL)
+    if (j->gid == 0 && setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0)
+        msg_fatal("become group %u: %m", pw->pw_gid);
+    bool left = setresuid(own, own, own) == 0;
+    if (!left && errno != EINVAL)
         msg_fatal("become uid %u: %m", own);
+    jail.may_become = left && (rights & RIGHT_SETUID) != 0;
     if (set_capabilities(kept_capabilities(rights)) < 0)
         msg_fatal("capset: %m");
     prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
@@ -197,7 +212,7 @@ bool jail_may_become(void)
 
 static void drop_root(const struct jail *j, unsigned rights)
 {
-    bool stays = (rights & RIGHT_SETUID) != 0;
+    bool stays = (rights & (RIGHT_SETUID | RIGHT_SEARCH)) != 0; /* with capabilities */
     const struct passwd *pw = getpwnam(j->user);
 
     jail.left_root = true;
@@ -213,7 +228,7 @@ static void drop_root(const struct jail *j, unsigned rights)
     if (stays && j->gid != 0 && setresgid(j->gid, j->gid, j->gid) < 0)
         msg_fatal("become group %u: %m", j->gid);
     uint64_t needed = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID;
-    if (set_capabilities(stays ? kept_capabilities(rights) : needed) < 0)
+    if (set_capabilities(needed | kept_capabilities(rights)) < 0)
         msg_fatal("capset: %m");
     if (!stays) {
         become_owner(j, pw);

@@ -9,7 +9,8 @@
 /*
  * In order: uid and gid of the mail owner (with RIGHT_SETUID, he with the capabilities to become a
  * user; with RIGHT_FORK as well, a uid that owns nothing, so that no file of anybody's can be
- * opened; with RIGHT_ROOT, root with only the capabilities of the table in jail.c), chroot,
+ * opened; with RIGHT_SEARCH he, or that uid, with the capability to read any file; with RIGHT_ROOT,
+ * root with only the capabilities of the table in jail.c), chroot,
  * PR_SET_NO_NEW_PRIVS, Landlock, seccomp. Started by a plain user: no uid change and no chroot, all
  * else the same. What the kernel's version of Landlock cannot restrict is left open (master logs
  * this once).
@@ -44,6 +45,8 @@ struct jail {
  * before the chroot. Paths that do not exist are ignored. A read path may be a file or a directory.
  */
 void jail_read(const char *path);
+/* The directory of a file: it is replaced by renaming, so that is what must stay readable. */
+void jail_read_file(const char *path);
 void jail_write(const char *path); /* a directory: create, write, rename, remove below it */
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
 /* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is

@@ -23,13 +23,18 @@ bool jail_path_open(const char *path, bool may_write, struct jail_path *out); /*
  * errno; a kernel without Landlock: 0. */
 int jail_landlock(const struct jail_paths *paths, bool any_port);
 
-/* Where the addresses of sockets stand that most processes may connect to, and no others: below all
- * other memory. See jail_sockets.c. */
+/*
+ * Below all other memory, where no call in a jail changes what is mapped: the addresses of sockets
+ * that most processes may connect to, and no others (jail_sockets.c), and the process's page of
+ * counters (metrics.c).
+ */
 enum {
     JAIL_SOCKETS_AT = 0x20000, /* vm.mmap_min_addr is 0x10000, as a rule */
     JAIL_SOCKETS_SIZE = 0x20000, /* a power of two, at a multiple of itself */
     JAIL_SOCKETS_END = JAIL_SOCKETS_AT + JAIL_SOCKETS_SIZE,
     JAIL_SOCKETS_MOST = JAIL_SOCKETS_SIZE / SOCK_KNOWN_STEP,
+    JAIL_METRICS_AT = JAIL_SOCKETS_END,
+    JAIL_LOW_END = JAIL_METRICS_AT + 0x10000,
 };
 bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */
 /* In the queue directory: those in private/ and public/ from now on. Ends the process when it

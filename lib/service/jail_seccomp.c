@@ -293,10 +293,10 @@ static void allow_if3(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b, st
     jail_seccomp_add(SCMP_ACT_ALLOW, call, 3, (struct scmp_arg_cmp[]){a, b, c});
 }
 
-/* Nothing is made executable, and what lies below JAIL_SOCKETS_END stays as it is. */
+/* Nothing is made executable, and what lies below JAIL_LOW_END stays as it is. */
 static void add_memory(void)
 {
-    struct scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, JAIL_SOCKETS_END);
+    struct scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, JAIL_LOW_END);
     struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 
     allow_if2(SCMP_SYS(mmap), above, not_executable);
@@ -397,6 +397,7 @@ static void add_self(unsigned rights)
     if ((rights & RIGHT_FORK) != 0) {
         allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
         allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+        allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)); /* of a helper */
     } else {
         if ((rights & RIGHT_WRITE) != 0)
             allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));

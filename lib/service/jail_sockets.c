@@ -5,7 +5,7 @@
  * does not know sockets that have a path. So, before the filter is loaded, the addresses are
  * written into memory of their own, which is then read-only. The filter takes connect(2) with
  * pointers into it only. This memory lies below everything else that the process has. So "no call
- * may change what is mapped below JAIL_SOCKETS_END" is a comparison of one argument, and the
+ * may change what is mapped below JAIL_LOW_END" is a comparison of one argument, and the
  * addresses stay what they are until the process ends.
  *
  * The paths are relative to the queue directory, which is why no process may change its directory

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/msg.h"
+#include "service/jail_parts.h"
 
 static_assert(sizeof(struct metrics_page) <= METRICS_PAGE, "a page holds it");
 
@@ -19,15 +20,18 @@ struct worst {
 static struct {
     struct metrics_page *page;
     struct worst *worst;
-    bool shared; /* page is of the file */
+    char service[64], program[32];
     uint64_t spill; /* what finds no place in the page is counted here, unseen */
 } mine;
 
+/* At its place below JAIL_LOW_END, where no process can make it longer in its jail: behind it are
+ * the pages of others. A child does not get it. */
 static struct metrics_page *map_page(int fd, int slot)
 {
-    void *p = mmap(NULL, METRICS_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+    void *at = (void *)(uintptr_t)JAIL_METRICS_AT; // NOLINT: see jail_parts.h
+    void *p = mmap(at, METRICS_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd,
                    (off_t)slot * METRICS_PAGE);
-    if (p == MAP_FAILED) {
+    if (p != at || madvise(p, METRICS_PAGE, MADV_DONTFORK) < 0) {
         msg_warn("metrics page %d: %m", slot);
         return mem_new(METRICS_PAGE);
     }
@@ -48,11 +52,12 @@ void metrics_open(int fd, int slot, const char *service, const char *program)
 
     p->pid = getpid();
     p->started = clock_wall();
-    snprintf(p->service, sizeof p->service, "%s", service);
-    snprintf(p->program, sizeof p->program, "%s", program);
+    snprintf(mine.service, sizeof mine.service, "%s", service);
+    snprintf(mine.program, sizeof mine.program, "%s", program);
+    memcpy(p->service, mine.service, sizeof p->service);
+    memcpy(p->program, mine.program, sizeof p->program);
     p->version = METRICS_VERSION;
     mine.page = p;
-    mine.shared = fd >= 0;
     if (mine.worst == NULL)
         mine.worst = map_worst();
 }
@@ -75,14 +80,13 @@ void metrics_worst(uint64_t turn_us, uint64_t cpu_us, size_t stack_used)
 
 void metrics_forked(void)
 {
-    struct metrics_page *p = mine.page;
+    struct metrics_page own = {0};
 
-    if (p == NULL)
+    if (mine.page == NULL)
         return;
-    bool shared = mine.shared;
-    metrics_open(-1, -1, p->service, p->program);
-    if (shared)
-        munmap(p, METRICS_PAGE);
+    memcpy(own.service, mine.service, sizeof own.service);
+    memcpy(own.program, mine.program, sizeof own.program);
+    metrics_open(-1, -1, own.service, own.program);
 }
 
 struct metrics_page *metrics_mine(void)

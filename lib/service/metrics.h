@@ -45,8 +45,8 @@ uint64_t *metrics_counter(const char *name);
 /* For service.c: use page number slot of the open file fd (both -1: private memory). */
 void metrics_open(int fd, int slot, const char *service, const char *program);
 struct metrics_page *metrics_mine(void);
-/* In a forked child: lets go of the parent's page; from now on memory of its own, but for what
- * metrics_worst says. */
+/* In a forked child, which has not got the parent's page: from now on memory of its own, but for
+ * what metrics_worst says. Nothing may be counted before it. */
 void metrics_forked(void);
 /* At the end of each turn: how long it was, and the deepest stack so far. The page has the worst of
  * this process and of all that it has forked, since sessions have no page. */

@@ -230,12 +230,12 @@ void service_forked(const int *keep, size_t n)
 {
     struct process *p = drain.process;
 
+    metrics_forked();
+    p->page = metrics_mine();
     task_forked();
     task_watchdog(conf.watchdog_report_time * 1000, conf.watchdog_timeout * 1000);
     clients_forked(p);
     close_all_but(keep, n);
-    metrics_forked();
-    p->page = metrics_mine();
     p->spawned = false;
     p->listeners.n = 0;
     p->idler = p->waker = NULL;

@@ -370,14 +370,27 @@ def test_what_clients_send_and_odd_forms_of_it(pair):
     play(pair.fresh(), spaced(CLIENTS))
 
 
+def unasked(a):
+    """flags that Dovecot tells of messages that are gone"""
+    return a[0] == "fetch" and all(k == b"FLAGS" for k, _ in a[2]) or isinstance(a, bytes) and a.endswith(b"RECENT")
+
+
 def test_what_another_session_has_expunged(pair):
-    """FETCH, SEARCH, COPY and MOVE of messages that are gone; the flags of them that Dovecot tells of, unasked, are left out"""
-    unasked = lambda a: a[0] == "fetch" and all(k == b"FLAGS" for k, _ in a[2]) or isinstance(a, bytes) and a.endswith(b"RECENT")
+    """FETCH, SEARCH, COPY and MOVE of messages that are gone"""
     fetched = ("BODY.PEEK[]", "(UID UID BODY.PEEK[] RFC822.SIZE)", "ENVELOPE", "(UID INTERNALDATE RFC822.SIZE BODYSTRUCTURE BODY BODY[TEXT] BODY[1] BODY.PEEK[HEADER.FIELDS (Subject)] ENVELOPE)")
     script = ["1: SELECT INBOX", "2: SELECT INBOX", "1: STORE 2,3,5 +FLAGS.SILENT (\\Deleted)", "1: EXPUNGE"]
     script += ["2: FETCH 2 " + item for item in fetched] + ["2: SEARCH SUBJECT nested", "2: SEARCH ALL", "2: SEARCH LARGER 1"]
     play(pair.fresh(2), script + ["2: COPY 2:4 Work", "2: NOOP", "2: UID COPY 2 Work", "2: UID FETCH 2 BODY.PEEK[]"], ignore=[unasked])
     play(pair.fresh(2), script + ["2: MOVE 2:4 Work", "2: NOOP"], ignore=[unasked])
+
+
+@pytest.mark.parametrize("store", [
+    "STORE 2 +FLAGS (\\Seen)", "STORE 2,3 +FLAGS (\\Seen)", "STORE 1:3 +FLAGS (\\Answered)", "STORE 1:3 +FLAGS.SILENT (\\Answered)", "STORE 2 FLAGS.SILENT (kw)",
+    "STORE 1:* FLAGS (kw)", "STORE 2 -FLAGS (\\Seen)", "UID STORE 2 +FLAGS (\\Seen)", "UID STORE 1:3 +FLAGS (\\Seen)", "UID STORE 2,9999 +FLAGS.SILENT (\\Seen)",
+    "UID STORE 9999 +FLAGS (\\Seen)", "STORE 4 +FLAGS (\\Seen)"])
+def test_storing_flags_of_what_another_session_has_expunged(pair, store):
+    script = ["1: SELECT INBOX", "2: SELECT INBOX", "1: STORE 2,3,5 +FLAGS.SILENT (\\Deleted)", "1: EXPUNGE"]
+    play(pair.fresh(2), script + ["2: " + store, "2: NOOP", "1: NOOP", "2: FETCH 1:* (UID FLAGS)"], ignore=[unasked])
 
 
 # Headers folded and commented, charsets that are not ASCII, parts that are no text, parts without a body, parameters without quotes.

@@ -172,6 +172,51 @@ def test_the_helpers_of_authd_have_nothing_of_its_own(busy):
     assert "memfd:pombal" in open("/proc/%d/maps" % authd).read()
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="only root needs the reader")
+def test_the_helpers_of_authd_are_nobody_and_their_supervisors_too(busy):
+    (authd,) = [p for p in busy.pids("authd") if parent(p) == busy.master_pid()]
+    helpers = [p for p in busy.pids("authd") if p != authd]
+    supervisors = [p for p in helpers if parent(p) == authd]
+    assert len(supervisors) == 2 and len(helpers) > 2
+    owner = os.stat(busy.queue + "/active").st_uid
+    readers = 0
+    for pid in helpers:
+        reads = int(status(pid, "CapEff"), 16) == 1 << 2  # any file: CAP_DAC_READ_SEARCH
+        readers += reads
+        assert set(status(pid, "Uid").split()) == {str(2**32 - 3 if reads else owner)}
+        assert "0" not in status(pid, "Gid").split() + status(pid, "Groups").split()
+        assert reads or int(status(pid, "CapPrm"), 16) == 0
+        assert int(status(pid, "CapBnd"), 16) == 0 and status(pid, "NoNewPrivs") == "1"
+        assert status(pid, "Seccomp_filters") == ("1" if pid in supervisors else "2")
+    assert readers == 2  # one, and its supervisor
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root needs the reader")
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_table_of_root_is_read_again_after_the_reader_has_died(make_suite, is_link):
+    """in the jail of the supervisor, which also knows where a link leads"""
+    suite = make_suite(start=False)
+    path = suite.etc + "/passwd"
+    if is_link:
+        os.mkdir(suite.dir + "/elsewhere", 0o755)
+        os.rename(path, suite.dir + "/elsewhere/users")
+        os.symlink("../elsewhere/users", path)
+        path = suite.dir + "/elsewhere/users"
+    os.chmod(path, 0o600)
+    suite.start()
+    suite.imap("alice").logout()
+    (reader,) = [p for p in suite.pids("authd") if int(status(p, "CapEff"), 16) and status(p, "Seccomp_filters") == "2"]
+    os.kill(reader, signal.SIGKILL)
+    suite.wait_log("table reader: a helper process has ended with signal 9; starting another")
+    with open(path + ".new", "w") as f:
+        f.write(re.sub(r"^alice@.*\n", "", open(path).read(), flags=re.M))
+    os.chmod(path + ".new", 0o600)
+    os.rename(path + ".new", path)
+    with pytest.raises(Exception, match="AUTHENTICATIONFAILED"):
+        suite.imap("alice")
+    suite.imap("bob").logout()
+
+
 # ---- sessions and what forks them
 
 def test_a_session_has_a_second_filter_and_no_rights(busy):

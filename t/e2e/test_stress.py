@@ -1,6 +1,6 @@
 """More than the suite can take: the limit per client over all processes, stress when a service is full, mail that comes
 in faster than it goes out; and what a crash leaves in the queue."""
-import os, re, signal, subprocess, time
+import os, re, signal, subprocess, threading, time
 
 import pytest
 
@@ -64,6 +64,79 @@ def test_silent_clients_are_dropped_when_the_service_is_full(make_suite):
     # In force for new sessions, too, also in new processes.
     fresh = greeted(port)
     assert fresh.reply() == "421 4.4.2 mail.example.test Error: timeout exceeded"
+
+
+MAIL = "MAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
+# What each keeps the server waiting for: bytes at once, then those that come one a second for ever.
+SLOW = {
+    "connect": (b"", b""),
+    "half a command": (b"EHLO slow", b""),
+    "a command in drops": (b"NOOP ", b"x"),
+    "half of the content": (MAIL.encode() + b"Subject: x\r\n\r\nhalf a line", b""),
+    "content in drops": (MAIL.encode() + b"Subject: x\r\n\r\n", b"x"),
+    "half of a handshake": (b"STARTTLS\r\n", b""),
+    "a handshake in drops": (b"STARTTLS\r\n", b"\x16"),
+}
+MANY = 110
+
+
+class Slow:
+    """one of many clients that want the port for themselves"""
+
+    def __init__(self, port, kind):
+        self.raw, self.kind, (begin, self.drop) = greeted(port), kind, SLOW[kind]
+        assert isinstance(self.raw, pombal.Raw), self.raw
+        if begin:
+            assert self.raw.ask("EHLO slow.test").startswith("250")
+        for line in begin.splitlines(keepends=True):
+            self.raw.send(line)
+            if line.endswith(b"\r\n") and not line.startswith(b"Subject") and line != b"\r\n":
+                assert self.raw.reply()[:1] in "23"
+        if "handshake" in kind:
+            self.raw.send(b"\x16\x03\x01\x02")  # the head of a record of 512 bytes
+        self.open = True
+
+    def go_on(self):
+        try:
+            self.raw.send(self.drop)
+        except OSError:
+            self.open = False
+
+
+def test_slow_clients_do_not_keep_the_port(make_suite):
+    """110 of them, of all kinds, have all the room there is: after a while there is room again, while they go on"""
+    suite, port = with_service(make_suite, str(MANY), "".join("    -o { %s = %s }\n" % o for o in (
+        ("smtpd_timeout", "${stress?{2}:{300}}s"), ("smtpd_starttls_timeout", "${stress?{2}:{300}}s"),
+        ("sessions_per_process", "20"), ("smtpd_client_connection_count_limit", "0"))))
+    slow = [Slow(port, list(SLOW)[i % len(SLOW)]) for i in range(MANY)]
+    over = threading.Event()
+
+    def trickle():
+        while not over.wait(1):
+            for s in slow:
+                if s.drop and s.open:
+                    s.go_on()
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        began = time.monotonic()
+        late = greeted(port)
+        assert isinstance(late, pombal.Raw) and time.monotonic() - began < pombal.PATIENCE / 2
+        assert late.ask("EHLO late.test").startswith("250")
+        late.close()
+        for s in slow:  # each kind: not only the silent ones made room
+            s.raw.sock.settimeout(pombal.PATIENCE)
+            try:
+                while s.raw.sock.recv(4096):
+                    pass
+            except ConnectionResetError:
+                pass
+            except TimeoutError:
+                raise AssertionError(s.kind)
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_who_wants_no_stress_has_none(make_suite):

@@ -20,6 +20,8 @@ static struct {
     size_t content; /* bytes that follow a request "take" */
 } server;
 
+enum { PATIENCE_MS = 60 * 1000 }; /* megabytes with hostile waits, on a busy machine */
+
 /* Numbers that count up, so that what is lost or comes twice is seen. */
 static void take_content(struct stream *s)
 {
@@ -81,7 +83,7 @@ static int echo(struct channel *c, const char *request, const char *text)
 
     attrs_putz(&ask, A_REQUEST, request);
     attrs_putz(&ask, "text", text);
-    int result = channel_call(c, &ask, &answer, task_now() + 5000, NULL);
+    int result = channel_call(c, &ask, &answer, task_now() + PATIENCE_MS, NULL);
     if (result == 0)
         assert_string_equal(attrs_get(&answer, "text"), text);
     attrs_free(&ask);
@@ -204,7 +206,7 @@ static int send_content(struct channel *c, size_t size)
     server.content = size;
     attrs_putz(&ask, A_REQUEST, "take");
     attrs_putz(&ask, "text", "taken");
-    struct call *k = channel_begin(c, &ask, task_now() + 5000, NULL);
+    struct call *k = channel_begin(c, &ask, task_now() + PATIENCE_MS, NULL);
     assert_non_null(k);
     for (uint32_t i = 0; i < size / sizeof i; i++) {
         if (piece.n + sizeof i > piece.max) {
@@ -256,7 +258,7 @@ static void idle_ones_are_closed(void *arg)
     (void)arg;
     conf.ipc_idle = 0;
     assert_int_equal(echo(c, "echo", "x"), 0);
-    int64_t limit = task_now() + 5000;
+    int64_t limit = task_now() + PATIENCE_MS;
     while (server.now > 0 && task_now() < limit)
         task_sleep(task_now() + 5);
     assert_int_equal(server.now, 0);

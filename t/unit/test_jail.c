@@ -24,6 +24,7 @@
 #include "service/become.h"
 #include "service/jail.h"
 #include "service/jail_parts.h"
+#include "service/metrics.h"
 #include "service/service.h"
 #include "task/task.h"
 
@@ -154,6 +155,19 @@ static int try_move_address(void)
 static int try_forget_address(void)
 {
     return result_of(madvise(known_address(), 4096, MADV_DONTNEED) == 0);
+}
+static int try_longer_page(void)
+{
+    return result_of(mremap(metrics_mine(), METRICS_PAGE, 2 * METRICS_PAGE, MREMAP_MAYMOVE) !=
+                     MAP_FAILED);
+}
+static int try_second_page(void) /* 0: the same pages once more */
+{
+    return result_of(mremap(metrics_mine(), 0, 2 * METRICS_PAGE, MREMAP_MAYMOVE) != MAP_FAILED);
+}
+static int try_count(void)
+{
+    return result_of(++*metrics_counter("x") == 1);
 }
 static int try_own_memory(void)
 {
@@ -314,6 +328,17 @@ static int try_sync_thread(void)
     return result_of(synced == 0);
 }
 
+/* The page before the last of a file. */
+static void open_metrics(void)
+{
+    int fd = memfd_create("metrics", MFD_CLOEXEC);
+
+    if (ftruncate(fd, 3 * METRICS_PAGE) < 0)
+        _exit(41);
+    metrics_open(fd, 1, "test", "test");
+    close(fd);
+}
+
 /* In a child, because there is no way out of a jail. */
 static int in_jail(unsigned rights, int (*attempt)(void))
 {
@@ -327,6 +352,7 @@ static int in_jail(unsigned rights, int (*attempt)(void))
         msg_to_stderr(false);
         if (chdir(dir) < 0)
             _exit(40);
+        open_metrics();
         if ((rights & RIGHT_READ) != 0)
             jail_read(dir);
         if ((rights & RIGHT_WRITE) != 0)
@@ -422,6 +448,9 @@ static const struct attempt {
     {"empty them", try_forget_address, 0},
     {"write to them by /proc", try_own_memory, 0},
     {"have the kernel write to them", try_read_into_address, 0},
+    {"count", try_count, ~0u},
+    {"another process's page of counters", try_longer_page, 0},
+    {"that by a second mapping", try_second_page, 0},
     {"another working directory", try_chdir, 0},
     {"that by a descriptor", try_fchdir, 0},
     {"a datagram socket", try_udp, RIGHT_NET | RIGHT_DNS},

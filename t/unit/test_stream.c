@@ -241,6 +241,48 @@ TEST(time_out_sticks_but_good_bye_can_be_said)
     close(fds[1]);
 }
 
+static void hurry(void *arg)
+{
+    stream_set_idle(arg, 10);
+}
+
+static void wake(void *arg)
+{
+    task_sleep(task_now() + 20); /* the other one waits now */
+    task_wake(arg);
+}
+
+/* In one of two ways, for hours if nothing changed that. */
+static void wait_for_hours(void *arg)
+{
+    static char block[1000000];
+    int *fds = arg;
+    struct stream *s = stream_new(fds[0]);
+    char c;
+
+    stream_set_idle(s, 3600 * 1000);
+    stream_set_deadline(s, task_now() + 7200 * 1000);
+    stream_on_wake(s, hurry, s);
+    task_start("wake", wake, task_self());
+    if (fds[2] != 0)
+        while (stream_state(s) == STREAM_OK)
+            stream_put(s, (struct str){block, sizeof block});
+    else
+        assert_int_equal(stream_read(s, &c, 1), 0);
+    assert_int_equal(stream_state(s), STREAM_TIMEOUT);
+    stream_abort(&s);
+}
+
+TEST(who_is_woken_may_shorten_the_wait)
+{
+    for (int writes = 0; writes < 2; writes++) {
+        int fds[3] = {[2] = writes};
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        mini_run(wait_for_hours, fds);
+        close(fds[1]);
+    }
+}
+
 static void write_much(void *arg)
 {
     int *fds = arg;
@@ -517,7 +559,7 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(line_longer_than_buffer_is_skipped_whole), T(line_longer_than_buffer_is_not_waited_for),
           T(large_transfers_come_through_whole), T(reads_are_short_only_at_the_end),
           T(a_read_that_waits_flushes_the_output_first),
-          T(time_out_sticks_but_good_bye_can_be_said),
+          T(time_out_sticks_but_good_bye_can_be_said), T(who_is_woken_may_shorten_the_wait),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
           T(descriptors_ride_along), T(a_lent_descriptor_stays_the_lender_s),
           T(files_go_out_as_asked), T(layers_take_no_input_from_before),
