@@ -251,14 +251,20 @@ struct qfile *delivery_file(struct attrs *ask, const struct delivery *d, struct 
 }
 
 /* One channel per process, shared by all its tasks. */
-static struct channel *qmgr;
+static struct {
+    struct channel *channel;
+    bool is_socket; /* known; it stays one until a reload, which ends this process */
+} qmgr;
 
 /* "qmgr fifo" in an old master.cf: a byte is all that can be said there. */
 static bool is_fifo(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    if (qmgr.is_socket || stat(path, &st) < 0)
+        return false;
+    qmgr.is_socket = S_ISSOCK(st.st_mode);
+    return S_ISFIFO(st.st_mode);
 }
 
 void delivery_announce(const struct delivery *d, int fd)
@@ -268,8 +274,8 @@ void delivery_announce(const struct delivery *d, int fd)
     struct why why = WHY;
 
     buf_addf(&path, "public/%s", conf.queue_service_name);
-    if (qmgr == NULL)
-        qmgr = channel_new(path.p, 0);
+    if (qmgr.channel == NULL)
+        qmgr.channel = channel_new(path.p, 0);
     attrs_putz(&ask, A_REQUEST, REQUEST_ARRIVED);
     attrs_putn(&ask, A_ONE_WAY, 1);
     attrs_put_fd(&ask, fd);
@@ -278,7 +284,7 @@ void delivery_announce(const struct delivery *d, int fd)
     if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask) || is_fifo(path.p))
         trigger_send(path.p, 'I', &why);
     else
-        channel_tell(qmgr, &ask, task_now() + 1000, &why);
+        channel_tell(qmgr.channel, &ask, task_now() + 1000, &why);
     attrs_free(&ask);
     buf_free(&path);
     why_free(&why);
