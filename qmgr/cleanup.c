@@ -221,8 +221,8 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
     struct cleanup c;
 
     start_message(&c, ask, mem);
-    c.client = service_peer_role(client);
-    c.client_pid = trust_pid_of_peer(stream_fd(client));
+    c.client = ask->from;
+    c.client_pid = ask->from_pid;
     if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
         /* Protocol error: whatever follows cannot be understood, so close the channel. */
         cleanup_fail(&c, "4.3.0", "the client has gone");

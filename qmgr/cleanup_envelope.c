@@ -30,7 +30,8 @@ static void put_attr(struct cleanup *c, const char *name, struct str value)
 {
     struct buf text = BUF(REC_MAX); /* asked: by fits() */
 
-    buf_addf(&text, "%s=", name);
+    buf_addz(&text, name);
+    buf_addc(&text, '=');
     buf_add(&text, value);
     if (fits(c, &text))
         cleanup_put(c, REC_ATTR, buf_str(&text));

@@ -68,27 +68,39 @@ static void put(struct transfer *t, enum rec type, struct str body)
         pass_on(t);
 }
 
+/* And frees it. */
+static void put_body(struct transfer *t, enum rec type, struct buf *body)
+{
+    if (buf_ok(body))
+        put(t, type, buf_str(body));
+    else if (t->why.code[0] == 0)
+        why_set(&t->why, "5.3.4", "a record of the envelope is too long");
+    buf_free(body);
+}
+
 static void putf(struct transfer *t, enum rec type, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 static void putf(struct transfer *t, enum rec type, const char *fmt, ...)
 {
-    struct buf body = BUF(RECORDS_LIMIT / 2);
+    struct buf body = BUF(RECORDS_LIMIT / 2); /* asked: by put_body */
     va_list ap;
 
     va_start(ap, fmt);
     buf_addv(&body, fmt, ap);
     va_end(ap);
-    if (buf_ok(&body))
-        put(t, type, buf_str(&body));
-    else if (t->why.code[0] == 0)
-        why_set(&t->why, "5.3.4", "a record of the envelope is too long");
-    buf_free(&body);
+    put_body(t, type, &body);
 }
 
 static void attr(struct transfer *t, const char *name, const char *value)
 {
-    if (value != NULL)
-        putf(t, REC_ATTR, "%s=%s", name, value);
+    struct buf body = BUF(RECORDS_LIMIT / 2); /* asked: by put_body */
+
+    if (value == NULL)
+        return;
+    buf_addz(&body, name);
+    buf_addc(&body, '=');
+    buf_addz(&body, value);
+    put_body(t, REC_ATTR, &body);
 }
 
 /* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA). */

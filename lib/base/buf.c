@@ -113,10 +113,8 @@ static void add_cut(struct buf *b, struct str s)
     b->full = true;
 }
 
-void buf_add(struct buf *b, struct str s)
+static void add_slowly(struct buf *b, struct str s)
 {
-    if (s.n == 0)
-        return;
     if (b->cuts && (b->full || s.n > b->max - b->n)) {
         add_cut(b, s);
         return;
@@ -128,6 +126,25 @@ void buf_add(struct buf *b, struct str s)
     }
 }
 
+/* Where there is room already, which is never more than the ceiling and the zero. */
+static bool has_room(const struct buf *b, size_t n)
+{
+    return n < b->room - b->n && !b->full;
+}
+
+void buf_add(struct buf *b, struct str s)
+{
+    if (s.n == 0)
+        return;
+    if (!has_room(b, s.n)) {
+        add_slowly(b, s);
+        return;
+    }
+    memcpy(b->p + b->n, s.p, s.n);
+    b->n += s.n;
+    b->p[b->n] = 0;
+}
+
 void buf_addz(struct buf *b, const char *s)
 {
     buf_add(b, (struct str){s, strlen(s)});
@@ -135,38 +152,12 @@ void buf_addz(struct buf *b, const char *s)
 
 void buf_addc(struct buf *b, char c)
 {
-    buf_add(b, (struct str){&c, 1});
-}
-
-void buf_addv(struct buf *b, const char *fmt, va_list ap)
-{
-    va_list again;
-    char small[256];
-
-    va_copy(again, ap);
-    int n = vsnprintf(small, sizeof small, fmt, ap);
-    if (n >= 0 && (size_t)n < sizeof small) {
-        buf_add(b, (struct str){small, (size_t)n});
-    } else if (n >= 0 && !b->cuts) {
-        if (buf_room(b, (size_t)n) != NULL) {
-            vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
-            buf_grown(b, (size_t)n);
-        }
-    } else if (n >= 0) {
-        char *text = mem_new((size_t)n + 1);
-        vsnprintf(text, (size_t)n + 1, fmt, again);
-        buf_add(b, (struct str){text, (size_t)n});
-        free(text);
+    if (!has_room(b, 1)) {
+        add_slowly(b, (struct str){&c, 1});
+        return;
     }
-    va_end(again);
-}
-
-void buf_addf(struct buf *b, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    buf_addv(b, fmt, ap);
-    va_end(ap);
+    b->p[b->n++] = c;
+    b->p[b->n] = 0;
 }
 
 void buf_set(struct buf *b, struct str s)

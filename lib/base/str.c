@@ -1,5 +1,7 @@
 #include "base/str.h"
 
+#include <stdint.h>
+
 struct str strz(const char *s)
 {
     return s == NULL ? (struct str){"", 0} : (struct str){s, strlen(s)};
@@ -139,12 +141,32 @@ bool str_split(struct str *rest, char at, struct str *field)
     return true;
 }
 
-static bool next_word(struct str *rest, const char *separators, bool braces, struct str *word)
+/* Which characters are separators: a bit for each. The zero byte is none. */
+struct charset {
+    uint64_t bits[4];
+};
+
+static struct charset charset_of(const char *characters)
+{
+    struct charset set = {{0}};
+
+    for (; *characters != 0; characters++)
+        set.bits[(unsigned char)*characters / 64] |= (uint64_t)1 << (unsigned char)*characters % 64;
+    return set;
+}
+
+static bool in_charset(const struct charset *set, char c)
+{
+    return (set->bits[(unsigned char)c / 64] >> (unsigned char)c % 64 & 1) != 0;
+}
+
+static bool next_word(struct str *rest, const struct charset *separators, bool braces,
+                      struct str *word)
 {
     size_t start = 0, end;
     int depth = 0;
 
-    while (start < rest->n && strchr(separators, rest->p[start]) != NULL && rest->p[start] != 0)
+    while (start < rest->n && in_charset(separators, rest->p[start]))
         start++;
     if (start == rest->n) {
         *rest = str_from(*rest, start);
@@ -156,7 +178,7 @@ static bool next_word(struct str *rest, const char *separators, bool braces, str
             depth++;
         else if (braces && c == '}' && depth > 0)
             depth--;
-        else if (depth == 0 && c != 0 && strchr(separators, c) != NULL)
+        else if (depth == 0 && in_charset(separators, c))
             break;
     }
     *word = str_part(*rest, start, end - start);
@@ -166,12 +188,16 @@ static bool next_word(struct str *rest, const char *separators, bool braces, str
 
 bool str_word(struct str *rest, const char *separators, struct str *word)
 {
-    return next_word(rest, separators, false, word);
+    struct charset set = charset_of(separators);
+
+    return next_word(rest, &set, false, word);
 }
 
 bool str_word_braces(struct str *rest, const char *separators, struct str *word)
 {
-    return next_word(rest, separators, true, word);
+    struct charset set = charset_of(separators);
+
+    return next_word(rest, &set, true, word);
 }
 
 bool str_unbrace(struct str *s)
@@ -208,9 +234,10 @@ bool str_is_printable(struct str s)
 
 bool str_has_word(const char *list, struct str word)
 {
+    struct charset separators = charset_of(LIST_SEPARATORS);
     struct str rest = strz(list), found;
 
-    while (str_word(&rest, LIST_SEPARATORS, &found))
+    while (next_word(&rest, &separators, false, &found))
         if (str_eq(found, word))
             return true;
     return false;
@@ -223,9 +250,10 @@ bool str_listed(const char *list, const char *word)
 
 bool str_ilisted(const char *list, struct str word)
 {
+    struct charset separators = charset_of(LIST_SEPARATORS);
     struct str rest = strz(list), found;
 
-    while (str_word(&rest, LIST_SEPARATORS, &found))
+    while (next_word(&rest, &separators, false, &found))
         if (str_ieq(found, word))
             return true;
     return false;

@@ -24,6 +24,7 @@ struct attrs {
     int nfds; /* owned */
     const char *bad; /* the first name at fault, or null */
     enum role from; /* of a request: who asks, as the kernel vouches (lib/service) */
+    pid_t from_pid; /* the process; 0: the kernel does not say */
     size_t hint; /* where the search begins: behind what was found last, since most ask in order */
 };
 #define ATTRS(ceiling) ((struct attrs){BUF(ceiling), {-1, -1, -1, -1}, 0, 0})

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -107,25 +106,15 @@ static void start_reaper(struct channel *c)
     r->task = task_start("channel", reaper, r);
 }
 
-/* Has the other side closed it, or written out of turn? */
-bool channel_conn_alive(const struct conn *c)
-{
-    char byte;
-    ssize_t n = recv(stream_fd(c->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
+/* The other side may have closed it meanwhile: then the request cannot be sent, and resend.c takes
+ * a new one. Asking before would cost a system call each time and not be sure, either. */
 static struct conn *take_idle(struct channel *c)
 {
-    while (!list_empty(&c->idle)) {
-        struct conn *conn = LIST_OF(c->idle.next, struct conn, link);
-        if (channel_conn_alive(conn)) {
-            list_drop(&conn->link);
-            return conn;
-        }
-        channel_conn_free(conn);
-    }
-    return NULL;
+    if (list_empty(&c->idle))
+        return NULL;
+    struct conn *conn = LIST_OF(c->idle.next, struct conn, link);
+    list_drop(&conn->link);
+    return conn;
 }
 
 /* Full backlog; not there yet, because master is just making it. */

@@ -32,8 +32,6 @@ struct call {
 
 struct conn *channel_conn_new(const struct channel *c, int64_t deadline_ms,
                               struct why *why); /* (waits) */
-bool channel_conn_alive(
-    const struct conn *c); /* neither closed by the other side nor written to out of turn */
 void channel_conn_free(struct conn *c); /* closes it */
 /* (waits) for a turn and a connection. deadline 0: conf.ipc_timeout from now. */
 struct call *channel_call_open(struct channel *c, int64_t deadline_ms, struct why *why);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "ipc/channel_inside.h"
 #include "net/stream.h"
@@ -73,6 +74,14 @@ struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t d
     return k;
 }
 
+static bool is_open(const struct call *k)
+{
+    char byte;
+    ssize_t n = recv(stream_fd(k->conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 /* Less lies unread in the socket than was put: the other side has begun. (The kernel counts more
  * for a byte than a byte.) Nothing lies in a socket that was closed unread, either: so it must be
  * open still. */
@@ -82,7 +91,7 @@ static bool is_read(const struct call *k)
     int unread;
 
     return ioctl(stream_fd(k->conn->stream), SIOCOUTQ, &unread) == 0 && (size_t)unread < sent &&
-           channel_conn_alive(k->conn);
+           is_open(k);
 }
 
 static void forget_unsent(struct call *k)

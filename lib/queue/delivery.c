@@ -79,6 +79,31 @@ unsigned delivery_trace_flags(int64_t trace_flags)
     return flags;
 }
 
+enum {
+    TEXTS = sizeof texts / sizeof *texts,
+    KNOWN = TEXTS + sizeof numbers / sizeof *numbers /* all of both */
+};
+
+static const char *name_of(size_t i)
+{
+    return i < TEXTS ? texts[i].name : numbers[i - TEXTS];
+}
+
+/* Which one it is; KNOWN: none of them. They come in the order of the tables, as a rule, so *next
+ * is tried first. */
+static size_t find_known(const char *name, size_t *next)
+{
+    for (size_t n = 0; n < KNOWN; n++) {
+        size_t i = (*next + n) % KNOWN;
+        const char *known = name_of(i);
+        if (known[0] == name[0] && strcmp(name, known) == 0) {
+            *next = i + 1;
+            return i;
+        }
+    }
+    return KNOWN;
+}
+
 static const char **text_of(struct delivery *d, size_t i)
 {
     return (const char **)(void *)((char *)d + texts[i].at);
@@ -99,7 +124,7 @@ static void put_number(struct attrs *ask, const char *name, int64_t value)
 void delivery_encode(const struct delivery *d, struct attrs *ask)
 {
     attrs_putz(ask, A_QUEUE_NAME, queue_name(d->queue));
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < TEXTS; i++)
         put_text(ask, texts[i].name, *text_of((struct delivery *)(uintptr_t)d, i));
     put_number(ask, numbers[N_FLAGS], d->flags);
     put_number(ask, numbers[N_RET], d->dsn_ret);
@@ -160,20 +185,18 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
 }
 
 /* One attribute of the message. False: known and malformed. */
-static bool take_attribute(struct delivery *d, const char *name, const char *value,
+static bool take_attribute(struct delivery *d, const char *name, const char *value, size_t *next,
                            struct arena *mem)
 {
+    size_t known = find_known(name, next);
     int64_t n;
 
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (strcmp(name, texts[i].name) == 0) {
-            *text_of(d, i) = arena_strz(mem, strz(value));
-            return true;
-        }
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (strcmp(name, numbers[i]) == 0)
-            return num_parse(strz(value), 0, INT64_MAX / 2, &n) && set_number(d, (enum number)i, n);
-    if (strcmp(name, A_QUEUE_NAME) == 0)
+    if (known < TEXTS)
+        *text_of(d, known) = arena_strz(mem, strz(value));
+    else if (known < KNOWN)
+        return num_parse(strz(value), 0, INT64_MAX / 2, &n) &&
+               set_number(d, (enum number)(known - TEXTS), n);
+    else if (strcmp(name, A_QUEUE_NAME) == 0)
         return queue_by_name(value, &d->queue);
     return true;
 }
@@ -213,14 +236,14 @@ static size_t count(struct attrs *ask, const char *wanted)
 static void clear(struct delivery *d)
 {
     *d = (struct delivery){.queue = Q_ACTIVE};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < TEXTS; i++)
         *text_of(d, i) = "";
 }
 
 int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, struct delivery *d,
                     struct why *why)
 {
-    size_t cursor = 0, n = count(ask, A_RCPT_AT);
+    size_t cursor = 0, next = 0, n = count(ask, A_RCPT_AT);
     const char *name, *value;
     struct rcpt *r = NULL;
 
@@ -232,7 +255,7 @@ int delivery_decode(struct attrs *ask, size_t max_rcpts, struct arena *mem, stru
         if (strcmp(name, A_RCPT_AT) == 0)
             r = &d->rcpts[d->nrcpts++];
         bool good =
-            r != NULL ? take_rcpt(r, name, value, mem) : take_attribute(d, name, value, mem);
+            r != NULL ? take_rcpt(r, name, value, mem) : take_attribute(d, name, value, &next, mem);
         if (!good)
             return why_set(why, "5.3.0", "malformed request: %s", name);
     }
@@ -251,14 +274,20 @@ struct qfile *delivery_file(struct attrs *ask, const struct delivery *d, struct 
 }
 
 /* One channel per process, shared by all its tasks. */
-static struct channel *qmgr;
+static struct {
+    struct channel *channel;
+    bool is_socket; /* known; it stays one until a reload, which ends this process */
+} qmgr;
 
 /* "qmgr fifo" in an old master.cf: a byte is all that can be said there. */
 static bool is_fifo(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    if (qmgr.is_socket || stat(path, &st) < 0)
+        return false;
+    qmgr.is_socket = S_ISSOCK(st.st_mode);
+    return S_ISFIFO(st.st_mode);
 }
 
 void delivery_announce(const struct delivery *d, int fd)
@@ -268,8 +297,8 @@ void delivery_announce(const struct delivery *d, int fd)
     struct why why = WHY;
 
     buf_addf(&path, "public/%s", conf.queue_service_name);
-    if (qmgr == NULL)
-        qmgr = channel_new(path.p, 0);
+    if (qmgr.channel == NULL)
+        qmgr.channel = channel_new(path.p, 0);
     attrs_putz(&ask, A_REQUEST, REQUEST_ARRIVED);
     attrs_putn(&ask, A_ONE_WAY, 1);
     attrs_put_fd(&ask, fd);
@@ -278,7 +307,7 @@ void delivery_announce(const struct delivery *d, int fd)
     if (d->nrcpts > ANNOUNCE_MAX || !attrs_ok(&ask) || is_fifo(path.p))
         trigger_send(path.p, 'I', &why);
     else
-        channel_tell(qmgr, &ask, task_now() + 1000, &why);
+        channel_tell(qmgr.channel, &ask, task_now() + 1000, &why);
     attrs_free(&ask);
     buf_free(&path);
     why_free(&why);

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "queue/qid.h"
+#include "task/task.h"
 
 static const char *const queue_names[Q_COUNT] = {
     [Q_MAILDROP] = "maildrop", [Q_INCOMING] = "incoming", [Q_ACTIVE] = "active",
@@ -236,15 +237,40 @@ void queue_scan_free(struct queue_scan **s)
     *s = NULL;
 }
 
+/* Where there is plenty, the file system is asked once a second. */
+static struct {
+    uint64_t bytes; /* free, when it was looked at */
+    int64_t until_ms;
+} space;
+
+static bool has_plenty(uint64_t need)
+{
+    static const uint64_t plenty = 1 << 30; /* nobody writes so much in a second */
+
+    return task_now() < space.until_ms && need < space.bytes && space.bytes - need > plenty;
+}
+
+static void remember_space(const struct statvfs *fs)
+{
+    bool files = fs->f_files == 0 || fs->f_favail > 100000;
+
+    space.bytes = files ? fs->f_bavail * fs->f_frsize : 0;
+    space.until_ms = task_now() + 1000;
+}
+
 int queue_check_space(int64_t size, struct why *why)
 {
     struct statvfs fs;
+    uint64_t wanted = (uint64_t)conf.queue_minfree + (uint64_t)(size > 0 ? size : 0);
 
+    if (has_plenty(wanted))
+        return 0;
     if (statvfs(".", &fs) < 0)
         return why_errno(why, "4.3.0", "look at the file system of the queue");
     /* In blocks, so that no file system is too large to count. */
     uint64_t block = fs.f_frsize > 0 ? fs.f_frsize : 1;
-    uint64_t need = ((uint64_t)conf.queue_minfree + (uint64_t)(size > 0 ? size : 0)) / block;
+    uint64_t need = wanted / block;
+    remember_space(&fs);
     if (fs.f_bavail <= need || (fs.f_files > 0 && fs.f_favail == 0))
         return why_set(why, "4.3.1", "Insufficient system storage");
     return 0;

@@ -34,6 +34,7 @@ struct client {
     struct stream *channel; /* of requests; null: a session */
     struct peer peer;
     enum role role; /* of whoever asks over a UNIX socket */
+    pid_t pid; /* his process */
     bool idle; /* a channel between two requests: nothing is lost when it closes */
     bool evictable; /* it may be ended for a new one */
 };
@@ -137,6 +138,7 @@ static bool serve_request(struct client *c, struct stream *s, struct attrs *ask,
     }
     attrs_clear(answer);
     ask->from = c->role;
+    ask->from_pid = c->pid;
     if (!clients_may_ask(c->process, c->role, attrs_opt(ask, A_REQUEST, TRUST_CONNECT)))
         return false;
     if (service->stream_request != NULL)
@@ -213,6 +215,7 @@ static void serve_channel(struct client *c, struct arena *mem)
     struct stream *s = attrs_stream(c->fd);
 
     c->role = trust_role_of_peer(c->fd);
+    c->pid = trust_pid_of_peer(c->fd);
     c->channel = s;
     if (first_request(c, s)) {
         if (is_trigger(p, s))

@@ -162,6 +162,11 @@ MESSAGES = {
     "hops": ("hops", "s@x.test", ["r@x.test"], "Received: x\r\n" * 3 + H + "\r\nb\r\n"),
     "too_many_hops": ("hops", "s@x.test", ["r@x.test"], "Received: x\r\n" * 4 + H + "\r\nb\r\n"),
     "stray_cr": ("plain", "s@x.test", ["r@x.test"], H + "X-A: a\rb\r\n\r\na\rb\r\n"),
+    # at each place of lines that are shorter and longer than what is looked at in one step
+    "stray_cr_anywhere": ("plain", "s@x.test", ["r@x.test"], H + "\r\n" + "".join(
+        "a" * at + "\r" + "b" * (length - at) + "\r\n" for length in (1, 7, 15, 16, 17, 32, 40) for at in range(length))),
+    **{"8bit_at_%d_of_%d" % (at, length): ("plain", "s@x.test", ["r@x.test"], H + "\r\n" + "a" * at + "\xe4" + "b" * (length - at - 1)
+                                           + "\r\n") for at, length in ((0, 1), (14, 15), (0, 16), (15, 16), (16, 17), (20, 40))},
     "checks": ("checks", "s@x.test", ["r@x.test"], H + "X-Ignore: a\r\nX-Strip: b\r\nX-Warn: c\r\nX-Info: d\r\nX-Replace: e\r\n"
                "X-Prepend: f\r\nX-Odd: g\r\nX-Multi: one\r\n two\r\n\r\nignored\r\nreplaced\r\nprepended\r\nend\r\n"),
     "checks_reject": ("checks", "s@x.test", ["r@x.test"], "Subject: no\r\n\r\n"),

@@ -1,6 +1,9 @@
 /*
  * Buffers: growth, the ceiling, cutting.
  */
+#include <inttypes.h>
+#include <limits.h>
+
 #include "base/buf.h"
 
 #include "test.h"
@@ -37,6 +40,61 @@ TEST(long_formats_grow_the_buffer)
     assert_int_equal(b.n, 0);
     free(p);
     buf_free(&b);
+}
+
+/* What is formatted here comes out as the C library has it. */
+#define SAME(...)                                                                                  \
+    do {                                                                                           \
+        char expect[400];                                                                          \
+        struct buf b = BUF(400);                                                                   \
+        snprintf(expect, sizeof expect, __VA_ARGS__);                                              \
+        buf_addf(&b, __VA_ARGS__);                                                                 \
+        assert_string_equal(b.p, expect);                                                          \
+        assert_int_equal(b.n, strlen(expect));                                                     \
+        assert_true(buf_ok(&b));                                                                   \
+        buf_free(&b);                                                                              \
+    } while (0)
+
+TEST(formats_are_those_of_the_c_library)
+{
+    size_t size = SIZE_MAX;
+
+    SAME("%s", "");
+    SAME("nothing");
+    SAME("%s[%d]: %s%s", "smtpd", 123, "warning: ", "text");
+    SAME("%c%%%c 100%%", 'a', 'b');
+    SAME("%d %d %d %i", 0, INT_MAX, INT_MIN, -1);
+    SAME("%u %u", 0u, UINT_MAX);
+    SAME("%ld %ld %lu", LONG_MIN, LONG_MAX, ULONG_MAX);
+    SAME("%lld %lld %llu", LLONG_MIN, LLONG_MAX, ULLONG_MAX);
+    SAME("%" PRId64 " %" PRIu64, INT64_MIN, UINT64_MAX);
+    SAME("%zu", size);
+    SAME("%x %X %lx %05X", 0xbeefu, 0xbeefu, ULONG_MAX, 0xau);
+    SAME("%2d|%02d|%2d|%02d", 5, 5, 123, 123);
+    SAME("%15lld|%15d|%015d|%1d|%0d", -7LL, -7, -7, -7, -7);
+    SAME("%99d|%099d", -1, -1);
+    /* By the library itself. */
+    SAME("%-5d|%+d|% d|%.3s|%.*s|%5s|%-5s|%3c", 1, 1, 1, "abcdef", 2, "abcdef", "ab", "ab", 'c');
+    SAME("%100d|%0100d|%hd|%hhd|%#x|%p", 1, 1, 7, 7, 255u, NULL);
+    SAME("%s %.2f %s", "before", 1.5, "behind");
+}
+
+TEST(a_format_that_does_not_fit_is_left_out_whole)
+{
+    struct buf b = BUF(10), text = BUF_TEXT(10);
+
+    buf_addz(&b, "1234");
+    buf_addf(&b, "%s%d", "567", 8901);
+    assert_string_equal(b.p, "1234");
+    assert_false(buf_ok(&b));
+    buf_addf(&b, "%s", "56"); /* too late: it stays spoiled */
+    assert_false(buf_ok(&b));
+    buf_addf(&text, "%s-%s", "12345", "67890");
+    assert_string_equal(text.p, "12345-6...");
+    buf_addf(&text, "%d", 1);
+    assert_string_equal(text.p, "12345-6...");
+    buf_free(&b);
+    buf_free(&text);
 }
 
 TEST(text_that_does_not_fit_is_cut_and_says_so)
@@ -87,5 +145,6 @@ TEST(a_spoiled_buffer_is_not_ok_until_it_is_cleared)
 }
 
 RUN_TESTS(T(a_spoiled_buffer_is_not_ok_until_it_is_cleared),
-          T(text_that_does_not_fit_is_cut_and_says_so),
+          T(text_that_does_not_fit_is_cut_and_says_so), T(formats_are_those_of_the_c_library),
+          T(a_format_that_does_not_fit_is_left_out_whole),
           T(what_passes_the_ceiling_is_left_out_whole), T(long_formats_grow_the_buffer))
