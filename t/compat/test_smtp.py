@@ -187,6 +187,7 @@ TRANSCRIPTS = {
     "brackets_at_rcpt": ("mine", GO + ["RCPT TO:" + a for a in BRACKETS] + ["QUIT"]),
     "brackets_at_mail": ("mine", GO[:1] + sum([["MAIL FROM:" + a, "RSET"] for a in BRACKETS], []) + ["QUIT"]),
     **{"header_%d" % i: ("plain", ["EHLO x", h, "NOOP"]) for i, h in enumerate(HEADERS)},
+    "notify_lists": ("plain", GO + ["RCPT TO:<alice@example.test> NOTIFY=" + n for n in ("SUCCESS,", ",DELAY", "SUCCESS,,DELAY", ",", "NEVER,", "SUCCESS,x")]),
     "errors_at_rcpt": ("mine", GO + ["RCPT TO:<%s>" % a for a in """err@relay.test err2@relay.test err4@relay.test later@relay.test
         later2@relay.test later5@relay.test bare@relay.test err@example.test x@shut.test double-bounce@shut.test
         postmaster@shut.test double-bounce@example.test Double-Bounce""".split()] + ["QUIT"]),
