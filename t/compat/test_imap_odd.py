@@ -9,6 +9,7 @@ sys.path[:0] = [HERE, HERE + "/../e2e"]
 from dovecot import HAVE
 from imap_client import answers
 from test_imap import Pair, play
+import pombal
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="Dovecot is not installed")
 
@@ -378,6 +379,36 @@ def test_what_another_session_has_expunged(pair):
     script += ["2: FETCH 2 " + item for item in fetched] + ["2: SEARCH SUBJECT nested", "2: SEARCH ALL", "2: SEARCH LARGER 1"]
     play(pair.fresh(2), script + ["2: COPY 2:4 Work", "2: NOOP", "2: UID COPY 2 Work", "2: UID FETCH 2 BODY.PEEK[]"], ignore=[unasked])
     play(pair.fresh(2), script + ["2: MOVE 2:4 Work", "2: NOOP"], ignore=[unasked])
+
+
+# Of a refused command: literals that the client sends without waiting are no commands.
+REFUSED = [
+    'APPEND nosuch {3+}\r\nabc {8+}\r\nx NOOP\r\n',
+    'APPEND INBOX {3+}\r\nabcx {3+}\r\nabc {4+}\r\nabcd',
+]
+# No names: control characters. What cannot be created is no reason to try.
+NAMES = ['CREATE "%s"' % n for n in ("a&AAEAAg-", "&AAk-", "&AAo-", "&AH8-", "&AIU-", "&ICg-", "&ICk-", "&AKA-", "&IBA-", "x&AAE-.y", "a\x7fb")]
+NAMES += ['CREATE Fine', 'RENAME Fine "&AAE-"', 'SELECT INBOX', 'APPEND "&AOk" {3}\r\nabc', 'COPY 1 "&AOk"', 'MOVE 1 "&AOk"', 'COPY 1 nosuch', 'COPY 1 "&AOk-"']
+
+
+def test_what_a_refused_command_brings_is_skipped(pair):
+    play(pair.fresh(), spaced(REFUSED))
+
+
+def test_names_that_no_folder_has(pair):
+    play(pair.fresh(), spaced(NAMES))
+
+
+@pytest.mark.parametrize("command", ["FOO {7+}\r\nb NOOP\r", "CAPABILITY {4+}\r\nabcd {7+}\r\nb NOOP\r"])
+def test_what_a_refused_command_brings_before_login(pair, command):
+    """Dovecot skips one literal"""
+    raw = pombal.Raw(pair.ours.port("imap"))
+    raw.line()
+    raw.send("a %s\r\nc NOOP\r\n" % command)
+    assert [line.split()[:2] for line in raw.until("c")] == [["a", "BAD"], ["c", "OK"]]
+    raw.send("d FOO {100000+}\r\n")
+    assert raw.line() == "* BYE Command too large." and raw.line() is None
+    raw.close()
 
 
 # Headers folded and commented, charsets that are not ASCII, parts that are no text, parts without a body, parameters without quotes.
