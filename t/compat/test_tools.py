@@ -93,7 +93,9 @@ def test_maildrop_is_listed(running, monkeypatch):
             message = json.loads(lines)
             assert (message["queue_id"], message["message_size"]) == (os.path.basename(path), os.stat(path).st_size)
             assert message["queue_id"] in plain
-            listings.append((masked(plain), masked(lines)))
+            said = run("postsuper", "-d", "ALL", "maildrop").stderr if running else ""  # how many, and not which
+            assert os.path.exists(path) != running
+            listings.append((masked(plain), masked(lines), said))
     assert listings[0] == listings[1]
 
 
