@@ -18,17 +18,6 @@ struct append {
     struct str bad_flag; /* a system flag that there is not; n is 0: none */
 };
 
-/* What the client sends anyway is taken, but not kept. */
-static void cmd_append_refuse(struct imap *c, const struct append *a)
-{
-    struct buf line = BUF(1);
-
-    imap_skip_literal(c, &a->literal);
-    if (!a->literal.synchronising)
-        stream_line(c->client, &line);
-    buf_free(&line);
-}
-
 static bool take_flags(struct imap *c, struct append *a)
 {
     struct str name;
@@ -75,11 +64,29 @@ static bool take_arguments(struct imap *c, struct append *a)
     else if (folder)
         imap_bad(c, "Error in IMAP command APPEND: Invalid arguments.");
     if (literal)
-        cmd_append_refuse(c, a);
+        imap_skip_command(c, &a->literal);
     return false;
 }
 
-/* The message, and the empty rest of the command's line. False: the client went away. */
+/* The rest of the command's line, which is empty. */
+static bool receive_end(struct imap *c)
+{
+    struct buf line = BUF((size_t)conf.imap_max_line_length);
+    struct imap_literal more;
+
+    imap_rest_of_line_comes(c);
+    enum line end = stream_line(c->client, &line);
+    bool whole = end == LINE_CRLF || end == LINE_LF;
+    bool good = whole && str_trim(buf_str(&line)).n == 0;
+    if (!good && end != LINE_NONE)
+        imap_bad(c, "Error in IMAP command APPEND: Garbage after the message.");
+    if (whole && imap_literal_at_end(buf_str(&line), &more) == LITERAL_FOUND)
+        imap_skip_command(c, &more);
+    buf_free(&line);
+    return good;
+}
+
+/* False: the client went away, or was told what is wrong. */
 static bool receive(struct imap *c, struct append *a, struct mail_in *m)
 {
     uint64_t left = a->literal.size;
@@ -95,14 +102,7 @@ static bool receive(struct imap *c, struct append *a, struct mail_in *m)
         stream_skip(c->client, there.n);
         left -= there.n;
     }
-    imap_rest_of_line_comes(c);
-    struct buf line = BUF(100);
-    enum line end = stream_line(c->client, &line);
-    bool good = (end == LINE_CRLF || end == LINE_LF) && str_trim(buf_str(&line)).n == 0;
-    if (!good && end != LINE_NONE)
-        imap_bad(c, "Error in IMAP command APPEND: Garbage after the message.");
-    buf_free(&line);
-    return good;
+    return receive_end(c);
 }
 
 static void append(struct imap *c, struct append *a, struct why *why)
@@ -111,10 +111,10 @@ static void append(struct imap *c, struct append *a, struct why *why)
     struct mail_in *m = mail_in_new(c->store, a->folder, &a->as, why);
 
     if (m == NULL) {
-        if (strcmp(why->code, "5.2.0") == 0)
+        if (strcmp(why->code, "5.2.0") == 0 && imap_may_create(a->folder))
             why_set(why, "5.1.1", "Mailbox doesn't exist: %s", a->folder);
         imap_no_why(c, why);
-        cmd_append_refuse(c, a);
+        imap_skip_command(c, &a->literal);
         return;
     }
     VEC_EACH (&a->keywords, name)
@@ -143,13 +143,13 @@ void cmd_append(struct imap *c)
     if (a.literal.size > (uint64_t)conf.imap_append_limit) {
         imap_no(c, "[TOOBIG] Message is larger than %lld bytes.",
                 (long long)conf.imap_append_limit);
-        cmd_append_refuse(c, &a);
+        imap_skip_command(c, &a.literal);
     } else if (a.long_keyword) {
         imap_no_keyword(c);
-        cmd_append_refuse(c, &a);
+        imap_skip_command(c, &a.literal);
     } else if (a.literal.size == 0) {
         imap_no(c, "Can't save a zero byte message.");
-        cmd_append_refuse(c, &a);
+        imap_skip_command(c, &a.literal);
     } else {
         append(c, &a, &why);
     }

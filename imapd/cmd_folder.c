@@ -16,15 +16,32 @@ static void done(struct imap *c, int result, struct why *why, const char *what)
     why_free(why);
 }
 
-/* RFC 3501 5.1.3: a name is modified UTF-7. False: the client was told. */
-static bool is_new_name(struct imap *c, const char *folder)
+/* They make names that nobody can type, and break lists that are kept in lines. */
+static bool has_controls(struct str utf8)
+{
+    for (size_t i = 0; i < utf8.n; i++)
+        if ((unsigned char)utf8.p[i] < ' ')
+            return true;
+    return false;
+}
+
+/* RFC 3501 5.1.3 */
+bool imap_may_create(const char *folder)
 {
     struct buf utf8 = BUF(16384);
-    bool good = utf7_to_utf8(strz(folder), &utf8) && buf_ok(&utf8);
+    bool good = utf7_to_utf8(strz(folder), &utf8) && buf_ok(&utf8) && !has_controls(buf_str(&utf8));
 
     buf_free(&utf8);
+    return good;
+}
+
+/* False: the client was told. */
+static bool is_new_name(struct imap *c, const char *folder)
+{
+    bool good = imap_may_create(folder);
+
     if (!good)
-        imap_no(c, "[CANNOT] Invalid mailbox name: not modified UTF-7.");
+        imap_no(c, "[CANNOT] Invalid mailbox name: not modified UTF-7, or control characters.");
     return good;
 }
 

@@ -144,7 +144,7 @@ static void copy(struct imap *c, bool move)
         if (mailbox_copy(c->box, &which, folder, move, &copied, &why) == 0) {
             answer_copied(c, &copied, move);
         } else {
-            if (strcmp(why.code, "5.2.0") == 0)
+            if (strcmp(why.code, "5.2.0") == 0 && imap_may_create(folder))
                 why_set(&why, "5.1.1", "Mailbox doesn't exist: %s", folder);
             imap_no_why(c, &why);
         }

@@ -56,8 +56,10 @@ enum imap_read imap_read_command(struct imap *c, struct str *text);
 /* After a literal. Many clients, Python's imaplib for one, send what follows it in a write of its
  * own, without TCP_NODELAY: it comes only when the literal has been acknowledged. */
 void imap_rest_of_line_comes(struct imap *c);
-/* (waits) A literal that will not be used: skips the bytes that a non-synchronising one brings. */
-void imap_skip_literal(struct imap *c, const struct imap_literal *l);
+/* (waits) Of a command that is refused: skips its rest from this literal on, which ends a line, if
+ * the client does not wait with it; with further ones that it does not wait with. They would be
+ * taken for commands. RFC 7888 4 */
+void imap_skip_command(struct imap *c, const struct imap_literal *l);
 
 /* imap_out.c: the tagged response, once a command. text goes after "OK ", "NO ", "BAD ". */
 void imap_ok(struct imap *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -92,6 +94,7 @@ void imap_put_folder(struct imap *c, struct str name); /* a folder's name: atom 
 /* What a command names. On failure the command has been answered. */
 bool imap_end(struct imap *c); /* no more arguments: else BAD */
 bool imap_arg_folder(struct imap *c, const char **folder); /* as the store has it */
+bool imap_may_create(const char *folder); /* is the name one that CREATE takes? */
 /* A sequence set or, in UID commands, a uid set, made into uids that are in the view. */
 bool imap_arg_set(struct imap *c, struct uidset *uids);
 /* False: too long for a new keyword. */

@@ -186,14 +186,23 @@ static struct search_key *number_set(struct parser *p)
     return bad(p, "Invalid messageset");
 }
 
+/* Behind a key: takes the blank before the next one. Programs that put lists together leave it out
+ * behind one: "OR (SEEN)(DRAFT)". */
+static bool key_follows(struct parser *p)
+{
+    bool behind_list = p->a->rest.p[-1] == ')';
+
+    return (imap_take_space(p->a) || behind_list) && p->a->rest.n > 0 && p->a->rest.p[0] != ')';
+}
+
 /* One or more keys between blanks, all of which must match, up to ")" or the end. */
 static struct search_key *parse_all(struct parser *p, size_t depth)
 {
     struct search_key *all = new_key(p, SEARCH_AND);
     struct search_key **tail = all == NULL ? NULL : &all->child;
 
-    for (size_t n = 0; all != NULL && (n == 0 || imap_list_more(p->a, n)); n++) {
-        imap_take_space(p->a);
+    imap_take_space(p->a);
+    for (size_t n = 0; all != NULL && (n == 0 || key_follows(p)); n++) {
         struct search_key *key = parse_key(p, depth);
         if (key == NULL) {
             criteria_free(all);
@@ -234,7 +243,7 @@ static struct search_key *parse_or(struct parser *p, size_t depth)
             tail = &key->next;
             wanted--;
         }
-        if (key == NULL || (wanted > 0 && !imap_take_space(p->a))) {
+        if (key == NULL || (wanted > 0 && !key_follows(p))) {
             criteria_free(or);
             return bad(p, "Missing argument of OR.");
         }

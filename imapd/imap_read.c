@@ -8,15 +8,31 @@
 
 #include "imap.h"
 
-void imap_skip_literal(struct imap *c, const struct imap_literal *l)
+static void skip_literal(struct imap *c, const struct imap_literal *l)
 {
-    uint64_t left = l->synchronising ? 0 : l->size;
+    uint64_t left = l->size;
 
     while (left > 0 && stream_state(c->client) == STREAM_OK) {
         struct str there = stream_peek(c->client);
         size_t n = there.n < left ? there.n : (size_t)left;
         stream_skip(c->client, n);
         left -= n;
+    }
+}
+
+void imap_skip_command(struct imap *c, const struct imap_literal *l)
+{
+    struct imap_literal next = *l;
+    enum imap_literal_kind found = LITERAL_FOUND;
+
+    while (found == LITERAL_FOUND && !next.synchronising && stream_state(c->client) == STREAM_OK) {
+        struct buf line = BUF((size_t)conf.imap_max_line_length);
+        skip_literal(c, &next);
+        enum line end = stream_line(c->client, &line);
+        found = LITERAL_NONE;
+        if (end == LINE_CRLF || end == LINE_LF)
+            found = imap_literal_at_end(buf_str(&line), &next);
+        buf_free(&line);
     }
 }
 
@@ -40,14 +56,8 @@ static void imap_read_refuse(struct imap *c, struct str text, const struct imap_
         tag = STR("*");
     stream_put(c->client, tag);
     stream_putf(c->client, " BAD [TOOBIG] %s\r\n", what);
-    if (l != NULL) {
-        imap_skip_literal(c, l);
-        if (!l->synchronising) { /* the rest of the command follows it */
-            struct buf line = BUF(1);
-            stream_line(c->client, &line);
-            buf_free(&line);
-        }
-    }
+    if (l != NULL)
+        imap_skip_command(c, l);
 }
 
 void imap_rest_of_line_comes(struct imap *c)

@@ -12,7 +12,10 @@
 #include "imap_caps.h"
 #include "imapd.h"
 
-enum { ID_WORDS = 60 }; /* RFC 2971 3.3: at most 30 pairs */
+enum {
+    ID_WORDS = 60, /* RFC 2971 3.3: at most 30 pairs */
+    LITERALS = 10, /* of a command that is refused */
+};
 
 /* A command's arguments; a literal continues on the next line. */
 struct args {
@@ -156,15 +159,41 @@ static bool take_arg(struct args *a, struct str *out, struct arena *mem)
     return take_atom(a, out);
 }
 
-static enum login_next malformed(struct args *a, const char *tag)
+/* What a client sends without waiting belongs to the command that is refused, and would be taken
+ * for commands. False: it is no literal. RFC 7888 4 */
+static bool skip_literal(struct args *a)
 {
+    ptrdiff_t brace = str_rfind(a->rest, '{');
+    uint32_t n;
+
+    if (brace < 0 || !str_ends(a->rest, STR("+}")) ||
+        !num_parse_u32(str_part(a->rest, (size_t)brace + 1, a->rest.n - (size_t)brace - 3), 0,
+                       UINT32_MAX, &n))
+        return false;
+    struct buf bytes = BUF(SASL_FIELD_MAX); /* fits: n is asked */
+    char *to = n <= SASL_FIELD_MAX ? buf_room(&bytes, n) : NULL;
+    a->over = to == NULL || stream_read(a->l->client, to, n) < n || !login_line(a->l, &a->line);
+    buf_free(&bytes);
+    a->rest = a->over ? STR("") : buf_str(&a->line);
+    return !a->over;
+}
+
+static enum login_next refuse(struct args *a, const char *tag, const char *text)
+{
+    for (int left = LITERALS; !a->over && skip_literal(a);)
+        a->over = --left < 0;
     if (a->over) {
         if (stream_state(a->l->client) == STREAM_OK)
             bye(a->l, "Command too large.");
         return LOGIN_OVER;
     }
-    stream_putf(a->l->client, "%s BAD Error in IMAP command: invalid arguments.\r\n", tag);
+    stream_putf(a->l->client, "%s BAD Error in IMAP command: %s\r\n", tag, text);
     return LOGIN_GO_ON;
+}
+
+static enum login_next malformed(struct args *a, const char *tag)
+{
+    return refuse(a, tag, "invalid arguments.");
 }
 
 /* ---- commands */
@@ -318,9 +347,7 @@ static enum login_next run_command(struct args *a, const char *tag, struct str n
                 return malformed(a, tag);
             return commands[i].run(a, tag);
         }
-    stream_putf(a->l->client,
-                "%s BAD Error in IMAP command: not known, or not allowed before login.\r\n", tag);
-    return LOGIN_GO_ON;
+    return refuse(a, tag, "not known, or not allowed before login.");
 }
 
 static enum login_next command(struct login *l, struct str line)

@@ -229,5 +229,7 @@ int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *wh
         status = into_mbox(job, &m, t, why);
     if (as_user)
         become_end();
+    if (status < 0 && !t->give_back)
+        make_temporary(why);
     return status;
 }

@@ -13,7 +13,7 @@ struct mailbox_target {
     const char *original; /* X-Original-To, or "" */
     const char *delivered; /* Delivered-To, or "" */
     int64_t size_limit; /* of an mbox file, or of one message in a Maildir; 0: none */
-    bool give_back; /* mail for a Maildir that only its owner can mend goes back at once */
+    bool give_back; /* mail for a mailbox that only its owner can mend goes back at once */
     /* mbox only */
     const char *locks; /* "fcntl, dotlock, flock" */
     bool in_spool; /* a directory that users may not write to: make the file and its lock as root */

@@ -38,7 +38,9 @@ static bool take_rights(struct local *l, struct address *a, const struct dict *t
     return found > 0;
 }
 
-/* owner-NAME gets the error reports, and is the sender of what goes on to others. */
+/* owner-NAME gets the error reports, and is the sender of what goes on to others. A report keeps
+ * the null sender: what is told of its failure would come back here again, for ever, if the owner
+ * is the list itself. RFC 5321 4.5.5, 6.1 */
 static enum dict_answer take_owner(struct local *l, struct address *a, const char *name,
                                    struct why *why)
 {
@@ -55,7 +57,9 @@ static enum dict_answer take_owner(struct local *l, struct address *a, const cha
             answer = DICT_FAILED;
         }
         a->from_list = true;
-        a->owner = a->sender = arena_strz(l->mem, buf_str(&canonical));
+        a->owner = arena_strz(l->mem, buf_str(&canonical));
+        if (*a->sender != 0)
+            a->sender = a->owner;
     } else if (answer == DICT_NONE && conf.reset_owner_alias)
         a->owner = "";
     buf_free(&value);

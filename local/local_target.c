@@ -126,7 +126,7 @@ static size_t to_target(struct local *l, const struct address *a, struct str raw
         to_file(l, a, item);
     else if (item[0] == '~' && item[1] == '/')
         to_home_file(l, a, item);
-    else if (strncmp(item, ":include:", 9) == 0)
+    else if (str_istarts(strz(item), STR(":include:")))
         local_include(l, a, item + 9 + strspn(item + 9, " \t"));
     else
         return to_addresses(l, a, raw, item);

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "task/task.h"
@@ -17,6 +19,7 @@ struct mbox {
     int fd;
     char *dot_locked; /* the path, if the dot lock is ours */
     bool regular;
+    bool any_file; /* as in mbox_rules */
     bool line_start; /* the next byte begins a line */
     off_t start;
     int64_t size_limit, size;
@@ -54,18 +57,33 @@ static int mbox_fail(int error, const char *what, const char *path, struct why *
     return why_errno(why, code_of(error), "%s%s%s", what, *path != 0 ? " " : "", path);
 }
 
-static int open_file(const char *path)
+/* A link that root made, and that nobody else can have put here: where others may write, they can
+ * make a hard link to a link of root's, or move one. */
+static bool is_trusted_link(const char *path)
+{
+    struct stat link, dir;
+    char *copy = mem_dupz(path);
+    bool trusted = lstat(path, &link) == 0 && link.st_uid == 0 && stat(dirname(copy), &dir) == 0 &&
+                   dir.st_uid == 0 && (dir.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+
+    free(copy);
+    return trusted;
+}
+
+static int open_file(const char *path, struct why *why)
 {
     int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    struct stat link;
+    struct stat target;
     int fd = open(path, flags | O_CREAT | O_NOFOLLOW, 0600);
 
-    /* A link that root made leads where root wants it. */
-    if (fd < 0 && errno == ELOOP && lstat(path, &link) == 0 && link.st_uid == 0)
+    if (fd < 0 && errno == ELOOP && stat(path, &target) == 0) {
+        if (!is_trusted_link(path))
+            return why_set(why, "5.2.0", "file is a symbolic link");
         fd = open(path, flags);
+    }
     if (fd < 0 && errno == EINVAL)
         fd = open(path, (flags & ~O_RDWR) | O_WRONLY | O_NOFOLLOW);
-    return fd;
+    return fd < 0 ? mbox_fail(errno, "cannot open file", "", why) : fd;
 }
 
 static int check_file(struct mbox *m, const char *path, const struct mbox_rules *r, struct why *why)
@@ -78,7 +96,7 @@ static int check_file(struct mbox *m, const char *path, const struct mbox_rules 
     if (!m->regular && (!r->any_file || S_ISDIR(st.st_mode)))
         return why_set(why, "5.2.0", "destination %s is not a regular file", path);
     if (m->regular && st.st_nlink != 1)
-        return why_set(why, "4.2.0", "destination %s has %ld links", path, (long)st.st_nlink);
+        return why_set(why, "5.2.0", "file has %ld hard links", (long)st.st_nlink);
     if (r->any_file && m->regular && (st.st_mode & 0111) != 0)
         return why_set(why, "5.7.1", "file is executable");
     if (m->regular && st.st_size == 0 && r->give_to != NULL && st.st_uid == geteuid() &&
@@ -106,10 +124,16 @@ static int try_lock(struct mbox *m, const char *path, enum lock how)
     return 0;
 }
 
-static int lock_failed(const char *path, enum lock how, struct why *why)
+/* A file that is no mailbox goes without a dot lock in a directory where the user may make none:
+ * only programs that make a mailbox anew need it. */
+static int lock_failed(const struct mbox *m, const char *path, enum lock how, struct why *why)
 {
     if (how != LOCK_DOT)
         return mbox_fail(errno, "lock", path, why);
+    if (m->any_file) {
+        msg_warn("unable to create lock file %s.lock: %s", path, strerror(errno));
+        return 0;
+    }
     return why_errno(why, code_of(errno), "unable to create lock file %s.lock", path);
 }
 
@@ -117,8 +141,9 @@ static int lock_failed(const char *path, enum lock how, struct why *why)
 static int take_lock(struct mbox *m, const char *path, enum lock how, struct why *why)
 {
     for (int64_t left = conf.deliver_lock_attempts; try_lock(m, path, how) < 0;) {
-        if (errno != EAGAIN && errno != EACCES && errno != EEXIST)
-            return lock_failed(path, how, why);
+        bool held = errno == EAGAIN || errno == (how == LOCK_FCNTL ? EACCES : EEXIST);
+        if (!held)
+            return lock_failed(m, path, how, why);
         if (--left <= 0 ||
             task_sleep(task_now() + conf.deliver_lock_delay * 1000) == WAIT_CANCELLED)
             return why_set(why, "4.2.0", "unable to lock for exclusive access: %s", path);
@@ -166,13 +191,12 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
     /* fits: put_bytes flushes from BLOCK on */
     *m = (struct mbox){.out = BUF(2 * BLOCK), .line_start = true, .size_limit = rules->size_limit};
     m->fd = -1;
+    m->any_file = rules->any_file;
     if (take_dot_lock(m, path, rules->locks, why) < 0) {
         release(&m);
         return NULL;
     }
-    m->fd = open_file(path);
-    if (m->fd < 0)
-        mbox_fail(errno, "cannot open file", "", why);
+    m->fd = open_file(path, why);
     if (m->fd < 0 || check_file(m, path, rules, why) < 0 ||
         (m->regular && take_file_locks(m, path, rules->locks, why) < 0)) {
         release(&m);

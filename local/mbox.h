@@ -15,11 +15,13 @@ struct mbox_rules {
     const uid_t *owner; /* whose it must be; null: anybody's */
     const uid_t *give_to; /* a new file becomes theirs (the caller is root) */
     const gid_t *give_to_group;
-    bool any_file; /* devices are allowed, executable files are not */
+    bool any_file; /* no mailbox: devices are allowed, executable files are not; goes without a dot
+                      lock where none can be made */
 };
 
 /* (waits) Opens the file, or makes it, and locks it. A symbolic link is followed only if root owns
- * it. Each lock is tried deliver_lock_attempts times, every deliver_lock_delay. Null and why. */
+ * it and the directory, and nobody else may write there. Each lock is tried deliver_lock_attempts
+ * times, every deliver_lock_delay. Null and why. */
 struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct why *why);
 /* Message lines, in pieces, with LF; "From " at the start of a line gets a ">". Failures stick. */
 void mbox_put(struct mbox *m, struct str bytes);

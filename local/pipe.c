@@ -46,11 +46,11 @@ static struct why broken; /* what is wrong with them */
 static void put_header(const struct job *job, struct buf *out)
 {
     const struct rcpt *rcpt = &job->d.rcpts[0];
+    const char *sender = *job->d.sender != 0 ? job->d.sender : args.null_sender;
 
     if ((args.flags & PIPE_FROM) != 0)
-        content_from_line(out, *job->d.sender != 0 ? job->d.sender : args.null_sender,
-                          clock_wall());
-    content_prepend(out, (args.flags & PIPE_RETURN_PATH) != 0 ? job->d.sender : NULL,
+        content_from_line(out, sender, clock_wall());
+    content_prepend(out, (args.flags & PIPE_RETURN_PATH) != 0 ? sender : NULL,
                     (args.flags & PIPE_ORIGINAL) != 0 ? rcpt->original : "",
                     (args.flags & PIPE_DELIVERED) != 0 ? rcpt->address : "");
 }

@@ -127,20 +127,20 @@ struct argument {
     bool unknown;
 };
 
-static const char *folded(const struct argument *x, const char *address, bool quote)
+static const char *address_with(const struct argument *x, const char *address, unsigned flags)
 {
     struct buf text = BUF(2 * ARGUMENT_LIMIT); /* of addresses: a longer one is an empty argument */
     const char *result;
 
-    if (quote)
+    if ((flags & PIPE_QUOTE) != 0)
         path_quote(strz(address), &text);
     else
         buf_addz(&text, address);
     ptrdiff_t at = str_rfind(buf_str(&text), '@');
     size_t local = at < 0 ? text.n : (size_t)at;
-    if ((x->p->flags & PIPE_FOLD_USER) != 0)
+    if ((flags & PIPE_FOLD_USER) != 0)
         str_lower(text.p, local);
-    if ((x->p->flags & PIPE_FOLD_DOMAIN) != 0)
+    if ((flags & PIPE_FOLD_DOMAIN) != 0)
         str_lower(text.p + local, text.n - local);
     result = buf_ok(&text) ? arena_strz(x->mem, buf_str(&text)) : "";
     buf_free(&text);
@@ -149,13 +149,30 @@ static const char *folded(const struct argument *x, const char *address, bool qu
 
 static const char *address_of(const struct argument *x, const char *address)
 {
-    return folded(x, address, (x->p->flags & PIPE_QUOTE) != 0);
+    return address_with(x, address, x->p->flags);
+}
+
+/* The h and u flags are not for the sender: what its server made of it may depend on the case. */
+static const char *sender_of(const struct argument *x)
+{
+    const char *sender = *x->d->sender != 0 ? x->d->sender : x->p->null_sender;
+
+    return address_with(x, sender, x->p->flags & PIPE_QUOTE);
+}
+
+static const char *nexthop_of(const struct argument *x)
+{
+    char *name = arena_strz(x->mem, strz(x->d->nexthop));
+
+    if ((x->p->flags & PIPE_FOLD_DOMAIN) != 0)
+        str_lower(name, strlen(name));
+    return name;
 }
 
 /* The q flag is for whole addresses only. */
 static const char *part_of(const struct argument *x, struct str name)
 {
-    const char *address = folded(x, x->rcpt->address, false);
+    const char *address = address_with(x, x->rcpt->address, x->p->flags & ~(unsigned)PIPE_QUOTE);
     struct str local = path_local(strz(address));
     size_t user = addr_user_length(local);
 
@@ -181,8 +198,8 @@ static const char *pipe_argv_find(struct str name, void *arg)
     const struct {
         const char *name, *value;
     } once[] = {
-        {"sender", *d->sender != 0 ? d->sender : x->p->null_sender},
-        {"nexthop", d->nexthop},
+        {"sender", sender_of(x)},
+        {"nexthop", nexthop_of(x)},
         {"queue_id", d->queue_id},
         {"client_address", d->client_addr},
         {"client_helo", d->client_helo},
@@ -197,7 +214,7 @@ static const char *pipe_argv_find(struct str name, void *arg)
 
     for (size_t i = 0; i < sizeof once / sizeof *once; i++)
         if (str_eqz(name, once[i].name))
-            return i == 0 ? address_of(x, once[i].value) : once[i].value;
+            return once[i].value;
     if (str_eqz(name, "size"))
         return arena_printf(x->mem, "%lld", (long long)d->content_size);
     value = part_of(x, name);

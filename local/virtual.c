@@ -100,6 +100,18 @@ static int find_target(const char *rcpt, struct buf *path, struct mailbox_target
     return status;
 }
 
+/* What is wrong with a mailbox is the provider's to mend, not the sender's: the mail waits. */
+static int into_mailbox(struct job *job, const struct mailbox_target *t, bool maildir,
+                        struct why *why)
+{
+    if (maildir)
+        return deliver_maildir(job, t, why);
+    int status = deliver_mbox(job, t, why);
+    if (status < 0)
+        why_in(why, "delivery failed to mailbox %s", t->path);
+    return status;
+}
+
 static void deliver_to(struct job *job, size_t i)
 {
     const struct rcpt *rcpt = &job->d.rcpts[i];
@@ -117,7 +129,7 @@ static void deliver_to(struct job *job, size_t i)
     bool maildir = path.n > 0 && path.p[path.n - 1] == '/';
 
     if (status == 0 && (job->d.flags & DELIVERY_TRACE_ONLY) == 0)
-        status = maildir ? deliver_maildir(job, &t, &why) : deliver_mbox(job, &t, &why);
+        status = into_mailbox(job, &t, maildir, &why);
     if (status < 0)
         outcome_failed(&job->outcome, i, &why);
     else if ((job->d.flags & DELIVERY_TRACE_ONLY) != 0)

@@ -21,7 +21,7 @@ struct pop3 {
     uint32_t deleted;
     uint64_t total, deleted_total; /* sizes of all; of those that are deleted */
     bool quit; /* the client has sent QUIT: the UPDATE state follows */
-    unsigned bad; /* commands that were not understood */
+    unsigned bad; /* commands in a row that were not understood */
     uint32_t retr, top; /* for the log */
     uint64_t retr_bytes, top_bytes;
     const char *ended;

@@ -22,6 +22,15 @@ static bool is_deleted(const struct pop3 *s, uint32_t number)
     return (s->marks[number - 1] & POP3_DELETED) != 0;
 }
 
+/* Nothing but blanks is left; false: the client was told. "DELE 1 2" must not delete 1. */
+static bool is_end(struct pop3 *s, struct str args)
+{
+    if (str_trim(args).n == 0)
+        return true;
+    bad(s, "Too many arguments.");
+    return false;
+}
+
 /* A message number that is there; false: the client was told. */
 static bool take_number(struct pop3 *s, struct str *args, uint32_t *number)
 {
@@ -56,7 +65,7 @@ static void cmd_list(struct pop3 *s, struct str args)
     uint32_t n;
 
     if (str_trim(args).n > 0) {
-        if (take_number(s, &args, &n))
+        if (take_number(s, &args, &n) && is_end(s, args))
             stream_putf(s->client, "+OK %u %llu\r\n", n, (unsigned long long)s->sizes[n - 1]);
         return;
     }
@@ -92,7 +101,7 @@ static void cmd_uidl(struct pop3 *s, struct str args)
     uint32_t n;
 
     if (str_trim(args).n > 0) {
-        if (take_number(s, &args, &n) && !put_uidl(s, "+OK ", n))
+        if (take_number(s, &args, &n) && is_end(s, args) && !put_uidl(s, "+OK ", n))
             stream_putz(s->client, "-ERR [SYS/PERM] This message has no unique id.\r\n");
         return;
     }
@@ -119,7 +128,7 @@ static void cmd_retr(struct pop3 *s, struct str args)
 {
     uint32_t n;
 
-    if (!take_number(s, &args, &n) || !send_message(s, n, -1, &s->retr_bytes))
+    if (!take_number(s, &args, &n) || !is_end(s, args) || !send_message(s, n, -1, &s->retr_bytes))
         return;
     s->retr++;
     s->marks[n - 1] |= POP3_SEEN;
@@ -128,13 +137,14 @@ static void cmd_retr(struct pop3 *s, struct str args)
 static void cmd_top(struct pop3 *s, struct str args)
 {
     struct str word;
-    uint32_t n, lines;
+    uint64_t lines;
+    uint32_t n;
 
     if (!take_number(s, &args, &n))
         return;
-    if (!str_word(&args, " ", &word) || !num_parse_u32(word, 0, UINT32_MAX, &lines))
+    if (!str_word(&args, " ", &word) || !num_parse_u64(word, 0, INT64_MAX, &lines))
         bad(s, "Invalid line count.");
-    else if (send_message(s, n, lines, &s->top_bytes))
+    else if (is_end(s, args) && send_message(s, n, (int64_t)lines, &s->top_bytes))
         s->top++;
 }
 
@@ -142,7 +152,7 @@ static void cmd_dele(struct pop3 *s, struct str args)
 {
     uint32_t n;
 
-    if (!take_number(s, &args, &n))
+    if (!take_number(s, &args, &n) || !is_end(s, args))
         return;
     s->marks[n - 1] |= POP3_DELETED;
     s->deleted++;
@@ -203,7 +213,10 @@ void pop3_command(struct pop3 *s, struct str line)
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (str_ieqz(name, commands[i].name)) {
+            unsigned before = s->bad;
             commands[i].run(s, args);
+            if (s->bad == before)
+                s->bad = 0;
             return;
         }
     bad(s, "Unknown command.");

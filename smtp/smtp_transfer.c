@@ -216,6 +216,9 @@ static void rcpt_reply(struct transaction *t, struct why *why)
     }
     smtp_why_reply(t->s, "RCPT TO", why);
     smtp_rcpt_failed(t->job, t->s, i, why, true);
+    /* By RFC 5321 3.8 a server that says 421 closes. Some mean this recipient and go on: the others
+     * must not fail with each attempt because of that one. */
+    t->s->broken = false;
 }
 
 static void data_reply(struct transaction *t, struct why *why)
@@ -291,9 +294,6 @@ static int commands(struct transaction *t, struct why *why)
             if (receive_one(t, why) < 0)
                 return -1;
     }
-    if (t->s->broken && t->taken > 0) /* 421 to somebody else's RCPT */
-        return why_set(why, "4.4.2", "lost connection with %s while %s", t->s->namaddr,
-                       t->s->doing);
     return 0;
 }
 

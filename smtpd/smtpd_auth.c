@@ -88,8 +88,8 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names)
 
 static void log_failure(struct smtpd *s, struct str mech, const char *user, const char *reason)
 {
-    msg_warn("%s: SASL %.*s authentication failed: %s%s%s", s->namaddr, (int)mech.n, mech.p,
-             reason[0] ? reason : "(reason unavailable)", user[0] ? ", sasl_username=" : "", user);
+    msg_warn("%s: SASL %.*s authentication failed: %s, sasl_username=%s", s->namaddr, (int)mech.n,
+             mech.p, reason[0] ? reason : "(reason unavailable)", user[0] ? user : "(unavailable)");
 }
 
 static void denied(struct smtpd *s, struct auth_login *login, struct str mech)
@@ -114,8 +114,8 @@ static void logged_in(struct smtpd *s, struct auth_login *login, struct str mech
 }
 
 /* Challenge and response, until authd has made up its mind. False: the client gave up. */
-static bool converse(struct smtpd *s, struct auth_login *login, enum auth_answer *answer,
-                     struct why *why)
+static bool converse(struct smtpd *s, struct str mech, struct auth_login *login,
+                     enum auth_answer *answer, struct why *why)
 {
     struct buf response = BUF((size_t)conf.smtpd_sasl_response_limit);
     bool going = true;
@@ -130,6 +130,7 @@ static bool converse(struct smtpd *s, struct auth_login *login, enum auth_answer
         } else if (line == LINE_NONE) {
             going = false;
         } else if (str_eqz(buf_str(&response), "*")) {
+            msg_warn("%s: SASL %.*s authentication aborted", s->namaddr, (int)mech.n, mech.p);
             smtpd_reply(s, 501, "5.7.0", "Authentication aborted");
             going = false;
         } else {
@@ -159,7 +160,7 @@ static void log_in(struct smtpd *s, struct str mech, struct str initial)
                            /* noplaintext and smtpd_tls_auth_only decide here, as in Postfix */
                            .secured = true};
     enum auth_answer answer = auth_login_start(auth.client, &ask, deadline(), &login, &why);
-    if (converse(s, login, &answer, &why)) {
+    if (converse(s, mech, login, &answer, &why)) {
         if (answer == AUTH_OK)
             logged_in(s, login, mech);
         else if (answer == AUTH_DENIED)

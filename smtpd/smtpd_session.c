@@ -98,6 +98,12 @@ static bool is_forbidden(struct str verb)
     return false;
 }
 
+/* "Subject:": content that a client sends although it was never let into DATA, or a web browser. */
+static bool is_header_field(struct str verb)
+{
+    return str_find(verb, ':') > 0;
+}
+
 /* Bytes that no command has are bad syntax, to be answered with 500 (RFC 5321 4.2.4), and not yet a
  * program that speaks another protocol. */
 static void unknown_command(struct smtpd *s, struct str verb)
@@ -107,7 +113,7 @@ static void unknown_command(struct smtpd *s, struct str verb)
         smtpd_noop(s, verb);
         return;
     }
-    if (str_is_printable(verb) && verb.n > 0 && is_forbidden(verb)) {
+    if (str_is_printable(verb) && verb.n > 0 && (is_header_field(verb) || is_forbidden(verb))) {
         msg_warn("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
         smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
         s->closing = s->failed = true;

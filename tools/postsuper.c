@@ -180,9 +180,8 @@ static const enum queue *queues_for(const struct action *a)
     return super.nqueues > 0 ? super.queues : a->queues;
 }
 
-static void note(const struct action *a, const char *id)
+static void count(const struct action *a)
 {
-    msg_info("%s: %s", id, a->one);
     super.done[a - actions]++;
 }
 
@@ -196,11 +195,13 @@ static void do_one(const struct action *a, const char *id)
     for (int round = 0; round < 2; round++)
         for (const enum queue *q = queues_for(a); *q != Q_COUNT; q++)
             if (queue_may_have(*q, id) && a->run(id, *q)) {
-                note(a, id);
+                msg_info("%s: %s", id, a->one);
+                count(a);
                 return;
             }
 }
 
+/* Only counted, as by Postfix: of a hundred thousand nobody wants to read. */
 static void do_all(const struct action *a)
 {
     for (const enum queue *q = queues_for(a); *q != Q_COUNT; q++) {
@@ -208,7 +209,7 @@ static void do_all(const struct action *a)
         const char *id;
         while ((id = queue_scan_next(scan)) != NULL)
             if (a->run(id, *q))
-                note(a, id);
+                count(a);
         if (queue_scan_failed(scan)) {
             msg_warn("cannot read all of the %s queue", queue_name(*q));
             super.failed = true;

@@ -187,7 +187,9 @@ static void fix_end(struct message *g)
         g->first_read = true;
         g->strip_cr = cr || strcmp(conf.sendmail_fix_line_endings, "always") == 0;
     }
-    if (cr && g->strip_cr && strcmp(conf.sendmail_fix_line_endings, "never") != 0)
+    if (!g->strip_cr || strcmp(conf.sendmail_fix_line_endings, "never") == 0)
+        return;
+    while (lf && g->line.n > 0 && g->line.p[g->line.n - 1] == '\r') /* CR CR LF is seen, too */
         g->line.n--;
 }
 

@@ -97,7 +97,7 @@ static bool parse_text(struct rules *r, struct rule *rule, size_t groups)
             WARN(r, rule->line, "$number found in %s: skipping this rule",
                  rule->negated ? "negative match replacement text"
                                : "replacement text: not allowed for this table");
-        } else if ((size_t)group > groups) {
+        } else if (group == 0 || (size_t)group > groups) {
             ok = false;
             WARN(r, rule->line, "out of range replacement index \"%d\": skipping this rule", group);
         } else
@@ -169,6 +169,11 @@ static void load_rule(struct rules *r, struct str line, int number)
     if (!parse_pattern(r, &line, &rule, &groups))
         return;
     line = str_trim(line);
+    if (line.n == 0 && !r->kind->groups) {
+        WARN(r, number, "no lookup result: skipping this rule");
+        drop_rule(r, &rule);
+        return;
+    }
     if (line.n == 0)
         WARN(r, number, "no replacement text: using empty string");
     rule.text = mem_dup(line.p, line.n);

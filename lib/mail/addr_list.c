@@ -200,13 +200,15 @@ static void set_spec(struct arena *mem, const struct token *a, const struct toke
     out->domain = at != NULL ? joined(mem, at + 1, b) : (struct str){"", 0};
 }
 
-/* Name <route:spec>; open is the "<", end its ">" or the end. */
+/* Name <route:spec>; open is the "<", end its ">" or the end. Brackets around brackets are none. */
 static void angle(struct arena *mem, const struct token *a, const struct token *open,
                   const struct token *end, struct addr *out)
 {
     const struct token *from = open + 1;
 
     out->name = phrase(mem, a, open);
+    while (from < end && from->kind == '<')
+        from++;
     for (const struct token *t = from; t < end; t++)
         if (t->kind == ':') {
             out->route = joined(mem, from, t);
@@ -292,6 +294,10 @@ static void take_item(struct arena *mem, const struct token *t, const struct tok
     for (const struct token *i = t; i < stop; i++)
         angles = angles || i->kind == '<';
     while (t < stop) {
+        if (t->kind == '>') { /* "a@x>": nobody's */
+            t++;
+            continue;
+        }
         const struct token *end = angles ? stop : bare_end(t, stop);
         if (mailbox(mem, t, end, &a)) {
             a.comma_missing = !first;

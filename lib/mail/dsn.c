@@ -18,6 +18,9 @@ bool dsn_notify_parse(struct str value, unsigned *bits)
 
     while (str_split(&value, ',', &word)) {
         size_t i = 0;
+        word = str_trim(word);
+        if (word.n == 0) /* "SUCCESS,": empty words say nothing */
+            continue;
         while (i < NOTIFIES && !str_ieqz(word, notify[i].name))
             i++;
         if (i == NOTIFIES)

@@ -45,16 +45,21 @@ static bool take_atoms(struct str *s, bool utf8, struct buf *out)
     return n > 0;
 }
 
-/* Words and quoted strings may alternate around dots: a."b c".d is old but legal (RFC 5322 4.4). */
+/* Words and quoted strings may alternate around dots: a."b c".d is old but legal (RFC 5322 4.4).
+ * Without a dot between them they are no address: "a"b is not ab. */
 static bool take_local(struct str *s, bool utf8, struct buf *out)
 {
-    bool any = false;
+    char before = '.';
+
     while (s->n > 0 && (s->p[0] == '"' || is_atom(s->p[0], utf8))) {
-        if (s->p[0] == '"' ? !take_quoted(s, utf8, out) : !take_atoms(s, utf8, out))
+        if (s->p[0] == '"' ? before != '.' : before == '"' && s->p[0] != '.')
             return false;
-        any = true;
+        bool quoted = s->p[0] == '"';
+        if (quoted ? !take_quoted(s, utf8, out) : !take_atoms(s, utf8, out))
+            return false;
+        before = quoted ? '"' : out->p[out->n - 1];
     }
-    return any;
+    return true;
 }
 
 static bool take_domain(struct str *s, bool utf8, struct buf *out)
@@ -74,9 +79,9 @@ static bool take_domain(struct str *s, bool utf8, struct buf *out)
 
 static bool take_mailbox(struct str *s, bool utf8, struct buf *out)
 {
-    size_t from = out->n;
+    size_t from = out->n, had = s->n;
 
-    if (!take_local(s, utf8, out))
+    if (!take_local(s, utf8, out) || s->n == had)
         return false;
     if (!path_take(s, '@')) /* the internal form of "a@b" alone would be that of a@b */
         return str_find(str_from(buf_str(out), from), '@') < 0;
@@ -98,23 +103,52 @@ static bool skip_route(struct str *s, bool utf8)
     return good && path_take(s, ':');
 }
 
-bool path_parse(struct str *args, unsigned flags, struct buf *address)
+static void skip_blanks(struct str *s)
+{
+    while (path_take(s, ' ') || path_take(s, '\t'))
+        ;
+}
+
+static bool take_path(struct str *s, unsigned flags, struct buf *address)
 {
     bool utf8 = (flags & PATH_UTF8) != 0;
+
+    if (s->n > 0 && s->p[0] == '@' && !skip_route(s, utf8))
+        return false;
+    return (s->n > 0 && s->p[0] == '>') || take_mailbox(s, utf8, address);
+}
+
+/* Programs that were told to send as "<a@b>" put brackets around it, and some put blanks inside. */
+static bool take_brackets(struct str *s, unsigned flags, struct buf *address)
+{
+    bool lenient = (flags & PATH_BARE) != 0;
+    size_t depth = 1;
+
+    for (; lenient && (path_take(s, ' ') || path_take(s, '<')); depth += s->p[-1] == '<')
+        ;
+    if (!take_path(s, flags, address))
+        return false;
+    for (; depth > 0; depth--) {
+        if (lenient)
+            skip_blanks(s);
+        if (!path_take(s, '>'))
+            return false;
+    }
+    return true;
+}
+
+bool path_parse(struct str *args, unsigned flags, struct buf *address)
+{
     struct str s = *args;
 
-    while (path_take(&s, ' ') || path_take(&s, '\t'))
-        ;
+    skip_blanks(&s);
     bool angle = path_take(&s, '<');
     if (!angle && (flags & PATH_BARE) == 0)
         return false;
-    if (angle && s.n > 0 && s.p[0] == '@' && !skip_route(&s, utf8))
+    if (angle ? !take_brackets(&s, flags, address)
+              : !take_mailbox(&s, (flags & PATH_UTF8) != 0, address))
         return false;
-    if (angle && (flags & PATH_NULL) != 0 && path_take(&s, '>')) {
-        *args = s;
-        return true;
-    }
-    if (!take_mailbox(&s, utf8, address) || (angle && !path_take(&s, '>')))
+    if (address->n == 0 && (flags & PATH_NULL) == 0) /* <>, and also <""> */
         return false;
     if (!buf_ok(address) || (s.n > 0 && s.p[0] != ' ' && s.p[0] != '\t'))
         return false;

@@ -12,7 +12,8 @@
  */
 enum path_flag {
     PATH_NULL = 1, /* accept "<>": for MAIL */
-    PATH_BARE = 2, /* accept paths without angle brackets, too (strict_rfc821_envelopes = no) */
+    PATH_BARE = 2, /* strict_rfc821_envelopes = no: accept paths without angle brackets, too, with
+                      several of them around the address, or with blanks inside them */
     PATH_UTF8 = 4, /* accept bytes above 127: SMTPUTF8, RFC 6531 */
 };
 

@@ -143,6 +143,7 @@ MESSAGES = {
     "canonical_classes": ("classes", "a@x.test", ["a@x.test"], "From: a@x.test\r\nTo: a@x.test\r\n" + H[30:] + "\r\nb\r\n"),
     "virtual": ("virtual", "s@x.test", ["team@x.test"], H + "\r\nb\r\n"),
     "virtual_blanks": ("virtual", "s@x.test", ["blanks@x.test", "mixed@x.test"], H + "\r\nb\r\n"),
+    "stray_brackets": ("plain", "s", ["r"], "From: a@x.test>\r\nTo: b>\r\nCc: c@x.test>\r\n" + H[30:] + "\r\nb\r\n"),
     "blanks": ("plain", "s", ["r"], "From: one two@x.test\r\nTo: a@x.test b@x.test\r\nCc: a (A)  b c.d@h <e@x.test> <f@x.test>\r\n"
                "Reply-To: n o <p@x.test> q r\r\n" + H[30:] + "\r\nb\r\n"),
     "virtual_nested": ("virtual", "s@x.test", ["list@x.test"], H + "\r\nb\r\n"),

@@ -9,6 +9,7 @@ sys.path[:0] = [HERE, HERE + "/../e2e"]
 from dovecot import HAVE
 from imap_client import answers
 from test_imap import Pair, play
+import pombal
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="Dovecot is not installed")
 
@@ -335,6 +336,14 @@ CLIENTS = [
     'SEARCH ( SEEN )',
     'SEARCH (SEEN',
     'SEARCH ((((SEEN))))',
+    'SEARCH (SEEN)DRAFT',
+    'SEARCH ((ALL)(SEEN))',
+    'SEARCH OR (SEEN)(DRAFT)',
+    'SEARCH NOT (SEEN)(DRAFT) 1:3',
+    'SEARCH (SEEN)',
+    'SEARCH (SEEN))',
+    'SEARCH OR (SEEN)',
+    'SEARCH OR (SEEN) )',
     'SEARCH "SEEN"',
     'SEARCH SEEN,FLAGGED',
     'SEARCH 1,2 ,3',
@@ -391,6 +400,36 @@ def test_what_another_session_has_expunged(pair):
 def test_storing_flags_of_what_another_session_has_expunged(pair, store):
     script = ["1: SELECT INBOX", "2: SELECT INBOX", "1: STORE 2,3,5 +FLAGS.SILENT (\\Deleted)", "1: EXPUNGE"]
     play(pair.fresh(2), script + ["2: " + store, "2: NOOP", "1: NOOP", "2: FETCH 1:* (UID FLAGS)"], ignore=[unasked])
+
+
+# Of a refused command: literals that the client sends without waiting are no commands.
+REFUSED = [
+    'APPEND nosuch {3+}\r\nabc {8+}\r\nx NOOP\r\n',
+    'APPEND INBOX {3+}\r\nabcx {3+}\r\nabc {4+}\r\nabcd',
+]
+# No names: control characters. What cannot be created is no reason to try.
+NAMES = ['CREATE "%s"' % n for n in ("a&AAEAAg-", "&AAk-", "&AAo-", "&AH8-", "&AIU-", "&ICg-", "&ICk-", "&AKA-", "&IBA-", "x&AAE-.y", "a\x7fb")]
+NAMES += ['CREATE Fine', 'RENAME Fine "&AAE-"', 'SELECT INBOX', 'APPEND "&AOk" {3}\r\nabc', 'COPY 1 "&AOk"', 'MOVE 1 "&AOk"', 'COPY 1 nosuch', 'COPY 1 "&AOk-"']
+
+
+def test_what_a_refused_command_brings_is_skipped(pair):
+    play(pair.fresh(), spaced(REFUSED))
+
+
+def test_names_that_no_folder_has(pair):
+    play(pair.fresh(), spaced(NAMES))
+
+
+@pytest.mark.parametrize("command", ["FOO {7+}\r\nb NOOP\r", "CAPABILITY {4+}\r\nabcd {7+}\r\nb NOOP\r"])
+def test_what_a_refused_command_brings_before_login(pair, command):
+    """Dovecot skips one literal"""
+    raw = pombal.Raw(pair.ours.port("imap"))
+    raw.line()
+    raw.send("a %s\r\nc NOOP\r\n" % command)
+    assert [line.split()[:2] for line in raw.until("c")] == [["a", "BAD"], ["c", "OK"]]
+    raw.send("d FOO {100000+}\r\n")
+    assert raw.line() == "* BYE Command too large." and raw.line() is None
+    raw.close()
 
 
 # Headers folded and commented, charsets that are not ASCII, parts that are no text, parts without a body, parameters without quotes.

@@ -28,6 +28,10 @@ notthere: |/nonexistent/command
 file: {out}/file
 dir: {out}/dir/
 include: :include:{out}/list
+upper: :Include:{out}/list
+link: {out}/link
+hard: {out}/hard
+safe: {out}/safe/link
 relative: :include:list
 missing: :include:{out}/nolist
 looped: loop2
@@ -64,7 +68,7 @@ wide3: wide4, wide4
 wide4: games, sys
 """
 RECIPIENTS = """
-one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include relative missing looped
+one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 """.split()
@@ -91,6 +95,15 @@ def prepare(out):
         os.chmod(out + "/odd/" + name, mode)
         shutil.chown(out + "/odd/" + name, owner)
     os.symlink("/nonexistent/file", out + "/odd/bin")
+    # Links of root's: in a directory where everybody may write, and where nobody else may.
+    os.makedirs(out + "/safe")
+    for name in ("target", "hard", "odd/target", "safe/target"):
+        open(out + "/" + name, "w").close()
+        os.chmod(out + "/" + name, 0o666)
+    os.symlink(out + "/target", out + "/link")
+    os.link(out + "/hard", out + "/hard2")
+    os.symlink(out + "/odd/target", out + "/odd/lp")
+    os.symlink(out + "/safe/target", out + "/safe/link")
     with open(out + "/aliases", "w") as f:
         f.write(ALIASES.format(out=out))
 
@@ -113,7 +126,7 @@ VARIANTS = {
     "mbox": ("mail_spool_directory = {out}/spool\n", ["games", "games", "www-data", "two", "nobody1", "sys+x", "root"]),
     "mailbox_command": ("mailbox_command = cat >> {out}/$USER.$EXTENSION\n", ["games", "two", "sys+x", "nobody1"]),
     "no spool": ("mail_spool_directory = {out}/nospool\n", ["games", "sys", "root"]),
-    "odd spool": ("mail_spool_directory = {out}/odd\n", ["games", "root", "sys", "bin", "daemon2", "uucp", "www-data"]),
+    "odd spool": ("mail_spool_directory = {out}/odd\n", ["games", "root", "sys", "bin", "lp", "daemon2", "uucp", "www-data"]),
     "root, a command": ("mailbox_command = cat >> {out}/$USER.$EXTENSION\n", ["root", "root+x"]),
     "luser_relay": ("luser_relay = games+$local\n", ["nobody1", "unknown", "nobody1+x", "mailer-daemon"]),
     "fallback": ("fallback_transport = discard:nowhere\n", ["nobody1", "games", "unknown"]),

@@ -33,6 +33,9 @@ SCRIPT = ["STAT", "LIST", "UIDL", "LIST 1", "LIST 13", "LIST 0", "LIST x", "UIDL
           "TOP 3 1", "RSET", "STAT"]
 SCRIPT += ["RETR %d" % n for n in range(1, len(MESSAGES) + 1)]
 SCRIPT += ["TOP %d %d" % (n, k) for n in range(1, len(MESSAGES) + 1) for k in (0, 1, 2, 100)]
+SCRIPT += ["DELE 1 2", "DELE 1,2", "RETR 1 x", "LIST 1 2", "UIDL 1 x", "TOP 1 1 x", "TOP 1 99999999999", "STAT"]
+# Errors end the connection when they come in a row only.
+SCRIPT += ["XLAST 1", "NOOP"] * 25
 SCRIPT += ["DELE 2", "DELE 4", "QUIT"]
 MULTILINE = re.compile(r"^(LIST|UIDL|RETR \S+|TOP \S+ \S+)$")
 

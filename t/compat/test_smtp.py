@@ -132,8 +132,13 @@ ADDRESSES = """a@b..c a@-b.c a@b-.c a@LONG.c a@b_c.d a@[1.2.3] a@[ipv6:zz] a@[1.
     a@1234 a@ a@b!c b!c a%b a%b..c -f@relay.test -f -f@example.test "-f"@relay.test a-f@relay.test a@b,c@d a..b@x.test .a@x.test
     a.@x.test a@x.test. "a@b"@x.test a;b@c.test a@b*c.d a@b/c.d a@x.test>x a@] a@#1 @ @@ x:a;@x.test""".replace("LONG", "x" * 70).split()
 # Not addresses by RFC 5321 4.1.2, which Postfix repairs as it does in headers.
-REPAIRED = """@x.test a@b@c a@x.test@x.test <a@b> "a"@"x.test" a(c)@x.test a@x.test(c) a@[127.0.0.1 a@@b "a@b" a:b@c.test
+REPAIRED = """@x.test a@b@c a@x.test@x.test "a"@"x.test" a(c)@x.test a@x.test(c) a@[127.0.0.1 a@@b "a@b" a:b@c.test
     a\\@b@x.test""".split()
+# Brackets around brackets, blanks inside them; what is empty or glued to quotes is no address.
+BRACKETS = ["<<s@x.test>>", "< s@x.test>", "<s@x.test >", "<  <s@x.test > >", "< >", '<"">', '""', '<@x.test:"">', '<"">x', '<"a"b@x.test>', '<a"b"@x.test>',
+            '<"a""b"@x.test>', '<a."b".c@x.test>']
+# What browsers, and clients that never heard 354, send.
+HEADERS = ["Host: x", "Subject: x", "Received:x", "X-Long-Name:", "RCPT:<x>", ":x", "<x>", "x :y"]
 
 HELOS = """1.2.3.4 1.2.3 1234 ::1 1:2::3 [1.2.3.4] [1.2.3] [IPv6:::1] [::1] [ipv6:1::g] [] [ a. a.. a.b. .a a..b -a.b a-.b a_b a.b_c a!b x.1 1.x
     xn--bcher-kva.test LONG.test localhost client.test . a.b.c.d.e.f""".replace("LONG", "x" * 64).split()
@@ -179,6 +184,10 @@ TRANSCRIPTS = {
                                            "none@alias.test", "")),
     "bad_rcpts": ("mine", GO + ["RCPT TO:<%s>" % a for a in ADDRESSES + REPAIRED + ["a b@x.test"]] + ["QUIT"]),
     "bad_senders": ("mine", GO[:1] + sum([["MAIL FROM:<%s>" % a, "RSET"] for a in ADDRESSES + REPAIRED], []) + ["QUIT"]),
+    "brackets_at_rcpt": ("mine", GO + ["RCPT TO:" + a for a in BRACKETS] + ["QUIT"]),
+    "brackets_at_mail": ("mine", GO[:1] + sum([["MAIL FROM:" + a, "RSET"] for a in BRACKETS], []) + ["QUIT"]),
+    **{"header_%d" % i: ("plain", ["EHLO x", h, "NOOP"]) for i, h in enumerate(HEADERS)},
+    "notify_lists": ("plain", GO + ["RCPT TO:<alice@example.test> NOTIFY=" + n for n in ("SUCCESS,", ",DELAY", "SUCCESS,,DELAY", ",", "NEVER,", "SUCCESS,x")]),
     "errors_at_rcpt": ("mine", GO + ["RCPT TO:<%s>" % a for a in """err@relay.test err2@relay.test err4@relay.test later@relay.test
         later2@relay.test later5@relay.test bare@relay.test err@example.test x@shut.test double-bounce@shut.test
         postmaster@shut.test double-bounce@example.test Double-Bounce""".split()] + ["QUIT"]),
@@ -313,6 +322,7 @@ def mask(reply):
     if reply is None:
         return "(closed)"
     reply = re.sub(r"queued as [0-9A-F]+", "queued as ID", reply)
+    reply = re.sub(r"(221 2\.7\.0 Error: ).*", r"\1not SMTP", reply)  # each in words of its own
     keep = [line for line in reply.split("\n") if line[4:] not in ("SMTPUTF8", "CHUNKING")]
     return "\n".join(line[:3] + " " + line[4:] for line in keep)
 

@@ -20,6 +20,8 @@ SCENES = {
     "dsn": ("smtp", {"ehlo": ["DSN", "PIPELINING"]}, ["a"]),
     "rcpt5": ("smtp", {"replies": {"RCPT TO:<b@": "550 5.1.1 no b"}}, ["a", "b"]),
     "rcpt4": ("smtp", {"replies": {"RCPT TO:<b@": "450 4.2.0 not now"}}, ["a", "b"]),
+    "rcpt421": ("smtp", {"replies": {"RCPT TO:<b@": "421 4.3.2 not that one"}}, ["a", "b", "c"]),
+    "pipe421": ("smtp", {"replies": {"RCPT TO:<b@": "421 4.3.2 not that one"}, "ehlo": ["PIPELINING"]}, ["a", "b", "c"]),
     "norcpt": ("smtp", {"replies": {"RCPT": "554 no"}}, ["a", "b"]),
     "emptydot": ("smtp", {"replies": {".": "\n250 2.0.0 taken"}, "ehlo": []}, ["a", "b"]),
     "emptygreet": ("smtp", {"greeting": "\nhello there\n220 mx.test ESMTP", "ehlo": []}, ["a"]),

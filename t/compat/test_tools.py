@@ -93,7 +93,9 @@ def test_maildrop_is_listed(running, monkeypatch):
             message = json.loads(lines)
             assert (message["queue_id"], message["message_size"]) == (os.path.basename(path), os.stat(path).st_size)
             assert message["queue_id"] in plain
-            listings.append((masked(plain), masked(lines)))
+            said = run("postsuper", "-d", "ALL", "maildrop").stderr if running else ""  # how many, and not which
+            assert os.path.exists(path) != running
+            listings.append((masked(plain), masked(lines), said))
     assert listings[0] == listings[1]
 
 
@@ -114,8 +116,22 @@ RCPT TO:|RCPT TO:<a b>|RCPT TO:<root> NOTIFY=NEVER,DELAY|RCPT TO:<root> ORCPT=x|
 RCPT TO:<b@x.test> NOTIFY=NEVER ORCPT=rfc822;b@x.test|DATA|Subject: z||\u00e9|.|MAIL FROM:<>|RCPT TO:root|RSET|FOO|QUIT|"""
 
 
+# What a user passes to sendmail, and the records that pickup gets of it.
+MESSAGES = [(["-N", "success, delay", "root"], "\n"), (["-N", "success,,", "root"], "\n"), (["-N", ",", "root"], "\n"), (["-N", "never, x", "root"], "\n")]
+MESSAGES += [(["root"], text) for text in ("S: x\r\n\r\na\r\r\nb\r\n", "S: x\r\r\n\r\nb\r", "S: x\n\na\r\r\n", "S: x\r\n\n.\r\r\nb\n")]
+MESSAGES += [(["-t"], "To: %s\n\nb\n" % to) for to in ("a@b>", "a@b>, c", "> a@b")]
+
+
+def submitted(suite, run, args, message):
+    for path in glob.glob(suite.queue + "/maildrop/*"):
+        os.unlink(path)
+    status = run("sendmail", *args, input=message, check=False).returncode
+    shown = "".join(run("postcat", path).stdout for path in glob.glob(suite.queue + "/maildrop/*") if "." not in os.path.basename(path))
+    return status, sorted(l for l in shown.split("\n") if not re.match(r"\*\*\*|message_arrival|named_attribute: (?!notify)|sender", l))
+
+
 def test_smtp_to_a_command(monkeypatch):
-    """sendmail -bs: the same answers, and the same of the recipients in the file that pickup gets"""
+    """sendmail: the same answers to SMTP, and the same records in the file that pickup gets"""
     monkeypatch.delitem(SERVICES, "pickup")
     commands = SESSION.replace("\n", "|").replace("|", "\r\n")
     with RealPostfix(NAMES + "smtpd_peername_lookup = no\nsmtpd_soft_error_limit = 100\nsmtpd_hard_error_limit = 100\n") as real, \
@@ -134,6 +150,12 @@ def test_smtp_to_a_command(monkeypatch):
         assert records[1] == records[0]
         for kept in ("envelope_id=ab+c", "ret_flags=2", "encoding=8bit"):  # theirs may forget them on this way
             assert "named_attribute: " + kept in last
+        wrong = []
+        for args, message in MESSAGES:
+            theirs, mine = [submitted(suite, run, args, message) for suite, run in ((real, real.run), (ours, ours.tool))]
+            if theirs != mine:
+                wrong.append("%s %r: %s instead of %s" % (args, message, mine, theirs))
+        assert not wrong, "\n".join(wrong)
         theirs, mine = [re.findall(r"(?m)^250[- ](.*?)\r?$", run("sendmail", "-bs", input="EHLO x\r\nQUIT\r\n").stdout)
                         for run in (real.run, ours.tool)]
         assert mine == [word for word in theirs if word not in ("SMTPUTF8", "CHUNKING")]

@@ -160,6 +160,22 @@ def test_what_is_for_nobody_bounces_to_the_sender(make_suite):
     suite.wait_queue_empty()
 
 
+def test_a_list_that_is_its_own_owner_gets_one_report_and_not_reports_for_ever(make_suite):
+    """Postfix sends the report to the list in the owner's name, and so the next one, until the disk is full"""
+    s = make_suite()
+    with open(s.etc + "/aliases", "a") as f:
+        f.write("lost: nosuch1\nowner-lost: lost\n")
+    s.tool("newaliases")
+    s.tool("sendmail", "-f", "bob@example.test", "lost@example.test", input="Subject: to a list\n\ntext\n")
+    report = s.wait_log(r"bounce\[\d+\]: \w+: sender non-delivery notification: (\w+)$")[0].group(1)
+    copy = s.wait_log(r"local\[\d+\]: %s: to=<owner-lost@example\.test>, .*status=sent \(forwarded as (\w+)\)$" % report)[0].group(1)
+    s.wait_log(r"qmgr\[\d+\]: %s: from=<>, " % copy)
+    s.wait_log(r"\]: %s: to=<nosuch1@example\.test>, .*status=bounced" % copy)
+    s.wait_log(r"qmgr\[\d+\]: %s: removed$" % copy)
+    s.wait_queue_empty()
+    assert s.log().count("sender non-delivery notification") == 1
+
+
 def test_swaks_and_curl_send(suite):
     subprocess.run(["swaks", "--server", "127.0.0.1:%d" % suite.port("submission"), "-tls", "--tls-ca-path", suite.dir + "/ca.pem",
                     "--auth", "PLAIN", "--auth-user", "alice@example.test", "--auth-password", suite.password,

@@ -376,7 +376,7 @@ def test_the_administrator_holds_releases_deletes_and_expires():
         ids = [s.send("u%d@far.test" % i) for i in range(4)]
         wait_for(lambda: len(s.queue_files("deferred")) == 4)
         out = s.tool("postsuper", "-h", "ALL").stderr
-        assert "postsuper: %s: placed on hold\n" % ids[0] in out and "postsuper: Placed on hold: 4 messages\n" in out
+        assert out == "postsuper: Placed on hold: 4 messages\n"
         assert len(s.queue_files("hold")) == 4
         assert "%s!" % ids[0] in s.tool("postqueue", "-p").stdout
         out = s.tool("postsuper", "-H", ids[0]).stderr

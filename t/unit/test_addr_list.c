@@ -40,6 +40,8 @@ TEST(lists_of_the_standard_and_of_the_world)
          "A Group{Ed Jones||c|a.test[c@a.test];||joe|where.test[joe@where.test];John||jdoe|one."
          "test[jdoe@one.test];}"},
         {"Undisclosed recipients:;", "Undisclosed recipients{}"},
+        {"a@x>, > b@y, >", "||a|x[a@x];||b|y[b@y];"},
+        {"A <<a@x>>, <<<b>>> <c@y>", "A||a|x[a@x];||b|[b];||c|y[c@y];"},
         {"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
          "Pete||pete|silly.test[pete(his account)@silly.test];"},
         {"jdoe@test   . example", "||jdoe|test.example[jdoe@test   . example];"},

@@ -47,7 +47,10 @@ TEST(notify_and_ret_are_as_the_standard_says)
     assert_true(dsn_notify_parse(STR("NEVER"), &bits));
     assert_false(dsn_notify_parse(STR("NEVER,DELAY"), &bits));
     assert_false(dsn_notify_parse(STR(""), &bits));
-    assert_false(dsn_notify_parse(STR("DELAY,"), &bits) && bits == 0);
+    assert_true(dsn_notify_parse(STR("success, ,DELAY,"), &bits));
+    assert_int_equal(bits, DSN_SUCCESS | DSN_DELAY);
+    assert_false(dsn_notify_parse(STR(","), &bits));
+    assert_false(dsn_notify_parse(STR("NEVER,x"), &bits));
     assert_true(dsn_ret_parse(STR("hdrs"), &ret));
     assert_false(dsn_ret_parse(STR("ALL"), &ret));
     assert_true(dsn_orcpt_valid(STR("rfc822;a+2Bb@c")));

@@ -95,7 +95,7 @@ static void refusals(void *arg __attribute__((unused)))
     assert_int_equal(append("c", &plain, "x\n", &why), 0);
     assert_int_equal(link("c", "c2"), 0);
     assert_int_equal(append("c", &plain, "x\n", &why), -1);
-    assert_non_null(strstr(why_text(&why), "2 links"));
+    assert_non_null(strstr(why_text(&why), "2 hard links"));
     assert_int_equal(append("d", &plain, "x\n", &why), 0);
     owned.owner = &nobody;
     assert_int_equal(append("d", &owned, "x\n", &why), -1);

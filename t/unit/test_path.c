@@ -23,6 +23,11 @@ TEST(paths_of_the_standard_are_read)
         {"<Postmaster>", "Postmaster", "", 0},
         {"alice@x.org BODY=7BIT", "alice@x.org", " BODY=7BIT", PATH_BARE},
         {"<a..b.@x.org>", "a..b.@x.org", "", 0},
+        {"<a.\"b c\".d@x.org>", "a.b c.d@x.org", "", 0},
+        {"<< a@x.org > > SIZE=3", "a@x.org", " SIZE=3", PATH_BARE},
+        {"< >", "", "", PATH_BARE | PATH_NULL},
+        {"<\"\">", "", "", PATH_NULL},
+        {"<\"\"@x.org>", "@x.org", "", 0},
         {"<jos\xc3\xa9@x.org>", "jos\xc3\xa9@x.org", "", PATH_UTF8},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -38,15 +43,30 @@ TEST(paths_of_the_standard_are_read)
 TEST(what_is_not_a_path_is_refused)
 {
     static const char *const cases[] = {
-        "",        "<>",      "<a@b",        "a@b>",      "a@b",          "<a b@c>",
-        "<a@b>x",  "<a@>",    "<@b:>",       "<\"a@b>",   "<a@[1.2.3.4>", "<(c)a@b>",
-        "<a@b@c>", "<a,b@c>", "<jos\xe9@x>", "<a\x01@b>", "<\"a\rb\"@c>", "<a@b\n>",
-        "<<a@b>>", "<@a,@b>", "<\"a@b\">",
+        "",          "<>",         "<a@b",        "a@b>",           "a@b",          "<a b@c>",
+        "<a@b>x",    "<a@>",       "<@b:>",       "<\"a@b>",        "<a@[1.2.3.4>", "<(c)a@b>",
+        "<a@b@c>",   "<a,b@c>",    "<jos\xe9@x>", "<a\x01@b>",      "<\"a\rb\"@c>", "<a@b\n>",
+        "<<a@b>>",   "<@a,@b>",    "<\"a@b\">",   "< a@b>",         "<a@b >",       "<\"\">",
+        "<@c:\"\">", "<\"a\"b@c>", "<a\"b\"@c>",  "<\"a\"\"b\"@c>",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct str args = strz(cases[i]);
         struct buf out = BUF(1000);
         if (path_parse(&args, 0, &out))
+            fail_msg("taken: %s", cases[i]);
+        buf_free(&out);
+    }
+}
+
+TEST(lenience_has_its_bounds)
+{
+    static const char *const cases[] = {
+        "\"\"", "<<a@b>", "<a@b>>", "< <a@b>", "<a @b>", "<a@ b>", "<a b@c>", "<>", "< >", "<<>>x",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct str args = strz(cases[i]);
+        struct buf out = BUF(1000);
+        if (path_parse(&args, PATH_BARE, &out))
             fail_msg("taken: %s", cases[i]);
         buf_free(&out);
     }
@@ -75,4 +95,4 @@ TEST(quoting_and_its_inverse_agree)
 }
 
 RUN_TESTS(T(paths_of_the_standard_are_read), T(what_is_not_a_path_is_refused),
-          T(quoting_and_its_inverse_agree))
+          T(lenience_has_its_bounds), T(quoting_and_its_inverse_agree))
