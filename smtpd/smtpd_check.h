@@ -24,12 +24,12 @@ bool smtpd_is_local(struct smtpd *s);
 /*
  * smtpd_facts.c: asked once a command, however many restrictions want to know. (waits)
  * smtpd_route_of: where mail for an address goes, valid until the next call; null: it could not be
- * asked, and why says so (defer). smtpd_hosts_of: DNS_OK if some host takes mail for the domain;
- * *code is the enhanced code of what is wrong ("5.1.0": a null MX, RFC 7505), valid for the
- * command.
+ * asked, and why says so (defer). smtpd_domain_exists: DNS_OK if it has a mail exchanger or an
+ * address; *code is the enhanced code of what is wrong ("5.1.0": a null MX, RFC 7505), valid for
+ * the command.
  */
 const struct route *smtpd_route_of(struct smtpd *s, const char *address, struct why *why);
-enum dns_status smtpd_hosts_of(struct smtpd *s, const char *domain, const char **code);
+enum dns_status smtpd_domain_exists(struct smtpd *s, const char *domain, const char **code);
 void smtpd_forget_facts(struct smtpd *s); /* the next command asks anew */
 
 enum verdict { VERDICT_DUNNO, VERDICT_PERMIT, VERDICT_REJECT };

@@ -154,7 +154,7 @@ static enum verdict reject_unknown_reverse_client(struct check *k, const struct 
         return VERDICT_DUNNO;
     return check_deny(
         k, p->reverse_status == PEER_NAME_FAILED ? 450 : (int)conf.unknown_client_reject_code,
-        "4.7.25", "Client host rejected: cannot find your reverse hostname, [%s]", p->addr_text);
+        "4.7.1", "Client host rejected: cannot find your reverse hostname, [%s]", p->addr_text);
 }
 
 /* ---- HELO ---- */
@@ -207,7 +207,7 @@ static enum verdict reject_unknown_helo(struct check *k, const struct restrictio
         return VERDICT_DUNNO;
     if (helo[0] == '[')
         return bad_literal(k);
-    enum dns_status status = smtpd_hosts_of(k->s, helo, &code);
+    enum dns_status status = smtpd_domain_exists(k->s, helo, &code);
     if (status == DNS_FAILED) {
         buf_addf(&text, "<%s>: Helo command rejected: Host not found", helo);
         check_defer_if_permit(k, 450, "4.7.1", text.p);

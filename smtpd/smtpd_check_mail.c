@@ -226,7 +226,7 @@ static enum verdict unknown_domain(struct check *k, const struct domain_check *d
 
     if (domain.n == 0 || domain_is_literal(domain, NULL) || !is_foreign(k, d->address))
         return VERDICT_DUNNO;
-    enum dns_status status = smtpd_hosts_of(k->s, domain.p, &code);
+    enum dns_status status = smtpd_domain_exists(k->s, domain.p, &code);
     if (status == DNS_FAILED) {
         buf_addf(&text, "<%s>: %s rejected: Domain not found", d->address, d->class);
         check_defer_if_permit(k, 450, d->not_found, text.p);

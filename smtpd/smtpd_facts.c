@@ -83,11 +83,10 @@ const struct route *smtpd_route_of(struct smtpd *s, const char *address, struct 
     return &f->routes[at].route;
 }
 
-enum dns_status smtpd_hosts_of(struct smtpd *s, const char *domain, const char **code)
+enum dns_status smtpd_domain_exists(struct smtpd *s, const char *domain, const char **code)
 {
     struct smtpd_found *f = found(s);
     struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
-    struct dns_hosts hosts;
     struct why why = WHY;
 
     for (size_t i = 0; i < f->ndomains; i++)
@@ -96,7 +95,7 @@ enum dns_status smtpd_hosts_of(struct smtpd *s, const char *domain, const char *
             return f->domains[i].status;
         }
     int64_t deadline = task_now() + conf.smtpd_timeout * 1000;
-    enum dns_status status = dns_mail_hosts(domain, &how, NULL, f->mem, deadline, &hosts, &why);
+    enum dns_status status = dns_domain_exists(domain, &how, f->mem, deadline, &why);
     *code = arena_strz(f->mem, strz(why.code));
     if (f->ndomains < DOMAINS) {
         f->domains[f->ndomains].name = arena_strz(f->mem, strz(domain));

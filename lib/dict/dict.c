@@ -139,6 +139,11 @@ static const struct dict_type unavailable = {
     .close = unavailable_close,
 };
 
+bool dict_is_unavailable(const struct dict *d)
+{
+    return d->type == &unavailable;
+}
+
 static void watch_for(struct unavailable *u, const char *path)
 {
     const char *slash = strrchr(path, '/');

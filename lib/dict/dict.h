@@ -108,6 +108,7 @@ enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, s
 void dict_values(struct dict *d, dict_value_fn *fn, void *arg);
 int dict_commit(struct dict *d,
                 struct why *why); /* makes the changes permanent; without it they are lost */
+bool dict_is_unavailable(const struct dict *d); /* DICT_MAY_FAIL: it could not be opened */
 void dict_close(struct dict **d);
 
 /* 0: spec has the form "type:name" and the type exists here, or is missing and may be accepted by

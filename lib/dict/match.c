@@ -300,6 +300,16 @@ enum dict_answer match_host(struct match *m, const char *name, const char *addre
     return DICT_NONE;
 }
 
+bool match_works(const struct match *m)
+{
+    for (size_t i = 0; m != NULL && i < m->items.n; i++) {
+        const struct item *item = &m->items.at[i];
+        if (item->broken != NULL || (item->table != NULL && dict_is_unavailable(item->table)))
+            return false;
+    }
+    return true;
+}
+
 struct each_name {
     match_name_fn *fn;
     void *arg;

@@ -30,6 +30,7 @@ enum dict_answer match_domain(struct match *m, const char *domain, struct why *w
 enum dict_answer match_host(struct match *m, const char *name, const char *address, struct why *why)
     __attribute__((warn_unused_result));
 
+bool match_works(const struct match *m); /* all of it can be read: no lookup must fail */
 /* Calls fn for each name of the list, and for each key of its tables whose type can tell. Not for
  * networks, and not for what is excluded. For check: reads whole tables. */
 typedef void match_name_fn(void *arg, const char *name);

@@ -217,6 +217,29 @@ static bool is_null_mx(const struct dns_answer *mx)
     return mx->n == 1 && mx->records[0].name[0] == 0;
 }
 
+/* RFC 7505 3; the code is the one that log readers know from Postfix. */
+static enum dns_status takes_no_mail(const char *domain, struct why *why)
+{
+    why_set(why, "5.1.0", "Domain %s does not accept mail (nullMX)", domain);
+    return DNS_NO_DATA;
+}
+
+enum dns_status dns_domain_exists(const char *domain, const struct dns_how *how, struct arena *mem,
+                                  int64_t deadline, struct why *why)
+{
+    struct dns_answer mx;
+    struct dns_hosts hosts;
+    enum dns_status s = dns_ask(domain, DNS_MX, mem, deadline, &mx, why);
+
+    if (s == DNS_OK && is_null_mx(&mx))
+        return takes_no_mail(domain, why);
+    if (s == DNS_OK || s == DNS_FAILED)
+        return s;
+    if (why != NULL)
+        why_clear(why);
+    return dns_addresses(domain, how, mem, deadline, &hosts, why);
+}
+
 enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
                                bool (*is_self)(const char *host, const struct addr *addr),
                                struct arena *mem, int64_t deadline, struct dns_hosts *out,
@@ -231,11 +254,8 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
     s = dns_ask(domain, DNS_MX, mem, deadline, &mx, why);
     if (s == DNS_FAILED)
         return s;
-    if (s == DNS_OK && is_null_mx(&mx)) {
-        /* RFC 7505 3; the code is the one that log readers know from Postfix. */
-        why_set(why, "5.1.0", "Domain %s does not accept mail (nullMX)", domain);
-        return DNS_NO_DATA;
-    }
+    if (s == DNS_OK && is_null_mx(&mx))
+        return takes_no_mail(domain, why);
     if (s != DNS_OK) { /* RFC 5321 5.1: the domain itself, as if it were its only exchanger */
         if (why != NULL)
             why_clear(why);

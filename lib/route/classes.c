@@ -184,6 +184,12 @@ static void tell_overlap(void *arg, const char *name)
 
 void classes_tell_overlaps(void)
 {
+    const struct match *const all[] = {classes.mydestination, classes.virtual_alias,
+                                       classes.virtual_mailbox, classes.relay};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!match_works(all[i]))
+            return; /* which has been said */
     match_names(classes.mydestination, tell_overlap, NULL);
     match_names(classes.virtual_alias, tell_overlap, NULL);
     match_names(classes.virtual_mailbox, tell_overlap, NULL);

@@ -7,9 +7,9 @@ from pombal import wait_for, free_port
 class Dns:
     """zones: {"a.test": "@ MX 10 mx.a.test.\\nmx A 127.0.0.2\\n"}; a new text for a zone takes effect with set()"""
 
-    def __init__(self, zones):
+    def __init__(self, zones, port=0):
         self.dir = tempfile.mkdtemp(prefix="pombal-dns-", dir="/tmp")
-        self.port = free_port()
+        self.port = port or free_port()
         self.serial = 1
         self.names = sorted(zones)
         for name, text in zones.items():

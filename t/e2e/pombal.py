@@ -299,8 +299,8 @@ class Instance:
 class Raw:
     """a rude client: sends bytes as they are, reads lines with a limit on the wait"""
 
-    def __init__(self, port, host="127.0.0.1", tls=None):
-        self.sock = socket.create_connection((host, port), PATIENCE)
+    def __init__(self, port, host="127.0.0.1", tls=None, source=None):
+        self.sock = socket.create_connection((host, port), PATIENCE, source_address=(source, 0) if source else None)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.pending = b""

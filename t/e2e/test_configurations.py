@@ -1,9 +1,10 @@
 """Configurations as people have them: each passes mail, or is refused with exactly the list of what is not there."""
-import os, re, shutil, smtplib
+import os, pwd, re, shutil, smtplib
 
 import pytest
 
-from pombal import Instance, wait_for
+from pombal import IS_ROOT, Instance, wait_for
+from sink import Sink
 
 # What differs between a test and a host.
 HERE = """
@@ -132,6 +133,112 @@ SUBMISSION = """
 auth      unix  -       -       n       -       1       authd
 """
 
+SMTPS = """
+127.0.0.1:%(smtps)s inet n -    y       -       -       smtpd
+  -o syslog_name=postfix/smtps
+  -o smtpd_tls_wrappermode=yes
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_sasl_type=dovecot
+  -o smtpd_sasl_path=private/auth
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o { smtpd_recipient_restrictions = permit_sasl_authenticated, reject }
+  -o smtpd_sasl_security_options=noanonymous
+  -o cleanup_service_name=subcleanup
+  -o milter_macro_daemon_name=ORIGINATING
+subcleanup unix n -     y       -       0       cleanup
+  -o header_checks=regexp:%(etc)s/hide_received
+  -o nested_header_checks=
+auth      unix  -       -       n       -       1       authd
+"""
+
+# The restrictions that most hosts have.
+STRICT = """
+smtpd_helo_required = yes
+disable_vrfy_command = yes
+strict_rfc821_envelopes = yes
+smtpd_delay_reject = yes
+smtpd_client_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_pipelining, permit
+smtpd_helo_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_invalid_helo_hostname,
+    reject_non_fqdn_helo_hostname, permit
+smtpd_sender_restrictions = permit_mynetworks, permit_sasl_authenticated, check_sender_access hash:%(etc)s/senders,
+    reject_non_fqdn_sender, permit
+smtpd_recipient_restrictions = permit_mynetworks permit_sasl_authenticated reject_unauth_destination
+    reject_non_fqdn_recipient reject_unlisted_recipient check_recipient_access pcre:%(etc)s/recipients.pcre permit
+smtpd_data_restrictions = reject_unauth_pipelining
+unknown_local_recipient_reject_code = 450
+"""
+
+# What main.cf of a source package and of old distributions sets, and what need not be known here.
+OLD = """
+sendmail_path = /usr/sbin/sendmail
+newaliases_path = /usr/bin/newaliases
+mailq_path = /usr/bin/mailq
+html_directory = no
+manpage_directory = /usr/share/man
+sample_directory = /usr/share/doc/postfix/samples
+meta_directory = /etc/postfix
+shlib_directory = no
+debug_peer_level = 2
+debugger_command =
+\tPATH=/bin:/usr/bin:/usr/local/bin:/usr/X11R6/bin
+\tddd $daemon_directory/$process_name $process_id & sleep 5
+mail_spool_directory = /var/mail
+tls_random_source = dev:/dev/urandom
+tls_preempt_cipherlist = yes
+smtpd_use_tls = yes
+smtp_use_tls = yes
+smtpd_tls_auth_only = yes
+smtpd_tls_loglevel = 1
+smtpd_tls_received_header = yes
+smtpd_tls_session_cache_database = btree:${data_directory}/smtpd_scache
+smtpd_tls_mandatory_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1
+smtpd_tls_protocols = !SSLv2, !SSLv3
+smtpd_tls_mandatory_ciphers = high
+smtpd_tls_exclude_ciphers = aNULL, MD5, DES
+smtp_tls_note_starttls_offer = yes
+broken_sasl_auth_clients = yes
+smtpd_sasl_local_domain = $myhostname
+smtpd_sasl_authenticated_header = yes
+maximal_queue_lifetime = 5d
+bounce_queue_lifetime = 1d
+delay_warning_time = 4h
+message_size_limit = 20480000
+smtputf8_enable = no
+"""
+
+HOSTED = """
+virtual_mailbox_domains = hash:%(etc)s/domains
+virtual_mailbox_maps = hash:%(etc)s/mailboxes
+virtual_alias_maps = hash:%(etc)s/aliases_virtual, regexp:%(etc)s/virtual
+virtual_mailbox_base = %(dir)s/vmail
+virtual_uid_maps = static:5000
+virtual_gid_maps = static:5000
+virtual_transport = lmtp:unix:private/dovecot-lmtp
+lmtp_destination_recipient_limit = 1
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+smtpd_sasl_auth_enable = yes
+smtpd_sender_login_maps = hash:%(etc)s/mailboxes
+smtpd_discard_ehlo_keywords = silent-discard, dsn
+smtpd_forbid_bare_newline = yes
+"""
+
+# A filter as for SpamAssassin: it reads the message, and hands what it makes of it in again.
+FILTERED = """
+filter    unix  -       n       n       -       2       pipe
+  flags=Rq user=%(user)s null_sender=
+  argv=%(etc)s/filter %(other)s ${sender} ${recipient}
+127.0.0.1:%(other)s inet n -    n       -       10      smtpd
+  -o content_filter=
+  -o smtpd_helo_restrictions=
+  -o smtpd_client_restrictions=
+  -o smtpd_sender_restrictions=
+  -o smtpd_recipient_restrictions=permit_mynetworks,reject
+  -o mynetworks=127.0.0.0/8
+  -o strict_rfc821_envelopes=yes
+  -o smtpd_error_sleep_time=0
+"""
+
 # name: further main.cf, further master.cf, edits of both, and what is refused
 CONFIGURATIONS = {
     "debian": ("", "", {}, []),
@@ -164,9 +271,35 @@ CONFIGURATIONS = {
         "smtpd_client_message_rate_limit = 100\nmime_header_checks = regexp:/etc/postfix/mime_header_checks\n"
         "proxy_read_maps = $local_recipient_maps $mydestination $virtual_alias_maps\n", "", {},
         ["smtpd_client_message_rate_limit"] + ["mysql"] * 4),
+    "old samples": (OLD, "", {}, []),
+    "restrictions that most have": (STRICT, "", {}, []),
+    "hosted domains with Dovecot behind LMTP": (HOSTED + STRICT, SMTPS, {}, []),
+    "smtps with a cleanup of its own": (OLD + "always_bcc =\nheader_checks = pcre:%(etc)s/header_checks.pcre\n", SMTPS, {}, []),
+    "virtual aliases only": (
+        "mydestination = localhost\nvirtual_alias_domains = hash:%(etc)s/domains, example.test\n"
+        "virtual_alias_maps = hash:%(etc)s/aliases_virtual\nmasquerade_domains = example.test\n", "", {}, []),
+    "a filter between": ("", FILTERED, {"smtpd\n": "smtpd\n  -o content_filter=filter:dummy\n"}, []),
+    "mailman 3": (
+        "transport_maps = regexp:%(etc)s/lists\nlocal_recipient_maps = proxy:unix:passwd.byname $alias_maps regexp:%(etc)s/lists\n"
+        "relay_domains = regexp:%(etc)s/lists\nowner_request_special = no\nunknown_local_recipient_reject_code = 550\n", "", {}, []),
+    "a home Maildir with procmail for some": (
+        "home_mailbox = Maildir/\nmailbox_command_maps = inline:{nobody=/usr/bin/procmail}\nrecipient_delimiter = +\n"
+        "forward_path = $home/.forward${recipient_delimiter}${extension}, $home/.forward\nluser_relay = root\nlocal_recipient_maps =\n", "", {}, []),
     "a proxy in front": ("", "127.0.0.1:%(other)s inet n - n - - smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n"
                          "  -o { smtpd_recipient_restrictions = reject_unverified_recipient, reject_unauth_destination }\n", {},
                          ["smtpd_upstream_proxy_protocol", "reject_unverified_recipient"]),
+}
+
+
+FILES = {
+    "domains": "virtual.test anything\n", "mailboxes": "a@virtual.test a@virtual.test\n",
+    "aliases_virtual": "info@virtual.test a@virtual.test\nalice@example.test alice@localhost\npostmaster root\n",
+    "senders": "spam.test REJECT\nbad@other.test 550 5.7.1 not you\nfriend.test OK\n",
+    "recipients.pcre": "/^trap@/ REJECT\nif /@closed\\.test$/\n/^(.*)@/ 450 4.7.1 later\nendif\n",
+    "header_checks.pcre": "/^X-Mailer: (.*)/ REPLACE X-Was-Mailer: $1\n/^X-Virus/ IGNORE\n/^Subject: buy/ REJECT no\n",
+    "hide_received": "/^Received: .*/ IGNORE\n", "lists": "/^(news|talk)(-bounces.*)?@lists\\.test$/ lmtp:[127.0.0.1]:8024\n",
+    "filter": "#!/usr/bin/python3\nimport smtplib, sys\nport, sender, *rcpts = sys.argv[1:]\n"
+              "smtplib.SMTP('127.0.0.1', int(port)).sendmail(sender, rcpts, b'X-Filtered: yes\\r\\n' + sys.stdin.buffer.read())\n",
 }
 
 
@@ -184,7 +317,8 @@ def setting(s, name):
 
 def configure(s, main, master, edits, more=""):
     words = {"dir": s.dir, "etc": s.etc, "queue": s.queue, "bin": setting(s, "daemon_directory"), "owner": setting(s, "mail_owner"),
-             "group": setting(s, "setgid_group"), "other": s.port("submission")}
+             "group": setting(s, "setgid_group"), "other": s.port("submission"), "smtps": s.port("submissions"),
+             "user": "nobody" if IS_ROOT else pwd.getpwuid(os.geteuid()).pw_name}
     text = (HERE + DEBIAN_MAIN) % words
     for line in (main % words).splitlines():
         name = re.match(r"(\w+) *=", line)
@@ -199,6 +333,10 @@ def configure(s, main, master, edits, more=""):
     s.write("etc/master.cf", services + master % words)
     s.write("etc/mailname", "example.test\n")
     s.write("etc/virtual", "/^info@virtual.test$/ a@virtual.test\n")
+    for name, text in FILES.items():
+        s.write("etc/" + name, text, 0o755 if name == "filter" else 0o644)
+        if "." not in name and not text.startswith(("/", "#!")):
+            s.tool("postmap", "hash:%s/%s" % (s.etc, name))
     shutil.copy(s.cert, s.etc + "/cert.pem")
     shutil.copy(s.key, s.etc + "/key.pem")
     os.makedirs(s.dir + "/boxes", exist_ok=True)
@@ -237,6 +375,7 @@ def test_it_passes_mail_or_is_refused_with_the_list(place, name):
     main, master, edits, expected = CONFIGURATIONS[name]
     configure(place, main, master, edits)
     assert sorted(refused(place)) == sorted(expected)
+    before = len(place.log())
     assert place.tool("pombal", "start", check=False).returncode == (1 if expected else 0)
     if expected:
         configure(place, main, master, edits, "pombal_accept_missing = " + ", ".join(expected) + "\n")
@@ -249,6 +388,36 @@ def test_it_passes_mail_or_is_refused_with_the_list(place, name):
         wait_for(lambda: os.path.exists(box) and "Subject: %s\n" % name in open(box).read())
         place.tool("sendmail", "-f", "b@example.test", "alice@example.test", input="Subject: here %s\n\ntext\n" % name)
         wait_for(lambda: "Subject: here %s\n" % name in open(box).read())
-        assert not re.search(r"(fatal|panic|error|bad command startup): ", place.log()), place.log()
+        assert ("X-Filtered: yes" in open(box).read().split("Subject: %s\n" % name)[0].rsplit("\nFrom ", 1)[-1]) == (name == "a filter between")
+        assert not re.search(r"(fatal|panic|error|bad command startup): ", place.log()[before:]), place.log()[before:]
     finally:
         place.stop()
+
+
+def sent_to(place, main, rcpt, sink):
+    """with these settings mail to rcpt, from a client and from this host, arrives at the sink"""
+    configure(place, main, "", {})
+    assert refused(place) == []
+    before = len(place.log())
+    assert place.tool("pombal", "start", check=False).returncode == 0
+    try:
+        with smtplib.SMTP("127.0.0.1", place.port("smtp"), timeout=60) as c:
+            c.sendmail("a@elsewhere.test", [rcpt], "Subject: from a client\r\n\r\ntext\r\n")
+        place.tool("sendmail", "-f", "b@example.test", rcpt, input="Subject: from here\n\ntext\n")
+        wait_for(lambda: {re.search(rb"Subject: (.*?)\r?\n", m)[1] for m in sink.messages} == {b"from a client", b"from here"})
+        assert not re.search(r"(fatal|panic|error|bad command startup): ", place.log()[before:]), place.log()[before:]
+    finally:
+        place.stop()
+        sink.close()
+
+
+def test_a_satellite_sends_everything_to_its_relay_host(place):
+    sink = Sink()
+    sent_to(place, "mydestination =\nrelayhost = [127.0.0.1]:%d\nlocal_transport = error:local mail delivery is disabled\n"
+            "smtp_tls_security_level = none\ndefault_transport = smtp\n" % sink.port, "anybody@example.test", sink)
+
+
+def test_a_backup_mx_passes_on_what_its_tables_know(place):
+    sink = Sink()
+    sent_to(place, "relay_domains = hash:%%(etc)s/domains\nrelay_recipient_maps = hash:%%(etc)s/mailboxes\nsmtp_tls_security_level = none\n"
+            "maximal_queue_lifetime = 10d\ntransport_maps = inline:{virtual.test=relay:[127.0.0.1]:%d}\n" % sink.port, "a@virtual.test", sink)

@@ -1,0 +1,101 @@
+"""Run in a network and mount namespace of its own: Pombal and Postfix ask the same name server on port 53, and are asked the
+same. Prints both's replies as JSON: [[what, ours, theirs], ...]. Postfix asks only the servers of /etc/resolv.conf."""
+import json, os, subprocess, sys, tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, HERE + "/../e2e"]
+
+import pombal  # noqa: E402
+from dns import Dns  # noqa: E402
+from real_postfix import RealPostfix  # noqa: E402
+
+ZONES = {
+    "good.test": "@ MX 10 mx\nmx A 127.0.0.2\nonly A 127.0.0.2\nlost MX 10 nobody\nalias CNAME good.test.\ntext TXT \"no address\"\n"
+                 "nullsub MX 0 .\ntonull CNAME nullsub\ndeadalias CNAME nobody\nhalf MX 10 nobody\nhalf MX 20 mx\nother A 127.0.0.9\n",
+    "null.test": "@ MX 0 .\n@ A 127.0.0.2\nsub A 127.0.0.2\n",
+    "127.in-addr.arpa": "2.0.0 PTR mx.good.test.\n3.0.0 PTR nobody.good.test.\n5.0.0 PTR other.good.test.\n6.0.0 PTR text.good.test.\n",
+}
+NAMES = ["good.test", "only.good.test", "nobody.good.test", "lost.good.test", "half.good.test", "alias.good.test", "tonull.good.test",
+         "deadalias.good.test", "text.good.test", "null.test", "sub.null.test", "nosuch.null.test", "nobody.answers.example"]
+RESTRICTIONS = ["reject_unknown_sender_domain", "reject_unknown_helo_hostname", "reject_unknown_client_hostname",
+                "reject_unknown_reverse_client_hostname"]
+MAIN = """
+myhostname = mx.here.test
+mydomain = here.test
+mydestination = here.test
+mynetworks = 127.0.0.0/8
+local_recipient_maps =
+alias_maps =
+alias_database =
+smtpd_peername_lookup = yes
+smtp_dns_support_level = enabled
+smtp_host_lookup = dns
+smtpd_error_sleep_time = 0
+smtpd_soft_error_limit = 1000
+smtpd_hard_error_limit = 2000
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_restriction_classes = %s
+smtpd_recipient_restrictions = check_recipient_access inline:{%s}, reject_unknown_recipient_domain, permit
+%s
+""" % (" ".join(RESTRICTIONS).replace("reject_", "class_"),
+       ", ".join("%s@here.test=%s" % (r, r.replace("reject_", "class_")) for r in RESTRICTIONS),
+       "\n".join("%s = %s" % (r.replace("reject_", "class_"), r) for r in RESTRICTIONS))
+
+
+def questions():
+    """what it is about, the client's address, HELO, sender, recipient"""
+    for name in NAMES:
+        yield "sender " + name, "127.0.0.2", "x", "a@" + name, RESTRICTIONS[0] + "@here.test"
+        yield "recipient " + name, "127.0.0.2", "x", "a@good.test", "b@" + name
+        yield "helo " + name, "127.0.0.2", name, "a@good.test", RESTRICTIONS[1] + "@here.test"
+    for helo in ("[127.0.0.2]", "[127.0.0]", "127.0.0.2", "x", "bad_name", "a..b"):
+        yield "helo " + helo, "127.0.0.2", helo, "a@good.test", RESTRICTIONS[1] + "@here.test"
+    for n in (2, 3, 4, 5, 6):
+        yield "client %d" % n, "127.0.0.%d" % n, "x", "a@good.test", RESTRICTIONS[2] + "@here.test"
+        yield "reverse client %d" % n, "127.0.0.%d" % n, "x", "a@good.test", RESTRICTIONS[3] + "@here.test"
+    yield "literal", "127.0.0.2", "x", "a@[127.0.0.2]", RESTRICTIONS[0] + "@here.test"
+    yield "null sender", "127.0.0.2", "x", "", RESTRICTIONS[0] + "@here.test"
+
+
+def ask(port, client, helo, sender, rcpt):
+    raw = pombal.Raw(port, source=client)
+    raw.reply()
+    said = [raw.ask("HELO " + helo), raw.ask("MAIL FROM:<%s>" % sender), raw.ask("RCPT TO:<%s>" % rcpt)]
+    raw.close()
+    return said
+
+
+def port_answers(port):
+    try:
+        pombal.Raw(port).close()
+        return True
+    except OSError:
+        return False
+
+
+def main():
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with tempfile.NamedTemporaryFile("w") as resolv:
+        resolv.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+        resolv.flush()
+        os.chmod(resolv.name, 0o644)
+        subprocess.run(["mount", "--bind", resolv.name, "/etc/resolv.conf"], check=True)
+        dns = Dns(ZONES, 53)
+        ours = pombal.Instance(start=False)
+        port = pombal.listen_port()
+        theirs = RealPostfix(MAIN, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % port)
+        try:
+            ours.add_main(MAIN + "dns_servers =\n")
+            ours.start()
+            theirs.start()
+            pombal.wait_for(lambda: port_answers(port))
+            print(json.dumps([[what, ask(ours.port("smtp"), *q), ask(port, *q)] for what, *q in questions()]))
+        finally:
+            theirs.close()
+            ours.close()
+            dns.close()
+        subprocess.run(["umount", "/etc/resolv.conf"], check=True)
+
+
+if __name__ == "__main__":
+    main()
