@@ -1,10 +1,8 @@
 /*
- * The calls that change nothing on a disk, or nothing that the record needs: they only fail when asked
- * to.
+ * The calls that change nothing on a disk, or nothing that the record needs: they only fail when
+ * asked to.
  */
 #define _GNU_SOURCE
-#include "disk_lib.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include "disk_lib.h"
 
 /* ---- reading */
 

@@ -2,12 +2,12 @@
 #ifndef CRASH_DISK_LIB_H
 #define CRASH_DISK_LIB_H
 
-#include "disk.h"
-
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
+
+#include "disk.h"
 
 /* The function of that name that would be called without this library, as real. */
 #define REAL(type, name, ...)                                                                      \
@@ -15,8 +15,8 @@
     if (real == NULL)                                                                              \
     *(void **)&real = dlsym(RTLD_NEXT, name)
 
-/* True: this call is to fail, and errno says how. *end (may be null): the process is to be killed when
- * it has been done. */
+/* True: this call is to fail, and errno says how. *end (may be null): the process is to be killed
+ * when it has been done. */
 bool disk_refused(const char *call, bool *end);
 bool disk_is_armed(void); /* some call of some program is to fail */
 bool disk_is_file(int fd); /* false also when nobody controls this process */
