@@ -57,14 +57,25 @@ const char *__asan_default_options(void)
 }
 #endif
 
+/* The path is not what it should be; another start finds the same. */
+static bool is_lasting(int error)
+{
+    return error == EACCES || error == EPERM || error == ENOTDIR || error == ELOOP ||
+           error == ENAMETOOLONG;
+}
+
+/* A process whose jail lacks a path cannot work, and would not know: what passes (no descriptor, a
+ * disk that does not answer) ends it, and master starts another one. */
 static void add_path(const char *path, bool may_write)
 {
     struct jail_path p;
 
     if (jail_path_open(path, may_write, &p))
         *VEC_ADD(&jail.paths.at) = p;
-    else if (errno != ENOENT)
+    else if (is_lasting(errno))
         msg_warn("jail: open %s: %m", path);
+    else if (errno != ENOENT)
+        msg_fatal("jail: open %s: %m", path);
 }
 
 void jail_read(const char *path)

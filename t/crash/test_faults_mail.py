@@ -1,0 +1,61 @@
+"""As test_faults.py, for the calls that change no file: no memory, no descriptor, no process, a disk or a peer that does not
+answer. A daemon may end because of it; what was acknowledged arrives.
+"""
+import errno, os, smtplib
+
+import pytest
+
+import disk
+from pombal import wait_for
+from test_faults import SLOW, by_sendmail, deliver, faulty, over_smtp
+
+ERRORS = {"look": errno.EMFILE, "read": errno.EIO, "readdir": errno.EIO, "stat": errno.EIO, "lock": errno.ENOLCK,
+          "malloc": errno.ENOMEM, "send": errno.ENOBUFS, "recv": errno.ENOMEM, "connect": errno.EAGAIN,
+          "socket": errno.EMFILE, "accept": errno.EMFILE, "fork": errno.EAGAIN}
+DAEMONS = ["smtpd", "cleanup", "qmgr", "virtual", "local", "bounce", "smtp"]
+
+
+def some(call):
+    """which calls fail: all of the first with --slow, but of those for memory, which are thousands, each hundredth"""
+    if call == "malloc":
+        return range(1, 8000, 97) if SLOW else [300, 1700]
+    return range(1, 40) if SLOW else [1, 4]
+
+
+def each(suite, way, program, call):
+    fired = 0
+    for nth in some(call):
+        if not deliver(suite, way, program, call, nth, ERRORS[call], disk.ERROR):
+            break
+        fired += 1
+    assert deliver(suite, over_smtp, "nobody", "any", 1, 0, disk.ERROR) is False  # and it goes on
+    return fired
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
+@pytest.mark.parametrize("call", ERRORS if SLOW else ["look", "stat", "malloc", "send", "socket"])
+@pytest.mark.parametrize("program", DAEMONS)
+def test_a_daemon_that_lacks_something_loses_nothing(faulty, program, call):
+    print("%s %s: %d" % (program, call, each(faulty, over_smtp, program, call)))
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
+@pytest.mark.parametrize("call", [c for c in ERRORS if SLOW or c in ("stat", "malloc", "fork", "send")])
+@pytest.mark.parametrize("program", ["sendmail", "postdrop", "pickup"])
+def test_mail_that_sendmail_took_arrives_though_something_lacks(faulty, program, call):
+    each(faulty, by_sendmail, program, call)
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
+@pytest.mark.parametrize("call", [c for c in ERRORS if c not in ("malloc", "accept", "recv", "send")])
+def test_a_reload_that_fails_can_be_repeated(faulty, call):
+    """master goes on with what it has, and what it serves arrives"""
+    for nth in some(call):
+        faulty.disk.arm("master", call, nth, ERRORS[call])
+        faulty.tool("pombal", "reload", check=False)
+        fired = faulty.disk.disarm()
+        assert faulty.master_pid()
+        faulty.tool("pombal", "reload")
+        assert deliver(faulty, over_smtp, "nobody", "any", 1, 0, disk.ERROR) is False
+        if not fired:
+            break
