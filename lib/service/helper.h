@@ -31,8 +31,8 @@ struct helper_job {
     int count; /* of processes; of serve */
     int queue_limit; /* questions without an answer */
     unsigned rights; /* enum service_right of the helpers; of serve */
-    const char
-        *user; /* account that they are: conf.mail_owner. Null: no jail, for loop and tests */
+    /* Account that they are: conf.mail_owner. Null: no jail, for loop and tests. */
+    const char *user;
     /* In the supervisor before its jail: jail_read(), and whatever libraries load when they are
      * first used. May be null. */
     void (*start)(void);
