@@ -2,6 +2,7 @@
  * Tables: every type finds, does not find, or fails; files are noticed when they change.
  */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -185,6 +186,67 @@ TEST(a_damaged_table_fails_and_is_never_taken_for_empty)
     assert_int_equal(strncmp(ask("hash:w2", "a"), "open: open database w2.db: ", 27), 0);
 }
 
+/* What a lookup says of a value of n bytes, in a table of the type. */
+static const char *ask_long(const char *type, const char *format, size_t n)
+{
+    struct buf text = BUF(10000);
+    char spec[100];
+
+    for (const char *p = format; *p != '\0'; p++)
+        for (size_t i = 0; i < (*p == '@' ? n : 1); i++)
+            buf_addc(&text, *p == '@' ? 'x' : *p);
+    assert_true(buf_ok(&text));
+    snprintf(spec, sizeof spec, "long%zu", n);
+    write_file(spec, text.p);
+    snprintf(spec, sizeof spec, "%s:long%zu", type, n);
+    buf_free(&text);
+    return ask(spec, strcmp(type, "cidr") == 0 ? "10.0.0.1" : "key");
+}
+
+TEST(a_value_that_does_not_fit_fails_the_lookup)
+{
+    static const struct {
+        const char *type, *format;
+    } t[] = {{"texthash", "key @\n"},
+             {"pcre", "/^key$/ @\n"},
+             {"regexp", "/^key$/ @\n"},
+             {"cidr", "10.0.0.0/8 @\n"}};
+
+    prepare();
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        assert_int_equal(strlen(ask_long(t[i].type, t[i].format, 400)), 400);
+        const char *answer = ask_long(t[i].type, t[i].format, 1001); /* ask has room for 1,000 */
+        if (strstr(answer, "too long") == NULL)
+            fail_msg("%s: %s", t[i].type, answer);
+    }
+}
+
+static const char *ask_long_key(const char *spec, size_t n)
+{
+    char *key = malloc(n + 1);
+
+    memset(key, 'k', n);
+    key[n] = '\0';
+    const char *answer = ask(spec, key);
+    free(key);
+    return answer;
+}
+
+/* Tables of words cannot hold it. */
+TEST(a_key_that_is_too_long_is_not_there_but_patterns_cannot_tell)
+{
+    prepare();
+    write_file("words", "k v\n");
+    write_file("rules", "/^k*$/ v\n");
+    assert_string_equal(ask_long_key("texthash:words", (1 << 20) + 1), "");
+    assert_string_equal(ask_long_key("inline:{k=v}", (1 << 20) + 1), "");
+    assert_string_equal(ask_long_key("static:v", 1 << 20), "v");
+    assert_string_equal(ask_long_key("pcre:rules", 1 << 20), "v");
+    assert_non_null(strstr(ask_long_key("pcre:rules", (1 << 20) + 1), "too long"));
+    assert_string_equal(ask_long_key("regexp:rules", 1000), "v");
+    assert_non_null(strstr(ask_long_key("regexp:rules", (256 << 10) + 1), "too long"));
+}
+
 TEST(files_that_are_replaced_or_edited_are_noticed)
 {
     struct dict *d;
@@ -265,6 +327,8 @@ int main(void)
         T(a_change_that_is_not_committed_leaves_the_table_as_it_was),
         T(a_table_older_than_its_source_is_told),
         T(a_damaged_table_fails_and_is_never_taken_for_empty),
+        T(a_value_that_does_not_fit_fails_the_lookup),
+        T(a_key_that_is_too_long_is_not_there_but_patterns_cannot_tell),
         T(files_that_are_replaced_or_edited_are_noticed),
         T(a_table_named_twice_is_opened_once),
         T(texthash_takes_the_first_of_two_and_tells),
