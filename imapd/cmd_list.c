@@ -2,19 +2,34 @@
  * LIST and LSUB. RFC 3501 6.3.8, 6.3.9; RFC 3348 (CHILDREN), RFC 5258 (LIST-EXTENDED), RFC 5819
  * (LIST-STATUS), RFC 6154 (SPECIAL-USE).
  */
+#include "base/clock.h"
+#include "base/msg.h"
 #include "base/str.h"
 
 #include "imap.h"
 #include "imap_list.h"
 
+enum { TURN_MS = 20 }; /* then the user's other sessions have theirs */
+
 /* A list while it is answered. */
 struct listing {
     struct imap *c;
-    const struct list_request *asked;
+    struct list_request *asked;
+    int64_t turn; /* when it began */
     struct folder_list folders;
     char separator;
     struct str last_parent; /* that was told without being a folder */
 };
+
+/* (waits) now and then */
+static bool is_named(struct listing *l, struct str name)
+{
+    if (clock_ms() - l->turn > TURN_MS) {
+        task_yield();
+        l->turn = clock_ms();
+    }
+    return list_matches(l->asked, name, l->separator);
+}
 
 static void put_attr(struct imap *c, const char *attr, const char **gap)
 {
@@ -78,7 +93,7 @@ static bool is_below(const struct listing *l, struct str name, struct str parent
 
 /* What is below an entry: any that is selected; one that the patterns do not name, so that only the
  * parent can tell of it. */
-static void look_below(const struct listing *l, size_t i, bool *any, bool *hidden)
+static void look_below(struct listing *l, size_t i, bool *any, bool *hidden)
 {
     const struct folder_list *all = &l->folders;
 
@@ -91,8 +106,16 @@ static void look_below(const struct listing *l, size_t i, bool *any, bool *hidde
         if (!below || !is_selected(l, &all->at[k]))
             continue;
         *any = true;
-        *hidden = *hidden || !list_matches(l->asked, all->at[k].name, l->separator);
+        *hidden = *hidden || !is_named(l, all->at[k].name);
     }
+}
+
+static bool is_listed(const struct listing *l, size_t before, struct str name)
+{
+    for (size_t k = before; k > 0; k--)
+        if (str_eq(l->folders.at[k - 1].name, name))
+            return true;
+    return false;
 }
 
 /* The nearest parent that the patterns name, of a folder that they do not; empty if the list has it
@@ -103,15 +126,12 @@ static struct str hidden_parent(struct listing *l, size_t i)
 
     for (size_t end = name.n; end > 0; end--) {
         struct str parent = str_upto(name, end - 1);
-        if (name.p[end - 1] != l->separator || !list_matches(l->asked, parent, l->separator))
+        if (name.p[end - 1] != l->separator || !is_named(l, parent))
             continue;
         if (str_eq(parent, l->last_parent))
             return STR("");
-        for (size_t k = i; k > 0; k--)
-            if (str_eq(l->folders.at[k - 1].name, parent))
-                return STR("");
-        l->last_parent = parent;
-        return parent;
+        l->last_parent = parent; /* of its many children, only one looks through the list */
+        return is_listed(l, i, parent) ? STR("") : parent;
     }
     return STR("");
 }
@@ -119,7 +139,7 @@ static struct str hidden_parent(struct listing *l, size_t i)
 static void list_one(struct listing *l, size_t i)
 {
     struct folder_entry *e = &l->folders.at[i];
-    bool named = list_matches(l->asked, e->name, l->separator), selected = is_selected(l, e);
+    bool named = is_named(l, e->name), selected = is_selected(l, e);
     bool any = false, hidden = false;
 
     if ((l->asked->select & LIST_SUBSCRIBED) != 0 && (l->asked->select & LIST_RECURSIVE) != 0) {
@@ -169,10 +189,22 @@ static bool asks_separator(const struct list_request *asked)
     return asked->n == 1 && asked->patterns[0].n == 0;
 }
 
+/* Most clients show what they were told, whatever the end of the command says. */
+static void list_end(struct listing *l, const char *command)
+{
+    if (!l->folders.cut) {
+        imap_ok(l->c, "%s completed.", command);
+        return;
+    }
+    msg_warn("user %s: there are more folders than mail_folder_limit: some are not listed",
+             session_user()->name);
+    imap_no(l->c, "[LIMIT] There are more folders than can be listed.");
+}
+
 void cmd_list(struct imap *c)
 {
     struct list_request asked;
-    struct listing l = {.c = c, .last_parent = STR("")};
+    struct listing l = {.c = c, .turn = clock_ms(), .last_parent = STR("")};
 
     if (!cmd_list_start(&l, &asked, true))
         return;
@@ -181,7 +213,7 @@ void cmd_list(struct imap *c)
     else
         for (size_t i = 0; i < l.folders.n && stream_state(c->client) == STREAM_OK; i++)
             list_one(&l, i);
-    imap_ok(c, "List completed.");
+    list_end(&l, "List");
 }
 
 static void put_lsub(struct listing *l, const char *attr, struct str name)
@@ -198,7 +230,7 @@ static void put_hidden_parent(struct listing *l, struct str name)
         return;
     for (size_t end = name.n; end > 0; end--) {
         struct str parent = str_upto(name, end - 1);
-        if (name.p[end - 1] != l->separator || !list_matches(l->asked, parent, l->separator) ||
+        if (name.p[end - 1] != l->separator || !is_named(l, parent) ||
             str_eq(parent, l->last_parent))
             continue;
         l->last_parent = parent;
@@ -211,7 +243,7 @@ static void lsub_one(struct listing *l, const struct folder_entry *e)
 {
     if (!(e->attrs & FOLDER_SUBSCRIBED))
         return;
-    if (!list_matches(l->asked, e->name, l->separator)) {
+    if (!is_named(l, e->name)) {
         put_hidden_parent(l, e->name);
         return;
     }
@@ -222,14 +254,14 @@ static void lsub_one(struct listing *l, const struct folder_entry *e)
 void cmd_lsub(struct imap *c)
 {
     struct list_request asked;
-    struct listing l = {.c = c, .last_parent = STR("")};
+    struct listing l = {.c = c, .turn = clock_ms(), .last_parent = STR("")};
 
     if (!cmd_list_start(&l, &asked, false))
         return;
     if (asks_separator(&asked))
         put_separator(&l, "LSUB");
     else
-        for (size_t i = 0; i < l.folders.n; i++)
+        for (size_t i = 0; i < l.folders.n && stream_state(c->client) == STREAM_OK; i++)
             lsub_one(&l, &l.folders.at[i]);
-    imap_ok(c, "Lsub completed.");
+    list_end(&l, "Lsub");
 }

@@ -14,7 +14,7 @@
 #include "imap.h"
 #include "imap_fetch.h"
 
-enum { PIECE = 64 * 1024, HEADER_LIMIT = 16 * 1024 * 1024, TURN_MS = 20 };
+enum { PIECE = 64 * 1024, HEADER_LIMIT = 16 * 1024 * 1024, TURN_MS = 20, LINES_A_LOOK = 100 };
 
 /* A part of the file, and what it will be on the wire. */
 struct span {
@@ -216,12 +216,15 @@ static bool is_wanted(const struct fetch_item *item, struct str name)
     return item->text == SECTION_FIELDS_NOT;
 }
 
-/* The fields that are wanted, as they stand, and the empty line. */
-static void filter_fields(const struct fetch_item *item, struct str header, struct buf *out)
+/* (waits) The fields that are wanted, as they stand, and the empty line. */
+static void filter_fields(struct fetching *m, const struct fetch_item *item, struct str header,
+                          struct buf *out)
 {
     bool keep = false, cr = false;
 
-    while (header.n > 0) {
+    for (unsigned lines = 1; header.n > 0; lines++) {
+        if (lines % LINES_A_LOOK == 0)
+            fetch_yield(m);
         ptrdiff_t lf = str_find(header, '\n');
         size_t n = lf < 0 ? header.n : (size_t)lf + 1;
         struct str line = str_upto(header, n);
@@ -253,7 +256,7 @@ static bool put_fields(struct imap *c, struct fetching *m, const struct fetch_it
     /* fits: no more than header, each LF two bytes */
     struct buf out = BUF(2 * HEADER_LIMIT + 2);
 
-    filter_fields(item, header, &out);
+    filter_fields(m, item, header, &out);
     bool good = put_text(c, m, item, &out);
     buf_free(&out);
     return good;
@@ -365,7 +368,9 @@ static bool put_part(struct imap *c, struct fetching *m, const struct fetch_item
         put_span(c, m, item, &span);
         return true;
     }
-    size_t n = span.size < HEADER_LIMIT ? (size_t)span.size : HEADER_LIMIT;
+    if (span.size > HEADER_LIMIT)
+        return unreadable(m);
+    size_t n = (size_t)span.size;
     char *text = arena_alloc(c->mem, n + 1);
     ssize_t got = pread(fd, text, n, (off_t)span.at);
     if (got < 0)

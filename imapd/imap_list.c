@@ -2,37 +2,62 @@
 
 #include "base/str.h"
 
-/* One pass with a place to go back to, for each of both wildcards, so that no pattern takes long.
- */
-static bool matches(struct str pattern, struct str name, char separator)
+static bool is_wildcard(char c)
 {
-    size_t p = 0, n = 0;
-    size_t star = SIZE_MAX, star_n = 0, percent = SIZE_MAX, percent_n = 0;
-
-    while (n < name.n || p < pattern.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = ++p, star_n = n;
-            percent = SIZE_MAX;
-        } else if (p < pattern.n && pattern.p[p] == '%') {
-            percent = ++p, percent_n = n;
-        } else if (p < pattern.n && n < name.n && pattern.p[p] == name.p[n]) {
-            p++, n++;
-        } else if (percent != SIZE_MAX && percent_n < name.n && name.p[percent_n] != separator) {
-            p = percent, n = ++percent_n;
-        } else if (star != SIZE_MAX && star_n < name.n) {
-            p = star, n = ++star_n;
-            percent = SIZE_MAX;
-        } else {
-            return false;
-        }
-    }
-    return true;
+    return c == '*' || c == '%';
 }
 
-bool list_matches(const struct list_request *l, struct str name, char separator)
+/* The part before the first wildcard is cut off both. False: they differ there. */
+static bool take_plain(struct str *pattern, struct str *name)
+{
+    size_t n = 0;
+
+    while (n < pattern->n && n < name->n && !is_wildcard(pattern->p[n]) &&
+           pattern->p[n] == name->p[n])
+        n++;
+    *pattern = str_from(*pattern, n);
+    *name = str_from(*name, n);
+    return pattern->n == 0 ? name->n == 0 : is_wildcard(*pattern->p);
+}
+
+/* What a wildcard at an end may stand for: nothing. */
+static void pass_wildcards(bool *row, struct str pattern)
+{
+    for (size_t i = 0; i < pattern.n; i++)
+        if (row[i] && is_wildcard(pattern.p[i]))
+            row[i + 1] = true;
+}
+
+/* row[i]: the first i bytes of the pattern match what was taken of the name. One more is taken. */
+static void take_byte(bool *row, struct str pattern, char c, char separator)
+{
+    for (size_t i = pattern.n + 1; i-- > 0;) {
+        char here = i < pattern.n ? pattern.p[i] : 0, before = i > 0 ? pattern.p[i - 1] : '*';
+        bool stays = row[i] && (here == '*' || (here == '%' && c != separator));
+        row[i] = stays || (!is_wildcard(before) && row[i - 1] && before == c);
+    }
+    pass_wildcards(row, pattern);
+}
+
+static bool matches(struct list_request *l, struct str pattern, struct str name, char separator)
+{
+    if (!take_plain(&pattern, &name))
+        return false;
+    if (pattern.n == 0 || str_eq(pattern, STR("*")))
+        return true;
+    memset(l->row, 0, (pattern.n + 1) * sizeof *l->row);
+    l->row[0] = true;
+    pass_wildcards(l->row, pattern);
+    for (size_t i = 0; i < name.n; i++)
+        take_byte(l->row, pattern, name.p[i], separator);
+    l->steps += 2 * (name.n + 1) * (pattern.n + 1);
+    return l->row[pattern.n];
+}
+
+bool list_matches(struct list_request *l, struct str name, char separator)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (matches(l->patterns[i], name, separator))
+        if (matches(l, l->patterns[i], name, separator))
             return true;
     return false;
 }
@@ -175,6 +200,15 @@ static const char *take_patterns(struct imap_args *a, char separator, bool exten
     return imap_take(a, ')') ? NULL : "Invalid pattern list.";
 }
 
+static void make_row(struct imap_args *a, struct list_request *l)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        longest = l->patterns[i].n > longest ? l->patterns[i].n : longest;
+    l->row = arena_array(a->mem, longest + 1, sizeof *l->row);
+}
+
 const char *list_parse(struct imap_args *a, char separator, bool extended, struct list_request *l)
 {
     const char *error;
@@ -195,5 +229,6 @@ const char *list_parse(struct imap_args *a, char separator, bool extended, struc
         l->n = 0;
     if (!l->extended)
         l->give = LIST_GIVE_CHILDREN | LIST_GIVE_SPECIAL_USE;
+    make_row(a, l);
     return error;
 }

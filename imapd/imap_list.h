@@ -25,6 +25,8 @@ struct list_request {
     bool extended; /* anything of RFC 5258 was used: other attributes are told */
     unsigned select, give;
     unsigned status; /* imap_take_status_items */
+    bool *row; /* room for list_matches: a pattern's length and one more */
+    uint64_t steps; /* that list_matches has made */
 };
 
 enum { LIST_PATTERNS_MAX = 1000 };
@@ -33,8 +35,9 @@ enum { LIST_PATTERNS_MAX = 1000 };
  * request lives in the arena of a. */
 const char *list_parse(struct imap_args *a, char separator, bool extended,
                        struct list_request *out);
-/* Does the name match one of the patterns? "*" is anything, "%" anything but the separator. */
-bool list_matches(const struct list_request *l, struct str name, char separator);
+/* Does the name match one of the patterns? "*" is anything, "%" anything but the separator. Takes
+ * at most two steps for each byte of the name and each byte of the patterns. */
+bool list_matches(struct list_request *l, struct str name, char separator);
 
 /* "(MESSAGES UNSEEN)": bits of the items of STATUS; 0: not understood. RFC 3501 6.3.10 */
 unsigned imap_take_status_items(struct imap_args *a);

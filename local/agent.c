@@ -26,7 +26,7 @@ void agent_serve(struct attrs *ask, struct attrs *answer, struct arena *mem, con
         .result = &job.result,
     };
     if (job.file == NULL)
-        msg_warn("%s: %s", job.d.queue_id, why_text(&why)); /* nothing is said: all come later */
+        outcome_no_file(&job.outcome, &why);
     else
         deliver(&job);
     delivery_answer(answer, &job.result);

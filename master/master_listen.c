@@ -151,17 +151,6 @@ static bool is_wildcard(const struct addr *a)
     return memcmp(a->ip, none, a->family == AF_INET ? 4 : 16) == 0;
 }
 
-static bool own_address(int fd, struct addr *a)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof sa;
-
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-        return false;
-    addr_from_sockaddr(a, (struct sockaddr *)&sa, len);
-    return true;
-}
-
 /* A socket that is no longer wanted stands in the way: that of all addresses in that of one, or the
  * other way round. Its processes may hold it for some moments more; shut, it blocks nobody. */
 static bool clear_way(const struct addr *wanted)
@@ -172,7 +161,7 @@ static bool clear_way(const struct addr *wanted)
         struct svc *s = LIST_OF(l, struct svc, link);
         VEC_EACH (&s->endpoints, e) {
             struct addr a = {0};
-            if ((*e)->kept || !own_address((*e)->watch.fd, &a))
+            if ((*e)->kept || !sock_local((*e)->watch.fd, &a))
                 continue;
             if (a.family != wanted->family || a.port != wanted->port ||
                 (!is_wildcard(&a) && !is_wildcard(wanted)))
@@ -193,7 +182,7 @@ static bool share_port(const struct addr *wanted)
         struct svc *s = LIST_OF(l, struct svc, link);
         VEC_EACH (&s->endpoints, e) {
             struct addr a = {0};
-            if (s->conf.type != SERVICE_INET || !own_address((*e)->watch.fd, &a) ||
+            if (s->conf.type != SERVICE_INET || !sock_local((*e)->watch.fd, &a) ||
                 a.family != wanted->family || a.port != wanted->port ||
                 is_wildcard(&a) == is_wildcard(wanted))
                 continue;

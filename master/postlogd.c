@@ -96,7 +96,8 @@ static void find_program(pid_t pid, char *name, size_t room)
     name[strcspn(name, "\n")] = 0;
 }
 
-static const char *program_of(pid_t pid)
+/* As find_program, but /proc is not asked for each line. */
+static void find_remembered(pid_t pid, char *name, size_t room)
 {
     struct program *p = &state.programs[(unsigned)pid % PROGRAMS];
 
@@ -105,7 +106,7 @@ static const char *program_of(pid_t pid)
         p->until_ms = task_now() + REMEMBER_MS;
         find_program(pid, p->name, sizeof p->name);
     }
-    return p->name;
+    snprintf(name, room, "%s", p->name);
 }
 
 static void write_lines(void)
@@ -119,13 +120,15 @@ static void write_lines(void)
 /* A line, or several that were written together. */
 static void datagram(struct str bytes, const struct service_sender *sender)
 {
+    char program[PROGRAM_ROOM];
     struct log_sender from = {.pid = sender->pid,
                               .uid = sender->uid,
                               .is_private = sender->is_private,
-                              .program = program_of(sender->pid)};
-    static const struct log_rules rules = {is_daemon, find_program};
+                              .program = program};
+    static const struct log_rules rules = {is_daemon, find_remembered};
     struct str line;
 
+    find_remembered(sender->pid, program, sizeof program);
     if (state.out.n >= OUT_LIMIT / 2)
         write_lines();
     while (str_split(&bytes, '\n', &line)) {

@@ -26,7 +26,7 @@ static int open_log(enum queue log, const char *id, const char *path)
     return fd;
 }
 
-/* Others hold the lock for one write. */
+/* Others hold the lock for one record. */
 static int lock(int fd)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
@@ -38,18 +38,24 @@ static int lock(int fd)
     return -1;
 }
 
-/* A record is there whole or not at all: half of one would name a wrong recipient. */
-static int write_record(int fd, struct str record)
+/*
+ * A record is there whole or not at all: half of one would name a wrong recipient, and one that the
+ * agent was not told of would report a failure of a recipient that is tried again. Under the lock.
+ *
+ * What is put off is tried again whether its reason is known or not: no need to wait for the disk.
+ * A recipient that bounces is never looked at again: this must be found after a crash.
+ */
+static int write_record(int fd, struct str record, bool sync)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0)
         return -1;
-    if (file_write_all(fd, record.p, record.n) == 0)
+    if (file_write_all(fd, record.p, record.n) == 0 && (!sync || task_fsync(fd) == 0))
         return 0;
     int error = errno;
     if (ftruncate(fd, st.st_size) < 0)
-        msg_warn("cannot take back half a record: %m");
+        msg_warn("cannot take back a record: %m");
     errno = error;
     return -1;
 }
@@ -65,12 +71,8 @@ int bounce_file_append(enum queue log, const char *id, const struct bounce_recor
     int fd = open_log(log, id, path.p);
     if (!buf_ok(&text))
         result = why_set(why, "4.3.0", "append to %s: the record is too long", path.p);
-    else if (fd < 0 || lock(fd) < 0 || write_record(fd, buf_str(&text)) < 0)
+    else if (fd < 0 || lock(fd) < 0 || write_record(fd, buf_str(&text), log != Q_DEFER) < 0)
         result = why_errno(why, "4.3.0", "append to %s", path.p);
-    /* What is put off is tried again whether its reason is known or not: no need to wait for the
-     * disk. A recipient that bounces is never looked at again: this must be found after a crash. */
-    if (result == 0 && log != Q_DEFER && task_fsync(fd) < 0)
-        result = why_errno(why, "4.3.0", "sync %s", path.p);
     if (fd >= 0)
         close(fd);
     buf_free(&path);

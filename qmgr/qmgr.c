@@ -29,6 +29,8 @@
  */
 #include "qmgr.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -50,6 +52,7 @@ static struct {
     size_t rcpts; /* in memory */
     int64_t rank;
     bool draining;
+    bool left_behind; /* some file of the active queue is in nobody's hands */
     int64_t flushed_us; /* wall clock of the last flush of everything */
     uint64_t *taken, *removed;
 } state;
@@ -116,6 +119,11 @@ bool qmgr_flushed_since(int64_t wall_us)
     return state.flushed_us >= wall_us;
 }
 
+void qmgr_left_behind(void)
+{
+    state.left_behind = true;
+}
+
 static void qmgr_open_all(void)
 {
     state.messages = hash_new();
@@ -139,15 +147,31 @@ static void qmgr_paths(void)
     jail_read_tables(conf.relay_domains);
 }
 
-/* What another process had under way is new mail again: the agents' marks say what is left. */
-static void recover_active(void)
+static bool recover(const char *id)
 {
-    struct queue_scan *scan = queue_scan_new(Q_ACTIVE);
+    struct why why = WHY;
+    bool moved = queue_move(id, Q_ACTIVE, Q_INCOMING, &why) == 0;
+
+    if (!moved && errno != ENOENT) {
+        msg_warn("%s: %s", id, why_text(&why));
+        state.left_behind = true;
+    }
+    why_free(&why);
+    return moved;
+}
+
+void qmgr_recover_active(void)
+{
+    struct queue_scan *scan = NULL;
     const char *id;
     size_t moved = 0;
 
+    if (!state.left_behind)
+        return;
+    state.left_behind = false;
+    scan = queue_scan_new(Q_ACTIVE);
     while ((id = queue_scan_next(scan)) != NULL)
-        if (qmgr_find(id) == NULL && queue_move(id, Q_ACTIVE, Q_INCOMING, NULL) == 0)
+        if (qmgr_find(id) == NULL && recover(id))
             moved++;
     queue_scan_free(&scan);
     if (moved > 0)
@@ -158,7 +182,8 @@ static void qmgr_start(void)
 {
     state.taken = metrics_counter("messages_activated");
     state.removed = metrics_counter("messages_ended");
-    recover_active();
+    state.left_behind = true; /* what another process had under way */
+    qmgr_recover_active();
     scan_start();
 }
 

@@ -130,6 +130,13 @@ int64_t qmgr_next_rank(void);
 /* Has a flush of the whole queue (postqueue -f) been requested after that time? */
 bool qmgr_flushed_since(int64_t wall_us);
 
+/* A file stays in the active queue though no message in memory stands for it: a disk that is full
+ * or read-only did not let it be moved. qmgr_recover_active makes it new mail again. */
+void qmgr_left_behind(void);
+/* Whatever is in the active queue and not in memory goes back to incoming: the agents' marks say
+ * what is left to do. Does nothing if nothing was left behind; what cannot be moved stays so. */
+void qmgr_recover_active(void);
+
 /* qmgr_message.c */
 /* Cleanup's announcement; the request's attributes are copied. */
 void message_arrived(struct attrs *ask);

@@ -75,8 +75,16 @@ static int ask_with_file(struct transport *t, const struct delivery *d, int fd,
     return result;
 }
 
-/* Of a message that is gone (the administrator's tools may take it away at any time) or cannot be
- * opened all recipients come later, if it is still there then. */
+static void put_off(const struct delivery *d, struct delivery_result *r, const struct why *why)
+{
+    struct outcome o = {.d = d, .relay = "none", .begin_us = clock_wall_us(), .result = r};
+
+    for (size_t i = 0; i < d->nrcpts; i++)
+        outcome_failed(&o, i, why);
+}
+
+/* Of a message that cannot be opened all recipients come later. Of one that is gone nothing is
+ * said: the administrator's tools, which may take it away at any time, have said it. */
 static int ask_agent(struct transport *t, const struct delivery *d, struct delivery_result *r,
                      struct why *why)
 {
@@ -84,9 +92,12 @@ static int ask_agent(struct transport *t, const struct delivery *d, struct deliv
     if (!t->answers && !service_exists(t))
         return why_set(why, "4.3.0", "unknown mail transport: %s", t->name);
     int fd = qfile_open_to_pass(d->queue_id, why);
+    bool gone = fd < 0 && errno == ENOENT;
     if (fd >= 0)
         return ask_with_file(t, d, fd, r, why);
     msg_warn("%s: %s", d->queue_id, why_text(why));
+    if (!gone)
+        put_off(d, r, why);
     why_clear(why);
     return 0;
 }

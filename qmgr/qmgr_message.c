@@ -71,6 +71,18 @@ static void take_announced(struct message *m)
     qmgr_message_begin(m, rcpts, n);
 }
 
+/* Out of the active queue. What cannot be moved now is found again: qmgr_recover_active. */
+static void leave_active(const char *id, enum queue to)
+{
+    struct why why = WHY;
+
+    if (queue_move(id, Q_ACTIVE, to, &why) < 0 && errno != ENOENT) {
+        msg_warn("%s: %s", id, why_text(&why));
+        qmgr_left_behind();
+    }
+    why_free(&why);
+}
+
 static void put_back(const char *id)
 {
     struct buf path = BUF(512);
@@ -79,7 +91,7 @@ static void put_back(const char *id)
 
     queue_path(&path, Q_ACTIVE, id);
     utimensat(AT_FDCWD, path.p, at, 0);
-    queue_move(id, Q_ACTIVE, Q_DEFERRED, NULL);
+    leave_active(id, Q_DEFERRED);
     buf_free(&path);
 }
 
@@ -92,7 +104,7 @@ static void move_aside(const char *id, const struct why *why)
     if (later)
         put_back(id);
     else
-        queue_move(id, Q_ACTIVE, Q_CORRUPT, NULL);
+        leave_active(id, Q_CORRUPT);
 }
 
 /* The file is in active already. Null: it was moved on. */

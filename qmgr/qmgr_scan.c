@@ -36,6 +36,8 @@ static void walk(struct scanner *s)
     size_t seen = 0;
 
     s->wanted = s->ignore_time = false;
+    if (s->queue == Q_INCOMING)
+        qmgr_recover_active();
     while (wait_for_room() && (id = queue_scan_next(scan)) != NULL) {
         message_take_file(s->queue, id, queue_scan_path(scan), ignore_time);
         if (++seen % FILES_A_TURN == 0)

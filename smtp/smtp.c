@@ -79,7 +79,7 @@ static void smtp_request(struct attrs *ask, struct attrs *answer, struct arena *
     start_job(&job, &d, mem);
     job.file = job.outcome.file = delivery_file(ask, &d, &why);
     if (job.file == NULL) {
-        msg_warn("%s: %s", d.queue_id, why_text(&why)); /* nothing is said: all come later */
+        outcome_no_file(&job.outcome, &why);
     } else {
         smtp_deliver(&job);
         qfile_close(&job.file);

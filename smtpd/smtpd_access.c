@@ -388,11 +388,11 @@ static enum verdict sasl_access(struct check *k, const struct restriction *r)
 }
 
 const struct restriction_def smtpd_access_restrictions[] = {
-    {"check_client_access", check_client_access},
-    {"check_helo_access", check_helo_access},
-    {"check_recipient_access", check_recipient_access},
-    {"check_reverse_client_hostname_access", reverse_client_access},
-    {"check_sasl_access", sasl_access},
-    {"check_sender_access", check_sender_access},
-    {NULL, NULL},
+    {"check_client_access", check_client_access, RESTRICTION_TABLE},
+    {"check_helo_access", check_helo_access, RESTRICTION_TABLE},
+    {"check_recipient_access", check_recipient_access, RESTRICTION_TABLE},
+    {"check_reverse_client_hostname_access", reverse_client_access, RESTRICTION_TABLE},
+    {"check_sasl_access", sasl_access, RESTRICTION_TABLE},
+    {"check_sender_access", check_sender_access, RESTRICTION_TABLE},
+    {.name = NULL},
 };

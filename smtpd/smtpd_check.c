@@ -108,9 +108,9 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
 
 enum verdict check_text(struct check *k, const char *text)
 {
-    struct restrictions list = {.parameter = "access table"};
+    struct restrictions list = {0};
 
-    smtpd_read_list(&list, "access table", text, NULL);
+    smtpd_read_result(&list, text);
     enum verdict v = go_through(k, &list);
     smtpd_free_list(&list);
     return v;
@@ -344,7 +344,7 @@ const struct restriction_def smtpd_simple_restrictions[] = {
     {"reject", reject},
     {"reject_plaintext_session", reject_plaintext_session},
     {"reject_unauth_pipelining", reject_unauth_pipelining},
-    {"sleep", sleep_for},
+    {"sleep", sleep_for, RESTRICTION_TEXT},
     {"warn_if_reject", warn_if_reject},
-    {NULL, NULL},
+    {.name = NULL},
 };

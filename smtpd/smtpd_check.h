@@ -53,10 +53,13 @@ struct restriction {
     struct maps *table; /* of check_*_access */
     struct restrictions *list; /* of a restriction class */
 };
-/* A name of a restriction and its function. Tables of these end with a null name. */
+/* A name of a restriction, its function, and what stands behind the name in a list. Tables of these
+ * end with a null name. */
+enum restriction_arg { RESTRICTION_ALONE, RESTRICTION_TABLE, RESTRICTION_TEXT };
 struct restriction_def {
     const char *name;
     restriction_fn *fn;
+    enum restriction_arg arg;
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
     smtpd_address_restrictions[], smtpd_access_restrictions[];
@@ -72,10 +75,9 @@ struct restrictions {
 extern struct smtpd_lists {
     struct restrictions client, helo, sender, relay, rcpt, data, end_of_data, etrn;
 } smtpd_lists;
-void smtpd_open_lists(void);
-/* Reads a list from the result of a table. The caller frees it with smtpd_free_list. */
-void smtpd_read_list(struct restrictions *list, const char *parameter, const char *text,
-                     restriction_fn *bare_table);
+void smtpd_open_lists(void); /* what cannot be read is told with conf_fault */
+/* Reads the result of a table. The caller frees it with smtpd_free_list. */
+void smtpd_read_result(struct restrictions *list, const char *text);
 void smtpd_free_list(struct restrictions *list);
 
 /* Refuses: sets the denial and logs it. code 0: 450 or 550, by the first digit of dsn. */

@@ -233,5 +233,5 @@ const struct restriction_def smtpd_client_restrictions[] = {
     {"reject_unknown_helo_hostname", reject_unknown_helo},
     {"reject_unknown_hostname", reject_unknown_helo},
     {"reject_unknown_reverse_client_hostname", reject_unknown_reverse_client},
-    {NULL, NULL},
+    {.name = NULL},
 };

@@ -327,5 +327,5 @@ const struct restriction_def smtpd_address_restrictions[] = {
     {"reject_unknown_sender_domain", reject_unknown_sender_domain},
     {"reject_unlisted_recipient", check_reject_unlisted_recipient},
     {"reject_unlisted_sender", check_reject_unlisted_sender},
-    {NULL, NULL},
+    {.name = NULL},
 };

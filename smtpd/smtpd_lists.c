@@ -1,12 +1,11 @@
 /*
- * The restriction lists of main.cf: read once at start, their tables opened. Names and what follows
- * them: conf/restrictions.h; functions: a table in each file of restrictions.
+ * The restriction lists of main.cf: read once at start, their tables opened. The names that there
+ * are stand in the tables of the files that have the restrictions.
  */
 #include "base/hash.h"
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "conf/conf_missing.h"
-#include "conf/restrictions.h"
 
 #include "smtpd_check.h"
 
@@ -14,7 +13,7 @@ struct smtpd_lists smtpd_lists;
 
 static struct hash *classes; /* name to struct restrictions */
 
-static restriction_fn *find_function(struct str name)
+static const struct restriction_def *find_known(struct str name)
 {
     static const struct restriction_def *const tables[] = {
         smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
@@ -23,7 +22,7 @@ static restriction_fn *find_function(struct str name)
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
             if (str_ieqz(name, d->name))
-                return d->fn;
+                return d;
     return NULL;
 }
 
@@ -32,19 +31,20 @@ static struct maps *open_table(const char *spec)
     return maps_open("smtpd_access_maps", spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
 }
 
-/* A name that smtpd has a function for; what follows it is taken off *rest. */
-static void read_known(struct restriction *r, restriction_fn *fn, enum restriction_arg wants,
-                       struct str *rest)
+/* What follows the name is taken off *rest. What is wrong; null: nothing. */
+static const char *read_known(struct restriction *r, const struct restriction_def *d,
+                              struct str *rest)
 {
     struct str arg;
 
-    if (wants != RESTRICTION_ALONE && !str_word_braces(rest, ", \t\r\n", &arg))
-        return;
-    r->fn = fn;
-    if (wants != RESTRICTION_ALONE)
+    if (d->arg != RESTRICTION_ALONE && !str_word_braces(rest, ", \t\r\n", &arg))
+        return d->arg == RESTRICTION_TABLE ? "wants a table behind it" : "wants a value behind it";
+    r->fn = d->fn;
+    if (d->arg != RESTRICTION_ALONE)
         r->arg = mem_dup(arg.p, arg.n);
-    if (wants == RESTRICTION_TABLE)
+    if (d->arg == RESTRICTION_TABLE)
         r->table = open_table(r->arg);
+    return NULL;
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */
@@ -61,18 +61,18 @@ static void read_missing(struct restriction *r, const struct conf_missing *missi
         r->fn = check_left_out;
 }
 
-static void read_one(struct restrictions *list, struct str name, struct str *rest)
+/* What is wrong with it; null: nothing. */
+static const char *read_one(struct restrictions *list, struct str name, struct str *rest)
 {
     struct restriction *r = VEC_ADD(&list->at);
     const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
-    enum restriction_arg wants;
-    restriction_fn *fn = find_function(name);
+    const struct restriction_def *known = find_known(name);
 
     r->name = mem_dup(name.p, name.n);
     r->fn = check_unknown;
-    if (fn != NULL && restriction_known(name, &wants)) {
-        read_known(r, fn, wants, rest);
-    } else if (fn == NULL && missing != NULL) {
+    if (known != NULL)
+        return read_known(r, known, rest);
+    if (missing != NULL) {
         read_missing(r, missing, rest);
     } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
         r->fn = check_class;
@@ -80,18 +80,35 @@ static void read_one(struct restrictions *list, struct str name, struct str *res
         r->fn = list->bare_table;
         r->arg = r->name;
         r->table = open_table(r->arg);
+    } else {
+        return "is no restriction that is known here";
     }
+    return NULL;
 }
 
-void smtpd_read_list(struct restrictions *list, const char *parameter, const char *text,
-                     restriction_fn *bare_table)
+void smtpd_read_result(struct restrictions *list, const char *text)
+{
+    struct str rest = strz(text), word;
+
+    list->parameter = "access table";
+    while (str_word_braces(&rest, ", \t\r\n", &word))
+        read_one(list, word, &rest);
+}
+
+/* A fault would be answered with "Server configuration error" for ever. bare_table: what a table
+ * alone ("hash:/file") stands for in this list; null: nothing. */
+static void read_list(struct restrictions *list, const char *parameter, const char *text,
+                      restriction_fn *bare_table)
 {
     struct str rest = strz(text), word;
 
     list->parameter = parameter;
     list->bare_table = bare_table;
-    while (str_word_braces(&rest, ", \t\r\n", &word))
-        read_one(list, word, &rest);
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        const char *wrong = read_one(list, word, &rest);
+        if (wrong != NULL)
+            conf_fault(parameter, "\"%.*s\" %s", (int)word.n, word.p, wrong);
+    }
 }
 
 void smtpd_free_list(struct restrictions *list)
@@ -120,16 +137,9 @@ static void read_classes(void)
         char *name = mem_dup(word.p, word.n);
         const char *text = conf_find(name);
         if (text == NULL)
-            msg_warn("restriction class %s is not defined", name);
-        smtpd_read_list(value, name, text != NULL ? text : "", NULL);
+            conf_fault("smtpd_restriction_classes", "\"%s\" is not defined", name);
+        read_list(value, name, text != NULL ? text : "", NULL);
     }
-}
-
-/* It would be answered with "Server configuration error" for ever. */
-static void blame(void *arg, const char *parameter, struct str name, const char *what)
-{
-    (void)arg;
-    conf_fault(parameter, "\"%.*s\" %s", (int)name.n, name.p, what);
 }
 
 static bool is_closing(const struct restriction *r)
@@ -161,22 +171,20 @@ void smtpd_open_lists(void)
 {
     struct smtpd_lists *l = &smtpd_lists;
 
-    restrictions_check_all(blame, NULL);
     read_classes();
-    smtpd_read_list(&l->client, "smtpd_client_restrictions", conf.smtpd_client_restrictions,
-                    check_client_access);
-    smtpd_read_list(&l->helo, "smtpd_helo_restrictions", conf.smtpd_helo_restrictions,
-                    check_helo_access);
-    smtpd_read_list(&l->sender, "smtpd_sender_restrictions", conf.smtpd_sender_restrictions,
-                    check_sender_access);
-    smtpd_read_list(&l->relay, "smtpd_relay_restrictions", conf.smtpd_relay_restrictions,
-                    check_recipient_access);
-    smtpd_read_list(&l->rcpt, "smtpd_recipient_restrictions", conf.smtpd_recipient_restrictions,
-                    check_recipient_access);
-    smtpd_read_list(&l->data, "smtpd_data_restrictions", conf.smtpd_data_restrictions, NULL);
-    smtpd_read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
-                    conf.smtpd_end_of_data_restrictions, NULL);
-    smtpd_read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
+    read_list(&l->client, "smtpd_client_restrictions", conf.smtpd_client_restrictions,
+              check_client_access);
+    read_list(&l->helo, "smtpd_helo_restrictions", conf.smtpd_helo_restrictions, check_helo_access);
+    read_list(&l->sender, "smtpd_sender_restrictions", conf.smtpd_sender_restrictions,
+              check_sender_access);
+    read_list(&l->relay, "smtpd_relay_restrictions", conf.smtpd_relay_restrictions,
+              check_recipient_access);
+    read_list(&l->rcpt, "smtpd_recipient_restrictions", conf.smtpd_recipient_restrictions,
+              check_recipient_access);
+    read_list(&l->data, "smtpd_data_restrictions", conf.smtpd_data_restrictions, NULL);
+    read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
+              conf.smtpd_end_of_data_restrictions, NULL);
+    read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
     if (!closes_relay(&l->relay, 0) && !closes_relay(&l->rcpt, 0))
         msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
                   "at least one working instance of: reject_unauth_destination, "

@@ -50,13 +50,24 @@ enum auth_answer auth_redeem_answer(struct auth_login *l, const struct auth_msg 
     return complete ? AUTH_OK : AUTH_LATER;
 }
 
-/* (waits) Asks, and frees l. */
-static enum auth_answer ask_about(struct auth_login *l, enum auth_verb verb, const char *text,
-                                  const char *service, int64_t deadline, struct why *why)
+struct question {
+    enum auth_verb verb;
+    struct ticket *ticket; /* where the answer goes: here, */
+    struct user *found; /* or here, */
+    struct arena *mem; /* with its texts */
+};
+
+/* (waits) */
+static enum auth_answer ask(struct auth_client *c, const struct question *q, const char *text,
+                            const char *service, int64_t deadline, struct why *why)
 {
+    struct auth_login *l = auth_login_new(c);
     struct buf line = BUF(AUTH_LINE_MAX);
 
-    auth_wire_begin_id(&line, verb, l->id);
+    l->ticket = q->ticket;
+    l->found = q->found;
+    l->mem = q->mem;
+    auth_wire_begin_id(&line, q->verb, l->id);
     auth_wire_arg(&line, strz(text));
     auth_wire_pair(&line, "service", strz(service));
     auth_wire_end(&line);
@@ -74,20 +85,14 @@ enum auth_answer auth_client_exchange(struct auth_client *c, const char *token, 
                                       int64_t deadline, struct ticket *t, struct arena *mem,
                                       struct why *why)
 {
-    struct auth_login *l = auth_login_new(c);
-
-    l->ticket = t;
-    l->mem = mem;
-    return ask_about(l, AUTH_V_EXCHANGE, token, service, deadline, why);
+    struct question q = {.verb = AUTH_V_EXCHANGE, .ticket = t, .mem = mem};
+    return ask(c, &q, token, service, deadline, why);
 }
 
 enum auth_answer auth_client_redeem(struct auth_client *c, const char *ticket, const char *service,
                                     int64_t deadline, struct user *u, struct arena *mem,
                                     struct why *why)
 {
-    struct auth_login *l = auth_login_new(c);
-
-    l->found = u;
-    l->mem = mem;
-    return ask_about(l, AUTH_V_REQUEST, ticket, service, deadline, why);
+    struct question q = {.verb = AUTH_V_REQUEST, .found = u, .mem = mem};
+    return ask(c, &q, ticket, service, deadline, why);
 }

@@ -34,27 +34,28 @@ const char *conf_str_of(const char *prefix, const char *suffix, const char *othe
     return text;
 }
 
-int64_t conf_int_of(const char *prefix, const char *suffix, int64_t otherwise)
+/* unit 0: a plain number; 's': a time in seconds. */
+static int64_t number_of(const char *prefix, const char *suffix, char unit, int64_t otherwise)
 {
     int64_t value;
     const char *text = conf_str_of(prefix, suffix, NULL);
+    struct str digits = str_trim(strz(text));
 
     if (text == NULL)
         return otherwise;
-    if (!num_parse(str_trim(strz(text)), 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a number", conf_dir(), prefix, suffix, text);
+    if (unit != 0 ? !num_parse_time(digits, unit, 0, INT64_MAX, &value)
+                  : !num_parse(digits, 0, INT64_MAX, &value))
+        msg_fatal("%s/main.cf: %s%s = %s: not a %s", conf_dir(), prefix, suffix, text,
+                  unit != 0 ? "time (a number and one of s m h d w)" : "number");
     return value;
+}
+
+int64_t conf_int_of(const char *prefix, const char *suffix, int64_t otherwise)
+{
+    return number_of(prefix, suffix, 0, otherwise);
 }
 
 int64_t conf_time_of(const char *prefix, const char *suffix, int64_t otherwise)
 {
-    int64_t value;
-    const char *text = conf_str_of(prefix, suffix, NULL);
-
-    if (text == NULL)
-        return otherwise;
-    if (!num_parse_time(str_trim(strz(text)), 's', 0, INT64_MAX, &value))
-        msg_fatal("%s/main.cf: %s%s = %s: not a time (a number and one of s m h d w)", conf_dir(),
-                  prefix, suffix, text);
-    return value;
+    return number_of(prefix, suffix, 's', otherwise);
 }

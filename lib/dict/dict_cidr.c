@@ -9,8 +9,6 @@
 #include "dict/rules.h"
 #include "net/addr.h"
 
-enum { TEXT_LIMIT = 64 * 1024 * 1024 };
-
 struct cidr {
     struct dict dict;
     struct rules *rules;
@@ -55,14 +53,11 @@ static struct dict *cidr_open(const char *arg, enum dict_mode mode __attribute__
                               unsigned flags, struct why *why)
 {
     struct cidr *c = (struct cidr *)dict_new(&dict_cidr, sizeof *c);
-    struct buf text = BUF(TEXT_LIMIT);
     struct dict *d = &c->dict;
 
-    if (rules_read(d, arg, &text, why) < 0)
+    c->rules = rules_open(d, &kind, arg, flags, why);
+    if (c->rules == NULL)
         dict_close(&d);
-    else
-        c->rules = rules_load(&kind, arg, buf_str(&text), flags);
-    buf_free(&text);
     return d;
 }
 

@@ -13,7 +13,7 @@
 #include "dict/dict_types.h"
 #include "dict/rules.h"
 
-enum { TEXT_LIMIT = 64 * 1024 * 1024, PATTERN_LIMIT = 64 * 1024, JIT_STACK = 512 * 1024 };
+enum { PATTERN_LIMIT = 64 * 1024, JIT_STACK = 512 * 1024 };
 
 /* What a lookup needs besides the pattern: one for all tables, since no lookup waits. */
 static struct {
@@ -163,15 +163,12 @@ static struct dict *pcre_open(const char *arg, enum dict_mode mode __attribute__
                               unsigned flags, struct why *why)
 {
     struct pcre *p = (struct pcre *)dict_new(&dict_pcre, sizeof *p);
-    struct buf text = BUF(TEXT_LIMIT);
     struct dict *d = &p->dict;
 
     work_get();
-    if (rules_read(d, arg, &text, why) < 0)
+    p->rules = rules_open(d, &kind, arg, flags, why);
+    if (p->rules == NULL)
         dict_close(&d);
-    else
-        p->rules = rules_load(&kind, arg, buf_str(&text), flags);
-    buf_free(&text);
     return d;
 }
 

@@ -10,7 +10,7 @@
 #include "dict/dict_types.h"
 #include "dict/rules.h"
 
-enum { TEXT_LIMIT = 64 * 1024 * 1024, PATTERN_LIMIT = 64 * 1024, KEY_LIMIT = 256 * 1024 };
+enum { PATTERN_LIMIT = 64 * 1024, KEY_LIMIT = 256 * 1024 };
 
 struct pattern {
     regex_t yes, no;
@@ -146,14 +146,11 @@ static struct dict *regexp_open(const char *arg, enum dict_mode mode __attribute
                                 unsigned flags, struct why *why)
 {
     struct regexp *r = (struct regexp *)dict_new(&dict_regexp, sizeof *r);
-    struct buf text = BUF(TEXT_LIMIT);
     struct dict *d = &r->dict;
 
-    if (rules_read(d, arg, &text, why) < 0)
+    r->rules = rules_open(d, &kind, arg, flags, why);
+    if (r->rules == NULL)
         dict_close(&d);
-    else
-        r->rules = rules_load(&kind, arg, buf_str(&text), flags);
-    buf_free(&text);
     return d;
 }
 

@@ -10,7 +10,7 @@
 #include "dict/dict_make.h"
 
 enum rule_op { RULE_TEXT, RULE_IF, RULE_ENDIF };
-enum { DEPTH_LIMIT = 1000 };
+enum { DEPTH_LIMIT = 1000, TEXT_LIMIT = 64 << 20 };
 
 /* The result in pieces: text, or a group. */
 struct piece {
@@ -230,7 +230,7 @@ static void load_line(void *arg, struct str line, int number)
         load_rule(r, line, number);
 }
 
-int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *why)
+static int read_text(struct dict *d, const char *arg, struct buf *text, struct why *why)
 {
     struct str rest = strz(arg), rule;
 
@@ -247,8 +247,8 @@ int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *wh
     return buf_ok(text) ? 0 : why_set(why, "4.3.5", "the rules are too long");
 }
 
-struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
-                         unsigned flags)
+static struct rules *load(const struct rules_kind *kind, const char *path, struct str text,
+                          unsigned flags)
 {
     struct rules *r = mem_new(sizeof *r);
 
@@ -263,6 +263,19 @@ struct rules *rules_load(const struct rules_kind *kind, const char *path, struct
         rule->skip_to = r->list.n;
     }
     VEC_FREE(&r->open_ifs);
+    return r;
+}
+
+struct rules *rules_open(struct dict *d, const struct rules_kind *kind, const char *arg,
+                         unsigned flags, struct why *why)
+{
+    /* asked: by read_text */
+    struct buf text = BUF(TEXT_LIMIT);
+    struct rules *r = NULL;
+
+    if (read_text(d, arg, &text, why) == 0)
+        r = load(kind, arg, buf_str(&text), flags);
+    buf_free(&text);
     return r;
 }
 

@@ -32,14 +32,13 @@ struct rules_kind {
 struct rules;
 
 /*
- * Appends the rules of a table to text, one a line. arg is the name of a file, which d then
- * watches, or the rules themselves: "{ {rule}, {rule} }". -1: why says what is wrong.
+ * The rules of a table. arg is the name of a file of at most 64 MiB, which d then watches, or the
+ * rules themselves: "{ {rule}, {rule} }". Null: why says why they cannot be read. A line that is
+ * wrong is skipped, with a warning that names file and line. DICT_HOSTILE_KEY in flags: $1 is not
+ * allowed; DICT_FILE_VALUES: results are names of files.
  */
-int rules_read(struct dict *d, const char *arg, struct buf *text, struct why *why);
-/* Never fails: a line that is wrong is skipped, with a warning that names path and line.
- * DICT_HOSTILE_KEY in flags: $1 is not allowed; DICT_FILE_VALUES: results are names of files. */
-struct rules *rules_load(const struct rules_kind *kind, const char *path, struct str text,
-                         unsigned flags);
+struct rules *rules_open(struct dict *d, const struct rules_kind *kind, const char *arg,
+                         unsigned flags, struct why *why);
 /* Writes the text of the first rule that matches to value, with groups replaced. DICT_FAILED: a
  * pattern reached its limit of time or memory; why names the line. */
 enum dict_answer rules_find(struct rules *r, struct str key, const void *subject, struct buf *value,

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "ipc/attrs.h"
 #include "net/stream.h"
+#include "task/task.h"
 
 struct stream *attrs_stream(int fd)
 {
@@ -74,14 +75,26 @@ int attrs_write(struct stream *s, const struct attrs *a, struct why *why)
     return 0;
 }
 
+/*
+ * Whoever hears of it logs after us: "removed" comes after "status=sent". Our lines go out first,
+ * and those of the tasks that are about to send something, too, go with them.
+ */
+static void log_before(void)
+{
+    if (!msg_has_held())
+        return;
+    task_let_others();
+    msg_flush();
+}
+
 int attrs_send(struct stream *s, const struct attrs *a, struct why *why)
 {
     if (check(a, why) < 0)
         return -1;
+    log_before();
     for (int i = 0; i < a->nfds; i++)
         stream_lend_fd(s, a->fds[i]);
     write_wire(s, a);
-    msg_flush(); /* whoever hears of it logs after us: "removed" comes after "status=sent" */
     return stream_flush(s) ? 0 : attrs_wire_failed(s, "send", why);
 }
 

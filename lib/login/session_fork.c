@@ -179,13 +179,11 @@ static void session_fork_paths(void)
     jail_write("/");
 }
 
-/* Sessions outlive a reload; we stay with them, or a stop would not reach them. */
-static void drain(void)
+/* Sessions outlive a reload. We stay with them: a stop reaches them through us, and they stop when
+ * we end. */
+static bool has_sessions(void)
 {
-    enum { LOOK_MS = 200 };
-
-    while (state.children > 0 && task_sleep(task_now() + LOOK_MS) != WAIT_CANCELLED)
-        ;
+    return state.children > 0;
 }
 
 static void open_program(void)
@@ -207,7 +205,7 @@ int session_main(const struct session_program *p, int argc, char **argv)
                                     .paths = session_fork_paths,
                                     .start = session_fork_start,
                                     .request = session_fork_request,
-                                    .drain = drain,
+                                    .lingers = has_sessions,
                                     .request_limit = HANDOVER_MAX};
 
     state.program = p;

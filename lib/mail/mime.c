@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { HELD_MAX = 8192 };
+enum { HELD_MAX = 8192, MEMORY_MAX = 32 << 20 };
 
 enum state { IN_HEADER, IN_BODY, BETWEEN }; /* BETWEEN: before the first part, after the last */
 
@@ -36,6 +36,8 @@ struct mime_walk {
     struct mime_pos at, before_eol, header,
         body; /* header: where the one of the part on top began */
     size_t header_seen;
+    bool header_cut;
+    size_t used_before; /* of mem */
     struct buf held, field;
     struct str eol; /* of the last line of a body, not told yet: it may belong to a boundary */
 };
@@ -46,6 +48,7 @@ struct mime_walk *mime_walk_new(struct arena *mem, const struct mime_limits *lim
     struct mime_walk *w = mem_new(sizeof *w);
 
     w->mem = mem;
+    w->used_before = arena_used(mem);
     w->handler = handler;
     w->self = self;
     if (limits != NULL)
@@ -71,10 +74,13 @@ static void mime_begin(struct mime_walk *w, bool is_message, bool is_digest_part
     }
     w->stack[w->depth++] = (struct open_part){{NULL, 0}, false};
     w->parts++;
+    if (arena_used(w->mem) - w->used_before > MEMORY_MAX)
+        w->limits.parts = w->parts;
     w->state = IN_HEADER;
     w->is_digest_part = is_digest_part;
     w->type_known = false;
     w->header_seen = 0;
+    w->header_cut = false;
     w->header = w->at;
     buf_clear(&w->field);
     if (w->handler->begin != NULL)
@@ -136,6 +142,8 @@ static void end_header(struct mime_walk *w)
     enum mime_kind kind = MIME_LEAF;
 
     end_field(w);
+    if (w->header_cut && w->handler->header_cut != NULL)
+        w->handler->header_cut(w->self);
     if (!w->type_known) {
         w->type = w->is_digest_part ? (struct mime_type){STR("message"), STR("rfc822"), NULL}
                                     : (struct mime_type){STR("text"), STR("plain"), NULL};
@@ -180,6 +188,8 @@ static void header_line(struct mime_walk *w, struct str line, bool goes_on)
     w->header_seen += line.n;
     if (w->header_seen <= w->limits.header)
         buf_add(&w->field, line);
+    else
+        w->header_cut = true;
 }
 
 /* The longest of the open boundaries that the line starts with (RFC 2046 5.1.2), innermost first;

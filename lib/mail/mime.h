@@ -38,10 +38,14 @@ struct mime_handler {
     /* at may be before the position of header_end: then the part has no body, and the last line end
      * of its header belongs to the boundary that follows. */
     void (*end)(void *self, const struct mime_pos *at);
+    /* Of a header block, what is behind limits.header is not read: once for each, after the field
+     * that is cut. */
+    void (*header_cut)(void *self);
 };
 
 /* Parts that are nested deeper, or beyond this number, are not reported: they count as text of the
- * part around them. Of a header block only the first header bytes are read. */
+ * part around them. So do those that follow when what is kept of the others takes 32 MiB of the
+ * arena. Of a header block only the first header bytes are read. */
 struct mime_limits {
     size_t depth, parts, header; /* 0: 100, 10,000, 1 MiB */
 };
@@ -52,12 +56,15 @@ struct mime_walk *mime_walk_new(struct arena *mem, const struct mime_limits *lim
 void mime_walk_put(struct mime_walk *w, struct str bytes);
 void mime_walk_end(struct mime_walk *w); /* the last calls; frees w */
 
+enum { MIME_PARAMS_MAX = 200 };
+
 /* Parses the value of Content-Type, which may be folded. False: it has no type/subtype. */
 bool mime_type_parse(struct arena *mem, struct str value, struct mime_type *out);
 /*
  * Parses "; name=value; ...", the parameters of Content-Type or Content-Disposition. Pieces of RFC
  * 2231 3 (name*0=, name*1=) are joined to one parameter. It is called "name*" if a piece is
- * encoded; its value is then charset'language'percent-encoded. At most 100 parameters are read.
+ * encoded; its value is then charset'language'percent-encoded. At most MIME_PARAMS_MAX parameters
+ * are read; of what stands behind them nothing is.
  */
 struct mime_param *mime_params_parse(struct arena *mem, struct str text);
 struct str mime_param_find(const struct mime_param *params, const char *name); /* p null: none */

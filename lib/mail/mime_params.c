@@ -9,8 +9,6 @@
 #include "base/str.h"
 #include "mail/mime.h"
 
-enum { PARAMS_MAX = 200 };
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -86,6 +84,28 @@ bool mime_type_parse(struct arena *mem, struct str value, struct mime_type *out)
     return true;
 }
 
+/* False: the closing quote is missing. */
+static bool parse_quoted(struct arena *mem, struct str *s, struct str *value)
+{
+    size_t end = 1, n = 0;
+
+    while (end < s->n && s->p[end] != '"')
+        end += s->p[end] == '\\' && end + 1 < s->n ? 2 : 1;
+    if (end >= s->n)
+        return false;
+    char *to = arena_alloc(mem, end); /* of a long field, only what is taken */
+    for (size_t i = 1; i < end; i++) {
+        if (s->p[i] == '\\')
+            i++;
+        if (s->p[i] != '\r' && s->p[i] != '\n')
+            to[n++] = s->p[i];
+    }
+    *s = str_from(*s, end + 1);
+    mime_skip_comments(s);
+    *value = (struct str){to, n};
+    return true;
+}
+
 /* A quoted string without its quotes, or a token, or what programs write that forget the quotes, up
  * to ";" or a blank, as Dovecot takes it. False: the closing quote is missing. */
 static bool parse_value(struct arena *mem, struct str *s, struct str *value)
@@ -104,20 +124,7 @@ static bool parse_value(struct arena *mem, struct str *s, struct str *value)
         *value = arena_str(mem, mime_token(s));
         return true;
     }
-    char *to = arena_alloc(mem, s->n);
-    size_t n = 0, i = 1;
-    for (; i < s->n && s->p[i] != '"'; i++) {
-        if (s->p[i] == '\\' && i + 1 < s->n)
-            i++;
-        if (s->p[i] != '\r' && s->p[i] != '\n')
-            to[n++] = s->p[i];
-    }
-    if (i >= s->n)
-        return false;
-    *s = str_from(*s, i + 1);
-    mime_skip_comments(s);
-    *value = (struct str){to, n};
-    return true;
+    return parse_quoted(mem, s, value);
 }
 
 struct piece {
@@ -212,7 +219,7 @@ struct mime_param *mime_params_parse(struct arena *mem, struct str s)
     struct piece *pieces = NULL;
     size_t npieces = 0;
 
-    for (size_t count = 0; s.n > 0 && count < PARAMS_MAX;) {
+    for (size_t count = 0; s.n > 0 && count < MIME_PARAMS_MAX;) {
         struct str name, value;
         bool starts = *s.p == ';';
         s = str_from(s, 1);
@@ -236,7 +243,7 @@ struct mime_param *mime_params_parse(struct arena *mem, struct str s)
             continue;
         }
         if (pieces == NULL)
-            pieces = arena_array(mem, PARAMS_MAX, sizeof *pieces);
+            pieces = arena_array(mem, MIME_PARAMS_MAX, sizeof *pieces);
         pieces[npieces++] = piece;
     }
     if (npieces > 1)

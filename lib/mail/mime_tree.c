@@ -211,8 +211,18 @@ static void on_field(void *self, struct str name, struct str value)
     }
 }
 
-static const struct mime_handler builder_handler = {
-    .begin = on_begin, .field = on_field, .header_end = on_header_end, .end = on_end};
+static void on_header_cut(void *self)
+{
+    struct mime_builder *b = self;
+
+    b->top->header_cut = true;
+}
+
+static const struct mime_handler builder_handler = {.begin = on_begin,
+                                                    .field = on_field,
+                                                    .header_end = on_header_end,
+                                                    .end = on_end,
+                                                    .header_cut = on_header_cut};
 
 struct mime_builder *mime_builder_new(struct arena *mem, const struct mime_limits *limits)
 {

@@ -12,7 +12,7 @@
  * CR LF); vsize is the size with CR LF everywhere. A message/rfc822 part has one child, the inner
  * message; a multipart has its parts as children. Beyond the limits of depth and number, parts are
  * not told apart. Of a header block, limits.header bytes are read; fields behind them count in the
- * sizes, but are not in the tree.
+ * sizes, but are not in the tree, and header_cut says so.
  */
 struct mime_span {
     uint64_t at, size; /* in bytes */
@@ -46,6 +46,7 @@ struct mime_part {
     size_t languages;
     struct str location;
     struct mime_envelope *envelope; /* if is_message */
+    bool header_cut; /* its header is longer than limits.header */
     bool is_mime; /* has MIME-Version or Content-Type, or is part of a multipart */
 };
 

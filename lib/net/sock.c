@@ -13,6 +13,13 @@
 
 enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
 
+/* sock_only_known */
+static struct {
+    bool only;
+    const char *at;
+    size_t n;
+} known;
+
 static void set_on(int fd, int level, int option)
 {
     int on = 1;
@@ -168,16 +175,38 @@ int sock_connect(const struct addr *to, const struct addr *from, int64_t deadlin
     return fd;
 }
 
+void sock_only_known(const char *addresses, size_t n)
+{
+    known.only = true;
+    known.at = addresses;
+    known.n = n;
+}
+
+/* The address that the jail lets connect(2) have; null and errno: none. */
+static const struct sockaddr_un *find_known(const char *path)
+{
+    for (size_t i = 0; i < known.n; i++) {
+        const struct sockaddr_un *sa = (const void *)(known.at + i * SOCK_KNOWN_STEP);
+        if (strcmp(sa->sun_path, path) == 0)
+            return sa;
+    }
+    errno = EACCES;
+    return NULL;
+}
+
 int sock_try_unix(const char *path)
 {
-    struct sockaddr_un sa;
+    struct sockaddr_un own;
+    const struct sockaddr_un *sa = &own;
 
-    if (unix_address(path, &sa, NULL) < 0) {
+    if (unix_address(path, &own, NULL) < 0) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    if (known.only && (sa = find_known(path)) == NULL)
+        return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof *sa) < 0) {
         task_close(fd); /* keeps errno */
         return -1;
     }

@@ -26,6 +26,14 @@ int sock_connect_unix(const char *path, int64_t deadline, struct why *why); /* (
  * if the path has more than 107 bytes. */
 int sock_try_unix(const char *path);
 
+/*
+ * For a jail that compares pointers (service/jail_sockets.c): from now on the two above connect to
+ * these n paths only, and to others fail with EACCES. A struct sockaddr_un stands every
+ * SOCK_KNOWN_STEP bytes from known on, which stays the caller's and as it is.
+ */
+enum { SOCK_KNOWN_STEP = 128 };
+void sock_only_known(const char *known, size_t n);
+
 /* Accepts one client without waiting. -1 and errno: EAGAIN if there is none. to may be null. */
 int sock_accept(int listener, struct peer *to);
 int sock_pair(int fds[2]); /* UNIX stream sockets; -1 and errno */

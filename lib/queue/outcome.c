@@ -163,6 +163,23 @@ static bool is_stopping(void)
     return task_self() != NULL && task_is_cancelled();
 }
 
+/*
+ * When a record cannot be written (there is a warning then) the recipient is still open in the
+ * queue file: mailq does not show why, but it is tried again, and the report of a message that has
+ * expired names it from there (queue/report_source.h).
+ */
+static enum rcpt_status put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                                const char *text)
+{
+    if (is_stopping())
+        return RCPT_DEFERRED;
+    log_line(o, rcpt, dsn, "deferred", text);
+    append(o, Q_DEFER, rcpt, dsn, "delayed", text);
+    if (o->d->flags & DELIVERY_REPORT)
+        append(o, Q_TRACE, rcpt, dsn, "delayed", text);
+    return RCPT_DEFERRED;
+}
+
 enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
                                   const char *text)
 {
@@ -172,28 +189,14 @@ enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, co
         log_line(o, rcpt, dsn, "deliverable", text);
         return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? RCPT_DEFERRED : RCPT_TRACED;
     }
-    log_line(o, rcpt, dsn, "sent", text);
     bool wanted = (rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0;
+    bool noted = wanted || (o->d->flags & DELIVERY_REPORT) || is_delay_cleared(o, rcpt);
     if (*action == 0)
         action = "relayed";
-    if (!wanted && !(o->d->flags & DELIVERY_REPORT) && !is_delay_cleared(o, rcpt))
-        return RCPT_DELIVERED;
-    return append(o, Q_TRACE, rcpt, dsn, action, text) < 0 ? RCPT_DELIVERED : RCPT_TRACED;
-}
-
-/*
- * When a record cannot be written (there is a warning then) the recipient is still open in the
- * queue file: mailq does not show why, but it is tried again, and the report of a message that has
- * expired names it from there (queue/report_source.h).
- */
-static enum rcpt_status put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
-                                const char *text)
-{
-    log_line(o, rcpt, dsn, "deferred", text);
-    append(o, Q_DEFER, rcpt, dsn, "delayed", text);
-    if (o->d->flags & DELIVERY_REPORT)
-        append(o, Q_TRACE, rcpt, dsn, "delayed", text);
-    return RCPT_DEFERRED;
+    if (noted && append(o, Q_TRACE, rcpt, dsn, action, text) < 0)
+        return put_off(o, rcpt, "4.3.0", "trace service failed");
+    log_line(o, rcpt, dsn, "sent", text);
+    return noted ? RCPT_TRACED : RCPT_DELIVERED;
 }
 
 enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
@@ -258,4 +261,13 @@ void outcome_sent(struct outcome *o, size_t rcpt, const char *dsn, const char *t
 void outcome_failed(struct outcome *o, size_t rcpt, const struct why *why)
 {
     outcome_finish(o, rcpt, outcome_say_failed(o, &o->d->rcpts[rcpt], why));
+}
+
+void outcome_no_file(struct outcome *o, const struct why *why)
+{
+    msg_warn("%s: %s", o->d->queue_id, why_text(why));
+    for (size_t i = 0; i < o->d->nrcpts; i++) {
+        log_line(o, &o->d->rcpts[i], "4.3.0", "deferred", why_text(why));
+        o->result->statuses.p[i] = RCPT_DEFERRED;
+    }
 }

@@ -12,8 +12,12 @@
  * queue file; bounced appends to the bounce log (private/bounce) and marks; deferred appends to the
  * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. If the
  * defer log cannot be written the recipient is still open in the queue file, and that is enough.
- * NOTIFY=SUCCESS (RFC 3461) makes a trace record. While the process is being stopped, failures are
- * neither logged nor recorded, since the stop may have caused them: the status is RCPT_DEFERRED.
+ * NOTIFY=SUCCESS (RFC 3461) makes a trace record; if that cannot be written sent becomes deferred,
+ * as in Postfix: a second copy is better than a report that was promised and never comes. A mark
+ * that cannot be written is only a warning: the message goes when all its recipients have ended,
+ * and if it stays for another one, or the machine stops before, this one gets a second copy. While
+ * the process is being stopped, failures are neither logged nor recorded, since the stop may have
+ * caused them: the status is RCPT_DEFERRED.
  *
  * relay is "none", "local", "virtual" or "host[addr]:port". Times are clock_wall_us(): begin_us
  * when the agent got the request; conn_us when connecting began and data_us when the connection was
@@ -36,6 +40,10 @@ struct outcome {
 void outcome_sent(struct outcome *o, size_t rcpt, const char *dsn, const char *text); /* (waits) */
 /* (waits) bounced or deferred, by the first digit of why. */
 void outcome_failed(struct outcome *o, size_t rcpt, const struct why *why);
+
+/* An agent has no file to deliver: all recipients are deferred, and logged so. Without the file to
+ * show it can write no record, and it says nothing about the address: whatever why, it is later. */
+void outcome_no_file(struct outcome *o, const struct why *why);
 
 /*
  * As above for an address that is not (only) o->d->rcpts[i], for instance one that an alias led to:

@@ -330,6 +330,19 @@ int qfile_commit(struct qfile **file, struct why *why)
     return qfile_commit_keep(file, NULL, why);
 }
 
+/* Null, why and errno if it is something else; fd is closed then. */
+static struct qfile *regular_file(int fd, const char *path, struct why *why)
+{
+    struct qfile *f = new_file(fd);
+
+    if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode)) {
+        why_set(why, "4.3.0", "%s is no regular file", path);
+        free_file(&f);
+        errno = EINVAL;
+    }
+    return f;
+}
+
 static struct qfile *open_to_read(const char *path, int flags, struct why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
@@ -340,13 +353,7 @@ static struct qfile *open_to_read(const char *path, int flags, struct why *why)
         errno = saved;
         return NULL;
     }
-    struct qfile *f = new_file(fd);
-    if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode)) {
-        why_set(why, "4.3.0", "%s is no regular file", path);
-        free_file(&f);
-        errno = EINVAL;
-    }
-    return f;
+    return regular_file(fd, path, why);
 }
 
 struct qfile *qfile_open_path(const char *path, struct why *why)
@@ -414,15 +421,7 @@ static struct qfile *open_to_deliver(const char *path, enum qfile_mode mode, str
 {
     int fd = open_locked(path, mode, why);
 
-    if (fd < 0)
-        return NULL;
-    struct qfile *f = new_file(fd);
-    if (fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode)) {
-        why_set(why, "4.3.0", "%s is no regular file", path);
-        free_file(&f);
-        errno = EINVAL;
-    }
-    return f;
+    return fd < 0 ? NULL : regular_file(fd, path, why);
 }
 
 struct qfile *qfile_open(enum queue q, const char *id, enum qfile_mode mode, struct why *why)

@@ -250,6 +250,8 @@ void jail_enter(const struct jail *j)
         jail_write(JAIL_COVERAGE);
     if ((j->rights & RIGHT_DNS) != 0)
         jail_port(DNS_PORT);
+    if (jail_knows_sockets(rights))
+        jail_sockets();
     if (geteuid() == 0)
         drop_root(j, rights);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -17,21 +17,18 @@
 /*
  * UNIX SOCKETS OF THE HOST
  *
- * No kernel so far lets a filter or Landlock say which sockets with a path a process may connect
- * to; only its root directory does. Abstract ones, and signals, Landlock closes from version 6 of
- * its interface on (Linux 6.12).
+ * A process connects to those that were in private/ and public/ when it entered the jail, and to no
+ * others: jail_sockets.c says how. Some are special:
  *
  *   sessions (imap, pop3)      may not connect at all: second filter
- *   qmgr cleanup bounce showq  root is the queue directory when root starts them,
- *   pickup error discard       whatever master.cf says (service.in_queue)
- *   postlogd mailbox
- *   smtpd imapd pop3d          as the chroot column says, y in conf/master.cf;
- *   smtp lmtp                  with n, smtpd may ask tables and services by path
- *   local virtual pipe         cannot: mailboxes and commands are anywhere; they
- *                              connect with the rights of the recipient
- *   authd                      cannot: it opens password files again
- *   imap pop3 (what forks)     cannot: its children open mailboxes anywhere; its
- *                              uid owns nothing
+ *   smtpd smtp lmtp            connect to the internet, too: a filter cannot tell
+ *                              these addresses from paths. Their root directory
+ *                              holds them: the chroot column is y in conf/master.cf;
+ *                              with n, they reach what their uid reaches
+ *   local                      to any: the name services that know the accounts are
+ *                              asked by their sockets
+ *
+ * Abstract sockets, and signals, Landlock closes from version 6 of its interface on (Linux 6.12).
  */
 struct jail {
     const char *name; /* for the log */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/vec.h"
+#include "net/sock.h"
 
 /* One path that stays reachable, opened before the chroot. */
 struct jail_path {
@@ -21,6 +22,19 @@ bool jail_path_open(const char *path, bool may_write, struct jail_path *out); /*
 /* Nothing but these paths and ports from now on. any_port: TCP is not restricted. 0, or -1 and
  * errno; a kernel without Landlock: 0. */
 int jail_landlock(const struct jail_paths *paths, bool any_port);
+
+/* Where the addresses of sockets stand that most processes may connect to, and no others: below all
+ * other memory. See jail_sockets.c. */
+enum {
+    JAIL_SOCKETS_AT = 0x20000, /* vm.mmap_min_addr is 0x10000, as a rule */
+    JAIL_SOCKETS_SIZE = 0x20000, /* a power of two, at a multiple of itself */
+    JAIL_SOCKETS_END = JAIL_SOCKETS_AT + JAIL_SOCKETS_SIZE,
+    JAIL_SOCKETS_MOST = JAIL_SOCKETS_SIZE / SOCK_KNOWN_STEP,
+};
+bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */
+/* In the queue directory: those in private/ and public/ from now on. Ends the process when it
+ * fails. */
+void jail_sockets(void);
 
 /* The allow-list of the rights. Ends the process when it fails. */
 void jail_seccomp(unsigned rights);
@@ -43,6 +57,7 @@ enum { JAIL_SANITIZED = 0 };
 enum { JAIL_SANITIZED = 0 };
 #endif
 bool jail_is_valgrind(void);
+void jail_catch_refusals(void); /* the handler of SIGSYS */
 
 /* A coverage build writes its counts when a process ends; this is where. */
 #if defined(POMBAL_COVERAGE)

@@ -3,13 +3,15 @@
  * ends the process. The tables are the documentation: which right opens what, and why.
  *
  * Arguments are looked at where the call alone says too little: memory is never made executable,
- * only UNIX sockets without RIGHT_NET or RIGHT_DNS, no thread but those that task_fsync needs, no
- * namespace with a child, no file opened for writing without RIGHT_WRITE, no signal to another
- * process, of fcntl no command that has the kernel send signals.
+ * only UNIX sockets without RIGHT_NET or RIGHT_DNS, connected to those of the queue only
+ * (jail_sockets.c), no thread but those that task_fsync needs, no namespace with a child, no file
+ * opened for writing without RIGHT_WRITE, no signal to another process, of fcntl no command that
+ * has the kernel send signals.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -17,22 +19,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/msg.h"
 #include "service/jail_parts.h"
 #include "service/service.h"
 
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-
 enum {
     ALWAYS = 0, /* every process */
     FILES = RIGHT_READ | RIGHT_WRITE,
     INET = RIGHT_NET | RIGHT_DNS,
+    CONNECTS = INET | RIGHT_ROOT, /* to any address; local asks the name services of the host */
 };
 
 /* Allowed when the process has any of the rights. */
@@ -72,12 +70,8 @@ static const struct rule plain[] = {
     /* sockets; which kinds may be made is below */
     C(ALWAYS, accept),
     C(ALWAYS, accept4),
-    C(ALWAYS, connect),
-    C(ALWAYS, sendto),
     C(ALWAYS, recvfrom),
-    C(ALWAYS, sendmsg),
     C(ALWAYS, recvmsg),
-    C(ALWAYS, sendmmsg),
     C(ALWAYS, recvmmsg),
     C(ALWAYS, shutdown),
     C(ALWAYS, getsockname),
@@ -109,9 +103,6 @@ static const struct rule plain[] = {
     C(ALWAYS, restart_syscall),
     /* memory; not executable, below */
     C(ALWAYS, brk),
-    C(ALWAYS, munmap),
-    C(ALWAYS, mremap),
-    C(ALWAYS, madvise),
     C(ALWAYS, mincore),
     C(ALWAYS, membarrier),
     /* time, randomness, itself */
@@ -154,8 +145,6 @@ static const struct rule plain[] = {
     C(FILES, readlink),
     C(FILES, readlinkat),
     C(FILES, getdents64),
-    C(FILES, chdir),
-    C(FILES, fchdir),
     C(FILES, inotify_init1),
     C(FILES, inotify_add_watch),
     C(FILES, inotify_rm_watch),
@@ -299,24 +288,72 @@ static void allow_if2(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b)
     jail_seccomp_add(SCMP_ACT_ALLOW, call, 2, (struct scmp_arg_cmp[]){a, b});
 }
 
+static void allow_if3(int call, struct scmp_arg_cmp a, struct scmp_arg_cmp b, struct scmp_arg_cmp c)
+{
+    jail_seccomp_add(SCMP_ACT_ALLOW, call, 3, (struct scmp_arg_cmp[]){a, b, c});
+}
+
+/* Nothing is made executable, and what lies below JAIL_SOCKETS_END stays as it is. */
 static void add_memory(void)
 {
-    allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    struct scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, JAIL_SOCKETS_END);
+    struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+
+    allow_if2(SCMP_SYS(mmap), above, not_executable);
+    allow_if3(SCMP_SYS(mmap), SCMP_A0(SCMP_CMP_EQ, 0), not_executable,
+              SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_FIXED, 0));
+    allow_if2(SCMP_SYS(mprotect), above, not_executable);
+    allow_if(SCMP_SYS(munmap), above);
+    allow_if(SCMP_SYS(madvise), above);
+    allow_if2(SCMP_SYS(mremap), above, SCMP_A3(SCMP_CMP_MASKED_EQ, MREMAP_FIXED, 0));
+}
+
+/* Landlock holds the ports of plain TCP only, not those of other protocols that end in TCP. */
+static void add_internet(void)
+{
+    static const struct {
+        unsigned type, protocol;
+    } kinds[] = {{SOCK_STREAM, 0}, /* long DNS answers */
+                 {SOCK_STREAM, IPPROTO_TCP},
+                 {SOCK_DGRAM, 0},
+                 {SOCK_DGRAM, IPPROTO_UDP}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct scmp_arg_cmp type = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, kinds[i].type);
+        struct scmp_arg_cmp protocol = SCMP_A2(SCMP_CMP_EQ, kinds[i].protocol);
+        allow_if3(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET), type, protocol);
+        allow_if3(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6), type, protocol);
+    }
+    /* MSG_FASTOPEN connects, and Landlock does not see it. */
+    allow_if(SCMP_SYS(sendto), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    allow_if(SCMP_SYS(sendmsg), SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+}
+
+bool jail_knows_sockets(unsigned rights)
+{
+    return (rights & CONNECTS) == 0 && !jail_is_valgrind(); /* whose memory may be anywhere */
 }
 
 static void add_sockets(unsigned rights)
 {
-    allow_if(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    allow_if(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    if ((rights & INET) == 0)
+    struct scmp_arg_cmp stream = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM);
+
+    allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
+    allow_if2(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
+    if (!jail_knows_sockets(rights))
+        allow(SCMP_SYS(connect));
+    else
+        allow_if2(SCMP_SYS(connect), /* an address of jail_sockets.c */
+                  SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(JAIL_SOCKETS_SIZE - SOCK_KNOWN_STEP),
+                          JAIL_SOCKETS_AT),
+                  SCMP_A2(SCMP_CMP_EQ, sizeof(struct sockaddr_un)));
+    if ((rights & INET) != 0) {
+        add_internet();
         return;
-    /* Streams too: long DNS answers. Landlock holds the ports. */
-    for (unsigned type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
-        struct scmp_arg_cmp kind = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type);
-        allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET), kind);
-        allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6), kind);
     }
+    allow_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_EQ, 0));
+    allow(SCMP_SYS(sendmsg)); /* descriptors */
 }
 
 static void add_files(unsigned rights)
@@ -339,6 +376,16 @@ static void add_fcntl(void)
               SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
 }
 
+/* Not to root. The kernel takes 32 bits of the argument, and a filter compares 64: so it is not 0
+ * if one of these 32 is set. */
+static void allow_setfsuid(void)
+{
+    for (int bit = 0; bit < 32; bit++) {
+        scmp_datum_t is_set = 1ULL << bit;
+        allow_if(SCMP_SYS(setfsuid), SCMP_A0(SCMP_CMP_MASKED_EQ, is_set, is_set));
+    }
+}
+
 /* Threads for task_fsync; a process's signals to itself; the names of its threads and memory. */
 static void add_self(unsigned rights)
 {
@@ -359,7 +406,7 @@ static void add_self(unsigned rights)
     if ((rights & RIGHT_ROOT) != 0)
         allow(SCMP_SYS(setfsuid));
     else if ((rights & (RIGHT_SETUID | RIGHT_OTHER)) != 0)
-        allow_if(SCMP_SYS(setfsuid), SCMP_A0(SCMP_CMP_NE, 0));
+        allow_setfsuid();
     allow_if(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, NAME_MEMORY));
     /* Limits may be read, not set. */
     allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
@@ -367,43 +414,6 @@ static void add_self(unsigned rights)
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ)); /* has the other side read it? */
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
-}
-
-/* The process is about to end, so this may do what a signal handler otherwise should not. No call
- * of the memory allocator is ever refused, so the handler cannot have interrupted it. */
-static void refused(int signo, siginfo_t *info, void *context)
-{
-    char *name = seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
-
-    (void)context;
-    msg_error("system call %s (%d) is not allowed in this process: see jail_seccomp.c",
-              name != NULL ? name : "unknown", info->si_syscall);
-    msg_flush();
-    signal(signo, SIG_DFL);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signo);
-    sigprocmask(SIG_UNBLOCK, &only, NULL);
-    raise(signo);
-    _exit(1);
-}
-
-static void catch_refusals(void)
-{
-    struct sigaction act = {.sa_sigaction = refused, .sa_flags = SA_SIGINFO};
-
-    sigemptyset(&act.sa_mask);
-    if (sigaction(SIGSYS, &act, NULL) < 0)
-        msg_fatal("sigaction: %m");
-}
-
-bool jail_is_valgrind(void)
-{
-#ifdef RUNNING_ON_VALGRIND
-    return RUNNING_ON_VALGRIND != 0;
-#else
-    return false;
-#endif
 }
 
 static void begin_filter(uint32_t otherwise)
@@ -471,7 +481,7 @@ void jail_seccomp(unsigned rights)
     add_files(rights);
     add_fcntl();
     add_self(rights);
-    catch_refusals();
+    jail_catch_refusals();
     int error = seccomp_load(filter);
     if (error < 0)
         msg_fatal("seccomp: %s", strerror(-error));

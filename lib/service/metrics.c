@@ -10,8 +10,15 @@
 
 static_assert(sizeof(struct metrics_page) <= METRICS_PAGE, "a page holds it");
 
+/* Shared with the processes that this one forks. They write it with plain stores: of two that are
+ * written at once, one may be lost. */
+struct worst {
+    uint64_t turn_us, cpu_us, stack_used;
+};
+
 static struct {
     struct metrics_page *page;
+    struct worst *worst;
     bool shared; /* page is of the file */
     uint64_t spill; /* what finds no place in the page is counted here, unseen */
 } mine;
@@ -28,6 +35,13 @@ static struct metrics_page *map_page(int fd, int slot)
     return p;
 }
 
+static struct worst *map_worst(void)
+{
+    void *p =
+        mmap(NULL, sizeof(struct worst), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? mem_new(sizeof(struct worst)) : p;
+}
+
 void metrics_open(int fd, int slot, const char *service, const char *program)
 {
     struct metrics_page *p = fd >= 0 ? map_page(fd, slot) : mem_new(METRICS_PAGE);
@@ -39,6 +53,24 @@ void metrics_open(int fd, int slot, const char *service, const char *program)
     p->version = METRICS_VERSION;
     mine.page = p;
     mine.shared = fd >= 0;
+    if (mine.worst == NULL)
+        mine.worst = map_worst();
+}
+
+static uint64_t larger(uint64_t *kept, uint64_t now)
+{
+    if (now > *kept)
+        *kept = now;
+    return *kept;
+}
+
+void metrics_worst(uint64_t turn_us, uint64_t cpu_us, size_t stack_used)
+{
+    struct metrics_page *p = metrics_mine();
+
+    p->longest_turn_us = larger(&mine.worst->turn_us, turn_us);
+    p->longest_turn_cpu_us = larger(&mine.worst->cpu_us, cpu_us);
+    p->stack_used = (uint32_t)larger(&mine.worst->stack_used, stack_used);
 }
 
 void metrics_forked(void)

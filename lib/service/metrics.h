@@ -30,8 +30,8 @@ struct metrics_page {
     uint32_t draining; /* 1: no new ones */
     uint32_t ncounters;
     uint64_t served; /* sessions and requests since the start */
-    /* The longest turn of the loop, that is, the longest that a client waited for another one. More
-     * than 100 ms of CPU time is a bug: t/e2e checks it. */
+    /* The longest turn of the loop, that is, the longest that a client waited for another one, here
+     * or in a forked session. More than 100 ms of CPU time is a bug: t/e2e checks it. */
     uint64_t longest_turn_us, longest_turn_cpu_us;
     uint32_t stack_used, stack_size; /* bytes of the deepest stack of a task: see task.h */
     struct metrics_counter counters[METRICS_COUNTERS];
@@ -45,8 +45,12 @@ uint64_t *metrics_counter(const char *name);
 /* For service.c: use page number slot of the open file fd (both -1: private memory). */
 void metrics_open(int fd, int slot, const char *service, const char *program);
 struct metrics_page *metrics_mine(void);
-/* In a forked child: lets go of the parent's page; from now on memory of its own. */
+/* In a forked child: lets go of the parent's page; from now on memory of its own, but for what
+ * metrics_worst says. */
 void metrics_forked(void);
+/* At the end of each turn: how long it was, and the deepest stack so far. The page has the worst of
+ * this process and of all that it has forked, since sessions have no page. */
+void metrics_worst(uint64_t turn_us, uint64_t cpu_us, size_t stack_used);
 
 /* For readers: a copy with all text ended and all counts in bounds; false if the page is free. */
 bool metrics_copy(const struct metrics_page *from, struct metrics_page *to);

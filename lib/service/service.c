@@ -238,15 +238,9 @@ static void forget_snapshot(const struct process *p)
 /* At the end of each turn of the loop. */
 static void end_turn(void)
 {
-    struct metrics_page *page = process.page;
     struct task_turns turns = task_longest_turns();
-    uint64_t wall_us = (uint64_t)turns.wall_ms * 1000, cpu_us = (uint64_t)turns.cpu_us;
 
-    if (wall_us > page->longest_turn_us)
-        page->longest_turn_us = wall_us;
-    if (cpu_us > page->longest_turn_cpu_us)
-        page->longest_turn_cpu_us = cpu_us;
-    page->stack_used = (uint32_t)task_stack_used();
+    metrics_worst((uint64_t)turns.wall_ms * 1000, (uint64_t)turns.cpu_us, task_stack_used());
     msg_flush();
 }
 

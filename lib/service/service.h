@@ -36,8 +36,8 @@ struct stream;
  */
 
 /* What the jail leaves open. Each program's main file sets these in one line, and that line
- * repeats its row of the process table of the design (section 2). Connections to UNIX sockets below
- * the queue directory are always possible, memory and time too; jail_seccomp.c has the table. */
+ * repeats its row of the process table of the design (section 2). Connections to UNIX sockets in
+ * private/ and public/ are always possible, memory and time too; jail_seccomp.c has the table. */
 enum service_right {
     RIGHT_NET = 1, /* outside connections: connect(2) over inet to any port */
     RIGHT_DNS = 2, /* sockets to the resolvers; also TCP, to the ports given to jail_port() */
@@ -91,6 +91,10 @@ struct service {
     void (*datagram)(struct str bytes, const struct service_sender *from);
     void (*datagrams_end)(void); /* those that had come are read: what they led to can be done */
     void (*drain)(void); /* reload or stop: no more clients will come */
+    /* Does something go on that clients have left behind (children)? While it does, a process that
+     * drains does not end; only a stop ends it. Asked again and again, also after the last client,
+     * whose request may have been under way when the process began to drain. May be null. */
+    bool (*lingers)(void);
     size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
 };
 

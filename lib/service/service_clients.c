@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -417,7 +416,7 @@ static void accept_one(struct listener *l)
         msg_fatal("accept: %m");
 }
 
-static void listener_gone(struct listener *l)
+void clients_listener_gone(struct listener *l)
 {
     rest(l);
     task_close(l->fd);
@@ -439,7 +438,7 @@ static void accept_clients(void *arg)
             task_park(0);
         }
     }
-    listener_gone(l);
+    clients_listener_gone(l);
 }
 
 static void read_fifo(void *arg)
@@ -452,84 +451,13 @@ static void read_fifo(void *arg)
         for (ssize_t i = 0; i < n; i++)
             clients_wake(l->process, bytes[i]);
     }
-    listener_gone(l);
-}
-
-enum { DATAGRAM = 64 * 1024 };
-
-/* False: there is none. Master has set SO_PASSCRED, so the kernel says who sent it. */
-static bool take_datagram(int fd, char *bytes, size_t *n, struct service_sender *from)
-{
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(struct ucred))];
-    } control;
-    struct iovec iov = {bytes, DATAGRAM};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = &control,
-                       .msg_controllen = sizeof control};
-    struct ucred who = {.uid = (uid_t)-1};
-    ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-    if (got < 0)
-        return false;
-    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
-        c->cmsg_len == CMSG_LEN(sizeof who))
-        memcpy(&who, CMSG_DATA(c), sizeof who);
-    *n = (size_t)got;
-    from->pid = who.pid;
-    from->uid = who.uid;
-    return true;
-}
-
-static bool is_private(int fd)
-{
-    struct sockaddr_un at = {0};
-    socklen_t len = sizeof at;
-
-    return getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
-           strncmp(at.sun_path, "private/", 8) == 0;
-}
-
-static void end_datagrams(const struct process *p)
-{
-    if (p->service->datagrams_end != NULL)
-        p->service->datagrams_end();
-}
-
-/* Also what came before the process was told to end: whoever sent it hears nothing. */
-static void read_datagrams(void *arg)
-{
-    enum { OF_A_TURN = 64 };
-    struct listener *l = arg;
-    struct process *p = l->process;
-    struct service_sender from = {.is_private = is_private(l->fd)};
-    char *bytes = mem_new(DATAGRAM);
-    enum wait w = WAIT_READY;
-    size_t n;
-
-    while (w == WAIT_READY && p->service->datagram != NULL) {
-        for (int i = 0; i < OF_A_TURN && take_datagram(l->fd, bytes, &n, &from); i++) {
-            p->service->datagram((struct str){bytes, n}, &from);
-            clients_served(p);
-        }
-        end_datagrams(p);
-        p->last_used = task_now();
-        w = p->draining ? WAIT_CANCELLED : task_wait_fd(l->fd, POLLIN, 0);
-    }
-    while (take_datagram(l->fd, bytes, &n, &from))
-        p->service->datagram((struct str){bytes, n}, &from);
-    end_datagrams(p);
-    free(bytes);
-    listener_gone(l);
+    clients_listener_gone(l);
 }
 
 void clients_start(struct process *p)
 {
     task_fn *fn = p->type == SERVICE_FIFO         ? read_fifo
-                  : p->type == SERVICE_UNIX_DGRAM ? read_datagrams
+                  : p->type == SERVICE_UNIX_DGRAM ? datagrams_read
                                                   : accept_clients;
 
     p->last_used = task_now();

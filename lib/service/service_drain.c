@@ -19,6 +19,7 @@
 enum {
     STOP_MS = 4000, /* what sessions and tasks have to say good-bye; master waits a little longer */
     POLL_MS = 20,
+    LINGER_MS = 200, /* how often service.lingers is asked */
 };
 
 static struct {
@@ -77,12 +78,23 @@ void drain_check(struct process *p)
         p->ender = task_start("end", end, p);
 }
 
+/* (waits) A request that is being served may leave something behind, so clients count, too. */
+static void wait_for_lingering(const struct process *p)
+{
+    bool (*lingers)(void) = p->service->lingers;
+
+    while (lingers != NULL && (!is_idle(p) || lingers()) &&
+           task_sleep(task_now() + LINGER_MS) != WAIT_CANCELLED)
+        ;
+}
+
 static void call_drain(void *arg)
 {
     struct process *p = arg;
 
     if (p->service->drain != NULL)
         p->service->drain();
+    wait_for_lingering(p);
     p->drained = true;
     drain_check(p);
 }

@@ -48,7 +48,7 @@ struct process {
     struct task *waker; /* runs service.wake while reasons are pending; null if none */
     uint32_t reasons; /* bit n: 'A' + n */
     struct task *idler, *ender; /* wait for idleness; for the last client */
-    bool drained; /* service.drain has returned */
+    bool drained; /* service.drain has returned, and nothing lingers */
     struct metrics_page *page;
 };
 
@@ -67,6 +67,10 @@ void clients_served(struct process *p); /* counts one that has been finished */
 void clients_wake(struct process *p, char reason);
 void clients_stress(struct process *p, bool on); /* for all sessions, also those in progress */
 void clients_forked(struct process *p); /* a child has none */
+void clients_listener_gone(struct listener *l); /* its task ends */
+
+/* service_datagrams.c: (waits) the task of a listener of datagrams, until the process drains */
+void datagrams_read(void *listener);
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */

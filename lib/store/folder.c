@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "task/task.h"
 
@@ -64,6 +65,7 @@ static struct folder *new_folder(struct store *s, const char *name, const char *
     f->dir = mem_dupz(dir);
     f->on = on;
     f->dirfd = on->fd;
+    f->blobs = (struct blobs){f->dirfd, s->set.mode};
     f->jfd = -1;
     list_init(&f->link);
     list_init(&f->views);
@@ -122,7 +124,10 @@ static int open_journal(struct folder *f, struct why *why)
         return result < 0 ? -1 : 0;
     if (folder_lock(f, why) < 0)
         return -1;
-    result = maildir_make_dirs(f, why) < 0 ? -1 : folder_open_journal(f, true, why);
+    if (blobs_make(&f->blobs) < 0)
+        result = why_errno(why, "4.3.0", "cannot create the directories of folder %s", f->name);
+    else
+        result = folder_open_journal(f, true, why);
     if (result == 0)
         result = make_journal(f, why);
     folder_unlock(f);
@@ -332,4 +337,19 @@ void folder_unlock(struct folder *f)
     d->locked = false;
     if (!list_empty(&d->waiters))
         task_wake(LIST_OF(d->waiters.next, struct waiter, link)->task);
+}
+
+struct mime_limits folder_mime_limits(const struct folder *f)
+{
+    const struct store_settings *set = &f->store->set;
+
+    return (struct mime_limits){set->depth, set->parts, set->header};
+}
+
+void folder_warn_cut(const struct folder *f, const struct mime_part *root)
+{
+    if (root->header_cut)
+        msg_warn("folder %s of %s: what is behind mime_header_limit in the header of a message is "
+                 "not in its ENVELOPE",
+                 f->name, f->store->path);
 }

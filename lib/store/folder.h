@@ -3,6 +3,7 @@
 #define STORE_FOLDER_H
 
 #include "base/list.h"
+#include "mail/mime_tree.h"
 #include "store/cache.h"
 #include "store/folder_state.h"
 #include "store/store.h"
@@ -67,6 +68,7 @@ struct folder {
     char *dir; /* below the root: ".", ".A.B" */
     struct folder_dir *on;
     int dirfd, jfd; /* dirfd: on->fd */
+    struct blobs blobs; /* there */
     unsigned uses;
     bool loaded;
     bool opening, watched;
@@ -170,6 +172,10 @@ int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, boo
 /* folder.c: another folder in the same directory, which the store does not know of. */
 struct folder *folder_beside(const struct folder *f);
 
+/* How much of a message is told apart, and a line in the log if a header was longer. */
+struct mime_limits folder_mime_limits(const struct folder *f);
+void folder_warn_cut(const struct folder *f, const struct mime_part *root);
+
 /* Ranges as the payload of J_EXPUNGE and J_NAMES, J_FLAGS. */
 void folder_ranges(const struct uidset *set, struct buf *out);
 
@@ -177,13 +183,11 @@ void folder_ranges(const struct uidset *set, struct buf *out);
 enum {
     MAILDIR_STALE = 3600
 }; /* seconds after which directories are read again even if their times are unchanged */
-int64_t maildir_time(const struct folder *f, const char *dir); /* ns; 0: cannot be told */
 bool maildir_changed(const struct folder *f, bool strict);
 int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
 /* (waits) Files of messages in which (null: all) get names that tell their flags; from new/ too if
  * take_new. */
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why);
-int maildir_make_dirs(struct folder *f, struct why *why);
 
 /* takeover.c: reads the uid list of Dovecot or Courier into an empty state. Returns its
  * uidvalidity; 0: there is none. */

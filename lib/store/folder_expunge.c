@@ -2,8 +2,6 @@
  * Messages are removed from a folder: because somebody wants it, or because they could not be
  * stored safely.
  */
-#include <unistd.h>
-
 #include "base/msg.h"
 #include "base/str.h"
 #include "store/folder.h"
@@ -21,7 +19,6 @@ static bool wanted(const struct slot *slot, bool any_flags)
 static bool unlink_all(struct folder *f, const struct uidset *which, bool any_flags,
                        struct uidset *done)
 {
-    struct buf path = BUF(600); /* fits: a directory and a name of a file */
     const struct state *s = &f->state;
     size_t count = 0;
     bool found = true;
@@ -31,16 +28,14 @@ static bool unlink_all(struct folder *f, const struct uidset *which, bool any_fl
              i < s->n && s->slots[i].m.uid <= which->at[k].high; i++) {
             if (!wanted(&s->slots[i], any_flags) || uidset_has(done, s->slots[i].m.uid))
                 continue;
-            buf_clear(&path);
-            state_file(s, &s->slots[i], &path);
-            if (unlinkat(f->dirfd, path.p, 0) == 0)
+            struct blob name = state_blob(s, &s->slots[i]);
+            if (blob_remove(&f->blobs, &name) == 0)
                 uidset_add(done, s->slots[i].m.uid, s->slots[i].m.uid);
             else
                 found = false;
             if (++count % YIELD_EVERY == 0)
                 task_yield();
         }
-    buf_free(&path);
     return found;
 }
 

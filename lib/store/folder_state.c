@@ -64,13 +64,9 @@ struct str state_name(const struct state *s, const struct slot *slot)
     return strz(s->names + slot->name);
 }
 
-void state_file(const struct state *s, const struct slot *slot, struct buf *out)
+struct blob state_blob(const struct state *s, const struct slot *slot)
 {
-    buf_addz(out, slot->m.flags & SLOT_NEW ? "new/" : "cur/");
-    if (slot->m.flags & SLOT_ODD)
-        buf_add(out, state_name(s, slot));
-    else
-        maildir_name_format(state_name(s, slot), slot->m.flags & SLOT_BARE, slot->letters, out);
+    return (struct blob){state_name(s, slot), slot->m.flags & SLOT_FILE, slot->letters};
 }
 
 static void set_dirty(const struct state *s, struct slot *slot)

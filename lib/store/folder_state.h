@@ -3,6 +3,7 @@
 #define STORE_FOLDER_STATE_H
 
 #include "base/vec.h"
+#include "store/blobs.h"
 #include "store/journal.h"
 #include "store/mailbox.h"
 #include "store/maildir_name.h"
@@ -80,7 +81,7 @@ bool state_next_entry(struct str *p, struct slot *slot, struct str *name);
 size_t state_find(const struct state *s, uint32_t uid);
 struct slot *state_slot(const struct state *s, uint32_t uid); /* null: not there, or gone */
 struct str state_name(const struct state *s, const struct slot *slot);
-void state_file(const struct state *s, const struct slot *slot, struct buf *out); /* "cur/..." */
+struct blob state_blob(const struct state *s, const struct slot *slot); /* borrows the name */
 
 /* state_keyword.c */
 bool state_keyword_ok(struct str name);

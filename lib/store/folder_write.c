@@ -54,17 +54,6 @@ static bool needs_dir_sync(const struct folder *f)
     return f->on->needs_sync;
 }
 
-/* name: below the folder */
-static int sync_dir(const struct folder *f, const char *name)
-{
-    int fd = openat(f->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 ? -1 : task_fsync(fd);
-
-    if (fd >= 0)
-        close(fd);
-    return result;
-}
-
 static int create_new(const struct folder *f, struct stat *st)
 {
     int fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
@@ -133,7 +122,7 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
     } else if (file_write_all(fd, out.p, out.n) == 0 &&
                (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
                renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0 &&
-               (!needs_dir_sync(f) || sync_dir(f, ".") == 0)) {
+               (!needs_dir_sync(f) || task_fsync(f->dirfd) == 0)) {
         if (f->jfd >= 0)
             close(f->jfd);
         f->jfd = fd;
@@ -164,7 +153,7 @@ static bool is_denied(int error)
  * are the same: so does the uidvalidity. */
 static uint32_t passing_uidvalidity(const struct folder *f)
 {
-    int64_t times[2] = {maildir_time(f, "new"), maildir_time(f, "cur")};
+    int64_t times[2] = {blobs_time(&f->blobs, BLOBS_NEW), blobs_time(&f->blobs, BLOBS_CUR)};
     uint32_t sum = journal_sum(times, sizeof times, f->on->ino);
 
     return sum != 0 ? sum : 1;
@@ -376,8 +365,8 @@ int folder_sync(struct folder *f, unsigned dirs, struct why *why)
     bool good = true;
 
     if (dirs != 0 && needs_dir_sync(f))
-        good = (!(dirs & SYNC_NEW) || sync_dir(f, "new") == 0) &&
-               (!(dirs & SYNC_CUR) || sync_dir(f, "cur") == 0);
+        good = (!(dirs & SYNC_NEW) || blobs_sync(&f->blobs, BLOBS_NEW) == 0) &&
+               (!(dirs & SYNC_CUR) || blobs_sync(&f->blobs, BLOBS_CUR) == 0);
     if (good && (f->in_memory || f->store->set.no_sync || sync_journal(f) == 0))
         return 0;
     return why_errno(why, "4.3.0", "cannot sync folder %s", f->name);

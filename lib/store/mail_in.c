@@ -3,15 +3,10 @@
  * recorded.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/ident.h"
 #include "base/str.h"
 #include "mail/crlf.h"
 #include "mail/mime_tree.h"
@@ -28,9 +23,9 @@ struct entered {
 
 struct mail_in {
     struct folder *f;
-    int fd;
+    struct blob_in in;
     struct slot slot;
-    struct buf base, name; /* of the file in tmp/; with sizes */
+    struct buf name; /* with sizes */
     struct buf out, head, keywords; /* not yet written; the message's first bytes; names */
     VEC(uint32_t) places; /* of the keywords that are no bits of the message */
     bool held_cr;
@@ -39,9 +34,17 @@ struct mail_in {
     struct arena *mem;
     struct mime_builder *builder;
     uint32_t uidvalidity; /* of the number that the message got */
-    VEC(struct entered) entered; /* of mail_in_commit_to */
+    VEC(struct entered) entered;
     struct why why; /* what sticks */
 };
+
+static int fail_if_stuck(const struct mail_in *m, struct why *why)
+{
+    if (m->why.code[0] == '\0')
+        return 0;
+    why_copy(why, &m->why);
+    return -1;
+}
 
 static void mail_in_fail(struct mail_in *m, const char *what)
 {
@@ -51,48 +54,21 @@ static void mail_in_fail(struct mail_in *m, const char *what)
         why_errno(&m->why, code, "cannot %s a message in folder %s", what, m->f->name);
 }
 
-static void tmp_path(const struct mail_in *m, struct buf *path)
-{
-    buf_addz(path, "tmp/");
-    buf_add(path, buf_str(&m->base));
-}
-
-static int create(struct mail_in *m)
-{
-    /* fits: a directory and m->base */
-    struct buf path = BUF(600);
-    struct folder *f = m->f;
-
-    ident_maildir(&m->base, f->store->set.hostname);
-    tmp_path(m, &path);
-    for (int tries = 0; tries < 2 && m->fd < 0; tries++) {
-        m->fd = openat(f->dirfd, path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                       f->store->set.mode & 0666);
-        if (m->fd >= 0 || errno != ENOENT || maildir_make_dirs(f, NULL) < 0)
-            break;
-    }
-    buf_free(&path);
-    return m->fd < 0 ? -1 : 0;
-}
-
 struct mail_in *mail_in_new(struct store *s, const char *folder, const struct msg *as,
                             struct why *why)
 {
     struct folder *f = folder_open(s, folder, why);
-    struct mime_limits limits = {s->set.depth, s->set.parts, 0};
 
     if (f == NULL)
         return NULL;
+    struct mime_limits limits = folder_mime_limits(f);
     if (folder_writable(f, why) < 0) {
         folder_release(f);
         return NULL;
     }
     struct mail_in *m = mem_new(sizeof *m);
     m->f = f;
-    m->fd = -1;
     m->why = WHY;
-    /* fits: see ident_maildir */
-    m->base = BUF(200);
     m->name = BUF(250);
     m->out = BUF(WRITE_SIZE * 2);
     /* fits: take adds what there is room for */
@@ -108,7 +84,7 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
     }
     if (!m->dated)
         m->slot.m.received = clock_wall();
-    if (create(m) == 0)
+    if (blob_create(&m->in, &f->blobs, s->set.hostname) == 0)
         return m;
     mail_in_fail(m, "create");
     why_copy(why, &m->why);
@@ -118,7 +94,7 @@ struct mail_in *mail_in_new(struct store *s, const char *folder, const struct ms
 
 static void write_out(struct mail_in *m)
 {
-    if (m->why.code[0] == '\0' && file_write_all(m->fd, m->out.p, m->out.n) < 0)
+    if (m->why.code[0] == '\0' && blob_write(&m->in, buf_str(&m->out)) < 0)
         mail_in_fail(m, "write");
     buf_clear(&m->out);
 }
@@ -153,14 +129,16 @@ void mail_in_keyword(struct mail_in *m, struct str name)
         why_set(&m->why, "5.3.4", "the keywords are longer than %d bytes", KEYWORD_BYTES);
 }
 
-static void free_all(struct mail_in *m)
+void mail_in_abort(struct mail_in **in)
 {
+    struct mail_in *m = *in;
+
+    if (m == NULL)
+        return;
     if (m->builder != NULL)
         mime_builder_end(m->builder);
-    if (m->fd >= 0)
-        close(m->fd);
+    blob_abort(&m->in);
     arena_free(&m->mem);
-    buf_free(&m->base);
     buf_free(&m->name);
     buf_free(&m->out);
     buf_free(&m->head);
@@ -169,22 +147,7 @@ static void free_all(struct mail_in *m)
     why_free(&m->why);
     folder_release(m->f);
     free(m);
-}
-
-void mail_in_abort(struct mail_in **m)
-{
-    /* fits: a directory and m->base */
-    struct buf path = BUF(600);
-
-    if (*m == NULL)
-        return;
-    if ((*m)->fd >= 0) {
-        tmp_path(*m, &path);
-        unlinkat((*m)->f->dirfd, path.p, 0);
-    }
-    buf_free(&path);
-    free_all(*m);
-    *m = NULL;
+    *in = NULL;
 }
 
 /* The end of the bytes: all on disk, synced, counted. */
@@ -198,13 +161,11 @@ static void finish(struct mail_in *m, struct buf *cache)
     const struct mime_part *root = mime_builder_end(m->builder);
     m->builder = NULL;
     m->slot.m.size = root->header.vsize + root->body.vsize;
+    folder_warn_cut(m->f, root);
     cache_make(root, buf_str(&m->head), cache);
-    if (m->why.code[0] == '\0' && m->dated) {
-        int64_t received = m->slot.m.received != MSG_EPOCH ? m->slot.m.received : 0;
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = received}};
-        futimens(m->fd, times);
-    }
-    if (m->why.code[0] == '\0' && !m->f->store->set.no_sync && task_fdatasync(m->fd) < 0)
+    int64_t received = m->slot.m.received != MSG_EPOCH ? m->slot.m.received : 0;
+    if (m->why.code[0] == '\0' &&
+        blob_finish(&m->in, m->dated ? &received : NULL, !m->f->store->set.no_sync) < 0)
         mail_in_fail(m, "sync");
 }
 
@@ -228,34 +189,29 @@ static int resolve_keywords(struct mail_in *m, struct why *why)
     return 0;
 }
 
-/* tmp/ to new/, or to cur/ if there are flags to tell. */
+static struct blob blob_of(const struct mail_in *m)
+{
+    return (struct blob){buf_str(&m->name), m->slot.m.flags & SLOT_FILE, m->slot.letters};
+}
+
+/* It is new, or not if there are flags to tell. */
 static int give_name(struct mail_in *m, struct journal_add *head, struct why *why)
 {
-    struct buf from = BUF(600), to = BUF(600); /* fits: a directory, a name of 250 bytes, flags */
-    uint32_t letters = maildir_letters(m->slot.m.flags, m->slot.m.keywords);
+    const struct blobs *blobs = &m->f->blobs;
     bool in_cur = m->slot.m.flags != 0 || m->slot.m.keywords != 0;
-    const char *dir = in_cur ? "cur" : "new";
-    int result = 0;
+    enum blobs_dir dir = in_cur ? BLOBS_CUR : BLOBS_NEW;
 
-    tmp_path(m, &from);
-    buf_addf(&m->name, "%s,S=%llu,W=%llu", m->base.p, (unsigned long long)m->size,
+    buf_addf(&m->name, "%s,S=%llu,W=%llu", m->in.base.p, (unsigned long long)m->size,
              (unsigned long long)m->slot.m.size);
-    buf_addf(&to, "%s/", dir);
-    maildir_name_format(buf_str(&m->name), !in_cur, letters, &to);
-    head->in_cur = in_cur;
-    head->before = maildir_time(m->f, dir);
-    m->slot.letters = letters;
+    m->slot.letters = maildir_letters(m->slot.m.flags, m->slot.m.keywords);
     m->slot.m.flags |= in_cur ? 0 : SLOT_NEW | SLOT_BARE;
-    if (!buf_ok(&m->name) || renameat(m->f->dirfd, from.p, m->f->dirfd, to.p) < 0) {
-        result = why_errno(why, "4.3.0", "cannot name a message in folder %s", m->f->name);
-    } else {
-        head->after = maildir_time(m->f, dir);
-        close(m->fd);
-        m->fd = -1;
-    }
-    buf_free(&from);
-    buf_free(&to);
-    return result;
+    struct blob name = blob_of(m);
+    head->in_cur = in_cur;
+    head->before = blobs_time(blobs, dir);
+    if (!buf_ok(&m->name) || blob_commit(&m->in, &name) < 0)
+        return why_errno(why, "4.3.0", "cannot name a message in folder %s", m->f->name);
+    head->after = blobs_time(blobs, dir);
+    return 0;
 }
 
 /* Under the lock: Dovecot may have given the next numbers. */
@@ -274,7 +230,6 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     struct folder *f = m->f;
     struct journal_add head = {.count = 1};
     struct buf out = BUF(2000);
-    struct buf path = BUF(600); /* fits: as in give_name */
     int result = 0;
 
     if (folder_refresh(f, true, why) < 0 || follow_list(f, why) < 0 ||
@@ -294,16 +249,14 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
         result = folder_commit(f, why);
     }
     if (result < 0) {
-        buf_addz(&path, m->slot.m.flags & SLOT_NEW ? "new/" : "cur/");
-        maildir_name_format(buf_str(&m->name), m->slot.m.flags & SLOT_BARE, m->slot.letters, &path);
-        unlinkat(f->dirfd, path.p, 0);
+        struct blob name = blob_of(m);
+        blob_remove(&f->blobs, &name);
     } else {
         m->uidvalidity = f->j.head.uidvalidity;
         cache_set_uid(cache, m->slot.m.uid);
         cache_append(&f->cache, buf_str(cache));
     }
     buf_free(&out);
-    buf_free(&path);
     return result;
 }
 
@@ -325,74 +278,53 @@ static int enter(struct mail_in *m, struct buf *cache, struct why *why)
     return -1;
 }
 
-int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
-{
-    struct mail_in *m = *in;
-    /* asked: by cache_make */
-    struct buf cache = BUF(8 << 20);
-    int result = -1;
-
-    finish(m, &cache);
-    if (m->why.code[0] != '\0')
-        why_copy(why, &m->why);
-    else
-        result = enter(m, &cache, why);
-    if (result == 0 && uid != NULL)
-        *uid = m->slot.m.uid;
-    if (result == 0 && uidvalidity != NULL)
-        *uidvalidity = m->uidvalidity;
-    buf_free(&cache);
-    mail_in_abort(in);
-    return result;
-}
-
-/* The same bytes under the same name in another folder's tmp/. */
-static int link_into(struct mail_in *m, struct folder *f, struct why *why)
-{
-    /* fits: a directory and m->base */
-    struct buf path = BUF(600);
-
-    tmp_path(m, &path);
-    int result = linkat(m->f->dirfd, path.p, f->dirfd, path.p, 0);
-    if (result < 0 && errno == ENOENT && maildir_make_dirs(f, NULL) == 0)
-        result = linkat(m->f->dirfd, path.p, f->dirfd, path.p, 0);
-    if (result < 0)
-        why_errno(why, "4.3.0", "cannot link a message into folder %s", f->name);
-    buf_free(&path);
-    return result;
-}
-
 /* One more name for the message, in f; what is m's own stays with m. */
 static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, struct why *why)
 {
     struct mail_in copy = *m;
-    int result = folder_writable(f, why) < 0 ? -1 : link_into(m, f, why);
+    int result = -1;
 
-    if (result < 0)
-        return result;
+    if (folder_writable(f, why) < 0)
+        return -1;
     copy.f = f;
-    copy.fd = -1; /* nothing to close */
     copy.name = BUF(250);
     memset(&copy.places, 0, sizeof copy.places);
-    result = enter(&copy, cache, why);
+    if (blob_share(&m->in, &f->blobs, &copy.in) < 0)
+        why_errno(why, "4.3.0", "cannot link a message into folder %s", f->name);
+    else
+        result = enter(&copy, cache, why);
     m->slot.m.uid = copy.slot.m.uid;
-    if (result < 0) {
-        /* fits: a directory and m->base */
-        struct buf path = BUF(600);
-        tmp_path(m, &path);
-        unlinkat(f->dirfd, path.p, 0); /* if it is still there */
-        buf_free(&path);
-    }
+    m->uidvalidity = copy.uidvalidity;
+    blob_abort(&copy.in);
     buf_free(&copy.name);
     VEC_FREE(&copy.places);
     return result;
 }
 
-/* own: only if the place is the folder that the message is written in; else only if it is not. */
-static int enter_place(struct mail_in *m, const struct mail_place *place, bool own,
-                       struct buf *cache, struct why *why)
+/* The folder, to be released. */
+static struct folder *open_place(struct mail_in *m, const struct mail_place *place, struct why *why)
 {
-    struct folder *f = folder_open(m->f->store, place->folder, why);
+    if (place->folder != NULL)
+        return folder_open(m->f->store, place->folder, why);
+    m->f->uses++;
+    return m->f;
+}
+
+static int take_marks(struct mail_in *m, const struct mail_place *place, struct why *why)
+{
+    m->slot.m.flags = place->flags & MSG_FLAGS;
+    m->slot.m.keywords = 0;
+    buf_clear(&m->keywords);
+    for (const char *const *k = place->keywords; k != NULL && *k != NULL; k++)
+        mail_in_keyword(m, strz(*k));
+    return fail_if_stuck(m, why);
+}
+
+/* own: only if the place is the folder that the message is written in; else only if it is not. */
+static int enter_place(struct mail_in *m, struct mail_place *place, bool own, struct buf *cache,
+                       struct why *why)
+{
+    struct folder *f = open_place(m, place, why);
 
     if (f == NULL)
         return -1;
@@ -400,17 +332,15 @@ static int enter_place(struct mail_in *m, const struct mail_place *place, bool o
         folder_release(f);
         return 0;
     }
-    m->slot.m.flags = place->flags & MSG_FLAGS;
-    m->slot.m.keywords = 0;
-    buf_clear(&m->keywords);
-    for (const char *const *k = place->keywords; k != NULL && *k != NULL; k++)
-        mail_in_keyword(m, strz(*k));
-    int result = own ? enter(m, cache, why) : enter_copy(m, f, cache, why);
-    if (result == 0)
-        *VEC_ADD(&m->entered) = (struct entered){f, m->slot.m.uid};
-    else
+    if ((place->folder != NULL && take_marks(m, place, why) < 0) ||
+        (own ? enter(m, cache, why) : enter_copy(m, f, cache, why)) < 0) {
         folder_release(f);
-    return result;
+        return -1;
+    }
+    place->uid = m->slot.m.uid;
+    place->uidvalidity = m->uidvalidity;
+    *VEC_ADD(&m->entered) = (struct entered){f, place->uid};
+    return 0;
 }
 
 /* Whoever is told to try again would else make a second copy where the message is already. */
@@ -424,19 +354,14 @@ static void leave_places(struct mail_in *m, bool keep)
     VEC_FREE(&m->entered);
 }
 
-int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size_t n,
-                      struct why *why)
+int mail_in_commit_to(struct mail_in **in, struct mail_place *places, size_t n, struct why *why)
 {
     struct mail_in *m = *in;
     /* asked: by cache_make */
     struct buf cache = BUF(8 << 20);
-    int result = -1;
 
     finish(m, &cache);
-    if (m->why.code[0] != '\0')
-        why_copy(why, &m->why);
-    else
-        result = 0;
+    int result = fail_if_stuck(m, why);
     /* Copies first: what is written in m's own folder's tmp/ then becomes the message there. */
     for (size_t i = 0; result == 0 && i < n; i++)
         result = enter_place(m, &places[i], false, &cache, why);
@@ -446,4 +371,17 @@ int mail_in_commit_to(struct mail_in **in, const struct mail_place *places, size
     buf_free(&cache);
     mail_in_abort(in);
     return result;
+}
+
+int mail_in_commit(struct mail_in **in, uint32_t *uid, uint32_t *uidvalidity, struct why *why)
+{
+    struct mail_place here = {.folder = NULL};
+
+    if (mail_in_commit_to(in, &here, 1, why) < 0)
+        return -1;
+    if (uid != NULL)
+        *uid = here.uid;
+    if (uidvalidity != NULL)
+        *uidvalidity = here.uidvalidity;
+    return 0;
 }

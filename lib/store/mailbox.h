@@ -42,21 +42,21 @@ void mail_in_put(struct mail_in *m, struct str bytes);
 /* Sets a keyword; a new name is defined in the folder. A name that the folder cannot take is
  * ignored. */
 void mail_in_keyword(struct mail_in *m, struct str name);
-/* (waits) uid and uidvalidity may be null. */
+/* (waits) Into the folder of mail_in_new. uid and uidvalidity may be null. */
 int mail_in_commit(struct mail_in **m, uint32_t *uid, uint32_t *uidvalidity, struct why *why);
 /*
  * A delivery that decides at the end where a message goes: the folder given to mail_in_new then
  * only says below which directory the bytes are written.
  */
 struct mail_place {
-    const char *folder; /* it must exist */
+    const char *folder; /* it must exist; null: that of mail_in_new, with what was told there */
     uint32_t flags; /* MSG_ bits */
     const char *const *keywords; /* names; closed by null, or null: none */
+    uint32_t uid, uidvalidity; /* set by a commit that returns 0 */
 };
 /* (waits) As commit, into 1 to n folders of the same store, none of them twice; the bytes are kept
  * once. -1 and why: the message is in none of the places. */
-int mail_in_commit_to(struct mail_in **m, const struct mail_place *places, size_t n,
-                      struct why *why);
+int mail_in_commit_to(struct mail_in **m, struct mail_place *places, size_t n, struct why *why);
 void mail_in_abort(struct mail_in **m);
 
 /*

@@ -2,12 +2,10 @@
  * The bytes of messages, and the texts that are made from them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/lock.h"
 #include "base/str.h"
 #include "mail/mime_tree.h"
 #include "store/view.h"
@@ -16,27 +14,10 @@
 enum { PENDING_MAX = 1 << 20, DATES_MAX = 64 << 10, HEADER_PIECE = 8192 };
 enum { TURN_MS = 20, TURN_PIECE = 2 << 20 }; /* how long a large message keeps others waiting */
 
-int view_lock_file(const struct mailbox *b)
-{
-    /* Deliveries lock the folder itself; sessions that want to be alone lock cur/. */
-    int fd = openat(b->f->dirfd, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd >= 0 && lock_try_flock(fd, true) == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
 static int open_slot(struct mailbox *b, const struct slot *slot)
 {
-    /* fits: a directory and a name of the file system */
-    struct buf path = BUF(600);
-
-    state_file(&b->f->state, slot, &path);
-    int fd = openat(b->f->dirfd, path.p, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    buf_free(&path);
-    return fd;
+    struct blob name = state_blob(&b->f->state, slot);
+    return blob_open(&b->f->blobs, &name);
 }
 
 static int gone(const struct mailbox *b, struct why *why)
@@ -219,14 +200,12 @@ static void note_date(struct mailbox *b, uint32_t number, int64_t received)
 int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, struct why *why)
 {
     const struct slot *slot = view_slot(b, number);
-    /* fits: a directory and a name of the file system */
-    struct buf path = BUF(600);
     struct stat st;
     int result = 0;
 
     if (slot->m.received == 0 && !(slot->m.flags & SLOT_GONE)) {
-        state_file(&b->f->state, slot, &path);
-        if (fstatat(b->f->dirfd, path.p, &st, 0) == 0) {
+        struct blob name = state_blob(&b->f->state, slot);
+        if (blob_stat(&b->f->blobs, &name, &st) == 0) {
             note_date(b, number, time_of(&st));
         } else { /* renamed meanwhile? */
             off_t size;
@@ -238,7 +217,6 @@ int mailbox_received(struct mailbox *b, uint32_t number, int64_t *received, stru
     } else if (slot->m.received == 0) {
         result = gone(b, why);
     }
-    buf_free(&path);
     b->date_told = b->dates.n > 0;
     *received = view_slot(b, number)->m.received;
     if (*received == MSG_EPOCH)
@@ -263,7 +241,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
     struct arena *mem;
     /* asked: by view_read */
     struct buf bytes = BUF(VIEW_MESSAGE_MAX);
-    struct mime_limits limits = {b->f->store->set.depth, b->f->store->set.parts, 0};
+    struct mime_limits limits = folder_mime_limits(b->f);
     uint32_t uid = view_slot(b, number)->m.uid;
 
     if (view_read(b, number, &bytes, why) < 0) {
@@ -273,6 +251,7 @@ static int make_record(struct mailbox *b, uint32_t number, struct why *why)
     mem = arena_new(NULL);
     const struct mime_part *root = view_parse(mem, &limits, buf_str(&bytes));
     uint64_t size = root->header.vsize + root->body.vsize;
+    folder_warn_cut(b->f, root);
     cache_make(root, buf_str(&bytes), &b->text);
     arena_free(&mem);
     buf_free(&bytes);

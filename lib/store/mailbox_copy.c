@@ -2,12 +2,7 @@
  * COPY and MOVE: hard links or renames, and one record in the journal of the folder they go to.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/ident.h"
 #include "base/msg.h"
@@ -16,12 +11,12 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2, COPY_PIECE = 2 << 20 };
+enum { YIELD_EVERY = 64, RECORD_YIELD = 1024, UNASKED = -2 };
 
 struct item {
     uint32_t uid;
     struct slot slot; /* as it will be there */
-    char *name, *path; /* the new file */
+    char *name; /* there */
     bool moved; /* the old name is gone */
     VEC(uint32_t) places; /* of the keywords there that are no bits of the message */
 };
@@ -107,56 +102,28 @@ static void note_keywords(struct copying *c, const struct item *item, uint32_t u
 static void free_item(struct item *item)
 {
     free(item->name);
-    free(item->path);
     VEC_FREE(&item->places);
 }
 
-/* (waits) */
-static int copy_bytes(struct folder *from, const char *path, struct folder *to,
-                      const char *new_path)
+static struct blob new_blob(const struct item *item)
 {
-    struct stat st;
-    int in = openat(from->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, result = -1;
-
-    if (in >= 0 && fstat(in, &st) == 0)
-        out = openat(to->dirfd, new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                     to->store->set.mode & 0666);
-    if (out >= 0) {
-        off_t at = 0;
-        for (off_t left; (left = st.st_size - at) > 0; task_yield())
-            if (sendfile(out, in, &at, left < COPY_PIECE ? (size_t)left : COPY_PIECE) <= 0)
-                break;
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
-        /* The date of the message, if nobody has asked for it yet. */
-        bool whole = at == st.st_size && futimens(out, times) == 0;
-        result = whole && task_fdatasync(out) == 0 ? 0 : -1;
-        close(out);
-        if (result < 0)
-            unlinkat(to->dirfd, new_path, 0);
-    }
-    if (in >= 0)
-        close(in);
-    return result;
+    return (struct blob){.base = strz(item->name), .letters = item->slot.letters};
 }
 
 /* (waits) The file under its new name. */
-static int place(struct copying *c, struct item *item, const char *old_path)
+static int place(struct copying *c, struct item *item, const struct blob *old)
 {
     struct folder *from = c->from->f, *to = c->to;
+    struct blob name = new_blob(item);
 
     if (c->move && from != to) {
-        item->moved = true;
-        if (renameat(from->dirfd, old_path, to->dirfd, item->path) == 0)
+        item->moved = blob_rename(&from->blobs, old, &to->blobs, &name) == 0;
+        if (item->moved)
             return 0;
-        item->moved = false;
         if (errno != EXDEV)
             return -1;
-    } else if (linkat(from->dirfd, old_path, to->dirfd, item->path, AT_SYMLINK_FOLLOW) == 0) {
-        return 0;
     }
-    if (errno == EXDEV || errno == EMLINK || errno == EPERM)
-        return copy_bytes(from, old_path, to, item->path);
-    return -1;
+    return blob_copy(&from->blobs, old, &to->blobs, &name);
 }
 
 /* The old name's sizes go with the new one. */
@@ -176,7 +143,6 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
     struct folder *from = c->from->f;
     struct slot *old = state_slot(&from->state, uid);
     struct buf name = BUF(250);
-    struct buf path = BUF(600), old_path = BUF(600); /* fits: a directory and a name of a file */
     struct item item = {.uid = uid, .slot = *old};
     int result = 0;
 
@@ -185,17 +151,14 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
     item.slot.m.flags = old->m.flags & MSG_FLAGS;
     item.slot.letters = maildir_letters(item.slot.m.flags, item.slot.m.keywords);
     new_name(c->to, state_name(&from->state, old), &name);
-    buf_addz(&path, "cur/");
-    maildir_name_format(buf_str(&name), false, item.slot.letters, &path);
-    state_file(&from->state, old, &old_path);
+    struct blob old_blob = state_blob(&from->state, old);
     if (!buf_ok(&name))
         result =
             why_set(why, "4.3.0", "the name of a message in folder %s is too long", c->to->name);
     item.name = buf_take(&name);
-    item.path = buf_take(&path);
     if (result < 0) {
         free_item(&item);
-    } else if (place(c, &item, old_path.p) == 0) {
+    } else if (place(c, &item, &old_blob) == 0) {
         *VEC_ADD(&c->items) = item;
     } else {
         result = errno == ENOENT
@@ -203,7 +166,6 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
                      : why_errno(why, "4.3.0", "cannot copy a message to folder %s", c->to->name);
         free_item(&item);
     }
-    buf_free(&old_path);
     return result;
 }
 
@@ -211,17 +173,15 @@ static int copy_one(struct copying *c, uint32_t uid, struct why *why)
 static bool undo_file(struct copying *c, const struct item *item)
 {
     struct folder *from = c->from->f;
-    /* fits: a directory and a name of a file */
-    struct buf old_path = BUF(600);
+    struct blob name = new_blob(item);
 
     if (!item->moved)
-        return unlinkat(c->to->dirfd, item->path, 0) == 0 || errno == ENOENT;
+        return blob_remove(&c->to->blobs, &name) == 0 || errno == ENOENT;
     const struct slot *old = state_slot(&from->state, item->uid);
-    if (old != NULL)
-        state_file(&from->state, old, &old_path);
-    bool back = old != NULL && renameat(c->to->dirfd, item->path, from->dirfd, old_path.p) == 0;
-    buf_free(&old_path);
-    return back;
+    if (old == NULL)
+        return false;
+    struct blob old_blob = state_blob(&from->state, old);
+    return blob_rename(&c->to->blobs, &name, &from->blobs, &old_blob) == 0;
 }
 
 /* Takes back what was done; under the locks. */
@@ -254,7 +214,7 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
 
     if (first > UINT32_MAX - c->items.n - 1)
         return why_set(why, "4.2.0", "folder %s has no numbers left", to->name);
-    head.after = maildir_time(to, "cur");
+    head.after = blobs_time(&to->blobs, BLOBS_CUR);
     buf_add(&payload, (struct str){(const char *)&head, sizeof head});
     VEC_EACH (&c->items, item) {
         item->slot.m.uid = uid;
@@ -290,20 +250,17 @@ static int record_moved(struct copying *c, struct why *why)
 {
     struct folder *from = c->from->f;
     struct uidset gone = UIDSET;
-    struct buf path = BUF(600); /* fits: a directory and a name of a file */
 
     VEC_EACH (&c->items, item) {
         const struct slot *old = state_slot(&from->state, item->uid);
         uidset_add(&gone, item->uid, item->uid);
         if (item->moved || old == NULL)
             continue;
-        buf_clear(&path);
-        state_file(&from->state, old, &path);
-        item->moved = unlinkat(from->dirfd, path.p, 0) == 0;
+        struct blob name = state_blob(&from->state, old);
+        item->moved = blob_remove(&from->blobs, &name) == 0;
     }
     int result = folder_record_expunged(from, &gone, why);
     uidset_free(&gone);
-    buf_free(&path);
     return result;
 }
 
@@ -329,7 +286,7 @@ static int copy_all(struct copying *c, const struct uidset *which, struct copied
     if (folder_refresh(from, true, why) < 0 || folder_load(c->to, true, why) < 0 ||
         (uidlist_changed(c->to) && maildir_merge(c->to, true, why) < 0))
         return -1;
-    before = maildir_time(c->to, "cur");
+    before = blobs_time(&c->to->blobs, BLOBS_CUR);
     for (size_t k = 0; k < which->n && result == 0; k++) {
         uint32_t uid = which->at[k].low;
         for (size_t i; result == 0 && (i = state_find(&from->state, uid)) < from->state.n &&

@@ -389,7 +389,7 @@ int mailbox_lock_session(struct mailbox *b, struct why *why)
 {
     if (b->lock_fd >= 0)
         return 0;
-    b->lock_fd = view_lock_file(b);
+    b->lock_fd = blobs_lock(&b->f->blobs);
     if (b->lock_fd >= 0)
         return 0;
     return why_set(why, "4.2.0", "folder %s is used by another session", b->f->name);

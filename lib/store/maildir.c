@@ -1,11 +1,6 @@
 /*
- * The directories of a folder: when they changed, and file names that follow the flags.
+ * The directories of a folder: whether they changed, and file names that follow the flags.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-
 #include "base/clock.h"
 #include "base/str.h"
 #include "store/uidlist.h"
@@ -13,43 +8,24 @@
 
 enum { YIELD_EVERY = 64 };
 
-int64_t maildir_time(const struct folder *f, const char *dir)
-{
-    struct stat st;
-
-    if (fstatat(f->dirfd, dir, &st, 0) < 0)
-        return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-}
-
 bool maildir_changed(const struct folder *f, bool strict)
 {
     if (f->frozen)
         return false;
     if (strict && (f->state.sure_at + MAILDIR_STALE < clock_wall() || uidlist_changed(f)))
         return true;
-    int64_t seen_new = maildir_time(f, "new"), seen_cur = maildir_time(f, "cur");
+    int64_t seen_new = blobs_time(&f->blobs, BLOBS_NEW);
+    int64_t seen_cur = blobs_time(&f->blobs, BLOBS_CUR);
     if (!strict && task_now() < f->again_at && seen_new == f->looked_new &&
         seen_cur == f->looked_cur)
         return false;
     return seen_new != f->state.seen_new || seen_cur != f->state.seen_cur;
 }
 
-int maildir_make_dirs(struct folder *f, struct why *why)
-{
-    static const char *const dirs[] = {"tmp", "new", "cur"};
-
-    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
-        if (mkdirat(f->dirfd, dirs[i], f->store->set.mode) < 0 && errno != EEXIST)
-            return why_errno(why, "4.3.0", "cannot create %s in folder %s", dirs[i], f->name);
-    return 0;
-}
-
 /* ---- names follow flags ---- */
 
 struct renaming {
     struct folder *f;
-    struct buf from, to;
     struct uidset done;
     size_t count;
     bool missing;
@@ -60,12 +36,9 @@ static void rename_one(struct renaming *r, const struct slot *slot)
     uint32_t kept = 1u << LETTER_PASSED | state_unnamed(&r->f->state);
     uint32_t letters = maildir_letters(slot->m.flags, slot->m.keywords) | (slot->letters & kept);
 
-    buf_clear(&r->from);
-    buf_clear(&r->to);
-    state_file(&r->f->state, slot, &r->from);
-    buf_addz(&r->to, "cur/");
-    maildir_name_format(state_name(&r->f->state, slot), false, letters, &r->to);
-    if (renameat(r->f->dirfd, r->from.p, r->f->dirfd, r->to.p) == 0)
+    struct blob from = state_blob(&r->f->state, slot);
+    struct blob to = {.base = from.base, .letters = letters};
+    if (blob_rename(&r->f->blobs, &from, &r->f->blobs, &to) == 0)
         uidset_add(&r->done, slot->m.uid, slot->m.uid);
     else
         r->missing = true;
@@ -80,7 +53,7 @@ static void record_renamed(struct folder *f, const struct uidset *done, int64_t 
     bool quick = clock_ms() - began < 50;
     struct journal_ranges head = {.count = (uint32_t)done->n,
                                   .before = quick ? before : 0,
-                                  .after = quick ? maildir_time(f, "cur") : 0};
+                                  .after = quick ? blobs_time(&f->blobs, BLOBS_CUR) : 0};
 
     buf_add(&out, (struct str){(const char *)&head, sizeof head});
     folder_ranges(done, &out);
@@ -90,9 +63,8 @@ static void record_renamed(struct folder *f, const struct uidset *done, int64_t 
 
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why)
 {
-    /* fits: a directory and a name of the file system */
-    struct renaming r = {.f = f, .from = BUF(600), .to = BUF(600)};
-    int64_t before = maildir_time(f, "cur"), began = clock_ms();
+    struct renaming r = {.f = f};
+    int64_t before = blobs_time(&f->blobs, BLOBS_CUR), began = clock_ms();
     int result = 0;
 
     for (size_t i = 0; i < f->state.n; i++) {
@@ -112,7 +84,5 @@ int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, 
     if (result == 0 && r.missing)
         result = maildir_merge(f, true, why);
     uidset_free(&r.done);
-    buf_free(&r.from);
-    buf_free(&r.to);
     return result;
 }

@@ -1,16 +1,10 @@
 /*
  * What other programs did to the directories of a folder is merged into the journal.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -143,40 +137,22 @@ static size_t look_up(struct by_name *n, struct str base, bool few)
     return SIZE_MAX;
 }
 
-/* Directories, sockets and so on are no messages. A link is one if it leads to a file, as in
- * Dovecot: what it may lead to is bounded where messages are read, by the jail of the session. */
-static bool is_message(int dirfd, const struct dirent *e)
+static int read_dir(struct scan *sc, enum blobs_dir dir, struct why *why)
 {
-    struct stat st;
+    struct blob_list *list = blobs_list(&sc->f->blobs, dir);
 
-    if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
-        return e->d_type == DT_REG;
-    return fstatat(dirfd, e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode);
-}
-
-static int read_dir(struct scan *sc, const char *name, struct why *why)
-{
-    int fd = openat(sc->f->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-    if (dir == NULL) {
-        why_errno(why, "4.3.0", "cannot read %s of folder %s", name, sc->f->name);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+    if (list == NULL)
+        return why_errno(why, "4.3.0", "cannot read the messages of folder %s", sc->f->name);
+    for (const char *name; (name = blob_list_next(list)) != NULL;) {
         struct maildir_name parsed;
-        if (e->d_name[0] == '.' || !is_message(fd, e))
-            continue;
-        struct str whole = arena_str(sc->mem, strz(e->d_name));
+        struct str whole = arena_str(sc->mem, strz(name));
         if (maildir_name_parse(whole, &parsed))
             *VEC_ADD(&sc->found) = (struct found){
-                .name = parsed, .whole = whole, .in_new = name[0] == 'n', .slot = SIZE_MAX};
+                .name = parsed, .whole = whole, .in_new = dir == BLOBS_NEW, .slot = SIZE_MAX};
         if (sc->found.n % ADOPT_YIELD == ADOPT_YIELD - 1)
             task_yield();
     }
-    closedir(dir);
+    blob_list_close(&list);
     return 0;
 }
 
@@ -260,18 +236,15 @@ static uint64_t named_size(const struct folder *f, const struct found *found, bo
 {
     uint64_t vsize = maildir_name_vsize(found->name.base);
     uint64_t size = maildir_name_size(found->name.base);
-    struct buf path = BUF(NAME_MAX + 5);
+    struct blob file = {found->whole, (found->in_new ? SLOT_NEW : 0u) | SLOT_ODD, 0};
     struct stat st;
 
     if (vsize == 0)
         return 0;
-    buf_addz(&path, found->in_new ? "new/" : "cur/");
-    buf_add(&path, found->whole);
-    if (ask && buf_ok(&path) && fstatat(f->dirfd, path.p, &st, 0) == 0) {
+    if (ask && blob_stat(&f->blobs, &file, &st) == 0) {
         bool said = size == 0 || size == (uint64_t)st.st_size;
         size = said ? (uint64_t)st.st_size : 0;
     }
-    buf_free(&path);
     return maildir_size_fits(size, vsize) ? vsize : 0;
 }
 
@@ -383,13 +356,13 @@ static bool any_missing(const struct scan *sc, bool only_new)
 static int look(struct scan *sc, bool cur_too, bool *whole, struct why *why)
 {
     *whole = cur_too;
-    if (read_dir(sc, "new", why) < 0 || (cur_too && read_dir(sc, "cur", why) < 0))
+    if (read_dir(sc, BLOBS_NEW, why) < 0 || (cur_too && read_dir(sc, BLOBS_CUR, why) < 0))
         return -1;
     match(sc, 0);
     if (!any_missing(sc, !cur_too))
         return 0;
     size_t before = sc->found.n;
-    if (read_dir(sc, "cur", why) < 0 || read_dir(sc, "new", why) < 0)
+    if (read_dir(sc, BLOBS_CUR, why) < 0 || read_dir(sc, BLOBS_NEW, why) < 0)
         return -1;
     *whole = true;
     match(sc, before);
@@ -519,7 +492,8 @@ static int find_reasons(struct merge *m, bool force, struct why *why)
 {
     struct folder *f = m->f;
 
-    m->dirs = (struct journal_dirs){maildir_time(f, "new"), maildir_time(f, "cur"), clock_wall()};
+    m->dirs = (struct journal_dirs){blobs_time(&f->blobs, BLOBS_NEW),
+                                    blobs_time(&f->blobs, BLOBS_CUR), clock_wall()};
     m->tick = clock_tick_ns();
     m->reasons = (force ? FORCED : 0u) |
                  (m->dirs.seen_cur != f->state.seen_cur ? CUR_CHANGED : 0u) |
@@ -528,7 +502,9 @@ static int find_reasons(struct merge *m, bool force, struct why *why)
     if (m->dirs.seen_new != 0 && m->dirs.seen_cur != 0)
         return 0;
     m->reasons |= FORCED;
-    return maildir_make_dirs(f, why);
+    if (blobs_make(&f->blobs) == 0)
+        return 0;
+    return why_errno(why, "4.3.0", "cannot create the directories of folder %s", f->name);
 }
 
 /* Somebody else gave names a letter, or gave a letter a name. */

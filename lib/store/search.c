@@ -15,7 +15,10 @@
 #include "store/view.h"
 #include "task/task.h"
 
-enum { DAY = 86400, YIELD_EVERY = 256, TURN_MS = 20, SHORT = 256 * 1024 };
+enum { DAY = 86400, TURN_MS = 20, SHORT = 256 * 1024 };
+/* A step is about a key that the state answers, or so many bytes of text. Others run after
+ * YIELD_AFTER of them; if a message had to be opened, the clock may say so after LOOK_AFTER. */
+enum { STEP_BYTES = 16, LOOK_AFTER = 256, YIELD_AFTER = 10000 };
 
 /* One message while it is looked at. */
 struct candidate {
@@ -24,7 +27,33 @@ struct candidate {
     struct search_message text;
     struct why *why;
     bool failed; /* it could not be read: it does not match */
+    int64_t turn; /* when it began: clock_ms */
+    bool turned; /* others have had theirs */
+    uint64_t steps, turn_steps, look_steps; /* in all; when the turn began, when the clock said */
 };
+
+static bool is_due(struct candidate *c)
+{
+    if (c->steps - c->turn_steps >= YIELD_AFTER)
+        return true;
+    if (c->steps - c->look_steps < LOOK_AFTER || !(c->text.is_read || c->text.has_header))
+        return false;
+    c->look_steps = c->steps;
+    return clock_ms() - c->turn > TURN_MS;
+}
+
+/* (waits) if the turn has taken long. Called in the middle of a message: nothing borrowed may be
+ * held. */
+static void spend(struct candidate *c, size_t steps)
+{
+    c->steps += steps;
+    if (!is_due(c))
+        return;
+    task_yield();
+    c->turned = true;
+    c->turn = clock_ms();
+    c->turn_steps = c->steps;
+}
 
 static int64_t local_day(int64_t wall)
 {
@@ -89,13 +118,15 @@ static bool fields_for(struct candidate *c, struct str name, struct str *fields)
 
 static bool sent_day(struct candidate *c, int64_t *day)
 {
-    struct str fields, value, date = STR("Date");
+    struct str fields = STR(""), value, date = STR("Date");
     size_t at = 0;
     int64_t wall;
     int offset;
+    bool known = fields_for(c, date, &fields) && search_field(fields, date, &at, &value) &&
+                 date_parse(value, &wall, &offset);
 
-    if (!fields_for(c, date, &fields) || !search_field(fields, date, &at, &value) ||
-        !date_parse(value, &wall, &offset))
+    spend(c, at / STEP_BYTES);
+    if (!known)
         return false;
     wall += offset * 60; /* the day as it is written there */
     *day = wall >= 0 ? wall / DAY : -((-wall + DAY - 1) / DAY);
@@ -104,9 +135,11 @@ static bool sent_day(struct candidate *c, int64_t *day)
 
 static bool header_has(struct candidate *c, const struct search_key *k)
 {
-    struct str fields;
+    struct str fields = STR("");
+    bool found = fields_for(c, k->name, &fields) && search_in_fields(fields, k);
 
-    return fields_for(c, k->name, &fields) && search_in_fields(fields, k);
+    spend(c, fields.n / STEP_BYTES);
+    return found;
 }
 
 /* If nothing is encoded and the needle is ASCII, the bytes as they stand decide against it. In a
@@ -123,7 +156,10 @@ static bool raw_bytes_rule_out(struct candidate *c, const struct search_key *k)
 
 static bool text_has(struct candidate *c, const struct search_key *k)
 {
-    if (!read_whole(c) || raw_bytes_rule_out(c, k))
+    if (!read_whole(c))
+        return false;
+    spend(c, c->text.bytes.n / STEP_BYTES / STEP_BYTES); /* memchr is fast */
+    if (raw_bytes_rule_out(c, k))
         return false;
     if (k->what == SEARCH_TEXT && search_in_header(search_header(&c->text), search_needle(k)))
         return true;
@@ -142,10 +178,23 @@ static bool match_children(struct candidate *c, const struct search_key *k)
     return all;
 }
 
-static bool has_keyword(const struct candidate *c, struct str name)
+/* (waits) Where the keywords are in the folder: once, and not for each message. */
+static void find_keywords(struct candidate *c, struct search_key *k)
 {
-    int i = mailbox_keyword_find(c->b, name);
-    return i >= 0 && mailbox_has_keyword(c->b, c->number, (uint32_t)i);
+    for (; k != NULL; k = k->next) {
+        if (k->what == SEARCH_KEYWORD) {
+            k->keyword = mailbox_keyword_find(c->b, k->text);
+            spend(c, mailbox_keyword_count(c->b));
+        }
+        find_keywords(c, k->child);
+    }
+}
+
+/* In the meantime its place may have been given to another one. One that is new is not searched. */
+static bool has_keyword(const struct candidate *c, const struct search_key *k)
+{
+    return k->keyword >= 0 && mailbox_has_keyword(c->b, c->number, (uint32_t)k->keyword) &&
+           str_ieq(mailbox_keyword(c->b, (uint32_t)k->keyword), k->text);
 }
 
 static bool compare_size(struct candidate *c, const struct search_key *k)
@@ -176,6 +225,7 @@ static bool compare_received(struct candidate *c, const struct search_key *k)
 
 static bool match_state(struct candidate *c, const struct search_key *k)
 {
+    spend(c, 1);
     const struct msg *m = mailbox_msg(c->b, c->number);
 
     switch (k->what) {
@@ -188,7 +238,7 @@ static bool match_state(struct candidate *c, const struct search_key *k)
     case SEARCH_FLAGS:
         return (m->flags & k->flags) == k->flags;
     case SEARCH_KEYWORD:
-        return has_keyword(c, k->text);
+        return has_keyword(c, k);
     case SEARCH_RECENT:
         return mailbox_recent(c->b, c->number);
     case SEARCH_MODSEQ:
@@ -271,38 +321,29 @@ static bool is_match(struct candidate *c, uint32_t number, const struct search_k
     return may_match(c, key) && matches(c, key) && !c->failed;
 }
 
-/* True: others had their turn. */
-static bool yield_if_due(const struct candidate *c, int64_t *turn)
-{
-    bool opened = c->text.is_read || c->text.has_header;
-
-    if (c->number % YIELD_EVERY != 0 && !(opened && clock_ms() - *turn > TURN_MS))
-        return false;
-    task_yield();
-    *turn = clock_ms();
-    return true;
-}
-
 int search_run(struct mailbox *b, const struct search_key *key, struct search_watch *watch,
                struct uidset *numbers, struct why *why)
 {
     struct search_needles needles;
     struct search_key *folded = search_fold(key, &needles);
-    struct candidate c = {.b = b, .why = why};
-    int64_t turn = clock_ms();
+    struct candidate c = {.b = b, .why = why, .turn = clock_ms()};
     bool wanted = true;
 
     search_message_init(&c.text);
+    find_keywords(&c, folded);
     for (uint32_t number = 1; wanted && number <= mailbox_count(b); number++) {
         if (is_match(&c, number, folded))
             uidset_add(numbers, number, number);
         if (watch != NULL && c.failed && mailbox_is_expunged(b, number))
             watch->expunged = true;
-        bool turned = yield_if_due(&c, &turn);
+        spend(&c, c.text.is_read || c.text.has_header ? LOOK_AFTER : 1);
         search_message_clear(&c.text);
-        if (turned && watch != NULL && watch->progress != NULL)
+        if (c.turned && watch != NULL && watch->progress != NULL)
             wanted = watch->progress(watch->self, number, mailbox_count(b));
+        c.turned = false;
     }
+    if (watch != NULL)
+        watch->steps = c.steps;
     search_message_free(&c.text);
     search_needles_free(&needles);
     why_clear(why);

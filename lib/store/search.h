@@ -45,6 +45,7 @@ struct search_key {
     struct str name; /* of the field, for SEARCH_HEADER: From, To, Cc, Bcc and Subject too */
     bool addresses; /* of SEARCH_HEADER: text may also be in the addresses as ENVELOPE has them */
     struct str text; /* UTF-8; matched as a substring without regard to case */
+    int keyword; /* search_run's own: the place of SEARCH_KEYWORD in the folder, or -1 */
 };
 
 /* How the caller of a search learns about its progress and its end. */
@@ -54,6 +55,7 @@ struct search_watch {
     bool (*progress)(void *self, uint32_t done, uint32_t of);
     void *self;
     bool expunged; /* out: a message that had to be read was expunged by somebody else */
+    uint64_t steps; /* out: keys that were tried, and names of keywords compared */
 };
 
 /* (waits) Adds the numbers of the view (not uids) that match. A message that cannot be read any

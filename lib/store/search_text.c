@@ -3,8 +3,10 @@
  */
 #include "store/search_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "mail/charset.h"
@@ -21,6 +23,8 @@ enum {
     FIELD_MAX = 4 << 20, /* a field as UTF-8; a longer one does not match */
     ADDRESSES_MAX = 1 << 20, /* of a field, taken apart */
     TEXT_PIECE = 256 << 10, /* between two looks at the clock */
+    FIELDS_A_LOOK = 100,
+    MISSES = 8, /* bytes compared in vain, for each of the text */
 };
 
 static unsigned char lower(char c)
@@ -45,16 +49,52 @@ static size_t rarest(struct str needle)
     return best;
 }
 
-static bool is_at(const char *p, struct str needle)
+/* How many bytes are the same; the needle's length: it stands there. */
+static size_t same_bytes(const char *p, struct str needle)
 {
-    for (size_t i = 0; i < needle.n; i++)
-        if (lower(p[i]) != (unsigned char)needle.p[i])
-            return false;
-    return true;
+    size_t n = 0;
+
+    while (n < needle.n && lower(p[n]) == (unsigned char)needle.p[n])
+        n++;
+    return n;
 }
 
-/* memchr(3) looks for the rarest byte in both cases, faster than any loop of ours. needle has no
- * capitals. */
+/* next[i]: of the first i + 1 bytes of the needle, how many at their end are its beginning. */
+static void find_borders(struct str needle, uint32_t *next)
+{
+    size_t n = 0;
+
+    next[0] = 0;
+    for (size_t i = 1; i < needle.n; i++) {
+        while (n > 0 && needle.p[i] != needle.p[n])
+            n = next[n - 1];
+        n += needle.p[i] == needle.p[n];
+        next[i] = (uint32_t)n;
+    }
+}
+
+/* Knuth, Morris and Pratt: slower for what mail is like, but never more than two looks at a byte.
+ */
+static ptrdiff_t find_steadily(struct str text, struct str needle)
+{
+    uint32_t *next = mem_array(needle.n, sizeof *next);
+    ptrdiff_t found = -1;
+    size_t n = 0;
+
+    find_borders(needle, next);
+    for (size_t i = 0; i < text.n && found < 0; i++) {
+        while (n > 0 && lower(text.p[i]) != (unsigned char)needle.p[n])
+            n = next[n - 1];
+        n += lower(text.p[i]) == (unsigned char)needle.p[n];
+        if (n == needle.n)
+            found = (ptrdiff_t)(i + 1 - n);
+    }
+    free(next);
+    return found;
+}
+
+/* memchr(3) looks for the rarest byte in both cases, faster than any loop of ours, unless the text
+ * is full of near misses. needle has no capitals. */
 static ptrdiff_t search_text_find(struct str text, struct str needle)
 {
     if (needle.n == 0)
@@ -66,11 +106,16 @@ static ptrdiff_t search_text_find(struct str text, struct str needle)
     char small = needle.p[rare], big = small >= 'a' && small <= 'z' ? (char)(small - 32) : small;
     const char *a = memchr(p, small, (size_t)(end - p));
     const char *b = big == small ? NULL : memchr(p, big, (size_t)(end - p));
+    size_t compared = 0;
     while (a != NULL || b != NULL) {
         bool first = b == NULL || (a != NULL && a < b);
         const char *at = first ? a : b;
-        if (is_at(at - rare, needle))
+        size_t same = same_bytes(at - rare, needle);
+        if (same == needle.n)
             return at - rare - text.p;
+        compared += same + 1;
+        if (compared > MISSES * text.n)
+            return find_steadily(text, needle);
         p = at + 1;
         if (first)
             a = memchr(p, small, (size_t)(end - p));
@@ -306,12 +351,16 @@ bool search_in_header(struct str header, struct str text)
     size_t at = 0;
     struct buf needle = BUF(text.n);
     bool found = false;
+    unsigned fields = 0;
+    int64_t turn = 0;
 
     buf_add(&needle, text);
     join_blanks(&needle);
     while (!found && next_field(header, &at, &field)) {
         field = str_rtrim(field);
         found = may_show(field, run) && in_value(field, buf_str(&needle));
+        if (++fields % FIELDS_A_LOOK == 0)
+            view_yield_if_due(&turn);
     }
     found = buf_ok(&needle) && found;
     buf_free(&needle);

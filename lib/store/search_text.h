@@ -36,7 +36,8 @@ bool search_field(struct str fields, struct str name, size_t *at, struct str *va
 /* key: SEARCH_HEADER. As the text is shown: unfolded, blanks in a row are one, also in the needle.
  */
 bool search_in_fields(struct str fields, const struct search_key *key);
-bool search_in_header(struct str header, struct str needle); /* whole fields, with their names */
+/* (waits) Whole fields, with their names. header must stay where it is. */
+bool search_in_header(struct str header, struct str needle);
 bool search_in_body(struct search_message *m, struct str needle); /* (waits) */
 
 /* BODYSTRUCTURE tells of base64 and the like, or of a charset that is not based on ASCII. */

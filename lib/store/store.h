@@ -29,6 +29,7 @@ struct store_settings {
     size_t keywords; /* names in a folder, at most: 1,000 */
     size_t depth; /* nested parts of a message: 100 */
     size_t parts; /* parts of a message that are told apart: 10,000 */
+    size_t header; /* bytes that are read of a header, also of a part's: 1 MiB */
 };
 
 struct store;
@@ -70,6 +71,7 @@ struct folder_entry {
 struct folder_list {
     struct folder_entry *at; /* sorted: INBOX first, then by bytes with children behind parents */
     size_t n;
+    bool cut; /* there are more than store_settings.folders: some are missing */
 };
 /* All folders and parents; with subscribed also subscriptions without a folder. */
 int store_list(struct store *s, struct arena *mem, bool subscribed, struct folder_list *out,

@@ -21,5 +21,6 @@ struct store_settings store_conf(void)
         .keywords = (size_t)conf.maildir_keyword_limit,
         .depth = (size_t)conf.mime_nesting_limit,
         .parts = (size_t)conf.mime_part_limit,
+        .header = (size_t)conf.mime_header_limit,
     };
 }

@@ -16,14 +16,13 @@
 #include "store/subscriptions.h"
 #include "task/task.h"
 
-enum { CREATE_DIRS = 3 };
-
 /* ---- listing ---- */
 
 struct names {
     struct store *s;
     struct arena *mem;
     VEC(struct folder_entry) list;
+    bool cut; /* there were more than may be */
 };
 
 /* Children come right behind their parent: the separator sorts before all else. */
@@ -66,6 +65,19 @@ static bool folder_of(struct store *s, const char *dir, struct buf *out)
     return store_name_ok(s, out->p, NULL);
 }
 
+/* Is it one, and not INBOX? */
+static bool is_folder(struct store *s, const struct dirent *e, struct buf *name)
+{
+    struct stat st;
+
+    buf_clear(name);
+    if ((e->d_type != DT_DIR && e->d_type != DT_LNK && e->d_type != DT_UNKNOWN) ||
+        !folder_of(s, e->d_name, name) || str_eqz(buf_str(name), "INBOX"))
+        return false;
+    return e->d_type == DT_DIR ||
+           (fstatat(s->rootfd, e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode));
+}
+
 static int read_root(struct names *n, struct why *why)
 {
     struct store *s = n->s;
@@ -79,16 +91,12 @@ static int read_root(struct names *n, struct why *why)
         return why_errno(why, "4.3.0", "cannot read mailbox %s", s->path);
     }
     store_list_add(n, STR("INBOX"), 0);
-    for (struct dirent *e; (e = readdir(dir)) != NULL && n->list.n < s->set.folders;) {
-        struct stat st;
-        buf_clear(&name);
-        if ((e->d_type != DT_DIR && e->d_type != DT_LNK && e->d_type != DT_UNKNOWN) ||
-            !folder_of(s, e->d_name, &name) || str_eqz(buf_str(&name), "INBOX"))
+    for (struct dirent *e; (e = readdir(dir)) != NULL && !n->cut;) {
+        if (!is_folder(s, e, &name))
             continue;
-        if (e->d_type != DT_DIR &&
-            (fstatat(s->rootfd, e->d_name, &st, 0) < 0 || !S_ISDIR(st.st_mode)))
-            continue;
-        store_list_add(n, buf_str(&name), 0);
+        n->cut = n->list.n == s->set.folders;
+        if (!n->cut)
+            store_list_add(n, buf_str(&name), 0);
     }
     closedir(dir);
     buf_free(&name);
@@ -130,18 +138,31 @@ static void sort(struct names *n)
     n->list.n = kept;
 }
 
-/* Parents that are no folders themselves. */
+static bool is_at_or_below(struct str name, struct str parent, char sep)
+{
+    return str_starts(name, parent) && (name.n == parent.n || name.p[parent.n] == sep);
+}
+
+/* Parents that are no folders themselves. What the name before is below of has been added. No more
+ * than there may be folders: each name may have a hundred. */
 static void add_parents(struct names *n)
 {
     size_t count = n->list.n;
     char sep = n->s->set.separator;
+    struct str before = STR("");
 
     for (size_t i = 0; i < count; i++) {
-        struct str name = n->list.at[i].name;
-        for (ptrdiff_t at; (at = str_rfind(name, sep)) > 0;) {
-            name = str_upto(name, (size_t)at);
-            *VEC_ADD(&n->list) = (struct folder_entry){name, FOLDER_NOSELECT, NULL};
+        struct str name = n->list.at[i].name, parent = name;
+        for (ptrdiff_t at; (at = str_rfind(parent, sep)) > 0;) {
+            parent = str_upto(parent, (size_t)at);
+            if (is_at_or_below(before, parent, sep))
+                break;
+            if (n->list.n >= count + n->s->set.folders)
+                n->cut = true;
+            else
+                *VEC_ADD(&n->list) = (struct folder_entry){parent, FOLDER_NOSELECT, NULL};
         }
+        before = name;
     }
     sort(n);
 }
@@ -241,6 +262,7 @@ int store_list(struct store *s, struct arena *mem, bool subscribed, struct folde
         out->at = arena_array(mem, n.list.n, sizeof *out->at);
         memcpy(out->at, n.list.at, n.list.n * sizeof *out->at);
         out->n = n.list.n;
+        out->cut = n.cut;
     }
     VEC_FREE(&n.list);
     return result;
@@ -283,10 +305,24 @@ static int sync_names(struct store *s, const char *folder, struct why *why)
     return why_errno(why, "4.3.0", "cannot sync the name of folder %s", folder);
 }
 
+/* Is there room for another one? 1: yes. -1: it cannot be told. */
+static int store_list_room(struct store *s, struct why *why)
+{
+    struct arena *mem = arena_new(NULL);
+    struct names n = {.s = s, .mem = mem};
+    int result = read_root(&n, why);
+
+    if (result == 0)
+        result = n.list.n < s->set.folders;
+    if (result == 0)
+        why_set(why, "5.2.2", "there are as many folders as mail_folder_limit allows");
+    VEC_FREE(&n.list);
+    arena_free(&mem);
+    return result;
+}
+
 static int make_folder(struct store *s, const char *dir, const char *folder, struct why *why)
 {
-    static const char *const below[CREATE_DIRS] = {"cur", "new", "tmp"};
-
     if (mkdirat(s->rootfd, dir, s->set.mode) < 0) {
         if (errno == EEXIST)
             return why_set(why, "5.2.1", "folder %s exists already", folder);
@@ -294,8 +330,7 @@ static int make_folder(struct store *s, const char *dir, const char *folder, str
     }
     int fd = openat(s->rootfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), mark = -1;
     bool good = fd >= 0;
-    for (size_t i = 0; good && i < CREATE_DIRS; i++)
-        good = mkdirat(fd, below[i], s->set.mode) == 0;
+    good = good && blobs_make(&(struct blobs){fd, s->set.mode}) == 0;
     if (good) /* Maildir++: this is a folder, its root is one level up */
         mark = openat(fd, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC, s->set.mode & 0666);
     if (mark >= 0)
@@ -320,7 +355,7 @@ int store_create(struct store *s, const char *folder, struct why *why)
     else if (dir_of(s, name.p, &dir, why)) {
         if (str_eqz(buf_str(&dir), "."))
             why_set(why, "5.2.1", "INBOX exists always");
-        else
+        else if (store_list_room(s, why) > 0)
             result = make_folder(s, dir.p, name.p, why);
     }
     buf_free(&name);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/vec.h"
 
 void uidset_free(struct uidset *s)
 {
@@ -140,26 +141,52 @@ static bool parse_number(struct str text, uint32_t star, uint32_t *out)
     return text.n > 0 && text.p[0] != '0' && num_parse_u32(text, 1, UINT32_MAX, out);
 }
 
+/* RFC 3501 9: 5:3 is 3:5. */
+static bool parse_range(struct str part, uint32_t star, struct uid_range *r)
+{
+    ptrdiff_t colon = str_find(part, ':');
+    uint32_t a, b;
+
+    *r = (struct uid_range){0, 0};
+    if (!parse_number(colon < 0 ? part : str_upto(part, (size_t)colon), star, &a))
+        return false;
+    b = a;
+    if (colon >= 0 && !parse_number(str_from(part, (size_t)colon + 1), star, &b))
+        return false;
+    *r = (struct uid_range){a < b ? a : b, a < b ? b : a};
+    return true;
+}
+
+static int uidset_by_low(const void *a, const void *b)
+{
+    const struct uid_range *x = a, *y = b;
+
+    return (x->low > y->low) - (x->low < y->low);
+}
+
+/* Adds ranges in any order: sorted first, so that none has to be put between others. */
+static void add_all(struct uidset *s, struct uid_range *ranges, size_t n)
+{
+    qsort(ranges, n, sizeof *ranges, uidset_by_low);
+    for (size_t i = 0; i < n; i++)
+        uidset_add(s, ranges[i].low, ranges[i].high);
+}
+
 bool uidset_parse(struct str text, uint32_t star, size_t limit, struct uidset *out)
 {
+    VEC(struct uid_range) ranges = {0};
+    struct uid_range r;
     struct str part;
-    size_t count = 0;
+    bool good = text.n > 0 && text.p[text.n - 1] != ',';
 
-    if (text.n == 0 || text.p[text.n - 1] == ',')
-        return false;
-    while (str_split(&text, ',', &part)) {
-        ptrdiff_t colon = str_find(part, ':');
-        uint32_t low, high;
-        if (++count > limit ||
-            !parse_number(colon < 0 ? part : str_upto(part, (size_t)colon), star, &low))
-            return false;
-        high = low;
-        if (colon >= 0 && !parse_number(str_from(part, (size_t)colon + 1), star, &high))
-            return false;
-        /* RFC 3501 9: 5:3 is 3:5. */
-        uidset_add(out, low < high ? low : high, low < high ? high : low);
+    while (good && str_split(&text, ',', &part)) {
+        good = ranges.n < limit && parse_range(part, star, &r);
+        *VEC_ADD(&ranges) = r;
     }
-    return true;
+    if (good)
+        add_all(out, ranges.at, ranges.n);
+    VEC_FREE(&ranges);
+    return good;
 }
 
 void uidset_format(const struct uidset *s, struct buf *out)

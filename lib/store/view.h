@@ -53,7 +53,5 @@ int view_read(struct mailbox *b, uint32_t number, struct buf *out, struct why *w
 struct mime_part *view_parse(struct arena *mem, const struct mime_limits *limits, struct str bytes);
 /* (waits) Its header with the empty line, and maybe some of the body. */
 int view_read_header(struct mailbox *b, uint32_t number, struct buf *out, struct why *why);
-int view_lock_file(
-    const struct mailbox *b); /* a locked descriptor, the caller's; -1: locked by another */
 
 #endif

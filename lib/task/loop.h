@@ -29,6 +29,7 @@ struct task {
 
 struct loop {
     struct list ready, all;
+    const struct list *round_end; /* in ready: whoever stands behind it runs in the next round */
     struct task *self; /* running, or null */
     struct task *ended; /* its stack goes when the loop is on its own again */
     struct stack own; /* of task_loop's caller */

@@ -94,8 +94,10 @@ void stack_trim(const struct stack *s)
     char here;
     size_t below = (size_t)(annotate_address(&here) - s->low);
 
-    if (below > SOON + PAGE)
-        madvise(s->low, (below - SOON) / PAGE * PAGE, MADV_DONTNEED);
+    if (below <= SOON + PAGE)
+        return;
+    measure(s); /* the pages that tell are given back */
+    madvise(s->low, (below - SOON) / PAGE * PAGE, MADV_DONTNEED);
 }
 
 void stack_switch(struct stack *from, struct stack *to, bool last)

@@ -147,9 +147,11 @@ static void run_ready(void)
     if (list_empty(&loop.ready))
         return;
     list_init(&now);
-    list_add(&loop.ready, &now); /* a mark: the end of this round */
+    list_add(&loop.ready, &now);
+    loop.round_end = &now;
     while (loop.ready.next != &now)
         task_run(LIST_OF(hostile_pick(&loop.ready, &now), struct task, turn));
+    loop.round_end = NULL;
     list_drop(&now);
 }
 
@@ -330,6 +332,13 @@ void task_yield(void)
     task_resume(t, WAIT_READY);
     loop.self = NULL;
     stack_switch(&t->stack, &loop.own, false);
+}
+
+void task_let_others(void)
+{
+    if (loop.self != NULL &&
+        (loop.ready.next != loop.round_end || loop.ready.prev != loop.round_end))
+        task_yield();
 }
 
 void task_trim(void)

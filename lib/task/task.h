@@ -101,6 +101,9 @@ enum wait task_park(int64_t deadline);
 enum wait task_park_anyway(int64_t deadline);
 void task_wake(struct task *t); /* harmless if it runs or waits for something else */
 void task_yield(void); /* (waits) for one turn, so that other tasks run; during long computing */
+/* (waits) As task_yield, but only if others can run already: so that what several tasks are about
+ * to do can be done once for all. */
+void task_let_others(void);
 
 /* (waits) 0, or -1 and errno. The task is parked while a sync thread works, so syncs that arrive
  * together share one commit of the file system's journal. On tmpfs, where a sync costs nothing, it

@@ -124,7 +124,7 @@ class SendingPostfix(RealPostfix):
     """takes mail on self.port and sends all of it to a server on the port sink"""
 
     def __init__(self, queue=None, sink=9, main=""):
-        self.port = pombal.listen_port()
+        self.port = pombal.free_port()
         super().__init__(merge(SENDING % (sink, sink), main), queue,
                          master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % self.port)
 

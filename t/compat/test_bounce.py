@@ -141,7 +141,7 @@ def test_postconf_prints_the_words_of_a_file(tmp_path):
 
 def test_the_sender_is_told_that_a_delay_is_over():
     """confirm_delay_cleared: whom the warning went to, and nobody else"""
-    port = pombal.listen_port()
+    port = pombal.free_port()
     # No connection is used again; which of the two comes first is not asked (SINK1, SINK2).
     main = "confirm_delay_cleared = yes\nsmtp_connection_cache_on_demand = no\ndelay_warning_time = 1s\nmydestination =\nmydomain = real.test\nlocal_recipient_maps =\n" \
            "queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n" \

@@ -246,7 +246,7 @@ def make_files(where):
 
 
 def free_ports():
-    return {name: pombal.listen_port() for name in SERVICES}
+    return {name: pombal.free_port() for name in SERVICES}
 
 
 @pytest.fixture(scope="module")

@@ -275,7 +275,7 @@ def service_lines(ports, where):
 
 
 def free_ports():
-    return {name: pombal.listen_port() for name in SERVICES}
+    return {name: pombal.free_port() for name in SERVICES}
 
 
 @pytest.fixture(scope="module")

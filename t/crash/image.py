@@ -7,8 +7,9 @@ The model of a file system, per mode:
             the last change of its size or of its names). Contents are sure up to the sync; what was written later may
             be there or not, in any order, and a file that was never synced may be empty.
     xfs     the same: a sync forces the log up to the file's last change, and so all that came before.
-    btrfs   A sync makes sure of that file alone: its contents and its own names at that time. All else is as at the
-            last full commit, for which nobody waits.
+    btrfs   A sync makes sure of that file alone: its contents and its own names at that time; of a directory: the names
+            in it, and the new names of what was renamed out of it. All else is as at the last full commit, for which
+            nobody waits. (test_image.py compares this with the real one.)
 """
 import os, random, shutil
 
@@ -230,14 +231,16 @@ class Model:
         and each synced file as it was then, with the names that it had"""
         commit = dice.randint(0, len(ops)) if dice else 0
         t, now = self.record.begin.copy(), self.record.begin.copy()
-        at_sync = {}
+        at_sync, moved = {}, {}  # moved: by directory, what was renamed into another one
         for at, inode in synced:
             at_sync.setdefault(at, []).append(inode)
         for i, step in enumerate(ops):
             op = step[0]
             for inode in at_sync.get(i, []):
-                self.log_inode(t, now, inode)
+                self.log_inode(t, now, inode, moved.get(inode, ()))
             if op.call in NAMES:
+                if op.call == "rename" and step[1][0] != step[2][0]:
+                    moved.setdefault(step[1][0], set()).add(now.nodes[step[1][0]].names[step[1][1]])
                 apply_name(now, step)
             elif op.call == "write" and op.inode in now.nodes:
                 put_data(now.nodes[op.inode], op)
@@ -245,7 +248,8 @@ class Model:
                 t = now.copy()
         return t
 
-    def log_inode(self, t, now, inode):
+    def log_inode(self, t, now, inode, moved):
+        """moved: if it is a directory, what was renamed out of it"""
         node = now.nodes.get(inode)
         if node is None:
             return
@@ -254,6 +258,7 @@ class Model:
                 for child in node.names.values():
                     self.add_new(t, now, child)
                 t.nodes[inode].names = dict(node.names)
+                self.give_moved(t, now, moved)
             return
         t.nodes[inode] = node.copy()
         for d, dnode in list(t.nodes.items()):
@@ -261,6 +266,15 @@ class Model:
                 for name in [n for n, i in dnode.names.items() if i == inode and now.nodes[d].names.get(n) != inode]:
                     del dnode.names[name]
         self.give_names(t, now, inode)
+
+    def give_moved(self, t, now, moved):
+        """What was renamed out of a directory that is synced is not lost by that: btrfs commits all then, or has logged
+        the new name. (Contents that were not synced may be missing all the same.)"""
+        for inode in moved:
+            if inode in now.nodes and inode not in t.nodes:
+                t.nodes[inode] = now.nodes[inode].copy()
+                t.nodes[inode].data, t.nodes[inode].names = b"", {}
+            self.give_names(t, now, inode)
 
     def give_names(self, t, now, inode):
         """all that it has now, in directories that are there or come with it"""

@@ -15,7 +15,7 @@ from sink import Sink
 def faulty():
     suite = pombal.Instance(start=False)
     suite.disk = disk.Disk(suite)
-    suite.sink_port = pombal.listen_port()
+    suite.sink_port = pombal.free_port()
     suite.add_main(MAIN + "transport_maps = inline:{later.test=smtp:[127.0.0.1]:%d}\nrelay_domains = later.test\n"
                    "smtp_connection_cache_on_demand = no\n" % suite.sink_port)
     suite.start()
@@ -165,3 +165,55 @@ def test_mail_goes_on_when_the_log_cannot_be_written(faulty):
         faulty.disk.disarm()
     faulty.send("alice", subject="logged")
     faulty.wait_mail("alice", match="logged")
+
+
+def test_a_message_that_qmgr_cannot_open_is_deferred_with_a_line_for_each_recipient(faulty):
+    faulty.disk.arm("qmgr", "open", 1, errno.EIO)
+    faulty.send(["a@later.test", "b@later.test"], subject="open.")
+    for user in "ab":
+        faulty.wait_log(r"to=<%s@later.test>.*status=deferred \(open active/.*Input/output error" % user)
+    assert faulty.disk.disarm()
+    arrives(faulty, "open.")
+
+
+def test_what_cannot_be_taken_out_of_the_active_queue_is_found_there(faulty):
+    """it can be moved there, not opened, and not moved back"""
+    id = waiting(faulty, "behind.")
+    path = faulty.queue_files("deferred")[0]
+    owner = os.stat(path)
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o700)
+    faulty.disk.arm("qmgr", "rename", 2, errno.EIO)
+    faulty.tool("postqueue", "-f")
+    faulty.wait_log("%s: rename active/%s to deferred.*Input/output error" % (id, id))
+    assert faulty.disk.disarm()
+    for _ in range(2):  # it may be on its way
+        for path in faulty.queue_files():
+            os.chown(path, owner.st_uid, owner.st_gid)
+    arrives(faulty, "behind.")
+
+
+def test_a_record_that_was_not_synced_is_taken_back(faulty):
+    """the recipient is tried again then, and not reported twice"""
+    faulty.disk.arm("bounce", "sync", 1, errno.EIO)
+    faulty.send("r@elsewhere.invalid", subject="once.", sender="alice@" + faulty.domain)
+    faulty.wait_log(r"to=<r@elsewhere.invalid>.*status=deferred \(bounce failed\)")
+    assert faulty.disk.disarm()
+    faulty.tool("postqueue", "-f")
+    report = faulty.wait_mail("alice", match="Undelivered")[-1].as_string()
+    assert report.count("Final-Recipient:") == 1, report
+    faulty.wait_queue_empty()
+
+
+def test_a_success_that_cannot_be_noted_is_no_success(faulty):
+    """who asked to be told is told, though it costs a second copy"""
+    faulty.disk.arm("bounce", "write", 1, errno.EIO)
+    with faulty.smtp() as s:
+        s.sendmail("bob@" + faulty.domain, ["alice@" + faulty.domain], "Subject: told.\r\n\r\ntext\r\n",
+                   rcpt_options=["NOTIFY=SUCCESS"])
+    faulty.wait_log(r"to=<alice@.*status=deferred \(trace service failed\)")
+    assert faulty.disk.disarm()
+    faulty.tool("postqueue", "-f")
+    faulty.wait_mail("bob", match="Successful")
+    assert len(faulty.wait_mail("alice", match="told.")) == 2
+    faulty.wait_queue_empty()

@@ -42,13 +42,16 @@ smtpd_peername_lookup = no
 """
 
 
+AGENTS = "fake", "few"  # what tests may call theirs
+
+
 class MiniSuite(pombal.Instance):
     def __init__(self, main="", master="", start=True):
         self.faults = []
         self.dir = tempfile.mkdtemp(prefix="pombal-queue-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.etc, self.queue, self.log_path = self.dir + "/etc", self.dir + "/queue", self.dir + "/log/maillog"
-        self.smtp_port, self.domain = pombal.listen_port(), "queue.test"
+        self.smtp_port, self.domain = pombal.free_port(), "queue.test"
         owner = "postfix" if pombal.IS_ROOT else pwd.getpwuid(os.getuid()).pw_name
         group = "postdrop" if pombal.IS_ROOT else str(os.getgid())
         values = {"dir": self.dir, "bin": pombal.BIN, "port": self.smtp_port, "owner": owner, "group": group}
@@ -57,6 +60,13 @@ class MiniSuite(pombal.Instance):
         if pombal.IS_ROOT:
             os.chown(self.dir + "/data", pwd.getpwnam(owner).pw_uid, -1)
             os.chown(self.dir + "/log", pwd.getpwnam(owner).pw_uid, -1)
+        # A daemon connects to the sockets that are there when it starts, and to no others: Agent comes later.
+        os.makedirs(self.queue + "/private", 0o710)
+        if pombal.IS_ROOT:
+            os.chown(self.queue + "/private", pwd.getpwnam(owner).pw_uid, -1)
+        for name in AGENTS:
+            with socket.socket(socket.AF_UNIX) as place:
+                place.bind("%s/private/%s" % (self.queue, name))
         self.write("etc/main.cf", MAIN % values)
         self.write("etc/master.cf", MASTER % values)
         self.add_main(main)

@@ -4,7 +4,10 @@
         suite.smtp().sendmail(...)
         suite.wait_log(r"status=sent")
 """
-import email, glob, imaplib, os, poplib, random, re, shutil, signal, smtplib, socket, ssl, struct, subprocess, tempfile, time
+import email, glob, imaplib, os, poplib, re, shutil, signal, smtplib, socket, ssl, struct, subprocess, tempfile, time
+
+import ports
+from ports import free_port
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("POMBAL_BUILD", TOP + "/build/dev")
@@ -21,42 +24,7 @@ PAGE_HEAD = struct.Struct("=Iiq64s32sIIIIQQQII")
 
 
 def free_base():
-    """a port base at which all seven ports of an instance are free; below the ports of outgoing connections, and
-    apart from those that the other workers of this run choose"""
-    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "0")))
-    while True:
-        base = random.randrange(10000, 31000) // 16 * 16 + worker % 16
-        try:
-            for offset in OFFSETS.values():
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", base + offset))
-            return base
-        except OSError:
-            continue
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-GIVEN = set()
-
-
-def listen_port():
-    """a free port that no outgoing connection takes before somebody listens there; never the same twice"""
-    while True:
-        port = random.randrange(10000, 20000)
-        if port in GIVEN:
-            continue
-        GIVEN.add(port)
-        try:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", port))
-            return port
-        except OSError:
-            continue
+    return ports.free_base(OFFSETS.values())
 
 
 def wait_for(what, seconds=PATIENCE, every=0.02):
@@ -229,6 +197,7 @@ class Instance:
                 for pid in self.pids() + [self.master_pid()]:
                     if pid:
                         os.kill(pid, signal.SIGKILL)
+            self.look_at_turns()  # what sessions that ended only now have told their parents
 
     def close(self):
         self.stop()
@@ -274,8 +243,12 @@ class Instance:
 
     def queue_files(self, name=None):
         """paths of messages; what a writer that died has left unfinished ("123.456") is none"""
-        names = [name] if name else ["maildrop", "incoming", "active", "deferred", "hold"]
-        return [os.path.join(d, f) for n in names for d, _, files in os.walk(os.path.join(self.queue, n)) for f in files if "." not in f]
+        if name:
+            return [os.path.join(d, f) for d, _, files in os.walk(os.path.join(self.queue, name)) for f in files if "." not in f]
+        # There and back again: so a message that moves meanwhile, back to incoming at a start or out of hold, is seen.
+        names = ["maildrop", "incoming", "active", "deferred", "hold"]
+        paths = [p for n in names + names[-2::-1] for p in self.queue_files(n)]
+        return list({os.path.basename(p): p for p in paths}.values())
 
     def wait_queue_empty(self, seconds=PATIENCE):
         def empty_queue():

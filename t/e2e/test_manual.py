@@ -1,5 +1,5 @@
 """The manual pages that tools/mkman.py makes: complete, and true where that can be tried."""
-import os, re, subprocess, sys
+import glob, os, re, subprocess, sys
 
 import pytest
 
@@ -36,8 +36,18 @@ def test_postconf_5_explains_every_parameter_in_sentences(pages):
     assert not [n for n, text in explained.items() if text.split("\n.br")[0].rstrip()[-1] != "."]
 
 
+def restrictions():
+    """The names in the tables of smtpd's files."""
+    found = []
+    for path in glob.glob(pombal.TOP + "/smtpd/smtpd_*.c"):
+        for table in re.findall(r"struct restriction_def \w+\[\] = {\n(.*?)\n};", open(path).read(), flags=re.S):
+            found += re.findall(r'^ +{"(\w+)"', table, flags=re.M)
+    assert len(found) > 40
+    return found
+
+
 def test_each_restriction_is_named_where_it_can_be_used(pages):
-    known = re.findall(r'^ +{"(\w+)", RESTRICTION', open(pombal.TOP + "/lib/conf/restrictions.c").read(), flags=re.M)
+    known = restrictions()
     old = {"reject_invalid_hostname", "reject_non_fqdn_hostname", "reject_unknown_client", "reject_unknown_hostname"}
     lists = " ".join(text for name, text in parameters(pages["postconf.5"]).items() if name.endswith("_restrictions"))
     assert known and not [r for r in known if r not in old and not re.search(r"\b%s\b" % r, lists)]
@@ -104,7 +114,7 @@ def test_settings_of_the_page_are_understood(page, tmp_path):
 def test_parameters_that_the_page_names_exist(page):
     text = open(pombal.TOP + "/doc/man5/" + page).read()
     known = set(postconf("-dH").split())
-    others = set(re.findall(r'"(\w+)"', open(pombal.TOP + "/lib/conf/restrictions.c").read())) | {"pcre_table", "smtpd_access_maps", "allow_nets"}
+    others = set(restrictions()) | {"pcre_table", "smtpd_access_maps", "allow_nets"}
     words = re.findall(r"\b(?:smtpd|virtual|auth|bounce|mail|local|relay|default|first|last|pcre|body|access_map|allow|alias|canonical)_[a-z_]+[a-z]\b", text)
     units = re.compile(r"_(seconds|minutes|hours|days|weeks)$")
     assert not [w for w in words if units.sub("", w) not in known | others and "relay_" + w not in known]
@@ -112,7 +122,7 @@ def test_parameters_that_the_page_names_exist(page):
 
 def test_every_restriction_and_action_has_its_place(pages):
     pages = {name: text.replace("\\fB", "") for name, text in pages.items()}
-    known = re.findall(r'^ +{"(\w+)", RESTRICTION', open(pombal.TOP + "/lib/conf/restrictions.c").read(), flags=re.M)
+    known = restrictions()
     assert known and not [r for r in known if not re.search(r"\b%s\b" % r, pages["restrictions.5"])]
     for page, source in (("access.5", "smtpd/smtpd_access.c"), ("header_checks.5", "qmgr/cleanup_checks.c")):
         actions = re.findall(r'{"([A-Z_]+)", act_', open(pombal.TOP + "/" + source).read())

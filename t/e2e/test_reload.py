@@ -1,6 +1,8 @@
 """A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
 import base64, collections, hmac, os, poplib, re, threading, time
 
+import pytest
+
 from pombal import PATIENCE, wait_for
 from sink import Sink
 
@@ -55,6 +57,7 @@ def subjects(suite, user):
     return collections.Counter(m["Subject"] for m in suite.messages(user))
 
 
+@pytest.mark.timeout(900)  # the slower the machine, the more mail there is to look through
 def test_storm_of_mail_and_logins_during_reloads(make_suite):
     suite = make_suite()
     for i in range(READERS):

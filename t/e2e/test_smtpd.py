@@ -37,7 +37,7 @@ def suite():
     s = pombal.Instance(start=False, main="message_size_limit = 100000\nline_length_limit = 2048\n"
                         "pre_table = inline:{{pre@x.test=PREPEND X-Pre: %s}}\n" % ("y" * 4000))
     for name, options in SERVICES.items():
-        PORTS[name] = pombal.listen_port()
+        PORTS[name] = pombal.free_port()
         s.add_master("127.0.0.1:%d inet n - n - - smtpd\n" % PORTS[name] +
                      "".join("    -o { %s = %s }\n" % tuple(o.replace("@WHERE@", s.dir).split("=", 1)) for o in options))
     s.add_master("cleanup-large unix n - n - 0 cleanup\n    -o message_size_limit=500000\n")

@@ -13,7 +13,7 @@ TOO_MANY = "421 4.7.0 mail.example.test Error: too many connections from 127.0.0
 
 
 def with_service(make_suite, maxproc, options):
-    suite, port = make_suite(start=False), pombal.listen_port()
+    suite, port = make_suite(start=False), pombal.free_port()
     suite.add_master("127.0.0.1:%d inet n - n - %s smtpd\n%s" % (port, maxproc, options))
     suite.start()
     return suite, port

@@ -445,6 +445,7 @@ BECOMES = {"imap", "pop3"}
 MAY = {
     "queue file": {"local", "qmgr", "bounce", "showq"},
     "connect": {"smtp", "lmtp"},
+    "socket of the host": {"local"},  # a name service
     "create in incoming": {"local", "qmgr", "cleanup"},
     "create in deferred": {"local", "qmgr"},
     "create in active": {"local", "qmgr"},
@@ -471,7 +472,7 @@ def acts(s, queue_file, qmgr):
              "/etc/shadow": ["read /etc/shadow"], "passwords": ["read %s/passwd" % s.etc], "private key": ["read %s/server.key" % s.etc],
              "log": ["write " + s.log_path], "mailbox": ["create %s/x" % s.maildir("bob")], "become root": ["become 0"],
              "become mail_owner": ["become %d" % owner], "qmgr's group": ["group %d" % (gid_base(s) + NUMBERS["QMGR"])],
-             "signal": ["signal %d" % qmgr], "trace": ["trace %d" % qmgr], "exec": ["exec /bin/true"]}
+             "socket of the host": ["dial %s/host-socket" % s.dir], "signal": ["signal %d" % qmgr], "trace": ["trace %d" % qmgr], "exec": ["exec /bin/true"]}
     for name in ("incoming", "deferred", "active", "bounce", "maildrop"):
         found["create in " + name] = both("create", name + "/not-a-queue-id")
     return found
@@ -498,6 +499,10 @@ def test_forbidden_acts_fail_in_every_jail(make_suite):
                "ASAN_OPTIONS=verify_asan_link_order=0\n" % (attack, pombal.BUILD))
     s.start()
     use_everything(s)
+    host_socket = socket.socket(socket.AF_UNIX)
+    host_socket.bind(s.dir + "/host-socket")
+    host_socket.listen(100)
+    os.chmod(s.dir + "/host-socket", 0o666)
     queue_file = wait_for(lambda: s.queue_files("deferred"))[0]
     wanted = acts(s, queue_file, s.pids("qmgr")[0])
     s.write("attack/acts", "\n".join(a for group in wanted.values() for a in group) + "\n")

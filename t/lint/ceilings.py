@@ -47,7 +47,6 @@ ASKS = {
     "postconf_fits": "ends postconf when it is too long",
     "queue_path": "a queue id is at most 40 letters: 256 bytes always suffice",
     "route_find": "DICT_FAILED when the value is too long",
-    "rules_read": "fails when the rules are longer",
     "sasl_client_step": "SASL_BAD when the answer is too long",
     "sasl_server_step": "SASL_BAD when the challenge is too long",
     "smtpd_line": "LINE_TOO_LONG when the line is longer",

@@ -11,7 +11,7 @@ FOREIGN = {
     r"^openssl/": ["lib/net/tls", "lib/base/digest.c", "lib/auth/"],
     r"^db\.h$": ["lib/dict/dict_bdb"],
     r"^pcre2": ["lib/dict/dict_pcre"],
-    r"^seccomp\.h$": ["lib/service/jail_seccomp"],
+    r"^seccomp\.h$": ["lib/service/jail_seccomp", "lib/service/jail_refused"],
     r"^crypt\.h$": ["lib/auth/password"],
     r"^iconv\.h$": ["lib/mail/charset"],
     r"^sys/(inotify|epoll)\.h$": ["lib/task/"],

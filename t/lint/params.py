@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """params.def: in order, no name twice or in known.def too; lists those that no program uses yet."""
-import os, re, sys
+import glob, os, re, sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -25,9 +25,9 @@ bad += ["params.def: %s is declared twice" % n for n in sorted(twice)]
 text = "\n".join(program_text())
 # What is missing must not be there: whoever adds it takes its line out of missing.def.
 missing = open(ROOT + "/lib/conf/missing.def").read()
-there = open(ROOT + "/lib/conf/restrictions.c").read() + open(ROOT + "/lib/dict/dict.c").read()
+there = "".join(open(p).read() for p in glob.glob(ROOT + "/smtpd/smtpd_*.c") + [ROOT + "/lib/dict/dict.c"])
 bad += ["missing.def: %s is there" % n for kind, n in re.findall(r"^([RT])\((\w+)", missing, flags=re.M)
-        if ('"%s"' % n if kind == "R" else "&dict_%s," % n) in there]
+        if ('{"%s", ' % n if kind == "R" else "&dict_%s," % n) in there]
 used = set(re.findall(r"\bconf\.([A-Za-z_0-9]+)", text)) | set(re.findall(r'"([A-Za-z_0-9]+)"', text))
 # conf_use_lmtp gives the value of lmtp_x to the users of smtp_x.
 used |= {n.replace("smtp_", "lmtp_", 1).replace("lmtp_helo", "lmtp_lhlo").replace("discard_ehlo", "discard_lhlo") for n in used}

@@ -56,6 +56,16 @@ static bool dial(const char *port)
     return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
 }
 
+/* A socket with a path: of the host, or of another program. */
+static bool dial_path(const char *path)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+}
+
 /* A new one each time: others have been here. */
 static bool create(const char *path)
 {
@@ -81,6 +91,8 @@ static bool act(const char *verb, const char *arg)
         return create(arg);
     if (strcmp(verb, "connect") == 0)
         return dial(arg);
+    if (strcmp(verb, "dial") == 0)
+        return dial_path(arg);
     if (strcmp(verb, "exec") == 0)
         return run(arg); /* if it works, /bin/true says yes */
     if (strcmp(verb, "signal") == 0)

@@ -2,7 +2,8 @@
  * A daemon in one page, as lib/service/service.h describes it; for test_service.c and the
  * end-to-end tests of master. As "echo" it repeats each line of a session; as "ask" it answers
  * requests; as anything it counts wake-ups. Lines: "crash" ends the process, "mkdir" tries what its
- * jail refuses, "pid" tells which process it is. A file "fail" in the queue directory lets it end
+ * jail refuses, "pid" tells which process it is. The request "leave" is answered when the process
+ * has begun to drain, and leaves some work behind. A file "fail" in the queue directory lets it end
  * at once.
  */
 #include <signal.h>
@@ -20,6 +21,7 @@
 
 static struct {
     uint64_t *lines, *wakes;
+    bool drained, works;
 } state;
 
 static void open_early(void)
@@ -63,6 +65,33 @@ static void session(struct stream *client, const struct peer *peer, struct arena
     buf_free(&line);
 }
 
+static void work(void *arg)
+{
+    enum { WORK_MS = 300 };
+
+    (void)arg;
+    msg_info("work: %s", task_sleep(task_now() + WORK_MS) == WAIT_CANCELLED ? "cut off" : "done");
+    state.works = false;
+}
+
+static void leave_work(void)
+{
+    while (!state.drained && task_sleep(task_now() + 1) != WAIT_CANCELLED)
+        ;
+    state.works = true;
+    task_start("work", work, NULL);
+}
+
+static void drain(void)
+{
+    state.drained = true;
+}
+
+static bool lingers(void)
+{
+    return state.works;
+}
+
 static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     struct why why = WHY;
@@ -71,6 +100,8 @@ static void request(struct attrs *ask, struct attrs *answer, struct arena *mem)
     if (strcmp(attrs_get(ask, A_REQUEST), "echo") == 0) {
         attrs_putz(answer, "text", attrs_get(ask, "text"));
         attrs_putn(answer, "pid", getpid());
+    } else if (strcmp(attrs_get(ask, A_REQUEST), "leave") == 0) {
+        leave_work();
     } else {
         why_set(&why, "5.5.1", "unknown request");
         attrs_put_why(answer, &why);
@@ -88,8 +119,13 @@ int main(int argc, char **argv)
 {
     static const struct service echo = {
         .name = "echod", .rights = 0, .start = start, .session = session, .open = open_early};
-    static const struct service ask = {
-        .name = "askd", .rights = 0, .start = start, .request = request, .wake = wake};
+    static const struct service ask = {.name = "askd",
+                                       .rights = 0,
+                                       .start = start,
+                                       .request = request,
+                                       .wake = wake,
+                                       .drain = drain,
+                                       .lingers = lingers};
     const char *slash = strrchr(argv[0], '/');
     bool asks = strcmp(slash != NULL ? slash + 1 : argv[0], "askd") == 0;
 

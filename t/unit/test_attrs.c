@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "ipc/attrs.h"
 #include "ipc/proto.h"
@@ -198,7 +199,62 @@ TEST(a_message_over_the_ceiling_is_refused)
     task_loop();
 }
 
+enum { SENDERS = 4 };
+
+/* Logs, and then tells the other end of its connection. */
+static void log_and_send(void *arg)
+{
+    struct stream *s = attrs_stream((int)(intptr_t)arg);
+    struct attrs a = ATTRS(1000);
+
+    msg_info("sent");
+    attrs_putz(&a, A_STATUS, STATUS_OK);
+    assert_int_equal(attrs_send(s, &a, NULL), 0);
+    attrs_free(&a);
+    stream_free(&s);
+}
+
+static int log_ends[2];
+
+/* Whoever hears of something finds it in the log. */
+static void hear(void *arg)
+{
+    struct stream *s = attrs_stream((int)(intptr_t)arg);
+    struct attrs a = ATTRS(1000);
+    char byte;
+
+    assert_int_equal(attrs_recv(s, &a, NULL), 0);
+    assert_int_equal(recv(log_ends[0], &byte, 1, MSG_PEEK), 1);
+    attrs_free(&a);
+    stream_free(&s);
+}
+
+TEST(log_lines_go_out_before_what_they_are_about_and_together)
+{
+    int lines = 0, ends[2];
+    char text[1000];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, log_ends), 0);
+    msg_to_postlogd(log_ends[1]);
+    msg_hold();
+    for (int i = 0; i < SENDERS; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+        task_start("sender", log_and_send, (void *)(intptr_t)ends[0]);
+        task_start("hearer", hear, (void *)(intptr_t)ends[1]);
+    }
+    task_loop();
+    ssize_t n = recv(log_ends[0], text, sizeof text - 1, 0);
+    assert_true(n > 0);
+    text[n] = 0;
+    for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+        lines++;
+    assert_int_equal(lines, SENDERS);
+    assert_int_equal(recv(log_ends[0], text, sizeof text, 0), -1); /* no second datagram */
+    close(log_ends[0]);
+}
+
 RUN_TESTS(T(values_come_back_in_any_order), T(a_repeated_name_is_walked),
           T(missing_and_malformed_values_are_noted), T(a_value_with_a_zero_byte_is_not_sent),
           T(scan_needs_the_whole_message_and_no_more), T(why_travels),
-          T(messages_and_descriptors_cross_a_socket), T(a_message_over_the_ceiling_is_refused))
+          T(messages_and_descriptors_cross_a_socket), T(a_message_over_the_ceiling_is_refused),
+          T(log_lines_go_out_before_what_they_are_about_and_together))

@@ -84,6 +84,66 @@ TEST(a_pattern_has_the_reference_in_front_and_inbox_in_capitals)
     arena_free(&mem);
 }
 
+/* What a pattern means, tried in every way: for short ones. */
+static bool plainly_matches(const char *pattern, const char *name)
+{
+    if (*pattern == '\0')
+        return *name == '\0';
+    if (*pattern == '*' || *pattern == '%')
+        return plainly_matches(pattern + 1, name) ||
+               (*name != '\0' && (*pattern == '*' || *name != '.') &&
+                plainly_matches(pattern, name + 1));
+    return *pattern == *name && plainly_matches(pattern + 1, name + 1);
+}
+
+/* The n-th text of the letters, in some order. */
+static const char *text_of(unsigned n, const char *letters, char *to)
+{
+    size_t i = 0, base = strlen(letters);
+
+    for (; n > 0; n = (n - 1) / (unsigned)base)
+        to[i++] = letters[(n - 1) % base];
+    to[i] = '\0';
+    return to;
+}
+
+TEST(every_short_pattern_matches_what_it_means)
+{
+    bool row[10];
+    char pattern[10], name[10];
+    struct str patterns[1];
+    struct list_request l = {.patterns = patterns, .n = 1, .row = row};
+
+    for (unsigned i = 0; i < 1365; i++) {
+        patterns[0] = strz(text_of(i, "a.*%", pattern));
+        for (unsigned k = 0; k < 363; k++)
+            if (list_matches(&l, strz(text_of(k, "ab.", name)), '.') !=
+                plainly_matches(pattern, name))
+                fail_msg("%s and %s", pattern, name);
+    }
+}
+
+TEST(no_pattern_takes_more_steps_than_its_length_and_the_names)
+{
+    struct arena *mem = arena_new(NULL);
+    struct buf asked = BUF(1000), name = BUF(1000);
+    struct list_request l;
+
+    buf_addz(&asked, " \"\" ");
+    for (int i = 0; i < 80; i++)
+        buf_addz(&asked, "*%a");
+    for (int i = 0; i < 250; i++)
+        buf_addc(&name, 'a');
+    assert_null(parse(mem, asked.p, &l));
+    assert_true(list_matches(&l, buf_str(&name), '.'));
+    buf_addc(&name, 'b');
+    assert_false(list_matches(&l, buf_str(&name), '.'));
+    assert_in_range(l.steps, 1, 2 * 2 * 252 * 241);
+    buf_free(&asked);
+    buf_free(&name);
+    arena_free(&mem);
+}
+
 static void expect_caps(const char *setting, struct imap_caps_facts facts, const char *has,
                         const char *has_not)
 {
@@ -113,4 +173,6 @@ TEST(capabilities_go_by_state_and_setting)
 
 RUN_TESTS(T(list_options_are_understood), T(what_list_does_not_know_is_refused),
           T(a_pattern_has_the_reference_in_front_and_inbox_in_capitals),
+          T(every_short_pattern_matches_what_it_means),
+          T(no_pattern_takes_more_steps_than_its_length_and_the_names),
           T(capabilities_go_by_state_and_setting))

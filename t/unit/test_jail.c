@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/msg.h"
+#include "net/sock.h"
 #include "service/become.h"
 #include "service/jail.h"
 #include "service/jail_parts.h"
@@ -27,7 +29,8 @@
 
 #include "test.h"
 
-static char dir[100], inside[200], outside[200];
+static char dir[100], inside[200], outside[200], host_socket[200];
+static int listeners[2];
 
 enum { DONE = 0, REFUSED = 10, KILLED = 20 }; /* refused: with an error; killed: by the filter */
 
@@ -84,6 +87,93 @@ static int try_unix_socket(void)
 {
     return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
 }
+static int try_unix_datagrams(void)
+{
+    return result_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
+}
+static int try_queue_socket(void)
+{
+    return result_of(sock_try_unix("private/known") >= 0);
+}
+
+static int connect_unix(const struct sockaddr_un *to, size_t size)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return result_of(fd >= 0 && connect(fd, (const struct sockaddr *)to, (socklen_t)size) == 0);
+}
+static int try_host_socket(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    memcpy(to.sun_path, host_socket, strlen(host_socket));
+    return connect_unix(&to, sizeof to);
+}
+
+/* The address that may be used, and what an intruder would make of it. */
+static char *known_address(void)
+{
+    return (char *)(uintptr_t)JAIL_SOCKETS_AT; // NOLINT: see jail_sockets.c
+}
+static int try_other_length(void)
+{
+    return connect_unix((void *)known_address(), offsetof(struct sockaddr_un, sun_path) + 8);
+}
+static int try_between_addresses(void)
+{
+    return connect_unix((void *)(known_address() + SOCK_KNOWN_STEP / 2),
+                        sizeof(struct sockaddr_un));
+}
+static int try_write_address(void)
+{
+    return result_of(mprotect(known_address(), 4096, PROT_READ | PROT_WRITE) == 0);
+}
+static int try_unmap_address(void)
+{
+    return result_of(munmap(known_address(), 4096) == 0);
+}
+static int try_map_address(void)
+{
+    return result_of(mmap(known_address(), 4096, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+}
+static int try_map_from_zero(void)
+{
+    return result_of(mmap(NULL, JAIL_SOCKETS_END, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+}
+static int try_move_memory(void)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return result_of(mremap(p, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, known_address()) !=
+                     MAP_FAILED);
+}
+static int try_move_address(void)
+{
+    return result_of(mremap(known_address(), 4096, 8192, MREMAP_MAYMOVE) != MAP_FAILED);
+}
+static int try_forget_address(void)
+{
+    return result_of(madvise(known_address(), 4096, MADV_DONTNEED) == 0);
+}
+static int try_own_memory(void)
+{
+    int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+    return result_of(fd >= 0 && pwrite(fd, "x", 1, JAIL_SOCKETS_AT + 3) == 1);
+}
+static int try_read_into_address(void)
+{
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && read(fd, known_address(), 1) == 1);
+}
+static int try_chdir(void)
+{
+    return result_of(chdir("/tmp") == 0);
+}
+static int try_fchdir(void)
+{
+    return result_of(fchdir(0) == 0);
+}
+
 static int try_udp(void)
 {
     return result_of(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
@@ -114,6 +204,20 @@ static int try_tcp_port_9(void)
 static int try_tcp_port_53(void)
 {
     return connect_to(53);
+}
+static int try_multipath_tcp(void)
+{
+    return result_of(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP) >= 0);
+}
+static int try_tcp_fast_open(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return result_of(fd >= 0 &&
+                     (sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof to) == 1 ||
+                      errno == ECONNREFUSED));
 }
 static int try_listen(void)
 {
@@ -221,6 +325,8 @@ static int in_jail(unsigned rights, int (*attempt)(void))
         struct jail j = {.name = "test", .rights = rights, .user = "nobody"};
         alarm(20);
         msg_to_stderr(false);
+        if (chdir(dir) < 0)
+            _exit(40);
         if ((rights & RIGHT_READ) != 0)
             jail_read(dir);
         if ((rights & RIGHT_WRITE) != 0)
@@ -234,9 +340,21 @@ static int in_jail(unsigned rights, int (*attempt)(void))
     return WEXITSTATUS(status);
 }
 
+/* As the queue directory has them, and one elsewhere. */
+static void make_sockets(void)
+{
+    static char known[200];
+
+    snprintf(known, sizeof known, "%s/private/known", dir);
+    snprintf(host_socket, sizeof host_socket, "%s/elsewhere", dir);
+    listeners[0] = sock_listen_unix(known, SOMAXCONN, 0666, NULL);
+    listeners[1] = sock_listen_unix(host_socket, SOMAXCONN, 0666, NULL);
+    assert_true(listeners[0] >= 0 && listeners[1] >= 0);
+}
+
 static void make_files(void)
 {
-    struct buf sub = BUF(200);
+    struct buf sub = BUF(200), private = BUF(200);
 
     snprintf(dir, sizeof dir, "/tmp/test_jail.%d", (int)getpid());
     snprintf(inside, sizeof inside, "%s/file", dir);
@@ -245,6 +363,10 @@ static void make_files(void)
     umask(0);
     assert_int_equal(mkdir(dir, 0777), 0);
     assert_int_equal(mkdir(sub.p, 0777), 0);
+    buf_addf(&private, "%s/private", dir);
+    assert_int_equal(mkdir(private.p, 0777), 0);
+    buf_free(&private);
+    make_sockets();
     assert_true(close(open(inside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
     assert_true(close(open(outside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
     buf_free(&sub);
@@ -252,9 +374,18 @@ static void make_files(void)
 
 static void remove_files(void)
 {
-    struct buf sub = BUF(200);
+    struct buf sub = BUF(200), private = BUF(200), known = BUF(200);
 
     buf_addf(&sub, "%s/sub", dir);
+    buf_addf(&private, "%s/private", dir);
+    buf_addf(&known, "%s/known", private.p);
+    close(listeners[0]);
+    close(listeners[1]);
+    unlink(known.p);
+    unlink(host_socket);
+    rmdir(private.p);
+    buf_free(&private);
+    buf_free(&known);
     unlink(inside);
     unlink(outside);
     rmdir(sub.p);
@@ -277,10 +408,28 @@ static const struct attempt {
     {"sync in a thread", try_sync_thread, RIGHT_WRITE},
     {"execute", try_exec, 0},
     {"a UNIX socket", try_unix_socket, ~0u},
+    {"a UNIX socket for datagrams", try_unix_datagrams, 0},
+    {"connect to a socket of the queue", try_queue_socket, ~0u},
+    {"connect to a socket of the host", try_host_socket, RIGHT_NET | RIGHT_DNS | RIGHT_ROOT},
+    {"connect to an address cut short", try_other_length, 0},
+    {"connect to the middle of an address", try_between_addresses, 0},
+    {"make the addresses writable", try_write_address, 0},
+    {"unmap them", try_unmap_address, 0},
+    {"map over them", try_map_address, 0},
+    {"map over all that is low", try_map_from_zero, 0},
+    {"move other memory over them", try_move_memory, 0},
+    {"move them", try_move_address, 0},
+    {"empty them", try_forget_address, 0},
+    {"write to them by /proc", try_own_memory, 0},
+    {"have the kernel write to them", try_read_into_address, 0},
+    {"another working directory", try_chdir, 0},
+    {"that by a descriptor", try_fchdir, 0},
     {"a datagram socket", try_udp, RIGHT_NET | RIGHT_DNS},
     {"a raw socket", try_raw, 0},
     {"a packet socket", try_packet, 0},
     {"connect to any port", try_tcp_port_9, RIGHT_NET},
+    {"multipath TCP", try_multipath_tcp, 0},
+    {"connect by sending", try_tcp_fast_open, 0},
     {"connect to the resolver", try_tcp_port_53, RIGHT_NET | RIGHT_DNS},
     {"listen", try_listen, 0},
     {"become root", try_become_root, 0},
@@ -303,7 +452,8 @@ static bool is_softened(const struct attempt *a)
 {
     return (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0) &&
            (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent ||
-            a->fn == try_user_namespace || a->fn == try_dumpable);
+            a->fn == try_user_namespace || a->fn == try_dumpable || a->fn == try_write_address ||
+            a->fn == try_map_address || a->fn == try_map_from_zero);
 }
 
 static bool may(const struct attempt *a, unsigned rights)
@@ -325,6 +475,7 @@ TEST(each_right_opens_what_its_row_says_and_nothing_else)
         RIGHT_FORK,
         RIGHT_DNS | RIGHT_READ,
         RIGHT_NET | RIGHT_DNS | RIGHT_WRITE,
+        RIGHT_SETUID | RIGHT_READ | RIGHT_WRITE,
     };
 
     if (jail_is_valgrind())
@@ -350,7 +501,9 @@ TEST(the_kernel_says_so)
 {
     if (!JAIL_SANITIZED)
         skip();
+    make_files();
     assert_int_equal(in_jail(0, try_no_new_privs), DONE);
+    remove_files();
 }
 
 static int try_see_only_one_dir(void)
@@ -550,6 +703,8 @@ TEST(what_forks_sessions_can_open_nothing_of_root)
     assert_int_equal(chmod(outside, 0600), 0);
     assert_int_equal(
         in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE, try_what_root_owns), REFUSED);
+    assert_int_equal(in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE, try_own_memory),
+                     REFUSED);
     remove_files();
 }
 
@@ -596,6 +751,12 @@ static int try_user_only(void)
 static int try_files_of_root(void)
 {
     setfsuid(0);
+    return DONE;
+}
+/* The kernel takes the lower half of the register only. */
+static int try_files_of_root_64(void)
+{
+    syscall(SYS_setfsuid, 1L << 32);
     return DONE;
 }
 static int try_another_user(void)
@@ -692,6 +853,7 @@ TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
         {try_user_only, 0, DONE},
         {try_what_root_owns, 0, REFUSED},
         {try_files_of_root, 0, KILLED},
+        {try_files_of_root_64, 0, KILLED},
         {try_become_root, 0, KILLED},
         {try_another_user, 0, KILLED},
         {try_another_role, 0, KILLED},

@@ -69,9 +69,9 @@ TASK_TEST(a_delivery_goes_into_the_folders_that_are_decided_at_its_end)
     struct store *s = open_store();
     struct why why = WHY;
     const char *const keywords[] = {"$Junk", NULL};
-    const struct mail_place places[] = {{.folder = "A", .flags = MSG_SEEN},
-                                        {.folder = "INBOX", .keywords = keywords},
-                                        {.folder = "B"}};
+    struct mail_place places[] = {{.folder = "A", .flags = MSG_SEEN},
+                                  {.folder = "INBOX", .keywords = keywords},
+                                  {.folder = "B"}};
 
     assert_int_equal(store_create(s, "A", &why), 0);
     assert_int_equal(store_create(s, "B", &why), 0);
@@ -88,6 +88,10 @@ TASK_TEST(a_delivery_goes_into_the_folders_that_are_decided_at_its_end)
     assert_int_equal(mailbox_msg(a, 1)->flags & MSG_FLAGS, MSG_SEEN);
     assert_int_equal(mailbox_msg(a, 1)->size, mailbox_msg(inbox, 1)->size);
     assert_int_equal(files_in("tmp") + files_in(".A/tmp"), 0);
+    assert_int_equal(places[0].uid, mailbox_msg(a, 1)->uid);
+    assert_int_equal(places[0].uidvalidity, mailbox_uidvalidity(a));
+    assert_int_equal(places[1].uid, mailbox_msg(inbox, 1)->uid);
+    assert_int_equal(places[1].uidvalidity, mailbox_uidvalidity(inbox));
     mailbox_close(&inbox);
     mailbox_close(&a);
     mailbox_close(&b);
@@ -96,6 +100,19 @@ TASK_TEST(a_delivery_goes_into_the_folders_that_are_decided_at_its_end)
     mail_in_put(m, strz(hello));
     assert_int_equal(mail_in_commit_to(&m, &(struct mail_place){.folder = "None"}, 1, &why), -1);
     assert_int_equal(files_in("tmp"), 0);
+
+    /* Too much to be kept: it is in none of them. */
+    static char long_name[70000];
+    memset(long_name, 'k', sizeof long_name - 1);
+    places[1].keywords = (const char *const[]){long_name, NULL};
+    m = mail_in_new(s, "INBOX", NULL, &why);
+    mail_in_put(m, strz(hello));
+    why_clear(&why);
+    assert_int_equal(mail_in_commit_to(&m, places, 3, &why), -1);
+    assert_string_equal(why.code, "5.3.4");
+    assert_int_equal(files_in("tmp") + files_in(".A/tmp") + files_in(".B/tmp"), 0);
+    assert_int_equal(files_in("cur") + files_in(".A/cur") + files_in(".B/cur"), 3);
+    assert_int_equal(files_in("new") + files_in(".A/new") + files_in(".B/new"), 0);
     why_free(&why);
     store_close(&s);
 }

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "service/metrics.h"
@@ -56,5 +57,24 @@ TEST(a_hostile_page_is_made_harmless)
     assert_int_equal(strlen(seen.counters[METRICS_COUNTERS - 1].name), METRICS_NAME - 1);
 }
 
+TEST(the_worst_of_forked_processes_is_told)
+{
+    int status;
+
+    metrics_worst(2000, 1000, 300);
+    pid_t child = fork();
+    if (child == 0) {
+        metrics_forked();
+        metrics_worst(1000, 7000, 200);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    metrics_worst(1, 1, 1);
+    assert_int_equal(metrics_mine()->longest_turn_us, 2000);
+    assert_int_equal(metrics_mine()->longest_turn_cpu_us, 7000);
+    assert_int_equal(metrics_mine()->stack_used, 300);
+}
+
 RUN_TESTS(T(counters_are_found_by_name_and_shared_by_file),
-          T(more_counters_than_the_page_holds_do_no_harm), T(a_hostile_page_is_made_harmless))
+          T(more_counters_than_the_page_holds_do_no_harm), T(a_hostile_page_is_made_harmless),
+          T(the_worst_of_forked_processes_is_told))

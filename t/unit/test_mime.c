@@ -145,6 +145,54 @@ TEST(nesting_and_parts_are_bounded)
     arena_free(&mem);
 }
 
+TEST(a_header_behind_its_limit_is_not_read_and_said)
+{
+    struct arena *mem = arena_new(NULL);
+    struct mime_limits limits = {.header = 40};
+    const char *texts[] = {"Subject: 890123456789012345678\nTo: 5678\n\nx\n", /* 40 */
+                           "Subject: 890123456789012345678\nTo: 56789\n\nx\n", "A: b\n\nx\n"};
+    bool cut[] = {false, true, false};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const struct mime_part *p = mime_tree_parse(mem, &limits, strz(texts[i]));
+        assert_int_equal(p->header_cut, cut[i]);
+        assert_int_equal(p->header.size, strstr(texts[i], "\n\n") + 2 - texts[i]);
+        assert_int_equal(p->body.size, 2);
+    }
+    assert_null(mime_tree_parse(mem, &limits, strz(texts[1]))->envelope->to);
+    assert_non_null(mime_tree_parse(mem, &limits, strz(texts[0]))->envelope->to);
+    arena_free(&mem);
+}
+
+/* A header of a megabyte with many parameters at its beginning; many parts with many of them. */
+TEST(what_is_kept_of_a_message_is_no_more_than_its_length)
+{
+    struct arena *mem = arena_new(NULL);
+    struct buf text = BUF(20 << 20);
+
+    buf_addz(&text, "Content-Type: text/plain");
+    for (int i = 0; i < 190; i++)
+        buf_addz(&text, "; a=\"x\"");
+    for (int i = 0; i < 900000; i++)
+        buf_addc(&text, 'x');
+    buf_addz(&text, "\n\n");
+    mime_tree_parse(mem, NULL, buf_str(&text));
+    assert_in_range(arena_used(mem), 1, text.n);
+    arena_reset(mem);
+    buf_setz(&text, "Content-Type: multipart/mixed; boundary=b\n\n");
+    for (int i = 0; i < 10000; i++) {
+        buf_addz(&text, "--b\nContent-Type: text/plain");
+        for (int k = 0; k < 190; k++)
+            buf_addz(&text, "; a*1=x");
+        buf_addz(&text, "\n\n");
+    }
+    assert_true(buf_ok(&text));
+    mime_tree_parse(mem, NULL, buf_str(&text));
+    assert_in_range(arena_used(mem), 1 << 20, 33 << 20);
+    buf_free(&text);
+    arena_free(&mem);
+}
+
 TEST(sizes_are_those_with_crlf)
 {
     struct arena *mem = arena_new(NULL);
@@ -208,6 +256,7 @@ TEST(parameters_that_should_be_quoted_are_taken_up_to_a_blank)
 }
 
 RUN_TESTS(T(pieces_of_any_length_give_the_same_events), T(part_numbers_are_those_of_rfc_3501),
-          T(nesting_and_parts_are_bounded), T(sizes_are_those_with_crlf),
+          T(nesting_and_parts_are_bounded), T(a_header_behind_its_limit_is_not_read_and_said),
+          T(what_is_kept_of_a_message_is_no_more_than_its_length), T(sizes_are_those_with_crlf),
           T(a_part_without_a_body_leaves_the_line_end_to_the_boundary),
           T(parameters_that_should_be_quoted_are_taken_up_to_a_blank))

@@ -129,10 +129,12 @@ static const struct {
     const char *logged_refused;
 } cases[] = {
     {0, 0, "", 'd', "", "dsn=2.0.0, status=sent (text)", 'd', "status=sent (text)"},
-    {0, DSN_SUCCESS, "", 't', "delivered <a@x.test> 2.0.0\n", "status=sent", 'd',
-     "trace service failure: disk full"},
     {0, 0, "4.2.2", 'l', "delayed <a@x.test> 4.2.2\n", "dsn=4.2.2, status=deferred (text)", 'l',
      "defer service failure: disk full"},
+    {0, DSN_SUCCESS, "", 't', "delivered <a@x.test> 2.0.0\n", "status=sent", 'l',
+     "status=deferred (trace service failed)"},
+    {DELIVERY_REPORT, 0, "", 't', "delivered <a@x.test> 2.0.0\n", "status=sent", 'l',
+     "status=deferred (trace service failed)"},
     {0, 0, "5.1.1", 'b', "failed <a@x.test> 5.1.1\n", "dsn=5.1.1, status=bounced (text)", 'l',
      "dsn=4.1.1, status=deferred (bounce failed)"},
     {DELIVERY_REPORT, 0, "5.1.1", 'b', "failed <a@x.test> 5.1.1\nfailed <a@x.test> 5.1.1\n",
@@ -186,6 +188,32 @@ TASK_TEST(soft_bounces_are_put_off)
     assert_string_equal(server.asked.p, "delayed <a@x.test> 4.1.1\n");
     check(server.log, "dsn=4.1.1, status=deferred (text)");
     end();
+}
+
+static void without_a_file_each_recipient_has_its_line(void **state)
+{
+    struct rcpt two[] = {rcpt, rcpt};
+    struct delivery both = d;
+    struct delivery_result result;
+    struct why why = WHY;
+
+    (void)state;
+    two[1].address = "b@x.test";
+    both.rcpts = two;
+    both.nrcpts = 2;
+    server.log[0] = 0;
+    msg_capture(sink);
+    delivery_result_start(&result, 2);
+    struct outcome o = {.d = &both, .relay = "none", .begin_us = 1, .result = &result};
+    why_set(&why, "5.3.0", "that is no queue file");
+    outcome_no_file(&o, &why);
+    check(server.log, "to=<a@x.test>");
+    check(server.log, "to=<b@x.test>");
+    check(server.log, "dsn=4.3.0, status=deferred (that is no queue file)");
+    assert_string_equal(result.statuses.p, "ll");
+    msg_capture(NULL);
+    delivery_result_free(&result);
+    why_free(&why);
 }
 
 TASK_TEST(a_long_address_leaves_room_for_what_became_of_it)
@@ -268,6 +296,7 @@ int main(void)
         T(soft_bounces_are_put_off),
         T(a_long_address_leaves_room_for_what_became_of_it),
         T(a_stop_is_no_reason_to_put_mail_off),
+        T(without_a_file_each_recipient_has_its_line),
         T(delays_are_written_as_postfix_does),
         T(the_worst_end_counts_for_all),
     };

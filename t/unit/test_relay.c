@@ -53,6 +53,7 @@ static int remove_certificate(void **state)
 struct world {
     struct tls_context *context;
     int client[2], pair[2], trigger[2]; /* the second of client and trigger is the client's */
+    int news; /* the session's end of the pair once more: news may come when it has ended */
     bool relayed; /* the relay has come to its end */
 };
 
@@ -110,11 +111,12 @@ static void news(void *arg)
 
     stream_set_idle(trigger, 20000);
     while (stream_read(trigger, &byte, 1) == 1) {
-        ssize_t n = send(w->pair[1], "mail\n", 5, MSG_NOSIGNAL);
+        ssize_t n = send(w->news, "mail\n", 5, MSG_NOSIGNAL);
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
             break; /* a relay that refuses its client ends at once */
         assert_int_equal(n, 5);
     }
+    close(w->news);
     stream_free(&trigger);
 }
 
@@ -143,6 +145,8 @@ static void run(client_fn *fn, int version)
         be_client(&w, fn, version);
     close(w.client[1]);
     close(w.trigger[1]);
+    w.news = dup(w.pair[1]);
+    assert_true(w.news >= 0);
     task_start("front", front, &w);
     task_start("session", session, &w);
     task_start("news", news, &w);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "mail/date.h"
 #include "store/search.h"
+#include "store/search_text.h"
 
 #include "store_test.h"
 
@@ -237,6 +238,73 @@ TASK_TEST(a_search_in_a_long_text_lets_others_run)
     store_close(&s);
 }
 
+/* keys[0] wants all others, which are copies of the same one. */
+static void many_keys(struct search_key *keys, size_t n, struct search_key each)
+{
+    keys[0] = (struct search_key){.what = SEARCH_AND, .child = &keys[1]};
+    for (size_t i = 1; i < n; i++) {
+        keys[i] = each;
+        keys[i].next = i + 1 < n ? &keys[i + 1] : NULL;
+    }
+}
+
+TASK_TEST(names_of_keywords_are_looked_for_once_and_not_for_each_message)
+{
+    enum { KEYS = 500, MESSAGES = 200, KEYWORDS = 500 };
+    struct store *s = open_store();
+    struct uidset found = UIDSET, all = uids("1:*");
+    struct why why = WHY;
+    struct search_watch watch = {0};
+    struct search_key keys[KEYS];
+    struct str names[KEYWORDS];
+    char text[KEYWORDS][16];
+    struct flag_change change = {.op = FLAGS_ADD, .keywords = names, .nkeywords = KEYWORDS};
+
+    for (int i = 0; i < MESSAGES; i++)
+        deliver_flags(s, "INBOX", "A: b\n\n", 0);
+    for (int i = 0; i < KEYWORDS; i++) {
+        snprintf(text[i], sizeof text[i], "kw%d", i);
+        names[i] = strz(text[i]);
+    }
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_flag(b, &all, &change, &why), 0);
+    many_keys(keys, KEYS, (struct search_key){.what = SEARCH_KEYWORD, .text = STR("KW499")});
+    assert_int_equal(search_run(b, keys, &watch, &found, &why), 0);
+    assert_int_equal(uidset_count(&found), MESSAGES);
+    assert_in_range(watch.steps, KEYS, KEYS * KEYWORDS + 3 * KEYS * MESSAGES);
+    uidset_free(&found);
+    uidset_free(&all);
+    why_free(&why);
+    mailbox_close(&b);
+    store_close(&s);
+}
+
+/* Compared byte by byte at each place, this would take a minute. */
+TASK_TEST(a_text_full_of_near_misses_costs_its_length)
+{
+    enum { LENGTH = 1 << 20, NEEDLE = 60000 };
+    char *text = mem_new(LENGTH), *needle = mem_new(NEEDLE);
+    struct str in = {text, LENGTH}, of = {needle, NEEDLE};
+
+    memset(text, 'B', LENGTH);
+    memset(needle, 'b', NEEDLE);
+    assert_true(search_raw(in, of));
+    needle[NEEDLE / 2] = 'e'; /* common in mail: the first b is looked for */
+    assert_false(search_raw(in, of));
+    text[LENGTH - NEEDLE / 2] = 'E';
+    assert_true(search_raw(in, of));
+    text[LENGTH - NEEDLE / 2 + 1] = 'a';
+    assert_false(search_raw(in, of));
+    for (size_t i = 0; i < NEEDLE; i++)
+        needle[i] = "abaabab"[i % 7];
+    memcpy(text + LENGTH - NEEDLE, needle, NEEDLE);
+    for (size_t i = 0; i + NEEDLE < LENGTH; i++)
+        text[i] = "abaabaB"[i % 7];
+    assert_true(search_raw(in, of));
+    free(text);
+    free(needle);
+}
+
 TASK_TEST(progress_is_told_and_can_end_a_search)
 {
     struct store *s = open_store();
@@ -244,14 +312,16 @@ TASK_TEST(progress_is_told_and_can_end_a_search)
     struct why why = WHY;
     unsigned turns = 0;
     struct search_watch watch = {.progress = count_turns, .self = &turns};
-    struct search_key all = {.what = SEARCH_ALL};
+    struct search_key all[50];
 
     for (int i = 0; i < 1100; i++)
         deliver_flags(s, "INBOX", "A: b\n\n", 0);
     struct mailbox *b = open_box(s, "INBOX");
-    assert_int_equal(search_run(b, &all, &watch, &found, &why), 0);
+    many_keys(all, 50, (struct search_key){.what = SEARCH_ALL});
+    assert_int_equal(search_run(b, all, &watch, &found, &why), 0);
     assert_int_equal(turns, 3);
-    assert_int_equal(uidset_count(&found), 768);
+    assert_in_range(watch.steps, 30000, 31000);
+    assert_in_range(uidset_count(&found), 280, 310); /* about a hundred steps for each */
     assert_false(watch.expunged);
     uidset_free(&found);
     why_free(&why);
@@ -348,5 +418,7 @@ TASK_TEST(state_sizes_and_dates_match)
 RUN_TESTS(TS(a_header_is_searched_as_it_is_shown), TS(ascii_is_looked_for_in_what_the_charset_says),
           TS(a_field_behind_a_header_too_long_for_the_cache_is_found),
           TS(a_search_in_a_long_text_lets_others_run), TS(progress_is_told_and_can_end_a_search),
+          TS(names_of_keywords_are_looked_for_once_and_not_for_each_message),
+          TS(a_text_full_of_near_misses_costs_its_length),
           TS(a_search_tells_of_messages_that_others_have_expunged),
           TS(headers_and_bodies_match_what_they_mean), TS(state_sizes_and_dates_match))

@@ -1,9 +1,11 @@
 /* A daemon (echod.c) started by hand: it serves, is in its jail, drains and stops. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -210,6 +212,15 @@ static bool sleeps(pid_t pid)
     return result;
 }
 
+/* Has the other side of the socket not read all yet? */
+static bool unread(int fd)
+{
+    int n = 0;
+
+    assert_int_equal(ioctl(fd, SIOCOUTQ, &n), 0);
+    return n > 0;
+}
+
 /* The bytes and the order to drain come in one turn of its loop, in this order. */
 static void say_and_reload(int fd, const char *bytes, size_t n)
 {
@@ -258,8 +269,30 @@ TEST(a_trigger_in_the_turn_of_the_reload_is_taken)
     assert_int_equal(finish(), 0);
 }
 
+/* As the session of a user who logs in while the suite reloads. */
+TEST(what_a_request_leaves_behind_during_a_reload_is_finished)
+{
+    static const char echo[] = "request\0echo\0text\0hi\0", leave[] = "request\0leave\0";
+    char answer[200] = "";
+
+    start("askd");
+    int a = dial();
+    assert_true(ask(a, echo, sizeof echo, answer, sizeof answer) > 8);
+    assert_int_equal(write(a, leave, sizeof leave), sizeof leave);
+    while (!sleeps(d.pid) || unread(a))
+        poll(NULL, 0, 5);
+    kill(d.pid, SIGHUP);
+    assert_true(read(a, answer, sizeof answer) > 8); /* "status ok" */
+    close(a);
+    assert_int_equal(waitpid(d.pid, NULL, 0), d.pid);
+    assert_true(logged("work: done"));
+    assert_false(logged("work: cut off"));
+    assert_int_equal(file_remove_all(d.dir), 0);
+}
+
 RUN_TESTS(T(sessions_are_served_and_stopped_politely), T(a_reload_lets_sessions_finish),
           T(a_forbidden_call_is_logged_by_name_and_ends_the_process),
           T(requests_and_triggers_share_a_socket),
           T(a_request_in_the_turn_of_the_reload_is_left_unread_or_answered),
-          T(a_trigger_in_the_turn_of_the_reload_is_taken))
+          T(a_trigger_in_the_turn_of_the_reload_is_taken),
+          T(what_a_request_leaves_behind_during_a_reload_is_finished))

@@ -222,6 +222,62 @@ TASK_TEST(a_subscription_is_kept_as_it_was_given)
     store_close(&s);
 }
 
+/* How many folders are listed; cut: not all. */
+static size_t listed(struct store *s, bool cut)
+{
+    struct arena *mem = arena_new(NULL);
+    struct folder_list l;
+    struct why why = WHY;
+
+    assert_int_equal(store_list(s, mem, false, &l, &why), 0);
+    assert_int_equal(l.cut, cut);
+    arena_free(&mem);
+    return l.n;
+}
+
+TASK_TEST(passing_the_limit_of_folders_is_an_answer)
+{
+    struct store_settings set = settings;
+    struct why why = WHY;
+
+    set.folders = 4;
+    struct store *s = store_open(root, &set, true, &why);
+    OK(store_create(s, "a", &why));
+    OK(store_create(s, "b", &why));
+    OK(store_create(s, "c.x.y", &why));
+    assert_int_equal(listed(s, false), 6); /* c and c.x are no folders */
+    assert_int_equal(store_create(s, "d", &why), -1);
+    assert_string_equal(why.code, "5.2.2");
+    OK(store_remove(s, "a", &why));
+    OK(store_create(s, "a.b.c.d.e.f.g", &why));
+    assert_int_equal(listed(s, true), 8); /* as many parents as folders, and no more */
+    OK(store_remove(s, "a.b.c.d.e.f.g", &why));
+    OK(store_create(s, "d", &why));
+    store_close(&s);
+    set.folders = 3; /* there were more all the time */
+    s = store_open(root, &set, true, &why);
+    assert_int_equal(listed(s, true) <= 3 + 2, true);
+    why_free(&why);
+    store_close(&s);
+}
+
+TASK_TEST(parents_are_added_once)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+
+    OK(store_create(s, "p.q.r.a", &why));
+    OK(store_create(s, "p.q.r.b", &why));
+    OK(store_create(s, "p.q.s.c", &why));
+    OK(store_create(s, "p.q", &why));
+    OK(store_create(s, "INBOX.in.x", &why));
+    OK(store_create(s, "P.q.r", &why));
+    assert_string_equal(list(s, false), "INBOX+ INBOX.in-+ INBOX.in.x P-+ P.q-+ P.q.r p-+ p.q+ "
+                                        "p.q.r-+ p.q.r.a p.q.r.b p.q.s-+ p.q.s.c");
+    why_free(&why);
+    store_close(&s);
+}
+
 TASK_TEST(folders_that_every_mailbox_has_are_made_and_subscribed)
 {
     struct store_settings set = settings;
@@ -277,6 +333,6 @@ RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_mov
           TS(what_another_process_removes_or_renames_is_seen),
           TS(subscriptions_are_dovecots_and_couriers), TS(the_separator_can_be_a_slash),
           TS(a_folder_name_may_fill_what_the_file_system_allows),
-          TS(a_subscription_is_kept_as_it_was_given),
-          TS(folders_that_every_mailbox_has_are_made_and_subscribed),
+          TS(a_subscription_is_kept_as_it_was_given), TS(passing_the_limit_of_folders_is_an_answer),
+          TS(parents_are_added_once), TS(folders_that_every_mailbox_has_are_made_and_subscribed),
           TS(a_pool_keeps_stores_and_sees_when_they_go))

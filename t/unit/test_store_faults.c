@@ -96,7 +96,7 @@ static int append(struct store *s)
 static int deliver_to_all(struct store *s)
 {
     static const char *const keywords[] = {"k1", "k69", NULL};
-    const struct mail_place places[] = {
+    struct mail_place places[] = {
         {.folder = "A", .keywords = keywords}, {.folder = "INBOX"}, {.folder = "B"}};
     struct why why = WHY;
     struct mail_in *m = mail_in_new(s, "INBOX", NULL, &why);

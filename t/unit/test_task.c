@@ -604,6 +604,24 @@ TEST(the_deepest_use_of_a_stack_is_known)
     assert_in_range(task_stack_used(), 100 * 1024, task_stack_size());
 }
 
+static void deep_and_idle(void *arg)
+{
+    size_t *used = arg;
+
+    use_stack((size_t)150 * 1024);
+    task_trim();
+    *used = task_stack_used();
+}
+
+TEST(what_an_idle_task_gives_back_of_its_stack_is_known)
+{
+    size_t used = 0;
+
+    task_start("idle", deep_and_idle, &used);
+    task_loop();
+    assert_in_range(used, 150 * 1024, task_stack_size());
+}
+
 static void fork_one(void *arg)
 {
     int status;
@@ -856,7 +874,8 @@ RUN_TESTS(T(a_cancelled_task_that_waits_on_lets_others_run_and_is_named),
           T(a_wait_that_is_no_longer_to_be_cancelled_ends_by_a_wake_up_only),
           T(a_turn_that_takes_too_long_is_reported), T(a_turn_that_does_not_end_ends_the_process),
           T(a_process_that_sleeps_is_neither_reported_nor_ended),
-          T(the_deepest_use_of_a_stack_is_known), T(tasks_take_turns),
+          T(the_deepest_use_of_a_stack_is_known),
+          T(what_an_idle_task_gives_back_of_its_stack_is_known), T(tasks_take_turns),
           T(sleepers_wake_in_order_of_time), T(readers_wake_when_bytes_come),
           T(wait_fd_is_level_triggered_and_has_a_deadline),
           T(wait_either_ends_by_wake_and_by_cancel), T(wake_before_park_counts_once),

@@ -101,5 +101,25 @@ TEST(ranges_are_bounded_and_star_may_be_nothing)
     uidset_free(&s);
 }
 
+/* Put in one by one, each before all others, this would take minutes. */
+TEST(a_set_may_have_any_order)
+{
+    enum { RANGES = 400000 };
+    struct buf text = BUF(8 << 20);
+    struct uidset s = UIDSET;
+
+    for (unsigned n = RANGES; n > 0; n--)
+        buf_addf(&text, "%u%s", 3 * n, n > 1 ? "," : "");
+    assert_true(buf_ok(&text));
+    assert_true(uidset_parse(buf_str(&text), 9, RANGES, &s));
+    assert_int_equal(s.n, RANGES);
+    assert_int_equal(s.at[0].low, 3);
+    assert_int_equal(s.at[RANGES - 1].high, 3 * RANGES);
+    uidset_clear(&s);
+    assert_false(uidset_parse(buf_str(&text), 9, RANGES - 1, &s));
+    buf_free(&text);
+    uidset_free(&s);
+}
+
 RUN_TESTS(T(random_changes_match_an_array), T(sequence_sets_are_those_of_rfc_3501),
-          T(ranges_are_bounded_and_star_may_be_nothing))
+          T(ranges_are_bounded_and_star_may_be_nothing), T(a_set_may_have_any_order))

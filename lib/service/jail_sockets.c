@@ -1,0 +1,67 @@
+/*
+ * Connections to the sockets of the queue, and to no other socket that has a path.
+ *
+ * A filter sees the pointer that is given to connect(2), and not the path behind it; and Landlock
+ * does not know sockets that have a path. So, before the filter is loaded, the addresses are
+ * written into memory of their own, which is then read-only. The filter takes connect(2) with
+ * pointers into it only. This memory lies below everything else that the process has. So "no call
+ * may change what is mapped below JAIL_SOCKETS_END" is a comparison of one argument, and the
+ * addresses stay what they are until the process ends.
+ *
+ * The paths are relative to the queue directory, which is why no process may change its directory
+ * in the jail.
+ */
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+
+#include "base/msg.h"
+#include "net/sock.h"
+#include "service/jail_parts.h"
+
+static_assert(sizeof(struct sockaddr_un) <= SOCK_KNOWN_STEP, "an address fits into its place");
+
+/* Which sockets a service has is known when it starts: master has opened those of all services. */
+static size_t add_sockets_of(const char *dir, char *at, size_t n)
+{
+    DIR *d = opendir(dir);
+
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        struct sockaddr_un *sa = (void *)(at + n * SOCK_KNOWN_STEP);
+        if (e->d_name[0] == '.')
+            continue;
+        if (n == JAIL_SOCKETS_MOST) {
+            msg_warn("jail: more than %d sockets in private/ and public/", JAIL_SOCKETS_MOST);
+            break;
+        }
+        int len = snprintf(sa->sun_path, sizeof sa->sun_path, "%s/%s", dir, e->d_name);
+        if (len >= (int)sizeof sa->sun_path)
+            continue; /* nobody can connect to it */
+        sa->sun_family = AF_UNIX;
+        n++;
+    }
+    if (d != NULL)
+        closedir(d);
+    else if (errno != ENOENT)
+        msg_warn("jail: %s: %m", dir);
+    return n;
+}
+
+void jail_sockets(void)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    void *wanted = (void *)(uintptr_t)JAIL_SOCKETS_AT; // NOLINT: chosen by us
+    char *at = mmap(wanted, JAIL_SOCKETS_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+    if (at != wanted)
+        msg_fatal("jail: memory at %d: %m", JAIL_SOCKETS_AT);
+    size_t n = add_sockets_of("private", at, 0);
+    n = add_sockets_of("public", at, n);
+    if (mprotect(at, JAIL_SOCKETS_SIZE, PROT_READ) < 0)
+        msg_fatal("jail: mprotect: %m");
+    sock_only_known(at, n);
+}
