@@ -6,7 +6,7 @@
 #include "base/msg.h"
 
 static struct {
-    unsigned char bytes[512];
+    unsigned char bytes[256];
     size_t left;
 } pool;
 
@@ -48,8 +48,16 @@ uint32_t random_below(uint32_t bound)
 void random_token(struct buf *out, size_t n)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    while (n-- > 0)
-        buf_addc(out, letters[random_below(sizeof letters - 1)]);
+    enum { LETTERS = sizeof letters - 1, FAIR = 256 / LETTERS * LETTERS };
+
+    while (n > 0) {
+        unsigned char byte;
+        random_bytes(&byte, 1);
+        if (byte >= FAIR)
+            continue;
+        buf_addc(out, letters[byte % LETTERS]);
+        n--;
+    }
 }
 
 void random_after_fork(void)

@@ -50,6 +50,8 @@ static struct {
     int64_t leave_at; /* give up waiting for the broker's end of the pair */
     int64_t trim_at, trim_step; /* memory is given back then; 0: not again */
     int dir; /* the mail directory that we are confined to; open, so that no other has its number */
+    dev_t dir_dev; /* of dir */
+    ino_t dir_ino;
     bool unusable; /* start has failed */
     struct why why; /* the reason */
 } state;
@@ -182,11 +184,11 @@ static void lifeline_ended(void *arg, int fd, short events)
 static bool directory_was_replaced(void)
 {
     struct buf path = BUF(4096); /* fits: or is left out whole, and "" names no file */
-    struct stat mine, now;
+    struct stat now;
 
     buf_add(&path, user_maildir(&state.user));
-    bool same = stat(path.p, &now) == 0 && fstat(state.dir, &mine) == 0 &&
-                now.st_ino == mine.st_ino && now.st_dev == mine.st_dev;
+    bool same =
+        stat(path.p, &now) == 0 && now.st_ino == state.dir_ino && now.st_dev == state.dir_dev;
     buf_free(&path);
     return !same && !state.unusable;
 }
@@ -273,6 +275,18 @@ static void control(int fd)
         task_park_anyway(0);
 }
 
+static int keep_dir(const char *path)
+{
+    struct stat st;
+
+    state.dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (state.dir < 0 || fstat(state.dir, &st) < 0)
+        return -1;
+    state.dir_dev = st.st_dev;
+    state.dir_ino = st.st_ino;
+    return 0;
+}
+
 /* As the user, who is confined from here on. A directory that is missing is made, as the user. */
 static int become_user(const struct user *u, struct why *why)
 {
@@ -287,7 +301,7 @@ static int become_user(const struct user *u, struct why *why)
         if (result == 0)
             result = become_forever(u->uid, u->gid, dirs, 1, why);
     }
-    if (result == 0 && (state.dir = open(path.p, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+    if (result == 0 && keep_dir(path.p) < 0)
         result = why_errno(why, "4.3.0", "%s", path.p);
     buf_free(&path);
     return result;

@@ -188,6 +188,8 @@ static bool has_sessions(void)
 
 static void open_program(void)
 {
+    /* A child inherits them all, and has a copy of each page that is written to here later. */
+    task_setup(&(struct task_settings){.idle_stacks = 1});
     if (pipe2(state.lifeline, O_CLOEXEC) < 0 || pipe2(state.alive, O_CLOEXEC) < 0)
         msg_fatal("pipe: %m");
     const struct passwd *owner = getpwnam(conf.mail_owner);

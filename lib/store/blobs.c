@@ -231,19 +231,19 @@ struct blob_list {
 
 struct blob_list *blobs_list(const struct blobs *b, enum blobs_dir dir)
 {
+    struct blob_list *l = mem_new(sizeof *l); /* first: behind the C library's it would keep that */
     int fd = openat(b->dirfd, dirs[dir], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
-    if (d == NULL) {
-        int error = errno;
-        if (fd >= 0)
-            close(fd);
-        errno = error;
-        return NULL;
-    }
-    struct blob_list *l = mem_new(sizeof *l);
     *l = (struct blob_list){d, fd, 0};
-    return l;
+    if (d != NULL)
+        return l;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    free(l);
+    errno = error;
+    return NULL;
 }
 
 /* Directories, sockets and so on are no messages. A link is one if it leads to a file, as in

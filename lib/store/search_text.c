@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -353,10 +352,11 @@ bool search_in_header(struct str header, struct str text)
     struct buf needle = BUF(text.n);
     bool found = false;
     unsigned fields = 0;
+    int64_t turn = 0;
 
     buf_add(&needle, text);
     join_blanks(&needle);
-    for (int64_t turn = clock_ms(); !found && next_field(header, &at, &field);) {
+    while (!found && next_field(header, &at, &field)) {
         field = str_rtrim(field);
         found = may_show(field, run) && in_value(field, buf_str(&needle));
         if (++fields % FIELDS_A_LOOK == 0)
