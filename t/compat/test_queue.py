@@ -60,14 +60,14 @@ def test_postfixs_queue_is_delivered_by_ours(long_ids):
         path = [p for p in files(real.queue) if b"m59@far.test" in open(p, "rb").read()][0]
         data = open(path, "rb").read()
         open(path, "wb").write(data.replace(b"R\x0cm59@far.test", b"D\x0cm59@far.test"))
-        s.start()
         seen = {}
 
         def policy(d):
             seen.setdefault(d.sender, [set(), content(s, d), d.attrs])[0].update(d.to)
             return "d" * len(d.to)
 
-        with Agent(s, "fake", policy):
+        with Agent(s, "fake", policy):  # its socket is there before the daemons
+            s.start()
             s.tool("postqueue", "-f")
             s.wait_queue_empty()
         EXPECT = {k: set(v) for k, v in EXPECTED.items()}
@@ -133,14 +133,14 @@ def test_logs_of_deferred_mail_serve_both():
         s.add_main("queue_directory = %s\n" % real.queue)
         s.queue = real.queue
         s.tool("postsuper", "-e", id)
-        s.start()
         reports = []
 
         def policy(d):
             reports.append(content(s, d))
             return "d"
 
-        with Agent(s, "fake", policy):
+        with Agent(s, "fake", policy):  # its socket is there before the daemons
+            s.start()
             s.tool("postqueue", "-f")
             wait_for(lambda: reports)
             assert "Connection refused" in reports[0] and "Final-Recipient: rfc822; a@far.test" in reports[0]
