@@ -73,7 +73,9 @@ static void option(struct table_tool *t, int letter)
             msg_fatal("specify only one of -s -q or -d");
         t->walk = true;
         return;
-    case 'm': /* -h and -b see the message as a whole */
+    case 'm': /* without effect: -h and -b see the message as a whole */
+        t->mime = true;
+        return;
     case 'u':
     case 'U':
         return;
@@ -95,7 +97,7 @@ int table_tool_options(struct table_tool *t, int argc, char **argv)
     t->write_flags = DICT_FOLD | DICT_WARN_DUPLICATE | DICT_SOURCE_MODE;
     for (int letter; (letter = getopt(argc, argv, t->options)) != -1;)
         option(t, letter);
-    if ((t->headers || t->body) && (t->query == NULL || strcmp(t->query, "-") != 0))
+    if ((t->headers || t->body || t->mime) && (t->query == NULL || strcmp(t->query, "-") != 0))
         msg_fatal("specify -b -h or -m only with \"-q -\"");
     if (conf_load(t->config, t->name, NULL, &why) < 0)
         msg_fatal("%s", why_text(&why));

@@ -13,7 +13,8 @@ struct table_tool {
     unsigned read_flags, write_flags;
     const char *config, *query, *drop;
     bool incremental, walk, keep_root;
-    bool headers, body; /* postmap -h, -b: the keys are those parts of the message on stdin */
+    bool headers, body,
+        mime; /* postmap -h, -b, -m: the keys are those parts of the message on stdin */
 };
 
 /* Reads the options and main.cf. Returns the index of the first argument; wrong options end the

@@ -120,7 +120,7 @@ QUESTIONS = [
     ["-q", "a", "unionmap:x"], ["-q", "a", "static:{"], ["-q", "root", "unix:passwd.byname"], ["-q", "a", "unix:x"],
     ["-d", "a", "texthash:t"], ["-d", "k", "static:x"], ["-d", "a", "hash:missing"], ["pcre:t"], ["texthash:t"], ["hash:missing"],
     ["-q", "a", "-d", "b", "hash:t"], ["-Z"], [], ["-q", "a", "pcre:missing"], ["-s", "hash:missing"],
-    ["-q", "a", "btree:t"],
+    ["-q", "a", "btree:t"], ["-m", "-q", "a", "hash:t"], ["-hm", "-q", "a", "hash:t"],
 ]
 
 
