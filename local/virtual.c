@@ -153,6 +153,30 @@ static void virtual_request(struct attrs *ask, struct attrs *answer, struct aren
     agent_serve(ask, answer, mem, service_name(), virtual_deliver);
 }
 
+/* For check: a mailbox whose owner is no number, or one that is refused, gets no mail. */
+static void check_owner(void *arg, const char *table, const char *where, const char *value)
+{
+    bool is_uid = arg == state.uids;
+    int64_t low = is_uid ? conf.virtual_minimum_uid : 1;
+    uint32_t id;
+
+    if (strchr(value, '$') == NULL &&
+        !num_parse_u32(strz(value), (uint32_t)(low > 1 ? low : 1), UINT32_MAX - 1, &id))
+        conf_fault(maps_parameter(arg), "%s: %s: \"%s\" is not a number from %lld on%s", table,
+                   where, value, (long long)(low > 1 ? low : 1),
+                   is_uid ? " (virtual_minimum_uid)" : "");
+}
+
+static void check_tables(void)
+{
+    maps_values(state.uids, check_owner, state.uids);
+    maps_values(state.gids, check_owner, state.gids);
+    if (!maps_empty(state.mailboxes) && *conf.virtual_mailbox_base != 0 &&
+        access(conf.virtual_mailbox_base, F_OK) < 0)
+        msg_warn("virtual_mailbox_base = %s: %m: mail for the mailboxes in it waits",
+                 conf.virtual_mailbox_base);
+}
+
 static void open_tables(void)
 {
     if (*conf.virtual_mailbox_base != 0 && *conf.virtual_mailbox_base != '/')
@@ -165,6 +189,8 @@ static void open_tables(void)
     state.uids = maps_open("virtual_uid_maps", conf.virtual_uid_maps, flags);
     state.gids = maps_open("virtual_gid_maps", conf.virtual_gid_maps, flags);
     deliver_mailbox_open();
+    if (service_trying())
+        check_tables();
 }
 
 /* The number that a "static:" table has for everybody; 0: it is another kind of table, or wrong. */

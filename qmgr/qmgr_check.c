@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "conf/conf_master.h"
+#include "mail/domain.h"
 #include "route/nexthop.h"
 #include "route/resolve.h"
 
@@ -83,8 +84,32 @@ static void check_table(void *arg, const struct resolve_value *v)
     why_free(&why);
 }
 
+/* "*.example.com" and "@example.com" look like something, but are the name of no domain. */
+static void check_domains(const char *parameter)
+{
+    struct str rest = strz(conf_is_set(parameter) ? conf_find(parameter) : NULL), word;
+    struct why why = WHY;
+
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        struct str name = word.n > 0 && word.p[0] == '!' ? str_from(word, 1) : word;
+        if (name.n > 0 && name.p[0] == '.')
+            name = str_from(name, 1); /* its subdomains */
+        bool is_list = str_find(name, ':') >= 0 || str_find(name, '/') >= 0;
+        if (is_list || domain_valid(name) || domain_is_literal(name, NULL) ||
+            !str_is_printable(name))
+            continue;
+        why_set(&why, "4.3.5", "\"%.*s\" is no domain: it matches no mail", (int)word.n, word.p);
+        conf_blame(parameter, &why);
+        msg_warn("%s", why_text(&why));
+        why_clear(&why);
+    }
+    why_free(&why);
+}
+
 void qmgr_check_routes(void)
 {
+    static const char *const lists[] = {"mydestination", "relay_domains", "virtual_alias_domains",
+                                        "virtual_mailbox_domains"};
     static const char *const names[] = {
         "content_filter",    "default_transport", "fallback_transport", "local_transport",
         "mailbox_transport", "relay_transport",   "virtual_transport"};
@@ -94,6 +119,8 @@ void qmgr_check_routes(void)
             struct place p = {.parameter = names[i]};
             check_route(&p, conf_find(names[i]));
         }
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        check_domains(lists[i]);
     resolve_values(check_table, NULL);
     classes_tell_overlaps();
 }

@@ -83,6 +83,8 @@ static void set_level(void)
     tls.match = match_of(l);
 }
 
+static void check_policy(void *arg, const char *table, const char *where, const char *value);
+
 void smtp_open_tls(void)
 {
     struct why why = WHY;
@@ -102,6 +104,8 @@ void smtp_open_tls(void)
                          conf.smtp_tls_mandatory_exclude_ciphers, &why);
     if (tls.mandatory == NULL)
         conf_fault("smtp_tls_security_level", "%s; no TLS is used", why_text(&why));
+    if (service_trying())
+        maps_values(tls.policies, check_policy, NULL);
     why_free(&why);
 }
 
@@ -178,6 +182,21 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
     buf_free(&exclude);
     buf_free(&match);
     return result;
+}
+
+/* For check: a policy that cannot be read puts off the mail it is for. */
+static void check_policy(void *arg, const char *table, const char *where, const char *value)
+{
+    struct arena *mem = arena_new(NULL);
+    struct smtp_tls_policy policy;
+    struct why why = WHY;
+
+    (void)arg;
+    if (parse_policy(mem, value, &policy, &why) < 0)
+        conf_fault(smtp_is_lmtp() ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps",
+                   "%s: %s: \"%s\": %s", table, where, value, why_text(&why));
+    why_free(&why);
+    arena_free(&mem);
 }
 
 /* The next hop as it stands, its host, and the parents of that with a dot in front. */

@@ -8,6 +8,8 @@
 #include "base/str.h"
 #include "conf/conf.h"
 
+enum { FORMATTED_MAX = 4096 };
+
 static int check_mechanisms(struct why *why)
 {
     struct str rest = strz(conf.auth_mechanisms), word;
@@ -51,6 +53,18 @@ static void check_sources(const char *parameter, const char *specs, const char *
         check_source(parameter, spec, str_has_word(before, spec));
 }
 
+/* A letter behind % that stands for nothing: nobody could log in. */
+static void check_format(const char *parameter, const char *format)
+{
+    struct buf out = BUF(FORMATTED_MAX); /* whatever it would be */
+    struct why why = WHY;
+
+    if (user_expand(format, "user@example.com", "/home/user", &out, &why) < 0)
+        conf_fault(parameter, "%s", why_text(&why));
+    why_free(&why);
+    buf_free(&out);
+}
+
 void auth_check_settings(void)
 {
     struct user_rules rules;
@@ -62,6 +76,8 @@ void auth_check_settings(void)
     check_sources("auth_userdb", conf.auth_userdb, conf.auth_passdb);
     if (str_trim(strz(conf.auth_passdb)).n == 0)
         msg_warn("auth_passdb is empty: nobody can log in");
+    check_format("auth_username_format", conf.auth_username_format);
+    check_format("mail_location", conf.mail_location);
     why_clear(&why);
     if (user_rules_load(&rules, &why) < 0)
         conf_fault(NULL, "%s", why_text(&why));

@@ -227,6 +227,7 @@ MALFORMED = [
     ("smtpd_sasl_exceptions_networks", "2001:db8::/32", r"written with brackets: \[2001:db8::\]/32"),
     ("proxy_interfaces", "127.0.0.300", "host not found"),
     ("mail_uid", "nosuchuser", "unknown user"),
+    ("auth_username_format", "%Lz", "unknown variable %z"),
     ("auth_mechanisms", "plan", "unknown mechanism"),
     ("smtpd_sender_restrictions", "check_sender_access hsah:/x", "unsupported dictionary type: hsah"),
     ("smtpd_milters", "inet:127.0.0.1:8891", "is not there yet"),
@@ -267,15 +268,20 @@ TABLES = [
     ("smtpd_client_restrictions", "cidr", "10.0.0.0/8 PERMIT\n11.0.0.0/8 DENY\n", ['line 2: "DENY" is neither']),
     ("transport_maps", "texthash", "a.test smtp:[127.0.0.1]:2x\nb.test error:5.1.1 no\nc.test :[10.0.0.1\nd.test local:\ne.test lmtp:unix:private/x\n",
      ['a.test: "[127.0.0.1]:2x" is no next hop', 'c.test: "[10.0.0.1" is no next hop']),
+    ("smtp_tls_policy_maps", "texthash", "a.test encript\nb.test secure match=x\nc.test may protocols=TLSv9\nd.test encrypt colour=red\n",
+     ['a.test: "encript": client TLS configuration problem', 'c.test: "may protocols=TLSv9"', 'd.test: "encrypt colour=red"']),
+    ("virtual_uid_maps", "texthash", "a@v.test 5000\nb@v.test vmail\nc@v.test 0\nd@v.test 99\n",
+     ['b@v.test: "vmail" is not a number from 100 on (virtual_minimum_uid)', 'c@v.test: "0" is not', 'd@v.test: "99" is not']),
+    ("virtual_gid_maps", "static", "vmail", ['"vmail" is not a number from 1 on']),
     ("sender_dependent_relayhost_maps", "texthash", "@a.test [127.0.0.1]:x\n@b.test DUNNO\n@c.test [mail.test]:587\n",
      ['@a.test: "[127.0.0.1]:x" is no next hop']),
 ]
 
 
 def test_what_tables_say_that_nobody_understands_is_told(idle):
-    main = "smtpd_restriction_classes = strict\nstrict = reject\ncontent_filter = smtp:[127.0.0.1]:10o24\n"
+    main = "virtual_minimum_uid = 100\nsmtpd_restriction_classes = strict\nstrict = reject\ncontent_filter = smtp:[127.0.0.1]:10o24\n"
     for name, kind, text, _ in TABLES:
-        path = idle.write("etc/table_" + name, text)
+        path = text if kind == "static" else idle.write("etc/table_" + name, text)
         main += "%s = %s%s:%s\n" % (name, "check_sender_access " if name.startswith("smtpd_sender") else "", kind, path)
     errors = check(idle, main, "lmtp unix - - n - - lmtp")
     expected = [(name, said) for name, _, _, told in TABLES for said in told] + [("content_filter", 'no port "10o24"')]
@@ -286,12 +292,12 @@ def test_what_tables_say_that_nobody_understands_is_told(idle):
 
 def test_a_domain_of_two_classes_and_a_transport_that_is_not_there_are_told(idle):
     configure(idle, "mydestination = $myhostname, localhost, both.test, fine.test\nvirtual_mailbox_domains = inline:{both.test=x, vm.test=x}\n"
-              "virtual_alias_domains = vm.test va.test\nrelay_domains = va.test\ntransport_maps = inline:{x.test=nosuch:, y.test=[127.0.0.1]:25}")
+              "virtual_alias_domains = vm.test va.test @x.test\nrelay_domains = va.test *.y.test .z.test !w.test\ntransport_maps = inline:{x.test=nosuch:, y.test=[127.0.0.1]:25}")
     said = idle.tool("pombal", "check").stderr
     for text in ("do not list domain both.test in BOTH mydestination and virtual_mailbox_domains",
                  "do not list domain vm.test in BOTH virtual_alias_domains and virtual_mailbox_domains",
                  "do not list domain va.test in BOTH virtual_alias_domains and relay_domains",
-                 'x.test: master.cf has no service "nosuch"', 'y.test: master.cf has no service "[127.0.0.1]"'):
+                 '"@x.test" is no domain: it matches no mail', '"*.y.test" is no domain', 'x.test: master.cf has no service "nosuch"', 'y.test: master.cf has no service "[127.0.0.1]"'):
         assert said.count(text) == 1, said
 
 
@@ -303,6 +309,7 @@ AMISS = [
     ("smtpd_tls_security_level = may\nsmtpd_tls_cert_file =", "", "TLS is not available: no certificate"),
     ("smptd_helo_required = yes", "", "main.cf: unused parameter: smptd_helo_required=yes: nothing uses this name"),
     ("mydestination = $myhostnam, localhost", "", "main.cf: undefined parameter: myhostnam: it counts as empty"),
+    ("virtual_mailbox_base = {0}/nosuch\nvirtual_mailbox_maps = static:x/", "", "virtual_mailbox_base = .*/nosuch: No such file or directory"),
     ("virtual_transport = dovecot", "", r"main.cf, line \d+: virtual_transport = dovecot: master.cf has no service \"dovecot\""),
     ("content_filter = amavis:[127.0.0.1]:10024", "", "content_filter = .*: master.cf has no service \"amavis\""),
     ("smtpd_sasl_path = private/nosuch", "", "smtpd_sasl_path = private/nosuch: .*/private/nosuch: No such file or directory, and master.cf has no"),

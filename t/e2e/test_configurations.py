@@ -340,6 +340,7 @@ def configure(s, main, master, edits, more=""):
     shutil.copy(s.cert, s.etc + "/cert.pem")
     shutil.copy(s.key, s.etc + "/key.pem")
     os.makedirs(s.dir + "/boxes", exist_ok=True)
+    os.makedirs(s.dir + "/vmail", exist_ok=True)
     os.chmod(s.dir + "/boxes", 0o777)
     s.write("etc/aliases", "alice: %s/boxes/alice\n" % s.dir)
     s.tool("postalias", "hash:" + s.etc + "/aliases")

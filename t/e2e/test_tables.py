@@ -61,11 +61,12 @@ recipient_delimiter = +
 
 @pytest.fixture
 def virtual(make_suite):
-    ids = "{@v.test=%d},{@other.test=%d},{u@v.test=%d},{noid@v.test=0}"
+    ids = "@v.test %d\n@other.test %d\nu@v.test %d\n"
     uids = (5, 6, 7) if pombal.IS_ROOT else (os.getuid(),) * 3
     gids = (60, 12, 7) if pombal.IS_ROOT else (os.getgid(),) * 3
-    s = make_suite(main=VIRTUAL + "virtual_uid_maps = inline:{%s}\nvirtual_gid_maps = inline:{%s}\n"
-                   % (ids % uids, ids % gids), start=False)
+    s = make_suite(main=VIRTUAL, start=False)
+    s.add_main("virtual_uid_maps = texthash:%s\nvirtual_gid_maps = texthash:%s\n"
+               % (s.write("etc/uids", ids % uids), s.write("etc/gids", ids % gids)))
     os.mkdir(s.dir + "/boxes")
     os.chmod(s.dir + "/boxes", 0o1777)
     s.add_main("virtual_mailbox_base = %s/boxes\n" % s.dir)
@@ -103,6 +104,8 @@ def test_virtual_mailboxes_catch_all_and_domain_aliases(virtual):
 
 def test_what_virtual_s_tables_must_not_say(virtual):
     s = virtual
+    with open(s.etc + "/uids", "a") as f:
+        f.write("noid@v.test 0\n")  # with which it would not start
     with s.smtp() as c:
         c.ehlo()
         c.mail("x@elsewhere.test")
