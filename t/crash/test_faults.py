@@ -38,8 +38,9 @@ def in_box(suite, mark):
 
 
 def reported(suite, mark):
-    """a report of the message came to alice"""
-    return any(mark in m.as_string() and "Undelivered" in (m["Subject"] or "") for m in suite.messages("alice"))
+    """a report came to alice, and the message with it: it may be all that is left of it"""
+    return any("Subject: " + mark in m.as_string() and nobody(mark) in m.as_string() and "Undelivered" in (m["Subject"] or "")
+               for m in suite.messages("alice"))
 
 
 def everywhere(suite, mark):
@@ -49,7 +50,6 @@ def everywhere(suite, mark):
 
 
 def nobody(mark):
-    """the report names it, whether the message could be read for the report or not"""
     return mark + "x@elsewhere.invalid"
 
 
