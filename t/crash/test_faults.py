@@ -186,3 +186,12 @@ def test_a_connection_that_cannot_be_served_harms_no_other(faulty, program, call
         faulty.disk.disarm()
     wait_for(lambda: deliver(faulty, over_smtp, "nobody", "any", 1, 0, disk.ERROR) is False)
     faulty.imap("bob").logout()
+
+
+def test_what_cannot_be_removed_from_maildrop_is_not_taken_twice(faulty):
+    faulty.disk.arm("pickup", "unlink", 1, errno.EIO, disk.ERRORS)
+    assert by_sendmail(faulty, "stays.")
+    faulty.wait_log("maildrop/.*remove.*Input/output error", count=3)
+    faulty.disk.disarm()
+    wait_for(lambda: everywhere(faulty, "stays.") and not faulty.queue_files())
+    assert [m["Subject"] for m in faulty.messages("bob")].count("stays.") == 1
