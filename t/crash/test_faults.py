@@ -1,7 +1,7 @@
 """The n-th call fails, for every n up to the end of a small scenario: nothing acknowledged is lost, nothing is bounced or
 reported as sent because of it, and the suite goes on.
 """
-import errno, imaplib, itertools, os, smtplib
+import errno, fcntl, glob, imaplib, itertools, os, shutil, smtplib
 
 import pytest
 
@@ -195,3 +195,22 @@ def test_what_cannot_be_removed_from_maildrop_is_not_taken_twice(faulty):
     faulty.disk.disarm()
     wait_for(lambda: everywhere(faulty, "stays.") and not faulty.queue_files())
     assert [m["Subject"] for m in faulty.messages("bob")].count("stays.") == 1
+
+
+def is_open(suite, program, path):
+    links = [link for pid in suite.pids(program) for link in glob.glob("/proc/%d/fd/*" % pid)]
+    return any(os.path.exists(link) and os.path.samefile(link, path) for link in links)
+
+
+def test_a_mailbox_that_is_replaced_while_it_is_locked_gets_the_message(faulty):
+    """a mail reader writes a new file beside it, and renames that: what is added to the old one is lost"""
+    box = faulty.dir + "/box/box"
+    with open(box, "r+") as old:
+        fcntl.lockf(old, fcntl.LOCK_EX)
+        faulty.send("box", subject="replaced.")
+        wait_for(lambda: is_open(faulty, "local", box))
+        shutil.copy(box, box + ".new")
+        os.chmod(box + ".new", 0o666)
+        os.rename(box + ".new", box)
+    wait_for(lambda: in_box(faulty, "replaced."))
+    faulty.wait_queue_empty()
