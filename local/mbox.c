@@ -162,12 +162,27 @@ static int take_dot_lock(struct mbox *m, const char *path, const char *locks, st
     return take_lock(m, path, LOCK_DOT, why);
 }
 
+/* Whoever had the lock may have put another file in its place: what is added to the old one is
+ * gone. */
+static int check_place(const struct mbox *m, const char *path, struct why *why)
+{
+    struct stat file, place;
+
+    if (fstat(m->fd, &file) < 0 || stat(path, &place) < 0)
+        return mbox_fail(errno, "stat", path, why);
+    if (file.st_ino != place.st_ino || file.st_dev != place.st_dev)
+        return why_set(why, "4.2.0", "%s was replaced while we waited for its lock", path);
+    return 0;
+}
+
 /* (waits) */
 static int take_file_locks(struct mbox *m, const char *path, const char *locks, struct why *why)
 {
     if (str_listed(locks, "flock") && take_lock(m, path, LOCK_FLOCK, why) < 0)
         return -1;
-    return str_listed(locks, "fcntl") ? take_lock(m, path, LOCK_FCNTL, why) : 0;
+    if (str_listed(locks, "fcntl") && take_lock(m, path, LOCK_FCNTL, why) < 0)
+        return -1;
+    return check_place(m, path, why);
 }
 
 static void release(struct mbox **mbox)
@@ -263,7 +278,7 @@ void mbox_abort(struct mbox **mbox)
 
     if (m == NULL)
         return;
-    if (m->regular && ftruncate(m->fd, m->start) == 0)
-        task_fsync(m->fd);
+    if (m->regular && (ftruncate(m->fd, m->start) < 0 || task_fsync(m->fd) < 0))
+        msg_warn("cannot take back half a message from a mailbox: %m");
     release(mbox);
 }

@@ -1,6 +1,8 @@
 /*
  * One report: made from records and the original's queue file, handed to cleanup.
  */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -54,22 +56,43 @@ static void put_rcpts(struct submit *s, const struct notice *n, const struct dsn
     }
 }
 
-/* The content records as they are; of the header only, up to the first empty line. */
-static void put_original(struct submit *s, const struct delivery *d, bool headers_only)
+/* The content records as they are; of the header only, up to the first empty line. -1 and why,
+ * later: what the disk does not let us read now. What is damaged is sent as far as it goes. */
+static int put_records(struct submit *s, struct qfile *f, bool headers_only, struct why *why)
 {
-    struct qfile *f = qfile_open(d->queue, d->queue_id, QFILE_READ, NULL);
     struct str body;
     enum rec type;
     bool continued = false;
 
+    while ((type = qfile_next(f, &body)) == REC_NORM || type == REC_CONT) {
+        if (headers_only && type == REC_NORM && body.n == 0 && !continued)
+            break;
+        submit_put(s, type, body);
+        continued = type == REC_CONT;
+    }
+    if (type == REC_BAD)
+        qfile_damaged(f, "queue file is damaged", why);
+    if (type == REC_BAD && why_later(why))
+        return -1;
+    why_clear(why);
+    return 0;
+}
+
+/* The report may be all that is left of the message: while the file is there, and may be read
+ * another time, no report goes without. */
+static int put_original(struct submit *s, const struct delivery *d, bool headers_only,
+                        struct why *why)
+{
+    struct qfile *f = qfile_open(d->queue, d->queue_id, QFILE_READ, why);
+    int result = 0;
+
+    if (f == NULL && errno != ENOENT)
+        return -1;
+    why_clear(why);
     if (f != NULL && d->data_offset > 0 && qfile_seek(f, d->data_offset, NULL) == 0)
-        while ((type = qfile_next(f, &body)) == REC_NORM || type == REC_CONT) {
-            if (headers_only && type == REC_NORM && body.n == 0 && !continued)
-                break;
-            submit_put(s, type, body);
-            continued = type == REC_CONT;
-        }
+        result = put_records(s, f, headers_only, why);
     qfile_close(&f);
+    return result;
 }
 
 /* The Message-ID of the original, if it is on one line and whole: what replies refer to. */
@@ -124,9 +147,12 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
     buf_free(&date);
 }
 
-static void put_content(struct submit *s, const struct notice *n, const struct dsn_report *r)
+static int put_content(struct submit *s, const struct notice *n, const struct dsn_report *r,
+                       struct why *why)
 {
     struct buf text = BUF_TEXT(TEXT_MAX);
+    struct why unread = WHY;
+    int result = 0;
 
     dsn_report_begin(r, &text);
     put_lines(s, &text);
@@ -136,12 +162,17 @@ static void put_content(struct submit *s, const struct notice *n, const struct d
     put_rcpts(s, n, r, dsn_report_fields, &text);
     dsn_report_original(r, &text);
     put_lines(s, &text);
-    put_original(s, n->d, !r->whole_original);
+    if (put_original(s, n->d, !r->whole_original, &unread) < 0 && r->now < r->retry_until) {
+        why_copy(why, &unread);
+        result = -1;
+    }
     dsn_report_end(r, &text);
     put_lines(s, &text);
     submit_put(s, REC_XTRA, STR(""));
     submit_put(s, REC_END, STR(""));
     buf_free(&text);
+    why_free(&unread);
+    return result;
 }
 
 static int64_t retry_until(const struct notice *n)
@@ -193,8 +224,10 @@ int notice_send(const struct notice *n, struct why *why)
                           n->d->content_size <= conf.bounce_size_limit,
     };
     put_envelope(s, n, now_us);
-    put_content(s, n, &report);
-    int result = submit_commit(&s, &id, why);
+    int result = put_content(s, n, &report, why);
+    if (result == 0)
+        result = submit_commit(&s, &id, why);
+    submit_abort(&s);
     if (result == 0)
         msg_info("%s: %s: %s", n->d->queue_id, n->what, id.p);
     buf_free(&boundary);

@@ -137,6 +137,8 @@ static struct message *qmgr_message_read_file(const char *id, enum queue from, s
         m->d.queue = Q_ACTIVE;
         m->d.queue_id = arena_strz(m->mem, strz(id));
         m->d.active_us = clock_wall_us();
+        if (m->d.created_s == 0) /* the file does not tell: it has not expired because of that */
+            m->d.created_s = qfile_stat(f)->st_mtime;
         m->size = e->size;
         m->next = e->next;
         m->expired_by_force = (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0;

@@ -18,9 +18,11 @@
  * SEE ALSO
  *   postdrop(1), sendmail(1), cleanup(8)
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -272,13 +274,29 @@ static int submit(struct drop *d)
     return result;
 }
 
+/* Names of files that are through and could not be removed: they must not be taken a second time.
+ */
+static struct hash *through;
+
+/* It has been taken, or is nothing. */
+static int remove_drop(const char *name, struct why *why)
+{
+    int result = queue_remove(Q_MAILDROP, name, why);
+
+    if (result == 0 || errno == ENOENT)
+        hash_drop(through, strz(name));
+    else
+        hash_put(through, strz(name), through);
+    return result;
+}
+
 /* Done, for another time, or never. */
 static void finish_drop(struct drop *d, int result)
 {
     struct why why = WHY;
 
     if (d->finished) {
-        result = queue_remove(Q_MAILDROP, d->name, &why);
+        result = remove_drop(d->name, &why);
         if (result == 0)
             msg_info("%s: %s: removed", d->name, why_text(&d->why));
     } else if (result < 0 && why_later(&d->why)) {
@@ -287,10 +305,19 @@ static void finish_drop(struct drop *d, int result)
         msg_warn("maildrop/%s: %s: moved to the corrupt queue", d->name, why_text(&d->why));
         result = queue_move(d->name, Q_MAILDROP, Q_CORRUPT, &why);
     } else {
-        result = queue_remove(Q_MAILDROP, d->name, &why);
+        result = remove_drop(d->name, &why);
     }
     if (result < 0 && why.code[0] != 0)
         msg_warn("maildrop/%s: %s", d->name, why_text(&why));
+    why_free(&why);
+}
+
+static void remove_again(const char *name)
+{
+    struct why why = WHY;
+
+    if (remove_drop(name, &why) < 0)
+        msg_warn("maildrop/%s: %s", name, why_text(&why));
     why_free(&why);
 }
 
@@ -326,9 +353,16 @@ static void wake(char reason)
 
     (void)reason;
     while (!service_draining() && (name = queue_scan_next(scan)) != NULL)
-        if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
+        if (hash_find(through, strz(name)) != NULL)
+            remove_again(name);
+        else if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
             pickup_take(name);
     queue_scan_free(&scan);
+}
+
+static void pickup_open(void)
+{
+    through = hash_new();
 }
 
 static void pickup_paths(void)
@@ -344,6 +378,7 @@ int main(int argc, char **argv)
         .in_queue = true,
         .rights = RIGHT_READ | RIGHT_WRITE,
         .alone = true,
+        .open = pickup_open,
         .paths = pickup_paths,
         .wake = wake,
     };

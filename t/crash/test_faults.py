@@ -1,7 +1,7 @@
 """The n-th call fails, for every n up to the end of a small scenario: nothing acknowledged is lost, nothing is bounced or
 reported as sent because of it, and the suite goes on.
 """
-import errno, imaplib, itertools, os, smtplib
+import errno, fcntl, glob, imaplib, itertools, os, shutil, smtplib
 
 import pytest
 
@@ -38,8 +38,9 @@ def in_box(suite, mark):
 
 
 def reported(suite, mark):
-    """a report of the message came to alice"""
-    return any(mark in m.as_string() and "Undelivered" in (m["Subject"] or "") for m in suite.messages("alice"))
+    """a report came to alice, and the message with it: it may be all that is left of it"""
+    return any("Subject: " + mark in m.as_string() and nobody(mark) in m.as_string() and "Undelivered" in (m["Subject"] or "")
+               for m in suite.messages("alice"))
 
 
 def everywhere(suite, mark):
@@ -49,7 +50,6 @@ def everywhere(suite, mark):
 
 
 def nobody(mark):
-    """the report names it, whether the message could be read for the report or not"""
     return mark + "x@elsewhere.invalid"
 
 
@@ -186,3 +186,31 @@ def test_a_connection_that_cannot_be_served_harms_no_other(faulty, program, call
         faulty.disk.disarm()
     wait_for(lambda: deliver(faulty, over_smtp, "nobody", "any", 1, 0, disk.ERROR) is False)
     faulty.imap("bob").logout()
+
+
+def test_what_cannot_be_removed_from_maildrop_is_not_taken_twice(faulty):
+    faulty.disk.arm("pickup", "unlink", 1, errno.EIO, disk.ERRORS)
+    assert by_sendmail(faulty, "stays.")
+    faulty.wait_log("maildrop/.*remove.*Input/output error", count=3)
+    faulty.disk.disarm()
+    wait_for(lambda: everywhere(faulty, "stays.") and not faulty.queue_files())
+    assert [m["Subject"] for m in faulty.messages("bob")].count("stays.") == 1
+
+
+def is_open(suite, program, path):
+    links = [link for pid in suite.pids(program) for link in glob.glob("/proc/%d/fd/*" % pid)]
+    return any(os.path.exists(link) and os.path.samefile(link, path) for link in links)
+
+
+def test_a_mailbox_that_is_replaced_while_it_is_locked_gets_the_message(faulty):
+    """a mail reader writes a new file beside it, and renames that: what is added to the old one is lost"""
+    box = faulty.dir + "/box/box"
+    with open(box, "r+") as old:
+        fcntl.lockf(old, fcntl.LOCK_EX)
+        faulty.send("box", subject="replaced.")
+        wait_for(lambda: is_open(faulty, "local", box))
+        shutil.copy(box, box + ".new")
+        os.chmod(box + ".new", 0o666)
+        os.rename(box + ".new", box)
+    wait_for(lambda: in_box(faulty, "replaced."))
+    faulty.wait_queue_empty()

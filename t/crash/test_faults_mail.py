@@ -47,10 +47,10 @@ def test_mail_that_sendmail_took_arrives_though_something_lacks(faulty, program,
 
 
 @pytest.mark.timeout(3000 if SLOW else 300)
-@pytest.mark.parametrize("call", [c for c in ERRORS if c not in ("malloc", "accept", "recv", "send")])
+@pytest.mark.parametrize("call", ["look", "read", "readdir", "stat", "lock", "connect", "socket", "fork"])
 def test_a_reload_that_fails_can_be_repeated(faulty, call):
     """master goes on with what it has, and what it serves arrives"""
-    for nth in some(call):
+    for nth in some(call) if SLOW else [2]:
         faulty.disk.arm("master", call, nth, ERRORS[call])
         faulty.tool("pombal", "reload", check=False)
         fired = faulty.disk.disarm()

@@ -7,7 +7,7 @@ import pytest
 
 import disk, pombal
 from pombal import wait_for
-from test_faults import MAIN, MOST
+from test_faults import MAIN, MOST, SLOW
 from sink import Sink
 
 
@@ -149,7 +149,7 @@ def test_a_tool_that_cannot_write_leaves_the_old_file(faulty, tool, call, error,
         return faulty.tool(tool, *args).stdout.strip()
 
     assert change("old").returncode == 0 and current() == "old"
-    for nth in range(1, 100 * MOST, 211 if call == "malloc" else 1):
+    for nth in range(1, 100 * MOST, (1 if SLOW else 4) * (211 if call == "malloc" else 1)):
         faulty.disk.arm(tool, call, nth, error, mode)
         r = change("new%d" % nth)
         if not faulty.disk.disarm():
@@ -231,7 +231,8 @@ def test_a_success_that_cannot_be_noted_is_no_success(faulty):
 def test_postsuper_loses_no_message_whatever_fails(faulty, args, call):
     mark = "whole-%s-%s." % (args[0], call)
     waiting(faulty, mark)
-    for nth in range(1, MOST * 10, 501) if call == "malloc" else (1, 2, 4, 8, 16, 32, 64, 128):
+    few = (1, 1000) if call == "malloc" else (1, 5)
+    for nth in few if not SLOW else range(1, MOST * 10, 501) if call == "malloc" else range(1, MOST):
         if args[0] == "-H":
             faulty.tool("postsuper", "-h", "ALL")
         faulty.disk.arm("postsuper", call, nth, errno.EIO, disk.ERRORS if call == "readdir" else disk.ERROR)
@@ -256,7 +257,7 @@ def test_what_postqueue_cannot_do_it_says(faulty, call):
     """nothing is lost by it, and no half list is taken for all there is"""
     mark = "queue-%s." % call
     id = waiting(faulty, mark)
-    for nth in range(1, MOST * 10, 301) if call == "malloc" else range(1, 30):
+    for nth in range(1, MOST * 10, 301 if SLOW else 1501) if call == "malloc" else range(1, 30, 1 if SLOW else 5):
         fired = False
         for args in ["-p"], ["-j"], ["-f"]:
             faulty.disk.arm("postqueue", call, nth, errno.ENOMEM)
