@@ -6,10 +6,12 @@
 #include "conf/conf.h"
 #include "mail/pop3_uidl.h"
 #include "net/stream.h"
+#include "task/task.h"
 
 #include "pop3.h"
 
 enum { UIDL_MAX = 1000 }; /* RFC 1939 7 says 70; a file name can be longer */
+enum { LINES_A_TURN = 1000 }; /* then the user's other sessions have theirs */
 
 static void bad(struct pop3 *s, const char *text)
 {
@@ -60,6 +62,19 @@ static void cmd_stat(struct pop3 *s, struct str args)
                 (unsigned long long)(s->total - s->deleted_total));
 }
 
+/* (waits) now and then, in long lists. */
+static void next_line(uint32_t n)
+{
+    if (n % LINES_A_TURN == 0)
+        task_yield();
+}
+
+static void put_size(struct pop3 *s, uint32_t n)
+{
+    stream_putf(s->client, "%u %llu\r\n", n, (unsigned long long)s->sizes[n - 1]);
+    next_line(n);
+}
+
 static void cmd_list(struct pop3 *s, struct str args)
 {
     uint32_t n;
@@ -72,7 +87,7 @@ static void cmd_list(struct pop3 *s, struct str args)
     stream_putf(s->client, "+OK %u messages:\r\n", s->count - s->deleted);
     for (n = 1; n <= s->count; n++)
         if (!is_deleted(s, n))
-            stream_putf(s->client, "%u %llu\r\n", n, (unsigned long long)s->sizes[n - 1]);
+            put_size(s, n);
     stream_putz(s->client, ".\r\n");
 }
 
@@ -106,9 +121,11 @@ static void cmd_uidl(struct pop3 *s, struct str args)
         return;
     }
     stream_putz(s->client, "+OK\r\n");
-    for (n = 1; n <= s->count; n++)
+    for (n = 1; n <= s->count; n++) {
         if (!is_deleted(s, n))
             put_uidl(s, "", n);
+        next_line(n);
+    }
     stream_putz(s->client, ".\r\n");
 }
 

@@ -18,7 +18,7 @@
 enum { DAY = 86400, TURN_MS = 20, SHORT = 256 * 1024 };
 /* A step is about a key that the state answers, or so many bytes of text. Others run after
  * YIELD_AFTER of them; if a message had to be opened, the clock may say so after LOOK_AFTER. */
-enum { STEP_BYTES = 16, LOOK_AFTER = 256, YIELD_AFTER = 10000 };
+enum { STEP_BYTES = 16, LOOK_AFTER = 256, YIELD_AFTER = 1000 };
 
 /* One message while it is looked at. */
 struct candidate {
