@@ -83,6 +83,7 @@ void folder_close(struct folder *f)
     state_free(&f->state);
     VEC_FREE(&f->events.list);
     buf_free(&f->out);
+    VEC_FREE(&f->replaced);
     if (f->jfd >= 0)
         close(f->jfd);
     leave_dir(f->on);

@@ -67,7 +67,9 @@ struct folder {
     char *name; /* "INBOX", "A.B" */
     char *dir; /* below the root: ".", ".A.B" */
     struct folder_dir *on;
-    int dirfd, jfd; /* dirfd: on->fd */
+    int dirfd, jfd; /* dirfd: on->fd; jfd: see folder_use_journal */
+    int syncing; /* tasks that wait for a sync of the journal */
+    VEC(int) replaced; /* journals that may be one of those */
     struct blobs blobs; /* there */
     unsigned uses;
     bool loaded;
@@ -134,6 +136,9 @@ size_t folder_keyword_room(const struct folder *f); /* how many more keywords ma
 /* Keyword letters in file names that have no name yet get it from dovecot-keywords. */
 int folder_learn_keywords(struct folder *f, struct why *why);
 void folder_free_keywords(struct folder *f); /* of names that no message has; before a checkpoint */
+/* fd becomes the folder's journal. The old one is closed when no task waits for its sync. */
+void folder_use_journal(struct folder *f, int fd);
+
 /* (waits) Syncs the journal and, on file systems that do not keep renames in order with a later
  * sync of another file, also the directories in dirs (SYNC_ bits). */
 enum { SYNC_NEW = 1, SYNC_CUR = 2 };

@@ -371,9 +371,7 @@ void folder_adopt_state(struct folder *f, struct state *fresh)
 
 static void adopt_file(struct folder *f, struct fresh *fresh)
 {
-    if (f->jfd >= 0)
-        close(f->jfd);
-    f->jfd = fresh->fd;
+    folder_use_journal(f, fresh->fd);
     fresh->fd = -1;
     f->frozen = fresh->frozen;
     f->j = fresh->j;

@@ -123,9 +123,7 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
                (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
                renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0 &&
                (!needs_dir_sync(f) || task_fsync(f->dirfd) == 0)) {
-        if (f->jfd >= 0)
-            close(f->jfd);
-        f->jfd = fd;
+        folder_use_journal(f, fd);
         f->j = (struct journal_file){.head = head, .ino = st.st_ino};
         f->j.end = (off_t)out.n;
         f->j.checkpoint = (off_t)(out.n - start);
@@ -173,9 +171,7 @@ static int take_made(struct folder *f, struct folder *made, struct why *why)
         state_forget(&f->state);
         f->loaded = false;
     }
-    if (f->jfd >= 0)
-        close(f->jfd);
-    f->jfd = made->jfd;
+    folder_use_journal(f, made->jfd);
     made->jfd = -1;
     f->j = made->j;
     f->in_memory = made->in_memory;
@@ -348,15 +344,27 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
     return folder_commit(f, why);
 }
 
-/* By a descriptor of its own: another task may replace the journal and close it meanwhile. A
- * checkpoint has been synced. (A session may open files, but copy no descriptor.) */
-static int sync_journal(const struct folder *f)
+void folder_use_journal(struct folder *f, int fd)
 {
-    int fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int result = fd < 0 ? -1 : task_fdatasync(fd);
+    if (f->jfd >= 0 && f->syncing > 0)
+        *VEC_ADD(&f->replaced) = f->jfd;
+    else if (f->jfd >= 0)
+        close(f->jfd);
+    f->jfd = fd;
+}
 
-    if (fd >= 0)
-        close(fd);
+/* Another task may replace the journal meanwhile: then a checkpoint tells the same and has been
+ * synced. */
+static int sync_journal(struct folder *f)
+{
+    f->syncing++;
+    int result = task_fdatasync(f->jfd), error = errno;
+    if (--f->syncing == 0) {
+        VEC_EACH (&f->replaced, fd)
+            close(*fd);
+        f->replaced.n = 0;
+    }
+    errno = error;
     return result;
 }
 
