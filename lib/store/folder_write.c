@@ -67,8 +67,8 @@ static int sync_dir(const struct folder *f, const char *name)
 
 static int create_new(const struct folder *f, struct stat *st)
 {
-    int fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
-                    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, f->store->set.mode & 0666);
+    int fd = file_open_plain(f->dirfd, FOLDER_JOURNAL ".new", O_RDWR | O_CREAT | O_TRUNC,
+                             f->store->set.mode & 0666);
 
     if (fd >= 0 && fstat(fd, st) == 0)
         return fd;
@@ -363,7 +363,7 @@ int folder_leap(struct folder *f, int64_t n, struct why *why)
  * checkpoint has been synced. (A session may open files, but copy no descriptor.) */
 static int sync_journal(const struct folder *f)
 {
-    int fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, FOLDER_JOURNAL, O_RDONLY, 0);
     int result = fd < 0 ? -1 : task_fdatasync(fd);
 
     if (fd >= 0)

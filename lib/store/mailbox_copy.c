@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/ident.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -116,7 +117,7 @@ static int copy_bytes(struct folder *from, const char *path, struct folder *to,
                       const char *new_path)
 {
     struct stat st;
-    int in = openat(from->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, result = -1;
+    int in = file_open_plain(from->dirfd, path, O_RDONLY, 0), out = -1, result = -1;
 
     if (in >= 0 && fstat(in, &st) == 0)
         out = openat(to->dirfd, new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/ident.h"
 #include "base/str.h"
 #include "store/folder.h"
@@ -297,7 +298,7 @@ static int make_folder(struct store *s, const char *dir, const char *folder, str
     for (size_t i = 0; good && i < CREATE_DIRS; i++)
         good = mkdirat(fd, below[i], s->set.mode) == 0;
     if (good) /* Maildir++: this is a folder, its root is one level up */
-        mark = openat(fd, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC, s->set.mode & 0666);
+        mark = file_open_plain(fd, "maildirfolder", O_WRONLY | O_CREAT, s->set.mode & 0666);
     if (mark >= 0)
         close(mark);
     if (fd >= 0)
