@@ -31,6 +31,19 @@ int file_read_fd(int fd, struct buf *out)
     }
 }
 
+int file_open_plain(int dirfd, const char *name, int flags, mode_t mode)
+{
+    const int careful = O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
+    struct stat st;
+    int fd = openat(dirfd, name, flags | careful, mode);
+
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
 int file_read(const char *path, struct buf *out, struct why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

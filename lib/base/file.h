@@ -14,6 +14,13 @@ int file_read(const char *path, struct buf *out,
 int file_read_fd(
     int fd,
     struct buf *out); /* appends the rest from the current offset; EFBIG if out is too small */
+/*
+ * A plain file of a directory in which somebody else may put things: openat(2) that never waits (a
+ * fifo without another end, a lease), follows no link, and opens nothing but a regular file. mode
+ * is for O_CREAT. O_CLOEXEC is added. The descriptor, or -1 and errno: EINVAL if it is no such
+ * file.
+ */
+int file_open_plain(int dirfd, const char *name, int flags, mode_t mode);
 int file_write_all(int fd, const void *p, size_t n); /* repeats short writes */
 /* Writes path.tmp-PID, syncs it, renames it to path and syncs the directory, so that readers see
  * either the old or the new contents. Removes the temporary file on failure. */

@@ -18,6 +18,7 @@ static struct {
     bool only;
     const char *at;
     size_t n;
+    void (*on_new)(const char *path);
 } known;
 
 static void set_on(int fd, int level, int option)
@@ -175,11 +176,12 @@ int sock_connect(const struct addr *to, const struct addr *from, int64_t deadlin
     return fd;
 }
 
-void sock_only_known(const char *addresses, size_t n)
+void sock_only_known(const char *addresses, size_t n, void (*on_new)(const char *path))
 {
     known.only = true;
     known.at = addresses;
     known.n = n;
+    known.on_new = on_new;
 }
 
 /* The address that the jail lets connect(2) have; null and errno: none. */
@@ -190,6 +192,9 @@ static const struct sockaddr_un *find_known(const char *path)
         if (strcmp(sa->sun_path, path) == 0)
             return sa;
     }
+    struct stat st;
+    if (known.on_new != NULL && stat(path, &st) == 0)
+        known.on_new(path);
     errno = EACCES;
     return NULL;
 }

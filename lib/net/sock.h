@@ -30,10 +30,11 @@ int sock_try_unix(const char *path);
 /*
  * For a jail that compares pointers (service/jail_sockets.c): from now on the two above connect to
  * these n paths only, and to others fail with EACCES. A struct sockaddr_un stands every
- * SOCK_KNOWN_STEP bytes from known on, which stays the caller's and as it is.
+ * SOCK_KNOWN_STEP bytes from known on, which stays the caller's and as it is. If there is something
+ * at the path, it has come later, and on_new is called (may be null).
  */
 enum { SOCK_KNOWN_STEP = 128 };
-void sock_only_known(const char *known, size_t n);
+void sock_only_known(const char *known, size_t n, void (*on_new)(const char *path));
 
 /* Accepts one client without waiting. -1 and errno: EAGAIN if there is none. to may be null. */
 int sock_accept(int listener, struct peer *to);

@@ -277,7 +277,7 @@ void jail_enter(const struct jail *j)
     if ((j->rights & RIGHT_DNS) != 0)
         jail_port(DNS_PORT);
     if (jail_knows_sockets(rights))
-        jail_sockets();
+        jail_sockets(j->on_new_socket);
     if (geteuid() == 0)
         drop_root(j, rights);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -37,9 +37,9 @@ enum {
     JAIL_LOW_END = JAIL_METRICS_AT + 0x10000,
 };
 bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */
-/* In the queue directory: those in private/ and public/ from now on. Ends the process when it
- * fails. */
-void jail_sockets(void);
+/* In the queue directory: those in private/ and public/ from now on; on_new: see sock_only_known.
+ * Ends the process when it fails. */
+void jail_sockets(void (*on_new)(const char *path));
 
 /* The allow-list of the rights. Ends the process when it fails. */
 void jail_seccomp(unsigned rights);

@@ -51,7 +51,7 @@ static size_t add_sockets_of(const char *dir, char *at, size_t n)
     return n;
 }
 
-void jail_sockets(void)
+void jail_sockets(void (*on_new)(const char *path))
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
     void *wanted = (void *)(uintptr_t)JAIL_SOCKETS_AT; // NOLINT: chosen by us
@@ -63,5 +63,5 @@ void jail_sockets(void)
     n = add_sockets_of("public", at, n);
     if (mprotect(at, JAIL_SOCKETS_SIZE, PROT_READ) < 0)
         msg_fatal("jail: mprotect: %m");
-    sock_only_known(at, n);
+    sock_only_known(at, n, on_new);
 }

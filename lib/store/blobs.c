@@ -192,7 +192,7 @@ static int copy_file(const struct blobs *b, const char *from, const struct blobs
                      const char *as)
 {
     struct stat st;
-    int in = openat(b->dirfd, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, result = -1;
+    int in = file_open_plain(b->dirfd, from, O_RDONLY, 0), out = -1, result = -1;
 
     if (in >= 0 && fstat(in, &st) == 0)
         out = openat(to->dirfd, as, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, to->mode & 0666);

@@ -226,9 +226,9 @@ static bool open_file(struct cache *c, bool make)
         return true;
     if (!make && clock_ms() < c->absent_until)
         return false;
-    c->fd = openat(c->dirfd, file_name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    c->fd = file_open_plain(c->dirfd, file_name, O_RDWR | O_APPEND, 0);
     if (c->fd < 0)
-        c->fd = openat(c->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        c->fd = file_open_plain(c->dirfd, file_name, O_RDONLY, 0);
     if (c->fd >= 0) {
         if (pread(c->fd, &head, sizeof head, 0) == sizeof head &&
             memcmp(head.magic, magic, sizeof magic) == 0 && head.order == 0x01020304 &&
@@ -467,7 +467,7 @@ void cache_trim(struct cache *c, cache_keep *keep, const void *arg)
     VEC_EACH (&c->index, place)
         if (is_live(c, place, keep, arg))
             buf_add(&out, record_at(c, place_at(place)));
-    int fd = openat(c->dirfd, new_name, O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = file_open_plain(c->dirfd, new_name, O_RDWR | O_APPEND | O_CREAT | O_TRUNC, 0600);
     if (fd >= 0 && buf_ok(&out) && file_write_all(fd, out.p, out.n) == 0 &&
         renameat(c->dirfd, new_name, c->dirfd, file_name) == 0) {
         close(c->fd);

@@ -67,8 +67,8 @@ static void write_letters(const struct folder *f)
     for (uint32_t i = 0; i < s->keywords.n && i < KEYWORD_LETTERS; i++)
         if (s->keywords.at[i].name[0] != '\0')
             buf_addf(&text, "%u %s\n", i, s->keywords.at[i].name);
-    int fd = openat(f->dirfd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                    f->store->set.mode & 0666);
+    int fd = file_open_plain(f->dirfd, new_name, O_WRONLY | O_CREAT | O_TRUNC,
+                             f->store->set.mode & 0666);
     if (fd < 0 || !buf_ok(&text) || file_write_all(fd, text.p, text.n) < 0 ||
         renameat(f->dirfd, new_name, f->dirfd, file_name) < 0)
         msg_warn("folder %s of %s: cannot write %s", f->name, f->store->path, file_name);
@@ -128,7 +128,7 @@ void folder_record_keyword(struct folder *f, enum flag_op op, uint32_t place,
 
 static bool read_letters(const struct folder *f, struct buf *text)
 {
-    int fd = openat(f->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, file_name, O_RDONLY, 0);
     bool good = fd >= 0 && file_read_fd(fd, text) == 0;
 
     if (fd >= 0)

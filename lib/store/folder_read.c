@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/random.h"
@@ -130,10 +131,10 @@ static int fresh_open(const struct folder *f, struct fresh *fresh, struct why *w
     *fresh = (struct fresh){.fd = -1};
     state_init(&fresh->state);
     fresh->j.end = sizeof fresh->j.head;
-    fresh->fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    fresh->fd = file_open_plain(f->dirfd, FOLDER_JOURNAL, O_RDWR, 0);
     fresh->frozen = fresh->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
     if (fresh->frozen)
-        fresh->fd = openat(f->dirfd, FOLDER_JOURNAL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        fresh->fd = file_open_plain(f->dirfd, FOLDER_JOURNAL, O_RDONLY, 0);
     if (fresh->fd < 0)
         return errno == ENOENT ? 0 : unreadable(f, why);
     struct journal_head *head = &fresh->j.head;

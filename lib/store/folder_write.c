@@ -56,8 +56,8 @@ static bool needs_dir_sync(const struct folder *f)
 
 static int create_new(const struct folder *f, struct stat *st)
 {
-    int fd = openat(f->dirfd, FOLDER_JOURNAL ".new",
-                    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, f->store->set.mode & 0666);
+    int fd = file_open_plain(f->dirfd, FOLDER_JOURNAL ".new", O_RDWR | O_CREAT | O_TRUNC,
+                             f->store->set.mode & 0666);
 
     if (fd >= 0 && fstat(fd, st) == 0)
         return fd;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/ident.h"
 #include "base/msg.h"
 #include "base/str.h"

@@ -158,8 +158,7 @@ void store_dir(struct str canonical, struct buf *out)
  * keeps the last one; without it, the time has to do. */
 uint32_t store_new_uidvalidity(struct store *s, uint32_t above)
 {
-    int fd = openat(s->rootfd, "pombal.uidvalidity", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                    s->set.mode & 0666);
+    int fd = file_open_plain(s->rootfd, "pombal.uidvalidity", O_RDWR | O_CREAT, s->set.mode & 0666);
     struct buf text = BUF(64);
     uint32_t now = (uint32_t)clock_wall(), last = 0;
 

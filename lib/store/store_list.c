@@ -328,7 +328,7 @@ static bool fill_folder(const struct store *s, int fd)
         return false;
     /* Maildir++: this is a folder, its root is one level up */
     int mark =
-        openat(fd, folder_mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, s->set.mode & 0666);
+        file_open_plain(fd, folder_mark, O_WRONLY | O_CREAT, s->set.mode & 0666);
     if (mark >= 0)
         close(mark);
     return mark >= 0;

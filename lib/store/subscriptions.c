@@ -21,7 +21,7 @@ enum { FILE_MAX = 4 << 20 };
 static int subscriptions_read_file(struct store *s, const char *name, struct buf *out,
                                    struct why *why)
 {
-    int fd = openat(s->rootfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(s->rootfd, name, O_RDONLY, 0);
 
     if (fd < 0)
         return errno == ENOENT ? 0 : why_errno(why, "4.3.0", "cannot open %s", name);
@@ -94,8 +94,7 @@ static void format(struct store *s, const struct subscriptions *subs, struct buf
 
 static int write_file(struct store *s, struct str text, struct why *why)
 {
-    int fd = openat(s->rootfd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                    s->set.mode & 0666);
+    int fd = file_open_plain(s->rootfd, new_name, O_WRONLY | O_CREAT | O_TRUNC, s->set.mode & 0666);
     bool good = fd >= 0 && file_write_all(fd, text.p, text.n) == 0 &&
                 (s->set.no_sync || task_fdatasync(fd) == 0) &&
                 renameat(s->rootfd, new_name, s->rootfd, file_name) == 0 &&

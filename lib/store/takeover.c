@@ -153,7 +153,7 @@ void takeover_keywords(struct str text, struct state *state)
 
 static bool takeover_read_file(const struct folder *f, const char *name, struct buf *out)
 {
-    int fd = openat(f->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, name, O_RDONLY, 0);
     bool good = fd >= 0 && file_read_fd(fd, out) == 0;
 
     if (fd >= 0)

@@ -41,7 +41,7 @@ static uint64_t head_sum(struct str bytes)
 /* By place, size and head: a copy may be written over it, and have the same size. */
 static bool is_marked(const struct folder *f, const struct journal_list *mark)
 {
-    int fd = openat(f->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, file_name, O_RDONLY, 0);
     char head[HEAD_SUMMED];
     struct stat st;
     bool same = fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == mark->ino &&
@@ -70,7 +70,7 @@ bool uidlist_changed(const struct folder *f)
 
 static bool uidlist_read_file(const struct folder *f, struct buf *out)
 {
-    int fd = openat(f->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, file_name, O_RDONLY, 0);
     bool good = fd >= 0 && file_read_fd(fd, out) == 0;
 
     if (fd >= 0)
@@ -108,7 +108,7 @@ static void add_line(struct buf *out, uint32_t uid, struct str name)
 static void add_extras(const struct folder *f, struct buf *out)
 {
     char head[HEAD_MAX];
-    int fd = openat(f->dirfd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, file_name, O_RDONLY, 0);
     ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
     struct str text = {head, n > 0 ? (size_t)n : 0}, line, word;
     unsigned char guid[GUID_BYTES];
@@ -148,8 +148,8 @@ void uidlist_write(struct folder *f)
     /* asked: by read_file */
     struct buf text = BUF(LIST_MAX);
     struct stat st;
-    int fd = openat(f->dirfd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                    f->store->set.mode & 0666);
+    int fd = file_open_plain(f->dirfd, new_name, O_WRONLY | O_CREAT | O_TRUNC,
+                             f->store->set.mode & 0666);
 
     add_all(f, &text);
     f->state.list = (struct journal_list){0};
@@ -196,7 +196,7 @@ void uidlist_lines(struct str out, struct buf *lines)
 /* What cannot be written now is found missing by the mark, and then all is written anew. */
 void uidlist_append(const struct folder *f, struct str lines, const struct journal_list *mark)
 {
-    int fd = openat(f->dirfd, file_name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    int fd = file_open_plain(f->dirfd, file_name, O_WRONLY | O_APPEND, 0);
 
     if (fd >= 0 && is_marked(f, mark) && file_write_all(fd, lines.p, lines.n) < 0)
         msg_warn("folder %s of %s: cannot append to %s", f->name, f->store->path, file_name);

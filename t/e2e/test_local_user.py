@@ -98,3 +98,29 @@ def test_with_closed_descriptors_nothing_but_records_gets_into_a_queue_file(suit
     assert done.returncode == 0
     suite.wait_log(": removed", seen + 1)
     assert "corrupt" not in suite.log() and not suite.queue_files("corrupt")
+
+
+# ---- what lies in a mailbox
+
+IN_MAILBOX = ("pombal.journal", "pombal.journal.new", "pombal.cache", "pombal.cache.new", "pombal.uidvalidity", "pombal.lock", "subscriptions",
+              "subscriptions.new", "dovecot-uidlist", "dovecot-uidlist.tmp", "dovecot-keywords", "dovecot-keywords.tmp", "maildirfolder")
+
+
+@pytest.mark.parametrize("name", IN_MAILBOX)
+def test_a_fifo_in_a_mailbox_holds_up_nobody(suite, name):
+    """whoever opens it waits for the other end, and with him all that his process delivers and serves"""
+    path = suite.maildir("alice") + "/" + name
+    owner = os.stat(suite.maildir("alice"))
+    if os.path.lexists(path):
+        os.unlink(path)
+    os.mkfifo(path)
+    os.chown(path, owner.st_uid, owner.st_gid)
+    before = len(suite.messages("bob"))
+    suite.send("alice")
+    suite.send("bob")
+    suite.wait_mail("bob", before + 1)
+    c = suite.imap("alice")
+    c.sock.settimeout(pombal.PATIENCE)
+    for ask in (c.select, c.lsub, lambda: c.subscribe("INBOX"), lambda: c.status("INBOX", "(MESSAGES)"), c.logout):
+        ask()
+    os.unlink(path)

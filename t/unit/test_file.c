@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -131,7 +133,42 @@ TEST(log_lines_are_clean_bounded_and_warnings_do_not_repeat)
     msg_capture(NULL);
 }
 
+/* A fifo that nobody has open, a link, a directory, a file that somebody has a lease of. */
+TEST(only_a_plain_file_is_opened_and_nothing_is_waited_for)
+{
+    char *dir = folder();
+    int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    static const int ways[] = {O_RDONLY, O_WRONLY | O_CREAT, O_RDWR, O_WRONLY | O_APPEND};
+
+    assert_int_equal(mkfifoat(at, "fifo", 0600), 0);
+    assert_int_equal(mkdirat(at, "dir", 0700), 0);
+    assert_int_equal(symlinkat("/dev/zero", at, "link"), 0);
+    int plain = file_open_plain(at, "plain", O_RDWR | O_CREAT, 0600);
+    assert_true(plain >= 0 && write(plain, "text", 4) == 4);
+    alarm(30);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        assert_int_equal(file_open_plain(at, "fifo", ways[i], 0600), -1);
+        assert_int_equal(file_open_plain(at, "dir", ways[i], 0600), -1);
+        assert_int_equal(file_open_plain(at, "link", ways[i], 0600), -1);
+    }
+    assert_int_equal(file_open_plain(at, "none", O_RDONLY, 0), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(fcntl(plain, F_SETLEASE, F_WRLCK), 0);
+    signal(SIGIO, SIG_IGN);
+    pid_t pid = fork(); /* a lease does not bind its own process */
+    if (pid == 0)
+        _exit(file_open_plain(at, "plain", O_RDONLY, 0) == -1 && errno == EWOULDBLOCK ? 0 : 1);
+    int status = 1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    alarm(0);
+    close(plain);
+    close(at);
+    file_remove_all(dir);
+}
+
 RUN_TESTS(T(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside),
           T(a_lock_that_is_held_says_again), T(a_stale_dot_lock_is_removed_by_one_process_only),
           T(maildir_names_differ_and_hold_no_slash),
+          T(only_a_plain_file_is_opened_and_nothing_is_waited_for),
           T(log_lines_are_clean_bounded_and_warnings_do_not_repeat))

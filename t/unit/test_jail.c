@@ -97,6 +97,21 @@ static int try_queue_socket(void)
     return result_of(sock_try_unix("private/known") >= 0);
 }
 
+static int new_sockets;
+static void count_new(const char *path)
+{
+    new_sockets += strcmp(path, "private/later") == 0;
+}
+static int try_later_socket(void)
+{
+    char path[] = "private/later";
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    bool told = sock_try_unix("private/never") < 0 && new_sockets == 0 && sock_try_unix(path) < 0 &&
+                errno == EACCES && new_sockets == 1;
+
+    return result_of(fd >= 0 && unlink(path) == 0 && told);
+}
+
 static int connect_unix(const struct sockaddr_un *to, size_t size)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -347,7 +362,8 @@ static int in_jail(unsigned rights, int (*attempt)(void))
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        struct jail j = {.name = "test", .rights = rights, .user = "nobody"};
+        struct jail j = {
+            .name = "test", .rights = rights, .user = "nobody", .on_new_socket = count_new};
         alarm(20);
         msg_to_stderr(false);
         if (chdir(dir) < 0)
@@ -523,6 +539,16 @@ TEST(each_right_opens_what_its_row_says_and_nothing_else)
             if (got != DONE && got != REFUSED && got != KILLED)
                 fail_msg("rights %u: %s: ended by signal %d", profiles[p], a->name, got - 1000);
         }
+    remove_files();
+}
+
+/* The service starts again then. */
+TEST(a_socket_that_came_later_is_told_of)
+{
+    if (jail_is_valgrind())
+        skip();
+    make_files();
+    assert_int_equal(in_jail(RIGHT_WRITE, try_later_socket), DONE);
     remove_files();
 }
 
@@ -903,7 +929,7 @@ TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
 }
 
 RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
-          T(who_becomes_a_user_sees_only_his_directory),
+          T(a_socket_that_came_later_is_told_of), T(who_becomes_a_user_sees_only_his_directory),
           T(a_session_may_do_what_it_needs_and_nothing_else),
           T(what_forks_sessions_can_open_nothing_of_root),
           T(files_are_made_as_the_user_between_begin_and_end),
