@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/str.h"
 
 enum {
     LINE_LIMIT = 2000,
@@ -204,9 +205,9 @@ void msg_flush(void)
     buf_clear(&msg.lines);
 }
 
-bool msg_has_held(void)
+size_t msg_held(void)
 {
-    return msg.lines.n > 0;
+    return msg.lines.n;
 }
 
 static const char month[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -319,7 +320,7 @@ static void say_dropped(void)
 
 void msg_clean(char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; (i += str_printable((struct str){text + i, n - i})) < n; i++) {
         unsigned char c = (unsigned char)text[i];
         size_t more = 0;
         while (msg.utf8 && i + 1 + more < n && c >= 194 && c <= 254 &&
