@@ -48,7 +48,10 @@ static struct {
     int proc; /* the directory; -1: there is none */
     VEC(char *) daemons; /* names of programs */
     struct buf out;
-} state = {.proc = -1, .out = {buf_none, 0, 0, OUT_LIMIT, false, false}};
+    struct buf line; /* a BUF_TEXT */
+} state = {.proc = -1,
+           .out = {buf_none, 0, 0, OUT_LIMIT, false, false},
+           .line = {buf_none, 0, 0, 4096, false, true}};
 
 static bool is_daemon(struct str program)
 {
@@ -135,12 +138,11 @@ static void datagram(struct str bytes, const struct service_sender *sender)
         line = str_rtrim(line);
         if (line.n == 0)
             continue;
-        struct buf text = BUF_TEXT(4096);
-        msg_stamp_host(&text);
-        log_line_check(line, &from, &rules, &text);
-        buf_add(&state.out, buf_str(&text));
+        buf_clear(&state.line);
+        msg_stamp_host(&state.line);
+        log_line_check(line, &from, &rules, &state.line);
+        buf_add(&state.out, buf_str(&state.line));
         buf_addc(&state.out, '\n');
-        buf_free(&text);
     }
     if (!buf_ok(&state.out))
         msg_warn("lines of process %d were too many at a time", (int)sender->pid);

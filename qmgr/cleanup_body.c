@@ -1,6 +1,7 @@
 /*
  * The body: records are checked and copied in runs; a record that must be changed breaks the run.
  */
+#include "base/sixteen.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "dict/dict.h"
@@ -14,26 +15,6 @@ static struct {
     unsigned char what[256];
     bool only_plain; /* nothing is stripped or refused */
 } body;
-
-/* Sixteen bytes that are looked at together: the compiler makes vector instructions of it, if the
- * processor has them. */
-typedef unsigned char sixteen __attribute__((vector_size(16)));
-
-static sixteen load(const char *p)
-{
-    sixteen v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static bool any(sixteen v)
-{
-    uint64_t half[2];
-
-    memcpy(half, &v, sizeof half);
-    return (half[0] | half[1]) != 0;
-}
 
 /* One character of message_strip_characters: C escapes. */
 static unsigned char unescape(struct str *s)
@@ -96,11 +77,11 @@ static unsigned survey(struct str s)
     if (!body.only_plain || s.n < sizeof high)
         return survey_bytes(s);
     for (size_t i = 0; i < s.n; i += sizeof high) {
-        sixteen v = load(s.p + (s.n - i < sizeof v ? s.n - sizeof v : i));
+        sixteen v = sixteen_load(s.p + (s.n - i < sizeof v ? s.n - sizeof v : i));
         high |= v & 0x80;
         stray |= (sixteen)(v == '\r') | (sixteen)(v == '\n');
     }
-    return (any(high) ? BYTE_8BIT : 0) | (any(stray) ? body.what['\r'] : 0);
+    return (sixteen_any(high) ? BYTE_8BIT : 0) | (sixteen_any(stray) ? body.what['\r'] : 0);
 }
 
 /* What is found in the text and matters for this message: bounces are neither stripped nor refused.

@@ -46,17 +46,24 @@ static bool is_simple(const char *fmt)
     return true;
 }
 
-static void add_number(struct buf *b, const struct spec *s, uint64_t n, bool negative)
+/* The digits of n, before end; where they begin. */
+static char *put_digits(char *end, uint64_t n, char kind)
 {
-    const char *digits = s->kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
-    unsigned base = s->kind == 'x' || s->kind == 'X' ? 16 : 10;
-    size_t width = s->width - (negative && s->width > 0);
-    char text[WIDTH_MOST + 30];
-    char *end = text + sizeof text, *p = end;
+    const char *digits = kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
+    bool hex = kind == 'x' || kind == 'X';
 
     do
-        *--p = digits[n % base];
-    while ((n /= base) > 0);
+        *--end = hex ? digits[n % 16] : (char)('0' + n % 10);
+    while ((n = hex ? n / 16 : n / 10) > 0);
+    return end;
+}
+
+static void add_number(struct buf *b, const struct spec *s, uint64_t n, bool negative)
+{
+    size_t width = s->width - (negative && s->width > 0);
+    char text[WIDTH_MOST + 30];
+    char *end = text + sizeof text, *p = put_digits(end, n, s->kind);
+
     while (s->zeros && (size_t)(end - p) < width)
         *--p = '0';
     if (negative)

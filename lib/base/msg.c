@@ -27,7 +27,7 @@ void msg_utf8(bool on)
 
 void msg_clean(char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; (i += str_printable((struct str){text + i, n - i})) < n; i++) {
         unsigned char c = (unsigned char)text[i];
         size_t more = 0;
         while (msg.utf8 && i + 1 + more < n && c >= 194 && c <= 254 &&

@@ -62,7 +62,7 @@ void msg_from_handler(const char *what, const char *name, int64_t seconds);
 
 void msg_hold(void); /* batch from now on */
 void msg_flush(void); /* write what is held; the loop calls it at the end of a turn */
-bool msg_has_held(void); /* are there lines that msg_flush would write? */
+size_t msg_held(void); /* how many bytes msg_flush would write */
 
 /* For tests: every line goes here instead, without name and pid. Null: back to normal. */
 typedef void msg_sink(const char *level, const char *text);

@@ -178,9 +178,9 @@ void msg_flush(void)
     buf_clear(&msg_out.lines);
 }
 
-bool msg_has_held(void)
+size_t msg_held(void)
 {
-    return msg_out.lines.n > 0;
+    return msg_out.lines.n;
 }
 
 static void stamp(struct buf *line)

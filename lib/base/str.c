@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "base/sixteen.h"
+
 struct str strz(const char *s)
 {
     return s == NULL ? (struct str){"", 0} : (struct str){s, strlen(s)};
@@ -222,12 +224,24 @@ void str_lower(char *p, size_t n)
         p[i] = fold(p[i]);
 }
 
+size_t str_printable(struct str s)
+{
+    size_t i = 0;
+
+    while (s.n - i >= sizeof(sixteen)) {
+        sixteen v = sixteen_load(s.p + i);
+        if (sixteen_any((sixteen)(v < ' ') | (sixteen)(v > '~')))
+            break;
+        i += sizeof v;
+    }
+    while (i < s.n && s.p[i] >= ' ' && s.p[i] <= '~')
+        i++;
+    return i;
+}
+
 bool str_is_printable(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < ' ' || s.p[i] > '~')
-            return false;
-    return true;
+    return str_printable(s) == s.n;
 }
 
 #define LIST_SEPARATORS ", \t\r\n"

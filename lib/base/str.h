@@ -54,6 +54,7 @@ bool str_word_braces(struct str *rest, const char *separators, struct str *word)
 bool str_unbrace(struct str *s);
 
 void str_lower(char *p, size_t n); /* ASCII, in place */
+size_t str_printable(struct str s); /* how many bytes at its begin are 0x20..0x7e */
 bool str_is_printable(struct str s); /* 0x20..0x7e only */
 
 #endif

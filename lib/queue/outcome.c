@@ -15,11 +15,24 @@
  * Small delays keep two digits that mean something, at most delay_logging_resolution_limit behind
  * the point; zeros at the end are left out.
  */
+/* Of what stands behind begin: "1.200000" is 1.2, "3.000000" is 3. */
+static void cut_zeros(struct buf *out, size_t begin)
+{
+    size_t n = out->n;
+
+    if (!buf_ok(out))
+        return;
+    while (n > begin && out->p[n - 1] == '0')
+        n--;
+    if (n > begin && out->p[n - 1] == '.')
+        n--;
+    buf_cut(out, n);
+}
+
 void outcome_put_delay(struct buf *out, int64_t us)
 {
     int digits = (int)conf.delay_logging_resolution_limit;
     int64_t unit = 1000000;
-    char text[32];
 
     if (us < 0)
         us = 0;
@@ -37,14 +50,9 @@ void outcome_put_delay(struct buf *out, int64_t us)
     for (int i = 0; i < places; i++)
         step /= 10;
     us = (us + step / 2) / step * step;
-    int n =
-        snprintf(text, sizeof text, "%lld.%06lld", (long long)(us / unit), (long long)(us % unit));
-    struct str s = {text, (size_t)n};
-    while (s.n > 0 && s.p[s.n - 1] == '0')
-        s.n--;
-    if (s.n > 0 && s.p[s.n - 1] == '.')
-        s.n--;
-    buf_add(out, s);
+    size_t begin = out->n;
+    buf_addf(out, "%lld.%06lld", (long long)(us / unit), (long long)(us % unit));
+    cut_zeros(out, begin);
 }
 
 /* a: before the queue manager, b: in it, c: connecting, d: the transfer. */

@@ -97,6 +97,10 @@ void log_line_check(struct str line, const struct log_sender *from, const struct
     if (!origin_parse(line, &o, &rest) || !str_starts(rest, STR(": ")) || !may_say(&o, from, rules))
         buf_addf(&text, "%s[%d]: uid %u says: ", from->program[0] != 0 ? from->program : "unknown",
                  (int)from->pid, from->uid);
+    if (text.n == 0 && line.n <= LINE_LIMIT && str_is_printable(line)) { /* nearly all */
+        buf_add(out, line);
+        return;
+    }
     buf_add(&text, line);
     msg_clean(text.p, text.n);
     buf_add(out, buf_str(&text));

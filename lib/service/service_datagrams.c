@@ -14,9 +14,10 @@ enum {
     SIZE = 64 * 1024, /* of a datagram; of a longer one the rest is lost */
     AT_ONCE = 16, /* the queue of such a socket often has no room for more than eleven */
     ROUNDS = 4, /* what has come is passed on after so many */
-    BUSY_MS = 5, /* datagrams that come so soon after others are waited for ... */
-    NAP_US = 1000, /* ... so long ... */
-    MANY = 8, /* ... unless so many came together: their senders would have to wait for room */
+    BUSY_MS = 10, /* datagrams that come so soon after others are waited for a moment, ... */
+    NAP_MOST_MS = 8, /* ... which is longer, up to this, ... */
+    FEW = 3, /* ... while fewer than these come in it, ... */
+    MANY = 5, /* ... and shorter if more: senders must not have to wait for room */
 };
 
 union control {
@@ -27,8 +28,9 @@ union control {
 struct reader {
     struct listener *l;
     struct service_sender from;
-    int64_t last_ms; /* task_now() when something was read last */
+    int64_t last_ms; /* task_now() when something was read last, or a little later */
     int last_n; /* how many it were */
+    int nap_ms; /* as it was last */
     struct mmsghdr heads[AT_ONCE];
     struct iovec parts[AT_ONCE];
     union control control[AT_ONCE];
@@ -88,8 +90,10 @@ static bool take(struct reader *r, bool may_stop)
     const struct service *service = r->l->process->service;
     int n = AT_ONCE;
 
+    r->last_n = 0;
     for (int round = 0; n == AT_ONCE && (!may_stop || round < ROUNDS); round++) {
         n = receive(r);
+        r->last_n += n;
         for (int i = 0; i < n; i++) {
             find_sender(&r->heads[i].msg_hdr, &r->from);
             service->datagram((struct str){r->bytes[i], r->heads[i].msg_len}, &r->from);
@@ -98,7 +102,6 @@ static bool take(struct reader *r, bool may_stop)
     }
     if (service->datagrams_end != NULL)
         service->datagrams_end();
-    r->last_n = n;
     return n < AT_ONCE;
 }
 
@@ -108,9 +111,15 @@ static void wait_for_more(struct reader *r)
 {
     int64_t now = task_now();
 
-    if (now - r->last_ms < BUSY_MS && r->last_n < MANY)
-        nanosleep(&(struct timespec){.tv_nsec = NAP_US * 1000}, NULL);
-    r->last_ms = now;
+    if (now - r->last_ms >= BUSY_MS)
+        r->nap_ms = 0;
+    else if (r->last_n > MANY)
+        r->nap_ms /= 2;
+    else if (r->last_n < FEW && r->nap_ms < NAP_MOST_MS)
+        r->nap_ms = r->nap_ms == 0 ? 1 : r->nap_ms * 2;
+    if (r->nap_ms > 0)
+        nanosleep(&(struct timespec){.tv_nsec = r->nap_ms * 1000000L}, NULL);
+    r->last_ms = now + r->nap_ms;
 }
 
 void datagrams_read(void *listener)

@@ -327,8 +327,7 @@ static bool fill_folder(const struct store *s, int fd)
     if (blobs_make(&(struct blobs){fd, s->set.mode}) < 0)
         return false;
     /* Maildir++: this is a folder, its root is one level up */
-    int mark =
-        file_open_plain(fd, folder_mark, O_WRONLY | O_CREAT, s->set.mode & 0666);
+    int mark = file_open_plain(fd, folder_mark, O_WRONLY | O_CREAT, s->set.mode & 0666);
     if (mark >= 0)
         close(mark);
     return mark >= 0;
