@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/msg_inside.h"
+#include "base/str.h"
 
 enum { THROTTLE = 32, THROTTLE_MS = 10000 };
 

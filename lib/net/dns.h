@@ -101,7 +101,7 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
 /* (waits) Does the domain exist, as far as mail is concerned: has it a mail exchanger, of whatever
  * name, or an address? A null MX gives DNS_NO_DATA and 5.1.0 in why. */
 enum dns_status dns_domain_exists(const char *domain, const struct dns_how *how, struct arena *mem,
-                                  int64_t deadline, struct why *why)
+                                  int64_t deadline_ms, struct why *why)
     __attribute__((warn_unused_result));
 /* (waits) The name of an address, from its PTR record or /etc/hosts. */
 enum dns_status dns_name_of(const struct addr *addr, struct arena *mem, int64_t deadline_ms,
