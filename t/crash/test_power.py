@@ -308,7 +308,7 @@ def test_the_record_is_that_of_the_disk(scenario):
     assert len(real) > 8
 
 
-@pytest.mark.timeout(3000 if SLOW else 600)
+@pytest.mark.timeout(3000 if SLOW else 1500)
 def test_nothing_acknowledged_is_missing_after_a_power_cut(scenario):
     tried = 0
     for upto, tree, kind in chosen(scenario, 3 if SLOW else 60):
