@@ -6,6 +6,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "conf/conf_missing.h"
 #include "dict/maps.h"
 #include "mail/dsn.h"
 #include "mail/header.h"
@@ -277,7 +278,7 @@ static void check_value(void *arg, const char *table, const char *where, const c
     struct why why = WHY;
 
     if (check_action(what, strz(value), &why) < 0)
-        conf_fault(maps_parameter(checks[what]), "%s: %s: %s", table, where, why_text(&why));
+        conf_unknown_action(maps_parameter(checks[what]), table, where, why_text(&why));
     why_free(&why);
 }
 

@@ -317,10 +317,7 @@ static int check_missing(const char *list, struct why *why)
     while (str_word_braces(&rest, ", \t\r\n", &word)) {
         const struct conf_missing *m = conf_missing_find(MISSING_RESTRICTION, word);
         if (m != NULL && !conf_missing_accepted(m->name))
-            return why_set(why, "4.3.5",
-                           "%s is not there yet: %s. Remove it, or name %s in "
-                           "pombal_accept_missing",
-                           m->name, m->effect, m->name);
+            return why_set(why, "4.3.5", "%s is not there yet: %s", m->name, m->effect);
     }
     return 0;
 }

@@ -33,7 +33,7 @@ static void check_action(void *arg, const char *table, const char *where, const 
     struct why why = WHY;
 
     if (access_action_check(value, &why) < 0)
-        conf_fault(list->parameter, "%s: %s: %s", table, where, why_text(&why));
+        conf_unknown_action(list->parameter, table, where, why_text(&why));
     why_free(&why);
 }
 

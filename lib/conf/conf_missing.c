@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 
+#include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -84,4 +85,21 @@ bool conf_missing_param(const struct conf_param *p, const char *value)
 {
     return p->reason == CONF_MATTERS && !is_off(p, str_trim(strz(value))) &&
            !conf_is_default(p, value);
+}
+
+void conf_unknown_action(const char *parameter, const char *table, const char *where,
+                         const char *what)
+{
+    struct why why = WHY;
+
+    if (!conf_missing_accepted("unknown_action")) {
+        conf_fault(parameter,
+                   "%s: %s: %s. Correct it, or name unknown_action in pombal_accept_missing", table,
+                   where, what);
+        return;
+    }
+    why_set(&why, "4.3.5", "%s: %s: %s", table, where, what);
+    conf_blame(parameter, &why);
+    msg_warn("%s", why_text(&why));
+    why_free(&why);
 }

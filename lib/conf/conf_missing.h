@@ -26,6 +26,10 @@ const struct conf_missing *conf_missing_table(struct str spec);
 const struct conf_missing *conf_missing_value(const char *parameter, struct str value);
 /* Does pombal_accept_missing name it? */
 bool conf_missing_accepted(const char *name);
+/* As conf_fault, for what a table says and nobody understands; a warning if pombal_accept_missing
+ * names unknown_action. */
+void conf_unknown_action(const char *parameter, const char *table, const char *where,
+                         const char *what);
 /* Is the expanded value that of Postfix's default? */
 bool conf_is_default(const struct conf_param *p, const char *value);
 /* Is the parameter missing (CONF_MATTERS), and does its expanded value ask for something: is it

@@ -261,7 +261,7 @@ def both():
     ours, theirs = pombal.Instance(start=False), None
     try:
         make_files(ours.dir)
-        ours.add_main(COMMON + "smtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n")
+        ours.add_main(COMMON + "pombal_accept_missing = unknown_action\nsmtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n")
         with open(ours.etc + "/master.cf", "a") as f:
             f.write("".join(service_lines(ports[0], ours.dir)))
         ours.start()

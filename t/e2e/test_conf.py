@@ -288,6 +288,8 @@ def test_what_tables_say_that_nobody_understands_is_told(idle):
     for name, said in expected:
         assert len([e for e in errors if re.search(r"main\.cf, line \d+: %s = .*%s" % (name, re.escape(said)), e)]) == 1, (said, errors)
     assert len(errors) == len(expected), errors
+    actions = [e for e in errors if e.endswith("or name unknown_action in pombal_accept_missing")]
+    assert len(check(idle, main + "pombal_accept_missing = unknown_action", "lmtp unix - - n - - lmtp")) == len(errors) - len(actions) < len(errors)
 
 
 def test_a_domain_of_two_classes_and_a_transport_that_is_not_there_are_told(idle):
