@@ -264,7 +264,7 @@ bool jail_has_other_user(uid_t *uid, gid_t *gid)
 
 void jail_enter(const struct jail *j)
 {
-    unsigned rights = j->rights;
+    unsigned rights = j->rights | (j->any_socket ? JAIL_ANY_SOCKET : 0);
 
     if (geteuid() == 0 && (rights & RIGHT_SETUID) != 0 && jail.other_uid != 0) {
         jail.has_other = true;

@@ -39,6 +39,7 @@ struct jail {
     gid_t gid; /* the effective group, which is the role (ipc/trust.h); 0: the account's */
     const char *root; /* chroot there, or null */
     bool ends_with_parent; /* SIGTERM when master dies */
+    bool any_socket; /* by hand, without master, who opens all sockets before he starts a process */
     /* When a socket is asked for that is there, but was not when the jail was entered. May be null.
      */
     void (*on_new_socket)(const char *path);

@@ -36,6 +36,7 @@ enum {
     JAIL_METRICS_AT = JAIL_SOCKETS_END,
     JAIL_LOW_END = JAIL_METRICS_AT + 0x10000,
 };
+enum { JAIL_ANY_SOCKET = 1 << 30 }; /* beside the rights: jail.any_socket */
 bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */
 /* In the queue directory: those in private/ and public/ from now on; on_new: see sock_only_known.
  * Ends the process when it fails. */

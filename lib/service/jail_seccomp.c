@@ -30,7 +30,8 @@ enum {
     ALWAYS = 0, /* every process */
     FILES = RIGHT_READ | RIGHT_WRITE,
     INET = RIGHT_NET | RIGHT_DNS,
-    CONNECTS = INET | RIGHT_ROOT, /* to any address; local asks the name services of the host */
+    CONNECTS = INET | RIGHT_ROOT |
+               JAIL_ANY_SOCKET, /* to any address; local asks the name services of the host */
 };
 
 /* Allowed when the process has any of the rights. */

@@ -209,6 +209,7 @@ static void enter_jail(struct process *p)
         .gid = p->group_base != 0 ? p->group_base + trust_role_of_program(p->program) : 0,
         .root = p->chroot || (p->spawned && p->service->in_queue) ? conf.queue_directory : NULL,
         .ends_with_parent = p->spawned,
+        .any_socket = !p->spawned,
         .on_new_socket = service_refresh,
     };
 
