@@ -108,7 +108,7 @@ def test_a_name_and_a_password_at_login(suite, length, imap, pop3):
     ("LIST 1", "+OK 1 "), ("LIST 0", "-ERR There's no message 0."), ("LIST 2", "-ERR There's no message 2."),
     ("LIST 4294967295", "-ERR There's no message"), ("LIST 4294967296", "-ERR Invalid message number."),
     ("LIST " + "1" * 1019, "-ERR Invalid message number."), ("LIST " + "1" * 1020, "-ERR Input line too long."),
-    ("LIST " + "1" * 100000, "-ERR Input line too long."), ("TOP 1 4294967296", "-ERR Invalid line count."),
+    ("LIST " + "1" * 100000, "-ERR Input line too long."), ("TOP 1 4294967296", "+OK"),
     (x(1000), "-ERR Unknown command."),
 ])
 def test_pop3(suite, command, answer):
@@ -117,8 +117,10 @@ def test_pop3(suite, command, answer):
     for login in ("USER alice@example.test", "PASS secret"):
         c.send(login + "\r\n")
         assert c.line().startswith("+OK")
-    c.send(command + "\r\nNOOP\r\n")
-    assert c.line().startswith(answer) and c.line() == "+OK"
+    c.send(command + "\r\nNOOP\r\nQUIT\r\n")
+    assert c.line().startswith(answer)
+    lines = list(iter(c.line, None))  # to the end: the next session finds the mailbox free
+    assert lines[-2] == "+OK"
     c.close()
 
 
