@@ -64,7 +64,8 @@ static void put_message(enum queue q, const char *id, const struct envelope *e, 
     put(out, A_QUEUE_NAME, queue_name(q));
     put(out, A_QUEUE_ID, id);
     put_number(out, "time", e->d.arrival_us / 1000000);
-    put_number(out, A_SIZE, e->size.size); /* as Postfix: before edits */
+    /* As Postfix: before edits; a file of maildrop has no size record. */
+    put_number(out, A_SIZE, e->size.size > 0 ? e->size.size : e->d.content_size);
     put(out, "forced_expire", forced ? "1" : "0");
     put(out, A_SENDER, sender.n > 0 ? sender.p : "MAILER-DAEMON");
     buf_free(&sender);

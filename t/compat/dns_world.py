@@ -82,7 +82,7 @@ def main():
         subprocess.run(["mount", "--bind", resolv.name, "/etc/resolv.conf"], check=True)
         dns = Dns(ZONES, 53)
         ours = pombal.Instance(start=False)
-        port = pombal.listen_port()
+        port = pombal.free_port()
         theirs = RealPostfix(MAIN, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % port)
         try:
             ours.add_main(MAIN + "dns_servers =\n")
