@@ -267,14 +267,16 @@ static bool take_id(struct args *a, struct arena *mem)
 static enum login_next cmd_id(struct args *a, const char *tag)
 {
     struct arena *mem = arena_new(a->l->mem);
-    bool good = take_id(a, mem);
+    enum login_next next = LOGIN_GO_ON;
 
+    if (take_id(a, mem)) {
+        put_id(a->l);
+        stream_putf(a->l->client, "%s OK ID completed.\r\n", tag);
+    } else {
+        next = malformed(a, tag); /* it looks at the rest, which is in mem */
+    }
     arena_free(&mem);
-    if (!good)
-        return malformed(a, tag);
-    put_id(a->l);
-    stream_putf(a->l->client, "%s OK ID completed.\r\n", tag);
-    return LOGIN_GO_ON;
+    return next;
 }
 
 static enum login_next cmd_starttls(struct args *a, const char *tag)
