@@ -27,7 +27,6 @@
 #include "auth/auth_client.h"
 #include "base/arena.h"
 #include "base/hash.h"
-#include "base/list.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -54,80 +53,26 @@ struct session {
 };
 
 /*
- * One of those programs. A new session inherits what the program holds for each other one that is
- * being started just then, so many at once make each of them dearer. A few keep the program busy
- * while it waits for authd.
+ * A new session inherits what such a program holds for each other one that is being started just
+ * then, so many at once make each of them dearer. A few keep the program busy while it waits for
+ * authd; the channel lets the others wait their turn.
  */
 enum { STARTS_AT_A_TIME = 4 };
-struct forker {
-    struct channel *channel;
-    int starting;
-    struct list waiters; /* in turn */
-};
-
-struct waiter {
-    struct list link;
-    struct task *task;
-    bool has_turn;
-};
 
 static struct {
     struct auth_client *authd;
-    struct forker forkers[PROGRAMS];
+    struct channel *forkers[PROGRAMS];
     struct hash *sessions; /* by key */
     int ending; /* processes that take no more, and may still give back */
 } state;
 
-/* The program of a service; null: there is none. */
-static struct forker *forker_of(const char *service)
+/* The channel to the program of a service; null: there is none. */
+static struct channel *forker_of(const char *service)
 {
     for (size_t i = 0; i < PROGRAMS; i++)
         if (strcmp(programs[i], service) == 0)
-            return &state.forkers[i];
+            return state.forkers[i];
     return NULL;
-}
-
-/* (waits) False: the turn has not come in time. */
-static bool begin_start(struct forker *f, int64_t until)
-{
-    struct waiter w = {.task = task_self()};
-    enum wait result = WAIT_READY;
-
-    if (f->starting < STARTS_AT_A_TIME) {
-        f->starting++;
-        return true;
-    }
-    list_add(&f->waiters, &w.link);
-    while (!w.has_turn && result != WAIT_TIMEOUT && result != WAIT_CANCELLED)
-        result = task_park(until);
-    if (!w.has_turn)
-        list_drop(&w.link);
-    return w.has_turn;
-}
-
-/* The next one has the turn from here on. */
-static void end_start(struct forker *f)
-{
-    if (list_empty(&f->waiters)) {
-        f->starting--;
-        return;
-    }
-    struct waiter *w = LIST_OF(f->waiters.next, struct waiter, link);
-    list_drop(&w->link);
-    w->has_turn = true;
-    task_wake(w->task);
-}
-
-/* (waits) */
-static int ask_forker(struct forker *f, struct attrs *ask, struct attrs *answer, struct why *why)
-{
-    int64_t until = task_now() + conf.auth_request_timeout * 1000; /* as long as the front waits */
-
-    if (!begin_start(f, until))
-        return why_set(why, "4.3.0", "too many sessions are being started");
-    int result = channel_call(f->channel, ask, answer, until, why);
-    end_start(f);
-    return result;
 }
 
 static int pass_on(const struct handover *h, int client, struct why *why);
@@ -237,7 +182,8 @@ static int mailbox_broker_begin(const char *key, const struct handover *h, int c
     handover_put(&ask, h);
     attrs_put_fd(&ask, client);
     attrs_put_fd(&ask, pair[1]);
-    int result = ask_forker(forker_of(h->service), &ask, &answer, why);
+    int64_t until = task_now() + conf.auth_request_timeout * 1000; /* as long as the front waits */
+    int result = channel_call(forker_of(h->service), &ask, &answer, until, why);
     struct session *s = hash_find(state.sessions, strz(key)); /* it may have ended meanwhile */
     if (result == 0 && s != NULL && s->fd == pair[0])
         s->pid = attrs_getn(&answer, A_PID, 0, INT32_MAX);
@@ -336,8 +282,7 @@ static void mailbox_broker_open_all(void)
     for (size_t i = 0; i < PROGRAMS; i++) {
         buf_clear(&path);
         buf_addf(&path, "private/%s", programs[i]);
-        state.forkers[i].channel = channel_new(path.p, 0);
-        list_init(&state.forkers[i].waiters);
+        state.forkers[i] = channel_new(path.p, STARTS_AT_A_TIME);
     }
     buf_free(&path);
     state.sessions = hash_new();
@@ -352,7 +297,7 @@ static void drain(void)
     void *value;
 
     for (size_t i = 0; i < PROGRAMS; i++)
-        channel_close_idle(state.forkers[i].channel);
+        channel_close_idle(state.forkers[i]);
     while (hash_next(state.sessions, &cursor, &key, &value)) {
         take_out(value);
         free_session(value);
