@@ -1,5 +1,5 @@
 /*
- * A line of the log from a signal handler: arithmetic, getpid, time and write, nothing else.
+ * A line of the log from a signal handler: arithmetic, getpid, clock_gettime and write, nothing else.
  */
 #include <time.h>
 #include <unistd.h>
@@ -47,7 +47,10 @@ static void raw_date(struct raw *r, int64_t days)
 
 static void raw_stamp(struct raw *r)
 {
-    int64_t now = time(NULL) + (int64_t)msg_out.utc_offset * 60, second = now % 86400;
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t); /* time() lags by a tick: lines would go back in time */
+    int64_t now = t.tv_sec + (int64_t)msg_out.utc_offset * 60, second = now % 86400;
 
     raw_date(r, now / 86400);
     raw_text(r, " ");
