@@ -9,10 +9,20 @@ import pombal
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
-    if outcome.get_result().failed:
-        for value in item.funcargs.values():
-            if isinstance(value, pombal.Instance):
-                outcome.get_result().sections.append(("maillog", value.log()[-8000:]))
+    report = outcome.get_result()
+    if not report.failed:
+        return
+    for value in item.funcargs.values():
+        if isinstance(value, pombal.Instance):
+            report.sections.append(("maillog", value.log()[-8000:]))
+            report.sections.append(("processes", value.state()))
+            note_failure(item.nodeid, call.excinfo, value)
+
+
+def note_failure(name, excinfo, instance):
+    """for t/run, which prints it at its end, where a log that is cut in the middle still has it"""
+    with open(os.path.join(pombal.BUILD, "failures"), "a") as f:
+        f.write("%s\n%s\n%s\n%s\n" % (name, str(excinfo.value)[:300], instance.state(), "\n".join(instance.log().splitlines()[-8:])[-1500:]))
 
 
 def pytest_make_parametrize_id(val):

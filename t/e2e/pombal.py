@@ -141,6 +141,20 @@ class Instance:
                 found.append(pid)
         return sorted(found)
 
+    def state(self):
+        """its processes, and what each is doing: for a report of a failure"""
+        master = self.master_pid()
+        lines = ["master %s" % (master or "is gone")]
+        for pid in self.pids() if master else []:
+            try:
+                status = open("/proc/%d/stat" % pid).read()
+                wchan = open("/proc/%d/wchan" % pid).read()
+            except OSError:
+                continue
+            name, rest = status[status.index("(") + 1:].rsplit(")", 1)
+            lines.append("%s[%d] %s %s, %s ticks" % (name, pid, rest.split()[0], wchan, rest.split()[11]))
+        return "\n".join(lines)
+
     def start(self):
         for _ in range(5):
             r = self.tool("pombal", "start", check=False, env=self.start_env)

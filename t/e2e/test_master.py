@@ -112,10 +112,7 @@ inet_interfaces = 127.0.0.1
 
     def close(self):
         if self.pid():
-            self.pombal("stop", check=False)
-        pid = self.pid()
-        if pid:
-            os.kill(pid, signal.SIGKILL)
+            self.pombal("stop", check=False)  # which kills what does not end; the file's pid may be another's by now
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
