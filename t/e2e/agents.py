@@ -42,7 +42,7 @@ smtpd_peername_lookup = no
 """
 
 
-AGENTS = "fake", "few"  # what tests may call theirs
+AGENTS = "fake", "few", "local"  # what tests may call theirs
 
 
 class MiniSuite(pombal.Instance):

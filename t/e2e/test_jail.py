@@ -2,7 +2,7 @@
 
 What each filter refuses is tried call by call in t/unit/test_jail.c; here, that the running suite is so.
 """
-import ctypes, glob, os, re, signal, socket, struct, subprocess, time
+import contextlib, ctypes, glob, os, re, signal, socket, struct, subprocess, time
 
 import pytest
 
@@ -271,7 +271,8 @@ def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
     nothing = ctypes.create_string_buffer(16)  # AF_UNSPEC
     assert ctypes.CDLL(None).connect(fd, nothing, 16) == 0
     os.close(fd)
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it may have seen it, and ended
+        os.kill(pid, signal.SIGKILL)
     wait_for(lambda: suite.listens("smtp"))
     suite.wait_log(r"error: \S+:%d: process \d+ has closed the socket for all: it is open again" % suite.port("smtp"))
     suite.smtp().quit()
