@@ -190,11 +190,11 @@ static void open_words(void)
 
 static void bounce_paths(void)
 {
-    jail_write(queue_name(Q_BOUNCE));
-    jail_write(queue_name(Q_DEFER));
-    jail_write(queue_name(Q_TRACE));
+    jail_write_queue(queue_name(Q_BOUNCE));
+    jail_write_queue(queue_name(Q_DEFER));
+    jail_write_queue(queue_name(Q_TRACE));
     for (enum queue q = Q_INCOMING; q <= Q_HOLD; q++)
-        jail_read(queue_name(q));
+        jail_read_queue(queue_name(q));
 }
 
 int main(int argc, char **argv)

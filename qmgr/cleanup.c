@@ -259,8 +259,8 @@ static void write_to_qmgr(void)
 static void cleanup_paths(void)
 {
     write_to_qmgr();
-    jail_write("incoming");
-    jail_write("hold");
+    jail_write_queue("incoming");
+    jail_write_queue("hold");
     jail_read_tables(conf.virtual_alias_maps);
     jail_read_tables(conf.canonical_maps);
     jail_read_tables(conf.sender_canonical_maps);

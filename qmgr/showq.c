@@ -41,8 +41,8 @@ static void session(struct stream *client, const struct peer *peer, struct arena
 static void showq_paths(void)
 {
     for (enum queue q = Q_MAILDROP; q <= Q_HOLD; q++)
-        jail_read(queue_name(q));
-    jail_read(queue_name(Q_DEFER));
+        jail_read_queue(queue_name(q));
+    jail_read_queue(queue_name(Q_DEFER));
 }
 
 int main(int argc, char **argv)

@@ -367,8 +367,8 @@ static void pickup_open(void)
 
 static void pickup_paths(void)
 {
-    jail_write("maildrop");
-    jail_write("corrupt");
+    jail_write_queue("maildrop");
+    jail_write_queue("corrupt");
 }
 
 int main(int argc, char **argv)

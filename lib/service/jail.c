@@ -88,6 +88,25 @@ void jail_write(const char *path)
     add_path(path, true);
 }
 
+static void add_queue(const char *dir, bool may_write)
+{
+    struct jail_path p;
+
+    if (!jail_path_open(dir, may_write, &p))
+        msg_fatal("jail: open %s: %m", dir);
+    *VEC_ADD(&jail.paths.at) = p;
+}
+
+void jail_read_queue(const char *dir)
+{
+    add_queue(dir, false);
+}
+
+void jail_write_queue(const char *dir)
+{
+    add_queue(dir, true);
+}
+
 void jail_port(int port)
 {
     *VEC_ADD(&jail.paths.ports) = port;

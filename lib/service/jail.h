@@ -52,6 +52,11 @@ void jail_read(const char *path);
 /* The directory of a file: it is replaced by renaming, so that is what must stay readable. */
 void jail_read_file(const char *path);
 void jail_write(const char *path); /* a directory: create, write, rename, remove below it */
+/* The same for a directory of the queue, without which the process cannot do its work, and would
+ * not know why when the directory comes back: if it is not there, the process ends, and master
+ * starts another one. */
+void jail_read_queue(const char *dir);
+void jail_write_queue(const char *dir);
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
 /* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is
  * noticed. */

@@ -1,5 +1,5 @@
 """The command that programs send with: sendmail, mailq, newaliases, postdrop."""
-import os, re, shutil, subprocess
+import os, re, shutil, signal, subprocess
 
 import pytest
 
@@ -147,6 +147,20 @@ def test_mail_waits_in_maildrop_while_the_system_is_down(make_suite):
     assert '"queue_name": "maildrop"' in listed and '"sender": "s@x.test", "recipients": [{"address": "alice"}]' in listed
     suite.start()
     suite.wait_mail("alice", match="waited")
+
+
+def test_pickup_that_starts_while_maildrop_is_away_takes_mail_later(make_suite):
+    """its jail must have the directory: without it no later mail would ever be taken"""
+    suite = make_suite()
+    old = pombal.wait_for(lambda: suite.pids("pickup"))
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: before\n\nx\n")
+    suite.wait_mail("alice", match="^before")
+    os.rename(suite.queue + "/maildrop", suite.queue + "/elsewhere")
+    os.kill(old[0], signal.SIGKILL)
+    suite.wait_log(r"postfix/pickup\[\d+\]: fatal: jail: open maildrop: No such file or directory")
+    os.rename(suite.queue + "/elsewhere", suite.queue + "/maildrop")
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: after\n\nx\n")
+    suite.wait_mail("alice", match="^after")
 
 
 def test_a_loop_is_reported_to_the_sender(suite):
