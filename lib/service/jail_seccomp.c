@@ -5,8 +5,8 @@
  * Arguments are looked at where the call alone says too little: memory is never made executable,
  * only UNIX sockets without RIGHT_NET or RIGHT_DNS, connected to those of the queue only
  * (jail_sockets.c), no thread but those that task_fsync needs, no namespace with a child, no file
- * opened for writing without RIGHT_WRITE, no signal to another process, of fcntl no command that
- * has the kernel send signals.
+ * opened for writing without RIGHT_WRITE, no mode or time of a file changed by its name, no signal
+ * to another process, of fcntl no command that has the kernel send signals.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -162,17 +163,13 @@ static const struct rule plain[] = {
     C(RIGHT_WRITE, renameat2),
     C(RIGHT_WRITE, link),
     C(RIGHT_WRITE, linkat),
-    C(RIGHT_WRITE, chmod),
-    C(RIGHT_WRITE, fchmod),
-    C(RIGHT_WRITE, fchmodat),
-    C(RIGHT_WRITE, truncate),
     C(RIGHT_WRITE, ftruncate),
     C(RIGHT_WRITE, fallocate),
     C(RIGHT_WRITE, fsync),
     C(RIGHT_WRITE, fdatasync),
     C(RIGHT_WRITE, msync),
     C(RIGHT_WRITE, sync_file_range),
-    C(RIGHT_WRITE, utimensat),
+    C(RIGHT_TIMES, utimensat), /* by name, too */
     C(RIGHT_WRITE, copy_file_range),
     C(RIGHT_WRITE, pwritev),
     C(RIGHT_WRITE, preadv),
@@ -357,11 +354,20 @@ static void add_sockets(unsigned rights)
     allow(SCMP_SYS(sendmsg)); /* descriptors */
 }
 
+/*
+ * Landlock has no say in the mode, the times and (before Linux 6.2) the length of a file, so these
+ * are changed through a descriptor only: what is open has passed it. No file is made that runs as
+ * its owner.
+ */
 static void add_files(unsigned rights)
 {
+    const uint64_t set_ids = S_ISUID | S_ISGID;
+
     if ((rights & RIGHT_WRITE) != 0) {
-        allow(SCMP_SYS(open));
-        allow(SCMP_SYS(openat));
+        allow_if(SCMP_SYS(open), SCMP_A2(SCMP_CMP_MASKED_EQ, set_ids, 0));
+        allow_if(SCMP_SYS(openat), SCMP_A3(SCMP_CMP_MASKED_EQ, set_ids, 0));
+        allow_if(SCMP_SYS(fchmod), SCMP_A1(SCMP_CMP_MASKED_EQ, set_ids, 0));
+        allow_if(SCMP_SYS(utimensat), SCMP_A1(SCMP_CMP_EQ, 0));
     } else if ((rights & RIGHT_READ) != 0) {
         const uint64_t changes = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
         allow_if(SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, changes, 0));
@@ -436,7 +442,7 @@ static void end_filter(void)
 
 static bool is_of_sessions(const struct rule *r)
 {
-    return r->rights == ALWAYS || (r->rights & FILES) != 0;
+    return r->rights == ALWAYS || (r->rights & (FILES | RIGHT_TIMES)) != 0;
 }
 
 /*

@@ -48,6 +48,7 @@ enum service_right {
     RIGHT_OTHER = 128, /* act as one other user, without being root: given by jail_other_user() */
     RIGHT_ROOT = 256, /* with RIGHT_SETUID: stays root, whom no file refuses anything */
     RIGHT_SEARCH = 512, /* with RIGHT_READ: also what only root may read, below those paths */
+    RIGHT_TIMES = 1024, /* with RIGHT_WRITE: set the times of files of its uid, wherever they are */
     RIGHT_FORK = 64, /* fork, without exec: the mailbox broker's sessions */
 };
 

@@ -79,6 +79,56 @@ static int try_mkdir(void)
 {
     return result_of(mkdir("/tmp/test_jail.forbidden", 0700) == 0);
 }
+/* A file of its uid, which Landlock does not let it open. */
+static int try_mode_by_name(void)
+{
+    return result_of(chmod(outside, 0666) == 0);
+}
+static int try_mode_by_name_at(void)
+{
+    return result_of(fchmodat(AT_FDCWD, outside, 0666, 0) == 0);
+}
+static int try_times_by_name(void)
+{
+    struct timespec at[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    return result_of(utimensat(AT_FDCWD, outside, at, 0) == 0);
+}
+static int try_cut_by_name(void)
+{
+    return result_of(syscall(SYS_truncate, outside, 0) == 0);
+}
+static int try_mode_and_times(void)
+{
+    int fd = open(inside, O_WRONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && fchmod(fd, 0666) == 0 && futimens(fd, NULL) == 0);
+}
+static int try_set_user_id(void)
+{
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && fchmod(fd, 04755) == 0);
+}
+static int try_new_set_user_id(void)
+{
+    struct buf name = BUF(300);
+
+    buf_addf(&name, "%s/sub/new", dir);
+    int fd = open(name.p, O_WRONLY | O_CREAT | O_CLOEXEC, 04755);
+    if (fd >= 0)
+        unlink(name.p);
+    buf_free(&name);
+    return result_of(fd >= 0);
+}
+static int try_new_set_group_id(void)
+{
+    struct buf name = BUF(300);
+
+    buf_addf(&name, "%s/sub/new", dir);
+    int fd = (int)syscall(SYS_open, name.p, O_WRONLY | O_CREAT | O_CLOEXEC, 02755);
+    if (fd >= 0)
+        unlink(name.p);
+    buf_free(&name);
+    return result_of(fd >= 0);
+}
 static int try_exec(void)
 {
     execl("/bin/true", "true", (char *)NULL);
@@ -411,6 +461,8 @@ static void make_files(void)
     make_sockets();
     assert_true(close(open(inside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
     assert_true(close(open(outside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
+    if (geteuid() == 0) /* the user in the jail: only the jail is in the way */
+        assert_true(chown(inside, 65534, 65534) == 0 && chown(outside, 65534, 65534) == 0);
     buf_free(&sub);
 }
 
@@ -448,6 +500,14 @@ static const struct attempt {
     {"create, sync, rename, remove", try_new_file, RIGHT_WRITE},
     {"make a directory elsewhere", try_mkdir, 0},
     {"sync in a thread", try_sync_thread, RIGHT_WRITE},
+    {"mode and times of an open file", try_mode_and_times, RIGHT_WRITE},
+    {"the mode of a file by its name", try_mode_by_name, 0},
+    {"that by another call", try_mode_by_name_at, 0},
+    {"the times of a file by its name", try_times_by_name, RIGHT_TIMES},
+    {"cut a file by its name", try_cut_by_name, 0},
+    {"make a file run as its owner", try_set_user_id, 0},
+    {"a new file that runs as its owner", try_new_set_user_id, 0},
+    {"a new file that runs as its group", try_new_set_group_id, 0},
     {"execute", try_exec, 0},
     {"a UNIX socket", try_unix_socket, ~0u},
     {"a UNIX socket for datagrams", try_unix_datagrams, 0},
@@ -498,7 +558,8 @@ static bool is_softened(const struct attempt *a)
     return (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0) &&
            (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent ||
             a->fn == try_user_namespace || a->fn == try_dumpable || a->fn == try_write_address ||
-            a->fn == try_map_address || a->fn == try_map_from_zero);
+            a->fn == try_map_address || a->fn == try_map_from_zero ||
+            a->fn == try_new_set_user_id || a->fn == try_new_set_group_id);
 }
 
 static bool may(const struct attempt *a, unsigned rights)
@@ -521,6 +582,7 @@ TEST(each_right_opens_what_its_row_says_and_nothing_else)
         RIGHT_DNS | RIGHT_READ,
         RIGHT_NET | RIGHT_DNS | RIGHT_WRITE,
         RIGHT_SETUID | RIGHT_READ | RIGHT_WRITE,
+        RIGHT_READ | RIGHT_WRITE | RIGHT_TIMES,
     };
 
     if (jail_is_valgrind())
@@ -703,6 +765,11 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
     } rows[] = {
         {"create, sync, rename, remove", try_new_file, DONE},
         {"sync in a thread", try_sync_thread, DONE},
+        {"mode and times of an open file", try_mode_and_times, DONE},
+        {"the mode of a file by its name", try_mode_by_name, KILLED},
+        {"the times of a file by its name", try_times_by_name, KILLED},
+        {"cut a file by its name", try_cut_by_name, KILLED},
+        {"make a file run as its owner", try_set_user_id, KILLED},
         {"send", try_send, DONE},
         {"a message to the broker", try_message_to_broker, DONE},
         {"signal itself", try_abort, DONE},
