@@ -366,13 +366,14 @@ def test_the_log_of_a_message_is_written_by_whoever_has_its_file(role):
                       gid_base(s) + NUMBERS[PROGRAMS[role][0]], [owner.pw_gid])
         text = request("append", queue_id=id, recipient="a@b.test", status="5.0.0", action="failed", reason="I say so")
         right, wrong = os.open(path, os.O_RDWR), os.open(s.etc + "/main.cf", os.O_RDONLY)
-        for fds in ([], [wrong]):
+        name = os.open(path, os.O_PATH)  # what knows only the name can have it: Landlock does not look at this
+        for fds in ([], [wrong], [name]):
             answer = take_place(place, s, lambda: answer_of("private/bounce", text, fds).decode())
             assert "not your message" in answer and not os.path.exists(log), fds
         answer = take_place(place, s, lambda: answer_of("private/bounce", text, [right]).decode())
         assert answer.split("\0")[:2] == ["status", "ok"] and os.path.exists(log)
-        os.close(right)
-        os.close(wrong)
+        for fd in (right, wrong, name):
+            os.close(fd)
         hold.set()
 
 
@@ -393,6 +394,28 @@ def test_an_announced_envelope_counts_only_with_the_file(shown):
         s.wait_log("%s: removed" % id)
         assert "evil@" not in s.log()
         os.close(other)
+
+
+def test_cleanup_cannot_put_a_message_in_the_place_of_another():
+    """under the same id: it was moved over the other one when it was put off, and its log was the other one's"""
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
+        id = s.send("a@b.test", sender="right@c.test")
+        (old,) = wait_for(lambda: s.queue_files("deferred"))
+        before = open(old, "rb").read()
+        owner = pwd.getpwnam("postfix")
+        place = Place(owner.pw_uid, gid_base(s) + NUMBERS["CLEANUP"], [owner.pw_gid])
+        record = request("append", queue_id=id, recipient="a@b.test", status="5.0.0", action="failed", reason="I say so")
+        arrived = request("arrived", queue_name="incoming", queue_id=id, sender="", rcpt_at=1, rcpt="evil@b.test")
+
+        def attack():
+            fd = os.open("incoming/" + id, os.O_RDWR | os.O_CREAT, 0o700)
+            os.write(fd, before.replace(b"right@c.test", b"wrong@c.test"))
+            return [answer_of("private/bounce", record, [fd]).decode(), answer_of("public/qmgr", arrived, [fd]).decode()]
+
+        assert "not your message" in take_place(place, s, attack)[0]
+        s.wait_log("%s: a second message with this id: moved to the corrupt queue" % id)
+        assert open(old, "rb").read() == before and not s.queue_files("active")
+        assert "evil@" not in s.log() and not os.path.exists("%s/bounce/%s" % (s.queue, id))
 
 
 # ---- what each may never do, by its ids alone: the kernel refuses it whatever the jail says
