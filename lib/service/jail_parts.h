@@ -46,8 +46,9 @@ void jail_sockets(void (*on_new)(const char *path));
 void jail_seccomp(unsigned rights);
 
 /* jail_session.c: the second filter, from the process that forks sessions to their own start. These
- * numbers stand in it for what only the child knows: its pid, its descriptor of the broker. */
-enum { JAIL_PID = 0x5e551011, JAIL_CHANNEL = 0x5e551022 };
+ * numbers stand in it for what only the child knows: its pid, its descriptors of the broker and of
+ * the log. */
+enum { JAIL_PID = 0x5e551011, JAIL_CHANNEL = 0x5e551022, JAIL_LOG = 0x5e551033 };
 void jail_session_take(int fd); /* a file of the compiled filter; ends the process when it fails */
 
 /* A debug build needs more: leak detection reads /proc and stops threads by ptrace. */

@@ -446,8 +446,23 @@ static bool is_of_sessions(const struct rule *r)
 }
 
 /*
+ * A session sends lines to the log by a socket that its parent and all other sessions use, too. It
+ * may not shut it or change it; nor copy it, since a copy in the channel's place could be sent to
+ * any address.
+ */
+static void keep_from(int shared)
+{
+    struct scmp_arg_cmp fd = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)shared);
+
+    refuse_if(SCMP_SYS(shutdown), fd);
+    refuse_if(SCMP_SYS(setsockopt), fd);
+    jail_seccomp_add(SCMP_ACT_TRAP, SCMP_SYS(fcntl), 2,
+                     (struct scmp_arg_cmp[]){fd, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC)});
+}
+
+/*
  * The second filter, made ready by the process that forks sessions. What depends on the child
- * stands in it as JAIL_PID and JAIL_CHANNEL (jail_parts.h).
+ * stands in it as JAIL_PID, JAIL_CHANNEL and JAIL_LOG (jail_parts.h).
  */
 static void prepare_session(void)
 {
@@ -463,6 +478,8 @@ static void prepare_session(void)
     /* To whom a message goes is seen in the call only without sendmsg: that is for the broker. */
     refuse_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_NE, 0));
     refuse_if(SCMP_SYS(sendmsg), SCMP_A0(SCMP_CMP_NE, JAIL_CHANNEL));
+    keep_from(JAIL_LOG);
+    keep_from(STDERR_FILENO);
     int fd = memfd_create("filter", MFD_CLOEXEC);
     if (fd < 0 || seccomp_export_bpf(filter, fd) < 0)
         msg_fatal("seccomp filter of sessions: %m");

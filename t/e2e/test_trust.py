@@ -255,6 +255,21 @@ def test_roles_of_the_running_processes(asked):
     assert {"smtpd", "imapd", "cleanup", "qmgr", "authd", "mailbox", "imap", "virtual"} <= seen
 
 
+def test_no_two_services_share_standard_error(asked):
+    """it is a socket of postlogd, and any of them could shut it for all"""
+    with_session = asked.imap()
+    sockets = {}
+    for pid in asked.pids():
+        parent = int(open("/proc/%d/stat" % pid).read().rpartition(")")[2].split()[1])
+        name = open("/proc/%d/comm" % pid).read().strip()
+        if parent != asked.master_pid() or name == "postlogd":
+            continue  # sessions and helpers share that of their parent, and their filter keeps them from it
+        target = os.readlink("/proc/%d/fd/2" % pid)
+        assert target.startswith("socket:") and sockets.setdefault(target, pid) == pid, name
+    with_session.logout()
+    assert len(sockets) > 6
+
+
 # ---- what was found by attack
 
 def test_a_path_is_no_queue_id(asked, tmp_path):

@@ -656,7 +656,7 @@ TEST(who_becomes_a_user_sees_only_his_directory)
 }
 
 /* In a session: a child of a process with RIGHT_FORK that has become a user. */
-static int channel[2];
+static int channel[2], log_pair[2];
 static int (*in_session)(void);
 
 static int become_session(void)
@@ -665,6 +665,7 @@ static int become_session(void)
     struct why why = WHY;
 
     jail_session_channel(channel[0]);
+    msg_to_postlogd(log_pair[0]);
     if (become_forever(65534, 65534, dirs, 1, &why) < 0) {
         fprintf(stderr, "%s\n", why_text(&why));
         return 30;
@@ -702,6 +703,41 @@ static int try_copy_to(void)
 static int try_copy_by_fcntl(void)
 {
     return result_of(fcntl(0, F_DUPFD, 0) >= 0);
+}
+static int try_copy_of_file(void)
+{
+    return result_of(fcntl(0, F_DUPFD_CLOEXEC, 0) >= 0);
+}
+static int try_copy_of_log(void)
+{
+    close(channel[0]);
+    return result_of(fcntl(msg_fd(), F_DUPFD_CLOEXEC, channel[0]) == channel[0]);
+}
+static int try_copy_of_errors(void)
+{
+    return result_of(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0) >= 0);
+}
+static int try_shut_log(void)
+{
+    return result_of(shutdown(msg_fd(), SHUT_RDWR) == 0);
+}
+static int try_shut_errors(void)
+{
+    return result_of(shutdown(STDERR_FILENO, SHUT_RDWR) == 0 || errno == ENOTSOCK);
+}
+static int try_change_log(void)
+{
+    int size = 0;
+    return result_of(setsockopt(msg_fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
+}
+static int try_shut_channel(void)
+{
+    return result_of(shutdown(channel[0], SHUT_WR) == 0);
+}
+static int try_log(void)
+{
+    msg_info("a line");
+    return result_of(send(msg_fd(), "x", 1, MSG_DONTWAIT) == 1);
 }
 static int try_set_groups(void)
 {
@@ -790,6 +826,14 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
         {"copy a descriptor", try_copy, KILLED},
         {"copy it to a place", try_copy_to, KILLED},
         {"copy it by fcntl", try_copy_by_fcntl, KILLED},
+        {"copy a file's descriptor", try_copy_of_file, DONE},
+        {"log", try_log, DONE},
+        {"tell the broker that it ends", try_shut_channel, DONE},
+        {"copy the log's into the place of the channel", try_copy_of_log, KILLED},
+        {"copy that of standard error", try_copy_of_errors, KILLED},
+        {"silence the log of all sessions", try_shut_log, KILLED},
+        {"silence their standard error", try_shut_errors, KILLED},
+        {"change the log's socket", try_change_log, KILLED},
         {"send to an address", try_address, KILLED},
         {"a message elsewhere", try_message_elsewhere, KILLED},
     };
@@ -799,6 +843,7 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
     make_files();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, log_pair), 0);
         in_session = rows[i].fn;
         unsigned rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE;
         int got = in_jail(rights, fork_session);
@@ -806,6 +851,8 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
             fail_msg("%s: result %d", rows[i].name, got);
         close(channel[0]);
         close(channel[1]);
+        close(log_pair[0]);
+        close(log_pair[1]);
     }
     remove_files();
 }
