@@ -38,7 +38,7 @@ enum {
 /* Allowed when the process has any of the rights. */
 struct rule {
     unsigned rights;
-    int call;
+    int call; /* or command of fcntl */
 };
 #define C(rights, name)                                                                            \
     {                                                                                              \
@@ -62,7 +62,6 @@ static const struct rule plain[] = {
     C(ALWAYS, pipe2),
     C(ALWAYS, fstat),
     C(ALWAYS, fstatfs),
-    C(ALWAYS, flock),
     /* looking at names gives no content; changed tables are noticed so */
     C(ALWAYS, stat),
     C(ALWAYS, lstat),
@@ -164,6 +163,7 @@ static const struct rule plain[] = {
     C(RIGHT_WRITE, link),
     C(RIGHT_WRITE, linkat),
     C(RIGHT_WRITE, ftruncate),
+    C(RIGHT_WRITE, flock), /* a lock on a table stops whoever opens or changes it */
     C(RIGHT_WRITE, fallocate),
     C(RIGHT_WRITE, fsync),
     C(RIGHT_WRITE, fdatasync),
@@ -199,9 +199,11 @@ static const struct rule plain[] = {
 
 /* Of fcntl: copies, flags and locks. Not: who gets SIGIO, and which signal (F_SETOWN, F_SETSIG),
  * leases, notifications, seals, sizes of pipes. */
-static const int fcntl_commands[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
-                                     F_GETFL,     F_GETLK,         F_SETLK,     F_SETLKW,
-                                     F_OFD_GETLK, F_OFD_SETLK,     F_OFD_SETLKW};
+static const struct rule fcntl_commands[] = {
+    {ALWAYS, F_DUPFD},          {ALWAYS, F_DUPFD_CLOEXEC},  {ALWAYS, F_GETFD},
+    {ALWAYS, F_SETFD},          {ALWAYS, F_GETFL},          {RIGHT_WRITE, F_GETLK},
+    {RIGHT_WRITE, F_SETLK},     {RIGHT_WRITE, F_SETLKW},    {RIGHT_WRITE, F_OFD_GETLK},
+    {RIGHT_WRITE, F_OFD_SETLK}, {RIGHT_WRITE, F_OFD_SETLKW}};
 
 /*
  * Calls that every process may make and a session has no use for: it gets its connections from the
@@ -375,10 +377,16 @@ static void add_files(unsigned rights)
     }
 }
 
-static void add_fcntl(void)
+static bool is_given(const struct rule *r, unsigned rights)
+{
+    return r->rights == ALWAYS || (r->rights & rights) != 0;
+}
+
+static void add_fcntl(unsigned rights)
 {
     for (size_t i = 0; i < sizeof fcntl_commands / sizeof *fcntl_commands; i++)
-        allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i]));
+        if (is_given(&fcntl_commands[i], rights) || JAIL_COVERAGE[0] != 0)
+            allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i].call));
     allow_if2(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFL),
               SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
 }
@@ -494,7 +502,7 @@ void jail_seccomp(unsigned rights)
         prepare_session();
     begin_filter(SCMP_ACT_TRAP);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (plain[i].rights == ALWAYS || (plain[i].rights & rights) != 0)
+        if (is_given(&plain[i], rights))
             allow(plain[i].call);
     if (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0 || jail_is_valgrind())
         for (size_t i = 0; i < sizeof of_debuggers / sizeof *of_debuggers; i++)
@@ -504,7 +512,7 @@ void jail_seccomp(unsigned rights)
     add_memory();
     add_sockets(rights);
     add_files(rights);
-    add_fcntl();
+    add_fcntl(rights);
     add_self(rights);
     jail_catch_refusals();
     int error = seccomp_load(filter);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -128,6 +129,18 @@ static int try_new_set_group_id(void)
         unlink(name.p);
     buf_free(&name);
     return result_of(fd >= 0);
+}
+/* One that it may read, as tables are. */
+static int try_lock(void)
+{
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0);
+}
+static int try_lock_by_fcntl(void)
+{
+    struct flock l = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && fcntl(fd, F_SETLK, &l) == 0);
 }
 static int try_exec(void)
 {
@@ -501,6 +514,8 @@ static const struct attempt {
     {"make a directory elsewhere", try_mkdir, 0},
     {"sync in a thread", try_sync_thread, RIGHT_WRITE},
     {"mode and times of an open file", try_mode_and_times, RIGHT_WRITE},
+    {"lock a file", try_lock, RIGHT_WRITE},
+    {"lock it by fcntl", try_lock_by_fcntl, RIGHT_WRITE},
     {"the mode of a file by its name", try_mode_by_name, 0},
     {"that by another call", try_mode_by_name_at, 0},
     {"the times of a file by its name", try_times_by_name, RIGHT_TIMES},
