@@ -129,6 +129,9 @@ int service_args(char ***argv);
  * a process started by hand it is private memory.
  */
 void *service_shared(size_t size);
+/* Before the jail: the descriptor of the memory with the clients of all processes of this service
+ * (spawned.h), and which part is this process's; -1: by hand, or there was none free. */
+int service_clients_memory(int *part);
 /* The most clients of this process at a time. */
 int service_limit(void);
 /* To be called when a table, certificate or similar file that the process has open has changed on
