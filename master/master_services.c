@@ -157,12 +157,12 @@ static void retire_lost(void)
     }
 }
 
-/* A socket, its memory and a process of each; what a new process needs until it is made; the rest
- * is for what a process opens itself. */
+/* A socket, the memory of two kinds and a process of each; what a new process needs until it is
+ * made; the rest is for what a process opens itself. */
 static int check_descriptors(size_t services, struct why *why)
 {
     struct rlimit allowed;
-    size_t needed = 3 * services + 64;
+    size_t needed = 4 * services + 64;
 
     if (getrlimit(RLIMIT_NOFILE, &allowed) < 0 || allowed.rlim_cur >= needed)
         return 0;
