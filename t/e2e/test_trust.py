@@ -484,6 +484,11 @@ MAY = {
     "queue file": {"local", "qmgr", "bounce", "showq"},
     "connect": {"smtp", "lmtp"},
     "socket of the host": {"local"},  # a name service
+    "mode of a queue file": set(),
+    "mode of a socket": set(),
+    "times of a queue file": {"qmgr"},
+    "length of a queue file": set(),
+    "lock of a table": {"cleanup", "local", "virtual", "imap", "pop3"},
     "create in incoming": {"local", "qmgr", "cleanup"},
     "create in deferred": {"local", "qmgr"},
     "create in active": {"local", "qmgr"},
@@ -506,7 +511,10 @@ MAY = {
 def acts(s, queue_file, qmgr):
     owner = pwd.getpwnam(setting(s, "mail_owner")).pw_uid
     both = lambda verb, name: ["%s %s/%s" % (verb, s.queue, name), "%s %s" % (verb, name)]  # as host and as chroot see it
-    found = {"queue file": both("read", queue_file[len(s.queue) + 1:]), "connect": ["connect %d" % s.port("smtp")],
+    name = queue_file[len(s.queue) + 1:]
+    found = {"queue file": both("read", name), "mode of a queue file": both("mode", name), "times of a queue file": both("times", name),
+             "length of a queue file": both("cut", name), "mode of a socket": both("mode", "private/bounce"),
+             "lock of a table": ["lock %s/aliases.db" % s.etc], "connect": ["connect %d" % s.port("smtp")],
              "/etc/shadow": ["read /etc/shadow"], "passwords": ["read %s/passwd" % s.etc], "private key": ["read %s/server.key" % s.etc],
              "log": ["write " + s.log_path], "mailbox": ["create %s/x" % s.maildir("bob")], "become root": ["become 0"],
              "become mail_owner": ["become %d" % owner], "qmgr's group": ["group %d" % (gid_base(s) + NUMBERS["QMGR"])],
@@ -566,4 +574,5 @@ def test_forbidden_acts_fail_in_every_jail(make_suite):
             assert not yes & set(ways), (program, what)
     # The attack works at all.
     assert "connect %d yes" % s.port("smtp") in results()["smtp"]
-    assert any(w + " yes" in results()["qmgr"] for w in wanted["queue file"])
+    for what in ("queue file", "times of a queue file"):
+        assert any(w + " yes" in results()["qmgr"] for w in wanted[what])

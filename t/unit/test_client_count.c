@@ -226,5 +226,8 @@ int main(void)
                                          T(a_process_can_write_its_own_part_only)};
 
     client_count_open(32, 84);
-    return cmocka_run_group_tests(alone, NULL, NULL) + cmocka_run_group_tests(several, share, NULL);
+    int failed = cmocka_run_group_tests(alone, NULL, NULL);
+    if (jail_is_valgrind()) /* its own memory may be where the part must be */
+        return failed;
+    return failed + cmocka_run_group_tests(several, share, NULL);
 }
