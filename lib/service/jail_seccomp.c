@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -78,7 +79,6 @@ static const struct rule plain[] = {
     C(ALWAYS, getsockname),
     C(ALWAYS, getpeername),
     C(ALWAYS, getsockopt),
-    C(ALWAYS, setsockopt),
     C(ALWAYS, sendfile),
     C(ALWAYS, splice),
     C(INET, bind),
@@ -330,6 +330,30 @@ static void add_internet(void)
     allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
 }
 
+/* The listening sockets are those of all processes of the service, and the next ones get them, too:
+ * with others an intruder could keep clients out after its end. */
+static void add_options(unsigned rights)
+{
+    static const struct {
+        unsigned rights;
+        int level, option;
+    } options[] = {
+        {ALWAYS, IPPROTO_TCP, TCP_NODELAY},
+        {ALWAYS, IPPROTO_TCP, TCP_QUICKACK},
+        /* of the libraries that ask name servers */
+        {INET, IPPROTO_TCP, TCP_FASTOPEN_CONNECT},
+        {INET, IPPROTO_IP, IP_RECVERR},
+        {INET, IPPROTO_IP, IP_MTU_DISCOVER},
+        {INET, IPPROTO_IPV6, IPV6_RECVERR},
+        {INET, IPPROTO_IPV6, IPV6_MTU_DISCOVER},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].rights == ALWAYS || (options[i].rights & rights) != 0)
+            allow_if2(SCMP_SYS(setsockopt), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)options[i].level),
+                      SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i].option));
+}
+
 bool jail_knows_sockets(unsigned rights)
 {
     return (rights & CONNECTS) == 0 && !jail_is_valgrind(); /* whose memory may be anywhere */
@@ -339,6 +363,7 @@ static void add_sockets(unsigned rights)
 {
     struct scmp_arg_cmp stream = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM);
 
+    add_options(rights);
     allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
     allow_if2(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
     if (!jail_knows_sockets(rights))
@@ -387,8 +412,9 @@ static void add_fcntl(unsigned rights)
     for (size_t i = 0; i < sizeof fcntl_commands / sizeof *fcntl_commands; i++)
         if (is_given(&fcntl_commands[i], rights) || JAIL_COVERAGE[0] != 0)
             allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i].call));
+    /* What is shared stays as it is: a listening socket that blocks stops whoever accepts. */
     allow_if2(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFL),
-              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC | O_NONBLOCK, O_NONBLOCK));
 }
 
 /* Not to root. The kernel takes 32 bits of the argument, and a filter compares 64: so it is not 0
@@ -427,7 +453,6 @@ static void add_self(unsigned rights)
     /* Limits may be read, not set. */
     allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-    allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ)); /* has the other side read it? */
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
 }

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -32,7 +35,7 @@
 #include "test.h"
 
 static char dir[100], inside[200], outside[200], host_socket[200];
-static int listeners[2];
+static int listeners[2], accepting; /* the latter of TCP */
 
 enum { DONE = 0, REFUSED = 10, KILLED = 20 }; /* refused: with an error; killed: by the filter */
 
@@ -369,6 +372,43 @@ static int try_nonblocking(void)
                      fcntl(fds[0], F_SETFL, fcntl(fds[0], F_GETFL) | O_NONBLOCK) == 0 &&
                      fcntl(fds[0], F_DUPFD_CLOEXEC, 0) > fds[0]);
 }
+/* What stays with a socket that other processes accept by. */
+static int try_blocking(void)
+{
+    return result_of(fcntl(accepting, F_SETFL, 0) == 0);
+}
+static int try_blocking_by_ioctl(void)
+{
+    int off = 0;
+    return result_of(ioctl(accepting, FIONBIO, &off) == 0);
+}
+static int set_option(int level, int option, int value)
+{
+    return result_of(setsockopt(accepting, level, option, &value, sizeof value) == 0);
+}
+static int try_no_delay(void)
+{
+    return set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+}
+static int try_defer_accept(void)
+{
+    return set_option(IPPROTO_TCP, TCP_DEFER_ACCEPT, 200);
+}
+static int try_least_hops(void)
+{
+    return set_option(IPPROTO_IP, IP_MINTTL, 255);
+}
+static int try_one_device(void)
+{
+    return result_of(setsockopt(accepting, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) == 0);
+}
+static int try_socket_filter(void)
+{
+    struct sock_filter none = {.code = BPF_RET | BPF_K};
+    struct sock_fprog program = {1, &none};
+    return result_of(
+        setsockopt(accepting, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0);
+}
 static int try_user_namespace(void)
 {
     return result_of(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0);
@@ -454,7 +494,9 @@ static void make_sockets(void)
     snprintf(host_socket, sizeof host_socket, "%s/elsewhere", dir);
     listeners[0] = sock_listen_unix(known, SOMAXCONN, 0666, NULL);
     listeners[1] = sock_listen_unix(host_socket, SOMAXCONN, 0666, NULL);
-    assert_true(listeners[0] >= 0 && listeners[1] >= 0);
+    struct addr here = {.family = AF_INET, .ip = {127, 0, 0, 1}};
+    accepting = sock_listen(&here, SOMAXCONN, NULL);
+    assert_true(listeners[0] >= 0 && listeners[1] >= 0 && accepting >= 0);
 }
 
 static void make_files(void)
@@ -488,6 +530,7 @@ static void remove_files(void)
     buf_addf(&known, "%s/known", private.p);
     close(listeners[0]);
     close(listeners[1]);
+    close(accepting);
     unlink(known.p);
     unlink(host_socket);
     rmdir(private.p);
@@ -563,6 +606,13 @@ static const struct attempt {
     {"turn that on", try_sigio, 0},
     {"a lease", try_lease, 0},
     {"flags and copies of descriptors", try_nonblocking, ~0u},
+    {"send small packets at once", try_no_delay, ~0u},
+    {"make a socket block that others accept by", try_blocking, 0},
+    {"that by ioctl", try_blocking_by_ioctl, 0},
+    {"have it wait for what clients say", try_defer_accept, 0},
+    {"have it take near clients only", try_least_hops, 0},
+    {"have it take clients of the host only", try_one_device, 0},
+    {"have it take nobody", try_socket_filter, 0},
     {"a user namespace", try_user_namespace, 0},
     {"be traced", try_dumpable, 0},
 };
@@ -574,7 +624,8 @@ static bool is_softened(const struct attempt *a)
            (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent ||
             a->fn == try_user_namespace || a->fn == try_dumpable || a->fn == try_write_address ||
             a->fn == try_map_address || a->fn == try_map_from_zero ||
-            a->fn == try_new_set_user_id || a->fn == try_new_set_group_id);
+            a->fn == try_new_set_user_id || a->fn == try_new_set_group_id ||
+            a->fn == try_blocking_by_ioctl);
 }
 
 static bool may(const struct attempt *a, unsigned rights)
