@@ -187,19 +187,12 @@ static void set_stdio(void)
         close(null);
 }
 
-/* That of the processes we start: they must not have the log file, so it is lines of theirs. */
+/* That of the processes we start, until they have one of their own: they must not have the log
+ * file, so it is lines of theirs. */
 static void stderr_to_postlogd(void)
 {
-    struct timeval patience = {.tv_sec = 1};
-    int fd = msg_fd() > 2 && conf.maillog_file[0] != 0 ? service_open_postlogd() : -1;
-
-    if (fd < 0)
-        return;
-    /* It blocks, for sanitizers write long texts at once; but not for ever. */
-    fcntl(fd, F_SETFL, 0);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    dup2(fd, STDERR_FILENO);
-    close(fd);
+    if (msg_fd() > 2 && conf.maillog_file[0] != 0)
+        service_stderr_to_postlogd();
 }
 
 /* Nothing that came from the caller's shell but the three. */

@@ -39,6 +39,7 @@ struct child {
     pid_t pid;
     struct watch status;
     int page; /* of the metrics file */
+    int part; /* of the memory with the clients; -1: none was free */
     int limit; /* clients at a time */
     int64_t started; /* clock_ms */
     bool is_full, paused, draining;
@@ -59,6 +60,7 @@ struct svc {
     bool alone; /* said by its processes: never two of them, not even while one drains */
     bool sole; /* said by its processes: never two that accept clients */
     int shared_fd; /* memory of its processes */
+    int clients_fd; /* memory with the clients of each of them: service/spawned.h */
     bool used; /* a client has connected (for a wakeup column with ?) */
     bool saturated; /* its processes have been told that all of them are full */
     int64_t next_wakeup; /* clock_ms; 0: none */

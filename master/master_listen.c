@@ -53,22 +53,6 @@ static void lock_filter(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on); /* a fifo has none */
 }
 
-void listen_again(struct svc *s, pid_t ended)
-{
-    VEC_EACH (&s->endpoints, e) {
-        int fd = (*e)->watch.fd, listens = 1;
-        socklen_t len = sizeof listens;
-        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || listens != 0)
-            continue;
-        if (listen(fd, BACKLOG) == 0)
-            msg_error("%s: process %d has closed the socket for all: it is open again", (*e)->at,
-                      (int)ended);
-        else
-            msg_error("%s: process %d has closed the socket for all, and it cannot listen: %m",
-                      (*e)->at, (int)ended);
-    }
-}
-
 static void add_endpoint(struct svc *s, int fd, const char *at)
 {
     struct endpoint *e = mem_new(sizeof *e);
@@ -285,23 +269,43 @@ static int listen_second_path(struct svc *s, const char *path, struct why *why)
     return fd < 0 && find_endpoint(s, path) == NULL ? -1 : 0;
 }
 
-static int listen_path(struct svc *s, struct why *why)
+static struct socket_access access_to(const struct svc *s)
 {
     struct socket_access a = ids_access(&s->conf);
 
     if (s->conf.type == SERVICE_FIFO)
         a.mode &= 0622;
+    return a;
+}
+
+/* It may be of another program now. */
+static void allow_kept(const struct svc *s)
+{
+    struct socket_access a = access_to(s);
 
     ids_begin_socket(&a);
-    if (find_endpoint(s, s->path) != NULL) {
-        /* Kept, and perhaps of another program now. */
-        if (chmod(s->path, a.mode) < 0)
-            msg_warn("chmod %s: %m", s->path);
-        ids_end_socket(s->path, &a);
-        return 0;
-    }
+    if (chmod(s->path, a.mode) < 0)
+        msg_warn("chmod %s: %m", s->path);
+    ids_end_socket(s->path, &a);
+}
+
+static int make_path(const struct svc *s, struct why *why)
+{
+    struct socket_access a = access_to(s);
+
+    ids_begin_socket(&a);
     int fd = make_endpoint(s, s->path, a.mode, why);
     ids_end_socket(s->path, &a);
+    return fd;
+}
+
+static int listen_path(struct svc *s, struct why *why)
+{
+    if (find_endpoint(s, s->path) != NULL) {
+        allow_kept(s);
+        return 0;
+    }
+    int fd = make_path(s, why);
     if (fd < 0)
         return -1;
     add_endpoint(s, fd, s->path);
@@ -318,6 +322,51 @@ static int listen_paths(struct svc *s, struct why *why)
         result = listen_second_path(s, second.p, why);
     buf_free(&second);
     return result;
+}
+
+/* One that has a path stays as it is when it has been shut; one of TCP no longer listens. */
+static bool is_shut(const struct svc *s, int fd)
+{
+    struct pollfd look = {.fd = fd};
+    int listens = 1;
+    socklen_t len = sizeof listens;
+
+    if (s->conf.type == SERVICE_UNIX)
+        return poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens == 0;
+}
+
+/* A new socket in the place of one that was shut. The other processes end, as they cannot accept
+ * by that one any more. */
+static int replace_path(struct svc *s, struct endpoint *e)
+{
+    struct why why = WHY;
+    int fd = make_path(s, &why);
+
+    if (fd >= 0) {
+        lock_filter(fd);
+        loop_drop(&e->watch);
+        close(e->watch.fd);
+        e->watch.fd = fd;
+        loop_add(&e->watch);
+    }
+    why_free(&why);
+    return fd < 0 ? -1 : 0;
+}
+
+void listen_again(struct svc *s, pid_t ended)
+{
+    VEC_EACH (&s->endpoints, e) {
+        int fd = (*e)->watch.fd;
+        if (!is_shut(s, fd))
+            continue;
+        if ((s->conf.type == SERVICE_UNIX ? replace_path(s, *e) : listen(fd, BACKLOG)) == 0)
+            msg_error("%s: process %d has closed the socket for all: it is open again", (*e)->at,
+                      (int)ended);
+        else
+            msg_error("%s: process %d has closed the socket for all, and it cannot listen: %m",
+                      (*e)->at, (int)ended);
+    }
 }
 
 void listen_mark(void)

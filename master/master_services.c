@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "service/check_missing.h"
+#include "service/spawned.h"
 
 #include "master.h"
 
@@ -73,7 +74,8 @@ static struct svc *svc_new(const struct conf_service *from)
         msg_fatal("master.cf: service %.100s...: the name is too long", from->name);
     s->path = buf_take(&path);
     s->shared_fd = memfd_create("pombal", MFD_CLOEXEC);
-    if (s->shared_fd < 0)
+    s->clients_fd = memfd_create("clients", MFD_CLOEXEC);
+    if (s->shared_fd < 0 || s->clients_fd < 0 || ftruncate(s->clients_fd, SPAWN_CLIENTS_SIZE) < 0)
         msg_fatal("memfd_create: %m");
     set_conf(s, from);
     list_add(&master.services, &s->link);
@@ -86,6 +88,7 @@ static void svc_free(struct svc *s)
     free_texts(s);
     VEC_FREE(&s->endpoints);
     close(s->shared_fd);
+    close(s->clients_fd);
     free(s->path);
     free((char *)(uintptr_t)s->conf.name);
     free(s);
@@ -154,12 +157,12 @@ static void retire_lost(void)
     }
 }
 
-/* A socket, its memory and a process of each; what a new process needs until it is made; the rest
- * is for what a process opens itself. */
+/* A socket, the memory of two kinds and a process of each; what a new process needs until it is
+ * made; the rest is for what a process opens itself. */
 static int check_descriptors(size_t services, struct why *why)
 {
     struct rlimit allowed;
-    size_t needed = 3 * services + 64;
+    size_t needed = 4 * services + 64;
 
     if (getrlimit(RLIMIT_NOFILE, &allowed) < 0 || allowed.rlim_cur >= needed)
         return 0;

@@ -87,6 +87,43 @@ static void give_page(int page)
     master.pages.at[page] = false;
 }
 
+static bool is_free(const struct svc *s, int part)
+{
+    LIST_EACH (&((struct svc *)(uintptr_t)s)->children, l)
+        if (LIST_OF(l, struct child, link)->part == part)
+            return false;
+    return true;
+}
+
+static bool write_clients(const struct svc *s, off_t at, uint32_t value)
+{
+    bool done = pwrite(s->clients_fd, &value, sizeof value, at) == sizeof value;
+
+    if (!done)
+        msg_warn("memory with the clients: %m");
+    return done;
+}
+
+/* Whatever a former process has left there counts no more. */
+static int take_part(const struct svc *s, int limit)
+{
+    int part = 0;
+
+    while (part < SPAWN_PARTS && !is_free(s, part))
+        part++;
+    if (part == SPAWN_PARTS ||
+        !write_clients(s, SPAWN_PARTS_AT + (off_t)part * SPAWN_PART_SIZE, 0) ||
+        !write_clients(s, (off_t)part * (off_t)sizeof(uint32_t), (uint32_t)limit))
+        return -1;
+    return part;
+}
+
+static void give_part(const struct svc *s, int part)
+{
+    if (part >= 0)
+        write_clients(s, (off_t)part * (off_t)sizeof(uint32_t), 0);
+}
+
 /* Everything to where the process expects it; the numbers in between may be in use. */
 static void place_fds(const struct svc *s, int status)
 {
@@ -96,6 +133,7 @@ static void place_fds(const struct svc *s, int status)
     *VEC_ADD(&fds) = fcntl(status, F_DUPFD_CLOEXEC, above);
     *VEC_ADD(&fds) = fcntl(master.metrics_fd, F_DUPFD_CLOEXEC, above);
     *VEC_ADD(&fds) = fcntl(s->shared_fd, F_DUPFD_CLOEXEC, above);
+    *VEC_ADD(&fds) = fcntl(s->clients_fd, F_DUPFD_CLOEXEC, above);
     *VEC_ADD(&fds) = fcntl(master.accepted.main, F_DUPFD_CLOEXEC, above);
     *VEC_ADD(&fds) = fcntl(master.accepted.master, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < s->endpoints.n; i++)
@@ -146,6 +184,10 @@ master_spawn_run(const struct svc *s, const struct child *c, int status)
     if (c->page >= 0) {
         *VEC_ADD(&argv) = "-k";
         *VEC_ADD(&argv) = number(c->page);
+    }
+    if (c->part >= 0) {
+        *VEC_ADD(&argv) = "-i";
+        *VEC_ADD(&argv) = number(c->part);
     }
     if (ids_of_suite()->base != 0) {
         *VEC_ADD(&argv) = "-G";
@@ -200,6 +242,7 @@ void spawn_child(struct svc *s)
     c->started = master.now;
     c->limit = limit_of_new(s);
     c->page = take_page();
+    c->part = take_part(s, c->limit);
     msg_flush();
     c->pid = fork();
     if (c->pid == 0)
@@ -209,6 +252,7 @@ void spawn_child(struct svc *s)
         msg_warn("fork: %m -- throttling");
         close(ends[0]);
         give_page(c->page);
+        give_part(s, c->part);
         free(c);
         throttle(s);
         return;
@@ -236,7 +280,8 @@ static void child_gone(struct child *c, int status)
 
     status_read(c); /* its last words */
     give_page(c->page);
-    if (s->conf.type == SERVICE_INET)
+    give_part(s, c->part);
+    if (s->conf.type == SERVICE_INET || s->conf.type == SERVICE_UNIX)
         listen_again(s, c->pid);
     /* A process that was told to end may be interrupted while it starts. */
     bool expected = status == 0 || (c->draining && WIFSIGNALED(status) &&

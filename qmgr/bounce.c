@@ -67,7 +67,7 @@ static int check_proof(struct attrs *ask, const char *id, struct why *why)
     if (ask->from == ROLE_QMGR || ask->from == ROLE_ROOT || ask->from == ROLE_SELF)
         return 0;
     int fd = attrs_take_fd(ask);
-    bool ours = queue_is_file(q, id, fd, &st);
+    bool ours = queue_is_file(q, id, fd, &st) && (q != Q_INCOMING || !queue_is_taken(id, &st));
     if (fd >= 0)
         close(fd);
     if (ours)

@@ -265,7 +265,7 @@ int main(int argc, char **argv)
     static const struct service qmgr = {
         .name = "qmgr",
         .in_queue = true,
-        .rights = RIGHT_READ | RIGHT_WRITE,
+        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_TIMES,
         .alone = true,
         .open = qmgr_open_all,
         .paths = qmgr_paths,

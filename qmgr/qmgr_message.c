@@ -160,15 +160,28 @@ static struct message *qmgr_message_read_file(const char *id, enum queue from, s
 }
 
 /* Complete, and its time has come? */
-static bool is_due(const char *path, bool ignore_time)
+static bool is_due(const char *path, bool ignore_time, struct stat *st)
 {
-    struct stat st;
+    if (lstat(path, st) < 0 || !S_ISREG(st->st_mode))
+        return false;
+    if (!(st->st_mode & S_IXUSR))
+        return false;
+    return ignore_time || st->st_mtime <= clock_wall();
+}
 
-    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+/* One that would take the place of another message, when it is put off, goes where none is. */
+static bool is_second(const char *id, const struct stat *st)
+{
+    struct why why = WHY;
+
+    if (!queue_is_taken(id, st))
         return false;
-    if (!(st.st_mode & S_IXUSR))
-        return false;
-    return ignore_time || st.st_mtime <= clock_wall();
+    if (queue_move(id, Q_INCOMING, Q_CORRUPT, &why) == 0)
+        msg_warn("%s: a second message with this id: moved to the corrupt queue", id);
+    else if (errno != ENOENT)
+        msg_warn("%s: a second message with this id: %s", id, why_text(&why));
+    why_free(&why);
+    return true;
 }
 
 /* It is in active already. */
@@ -188,8 +201,10 @@ static bool take_moved(const char *id, enum queue from)
 bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time)
 {
     struct buf active = BUF(512);
+    struct stat st;
 
-    if (qmgr_find(id) != NULL || !is_due(path, ignore_time))
+    if (qmgr_find(id) != NULL || !is_due(path, ignore_time, &st) ||
+        (from == Q_INCOMING && is_second(id, &st)))
         return false;
     queue_path(&active, Q_ACTIVE, id);
     int moved = rename(path, active.p);
@@ -207,7 +222,8 @@ static bool is_proven(struct attrs *ask, const char *id)
 {
     struct stat st;
     int fd = attrs_take_fd(ask);
-    bool ours = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0;
+    bool ours = queue_is_file(Q_INCOMING, id, fd, &st) && (st.st_mode & S_IXUSR) != 0 &&
+                !queue_is_taken(id, &st);
 
     if (fd >= 0)
         close(fd);

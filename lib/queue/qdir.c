@@ -136,9 +136,21 @@ bool queue_may_have(enum queue q, const char *id)
 bool queue_is_file(enum queue q, const char *id, int fd, struct stat *st)
 {
     struct stat named;
+    int flags = fcntl(fd, F_GETFL);
 
-    return fd >= 0 && fstat(fd, st) == 0 && queue_stat(q, id, &named) && S_ISREG(st->st_mode) &&
-           st->st_dev == named.st_dev && st->st_ino == named.st_ino;
+    return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == O_RDWR && fstat(fd, st) == 0 &&
+           queue_stat(q, id, &named) && S_ISREG(st->st_mode) && st->st_dev == named.st_dev &&
+           st->st_ino == named.st_ino;
+}
+
+bool queue_is_taken(const char *id, const struct stat *st)
+{
+    uint64_t inode;
+
+    if (qid_inode(strz(id), &inode) && inode == st->st_ino)
+        return false;
+    return queue_stat(Q_ACTIVE, id, NULL) || queue_stat(Q_DEFERRED, id, NULL) ||
+           queue_stat(Q_HOLD, id, NULL);
 }
 
 enum queue queue_locate(const char *id, const enum queue *list, struct stat *st)

@@ -58,10 +58,14 @@ bool queue_stat(enum queue q, const char *id, struct stat *st); /* false: not th
 /* False: it is certain that there is none. What is owed to somebody is not forgotten because a disk
  * does not answer. */
 bool queue_may_have(enum queue q, const char *id);
-/* Is this descriptor, perhaps -1, open on the file that the queue has under the id? Whoever can
- * show such a one has made the file or was given it; st gets what fstat says. The id must be valid.
- */
+/* Is this descriptor, perhaps -1, open for reading and writing on the file that the queue has under
+ * the id? Whoever can show such a one has made the file or was given it: one with O_PATH everybody
+ * gets who knows the name. st gets what fstat says. The id must be valid. */
 bool queue_is_file(enum queue q, const char *id, int fd, struct stat *st);
+/* Has another message this id already, in active, deferred or hold? st: of the file in incoming. An
+ * id is made for the inode of its file, so only a file that was put there by other means (a copied
+ * queue, an intruder) is asked about. */
+bool queue_is_taken(const char *id, const struct stat *st);
 /* The first of the queues in list (closed by Q_COUNT) that has the id; Q_COUNT: none. */
 enum queue queue_locate(const char *id, const enum queue *list, struct stat *st);
 

@@ -1,151 +1,199 @@
 /*
- * Buckets of slots, chosen by address. A slot is one process's count of one address and changed by
- * that process only.
+ * A list of clients for each process of the service. Whoever counts an address goes through all of
+ * them.
  */
 #include "service/client_count.h"
 
-#include <errno.h>
-#include <signal.h>
+#include <assert.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "service/jail_parts.h"
 #include "service/service.h"
+#include "service/spawned.h"
 
-enum {
-    BUCKETS = 512,
-    SLOTS = 60,
-    REST = 4, /* more slots of a bucket, for clients that have found none */
-};
-
+/* A client: its network. Both 0: a place that is free. */
 struct client_count {
-    atomic_int pid; /* 0: free */
-    atomic_int clients; /* 0: not in use yet */
-    sa_family_t family; /* 0: those that have found no slot */
-    unsigned char ip[16];
+    _Atomic uint64_t high, low;
 };
 
-struct table {
-    atomic_uint
-        key; /* of the hash, so that nobody can choose addresses of one bucket; 0: none yet */
-    struct client_count buckets[BUCKETS][SLOTS + REST];
+enum { HEAD = 16, PLACES = (SPAWN_PART_SIZE - HEAD) / sizeof(struct client_count) };
+
+struct part {
+    atomic_uint used; /* places; those behind it are free */
+    char unused[HEAD - sizeof(atomic_uint)];
+    struct client_count clients[PLACES];
 };
+
+struct memory {
+    atomic_uint limits[SPAWN_PARTS];
+    struct part parts[SPAWN_PARTS];
+};
+
+static_assert(sizeof(struct memory) == SPAWN_CLIENTS_SIZE, "as master knows it");
+static_assert(JAIL_CLIENTS_AT + (int)sizeof(struct part) <= JAIL_LOW_END, "there is room for it");
 
 static struct {
-    struct table *table;
-    unsigned bits4, bits6;
+    const struct memory *all; /* null: there is only this process */
+    struct part *own;
+    unsigned limit, bits4, bits6;
 } state;
 
-/* Counts of processes that were killed. */
-static void sweep(void)
+/* Where no process can make it longer in its jail: see jail_parts.h. */
+static struct part *map_own(int memory, int part)
 {
-    int dead = 0;
+    void *at = (void *)(uintptr_t)JAIL_CLIENTS_AT; // NOLINT: see jail_parts.h
+    void *p =
+        mmap(at, sizeof(struct part), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+             memory, SPAWN_PARTS_AT + (off_t)part * SPAWN_PART_SIZE);
 
-    for (size_t i = 0; i < BUCKETS * (size_t)(SLOTS + REST); i++) {
-        struct client_count *c = &state.table->buckets[i / (SLOTS + REST)][i % (SLOTS + REST)];
-        int pid = atomic_load(&c->pid);
-        if (pid == 0 || (pid != dead && (kill(pid, 0) == 0 || errno != ESRCH)))
-            continue;
-        dead = pid;
-        atomic_store(&c->clients, 0);
-        atomic_compare_exchange_strong(&c->pid, &pid, 0);
-    }
+    return p == at ? p : NULL;
 }
 
-static void make_key(void)
+/* By a descriptor that is open for reading: this mapping never becomes writable. */
+static const struct memory *map_all(int memory)
 {
-    unsigned key = 0, nobody = 0;
+    char path[40];
 
-    while (key == 0)
-        random_bytes(&key, sizeof key);
-    atomic_compare_exchange_strong(&state.table->key, &nobody, key);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", memory);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    void *p = mmap(NULL, sizeof(struct memory), PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void client_count_share(int memory, int part, int limit)
+{
+    if (state.all == NULL)
+        free(state.own);
+    state.limit = (unsigned)limit;
+    state.own = NULL;
+    state.all = NULL;
+    if (memory >= 0 && (state.all = map_all(memory)) != NULL)
+        state.own = map_own(memory, part);
+    if (state.own != NULL)
+        return;
+    if (memory >= 0)
+        msg_warn("memory with the clients of all processes: %m: only those of each are counted");
+    state.all = NULL;
+    state.own = mem_new(sizeof *state.own);
 }
 
 void client_count_open(int64_t ipv4_bits, int64_t ipv6_bits)
 {
-    state.table = service_shared(sizeof *state.table);
+    int part, memory = service_clients_memory(&part);
+
     state.bits4 = (unsigned)ipv4_bits;
     state.bits6 = (unsigned)ipv6_bits;
-    make_key();
-    sweep();
+    client_count_share(memory, part, service_limit());
 }
 
-/* The network that counts as one client. */
-static struct addr network_of(const struct addr *a)
+/* The network that counts as one client. An IPv4 address as IPv6 writes it: none is 0. */
+static void network_of(const struct addr *a, uint64_t *high, uint64_t *low)
 {
     struct addr network = *a;
+    unsigned char bytes[16] = {[10] = 0xff, [11] = 0xff};
 
     if (a->family == AF_INET || a->family == AF_INET6)
         addr_mask(&network, a->family == AF_INET ? state.bits4 : state.bits6);
-    return network;
+    if (a->family == AF_INET6)
+        memcpy(bytes, network.ip, sizeof bytes);
+    else
+        memcpy(bytes + 12, network.ip, 4);
+    memcpy(high, bytes, sizeof *high);
+    memcpy(low, bytes + 8, sizeof *low);
+    if (*high == 0 && *low == 0)
+        *low = 1;
 }
 
-static struct client_count *bucket_of(const struct addr *a)
+static bool is_of(const struct client_count *c, uint64_t high, uint64_t low)
 {
-    uint32_t hash = 2166136261U ^ atomic_load(&state.table->key); /* FNV-1a */
-
-    for (size_t i = 0; i < sizeof a->ip; i++)
-        hash = (hash ^ a->ip[i]) * 16777619;
-    hash = (hash ^ hash >> 15) * 2246822519U;
-    return state.table->buckets[(hash ^ hash >> 13) % BUCKETS];
+    return atomic_load_explicit(&c->low, memory_order_relaxed) == low &&
+           atomic_load_explicit(&c->high, memory_order_relaxed) == high;
 }
 
-static bool is_of(const struct client_count *c, const struct addr *a)
+/* One more than the limit: who makes room for a new client goes after it has come. */
+static int64_t count_in(const struct part *p, unsigned limit, uint64_t high, uint64_t low)
 {
-    return c->family == a->family && memcmp(c->ip, a->ip, sizeof c->ip) == 0;
+    unsigned used = atomic_load(&p->used);
+    int64_t n = 0;
+
+    if (used > limit + 1)
+        used = limit + 1;
+    for (unsigned i = 0; i < used && i < PLACES; i++)
+        n += is_of(&p->clients[i], high, low);
+    return n;
 }
 
-/* Our count of that address among n slots, maybe a new one; null when there is no room. */
-static struct client_count *count_of(struct client_count *slots, size_t n, const struct addr *a)
-{
-    int me = getpid();
-
-    for (struct client_count *c = slots; c < slots + n; c++)
-        if (atomic_load(&c->pid) == me && is_of(c, a))
-            return c;
-    for (struct client_count *c = slots; c < slots + n; c++) {
-        int nobody = 0;
-        if (!atomic_compare_exchange_strong(&c->pid, &nobody, me))
-            continue;
-        c->family = a->family;
-        memcpy(c->ip, a->ip, sizeof c->ip);
-        return c;
-    }
-    return NULL;
-}
-
-static int64_t sum(struct client_count *bucket, const struct addr *a)
+static int64_t count_all(uint64_t high, uint64_t low)
 {
     int64_t n = 0;
 
-    for (struct client_count *c = bucket; c < bucket + SLOTS + REST; c++) {
-        int clients = atomic_load(&c->clients);
-        if (clients > 0 && is_of(c, a))
-            n += clients;
+    if (state.all == NULL)
+        return count_in(state.own, PLACES, high, low);
+    for (unsigned i = 0; i < SPAWN_PARTS; i++) {
+        unsigned limit = atomic_load_explicit(&state.all->limits[i], memory_order_relaxed);
+        if (limit != 0)
+            n += count_in(&state.all->parts[i], limit, high, low);
     }
     return n;
 }
 
+/* Null: none. */
+static struct client_count *free_place(void)
+{
+    unsigned used = atomic_load(&state.own->used);
+
+    for (unsigned i = 0; i < used; i++)
+        if (is_of(&state.own->clients[i], 0, 0))
+            return &state.own->clients[i];
+    if (used == PLACES || (state.all != NULL && used > state.limit))
+        return NULL;
+    struct client_count *c = &state.own->clients[used];
+    atomic_store(&c->low, 0);
+    atomic_store(&c->high, 0);
+    atomic_store(&state.own->used, used + 1);
+    return c;
+}
+
 struct client_count *client_count_add(const struct addr *a, int64_t *all)
 {
-    struct addr network = network_of(a);
-    struct client_count *bucket = bucket_of(&network), *c = count_of(bucket, SLOTS, &network);
+    uint64_t high, low;
+    struct client_count *c = free_place();
 
-    if (c == NULL) {
-        network = (struct addr){0};
-        c = count_of(bucket + SLOTS, REST, &network);
-    }
     *all = INT64_MAX;
     if (c == NULL)
         return NULL;
-    atomic_fetch_add(&c->clients, 1);
-    *all = sum(bucket, &network);
+    network_of(a, &high, &low);
+    atomic_store(&c->high, high);
+    atomic_store(&c->low, low);
+    *all = count_all(high, low);
     return c;
+}
+
+/* The last places that are free are out of use. */
+static void shorten(void)
+{
+    unsigned used = atomic_load(&state.own->used);
+
+    while (used > 0 && is_of(&state.own->clients[used - 1], 0, 0))
+        used--;
+    atomic_store(&state.own->used, used);
 }
 
 void client_count_drop(struct client_count **c)
 {
-    if (*c != NULL && atomic_fetch_sub(&(*c)->clients, 1) == 1)
-        atomic_store(&(*c)->pid, 0);
+    if (*c != NULL) {
+        atomic_store(&(*c)->low, 0);
+        atomic_store(&(*c)->high, 0);
+        shorten();
+    }
     *c = NULL;
 }

@@ -5,17 +5,19 @@
 #include "net/addr.h"
 
 /*
- * The processes of the service have the counts in common memory (service_shared, which cannot be
- * used for anything else then): 30,000 pairs of process and address at a time. Addresses with the
- * same first so many bits count as one client: whoever has an IPv6 network has all its addresses.
+ * Each process of the service lists its clients in a part of common memory that only it can write,
+ * and counts in those of all. So one that is an intruder's can hide its own clients, and name as
+ * many as it may have, and no more: master says how many that are (service/spawned.h).
  *
- * If there is no room for an address, its clients are counted together with those of others that
- * have found none, as if all of them were one address: a flood from many addresses cannot switch
- * the limit off.
+ * Addresses with the same first so many bits count as one client: whoever has an IPv6 network has
+ * all its addresses.
  */
 struct client_count;
 
 void client_count_open(int64_t ipv4_bits, int64_t ipv6_bits); /* in service.open */
+/* For client_count_open: the part of the memory is this process's, which has that many clients at a
+ * time. -1: memory of its own. Before the jail. */
+void client_count_share(int memory, int part, int limit);
 /* One more of that address. all: its clients now, with this one. Null, and all is INT64_MAX: it
  * could not be counted at all, and should be refused where there is a limit. */
 struct client_count *client_count_add(const struct addr *a, int64_t *all);

@@ -83,8 +83,9 @@ int jail_confine_to(const char *const *dirs, size_t ndirs);
 /*
  * A session's second, narrower filter, which a process with RIGHT_FORK makes ready in jail_enter
  * and its child loads after it has become the user: no signal to anybody else, no process or
- * namespace, no other user, no socket, no connection, no copy of a descriptor, and messages with an
- * address or a descriptor only on the channel. 0, or -1 and errno; without RIGHT_FORK nothing.
+ * namespace, no other user, no socket, no connection, no copy of a descriptor but of a file's, and
+ * messages with an address or a descriptor only on the channel; of the log, which all share, only
+ * lines. 0, or -1 and errno; without RIGHT_FORK nothing.
  */
 void jail_session_channel(int fd); /* the broker's; before jail_session_enter */
 int jail_session_enter(void);

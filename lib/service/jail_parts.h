@@ -25,8 +25,9 @@ int jail_landlock(const struct jail_paths *paths, bool any_port);
 
 /*
  * Below all other memory, where no call in a jail changes what is mapped: the addresses of sockets
- * that most processes may connect to, and no others (jail_sockets.c), and the process's page of
- * counters (metrics.c).
+ * that most processes may connect to, and no others (jail_sockets.c), the process's page of
+ * counters (metrics.c), and its part of the memory with the clients of its service
+ * (client_count.c).
  */
 enum {
     JAIL_SOCKETS_AT = 0x20000, /* vm.mmap_min_addr is 0x10000, as a rule */
@@ -34,7 +35,8 @@ enum {
     JAIL_SOCKETS_END = JAIL_SOCKETS_AT + JAIL_SOCKETS_SIZE,
     JAIL_SOCKETS_MOST = JAIL_SOCKETS_SIZE / SOCK_KNOWN_STEP,
     JAIL_METRICS_AT = JAIL_SOCKETS_END,
-    JAIL_LOW_END = JAIL_METRICS_AT + 0x10000,
+    JAIL_CLIENTS_AT = JAIL_METRICS_AT + 0x10000,
+    JAIL_LOW_END = JAIL_CLIENTS_AT + 0x30000,
 };
 enum { JAIL_ANY_SOCKET = 1 << 30 }; /* beside the rights: jail.any_socket */
 bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */
@@ -46,8 +48,9 @@ void jail_sockets(void (*on_new)(const char *path));
 void jail_seccomp(unsigned rights);
 
 /* jail_session.c: the second filter, from the process that forks sessions to their own start. These
- * numbers stand in it for what only the child knows: its pid, its descriptor of the broker. */
-enum { JAIL_PID = 0x5e551011, JAIL_CHANNEL = 0x5e551022 };
+ * numbers stand in it for what only the child knows: its pid, its descriptors of the broker and of
+ * the log. */
+enum { JAIL_PID = 0x5e551011, JAIL_CHANNEL = 0x5e551022, JAIL_LOG = 0x5e551033 };
 void jail_session_take(int fd); /* a file of the compiled filter; ends the process when it fails */
 
 /* A debug build needs more: leak detection reads /proc and stops threads by ptrace. */

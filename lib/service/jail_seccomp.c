@@ -5,13 +5,14 @@
  * Arguments are looked at where the call alone says too little: memory is never made executable,
  * only UNIX sockets without RIGHT_NET or RIGHT_DNS, connected to those of the queue only
  * (jail_sockets.c), no thread but those that task_fsync needs, no namespace with a child, no file
- * opened for writing without RIGHT_WRITE, no signal to another process, of fcntl no command that
- * has the kernel send signals.
+ * opened for writing without RIGHT_WRITE, no mode or time of a file changed by its name, no signal
+ * to another process, of fcntl no command that has the kernel send signals.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,7 +39,7 @@ enum {
 /* Allowed when the process has any of the rights. */
 struct rule {
     unsigned rights;
-    int call;
+    int call; /* or command of fcntl */
 };
 #define C(rights, name)                                                                            \
     {                                                                                              \
@@ -61,7 +63,6 @@ static const struct rule plain[] = {
     C(ALWAYS, pipe2),
     C(ALWAYS, fstat),
     C(ALWAYS, fstatfs),
-    C(ALWAYS, flock),
     /* looking at names gives no content; changed tables are noticed so */
     C(ALWAYS, stat),
     C(ALWAYS, lstat),
@@ -78,7 +79,6 @@ static const struct rule plain[] = {
     C(ALWAYS, getsockname),
     C(ALWAYS, getpeername),
     C(ALWAYS, getsockopt),
-    C(ALWAYS, setsockopt),
     C(ALWAYS, sendfile),
     C(ALWAYS, splice),
     C(INET, bind),
@@ -162,17 +162,14 @@ static const struct rule plain[] = {
     C(RIGHT_WRITE, renameat2),
     C(RIGHT_WRITE, link),
     C(RIGHT_WRITE, linkat),
-    C(RIGHT_WRITE, chmod),
-    C(RIGHT_WRITE, fchmod),
-    C(RIGHT_WRITE, fchmodat),
-    C(RIGHT_WRITE, truncate),
     C(RIGHT_WRITE, ftruncate),
+    C(RIGHT_WRITE, flock), /* a lock on a table stops whoever opens or changes it */
     C(RIGHT_WRITE, fallocate),
     C(RIGHT_WRITE, fsync),
     C(RIGHT_WRITE, fdatasync),
     C(RIGHT_WRITE, msync),
     C(RIGHT_WRITE, sync_file_range),
-    C(RIGHT_WRITE, utimensat),
+    C(RIGHT_TIMES, utimensat), /* by name, too */
     C(RIGHT_WRITE, copy_file_range),
     C(RIGHT_WRITE, pwritev),
     C(RIGHT_WRITE, preadv),
@@ -202,9 +199,11 @@ static const struct rule plain[] = {
 
 /* Of fcntl: copies, flags and locks. Not: who gets SIGIO, and which signal (F_SETOWN, F_SETSIG),
  * leases, notifications, seals, sizes of pipes. */
-static const int fcntl_commands[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
-                                     F_GETFL,     F_GETLK,         F_SETLK,     F_SETLKW,
-                                     F_OFD_GETLK, F_OFD_SETLK,     F_OFD_SETLKW};
+static const struct rule fcntl_commands[] = {
+    {ALWAYS, F_DUPFD},          {ALWAYS, F_DUPFD_CLOEXEC},  {ALWAYS, F_GETFD},
+    {ALWAYS, F_SETFD},          {ALWAYS, F_GETFL},          {RIGHT_WRITE, F_GETLK},
+    {RIGHT_WRITE, F_SETLK},     {RIGHT_WRITE, F_SETLKW},    {RIGHT_WRITE, F_OFD_GETLK},
+    {RIGHT_WRITE, F_OFD_SETLK}, {RIGHT_WRITE, F_OFD_SETLKW}};
 
 /*
  * Calls that every process may make and a session has no use for: it gets its connections from the
@@ -331,6 +330,30 @@ static void add_internet(void)
     allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
 }
 
+/* The listening sockets are those of all processes of the service, and the next ones get them, too:
+ * with others an intruder could keep clients out after its end. */
+static void add_options(unsigned rights)
+{
+    static const struct {
+        unsigned rights;
+        int level, option;
+    } options[] = {
+        {ALWAYS, IPPROTO_TCP, TCP_NODELAY},
+        {ALWAYS, IPPROTO_TCP, TCP_QUICKACK},
+        /* of the libraries that ask name servers */
+        {INET, IPPROTO_TCP, TCP_FASTOPEN_CONNECT},
+        {INET, IPPROTO_IP, IP_RECVERR},
+        {INET, IPPROTO_IP, IP_MTU_DISCOVER},
+        {INET, IPPROTO_IPV6, IPV6_RECVERR},
+        {INET, IPPROTO_IPV6, IPV6_MTU_DISCOVER},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].rights == ALWAYS || (options[i].rights & rights) != 0)
+            allow_if2(SCMP_SYS(setsockopt), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)options[i].level),
+                      SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i].option));
+}
+
 bool jail_knows_sockets(unsigned rights)
 {
     return (rights & CONNECTS) == 0 && !jail_is_valgrind(); /* whose memory may be anywhere */
@@ -340,6 +363,7 @@ static void add_sockets(unsigned rights)
 {
     struct scmp_arg_cmp stream = SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM);
 
+    add_options(rights);
     allow_if2(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
     allow_if2(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX), stream);
     if (!jail_knows_sockets(rights))
@@ -357,11 +381,20 @@ static void add_sockets(unsigned rights)
     allow(SCMP_SYS(sendmsg)); /* descriptors */
 }
 
+/*
+ * Landlock has no say in the mode, the times and (before Linux 6.2) the length of a file, so these
+ * are changed through a descriptor only: what is open has passed it. No file is made that runs as
+ * its owner.
+ */
 static void add_files(unsigned rights)
 {
+    const uint64_t set_ids = S_ISUID | S_ISGID;
+
     if ((rights & RIGHT_WRITE) != 0) {
-        allow(SCMP_SYS(open));
-        allow(SCMP_SYS(openat));
+        allow_if(SCMP_SYS(open), SCMP_A2(SCMP_CMP_MASKED_EQ, set_ids, 0));
+        allow_if(SCMP_SYS(openat), SCMP_A3(SCMP_CMP_MASKED_EQ, set_ids, 0));
+        allow_if(SCMP_SYS(fchmod), SCMP_A1(SCMP_CMP_MASKED_EQ, set_ids, 0));
+        allow_if(SCMP_SYS(utimensat), SCMP_A1(SCMP_CMP_EQ, 0));
     } else if ((rights & RIGHT_READ) != 0) {
         const uint64_t changes = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
         allow_if(SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, changes, 0));
@@ -369,12 +402,19 @@ static void add_files(unsigned rights)
     }
 }
 
-static void add_fcntl(void)
+static bool is_given(const struct rule *r, unsigned rights)
+{
+    return r->rights == ALWAYS || (r->rights & rights) != 0;
+}
+
+static void add_fcntl(unsigned rights)
 {
     for (size_t i = 0; i < sizeof fcntl_commands / sizeof *fcntl_commands; i++)
-        allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i]));
+        if (is_given(&fcntl_commands[i], rights) || JAIL_COVERAGE[0] != 0)
+            allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i].call));
+    /* What is shared stays as it is: a listening socket that blocks stops whoever accepts. */
     allow_if2(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFL),
-              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC | O_NONBLOCK, O_NONBLOCK));
 }
 
 /* Not to root. The kernel takes 32 bits of the argument, and a filter compares 64: so it is not 0
@@ -413,7 +453,6 @@ static void add_self(unsigned rights)
     /* Limits may be read, not set. */
     allow_if2(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-    allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO));
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ)); /* has the other side read it? */
     allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
 }
@@ -436,12 +475,27 @@ static void end_filter(void)
 
 static bool is_of_sessions(const struct rule *r)
 {
-    return r->rights == ALWAYS || (r->rights & FILES) != 0;
+    return r->rights == ALWAYS || (r->rights & (FILES | RIGHT_TIMES)) != 0;
+}
+
+/*
+ * A session sends lines to the log by a socket that its parent and all other sessions use, too. It
+ * may not shut it or change it; nor copy it, since a copy in the channel's place could be sent to
+ * any address.
+ */
+static void keep_from(int shared)
+{
+    struct scmp_arg_cmp fd = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)shared);
+
+    refuse_if(SCMP_SYS(shutdown), fd);
+    refuse_if(SCMP_SYS(setsockopt), fd);
+    jail_seccomp_add(SCMP_ACT_TRAP, SCMP_SYS(fcntl), 2,
+                     (struct scmp_arg_cmp[]){fd, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC)});
 }
 
 /*
  * The second filter, made ready by the process that forks sessions. What depends on the child
- * stands in it as JAIL_PID and JAIL_CHANNEL (jail_parts.h).
+ * stands in it as JAIL_PID, JAIL_CHANNEL and JAIL_LOG (jail_parts.h).
  */
 static void prepare_session(void)
 {
@@ -457,6 +511,8 @@ static void prepare_session(void)
     /* To whom a message goes is seen in the call only without sendmsg: that is for the broker. */
     refuse_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_NE, 0));
     refuse_if(SCMP_SYS(sendmsg), SCMP_A0(SCMP_CMP_NE, JAIL_CHANNEL));
+    keep_from(JAIL_LOG);
+    keep_from(STDERR_FILENO);
     int fd = memfd_create("filter", MFD_CLOEXEC);
     if (fd < 0 || seccomp_export_bpf(filter, fd) < 0)
         msg_fatal("seccomp filter of sessions: %m");
@@ -471,7 +527,7 @@ void jail_seccomp(unsigned rights)
         prepare_session();
     begin_filter(SCMP_ACT_TRAP);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (plain[i].rights == ALWAYS || (plain[i].rights & rights) != 0)
+        if (is_given(&plain[i], rights))
             allow(plain[i].call);
     if (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0 || jail_is_valgrind())
         for (size_t i = 0; i < sizeof of_debuggers / sizeof *of_debuggers; i++)
@@ -481,7 +537,7 @@ void jail_seccomp(unsigned rights)
     add_memory();
     add_sockets(rights);
     add_files(rights);
-    add_fcntl();
+    add_fcntl(rights);
     add_self(rights);
     jail_catch_refusals();
     int error = seccomp_load(filter);

@@ -57,6 +57,7 @@ int jail_session_enter(void)
     memcpy(own.filter, session.code, session.n * sizeof *own.filter);
     put_number(&own, JAIL_PID, (uint32_t)getpid());
     put_number(&own, JAIL_CHANNEL, (uint32_t)session.channel);
+    put_number(&own, JAIL_LOG, (uint32_t)msg_fd());
     int result =
         (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &own);
     int saved = errno;

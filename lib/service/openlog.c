@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -41,6 +42,21 @@ int service_open_postlogd(void)
     return open_postlogd("private");
 }
 
+bool service_stderr_to_postlogd(void)
+{
+    struct timeval patience = {.tv_sec = 1};
+    int fd = service_open_postlogd();
+
+    if (fd < 0)
+        return false;
+    /* It blocks, for sanitizers write long texts at once; but not for ever. */
+    fcntl(fd, F_SETFL, 0);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+    return true;
+}
+
 static void use_file(const char *path, bool warns)
 {
     int fd = open_file(path);
@@ -72,7 +88,9 @@ static void use_maillog(enum log_use use)
         use_file(path, true);
     else if (use == LOG_TOOL && !use_postlogd("public"))
         use_file(path, false);
-    else if (use == LOG_SENDS && !use_postlogd("private"))
+    else if (use == LOG_SENDS && use_postlogd("private"))
+        service_stderr_to_postlogd();
+    else if (use == LOG_SENDS)
         msg_warn("%s/private/%s: %m: nothing will be logged in %s", conf.queue_directory,
                  conf.postlog_service_name, path);
 }

@@ -22,6 +22,9 @@
 enum log_use { LOG_WRITES, LOG_SENDS, LOG_TOOL };
 /* A new socket for private/postlog, to be closed by the caller; -1 and errno. */
 int service_open_postlogd(void);
+/* Standard error, where libraries and sanitizers write, becomes such a socket of this process
+ * alone: whoever shares one can shut it for all. False: there is no postlogd. */
+bool service_stderr_to_postlogd(void);
 void service_open_log(const char *program, enum log_use use, bool also_stderr);
 
 #endif

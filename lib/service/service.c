@@ -74,6 +74,12 @@ void *service_shared(size_t size)
     return p;
 }
 
+int service_clients_memory(int *part)
+{
+    *part = process.clients_part;
+    return process.spawned && *part >= 0 ? SPAWN_CLIENTS_FD : -1;
+}
+
 void service_refresh(const char *what_changed)
 {
     struct buf text = BUF_TEXT(300);
@@ -291,8 +297,10 @@ int service_main(const struct service *s, int argc, char **argv)
         _exit(conf_faults() > 0); /* nothing is to be cleaned up */
     }
     forget_snapshot(p);
-    if (p->spawned)
+    if (p->spawned) {
         close(SPAWN_SHARED_FD);
+        close(SPAWN_CLIENTS_FD);
+    }
     open_listeners(p);
     if ((s->rights & RIGHT_EXEC) != 0)
         runner_start();

@@ -48,6 +48,7 @@ enum service_right {
     RIGHT_OTHER = 128, /* act as one other user, without being root: given by jail_other_user() */
     RIGHT_ROOT = 256, /* with RIGHT_SETUID: stays root, whom no file refuses anything */
     RIGHT_SEARCH = 512, /* with RIGHT_READ: also what only root may read, below those paths */
+    RIGHT_TIMES = 1024, /* with RIGHT_WRITE: set the times of files of its uid, wherever they are */
     RIGHT_FORK = 64, /* fork, without exec: the mailbox broker's sessions */
 };
 
@@ -128,6 +129,9 @@ int service_args(char ***argv);
  * a process started by hand it is private memory.
  */
 void *service_shared(size_t size);
+/* Before the jail: the descriptor of the memory with the clients of all processes of this service
+ * (spawned.h), and which part is this process's; -1: by hand, or there was none free. */
+int service_clients_memory(int *part);
 /* The most clients of this process at a time. */
 int service_limit(void);
 /* To be called when a table, certificate or similar file that the process has open has changed on

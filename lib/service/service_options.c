@@ -82,6 +82,9 @@ static void service_options_take(struct process *p, int option)
     case 'k':
         p->metrics_page = number(p, option, optarg);
         break;
+    case 'i':
+        p->clients_part = number(p, option, optarg);
+        break;
     case 'm':
         p->limit = number(p, option, optarg);
         break;
@@ -125,9 +128,9 @@ void service_options(struct process *p, int argc, char **argv)
     p->program = slash != NULL ? slash + 1 : argv[0];
     p->name = p->service->name;
     p->type = SERVICE_UNIX;
-    p->metrics_page = -1;
+    p->metrics_page = p->clients_part = -1;
     msg_open(p->program);
-    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:m:G:N:vfTCuUz")) != -1)
+    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:i:m:G:N:vfTCuUz")) != -1)
         service_options_take(p, option);
     *VEC_ADD(&p->overrides) = NULL;
     p->argc = argc - optind;

@@ -32,7 +32,7 @@ struct process {
     gid_t group_base; /* of the roles' group numbers, from master; 0: all have one group */
     uid_t network_uid; /* from master; 0: that of mail_owner */
     int inherited; /* listening sockets from master */
-    int metrics_page;
+    int metrics_page, clients_part;
     int limit; /* clients at a time */
     int argc;
     char **argv; /* behind the options */

@@ -5,13 +5,15 @@
 /*
  * Descriptors of a new process: the status channel (a socket pair with master), the metrics file
  * (the page is option -k), the memory that the processes of the service have in common (a memfd,
- * empty at first), the copies of main.cf and master.cf (conf_snapshot.h), then the listening
- * sockets (their number is option -s). Beside the options of service.h master gives
+ * empty at first), that with the clients of each of them (client_count.h; which part is this
+ * process's is option -i), the copies of main.cf and master.cf (conf_snapshot.h), then the
+ * listening sockets (their number is option -s). Beside the options of service.h master gives
  *
  *   -f         main.cf and master.cf are to be read from their copies
  *   -s COUNT   listening sockets
  *   -k PAGE    of the metrics file
  *   -m LIMIT   clients of this process at a time
+ *   -i PART    of the memory with the clients; no other process of the service has it
  *   -C         chroot to the queue directory
  *   -G GID     the first group number of the roles (ipc/trust.h); only where master is root
  *   -N UID     of network_owner
@@ -21,9 +23,22 @@ enum {
     SPAWN_STATUS_FD = 3,
     SPAWN_METRICS_FD = 4,
     SPAWN_SHARED_FD = 5,
-    SPAWN_MAIN_FD = 6,
-    SPAWN_MASTER_FD = 7,
-    SPAWN_LISTEN_FD = 8,
+    SPAWN_CLIENTS_FD = 6,
+    SPAWN_MAIN_FD = 7,
+    SPAWN_MASTER_FD = 8,
+    SPAWN_LISTEN_FD = 9,
+};
+
+/*
+ * The memory with the clients: first the limits (uint32_t) of the processes that have its parts,
+ * which only master writes, 0: nobody; then the parts. A part begins with the number of its places
+ * (uint32_t) that may be in use, which master clears before it gives the part to a process.
+ */
+enum {
+    SPAWN_PARTS = 1024,
+    SPAWN_PARTS_AT = SPAWN_PARTS * 4,
+    SPAWN_PART_SIZE = 0x28000, /* for the most that sessions_per_process may say */
+    SPAWN_CLIENTS_SIZE = SPAWN_PARTS_AT + SPAWN_PARTS * SPAWN_PART_SIZE,
 };
 
 /*

@@ -249,12 +249,12 @@ def descriptor_of(pid, fd):
 
 
 def listening(pid, port):
-    """its descriptor of the listening socket"""
+    """its descriptor of the listening socket; port: or the path"""
     for fd in sorted(int(n) for n in os.listdir("/proc/%d/fd" % pid)):
         copy = descriptor_of(pid, fd)
         try:
             with socket.socket(fileno=copy) as s:
-                if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and s.getsockname()[1] == port:
+                if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and port in (s.getsockname(), s.getsockname()[1]):
                     return s.detach()
         except OSError:
             continue
@@ -276,6 +276,27 @@ def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
     wait_for(lambda: suite.listens("smtp"))
     suite.wait_log(r"error: \S+:%d: process \d+ has closed the socket for all: it is open again" % suite.port("smtp"))
     suite.smtp().quit()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
+def test_the_end_of_an_intruder_leaves_the_sockets_open(make_suite):
+    """he can shut those with a path: then nobody can connect, and there must be a new one"""
+    suite = make_suite()
+    suite.send("alice")
+    suite.wait_mail("alice")
+    (pid,) = suite.pids("cleanup")
+    path = suite.queue + "/public/cleanup"
+    before = os.stat(path)
+    with socket.socket(fileno=listening(pid, "public/cleanup")) as s:
+        s.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(ConnectionRefusedError):
+        socket.socket(socket.AF_UNIX).connect(path)
+    os.kill(pid, signal.SIGKILL)
+    suite.wait_log(r"error: public/cleanup: process %d has closed the socket for all: it is open again" % pid)
+    after = os.stat(path)
+    assert (before.st_mode, before.st_uid, before.st_gid) == (after.st_mode, after.st_uid, after.st_gid)
+    suite.send("alice")
+    suite.wait_mail("alice", 2)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")

@@ -255,6 +255,21 @@ def test_roles_of_the_running_processes(asked):
     assert {"smtpd", "imapd", "cleanup", "qmgr", "authd", "mailbox", "imap", "virtual"} <= seen
 
 
+def test_no_two_services_share_standard_error(asked):
+    """it is a socket of postlogd, and any of them could shut it for all"""
+    with_session = asked.imap()
+    sockets = {}
+    for pid in asked.pids():
+        parent = int(open("/proc/%d/stat" % pid).read().rpartition(")")[2].split()[1])
+        name = open("/proc/%d/comm" % pid).read().strip()
+        if parent != asked.master_pid() or name == "postlogd":
+            continue  # sessions and helpers share that of their parent, and their filter keeps them from it
+        target = os.readlink("/proc/%d/fd/2" % pid)
+        assert target.startswith("socket:") and sockets.setdefault(target, pid) == pid, name
+    with_session.logout()
+    assert len(sockets) > 6
+
+
 # ---- what was found by attack
 
 def test_a_path_is_no_queue_id(asked, tmp_path):
@@ -366,13 +381,14 @@ def test_the_log_of_a_message_is_written_by_whoever_has_its_file(role):
                       gid_base(s) + NUMBERS[PROGRAMS[role][0]], [owner.pw_gid])
         text = request("append", queue_id=id, recipient="a@b.test", status="5.0.0", action="failed", reason="I say so")
         right, wrong = os.open(path, os.O_RDWR), os.open(s.etc + "/main.cf", os.O_RDONLY)
-        for fds in ([], [wrong]):
+        name = os.open(path, os.O_PATH)  # what knows only the name can have it: Landlock does not look at this
+        for fds in ([], [wrong], [name]):
             answer = take_place(place, s, lambda: answer_of("private/bounce", text, fds).decode())
             assert "not your message" in answer and not os.path.exists(log), fds
         answer = take_place(place, s, lambda: answer_of("private/bounce", text, [right]).decode())
         assert answer.split("\0")[:2] == ["status", "ok"] and os.path.exists(log)
-        os.close(right)
-        os.close(wrong)
+        for fd in (right, wrong, name):
+            os.close(fd)
         hold.set()
 
 
@@ -393,6 +409,28 @@ def test_an_announced_envelope_counts_only_with_the_file(shown):
         s.wait_log("%s: removed" % id)
         assert "evil@" not in s.log()
         os.close(other)
+
+
+def test_cleanup_cannot_put_a_message_in_the_place_of_another():
+    """under the same id: it was moved over the other one when it was put off, and its log was the other one's"""
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
+        id = s.send("a@b.test", sender="right@c.test")
+        (old,) = wait_for(lambda: s.queue_files("deferred"))
+        before = open(old, "rb").read()
+        owner = pwd.getpwnam("postfix")
+        place = Place(owner.pw_uid, gid_base(s) + NUMBERS["CLEANUP"], [owner.pw_gid])
+        record = request("append", queue_id=id, recipient="a@b.test", status="5.0.0", action="failed", reason="I say so")
+        arrived = request("arrived", queue_name="incoming", queue_id=id, sender="", rcpt_at=1, rcpt="evil@b.test")
+
+        def attack():
+            fd = os.open("incoming/" + id, os.O_RDWR | os.O_CREAT, 0o700)
+            os.write(fd, before.replace(b"right@c.test", b"wrong@c.test"))
+            return [answer_of("private/bounce", record, [fd]).decode(), answer_of("public/qmgr", arrived, [fd]).decode()]
+
+        assert "not your message" in take_place(place, s, attack)[0]
+        s.wait_log("%s: a second message with this id: moved to the corrupt queue" % id)
+        assert open(old, "rb").read() == before and not s.queue_files("active")
+        assert "evil@" not in s.log() and not os.path.exists("%s/bounce/%s" % (s.queue, id))
 
 
 # ---- what each may never do, by its ids alone: the kernel refuses it whatever the jail says
@@ -446,6 +484,11 @@ MAY = {
     "queue file": {"local", "qmgr", "bounce", "showq"},
     "connect": {"smtp", "lmtp"},
     "socket of the host": {"local"},  # a name service
+    "mode of a queue file": set(),
+    "mode of a socket": set(),
+    "times of a queue file": {"qmgr"},
+    "length of a queue file": set(),
+    "lock of a table": {"cleanup", "local", "virtual", "imap", "pop3"},
     "create in incoming": {"local", "qmgr", "cleanup"},
     "create in deferred": {"local", "qmgr"},
     "create in active": {"local", "qmgr"},
@@ -468,7 +511,10 @@ MAY = {
 def acts(s, queue_file, qmgr):
     owner = pwd.getpwnam(setting(s, "mail_owner")).pw_uid
     both = lambda verb, name: ["%s %s/%s" % (verb, s.queue, name), "%s %s" % (verb, name)]  # as host and as chroot see it
-    found = {"queue file": both("read", queue_file[len(s.queue) + 1:]), "connect": ["connect %d" % s.port("smtp")],
+    name = queue_file[len(s.queue) + 1:]
+    found = {"queue file": both("read", name), "mode of a queue file": both("mode", name), "times of a queue file": both("times", name),
+             "length of a queue file": both("cut", name), "mode of a socket": both("mode", "private/bounce"),
+             "lock of a table": ["lock %s/aliases.db" % s.etc], "connect": ["connect %d" % s.port("smtp")],
              "/etc/shadow": ["read /etc/shadow"], "passwords": ["read %s/passwd" % s.etc], "private key": ["read %s/server.key" % s.etc],
              "log": ["write " + s.log_path], "mailbox": ["create %s/x" % s.maildir("bob")], "become root": ["become 0"],
              "become mail_owner": ["become %d" % owner], "qmgr's group": ["group %d" % (gid_base(s) + NUMBERS["QMGR"])],
@@ -528,4 +574,5 @@ def test_forbidden_acts_fail_in_every_jail(make_suite):
             assert not yes & set(ways), (program, what)
     # The attack works at all.
     assert "connect %d yes" % s.port("smtp") in results()["smtp"]
-    assert any(w + " yes" in results()["qmgr"] for w in wanted["queue file"])
+    for what in ("queue file", "times of a queue file"):
+        assert any(w + " yes" in results()["qmgr"] for w in wanted[what])

@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -31,7 +35,7 @@
 #include "test.h"
 
 static char dir[100], inside[200], outside[200], host_socket[200];
-static int listeners[2];
+static int listeners[2], accepting; /* the latter of TCP */
 
 enum { DONE = 0, REFUSED = 10, KILLED = 20 }; /* refused: with an error; killed: by the filter */
 
@@ -78,6 +82,68 @@ static int try_new_file(void)
 static int try_mkdir(void)
 {
     return result_of(mkdir("/tmp/test_jail.forbidden", 0700) == 0);
+}
+/* A file of its uid, which Landlock does not let it open. */
+static int try_mode_by_name(void)
+{
+    return result_of(chmod(outside, 0666) == 0);
+}
+static int try_mode_by_name_at(void)
+{
+    return result_of(fchmodat(AT_FDCWD, outside, 0666, 0) == 0);
+}
+static int try_times_by_name(void)
+{
+    struct timespec at[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    return result_of(utimensat(AT_FDCWD, outside, at, 0) == 0);
+}
+static int try_cut_by_name(void)
+{
+    return result_of(syscall(SYS_truncate, outside, 0) == 0);
+}
+static int try_mode_and_times(void)
+{
+    int fd = open(inside, O_WRONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && fchmod(fd, 0666) == 0 && futimens(fd, NULL) == 0);
+}
+static int try_set_user_id(void)
+{
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && fchmod(fd, 04755) == 0);
+}
+static int try_new_set_user_id(void)
+{
+    struct buf name = BUF(300);
+
+    buf_addf(&name, "%s/sub/new", dir);
+    int fd = open(name.p, O_WRONLY | O_CREAT | O_CLOEXEC, 04755);
+    if (fd >= 0)
+        unlink(name.p);
+    buf_free(&name);
+    return result_of(fd >= 0);
+}
+static int try_new_set_group_id(void)
+{
+    struct buf name = BUF(300);
+
+    buf_addf(&name, "%s/sub/new", dir);
+    int fd = (int)syscall(SYS_open, name.p, O_WRONLY | O_CREAT | O_CLOEXEC, 02755);
+    if (fd >= 0)
+        unlink(name.p);
+    buf_free(&name);
+    return result_of(fd >= 0);
+}
+/* One that it may read, as tables are. */
+static int try_lock(void)
+{
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0);
+}
+static int try_lock_by_fcntl(void)
+{
+    struct flock l = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = open(inside, O_RDONLY | O_CLOEXEC);
+    return result_of(fd >= 0 && fcntl(fd, F_SETLK, &l) == 0);
 }
 static int try_exec(void)
 {
@@ -306,6 +372,43 @@ static int try_nonblocking(void)
                      fcntl(fds[0], F_SETFL, fcntl(fds[0], F_GETFL) | O_NONBLOCK) == 0 &&
                      fcntl(fds[0], F_DUPFD_CLOEXEC, 0) > fds[0]);
 }
+/* What stays with a socket that other processes accept by. */
+static int try_blocking(void)
+{
+    return result_of(fcntl(accepting, F_SETFL, 0) == 0);
+}
+static int try_blocking_by_ioctl(void)
+{
+    int off = 0;
+    return result_of(ioctl(accepting, FIONBIO, &off) == 0);
+}
+static int set_option(int level, int option, int value)
+{
+    return result_of(setsockopt(accepting, level, option, &value, sizeof value) == 0);
+}
+static int try_no_delay(void)
+{
+    return set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+}
+static int try_defer_accept(void)
+{
+    return set_option(IPPROTO_TCP, TCP_DEFER_ACCEPT, 200);
+}
+static int try_least_hops(void)
+{
+    return set_option(IPPROTO_IP, IP_MINTTL, 255);
+}
+static int try_one_device(void)
+{
+    return result_of(setsockopt(accepting, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) == 0);
+}
+static int try_socket_filter(void)
+{
+    struct sock_filter none = {.code = BPF_RET | BPF_K};
+    struct sock_fprog program = {1, &none};
+    return result_of(
+        setsockopt(accepting, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0);
+}
 static int try_user_namespace(void)
 {
     return result_of(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0);
@@ -391,7 +494,9 @@ static void make_sockets(void)
     snprintf(host_socket, sizeof host_socket, "%s/elsewhere", dir);
     listeners[0] = sock_listen_unix(known, SOMAXCONN, 0666, NULL);
     listeners[1] = sock_listen_unix(host_socket, SOMAXCONN, 0666, NULL);
-    assert_true(listeners[0] >= 0 && listeners[1] >= 0);
+    struct addr here = {.family = AF_INET, .ip = {127, 0, 0, 1}};
+    accepting = sock_listen(&here, SOMAXCONN, NULL);
+    assert_true(listeners[0] >= 0 && listeners[1] >= 0 && accepting >= 0);
 }
 
 static void make_files(void)
@@ -411,6 +516,8 @@ static void make_files(void)
     make_sockets();
     assert_true(close(open(inside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
     assert_true(close(open(outside, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == 0);
+    if (geteuid() == 0) /* the user in the jail: only the jail is in the way */
+        assert_true(chown(inside, 65534, 65534) == 0 && chown(outside, 65534, 65534) == 0);
     buf_free(&sub);
 }
 
@@ -423,6 +530,7 @@ static void remove_files(void)
     buf_addf(&known, "%s/known", private.p);
     close(listeners[0]);
     close(listeners[1]);
+    close(accepting);
     unlink(known.p);
     unlink(host_socket);
     rmdir(private.p);
@@ -448,6 +556,16 @@ static const struct attempt {
     {"create, sync, rename, remove", try_new_file, RIGHT_WRITE},
     {"make a directory elsewhere", try_mkdir, 0},
     {"sync in a thread", try_sync_thread, RIGHT_WRITE},
+    {"mode and times of an open file", try_mode_and_times, RIGHT_WRITE},
+    {"lock a file", try_lock, RIGHT_WRITE},
+    {"lock it by fcntl", try_lock_by_fcntl, RIGHT_WRITE},
+    {"the mode of a file by its name", try_mode_by_name, 0},
+    {"that by another call", try_mode_by_name_at, 0},
+    {"the times of a file by its name", try_times_by_name, RIGHT_TIMES},
+    {"cut a file by its name", try_cut_by_name, 0},
+    {"make a file run as its owner", try_set_user_id, 0},
+    {"a new file that runs as its owner", try_new_set_user_id, 0},
+    {"a new file that runs as its group", try_new_set_group_id, 0},
     {"execute", try_exec, 0},
     {"a UNIX socket", try_unix_socket, ~0u},
     {"a UNIX socket for datagrams", try_unix_datagrams, 0},
@@ -488,6 +606,13 @@ static const struct attempt {
     {"turn that on", try_sigio, 0},
     {"a lease", try_lease, 0},
     {"flags and copies of descriptors", try_nonblocking, ~0u},
+    {"send small packets at once", try_no_delay, ~0u},
+    {"make a socket block that others accept by", try_blocking, 0},
+    {"that by ioctl", try_blocking_by_ioctl, 0},
+    {"have it wait for what clients say", try_defer_accept, 0},
+    {"have it take near clients only", try_least_hops, 0},
+    {"have it take clients of the host only", try_one_device, 0},
+    {"have it take nobody", try_socket_filter, 0},
     {"a user namespace", try_user_namespace, 0},
     {"be traced", try_dumpable, 0},
 };
@@ -498,7 +623,9 @@ static bool is_softened(const struct attempt *a)
     return (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0) &&
            (a->fn == try_fork || a->fn == try_executable_memory || a->fn == try_kill_parent ||
             a->fn == try_user_namespace || a->fn == try_dumpable || a->fn == try_write_address ||
-            a->fn == try_map_address || a->fn == try_map_from_zero);
+            a->fn == try_map_address || a->fn == try_map_from_zero ||
+            a->fn == try_new_set_user_id || a->fn == try_new_set_group_id ||
+            a->fn == try_blocking_by_ioctl);
 }
 
 static bool may(const struct attempt *a, unsigned rights)
@@ -521,6 +648,7 @@ TEST(each_right_opens_what_its_row_says_and_nothing_else)
         RIGHT_DNS | RIGHT_READ,
         RIGHT_NET | RIGHT_DNS | RIGHT_WRITE,
         RIGHT_SETUID | RIGHT_READ | RIGHT_WRITE,
+        RIGHT_READ | RIGHT_WRITE | RIGHT_TIMES,
     };
 
     if (jail_is_valgrind())
@@ -594,7 +722,7 @@ TEST(who_becomes_a_user_sees_only_his_directory)
 }
 
 /* In a session: a child of a process with RIGHT_FORK that has become a user. */
-static int channel[2];
+static int channel[2], log_pair[2];
 static int (*in_session)(void);
 
 static int become_session(void)
@@ -603,6 +731,7 @@ static int become_session(void)
     struct why why = WHY;
 
     jail_session_channel(channel[0]);
+    msg_to_postlogd(log_pair[0]);
     if (become_forever(65534, 65534, dirs, 1, &why) < 0) {
         fprintf(stderr, "%s\n", why_text(&why));
         return 30;
@@ -640,6 +769,41 @@ static int try_copy_to(void)
 static int try_copy_by_fcntl(void)
 {
     return result_of(fcntl(0, F_DUPFD, 0) >= 0);
+}
+static int try_copy_of_file(void)
+{
+    return result_of(fcntl(0, F_DUPFD_CLOEXEC, 0) >= 0);
+}
+static int try_copy_of_log(void)
+{
+    close(channel[0]);
+    return result_of(fcntl(msg_fd(), F_DUPFD_CLOEXEC, channel[0]) == channel[0]);
+}
+static int try_copy_of_errors(void)
+{
+    return result_of(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0) >= 0);
+}
+static int try_shut_log(void)
+{
+    return result_of(shutdown(msg_fd(), SHUT_RDWR) == 0);
+}
+static int try_shut_errors(void)
+{
+    return result_of(shutdown(STDERR_FILENO, SHUT_RDWR) == 0 || errno == ENOTSOCK);
+}
+static int try_change_log(void)
+{
+    int size = 0;
+    return result_of(setsockopt(msg_fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
+}
+static int try_shut_channel(void)
+{
+    return result_of(shutdown(channel[0], SHUT_WR) == 0);
+}
+static int try_log(void)
+{
+    msg_info("a line");
+    return result_of(send(msg_fd(), "x", 1, MSG_DONTWAIT) == 1);
 }
 static int try_set_groups(void)
 {
@@ -703,6 +867,11 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
     } rows[] = {
         {"create, sync, rename, remove", try_new_file, DONE},
         {"sync in a thread", try_sync_thread, DONE},
+        {"mode and times of an open file", try_mode_and_times, DONE},
+        {"the mode of a file by its name", try_mode_by_name, KILLED},
+        {"the times of a file by its name", try_times_by_name, KILLED},
+        {"cut a file by its name", try_cut_by_name, KILLED},
+        {"make a file run as its owner", try_set_user_id, KILLED},
         {"send", try_send, DONE},
         {"a message to the broker", try_message_to_broker, DONE},
         {"signal itself", try_abort, DONE},
@@ -723,6 +892,14 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
         {"copy a descriptor", try_copy, KILLED},
         {"copy it to a place", try_copy_to, KILLED},
         {"copy it by fcntl", try_copy_by_fcntl, KILLED},
+        {"copy a file's descriptor", try_copy_of_file, DONE},
+        {"log", try_log, DONE},
+        {"tell the broker that it ends", try_shut_channel, DONE},
+        {"copy the log's into the place of the channel", try_copy_of_log, KILLED},
+        {"copy that of standard error", try_copy_of_errors, KILLED},
+        {"silence the log of all sessions", try_shut_log, KILLED},
+        {"silence their standard error", try_shut_errors, KILLED},
+        {"change the log's socket", try_change_log, KILLED},
         {"send to an address", try_address, KILLED},
         {"a message elsewhere", try_message_elsewhere, KILLED},
     };
@@ -732,6 +909,7 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
     make_files();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, log_pair), 0);
         in_session = rows[i].fn;
         unsigned rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE;
         int got = in_jail(rights, fork_session);
@@ -739,6 +917,8 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
             fail_msg("%s: result %d", rows[i].name, got);
         close(channel[0]);
         close(channel[1]);
+        close(log_pair[0]);
+        close(log_pair[1]);
     }
     remove_files();
 }

@@ -339,6 +339,48 @@ TEST(who_has_written_a_file_can_show_it)
     buf_free(&other);
 }
 
+TEST(whoever_knows_only_the_name_of_a_file_has_nothing_to_show)
+{
+    static const int flags[] = {O_PATH, O_PATH | O_NOFOLLOW, O_RDONLY, O_WRONLY};
+    struct buf id = BUF(QID_MAX), path = BUF(200);
+    struct stat st;
+
+    make("sender@x.test", 1, &id);
+    queue_path(&path, Q_INCOMING, id.p);
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        int fd = open(path.p, flags[i] | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_false(queue_is_file(Q_INCOMING, id.p, fd, &st));
+        close(fd);
+    }
+    buf_free(&id);
+    buf_free(&path);
+}
+
+TEST(an_id_has_one_message)
+{
+    struct buf id = BUF(QID_MAX), other = BUF(QID_MAX), path = BUF(200), second = BUF(200);
+    struct stat st;
+
+    make("sender@x.test", 1, &id);
+    make("sender@x.test", 1, &other);
+    queue_path(&path, Q_INCOMING, id.p);
+    assert_int_equal(stat(path.p, &st), 0);
+    assert_int_equal(queue_move(id.p, Q_INCOMING, Q_DEFERRED, NULL), 0);
+    assert_false(queue_is_taken(id.p, &st)); /* by none but this one */
+    queue_path(&path, Q_INCOMING, other.p);
+    queue_path(&second, Q_INCOMING, id.p);
+    assert_int_equal(rename(path.p, second.p), 0);
+    assert_int_equal(stat(second.p, &st), 0);
+    assert_true(queue_is_taken(id.p, &st));
+    assert_int_equal(queue_remove(Q_DEFERRED, id.p, NULL), 0);
+    assert_false(queue_is_taken(id.p, &st)); /* of a queue that was copied */
+    buf_free(&id);
+    buf_free(&other);
+    buf_free(&path);
+    buf_free(&second);
+}
+
 TEST(a_record_that_does_not_fit_fails_the_message)
 {
     struct qfile *f = qfile_create(Q_INCOMING, NULL);
@@ -372,6 +414,8 @@ int main(void)
         T(a_passed_descriptor_is_taken_if_it_is_a_queue_file_of_the_owner),
         T(other_descriptors_are_no_queue_files),
         T(who_has_written_a_file_can_show_it),
+        T(whoever_knows_only_the_name_of_a_file_has_nothing_to_show),
+        T(an_id_has_one_message),
         T(a_record_that_does_not_fit_fails_the_message),
     };
     return cmocka_run_group_tests(tests, enter_queue, leave_queue);
