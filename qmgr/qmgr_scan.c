@@ -2,6 +2,7 @@
  * Looking for work in incoming and deferred: after a start, when announcements were missed, and for
  * what is due again.
  */
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "queue/qid.h"
@@ -43,6 +44,8 @@ static void walk(struct scanner *s)
         if (++seen % FILES_A_TURN == 0)
             task_yield();
     }
+    if (queue_scan_failed(scan))
+        msg_warn("the %s queue cannot be read to its end: mail waits there", queue_name(s->queue));
     queue_scan_free(&scan);
 }
 

@@ -163,6 +163,17 @@ def test_pickup_that_starts_while_maildrop_is_away_takes_mail_later(make_suite):
     suite.wait_mail("alice", match="^after")
 
 
+def test_a_queue_that_cannot_be_read_is_told(make_suite):
+    suite = make_suite()
+    for queue, service, reason in (("maildrop", "pickup", "W"), ("incoming", "qmgr", "I"), ("deferred", "qmgr", "D")):
+        path = suite.queue + "/" + queue
+        mode = os.stat(path).st_mode
+        os.chmod(path, 0)
+        suite.tool("postkick", "public", service, reason)
+        suite.wait_log(r"postfix/%s\[\d+\]: warning: the %s queue cannot be read to its end: mail waits there" % (service, queue))
+        os.chmod(path, mode)
+
+
 def test_a_loop_is_reported_to_the_sender(suite):
     sendmail(suite, "-f", "alice@example.test", "bob", text="Received: x\n" * 60 + "Subject: round and round\n\nx\n")
     report = suite.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0]
