@@ -417,6 +417,23 @@ def test_no_session_without_the_program(make_suite):
         wait_for(works)
 
 
+def test_a_login_that_was_given_up_gets_no_session_later(make_suite):
+    """the program was only slow: front and session would both read from the client's socket"""
+    suite = make_suite(main="auth_request_timeout = 2\n")
+    suite.imap("bob").logout()  # starts the program
+    r, slow = greet(suite), suite.pids("imap")
+    for pid in slow:
+        os.kill(pid, signal.SIGSTOP)
+    r.send("a LOGIN alice secret\r\n")
+    said = r.until("a")
+    for pid in slow:
+        os.kill(pid, signal.SIGCONT)
+    assert said[-1].startswith("a NO [UNAVAILABLE]")
+    assert r.line().startswith("* BYE")
+    assert r.line() is None
+    suite.wait_log(r"imap-login: Disconnected: No session .*user=<alice")
+
+
 def test_reload_keeps_sessions_and_changes_users(make_suite):
     suite = make_suite()
     c = suite.imap()
