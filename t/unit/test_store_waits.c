@@ -12,9 +12,12 @@
 static const char hello[] = "Subject: hello\n\nhello\n";
 
 /* Long enough for the others to get their turns, where a sync waits at all. */
+static void (*in_sync)(void);
 int fdatasync(int fd)
 {
     (void)fd;
+    if (in_sync != NULL)
+        in_sync();
     usleep(20000);
     return 0;
 }
@@ -223,7 +226,42 @@ TASK_TEST(a_copy_to_another_file_system_lets_others_run)
     file_remove_all(elsewhere);
 }
 
+/* When the copy in A has its name. */
+static void replace_b(void)
+{
+    if (files_in(".A/new") == 0)
+        return;
+    in_sync = NULL;
+    (void)rename(path_of(".B"), path_of(".C"));
+    (void)mkdir(path_of(".B"), 0700);
+}
+
+TASK_TEST(a_delivery_is_somewhere_although_its_own_folder_is_replaced_meanwhile)
+{
+    struct store_settings safe = settings;
+    struct why why = WHY;
+    struct mail_place places[] = {{.folder = "B"}, {.folder = "A"}};
+
+    safe.no_sync = false;
+    struct store *s = store_open(root, &safe, true, &why);
+    keep_store(NULL, s);
+    assert_int_equal(store_create(s, "A", &why), 0);
+    assert_int_equal(store_create(s, "B", &why), 0);
+    struct mail_in *m = mail_in_new(s, "B", NULL, &why);
+    assert_non_null(m);
+    mail_in_put(m, strz(hello));
+    in_sync = replace_b;
+    assert_int_equal(mail_in_commit_to(&m, places, 2, &why), 0);
+    assert_null(in_sync);
+    assert_int_equal(files_in(".A/new"), 1);
+    assert_int_equal(files_in(".C/new"), 1);
+    assert_int_not_equal(places[0].uid, 0);
+    why_free(&why);
+    store_close(&s);
+}
+
 RUN_TESTS(TS(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it),
           TS(a_view_of_a_folder_that_was_numbered_anew_keeps_its_numbers),
           TS(a_copy_to_another_file_system_lets_others_run),
+          TS(a_delivery_is_somewhere_although_its_own_folder_is_replaced_meanwhile),
           TS(a_merge_stands_messages_that_come_while_it_waits))
