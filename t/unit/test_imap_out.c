@@ -1,11 +1,12 @@
-/* What a client is told while other sessions change the folder: never of a number it cannot know. */
+/* What a client is told while other sessions change the folder: never of a number it cannot know.
+ */
 #include <errno.h>
 #include <poll.h>
 
 #include "base/num.h"
-#include "imap.h"
 #include "net/sock.h"
 
+#include "imap.h"
 #include "store_test.h"
 
 enum { MESSAGES = 3000 };
