@@ -381,11 +381,13 @@ def test_log_lines_are_those_of_dovecot(suite):
     r.close()
     suite.wait_log(r"\(tried to use unsupported auth mechanism\): user=<>, method=NOSUCH, rip=")
     for tls, word in ((False, "secured"), (True, "TLS")):
+        line = (r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
+                r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
+        before = len(re.findall(line, suite.log(), flags=re.M))  # by other tests, in processes that may have ended
         client = suite.imap("bob", tls=tls)
         running = suite.pids("imap")
         client.logout()
-        (found, *_) = suite.wait_log(r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
-                                     r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
+        (*_, found) = suite.wait_log(line, before + 1)
         assert int(found.group(1)) in running
 
 
