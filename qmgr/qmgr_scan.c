@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "queue/qid.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "qmgr.h"
@@ -44,8 +45,10 @@ static void walk(struct scanner *s)
         if (++seen % FILES_A_TURN == 0)
             task_yield();
     }
-    if (queue_scan_failed(scan))
+    if (queue_scan_failed(scan)) {
         msg_warn("the %s queue cannot be read to its end: mail waits there", queue_name(s->queue));
+        service_look_at_queue();
+    }
     queue_scan_free(&scan);
 }
 
