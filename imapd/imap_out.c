@@ -209,6 +209,7 @@ void imap_tell(struct imap *c, enum imap_event event, uint32_t number)
 /* What is told at the end, once, however often it happened. */
 struct news {
     bool added, keywords;
+    uint32_t known; /* messages that the client has been told of */
 };
 
 static void tell_keywords(struct imap *c, struct news *news)
@@ -216,6 +217,18 @@ static void tell_keywords(struct imap *c, struct news *news)
     if (news->keywords)
         imap_tell(c, IMAP_FLAGS, 0);
     news->keywords = false;
+}
+
+/* One that came, and went again while this waited for the client, is told first: a number that the
+ * client does not know must not be removed (RFC 3501 7.4.1). */
+static void tell_expunged(struct imap *c, uint32_t number, struct news *news)
+{
+    if (number > news->known) {
+        news->known = mailbox_count(c->box) + 1;
+        imap_tell(c, IMAP_EXISTS, news->known);
+    }
+    news->known--;
+    imap_tell(c, IMAP_EXPUNGE, number);
 }
 
 static void take_event(struct imap *c, enum mail_event event, uint32_t number, struct news *news)
@@ -228,7 +241,7 @@ static void take_event(struct imap *c, enum mail_event event, uint32_t number, s
         news->keywords = true;
         break;
     case MAIL_EXPUNGED:
-        imap_tell(c, IMAP_EXPUNGE, number);
+        tell_expunged(c, number, news);
         break;
     case MAIL_FLAGS: /* its keywords must be known */
         tell_keywords(c, news);
@@ -254,11 +267,12 @@ void imap_updates(struct imap *c, bool may_expunge)
     struct why why = WHY;
     uint32_t number;
     enum mail_event event = MAIL_NONE;
-    struct news news = {false, false};
+    struct news news = {false, false, 0};
     int64_t turn = clock_ms();
 
     if (c->box == NULL)
         return;
+    news.known = mailbox_count(c->box);
     uint32_t recent = mailbox_recent_count(c->box);
     if (mailbox_check(c->box, &why) < 0)
         event = MAIL_FAILED;

@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "bounce.h"
@@ -75,6 +76,8 @@ int bounce_file_append(enum queue log, const char *id, const struct bounce_recor
         result = why_errno(why, "4.3.0", "append to %s", path.p);
     if (fd >= 0)
         close(fd);
+    else
+        service_look_at_queue();
     buf_free(&path);
     buf_free(&text);
     return result;

@@ -198,6 +198,8 @@ static void start_message(struct cleanup *c, struct attrs *ask, struct arena *me
     if (!attrs_ok(ask) || strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT) != 0)
         broken(c, "not a submission");
     c->file = qfile_create((c->flags & SUBMIT_HOLD) != 0 ? Q_HOLD : Q_INCOMING, &c->why);
+    if (c->file == NULL)
+        service_look_at_queue();
 }
 
 static void end_message(struct cleanup *c)

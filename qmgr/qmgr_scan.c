@@ -2,9 +2,11 @@
  * Looking for work in incoming and deferred: after a start, when announcements were missed, and for
  * what is due again.
  */
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "queue/qid.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "qmgr.h"
@@ -42,6 +44,10 @@ static void walk(struct scanner *s)
         message_take_file(s->queue, id, queue_scan_path(scan), ignore_time);
         if (++seen % FILES_A_TURN == 0)
             task_yield();
+    }
+    if (queue_scan_failed(scan)) {
+        msg_warn("the %s queue cannot be read to its end: mail waits there", queue_name(s->queue));
+        service_look_at_queue();
     }
     queue_scan_free(&scan);
 }

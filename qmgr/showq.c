@@ -42,7 +42,7 @@ static void showq_paths(void)
 {
     for (enum queue q = Q_MAILDROP; q <= Q_HOLD; q++)
         jail_read_queue(queue_name(q));
-    jail_read_queue(queue_name(Q_DEFER));
+    jail_read(queue_name(Q_DEFER)); /* only tells why */
 }
 
 int main(int argc, char **argv)

@@ -116,12 +116,13 @@ static int find_hosts(struct smtp_job *job, const struct smtp_dest *dest, struct
     return -1;
 }
 
-/* What two deliveries must have in common to share a connection. */
+/* What two deliveries must have in common to share a connection: also the next hop as it was
+ * written, which is what smtp_tls_policy_maps and smtp_sasl_password_maps are asked for. */
 static const char *cache_key(struct smtp_job *job, const struct smtp_dest *dest)
 {
     bool by_sender = conf.smtp_sender_dependent_authentication && conf.smtp_sasl_auth_enable;
 
-    return arena_printf(job->mem, "%s %u %d %s", dest->host, dest->port, dest->mx,
+    return arena_printf(job->mem, "%s %s %u %d %s", dest->text, dest->host, dest->port, dest->mx,
                         by_sender ? job->d->sender : "");
 }
 

@@ -357,6 +357,10 @@ static void wake(char reason)
             remove_again(name);
         else if (queue_stat(Q_MAILDROP, name, &st) && (st.st_mode & S_IXUSR) != 0)
             pickup_take(name);
+    if (queue_scan_failed(scan)) {
+        msg_warn("the maildrop queue cannot be read to its end: mail waits there");
+        service_look_at_queue();
+    }
     queue_scan_free(&scan);
 }
 

@@ -47,6 +47,7 @@ struct login {
     bool tls, secured;
     bool may_start_tls; /* a certificate is set, and TLS not yet on */
     bool handed_over; /* the session has it */
+    bool perhaps_passed; /* nobody has said so, but a session may have the socket, or get it yet */
     int relay; /* the session's end of a TLS connection; -1: none */
     int attempts, commands;
     int refusals; /* attempts refused before authd was asked; they count for login_max_attempts, too

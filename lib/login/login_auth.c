@@ -2,6 +2,7 @@
  * The login itself: SASL with authd, then the hand-over through the mailbox broker.
  */
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -119,7 +120,9 @@ static int pass_socket(struct login *l, const char *tag, const char *token, stru
 
     if (pending.n > HANDOVER_PENDING_MAX)
         return why_set(why, "5.7.0", "too many commands were sent ahead of the login");
-    return ask_broker(l, tag, token, pending, stream_fd(l->client), why);
+    int result = ask_broker(l, tag, token, pending, stream_fd(l->client), why);
+    l->perhaps_passed = result < 0;
+    return result;
 }
 
 /* TLS stays here: the session gets one end of a pair, and login_session relays to the other. */
@@ -138,6 +141,16 @@ static int pass_relay(struct login *l, const char *tag, const char *token, struc
     return result;
 }
 
+/* Whoever was asked may only be slow, and start a session when we have given up. Two that read from
+ * one socket would each get some of the client's commands: so from here on nobody does. */
+static void cut_off(struct login *l)
+{
+    l->front->bye(l, "No session: please connect again.");
+    stream_flush(l->client);
+    shutdown(stream_fd(l->client), SHUT_RDWR);
+    stream_fail(l->client, "No session");
+}
+
 static enum login_next hand_over(struct login *l, const char *tag, const char *mech,
                                  const char *user, const char *token)
 {
@@ -153,9 +166,11 @@ static enum login_next hand_over(struct login *l, const char *tag, const char *m
         msg_warn("%s: %s: no session: %s", l->front->service, user, why_text(&why));
         l->handed_over = false;
         l->front->refuse(l, tag, AUTH_LATER, "", why_text(&why));
+        if (l->perhaps_passed)
+            cut_off(l);
     }
     why_free(&why);
-    return result < 0 ? LOGIN_GO_ON : LOGIN_OVER;
+    return result < 0 && !l->perhaps_passed ? LOGIN_GO_ON : LOGIN_OVER;
 }
 
 /* ---- SASL */

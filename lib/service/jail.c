@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +34,13 @@ static const struct {
     {RIGHT_ROOT, CAP_CHOWN},
 };
 
+/* One that was given to jail_write_queue or jail_read_queue, as it was then. */
+struct queue_dir {
+    const char *name;
+    dev_t dev;
+    ino_t ino;
+};
+
 static struct {
     struct jail_paths paths;
     bool left_root;
@@ -40,6 +48,7 @@ static struct {
     gid_t other_gid;
     bool has_other; /* in the jail */
     bool may_become;
+    VEC(struct queue_dir) queue;
 } jail;
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -91,10 +100,23 @@ void jail_write(const char *path)
 static void add_queue(const char *dir, bool may_write)
 {
     struct jail_path p;
+    struct stat st;
 
-    if (!jail_path_open(dir, may_write, &p))
+    if (!jail_path_open(dir, may_write, &p) || fstat(p.fd, &st) < 0)
         msg_fatal("jail: open %s: %m", dir);
     *VEC_ADD(&jail.paths.at) = p;
+    *VEC_ADD(&jail.queue) = (struct queue_dir){dir, st.st_dev, st.st_ino};
+}
+
+const char *jail_queue_replaced(void)
+{
+    struct stat now;
+
+    VEC_EACH (&jail.queue, d)
+        if (stat(d->name, &now) == 0 && S_ISDIR(now.st_mode) &&
+            (now.st_dev != d->dev || now.st_ino != d->ino))
+            return d->name;
+    return NULL;
 }
 
 void jail_read_queue(const char *dir)

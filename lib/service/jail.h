@@ -55,8 +55,11 @@ void jail_write(const char *path); /* a directory: create, write, rename, remove
 /* The same for a directory of the queue, without which the process cannot do its work, and would
  * not know why when the directory comes back: if it is not there, the process ends, and master
  * starts another one. */
-void jail_read_queue(const char *dir);
+void jail_read_queue(const char *dir); /* dir: stays as it is */
 void jail_write_queue(const char *dir);
+/* Which of these is another directory by now (moved away, another disk mounted), so that this
+ * process cannot reach it; null: none. */
+const char *jail_queue_replaced(void);
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
 /* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is
  * noticed. */

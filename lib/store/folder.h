@@ -106,7 +106,9 @@ void folder_close(struct folder *f); /* called by the store when nobody uses the
 int folder_lock(struct folder *f, struct why *why);
 void folder_unlock(struct folder *f);
 
-/* (waits; takes the lock if it is needed and locked is false) Afterwards state has all messages. */
+/* (waits; takes the lock if it is needed and locked is false) Afterwards state has all messages.
+ * Also for a folder that was loaded before a wait and has no views: numbering it anew may have
+ * failed meanwhile, and then it knows nothing. */
 int folder_load(struct folder *f, bool locked, struct why *why);
 /* Reads what other processes have appended to the journal; does not wait if the folder is loaded
  * and nothing is damaged. */

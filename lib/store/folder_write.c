@@ -467,8 +467,7 @@ void folder_tidy(struct folder *f)
     if (has_grown(f) && task_now() >= f->checkpoint_at) {
         f->checkpoint_at = task_now() + CHECKPOINT_PAUSE_MS;
         if (folder_lock(f, &why) == 0) {
-            if (folder_refresh(f, true, &why) == 0 && has_grown(f) &&
-                folder_checkpoint(f, &why) < 0)
+            if (folder_load(f, true, &why) == 0 && has_grown(f) && folder_checkpoint(f, &why) < 0)
                 msg_warn("%s", why_text(&why));
             folder_unlock(f);
         }

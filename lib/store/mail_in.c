@@ -320,20 +320,12 @@ static int take_marks(struct mail_in *m, const struct mail_place *place, struct 
     return fail_if_stuck(m, why);
 }
 
-/* own: only if the place is the folder that the message is written in; else only if it is not. */
-static int enter_place(struct mail_in *m, struct mail_place *place, bool own, struct buf *cache,
-                       struct why *why)
+/* Uses f up. */
+static int enter_place(struct mail_in *m, struct mail_place *place, struct folder *f,
+                       struct buf *cache, struct why *why)
 {
-    struct folder *f = open_place(m, place, why);
-
-    if (f == NULL)
-        return -1;
-    if ((f == m->f) != own) {
-        folder_release(f);
-        return 0;
-    }
     if ((place->folder != NULL && take_marks(m, place, why) < 0) ||
-        (own ? enter(m, cache, why) : enter_copy(m, f, cache, why)) < 0) {
+        (f == m->f ? enter(m, cache, why) : enter_copy(m, f, cache, why)) < 0) {
         folder_release(f);
         return -1;
     }
@@ -341,6 +333,30 @@ static int enter_place(struct mail_in *m, struct mail_place *place, bool own, st
     place->uidvalidity = m->uidvalidity;
     *VEC_ADD(&m->entered) = (struct entered){f, place->uid};
     return 0;
+}
+
+/* Copies first: what is written in m's own folder's tmp/ then becomes the message there. That place
+ * is not looked for by its name again: meanwhile another folder may have the name. */
+static int enter_places(struct mail_in *m, struct mail_place *places, size_t n, struct buf *cache,
+                        struct why *why)
+{
+    struct mail_place *own = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        struct folder *f = open_place(m, &places[i], why);
+        if (f == NULL)
+            return -1;
+        if (f == m->f) {
+            own = &places[i];
+            folder_release(f);
+        } else if (enter_place(m, &places[i], f, cache, why) < 0) {
+            return -1;
+        }
+    }
+    if (own == NULL)
+        return 0;
+    m->f->uses++;
+    return enter_place(m, own, m->f, cache, why);
 }
 
 /* Whoever is told to try again would else make a second copy where the message is already. */
@@ -362,11 +378,8 @@ int mail_in_commit_to(struct mail_in **in, struct mail_place *places, size_t n, 
 
     finish(m, &cache);
     int result = fail_if_stuck(m, why);
-    /* Copies first: what is written in m's own folder's tmp/ then becomes the message there. */
-    for (size_t i = 0; result == 0 && i < n; i++)
-        result = enter_place(m, &places[i], false, &cache, why);
-    for (size_t i = 0; result == 0 && i < n; i++)
-        result = enter_place(m, &places[i], true, &cache, why);
+    if (result == 0)
+        result = enter_places(m, places, n, &cache, why);
     leave_places(m, result == 0);
     buf_free(&cache);
     mail_in_abort(in);

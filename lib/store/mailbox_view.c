@@ -128,7 +128,7 @@ int view_merge(struct mailbox *b, bool force, struct why *why)
 
     if (folder_lock(f, why) < 0)
         return -1;
-    int result = folder_refresh(f, true, why);
+    int result = folder_load(f, true, why); /* what was loaded may have been forgotten meanwhile */
     if (result == 0)
         result = maildir_merge(f, force, why);
     folder_unlock(f);

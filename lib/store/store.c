@@ -274,7 +274,7 @@ int store_status(struct store *s, const char *folder, struct folder_status *out,
         return -1;
     result = folder_load(f, false, why);
     if (result == 0 && maildir_changed(f, true) && folder_lock(f, why) == 0) {
-        result = folder_refresh(f, true, why);
+        result = folder_load(f, true, why);
         if (result == 0)
             result = maildir_merge(f, false, why);
         folder_unlock(f);

@@ -138,21 +138,31 @@ static int change(struct store *s, const char *folder, bool on, struct why *why)
     return result;
 }
 
+/* (waits) The lock of the root, which goes when fd is closed. */
+static int lock_file(const struct store *s, int fd)
+{
+    int64_t deadline = task_now() + s->set.lock_ms;
+
+    while (lock_try_flock(fd, true) < 0)
+        if ((errno != EAGAIN && errno != EINTR) || task_now() >= deadline ||
+            task_sleep(task_now() + 5) == WAIT_CANCELLED)
+            return -1;
+    return 0;
+}
+
 int store_subscribe(struct store *s, const char *folder, bool on, struct why *why)
 {
     struct buf name = BUF(300);
-    int64_t deadline = task_now() + s->set.lock_ms;
     int result = -1;
 
     if (on && !store_name_ok(s, folder, why))
         return -1;
     buf_addz(&name, strcasecmp(folder, "INBOX") == 0 ? "INBOX" : folder);
     int fd = openat(s->rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (fd >= 0 && lock_try_flock(fd, true) < 0 && errno == EAGAIN && task_now() < deadline)
-        if (task_sleep(task_now() + 5) == WAIT_CANCELLED)
-            break;
     if (fd < 0 || !buf_ok(&name))
         why_set(why, "4.3.0", "cannot change subscriptions");
+    else if (lock_file(s, fd) < 0)
+        why_errno(why, "4.2.0", "cannot lock the subscriptions");
     else
         result = change(s, name.p, on, why);
     if (fd >= 0)

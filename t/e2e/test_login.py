@@ -381,12 +381,14 @@ def test_log_lines_are_those_of_dovecot(suite):
     r.close()
     suite.wait_log(r"\(tried to use unsupported auth mechanism\): user=<>, method=NOSUCH, rip=")
     for tls, word in ((False, "secured"), (True, "TLS")):
+        line = (r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
+                r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
+        before = len(re.findall(line, suite.log(), flags=re.M))  # by other tests, in processes that may have ended
         client = suite.imap("bob", tls=tls)
         running = suite.pids("imap")
         client.logout()
-        line = (r" dovecot\[\d+\]: imap-login: Login: user=<bob@example.test>, method=PLAIN, rip=127.0.0.1, "
-                r"lip=127.0.0.1, mpid=(\d+), %s, session=<\w+>$" % word)
-        wait_for(lambda: any(int(m.group(1)) in running for m in suite.wait_log(line)))  # other tests log in, too
+        (*_, found) = suite.wait_log(line, before + 1)
+        assert int(found.group(1)) in running
 
 
 @pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="needs fail2ban")
@@ -415,6 +417,23 @@ def test_no_session_without_the_program(make_suite):
             except Exception:
                 return False
         wait_for(works)
+
+
+def test_a_login_that_was_given_up_gets_no_session_later(make_suite):
+    """the program was only slow: front and session would both read from the client's socket"""
+    suite = make_suite(main="auth_request_timeout = 2\n")
+    suite.imap("bob").logout()  # starts the program
+    r, slow = greet(suite), suite.pids("imap")
+    for pid in slow:
+        os.kill(pid, signal.SIGSTOP)
+    r.send("a LOGIN alice secret\r\n")
+    said = r.until("a")
+    for pid in slow:
+        os.kill(pid, signal.SIGCONT)
+    assert said[-1].startswith("a NO [UNAVAILABLE]")
+    assert r.line().startswith("* BYE")
+    assert r.line() is None
+    suite.wait_log(r"imap-login: Disconnected: No session .*user=<alice")
 
 
 def test_reload_keeps_sessions_and_changes_users(make_suite):

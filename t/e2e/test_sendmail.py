@@ -163,6 +163,40 @@ def test_pickup_that_starts_while_maildrop_is_away_takes_mail_later(make_suite):
     suite.wait_mail("alice", match="^after")
 
 
+def test_a_queue_directory_that_was_replaced_is_used(make_suite):
+    """the jail is a directory's, not a name's: only a new process reaches the new one"""
+    suite = make_suite()
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: before\n\nx\n")
+    suite.wait_mail("alice", match="^before")
+    for queue in ("maildrop", "incoming"):
+        path = suite.queue + "/" + queue
+        st = os.stat(path)
+        os.rename(path, path + ".old")
+        os.mkdir(path)
+        os.chown(path, st.st_uid, st.st_gid)
+        os.chmod(path, st.st_mode)
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: after\n\nx\n")
+
+    def arrived():
+        suite.tool("postkick", "public", "pickup", "W")
+        suite.tool("postkick", "public", "qmgr", "I")
+        return [m for m in suite.messages("alice") if m["Subject"] == "after"]
+    pombal.wait_for(arrived, every=1)
+    for program, what in (("pickup", "maildrop"), ("cleanup", "incoming"), ("qmgr", "incoming")):
+        suite.wait_log(r"postfix/%s\[\d+\]: %s has changed -- restarting" % (program, what))
+
+
+def test_a_queue_that_cannot_be_read_is_told(make_suite):
+    suite = make_suite()
+    for queue, service, reason in (("maildrop", "pickup", "W"), ("incoming", "qmgr", "I"), ("deferred", "qmgr", "D")):
+        path = suite.queue + "/" + queue
+        mode = os.stat(path).st_mode
+        os.chmod(path, 0)
+        suite.tool("postkick", "public", service, reason)
+        suite.wait_log(r"postfix/%s\[\d+\]: warning: the %s queue cannot be read to its end: mail waits there" % (service, queue))
+        os.chmod(path, mode)
+
+
 def test_a_loop_is_reported_to_the_sender(suite):
     sendmail(suite, "-f", "alice@example.test", "bob", text="Received: x\n" * 60 + "Subject: round and round\n\nx\n")
     report = suite.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0]

@@ -458,3 +458,20 @@ def test_stray_cr_is_not_sent(suite, sink):
     r.wait("a", r".*status=sent")
     assert all(not re.search(rb"\r(?!\n)", b) for b in s.bursts)
     assert len(s.messages) == 1 and s.messages[0].endswith(b"end")
+
+
+def test_a_kept_connection_is_not_used_where_another_tls_policy_holds(make_suite):
+    """the same server by two names of the next hop: what may go in plain text to one must not to the other"""
+    s = Sink()
+    suite = make_suite(start=False, main="relay_domains = plain.test must.test\nsmtp_connection_cache_time_limit = 60s\n"
+                       "transport_maps = texthash:$config_directory/transport\n"
+                       "smtp_tls_policy_maps = texthash:$config_directory/policies\n")
+    suite.write("etc/transport", "plain.test smtp:[127.0.0.1]:%d\nmust.test smtp:127.0.0.1:%d\n" % (s.port, s.port))
+    suite.write("etc/policies", "[127.0.0.1]:%d none\n127.0.0.1:%d encrypt\n" % (s.port, s.port))
+    suite.start()
+    suite.send(["a@plain.test"], sender="alice@example.test")
+    suite.wait_log(r"to=<a@plain\.test>, .*status=sent")
+    suite.send(["a@must.test"], sender="alice@example.test")
+    suite.wait_log(r"to=<a@must\.test>, .*status=deferred \(TLS is required, but was not offered")
+    assert len(s.messages) == 1
+    s.close()

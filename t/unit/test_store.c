@@ -1,6 +1,8 @@
 /*
  * The folders of a store: names, lists, subscriptions, special use, renaming, removing, status.
  */
+#include <sys/file.h>
+
 #include "store/store.h"
 
 #include "store_test.h"
@@ -136,6 +138,25 @@ TASK_TEST(what_another_process_removes_or_renames_is_seen)
     store_close(&s);
     store_close(&other);
     why_free(&why);
+}
+
+TASK_TEST(subscriptions_that_somebody_else_changes_are_not_changed_at_the_same_time)
+{
+    struct store_settings quick = settings;
+    struct why why = WHY;
+
+    quick.lock_ms = 20;
+    struct store *s = store_open(root, &quick, true, &why);
+    keep_store(NULL, s);
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(store_subscribe(s, "A", true, &why), -1);
+    assert_string_equal(why.code, "4.2.0");
+    assert_int_equal(access(path_of("subscriptions"), F_OK), -1);
+    close(fd);
+    OK(store_subscribe(s, "A", true, &why));
+    why_free(&why);
+    store_close(&s);
 }
 
 TASK_TEST(subscriptions_are_dovecots_and_couriers)
@@ -331,8 +352,9 @@ TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
 RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_moves_its_messages),
           TS(a_folder_that_comes_back_has_another_uidvalidity),
           TS(what_another_process_removes_or_renames_is_seen),
-          TS(subscriptions_are_dovecots_and_couriers), TS(the_separator_can_be_a_slash),
-          TS(a_folder_name_may_fill_what_the_file_system_allows),
+          TS(subscriptions_are_dovecots_and_couriers),
+          TS(subscriptions_that_somebody_else_changes_are_not_changed_at_the_same_time),
+          TS(the_separator_can_be_a_slash), TS(a_folder_name_may_fill_what_the_file_system_allows),
           TS(a_subscription_is_kept_as_it_was_given), TS(passing_the_limit_of_folders_is_an_answer),
           TS(parents_are_added_once), TS(folders_that_every_mailbox_has_are_made_and_subscribed),
           TS(a_pool_keeps_stores_and_sees_when_they_go))

@@ -3,6 +3,7 @@
  * read again, it is numbered anew.
  */
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include "base/mem.h"
 #include "store/view.h"
@@ -12,9 +13,12 @@
 static const char hello[] = "Subject: hello\n\nhello\n";
 
 /* Long enough for the others to get their turns, where a sync waits at all. */
+static void (*in_sync)(void);
 int fdatasync(int fd)
 {
     (void)fd;
+    if (in_sync != NULL)
+        in_sync();
     usleep(20000);
     return 0;
 }
@@ -73,6 +77,55 @@ TASK_TEST(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it)
         mailbox_close(&opened[i]);
     }
     store_close(&s);
+}
+
+/* After the first failure it works again. */
+static void opener_on_a_bad_disk(void *arg)
+{
+    struct why why = WHY;
+    struct mailbox *b = mailbox_open(arg, "INBOX", false, &why);
+
+    if (b != NULL)
+        opened[0] = b;
+    else
+        assert_int_equal(rmdir(path_of("pombal.journal.new")), 0);
+    why_free(&why);
+    done++;
+}
+
+TASK_TEST(after_numbering_anew_has_failed_the_next_one_still_knows_the_flags)
+{
+    struct store *s = open_store(), *stranger = open_store();
+    uint32_t flags = 0;
+
+    number_anew();
+    assert_int_equal(rename(path_of("dovecot-uidlist"), path_of("list")), 0);
+    struct mailbox *other = open_box(stranger, "INBOX");
+    set_flags(other, "1", FLAGS_ADD, MSG_FLAGGED, false); /* no file name tells of it yet */
+    assert_int_equal(rename(path_of("list"), path_of("dovecot-uidlist")), 0);
+    assert_int_equal(mkdir(path_of("pombal.journal.new"), 0700), 0); /* a journal cannot be made */
+
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    done = 0;
+    opened[0] = NULL;
+    task_start("one", opener_on_a_bad_disk, s);
+    task_start("two", opener_on_a_bad_disk, s);
+    for (int i = 0; i < 50; i++) /* both have read the journal and wait for the lock */
+        task_sleep(task_now() + 2);
+    close(fd);
+    while (done < 2)
+        task_sleep(task_now() + 5);
+    struct mailbox *b = opened[0];
+    assert_non_null(b);
+    assert_int_equal(mailbox_count(b), 3);
+    for (uint32_t n = 1; n <= 3; n++)
+        flags |= mailbox_msg(b, n)->flags & MSG_FLAGS;
+    assert_int_equal(flags, MSG_FLAGGED);
+    mailbox_close(&b);
+    mailbox_close(&other);
+    store_close(&s);
+    store_close(&stranger);
 }
 
 /* What FETCH does next when it comes back from a wait. */
@@ -223,7 +276,43 @@ TASK_TEST(a_copy_to_another_file_system_lets_others_run)
     file_remove_all(elsewhere);
 }
 
+/* When the copy in A has its name. */
+static void replace_b(void)
+{
+    if (files_in(".A/new") == 0)
+        return;
+    in_sync = NULL;
+    (void)rename(path_of(".B"), path_of(".C"));
+    (void)mkdir(path_of(".B"), 0700);
+}
+
+TASK_TEST(a_delivery_is_somewhere_although_its_own_folder_is_replaced_meanwhile)
+{
+    struct store_settings safe = settings;
+    struct why why = WHY;
+    struct mail_place places[] = {{.folder = "B"}, {.folder = "A"}};
+
+    safe.no_sync = false;
+    struct store *s = store_open(root, &safe, true, &why);
+    keep_store(NULL, s);
+    assert_int_equal(store_create(s, "A", &why), 0);
+    assert_int_equal(store_create(s, "B", &why), 0);
+    struct mail_in *m = mail_in_new(s, "B", NULL, &why);
+    assert_non_null(m);
+    mail_in_put(m, strz(hello));
+    in_sync = replace_b;
+    assert_int_equal(mail_in_commit_to(&m, places, 2, &why), 0);
+    assert_null(in_sync);
+    assert_int_equal(files_in(".A/new"), 1);
+    assert_int_equal(files_in(".C/new"), 1);
+    assert_int_not_equal(places[0].uid, 0);
+    why_free(&why);
+    store_close(&s);
+}
+
 RUN_TESTS(TS(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it),
           TS(a_view_of_a_folder_that_was_numbered_anew_keeps_its_numbers),
+          TS(after_numbering_anew_has_failed_the_next_one_still_knows_the_flags),
           TS(a_copy_to_another_file_system_lets_others_run),
+          TS(a_delivery_is_somewhere_although_its_own_folder_is_replaced_meanwhile),
           TS(a_merge_stands_messages_that_come_while_it_waits))
