@@ -109,7 +109,7 @@ int smtpd_tls_begin(struct smtpd *s)
     struct why why = WHY;
 
     if (tls.context == NULL) {
-        msg_warn("TLS is not available for %s", s->namaddr);
+        msg_warn_each("TLS is not available for %s", s->namaddr);
         s->closing = true;
         return -1;
     }

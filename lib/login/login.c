@@ -235,10 +235,10 @@ static void login_run(struct login *l)
 static bool welcome(struct login *l)
 {
     if (too_many(l)) {
-        msg_warn("%s: more than login_client_connection_count_limit (%lld) connections from %s "
-                 "that have not logged in",
-                 l->front->service, (long long)conf.login_client_connection_count_limit,
-                 l->peer->addr_text);
+        msg_warn_each("%s: more than login_client_connection_count_limit (%lld) connections from "
+                      "%s that have not logged in",
+                      l->front->service, (long long)conf.login_client_connection_count_limit,
+                      l->peer->addr_text);
         if (!l->front->wrappermode())
             give_up(l, "Too many connections from your address.");
         return false;

@@ -353,6 +353,21 @@ def test_auth_plain_login_cram(suite):
     suite.wait_log(warning + r"FOO authentication failed: Invalid authentication mechanism, sasl_username=\(unavailable\)$")
 
 
+def test_each_thing_that_log_watchers_count_is_in_the_log(make_suite):
+    suite = make_suite(main="smtpd_tls_auth_only = no\nsmtpd_client_connection_count_limit = 1\nsmtpd_client_event_limit_exceptions =\n")
+    suite.wait_log("disconnect from ")  # of the fixture, which has looked whether somebody listens
+    for n in (1, 2, 3):
+        raw = talk(suite, "smtp")
+        assert raw.ask("AUTH PLAIN " + plain("alice", "wrong")).startswith("535")
+        assert pombal.Raw(suite.port("smtp")).reply().startswith("421 4.7.0")
+        assert raw.ask("GET / HTTP/1.0").startswith("221")
+        raw.close()
+        pombal.wait_for(lambda: suite.log().count(" auth=0/1 ") == n)
+    limit = "Connection concurrency limit exceeded: 2 from unknown[127.0.0.1] for service 127.0.0.1:%d" % suite.port("smtp")
+    for text in ("unknown[127.0.0.1]: SASL PLAIN authentication failed: ", "non-SMTP command from unknown[127.0.0.1]: GET /", limit):
+        assert suite.log().count("warning: " + text) == 3, text
+
+
 def test_auth_is_hidden_without_tls_when_so_configured(suite):
     raw = talk(suite, "auth_only", hello=False)
     assert "AUTH" not in raw.ask("EHLO x")
