@@ -173,6 +173,19 @@ STARTS = [
     ("virtual_alias_maps = hsah:/etc/x", "virtual_alias_maps = hsah:/etc/x: unsupported dictionary type: hsah"),
     ("relay_domains = hsah:/etc/x", "relay_domains = hsah:/etc/x: unsupported dictionary type: hsah"),
 ]
+# The rest of a value that a blank has cut in two, and a comment: -o and what follows, and the word that is told
+CUT_OFF = [
+    ("smtpd", "-o smtpd_client_restrictions=permit_mynetworks, reject", "reject"),
+    ("smtpd", "-o smtpd_client_restrictions=reject # nobody", "#"),
+    ("smtp", "-o smtp_tls_security_level=encrypt -o smtp_tls_mandatory_protocols=!SSLv3, !TLSv1", "!TLSv1"),
+    ("cleanup", "header_checks=pcre:/x", "header_checks=pcre:/x"),
+]
+
+
+@pytest.mark.parametrize("program, words, told", CUT_OFF)
+def test_words_behind_the_options_of_a_service_are_not_lost(idle, program, words, told):
+    errors = check(idle, "", "127.0.0.1:%d inet n - n - - %s %s" % (idle.port("submission"), program, words))
+    assert len(errors) == 1 and "unexpected command-line argument: %s. " % told in errors[0], errors
 
 
 @pytest.mark.parametrize("main, said", STARTS)
