@@ -48,6 +48,9 @@ static int check_mail_location(struct why *why)
     if (!str_split(&rest, ':', &part) || !str_eqz(part, "maildir") ||
         !str_split(&rest, ':', &path) || path.n == 0)
         why_set(why, "4.3.5", "mail is kept in maildir:PATH only");
+    else if (strchr("/~%", path.p[0]) == NULL)
+        why_set(why, "4.3.5", "maildir:%.*s is no whole path: it begins with /, ~/ or %%h",
+                (int)path.n, path.p);
     else if (str_split(&rest, ':', &part))
         why_set(why, "4.3.5", "there is no option \"%.*s\"; write maildir:%.*s", (int)part.n,
                 part.p, (int)path.n, path.p);

@@ -235,6 +235,8 @@ MALFORMED = [
     ("relay_destination_concurrency_limit", "2o", "not a number"),
     ("smtp_destination_rate_delay", "1y", "not a time"),
     ("mail_location", "mbox:~/mail", "maildir:PATH only"),
+    ("mail_separator", "//", 'none of: ., /'),
+    ("mail_special_use", "Sent=\\Sent Junk=Junk", '"Junk=Junk": Folder=.Use is wanted'),
     ("mynetworks", "127.0.0.0/8;10.0.0.0/8", "bad net/mask pattern"),
     ("smtpd_client_event_limit_exceptions", "10.0.0", "bad net/mask pattern"),
     ("smtpd_sasl_exceptions_networks", "2001:db8::/32", r"written with brackets: \[2001:db8::\]/32"),
@@ -346,6 +348,18 @@ def test_a_service_with_options_of_its_own_tries_its_start_with_them(idle):
     assert len(errors) == 1 and "nonsense" in errors[0] and "service 127.0.0.1:%d" % idle.port("submission") in errors[0], errors
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="all mail belongs to whoever runs the suite")
+@pytest.mark.parametrize("main, said", [
+    ("mail_uid = 0", "mail_uid = 0: root does not read mail"),
+    ("mail_gid = root", "mail_gid = root: root does not read mail"),
+    ("mail_uid = 400\nfirst_valid_uid = 500", "mail_uid = 400: uid 400 is outside of first_valid_uid and last_valid_uid"),
+    ("mail_gid = 400\nlast_valid_gid = 300", "mail_gid = 400: gid 400 is outside of first_valid_gid and last_valid_gid"),
+])
+def test_owners_of_mail_that_would_have_no_session_are_refused(idle, main, said):
+    errors = check(idle, main)
+    assert len(errors) == 1 and re.search(r"main\.cf, line \d+: " + re.escape(said), errors[0]), errors
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="pipe becomes other users")
 def test_pipe_attributes_are_checked_but_users_may_be_unknown(idle):
     """as in every Debian's master.cf"""
@@ -410,7 +424,7 @@ def test_aliases_are_built_by_postalias(idle):
 
 
 @pytest.mark.parametrize("value", ["maildir:~/Maildir:LAYOUT=fs", "maildir:~/M:INDEX=/x", "maildir:~/M:CONTROL=/x", "maildir:~/M:UTF-8",
-                                   "mbox:~/mail:INBOX=/var/mail/%u", "mdbox:~/mdbox", "sdbox:~/sdbox", "maildir:", "/var/mail"])
+                                   "maildir:Mail", "mbox:~/mail:INBOX=/var/mail/%u", "mdbox:~/mdbox", "sdbox:~/sdbox", "maildir:", "/var/mail"])
 def test_a_mail_location_of_another_kind_is_refused(idle, value):
     configure(idle, "mail_location = " + value)
     r = idle.tool("pombal", "check", check=False)
