@@ -332,6 +332,13 @@ AMISS = [
     ("smtpd_sasl_path = private/nosuch", "", "smtpd_sasl_path = private/nosuch: .*/private/nosuch: No such file or directory, and master.cf has no"),
     ("smtpd_tls_security_level = verify", "", "unsupported level \"verify\", using \"encrypt\""),
     ("relay_domains = proxy:hash:{0}/etc/nosuch", "", "relay_domains: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
+    ("smtpd_tls_security_level = none\nsmtpd_tls_auth_only = yes", "", "smtpd_tls_auth_only = yes: there is no TLS, so nobody can log in"),
+    ("login_tls_cert_file =\nlogin_tls_chain_files =", "", "service .*: TLS is wanted from the first byte, but login_tls_cert_file is not set"),
+    ("smtp_tls_security_level = verify\nsmtp_tls_CApath = {0}/etc/nosuch", "", "TLS: no CA certificates in .*/etc/nosuch: No such file or directory"),
+    ("mailbox_command = {0}/nosuch -a \"$EXTENSION\"", "", r"main.cf, line \d+: mailbox_command = .*: .*/nosuch: No such file or directory"),
+    ("virtual_transport = lmtp:unix:private/nosuch", "", "virtual_transport = .*: private/nosuch: No such file or directory: mail for it waits"),
+    ("alias_maps =\nmailbox_transport =\nhome_mailbox = Maildir/", "", "service local: .*alias_maps: there is no alias for root: mail for root waits"),
+    ("mailbox_service_name = nosuch", "", "master.cf has no service \"nosuch\" of type unix, which imapd needs: nobody can log in"),
     ("", "-o smtpd_sender_login_maps=hash:{0}/etc/nosuch", "smtpd_sender_login_maps: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
 ]
 
