@@ -263,6 +263,17 @@ def test_all_wrong_values_are_told_at_once(idle):
     assert not os.path.exists("data")
 
 
+def test_all_wrong_numbers_are_told_in_one_run(idle):
+    numbers = (("message_size_limit", "10k"), ("smtpd_helo_required", "true"), ("queue_run_delay", "soon"), ("smtpd_recipient_limit", "0"))
+    errors = check(idle, "".join("%s = %s\n" % n for n in numbers))
+    assert len(errors) == len(numbers), errors  # and none of a default that refers to one of them
+    for name, value in numbers:
+        assert len([e for e in errors if re.match(r"main\.cf, line \d+: %s = %s: " % (name, value), e)]) == 1, errors
+    options = " ".join("-o %s=%s" % n for n in numbers)
+    errors = check(idle, "", "127.0.0.1:%d inet n - n - - smtpd %s" % (idle.port("submission"), options))
+    assert len(errors) == len(numbers) and all("master.cf, line " in e for e in errors), errors
+
+
 def test_reply_codes_that_would_say_yes_are_refused(idle):
     for name in ("reject_code", "unknown_local_recipient_reject_code", "access_map_reject_code"):
         configure(idle, name + " = 250")
