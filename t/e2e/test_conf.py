@@ -349,6 +349,7 @@ AMISS = [
     ("mailbox_command = {0}/nosuch -a \"$EXTENSION\"", "", r"main.cf, line \d+: mailbox_command = .*: .*/nosuch: No such file or directory"),
     ("virtual_transport = lmtp:unix:private/nosuch", "", "virtual_transport = .*: private/nosuch: No such file or directory: mail for it waits"),
     ("alias_maps =\nmailbox_transport =\nhome_mailbox = Maildir/", "", "service local: .*alias_maps: there is no alias for root: mail for root waits"),
+    ("notify_classes = bounce, policy", "", r"main.cf, line \d+: notify_classes = bounce, policy: policy has no effect"),
     ("mailbox_service_name = nosuch", "", "master.cf has no service \"nosuch\" of type unix, which imapd needs: nobody can log in"),
     ("", "-o smtpd_sender_login_maps=hash:{0}/etc/nosuch", "smtpd_sender_login_maps: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
 ]
