@@ -93,6 +93,20 @@ def test_lost_connection_is_logged_with_the_command(suite):
     suite.wait_log(r"lost connection after MAIL from \S+\[127\.0\.0\.1\]$")
 
 
+def test_log_lines_that_administrators_look_for(make_suite):
+    suite = make_suite(main="soft_bounce = yes\nlocal_recipient_maps =\nsmtpd_end_of_data_restrictions = check_sender_access inline:{no@x.test=reject}\n")
+    raw = talk(suite, "smtp")
+    with pytest.raises(AssertionError, match="454 4.7.1 "):
+        put(raw, "no@x.test", "nobody@example.test")
+    suite.wait_log(r"reject: END-OF-MESSAGE from \S+: 554 5\.7\.1 ")
+    put(raw, "yes@x.test", "nobody@example.test")
+    suite.wait_log(r"to=<nobody@example.test>, .*dsn=4\.1\.1, status=SOFTBOUNCE \(")
+    suite.add_main("queue_minfree = 1125899906842624")
+    suite.reload()
+    pombal.wait_for(lambda: talk(suite, "smtp").ask("MAIL FROM:<yes@x.test>").startswith("452 4.3.1"))
+    suite.wait_log(r"warning: not enough free space in mail queue: \d+ bytes and \d+ files, ")
+
+
 def test_too_many_sessions_of_one_client(suite):
     first, second = talk(suite, "few"), talk(suite, "few")
     third = pombal.Raw(PORTS["few"])
