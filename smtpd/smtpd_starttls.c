@@ -63,6 +63,9 @@ void smtpd_open_tls(void)
                  "smtpd_tls_security_level");
     if (!tls.offered)
         return;
+    if (conf.smtpd_tls_req_ccert && !tls.required)
+        msg_warn("smtpd_tls_req_ccert = yes: can't require client certs unless TLS is required: "
+                 "clients are asked for one only");
     struct buf exclude = BUF(10000);
     buf_addz(&exclude, conf.smtpd_tls_exclude_ciphers);
     if (tls.required)
