@@ -27,6 +27,11 @@
 
 #include "service/service.h"
 
+static void open_front(void)
+{
+    login_open(&imapd_front);
+}
+
 static void session(struct stream *client, const struct peer *peer, struct arena *mem)
 {
     login_session(&imapd_front, client, peer, mem);
@@ -35,7 +40,7 @@ static void session(struct stream *client, const struct peer *peer, struct arena
 int main(int argc, char **argv)
 {
     static const struct service imapd = {
-        .name = "imapd", .rights = 0, .open = login_open, .session = session, .drain = login_drain};
+        .name = "imapd", .rights = 0, .open = open_front, .session = session, .drain = login_drain};
 
     return service_main(&imapd, argc, argv);
 }

@@ -35,6 +35,8 @@
  */
 #include "local.h"
 
+#include <unistd.h>
+
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -117,6 +119,24 @@ static struct maps *open_maps(const char *parameter, const char *specs)
     return *specs == 0 ? NULL : maps_open(parameter, specs, DICT_FOLD | DICT_HOSTILE_KEY);
 }
 
+/* See is_safe() of local_mailbox.c: such mail has nowhere to go. */
+static void warn_of_root(void)
+{
+    struct str spool = strz(conf.mail_spool_directory);
+    struct buf value = BUF(DICT_VALUE_LIMIT); /* fits: or the lookup fails, which is told */
+    struct why why = WHY;
+    bool elsewhere = conf.mailbox_command[0] != 0 || conf.mailbox_transport[0] != 0 ||
+                     conf.mailbox_command_maps[0] != 0 || conf.mailbox_transport_maps[0] != 0;
+
+    if (!elsewhere && (conf.home_mailbox[0] != 0 || str_ends(spool, STR("/"))) &&
+        (local_tables.aliases == NULL ||
+         maps_find(local_tables.aliases, "root", &value, &why) == DICT_NONE))
+        msg_warn("alias_maps: there is no alias for root: mail for root waits, because nothing is "
+                 "delivered with root's rights");
+    buf_free(&value);
+    why_free(&why);
+}
+
 static void open_tables(void)
 {
     task_setup(&(struct task_settings){.stack_size = STACK}); /* aliases nest */
@@ -129,6 +149,8 @@ static void open_tables(void)
         open_maps("fallback_transport_maps", conf.fallback_transport_maps);
     local_user_open();
     deliver_mailbox_open();
+    if (service_trying() && geteuid() == 0)
+        warn_of_root();
 }
 
 /* Homes and files can be anywhere; what may be touched there, the rights of their owners say. */

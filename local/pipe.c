@@ -167,6 +167,7 @@ int main(int argc, char **argv)
     static const struct service pipe_service = {
         .name = "pipe",
         .rights = RIGHT_READ | RIGHT_EXEC,
+        .has_arguments = true,
         .open = open_arguments,
         .request = pipe_request,
         .request_limit = DELIVERY_MAX,

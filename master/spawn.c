@@ -138,6 +138,11 @@ static void session(struct stream *client, const struct peer *peer, struct arena
 int main(int argc, char **argv)
 {
     static const struct service spawn = {
-        .name = "spawn", .rights = RIGHT_EXEC, .open = open_arguments, .session = session};
+        .name = "spawn",
+        .rights = RIGHT_EXEC,
+        .has_arguments = true,
+        .open = open_arguments,
+        .session = session,
+    };
     return service_main(&spawn, argc, argv);
 }

@@ -26,6 +26,11 @@
 
 #include "service/service.h"
 
+static void open_front(void)
+{
+    login_open(&pop3d_front);
+}
+
 static void session(struct stream *client, const struct peer *peer, struct arena *mem)
 {
     login_session(&pop3d_front, client, peer, mem);
@@ -34,7 +39,7 @@ static void session(struct stream *client, const struct peer *peer, struct arena
 int main(int argc, char **argv)
 {
     static const struct service pop3d = {
-        .name = "pop3d", .rights = 0, .open = login_open, .session = session, .drain = login_drain};
+        .name = "pop3d", .rights = 0, .open = open_front, .session = session, .drain = login_drain};
 
     return service_main(&pop3d, argc, argv);
 }

@@ -208,6 +208,23 @@ static void try_unix(struct smtp_job *job, const struct smtp_dest *dest, const c
     why_free(&why);
 }
 
+/* From the address that is set for the family. If this host does not have it, the system chooses,
+ * unless the administrator insists: mail would wait for what may never come back. */
+static int connect_from(const struct addr *from, const struct addr *to, struct why *why)
+{
+    struct why missing = WHY;
+    bool is_set = from->family != 0;
+    int fd = sock_connect(to, is_set ? from : NULL, connect_deadline(), why);
+
+    if (fd < 0 && is_set && !conf.smtp_bind_address_enforce && !sock_can_bind(from, &missing)) {
+        msg_warn("smtp_connect_addr: %s", why_text(&missing));
+        why_clear(why);
+        fd = sock_connect(to, NULL, connect_deadline(), why);
+    }
+    why_free(&missing);
+    return fd;
+}
+
 /* One address. False: it could not be reached. */
 static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const struct dns_host *h,
                      const char *key)
@@ -221,7 +238,7 @@ static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const s
 
     to.port = dest->port;
     do {
-        fd = sock_connect(&to, from->family != 0 ? from : NULL, connect_deadline(), &why);
+        fd = connect_from(from, &to, &why);
         if (fd < 0)
             connect_failed(
                 job, arena_printf(job->mem, "%s[%s]:%u", h->asked, addr_text(&to, text), to.port),

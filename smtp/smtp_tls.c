@@ -94,6 +94,9 @@ void smtp_open_tls(void)
         tls.policies =
             maps_open("smtp_tls_policy_maps", conf.smtp_tls_policy_maps, DICT_FOLD | DICT_MAY_FAIL);
     tls.others = hash_new();
+    if (tls.level == SMTP_TLS_NONE && conf.smtp_tls_wrappermode)
+        msg_warn("smtp_tls_wrappermode requires \"smtp_tls_security_level = encrypt\" (or "
+                 "stronger): mail waits");
     if (tls.level == SMTP_TLS_NONE && maps_empty(tls.policies))
         return;
     tls.may = make_context(conf.smtp_tls_protocols, conf.smtp_tls_ciphers,

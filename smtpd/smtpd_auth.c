@@ -88,8 +88,9 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names)
 
 static void log_failure(struct smtpd *s, struct str mech, const char *user, const char *reason)
 {
-    msg_warn("%s: SASL %.*s authentication failed: %s, sasl_username=%s", s->namaddr, (int)mech.n,
-             mech.p, reason[0] ? reason : "(reason unavailable)", user[0] ? user : "(unavailable)");
+    msg_warn_each("%s: SASL %.*s authentication failed: %s, sasl_username=%s", s->namaddr,
+                  (int)mech.n, mech.p, reason[0] ? reason : "(reason unavailable)",
+                  user[0] ? user : "(unavailable)");
 }
 
 static void denied(struct smtpd *s, struct auth_login *login, struct str mech)
@@ -130,7 +131,7 @@ static bool converse(struct smtpd *s, struct str mech, struct auth_login *login,
         } else if (line == LINE_NONE) {
             going = false;
         } else if (str_eqz(buf_str(&response), "*")) {
-            msg_warn("%s: SASL %.*s authentication aborted", s->namaddr, (int)mech.n, mech.p);
+            msg_warn_each("%s: SASL %.*s authentication aborted", s->namaddr, (int)mech.n, mech.p);
             smtpd_reply(s, 501, "5.7.0", "Authentication aborted");
             going = false;
         } else {

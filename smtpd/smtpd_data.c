@@ -378,6 +378,7 @@ static void end_of_content(struct transfer *t)
     struct smtpd *s = t->s;
 
     smtpd_forget_facts(s); /* the content may have taken long */
+    s->where = "END-OF-MESSAGE";
     if (t->too_big) {
         why_set(&t->why, "5.3.4", "message file too big");
         smtpd_data_refuse(s, &t->why);

@@ -49,6 +49,13 @@ static struct maps *open_table(struct restrictions *list, const char *spec)
     return m;
 }
 
+/* Where nobody can log in, these refuse nothing. In Postfix's words. */
+static void warn_of_logins(const struct restrictions *list, const struct restriction_def *d)
+{
+    if (!conf.smtpd_sasl_auth_enable && str_ends(strz(d->name), STR("_sender_login_mismatch")))
+        msg_warn("%s: restriction `%s' ignored: no SASL support", list->parameter, d->name);
+}
+
 /* What follows the name is taken off *rest. What is wrong; null: nothing. */
 static const char *read_known(struct restrictions *list, struct restriction *r,
                               const struct restriction_def *d, struct str *rest)
@@ -57,6 +64,7 @@ static const char *read_known(struct restrictions *list, struct restriction *r,
 
     if (d->arg != RESTRICTION_ALONE && !str_word_braces(rest, ", \t\r\n", &arg))
         return d->arg == RESTRICTION_TABLE ? "wants a table behind it" : "wants a value behind it";
+    warn_of_logins(list, d);
     r->fn = d->fn;
     if (d->arg != RESTRICTION_ALONE)
         r->arg = mem_dup(arg.p, arg.n);

@@ -43,8 +43,8 @@ bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct a
         *address = arena_strz(mem, buf_str(&internal));
     } else {
         text = first_path(text);
-        msg_warn("Illegal address syntax from %s in %s command: %.*s", s->namaddr, s->where,
-                 (int)text.n, text.p);
+        msg_warn_each("Illegal address syntax from %s in %s command: %.*s", s->namaddr, s->where,
+                      (int)text.n, text.p);
     }
     buf_free(&internal);
     return good;

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "smtpd.h"
@@ -114,7 +115,7 @@ static void unknown_command(struct smtpd *s, struct str verb)
         return;
     }
     if (str_is_printable(verb) && verb.n > 0 && (is_header_field(verb) || is_forbidden(verb))) {
-        msg_warn("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
+        msg_warn_each("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
         smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
         s->closing = s->failed = true;
         return;
@@ -188,8 +189,9 @@ static void read_command(struct smtpd *s)
 static void greet(struct smtpd *s)
 {
     if (!smtpd_limit_enter(s)) {
-        msg_warn("Connection concurrency limit exceeded: %d from %s for service smtp",
-                 (int)conf.smtpd_client_connection_count_limit, s->namaddr);
+        msg_warn_each("Connection concurrency limit exceeded: %lld from %s for service %s",
+                      (long long)conf.smtpd_client_connection_count_limit + 1, s->namaddr,
+                      service_name());
         smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
                     s->peer.addr_text);
         s->closing = true;

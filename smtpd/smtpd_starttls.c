@@ -58,8 +58,14 @@ void smtpd_open_tls(void)
     read_level();
     if (!num_parse(strz(conf.smtpd_tls_loglevel), 0, 4, &tls.loglevel))
         tls.loglevel = 0;
+    if (!tls.offered && conf.smtpd_tls_auth_only && conf.smtpd_sasl_auth_enable)
+        msg_warn("smtpd_tls_auth_only = yes: there is no TLS, so nobody can log in: see "
+                 "smtpd_tls_security_level");
     if (!tls.offered)
         return;
+    if (conf.smtpd_tls_req_ccert && !tls.required)
+        msg_warn("smtpd_tls_req_ccert = yes: can't require client certs unless TLS is required: "
+                 "clients are asked for one only");
     struct buf exclude = BUF(10000);
     buf_addz(&exclude, conf.smtpd_tls_exclude_ciphers);
     if (tls.required)
@@ -109,7 +115,7 @@ int smtpd_tls_begin(struct smtpd *s)
     struct why why = WHY;
 
     if (tls.context == NULL) {
-        msg_warn("TLS is not available for %s", s->namaddr);
+        msg_warn_each("TLS is not available for %s", s->namaddr);
         s->closing = true;
         return -1;
     }

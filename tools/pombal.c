@@ -133,6 +133,18 @@ static bool mend_queue(void)
     return pombal_run(conf.command_directory, argv) == 0;
 }
 
+static void tell_error(void *arg, struct why *why)
+{
+    (void)arg;
+    msg_error("%s", why_text(why));
+}
+
+static void load(const char *dir)
+{
+    if (conf_load_telling(dir, NULL, NULL, tell_error, NULL) < 0)
+        msg_fatal("the configuration cannot be used: see the errors above");
+}
+
 /* What is checked is a copy of the files: an edit meanwhile is not taken for checked. */
 static bool check(void)
 {
@@ -142,8 +154,7 @@ static bool check(void)
     if (conf_snapshot_take(conf_dir(), &copy, &why) < 0)
         msg_fatal("%s", why_text(&why));
     conf_snapshot_use(copy);
-    if (conf_load(conf_dir(), NULL, NULL, &why) < 0)
-        msg_fatal("%s", why_text(&why));
+    load(conf_dir());
     snprintf(self.checked, sizeof self.checked, "%u", conf_snapshot_number(copy));
     why_free(&why);
     return pombal_check();
@@ -312,11 +323,8 @@ static const struct command *parse_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const struct command *command = parse_arguments(argc, argv);
-    struct why why = WHY;
 
-    if (conf_load(self.dir, NULL, NULL, &why) < 0)
-        msg_fatal("%s", why_text(&why));
-    why_free(&why);
+    load(self.dir);
     if (!command->may_anybody)
         service_open_log("postfix-script", LOG_TOOL, true);
     return command->fn();

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "conf/conf_master.h"
+#include "conf/conf_missing.h"
 #include "conf/conf_param.h"
 
 #include "pombal_check.h"
@@ -80,6 +81,91 @@ static bool is_offered(const struct conf_master *cf, struct str name)
     return false;
 }
 
+static bool runs(const struct conf_master *cf, const char *program)
+{
+    for (size_t i = 0; i < cf->n; i++)
+        if (strcmp(cf->at[i].command, program) == 0 && !conf_master_disabled(&cf->at[i]))
+            return true;
+    return false;
+}
+
+/* What a client is handed on to. */
+static void check_login_services(const struct conf_master *cf)
+{
+    const char *needs[][4] = {
+        {"imapd", conf.auth_service_name, conf.mailbox_service_name, "imap"},
+        {"pop3d", conf.auth_service_name, conf.mailbox_service_name, "pop3"},
+    };
+
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        for (size_t j = 1; j < 4 && runs(cf, needs[i][0]); j++)
+            if (!is_offered(cf, strz(needs[i][j])))
+                msg_warn("%s/master.cf has no service \"%s\" of type unix, which %s needs: nobody "
+                         "can log in",
+                         conf_dir(), needs[i][j], needs[i][0]);
+}
+
+/* "lmtp:unix:path": what listens there may be started later. */
+static void check_lmtp_socket(const char *name, struct str destination)
+{
+    struct buf path = BUF(4096);
+    struct why why = WHY;
+    struct stat st;
+
+    if (str_starts(destination, STR("unix:"))) {
+        destination = str_from(destination, strlen("unix:"));
+        if (destination.n > 0 && destination.p[0] != '/')
+            buf_addf(&path, "%s/", conf.queue_directory);
+        buf_add(&path, destination);
+        if (buf_ok(&path) && stat(path.p, &st) < 0) {
+            why_set(&why, "4.3.5", "%.*s: %m: mail for it waits until somebody listens there",
+                    (int)destination.n, destination.p);
+            conf_blame(name, &why);
+            msg_warn("%s", why_text(&why));
+        }
+    }
+    buf_free(&path);
+    why_free(&why);
+}
+
+/* Of these nobody writes a letter to the postmaster yet; the log has what it would say. */
+static void check_notices(void)
+{
+    struct str rest = strz(conf.notify_classes), word;
+    struct why why = WHY;
+
+    while (conf_line("notify_classes") > 0 && str_word(&rest, ", \t\r\n", &word))
+        if (!str_has_word("bounce, 2bounce, delay", word) &&
+            !conf_is_default(conf_param_find(STR("notify_classes")), conf.notify_classes)) {
+            why_set(&why, "4.3.5", "%.*s has no effect: the feature is not there yet", (int)word.n,
+                    word.p);
+            conf_blame("notify_classes", &why);
+            msg_warn("%s", why_text(&why));
+            why_clear(&why);
+        }
+    why_free(&why);
+}
+
+/* As local(8) would run it: the shell looks for a name without directory. */
+static void check_mailbox_command(void)
+{
+    struct str rest = strz(conf.mailbox_command), word;
+    struct buf path = BUF(4096);
+    struct why why = WHY;
+
+    if (str_word(&rest, " \t", &word) && word.p[0] == '/') {
+        buf_add(&path, word);
+        if (buf_ok(&path) && strpbrk(path.p, "$`'\"\\|;&<>()") == NULL &&
+            access(path.p, X_OK) < 0) {
+            why_set(&why, "4.3.5", "%s: %m: mail for local users bounces", path.p);
+            conf_blame("mailbox_command", &why);
+            msg_warn("%s", why_text(&why));
+        }
+    }
+    buf_free(&path);
+    why_free(&why);
+}
+
 /* "transport:nexthop" of a parameter that is set; the part before the colon is a service. */
 static void check_transports(const struct conf_master *cf)
 {
@@ -91,8 +177,12 @@ static void check_transports(const struct conf_master *cf)
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct str rest = strz(conf_is_set(names[i]) ? conf_find(names[i]) : NULL), name;
-        if (!str_split(&rest, ':', &name) || name.n == 0 || is_offered(cf, name))
+        if (!str_split(&rest, ':', &name) || name.n == 0)
             continue;
+        if (is_offered(cf, name)) {
+            check_lmtp_socket(names[i], rest);
+            continue;
+        }
         why_set(&why, "4.3.5", "master.cf has no service \"%.*s\" of type unix: mail for it waits",
                 (int)name.n, name.p);
         conf_blame(names[i], &why);
@@ -144,7 +234,10 @@ void pombal_check_names(void)
     if (conf_master_load(&cf, &why) == 0) { /* else conf_check has said why */
         check_transports(&cf);
         check_login_socket(&cf);
+        check_login_services(&cf);
     }
+    check_mailbox_command();
+    check_notices();
     conf_master_free(&cf);
     why_free(&why);
 }

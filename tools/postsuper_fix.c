@@ -15,7 +15,7 @@
 
 #include "postsuper.h"
 
-enum { TEMPORARY_AGE = 24 * 3600, TEMPORARY_AGE_DEAD = 3600 };
+enum { TEMPORARY_AGE = 24 * 3600, TEMPORARY_AGE_DEAD = 3600, OWNERS_TOLD = 10 };
 
 static const enum queue messages[] = {Q_MAILDROP, Q_INCOMING, Q_ACTIVE, Q_DEFERRED,
                                       Q_HOLD,     Q_CORRUPT,  Q_COUNT};
@@ -137,11 +137,29 @@ static void free_found(struct list_of_found *all)
     VEC_FREE(all);
 }
 
+/* After a backup was played back, for example: the mail system cannot open such a file, and its
+ * mail would wait unseen. A file in maildrop belongs to whoever has submitted it. */
+static void tell_owners(enum queue q, struct list_of_found *all)
+{
+    size_t count = 0;
+    struct stat st;
+
+    VEC_EACH (all, f)
+        if (q != Q_MAILDROP && lstat(f->path, &st) == 0 && st.st_uid != geteuid() &&
+            count++ < OWNERS_TOLD)
+            msg_warn("not owned by %s: %s/%s: chown %s", conf.mail_owner, conf.queue_directory,
+                     f->path, conf.mail_owner);
+    if (count > OWNERS_TOLD)
+        msg_warn("not owned by %s: %zu more files below %s/%s", conf.mail_owner,
+                 count - OWNERS_TOLD, conf.queue_directory, queue_name(q));
+}
+
 size_t fix_names(enum queue q)
 {
     struct list_of_found all = list_queue(q);
     size_t changed = 0;
 
+    tell_owners(q, &all);
     VEC_EACH (&all, f)
         changed += fix(q, f->path, f->id);
     free_found(&all);

@@ -36,12 +36,38 @@ static int load_id(const char *parameter, const char *value, bool group, uint32_
     return p != NULL ? 0 : why_set(why, "4.3.5", "%s: unknown user %s", parameter, value);
 }
 
+static int check_id(const char *what, uint32_t id, int64_t first, int64_t last, struct why *why)
+{
+    if (id == USER_NOBODY)
+        return why_set(why, "5.7.0", "no %s in the user database, and mail_%s is not set", what,
+                       what);
+    if (id < first || (last > 0 && id > last))
+        return why_set(why, "5.7.0", "%s %u is outside of first_valid_%s and last_valid_%s", what,
+                       id, what, what);
+    return 0;
+}
+
+/* With such a default no user has a session to whom it applies. */
+static int check_default(const char *parameter, uint32_t id, int64_t first, int64_t last,
+                         struct why *why)
+{
+    if (id == USER_NOBODY || geteuid() != 0)
+        return 0;
+    if (id == 0)
+        why_set(why, "4.3.5", "root does not read mail");
+    else if (check_id(parameter + strlen("mail_"), id, first, last, why) == 0)
+        return 0;
+    return conf_blame(parameter, why);
+}
+
 int user_rules_load(struct user_rules *r, struct why *why)
 {
     uint32_t uid, gid;
 
     if (load_id("mail_uid", conf.mail_uid, false, &uid, why) < 0 ||
-        load_id("mail_gid", conf.mail_gid, true, &gid, why) < 0)
+        load_id("mail_gid", conf.mail_gid, true, &gid, why) < 0 ||
+        check_default("mail_uid", uid, conf.first_valid_uid, conf.last_valid_uid, why) < 0 ||
+        check_default("mail_gid", gid, conf.first_valid_gid, conf.last_valid_gid, why) < 0)
         return -1;
     *r = (struct user_rules){.uid = uid, .gid = gid, .ignore_ids = geteuid() != 0};
     return 0;
@@ -179,17 +205,6 @@ static int expand_path(const char **path, const struct user *u, struct arena *me
         *path = arena_strz(mem, buf_str(&out));
     buf_free(&out);
     return result;
-}
-
-static int check_id(const char *what, uint32_t id, int64_t first, int64_t last, struct why *why)
-{
-    if (id == USER_NOBODY)
-        return why_set(why, "5.7.0", "no %s in the user database, and mail_%s is not set", what,
-                       what);
-    if (id < first || (last > 0 && id > last))
-        return why_set(why, "5.7.0", "%s %u is outside of first_valid_%s and last_valid_%s", what,
-                       id, what, what);
-    return 0;
 }
 
 static int check_ids(const struct user *u, struct why *why)

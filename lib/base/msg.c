@@ -99,6 +99,14 @@ void msg_warn(const char *fmt, ...)
     va_end(ap);
 }
 
+void msg_warn_each(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    msg_say(MSG_WARNING, NULL, fmt, ap);
+    va_end(ap);
+}
+
 void msg_error(const char *fmt, ...)
 {
     va_list ap;

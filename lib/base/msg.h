@@ -45,6 +45,8 @@ void msg_clean(char *text, size_t n); /* what is not to be in a log becomes '?',
 
 void msg_warn(const char *fmt, ...)
     __attribute__((format(printf, 1, 2))); /* the same text at most once in 10 s */
+/* As msg_warn, but each time: what a client did, which log watchers count to shut it out. */
+void msg_warn_each(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Something could not be done, and the process goes on. */
 void msg_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void msg_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn)); /* exit 1 */

@@ -261,14 +261,21 @@ static int fill_one(const struct conf_param *p, struct why *why)
 }
 
 /* What the administrator has set comes first: a default that refers to it is not to be blamed. */
-static int fill_all(struct why *why)
+static int fill_all(conf_tell_fn *tell, void *arg)
 {
-    for (int pass = 0; pass < 2; pass++)
+    struct why why = WHY;
+    int result = 0;
+
+    for (int pass = 0; pass < 2 && result == 0; pass++)
         for (const struct conf_param *p = conf_params; p < conf_params + conf_nparams; p++)
             if (p->reason == CONF_EFFECTIVE && given(p)->is_set == (pass == 0) &&
-                fill_one(p, why) < 0)
-                return bad_value(p, why);
-    return 0;
+                fill_one(p, &why) < 0) {
+                result = bad_value(p, &why);
+                tell(arg, &why);
+                why_clear(&why);
+            }
+    why_free(&why);
+    return result;
 }
 
 static void compute_process(const char *service, bool defaults_only)
@@ -349,11 +356,34 @@ static int read_all(const char *dir, const char *service, bool defaults_only,
     return conf_compute_names(why) < 0 ? -1 : conf_compute_networks(why);
 }
 
+int conf_load_telling(const char *dir, const char *service, const char *const *overrides,
+                      conf_tell_fn *tell, void *arg)
+{
+    struct why why = WHY;
+    int result = read_all(dir, service, false, overrides, &why);
+
+    if (result == 0)
+        result = conf_read_origin(&why);
+    if (result < 0)
+        tell(arg, &why);
+    else
+        result = fill_all(tell, arg);
+    why_free(&why);
+    return result;
+}
+
+static void keep_first(void *arg, struct why *why)
+{
+    struct why *first = arg;
+
+    if (first != NULL && first->code[0] == 0)
+        why_copy(first, why);
+}
+
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why)
 {
-    if (read_all(dir, service, false, overrides, why) < 0 || conf_read_origin(why) < 0)
-        return -1;
-    return fill_all(why);
+    why_clear(why);
+    return conf_load_telling(dir, service, overrides, keep_first, why);
 }
 
 /* Text is kept by who uses it: it is made anew only where it must be. */

@@ -43,6 +43,10 @@ extern struct conf conf;
  * call replaces all.
  */
 int conf_load(const char *dir, const char *service, const char *const *overrides, struct why *why);
+/* As conf_load, but goes on at a wrong value, to tell of all of them. */
+typedef void conf_tell_fn(void *arg, struct why *why);
+int conf_load_telling(const char *dir, const char *service, const char *const *overrides,
+                      conf_tell_fn *tell, void *arg);
 /*
  * Reports that the value of a parameter can never work, for example a network with a wrong mask.
  * Called at start by the code that opens tables and lists. Logs an error with the place where the

@@ -30,7 +30,13 @@ static bool is_set(const char *text)
     return text != NULL && *text != '\0' && strcmp(text, "none") != 0;
 }
 
-void login_open(void)
+/* TLS from the first byte, and no certificate: each client is cut off. */
+static void tell_no_tls(void)
+{
+    msg_warn("TLS is wanted from the first byte, but login_tls_cert_file is not set");
+}
+
+void login_open(const struct login_front *front)
 {
     struct why why = WHY;
     struct tls_settings settings = {
@@ -47,6 +53,8 @@ void login_open(void)
         state.tls = tls_context_new(&settings, &why);
         if (state.tls == NULL)
             msg_fatal("login_tls_cert_file: %s", why_text(&why));
+    } else if (front->wrappermode()) {
+        tell_no_tls();
     }
     client_count_open(conf.login_client_ipv4_prefix_length, conf.login_client_ipv6_prefix_length);
     state.exceptions = match_open_hosts("login_client_event_limit_exceptions",
@@ -235,18 +243,17 @@ static void login_run(struct login *l)
 static bool welcome(struct login *l)
 {
     if (too_many(l)) {
-        msg_warn("%s: more than login_client_connection_count_limit (%lld) connections from %s "
-                 "that have not logged in",
-                 l->front->service, (long long)conf.login_client_connection_count_limit,
-                 l->peer->addr_text);
+        msg_warn_each("%s: more than login_client_connection_count_limit (%lld) connections from "
+                      "%s that have not logged in",
+                      l->front->service, (long long)conf.login_client_connection_count_limit,
+                      l->peer->addr_text);
         if (!l->front->wrappermode())
             give_up(l, "Too many connections from your address.");
         return false;
     }
     if (l->front->wrappermode()) {
         if (state.tls == NULL)
-            msg_warn("%s: TLS is wanted from the first byte, but login_tls_cert_file is not set",
-                     service_name());
+            tell_no_tls();
         if (state.tls == NULL || !login_start_tls(l))
             return false;
     }

@@ -64,8 +64,8 @@ struct login {
     struct str given; /* of USER, for the PASS that follows */
 };
 
-/* service.open and service.session of a front; login_session is called with the front's table. */
-void login_open(void);
+/* service.open and service.session of a front, which calls them with its table. */
+void login_open(const struct login_front *front);
 void login_session(const struct login_front *front, struct stream *client, const struct peer *peer,
                    struct arena *mem);
 void login_drain(void); /* service.drain */

@@ -167,6 +167,15 @@ static int connect_to(const struct addr *to, const struct addr *from, int64_t de
     return fd;
 }
 
+bool sock_can_bind(const struct addr *at, struct why *why)
+{
+    int fd = bound_socket(at, SOCK_STREAM, false, why);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline, struct why *why)
 {
     int fd = connect_to(to, from, deadline);

@@ -22,6 +22,8 @@ int sock_datagram(const struct addr *at, struct why *why);
 /* (waits) from: the local address to use, or null. */
 int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline_ms,
                  struct why *why);
+/* Does this host have the address? */
+bool sock_can_bind(const struct addr *at, struct why *why);
 int sock_connect_unix(const char *path, int64_t deadline_ms, struct why *why); /* (waits) */
 /* As sock_connect_unix, without waiting. -1 and errno: EAGAIN if the backlog is full, ENAMETOOLONG
  * if the path has more than 107 bytes. */

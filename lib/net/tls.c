@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "net/tls_inside.h"
 #include "task/task.h"
@@ -162,6 +164,8 @@ static int load_trust(struct tls_context *c, const struct tls_settings *s, struc
 
     if (file == NULL && path == NULL)
         return 0;
+    if (path != NULL && access(path, R_OK | X_OK) < 0)
+        msg_warn("TLS: no CA certificates in %s: %m", path);
     if (SSL_CTX_load_verify_locations(c->ctx, file, path) != 1)
         return tls_fail(why, "cannot load CA certificates from ", file != NULL ? file : path);
     if (file != NULL) {

@@ -177,11 +177,11 @@ static bool is_stopping(void)
  * expired names it from there (queue/report_source.h).
  */
 static enum rcpt_status put_off(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
-                                const char *text)
+                                const char *status, const char *text)
 {
     if (is_stopping())
         return RCPT_DEFERRED;
-    log_line(o, rcpt, dsn, "deferred", text);
+    log_line(o, rcpt, dsn, status, text);
     append(o, Q_DEFER, rcpt, dsn, "delayed", text);
     if (o->d->flags & DELIVERY_REPORT)
         append(o, Q_TRACE, rcpt, dsn, "delayed", text);
@@ -202,7 +202,7 @@ enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, co
     if (*action == 0)
         action = "relayed";
     if (noted && append(o, Q_TRACE, rcpt, dsn, action, text) < 0)
-        return put_off(o, rcpt, "4.3.0", "trace service failed");
+        return put_off(o, rcpt, "4.3.0", "deferred", "trace service failed");
     log_line(o, rcpt, dsn, "sent", text);
     return noted ? RCPT_TRACED : RCPT_DELIVERED;
 }
@@ -224,13 +224,13 @@ enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
     }
     if (!later && conf.soft_bounce) {
         code[0] = '4';
-        later = true;
+        return put_off(o, rcpt, code, "SOFTBOUNCE", text);
     }
     if (later)
-        return put_off(o, rcpt, code, text);
+        return put_off(o, rcpt, code, "deferred", text);
     if (append(o, Q_BOUNCE, rcpt, code, "failed", text) < 0) {
         code[0] = '4';
-        return put_off(o, rcpt, code, "bounce failed");
+        return put_off(o, rcpt, code, "deferred", "bounce failed");
     }
     log_line(o, rcpt, code, "bounced", text);
     if (o->d->flags & DELIVERY_REPORT)

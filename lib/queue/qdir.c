@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -283,7 +284,10 @@ int queue_check_space(int64_t size, struct why *why)
     uint64_t block = fs.f_frsize > 0 ? fs.f_frsize : 1;
     uint64_t need = wanted / block;
     remember_space(&fs);
-    if (fs.f_bavail <= need || (fs.f_files > 0 && fs.f_favail == 0))
-        return why_set(why, "4.3.1", "Insufficient system storage");
-    return 0;
+    if (fs.f_bavail > need && (fs.f_files == 0 || fs.f_favail > 0))
+        return 0;
+    msg_warn("not enough free space in mail queue: %" PRIu64 " bytes and %" PRIu64
+             " files, and queue_minfree and the message want %" PRIu64 " bytes",
+             (uint64_t)fs.f_bavail * block, (uint64_t)fs.f_favail, wanted);
+    return why_set(why, "4.3.1", "Insufficient system storage");
 }

@@ -106,6 +106,8 @@ bool check_start_parameter(struct buf *name, struct str complaint)
     struct str text = without_place(complaint);
     size_t n = 0;
 
+    if (str_starts(text, STR("-o ")))
+        text = str_from(text, strlen("-o "));
     while (n < text.n && (isalnum((unsigned char)text.p[n]) || text.p[n] == '_'))
         n++;
     buf_set(name, str_upto(text, n));

@@ -48,6 +48,9 @@ static int check_mail_location(struct why *why)
     if (!str_split(&rest, ':', &part) || !str_eqz(part, "maildir") ||
         !str_split(&rest, ':', &path) || path.n == 0)
         why_set(why, "4.3.5", "mail is kept in maildir:PATH only");
+    else if (strchr("/~%", path.p[0]) == NULL)
+        why_set(why, "4.3.5", "maildir:%.*s is no whole path: it begins with /, ~/ or %%h",
+                (int)path.n, path.p);
     else if (str_split(&rest, ':', &part))
         why_set(why, "4.3.5", "there is no option \"%.*s\"; write maildir:%.*s", (int)part.n,
                 part.p, (int)path.n, path.p);
@@ -239,9 +242,7 @@ static void check_options(const char *dir, const struct conf_service *s, struct 
     struct why why = WHY;
 
     f->service = s;
-    if (conf_load(dir, s->name, overrides, &why) < 0) {
-        found(f, &why);
-    } else {
+    if (conf_load_telling(dir, s->name, overrides, found, f) == 0) {
         check_values(f);
         if (check_agent(s, &why) < 0)
             found(f, &why);
@@ -322,11 +323,13 @@ static bool check_all(const char *in, bool with_starts)
     struct conf_master cf = {0};
     struct why why = WHY;
 
-    bool loaded = conf_load(dir, "master", NULL, &why) == 0 && conf_master_load(&cf, &why) == 0;
+    bool loaded = conf_load_telling(dir, "master", NULL, found, &f) == 0;
+    if (loaded && conf_master_load(&cf, &why) < 0) {
+        found(&f, &why);
+        loaded = false;
+    }
     if (loaded)
         check_loaded(&cf, &f);
-    else
-        found(&f, &why);
     /* -o of the last service are loaded now */
     if (loaded && with_starts && conf_load(dir, "master", NULL, &why) == 0)
         f.good = check_starts(&cf, f.blamed) && f.good;

@@ -129,6 +129,20 @@ static int octal_mode(const char *value, const char *words, struct why *why)
     return why_set(why, "4.3.5", "\"%s\" is not an octal number up to 0777", value);
 }
 
+/* "Folder=\\Use", as IMAP clients are told of it (RFC 6154). */
+static int special_uses(const char *value, const char *words, struct why *why)
+{
+    struct str rest = strz(value), word;
+
+    while (str_word(&rest, separators, &word)) {
+        ptrdiff_t at = str_find(word, '=');
+        if (at <= 0 || !str_has_word(words, str_from(word, (size_t)at + 1)))
+            return why_set(why, "4.3.5", "\"%.*s\": Folder=\\Use is wanted, with one of: %s",
+                           (int)word.n, word.p, words);
+    }
+    return 0;
+}
+
 /* A parameter's name, as in relay_domains, or that of all access tables. */
 static int parameter_names(const char *value, const char *words, struct why *why)
 {
@@ -145,6 +159,7 @@ static int parameter_names(const char *value, const char *words, struct why *why
 #define ORIGINS   "alias, forward, include"
 #define FAMILIES  "any, ipv4, ipv6"
 #define DNS_LEVEL "disabled, enabled, dnssec"
+#define USES      "\\All, \\Archive, \\Drafts, \\Flagged, \\Junk, \\Sent, \\Trash"
 #define LOG_LEVEL "0, 1, 2, 3, 4"
 #define FACILITIES                                                                                 \
     "auth, authpriv, cron, daemon, ftp, kern, lpr, mail, news, security, syslog, user, uucp, "     \
@@ -175,6 +190,8 @@ static const struct {
     {"lmtp_lhlo_name", host_name, ""},
     {"lmtp_tcp_port", tcp_port, ""},
     {"lmtp_tls_loglevel", one_word, LOG_LEVEL},
+    {"mail_separator", one_word, "., /"},
+    {"mail_special_use", special_uses, USES},
     {"mail_spool_directory", absolute_path, ""},
     {"mailbox_delivery_lock", many_words, LOCKS},
     {"maildir_flags_sync", one_word, "lazy, always"},

@@ -279,6 +279,15 @@ static void open_log(const struct process *p)
     service_open_log(p->program, use, !p->spawned);
 }
 
+/* What stands there would be lost without a word: the second half of a list of restrictions. */
+static void refuse_arguments(const struct process *p)
+{
+    if (p->argc > 0 && !p->service->has_arguments)
+        msg_fatal("unexpected command-line argument: %s. A value with blanks is written as "
+                  "-o { name = value }",
+                  p->argv[0]);
+}
+
 int service_main(const struct service *s, int argc, char **argv)
 {
     struct process *p = &process;
@@ -288,6 +297,7 @@ int service_main(const struct service *s, int argc, char **argv)
     load_conf(p);
     if (!p->only_try)
         open_log(p);
+    refuse_arguments(p);
     if (p->debug)
         msg_debug_topics("all");
     if (chdir(conf.queue_directory) < 0)

@@ -72,6 +72,8 @@ struct service {
     bool in_queue;
     bool writes_log; /* postlogd: has maillog_file open */
     bool sole; /* as alone, but the next process may start while the old one drains */
+    bool has_arguments; /* reads service_args(); for the others, words behind the options are an
+                           error: as a rule the rest of a -o whose value has a blank */
     void (*open)(void); /* before the jail, maybe as root, in the queue directory: tables, keys,
                            certificates, directories */
     void (*paths)(void); /* calls jail_read/jail_write/jail_port (service/jail.h) */

@@ -173,6 +173,19 @@ STARTS = [
     ("virtual_alias_maps = hsah:/etc/x", "virtual_alias_maps = hsah:/etc/x: unsupported dictionary type: hsah"),
     ("relay_domains = hsah:/etc/x", "relay_domains = hsah:/etc/x: unsupported dictionary type: hsah"),
 ]
+# The rest of a value that a blank has cut in two, and a comment: -o and what follows, and the word that is told
+CUT_OFF = [
+    ("smtpd", "-o smtpd_client_restrictions=permit_mynetworks, reject", "reject"),
+    ("smtpd", "-o smtpd_client_restrictions=reject # nobody", "#"),
+    ("smtp", "-o smtp_tls_security_level=encrypt -o smtp_tls_mandatory_protocols=!SSLv3, !TLSv1", "!TLSv1"),
+    ("cleanup", "header_checks=pcre:/x", "header_checks=pcre:/x"),
+]
+
+
+@pytest.mark.parametrize("program, words, told", CUT_OFF)
+def test_words_behind_the_options_of_a_service_are_not_lost(idle, program, words, told):
+    errors = check(idle, "", "127.0.0.1:%d inet n - n - - %s %s" % (idle.port("submission"), program, words))
+    assert len(errors) == 1 and "unexpected command-line argument: %s. " % told in errors[0], errors
 
 
 @pytest.mark.parametrize("main, said", STARTS)
@@ -222,6 +235,8 @@ MALFORMED = [
     ("relay_destination_concurrency_limit", "2o", "not a number"),
     ("smtp_destination_rate_delay", "1y", "not a time"),
     ("mail_location", "mbox:~/mail", "maildir:PATH only"),
+    ("mail_separator", "//", 'none of: ., /'),
+    ("mail_special_use", "Sent=\\Sent Junk=Junk", '"Junk=Junk": Folder=.Use is wanted'),
     ("mynetworks", "127.0.0.0/8;10.0.0.0/8", "bad net/mask pattern"),
     ("smtpd_client_event_limit_exceptions", "10.0.0", "bad net/mask pattern"),
     ("smtpd_sasl_exceptions_networks", "2001:db8::/32", r"written with brackets: \[2001:db8::\]/32"),
@@ -246,6 +261,17 @@ def test_all_wrong_values_are_told_at_once(idle):
         assert len([e for e in errors if re.search(place, e)]) == 1, (name, r.stderr)
     assert len(errors) == len(MALFORMED), r.stderr
     assert not os.path.exists("data")
+
+
+def test_all_wrong_numbers_are_told_in_one_run(idle):
+    numbers = (("message_size_limit", "10k"), ("smtpd_helo_required", "true"), ("queue_run_delay", "soon"), ("smtpd_recipient_limit", "0"))
+    errors = check(idle, "".join("%s = %s\n" % n for n in numbers))
+    assert len(errors) == len(numbers), errors  # and none of a default that refers to one of them
+    for name, value in numbers:
+        assert len([e for e in errors if re.match(r"main\.cf, line \d+: %s = %s: " % (name, value), e)]) == 1, errors
+    options = " ".join("-o %s=%s" % n for n in numbers)
+    errors = check(idle, "", "127.0.0.1:%d inet n - n - - smtpd %s" % (idle.port("submission"), options))
+    assert len(errors) == len(numbers) and all("master.cf, line " in e for e in errors), errors
 
 
 def test_reply_codes_that_would_say_yes_are_refused(idle):
@@ -317,6 +343,18 @@ AMISS = [
     ("smtpd_sasl_path = private/nosuch", "", "smtpd_sasl_path = private/nosuch: .*/private/nosuch: No such file or directory, and master.cf has no"),
     ("smtpd_tls_security_level = verify", "", "unsupported level \"verify\", using \"encrypt\""),
     ("relay_domains = proxy:hash:{0}/etc/nosuch", "", "relay_domains: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
+    ("smtpd_tls_security_level = none\nsmtpd_tls_auth_only = yes", "", "smtpd_tls_auth_only = yes: there is no TLS, so nobody can log in"),
+    ("login_tls_cert_file =\nlogin_tls_chain_files =", "", "service .*: TLS is wanted from the first byte, but login_tls_cert_file is not set"),
+    ("smtp_tls_security_level = verify\nsmtp_tls_CApath = {0}/etc/nosuch", "", "TLS: no CA certificates in .*/etc/nosuch: No such file or directory"),
+    ("mailbox_command = {0}/nosuch -a \"$EXTENSION\"", "", r"main.cf, line \d+: mailbox_command = .*: .*/nosuch: No such file or directory"),
+    ("virtual_transport = lmtp:unix:private/nosuch", "", "virtual_transport = .*: private/nosuch: No such file or directory: mail for it waits"),
+    ("alias_maps =\nmailbox_transport =\nhome_mailbox = Maildir/", "", "service local: .*alias_maps: there is no alias for root: mail for root waits"),
+    ("smtp_tls_wrappermode = yes\nsmtp_tls_security_level =", "", "smtp_tls_wrappermode requires \"smtp_tls_security_level = encrypt\""),
+    ("smtpd_tls_security_level = may\nsmtpd_tls_req_ccert = yes", "", "smtpd_tls_req_ccert = yes: can't require client certs unless TLS is required"),
+    ("smtpd_sasl_auth_enable = no\nsmtpd_sender_restrictions = reject_sender_login_mismatch", "",
+     "smtpd_sender_restrictions: restriction `reject_sender_login_mismatch' ignored: no SASL support"),
+    ("notify_classes = bounce, policy", "", r"main.cf, line \d+: notify_classes = bounce, policy: policy has no effect"),
+    ("mailbox_service_name = nosuch", "", "master.cf has no service \"nosuch\" of type unix, which imapd needs: nobody can log in"),
     ("", "-o smtpd_sender_login_maps=hash:{0}/etc/nosuch", "smtpd_sender_login_maps: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
 ]
 
@@ -331,6 +369,18 @@ def test_check_warns_of_what_a_service_starts_without(idle, main, options, said)
 def test_a_service_with_options_of_its_own_tries_its_start_with_them(idle):
     errors = check(idle, "", "127.0.0.1:%d inet n - n - - smtpd -o smtpd_client_restrictions=nonsense" % idle.port("submission"))
     assert len(errors) == 1 and "nonsense" in errors[0] and "service 127.0.0.1:%d" % idle.port("submission") in errors[0], errors
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="all mail belongs to whoever runs the suite")
+@pytest.mark.parametrize("main, said", [
+    ("mail_uid = 0", "mail_uid = 0: root does not read mail"),
+    ("mail_gid = root", "mail_gid = root: root does not read mail"),
+    ("mail_uid = 400\nfirst_valid_uid = 500", "mail_uid = 400: uid 400 is outside of first_valid_uid and last_valid_uid"),
+    ("mail_gid = 400\nlast_valid_gid = 300", "mail_gid = 400: gid 400 is outside of first_valid_gid and last_valid_gid"),
+])
+def test_owners_of_mail_that_would_have_no_session_are_refused(idle, main, said):
+    errors = check(idle, main)
+    assert len(errors) == 1 and re.search(r"main\.cf, line \d+: " + re.escape(said), errors[0]), errors
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="pipe becomes other users")
@@ -397,7 +447,7 @@ def test_aliases_are_built_by_postalias(idle):
 
 
 @pytest.mark.parametrize("value", ["maildir:~/Maildir:LAYOUT=fs", "maildir:~/M:INDEX=/x", "maildir:~/M:CONTROL=/x", "maildir:~/M:UTF-8",
-                                   "mbox:~/mail:INBOX=/var/mail/%u", "mdbox:~/mdbox", "sdbox:~/sdbox", "maildir:", "/var/mail"])
+                                   "maildir:Mail", "mbox:~/mail:INBOX=/var/mail/%u", "mdbox:~/mdbox", "sdbox:~/sdbox", "maildir:", "/var/mail"])
 def test_a_mail_location_of_another_kind_is_refused(idle, value):
     configure(idle, "mail_location = " + value)
     r = idle.tool("pombal", "check", check=False)

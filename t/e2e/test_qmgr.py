@@ -453,6 +453,23 @@ def test_misplaced_files_are_put_right():
         assert os.path.basename(new) in s.tool("postqueue", "-p").stdout  # without the mail system
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="gives files away")
+def test_files_of_another_owner_are_told():
+    with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
+        s.send("a@far.test")
+        path = wait_for(lambda: s.queue_files("deferred"))[0]
+        s.stop()
+        assert "not owned" not in s.tool("postsuper").stderr
+        os.chown(path, 12345, -1)
+        told = s.tool("postsuper").stderr
+        assert re.search("warning: not owned by [a-z]+: %s: chown " % re.escape(path), told) and told.count("not owned") == 1, told
+        for i in range(12):
+            with open("%s/hold/ABCDE1234%X" % (s.queue, i), "w") as f:
+                os.chown(f.fileno(), 12345, -1)
+        told = s.tool("postsuper", check=False).stderr
+        assert told.count("/hold/") == 10 and re.search("not owned by [a-z]+: 2 more files below .*/hold", told), told
+
+
 def test_a_damaged_file_is_put_aside():
     with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
         id = s.send("a@far.test")

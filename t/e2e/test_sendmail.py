@@ -292,6 +292,14 @@ def test_who_may_look_at_the_queue(make_suite):
         assert r.returncode == 69 and "User nobody(65534) is not allowed to " + what in r.stderr, (args, r)
 
 
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="root is one of the users")
+def test_root_may_not_submit_where_it_is_excluded(make_suite):
+    suite = make_suite(main="authorized_submit_users = !root, static:all\n", start=False)
+    r = suite.tool("sendmail", "-f", "a@x.test", "alice", input="Subject: x\n\nx\n", check=False)
+    assert r.returncode == 77 and "not allowed to submit mail" in r.stderr, r
+    assert not os.path.isdir(suite.queue + "/maildrop") or os.listdir(suite.queue + "/maildrop") == []
+
+
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs set-gid commands")
 @pytest.mark.parametrize("program,args", [("postqueue", ["-p"]), ("postdrop", []), ("postlog", ["hello"])])
 def test_a_set_gid_command_takes_no_configuration_from_its_user(suite, reachable, program, args):

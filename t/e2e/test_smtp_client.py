@@ -28,13 +28,18 @@ plainless unix - - n - - smtp
   -o smtp_sasl_password_maps=inline:{{127.0.0.1=user:pass:word}}
 short unix - - n - - smtp
   -o smtp_line_length_limit=50
+away unix - - n - - smtp
+  -o smtp_bind_address=192.0.2.99
+faithful unix - - n - - smtp
+  -o smtp_bind_address=192.0.2.99
+  -o smtp_bind_address_enforce=yes
 policy unix - - n - - smtp
   -o smtp_tls_policy_maps=texthash:%(policies)s
 """
 
 
 SLOTS = 80
-TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short", "policy")
+TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short", "policy", "away", "faithful")
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +251,22 @@ def test_nobody_there(suite):
     r = Route(suite, slot)
     r.send("a")
     r.wait("a", r"relay=none, .*dsn=4\.4\.1, status=deferred \(connect to 127\.0\.0\.1\[127\.0\.0\.1\]:%d: Connection refused\)" % port)
+
+
+def test_an_address_that_this_host_does_not_have_is_not_waited_for(suite, sink):
+    s = sink()
+    r = route_to(suite, s, "away")
+    r.send("a")
+    r.wait("a", r".*status=sent")
+    suite.wait_log(r"warning: smtp_connect_addr: bind 192\.0\.2\.99.*: Cannot assign requested address")
+
+
+def test_an_address_that_is_insisted_on_is_waited_for(suite, sink):
+    s = sink()
+    r = route_to(suite, s, "faithful")
+    r.send("a")
+    r.wait("a", r".*status=deferred \(connect to \S+: Cannot assign requested address\)")
+    assert s.messages == []
 
 
 def test_no_such_host(suite):

@@ -93,6 +93,20 @@ def test_lost_connection_is_logged_with_the_command(suite):
     suite.wait_log(r"lost connection after MAIL from \S+\[127\.0\.0\.1\]$")
 
 
+def test_log_lines_that_administrators_look_for(make_suite):
+    suite = make_suite(main="soft_bounce = yes\nlocal_recipient_maps =\nsmtpd_end_of_data_restrictions = check_sender_access inline:{no@x.test=reject}\n")
+    raw = talk(suite, "smtp")
+    with pytest.raises(AssertionError, match="454 4.7.1 "):
+        put(raw, "no@x.test", "nobody@example.test")
+    suite.wait_log(r"reject: END-OF-MESSAGE from \S+: 554 5\.7\.1 ")
+    put(raw, "yes@x.test", "nobody@example.test")
+    suite.wait_log(r"to=<nobody@example.test>, .*dsn=4\.1\.1, status=SOFTBOUNCE \(")
+    suite.add_main("queue_minfree = 1125899906842624")
+    suite.reload()
+    pombal.wait_for(lambda: talk(suite, "smtp").ask("MAIL FROM:<yes@x.test>").startswith("452 4.3.1"))
+    suite.wait_log(r"warning: not enough free space in mail queue: \d+ bytes and \d+ files, ")
+
+
 def test_too_many_sessions_of_one_client(suite):
     first, second = talk(suite, "few"), talk(suite, "few")
     third = pombal.Raw(PORTS["few"])
@@ -351,6 +365,21 @@ def test_auth_plain_login_cram(suite):
     suite.wait_log(warning + r"PLAIN authentication failed: .+, sasl_username=alice\S*$")
     suite.wait_log(warning + r"LOGIN authentication aborted$")
     suite.wait_log(warning + r"FOO authentication failed: Invalid authentication mechanism, sasl_username=\(unavailable\)$")
+
+
+def test_each_thing_that_log_watchers_count_is_in_the_log(make_suite):
+    suite = make_suite(main="smtpd_tls_auth_only = no\nsmtpd_client_connection_count_limit = 1\nsmtpd_client_event_limit_exceptions =\n")
+    suite.wait_log("disconnect from ")  # of the fixture, which has looked whether somebody listens
+    for n in (1, 2, 3):
+        raw = talk(suite, "smtp")
+        assert raw.ask("AUTH PLAIN " + plain("alice", "wrong")).startswith("535")
+        assert pombal.Raw(suite.port("smtp")).reply().startswith("421 4.7.0")
+        assert raw.ask("GET / HTTP/1.0").startswith("221")
+        raw.close()
+        pombal.wait_for(lambda: suite.log().count(" auth=0/1 ") == n)
+    limit = "Connection concurrency limit exceeded: 2 from unknown[127.0.0.1] for service 127.0.0.1:%d" % suite.port("smtp")
+    for text in ("unknown[127.0.0.1]: SASL PLAIN authentication failed: ", "non-SMTP command from unknown[127.0.0.1]: GET /", limit):
+        assert suite.log().count("warning: " + text) == 3, text
 
 
 def test_auth_is_hidden_without_tls_when_so_configured(suite):

@@ -204,7 +204,25 @@ TEST(a_signal_handler_can_log)
     close(fds[1]);
 }
 
+TEST(a_warning_is_said_once_but_what_a_client_did_each_time)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
+    msg_to_postlogd(fds[0]);
+    for (int i = 0; i < 3; i++) {
+        msg_warn("of our own");
+        msg_warn_each("wrong password");
+    }
+    msg_flush();
+    assert_int_equal(count(receive(fds[1]), "of our own"), 1);
+    assert_int_equal(count(seen.p, "warning: wrong password"), 3);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 RUN_TESTS(T(unprintable_bytes_become_question_marks),
+          T(a_warning_is_said_once_but_what_a_client_did_each_time),
           T(lines_for_postlogd_go_in_batches_without_time_and_host),
           T(lines_are_kept_while_a_busy_receiver_takes_none),
           T(lines_that_cannot_be_kept_are_counted_and_told),

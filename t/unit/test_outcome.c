@@ -186,7 +186,7 @@ TASK_TEST(soft_bounces_are_put_off)
     conf.soft_bounce = true;
     assert_int_equal(end_recipient(0, 0, "5.1.1", "text"), 'l');
     assert_string_equal(server.asked.p, "delayed <a@x.test> 4.1.1\n");
-    check(server.log, "dsn=4.1.1, status=deferred (text)");
+    check(server.log, "dsn=4.1.1, status=SOFTBOUNCE (text)");
     end();
 }
 
