@@ -4,6 +4,7 @@ import os, re, subprocess
 import pytest
 
 import pombal
+from pombal import wait_for
 
 SUITE_MAIN = ""
 
@@ -232,3 +233,18 @@ def test_plus_mail_in_the_queue_is_listed_and_flushed(make_suite):
     finally:
         sink.terminate()
         sink.wait()
+
+
+def test_mail_that_expires_in_a_mailbox_transport_is_reported_once(make_suite):
+    """the records of the transport are known as those of the recipient"""
+    s = make_suite(main="mailbox_transport_maps = inline:{root=lmtp:unix:private/nothere}\n")
+    s.tool("sendmail", "-f", "bob@example.test", "root@example.test", input="Subject: waits\n\ntext\n")
+    s.wait_log(r"to=<root@example\.test>, .*status=deferred")
+    wait_for(lambda: s.queue_files("deferred"))
+    s.tool("postsuper", "-e", "ALL")
+    s.tool("postqueue", "-f")
+    s.wait_log("returned to sender")
+    s.wait_queue_empty()
+    report = s.wait_mail("bob")[0].get_payload()[1].as_string()
+    assert re.findall(r"^Action: (\w+)", report, re.M) == ["failed"] and "nothere" in report
+    assert len(s.messages("bob")) == 1
