@@ -235,6 +235,18 @@ def test_plus_mail_in_the_queue_is_listed_and_flushed(make_suite):
         sink.wait()
 
 
+def test_a_success_is_reported_of_an_alias_that_reached_some_of_its_members(make_suite):
+    s = make_suite()
+    with open(s.etc + "/aliases", "a") as f:
+        f.write("both: alice, nosuch\n")
+    s.tool("newaliases")
+    s.tool("sendmail", "-N", "success,failure", "-f", "bob@example.test", "both@example.test", input="Subject: both\n\ntext\n")
+    reports = [m.get_payload()[1].as_string() for m in s.wait_mail("bob", 2)]
+    assert sorted(a for r in reports for a in re.findall(r"^Action: (\w+)", r, re.M)) == ["delivered", "failed"]
+    s.wait_queue_empty()
+    assert not s.queue_files("trace") and not s.queue_files("bounce")
+
+
 def test_mail_that_expires_in_a_mailbox_transport_is_reported_once(make_suite):
     """the records of the transport are known as those of the recipient"""
     s = make_suite(main="mailbox_transport_maps = inline:{root=lmtp:unix:private/nothere}\n")
