@@ -234,6 +234,22 @@ def test_an_agent_that_dies_is_asked_again_and_then_left_alone():
         wait_for(lambda: s.queue_files("deferred"))
 
 
+def test_what_an_agent_had_done_before_it_died_is_not_asked_of_it_again():
+    asked = []
+
+    def policy(d):
+        asked.append(d.to)
+        for rcpt, fate in zip(d.rcpts, "bdd" if len(asked) > 1 else "bd"):
+            agent.end(d, rcpt, fate, "said no")
+        return None
+
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        id = s.send(["bad@far.test", "good@far.test", "late@far.test", "last@far.test"], sender="")
+        s.wait_log("%s: removed" % id)
+        assert asked == [["bad@far.test", "good@far.test", "late@far.test", "last@far.test"], ["late@far.test", "last@far.test"]]
+        assert not s.queue_files("bounce")  # it was flushed
+
+
 def test_a_transport_that_is_not_there_defers():
     with MiniSuite("default_transport = nowhere\n") as s:
         id = s.send("a@far.test")
