@@ -47,6 +47,19 @@ def test_mail_that_sendmail_took_arrives_though_something_lacks(faulty, program,
 
 
 @pytest.mark.timeout(3000 if SLOW else 300)
+def test_what_sendmail_took_without_memory_is_whole(faulty):
+    for nth in range(1, 400, 1 if SLOW else 9):
+        mark, long = "whole-%d" % nth, "x" * 300000
+        faulty.disk.arm("sendmail", "malloc", nth, errno.ENOMEM)
+        r = faulty.tool("sendmail", "-f", "alice@" + faulty.domain, "bob@" + faulty.domain, check=False, env=faulty.disk.env,
+                        input="Subject: %s\n\nshort\n%s\nend\n" % (mark, long))
+        if not faulty.disk.disarm():
+            break
+        if r.returncode == 0:
+            assert faulty.wait_mail("bob", match=mark + "$")[0].get_payload() == "short\n%s\nend\n" % long, nth
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
 @pytest.mark.parametrize("call", ["look", "read", "readdir", "stat", "lock", "connect", "socket", "fork"])
 def test_a_reload_that_fails_can_be_repeated(faulty, call):
     """master goes on with what it has, and what it serves arrives"""
