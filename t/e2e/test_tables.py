@@ -1,5 +1,5 @@
 """Tables of a running suite: changed, missing, broken; and the mailboxes that virtual's tables name."""
-import os, pwd, re
+import os, pwd, re, signal
 
 import pytest
 
@@ -133,3 +133,27 @@ def test_commands_run_as_the_recipient_and_are_bounded(make_suite):
     s.wait_log(r"to=<slow@example\.test>.*status=deferred \(Command time limit exceeded")
     s.send("root")  # as default_privs, never as root
     s.wait_log(r"to=<root@example\.test>.*status=bounced \(service unavailable\. Command output: %d y y" % pwd.getpwnam("nobody").pw_uid)
+
+
+def test_after_the_end_of_its_command_helper_an_agent_is_replaced(make_suite):
+    """also while a command runs: nothing waits for a process that is no more"""
+    s = make_suite(main="minimal_backoff_time = 1s\nqueue_run_delay = 1s\n", start=False)
+    s.write("etc/aliases", 'postmaster: alice\nquick: "|cat > /dev/null"\nslow: "|sleep 30"\n')
+    s.tool("postalias", "-c", s.etc, "hash:%s/etc/aliases" % s.dir)
+    s.start()
+    s.send("quick")
+    s.wait_log(": removed")
+    s.send("slow")
+    helper = pombal.wait_for(lambda: [p for p in s.pids("local") if any("sleep" in open("/proc/%s/comm" % c).read() for c in children(p))])[0]
+    os.kill(helper, signal.SIGKILL)
+    s.wait_log(r"local\[\d+\]: error: the command helper has died")
+    s.wait_log(r"to=<slow@example\.test>.*status=deferred \(cannot run sleep: ")
+    s.send("quick")
+    s.wait_log(r"to=<quick@example\.test>.*status=sent", 2)
+
+
+def children(pid):
+    try:
+        return open("/proc/%d/task/%d/children" % (pid, pid)).read().split()
+    except OSError:
+        return []
