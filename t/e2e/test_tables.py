@@ -40,6 +40,24 @@ def test_a_missing_table_puts_mail_off_and_is_told(make_suite):
     s.wait_log(r"to=<anybody@example\.test>.*status=(sent|bounced)|to=<alice@virtual\.test>")
 
 
+def test_a_table_that_could_not_be_read_once_is_no_reason_to_wait_for_ever(make_suite):
+    """also by a process that lives as long as the suite"""
+    s = make_suite(main="transport_retry_time = 2s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n", start=False)
+    s.add_main("transport_maps = hash:%s/routes\n" % s.etc)
+    s.add_master("qmgr unix n - - 1 1 qmgr\n")
+    s.write("etc/routes", "far.test discard:\n")
+    s.tool("postmap", "hash:%s/routes" % s.etc)
+    good = open(s.etc + "/routes.db", "rb").read()
+    with open(s.etc + "/routes.db", "r+b") as f:  # in the middle of being written
+        f.truncate(100)
+    s.start()
+    s.tool("sendmail", "-f", "bob@example.test", "someone@far.test", input="Subject: x\n\ntext\n")
+    s.wait_log(r"to=<someone@far\.test>.*status=deferred \(Temporary lookup failure\)")
+    with open(s.etc + "/routes.db", "r+b") as f:
+        f.write(good)
+    s.wait_log(r"to=<someone@far\.test>, .*status=sent")
+
+
 def test_a_recipient_table_that_fails_is_not_an_unknown_user(make_suite):
     s = make_suite(main="local_recipient_maps = fail:always\n")
     c = pombal.Raw(s.port("smtp"))
