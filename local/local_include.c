@@ -31,15 +31,24 @@ size_t local_lines(struct local *l, const struct address *a, struct str text)
 }
 
 /* The details are for the log only. */
-static void local_include_fail(struct local *l, const struct address *a, const char *what,
-                               const char *path)
+static void local_include_fail(struct local *l, const struct address *a, const char *code,
+                               const char *what, const char *path)
 {
     struct why why = WHY;
 
     msg_warn("%s %s", what, path);
-    why_set(&why, "5.3.5", "mail system configuration error");
+    why_set(&why, code, "mail system configuration error");
     local_failed(l, a, &why);
     why_free(&why);
+}
+
+/* Of a file that cannot be looked at: what may be another time makes the mail wait. */
+static const char *include_code(int error)
+{
+    bool for_good = error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP ||
+                    error == ENAMETOOLONG;
+
+    return for_good ? "5.3.5" : "4.3.5";
 }
 
 /* A file that belongs to a user, in an alias of root's: it can do what its owner can, not what the
@@ -53,8 +62,8 @@ static bool take_rights(struct local *l, struct address *a, const struct stat *s
     if (a->rights.uid != 0 || st->st_uid == 0)
         return true;
     found = local_user_by_id(l->mem, st->st_uid, &owner, &why);
-    if (found <= 0)
-        local_include_fail(l, a, "cannot find :include: file owner username:", path);
+    if (found <= 0) /* the name service may know the owner another time */
+        local_include_fail(l, a, "4.3.5", "cannot find :include: file owner username:", path);
     else
         a->rights = owner;
     why_free(&why);
@@ -106,13 +115,13 @@ void local_include(struct local *l, const struct address *from, const char *path
     if (local_seen(l, "include %ld %s", (long)a.rights.uid, path))
         return;
     if (path[0] != '/')
-        local_include_fail(l, &a, ":include: uses a relative path:", path);
+        local_include_fail(l, &a, "5.3.5", ":include: uses a relative path:", path);
     else if (stat(path, &st) < 0)
-        local_include_fail(l, &a, "unable to lookup :include: file", path);
+        local_include_fail(l, &a, include_code(errno), "unable to lookup :include: file", path);
     else if (!S_ISREG(st.st_mode))
-        local_include_fail(l, &a, ":include: file is not a regular file:", path);
+        local_include_fail(l, &a, "5.3.5", ":include: file is not a regular file:", path);
     else if ((st.st_mode & S_IWOTH) != 0)
-        local_include_fail(l, &a, ":include: file is world writable:", path);
+        local_include_fail(l, &a, "5.3.5", ":include: file is world writable:", path);
     else if (take_rights(l, &a, &st, path)) {
         a.origin = FROM_INCLUDE;
         if (*a.owner == 0)

@@ -199,6 +199,16 @@ static void release(struct mbox **mbox)
     free(m);
 }
 
+/* Half a message that a crash or a full disk has left: what is appended must begin a line, or it
+ * would be a part of that. */
+static void end_half_message(struct mbox *m)
+{
+    char last;
+
+    if (m->regular && m->start > 0 && pread(m->fd, &last, 1, m->start - 1) == 1 && last != '\n')
+        mbox_put_raw(m, STR("\n\n"));
+}
+
 struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct why *why)
 {
     struct mbox *m = mem_new(sizeof *m);
@@ -219,6 +229,7 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
     }
     m->start = m->regular ? lseek(m->fd, 0, SEEK_END) : 0;
     m->size = m->start;
+    end_half_message(m);
     return m;
 }
 

@@ -68,7 +68,7 @@ enum rcpt_status pass_to(struct job *job, const char *transport, const struct rc
     struct why why = WHY;
     enum rcpt_status status;
 
-    passed.at = 0; /* marked here, when all that the recipient led to is known */
+    d.flags |= DELIVERY_PART; /* marked here, when all that it led to is known */
     d.rcpts = &passed;
     d.nrcpts = 1;
     d.sender = sender;

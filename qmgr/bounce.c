@@ -27,6 +27,8 @@
  */
 #include "bounce.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/msg.h"
@@ -121,6 +123,26 @@ static int send_reports(struct report_source *s, const struct delivery *d,
     return result;
 }
 
+/* Its records have been reported. What cannot be removed is emptied: the next attempt of a message
+ * that waits for others of its recipients would report them again. */
+static void drop_log(enum queue q, const char *id)
+{
+    struct buf path = BUF(512); /* fits: see queue_path */
+    struct why why = WHY;
+
+    if (queue_remove(q, id, &why) < 0 && errno != ENOENT) {
+        msg_warn("%s: %s", id, why_text(&why));
+        queue_path(&path, q, id);
+        int fd = open(path.p, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+        else
+            msg_warn("%s: cannot empty %s either: its records will be reported again", id, path.p);
+    }
+    buf_free(&path);
+    why_free(&why);
+}
+
 /* The defer log is reported when the message has expired: nobody will look at it again. */
 static int flush(struct attrs *ask, struct arena *mem, struct why *why)
 {
@@ -133,7 +155,7 @@ static int flush(struct attrs *ask, struct arena *mem, struct why *why)
     int result = send_reports(s, &d, bounce_flush, why);
     report_source_free(&s);
     if (result == 0)
-        queue_remove(q, d.queue_id, NULL); /* if there was one */
+        drop_log(q, d.queue_id);
     return result;
 }
 

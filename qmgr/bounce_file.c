@@ -10,12 +10,13 @@
 #include "base/lock.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "conf/conf.h"
 #include "service/service.h"
 #include "task/task.h"
 
 #include "bounce.h"
 
-enum { LOCK_TRIES = 200, LOCK_MS = 10 };
+enum { LOCK_MS = 10 };
 
 static int open_log(enum queue log, const char *id, const char *path)
 {
@@ -27,16 +28,17 @@ static int open_log(enum queue log, const char *id, const char *path)
     return fd;
 }
 
-/* Others hold the lock for one record. */
+/* Others hold the lock for one record and its sync: with a slow disk and many recipients that
+ * bounce at a time it may take as long as the lock of a mailbox. */
 static int lock(int fd)
 {
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (lock_try_flock(fd, true) == 0)
-            return 0;
-        if (errno != EAGAIN || task_sleep(task_now() + LOCK_MS) == WAIT_CANCELLED)
-            break;
-    }
-    return -1;
+    int64_t until = task_now() + conf.deliver_lock_attempts * conf.deliver_lock_delay * 1000;
+
+    while (lock_try_flock(fd, true) < 0)
+        if (errno != EAGAIN || task_now() >= until ||
+            task_sleep(task_now() + LOCK_MS) == WAIT_CANCELLED)
+            return -1;
+    return 0;
 }
 
 /*

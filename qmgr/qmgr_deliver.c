@@ -113,6 +113,25 @@ static void end_entry(struct entry *e)
     message_release(m);
 }
 
+/* What the agent had done before it died is marked in the file: nobody gets it twice, and what was
+ * recorded is reported. */
+static void drop_done(struct entry *e)
+{
+    struct message *m = e->message;
+    struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_READ, NULL);
+    size_t left = 0;
+
+    for (size_t i = 0; i < e->nrcpts; i++)
+        if (f == NULL || !qfile_is_done(f, e->rcpts[i].at))
+            e->rcpts[left++] = e->rcpts[i];
+    qfile_close(&f);
+    if (left == e->nrcpts)
+        return;
+    e->nrcpts = left;
+    m->bounced |= queue_may_have(Q_BOUNCE, m->d.queue_id);
+    m->traced |= queue_may_have(Q_TRACE, m->d.queue_id);
+}
+
 /* An agent that died may have done its work or not. Once it is asked again at once; a second time
  * means that the program is broken: leave it alone for a while. */
 static void agent_died(struct transport *t, struct entry *e, const struct why *why)
@@ -120,6 +139,12 @@ static void agent_died(struct transport *t, struct entry *e, const struct why *w
     struct dest *d = e->peer->dest;
 
     t->answers = false;
+    drop_done(e);
+    if (e->nrcpts == 0) {
+        msg_warn("%s: transport %s: %s", e->message->d.queue_id, t->name, why_text(why));
+        end_entry(e);
+        return;
+    }
     e->attempts++;
     job_requeue(e);
     if (e->attempts >= ATTEMPTS || !service_exists(t))

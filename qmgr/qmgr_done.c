@@ -210,8 +210,9 @@ bool message_reports_idle(void)
 
 void message_done(struct message *m)
 {
-    /* A record of sendmail -v may be about a recipient that bounced or was put off, too. */
-    if ((m->d.flags & DELIVERY_REPORT) != 0 && !m->traced)
+    /* A record may be about a recipient that bounced or was put off, too: with sendmail -v, and of
+     * an alias that reached some of its members only. */
+    if (!m->traced && (m->bounced || (m->d.flags & DELIVERY_REPORT) != 0))
         m->traced = queue_may_have(Q_TRACE, m->d.queue_id);
     bool waits = m->bounced || m->traced || (m->deferred && (is_expired(m) || is_warning_due(m)));
 

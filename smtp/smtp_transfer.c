@@ -394,10 +394,10 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
         failed = content(&t, &why);
         s->needs_rset = false;
     }
-    s->uses++;
     /* An idle connection that had died: nothing is said of it, a new one is made. */
-    if (failed < 0 && (s->answered || s->uses == 1))
+    if (failed < 0 && (s->answered || s->uses == 0))
         smtp_rcpts_failed(job, s, "wt", &why, false);
+    s->uses++;
     for (size_t i = 0; i < job->d->nrcpts; i++)
         if (job->rcpts[i] == SMTP_RCPT_TAKEN)
             job->rcpts[i] = SMTP_RCPT_WAITS;

@@ -100,12 +100,13 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
  * has no ceiling here: postdrop knows message_size_limit. */
 struct message {
     struct sendmail *m;
-    VEC(const char *) header; /* whole fields, lines parted by LF */
+    VEC(struct str) header; /* whole fields, lines parted by LF */
     VEC(struct sendmail_rcpt) rcpts;
     bool resent;
     bool strip_cr; /* the first line ended in CR LF: so do the others */
     bool first_read;
     bool ended; /* a dot alone, or the end of input */
+    bool failed; /* not all of it could be read */
     bool bad_address; /* one that is too long */
     char *raw; /* what getline has allocated */
     size_t room;
@@ -160,8 +161,7 @@ static void extract(struct message *g)
     for (int pass = 0; pass < 2; pass++) {
         const char *prefix = pass == 0 ? "Resent-" : "";
         for (size_t i = 0; i < g->header.n; i++) {
-            if (!header_split(strz(g->header.at[i]), &name, &value) ||
-                !str_istarts(name, strz(prefix)))
+            if (!header_split(g->header.at[i], &name, &value) || !str_istarts(name, strz(prefix)))
                 continue;
             struct str plain = str_from(name, strlen(prefix));
             for (size_t k = 0; k < 3; k++)
@@ -197,6 +197,8 @@ static bool read_line(struct message *g)
 {
     ssize_t n = g->ended ? -1 : getline(&g->raw, &g->room, stdin);
 
+    /* getline leaves no mark on the stream when there is no memory for the line */
+    g->failed = g->failed || ferror(stdin) || (n < 0 && !g->ended && !feof(stdin));
     g->line = (struct str){g->raw, n < 0 ? 0 : (size_t)n};
     if (n >= 0)
         fix_end(g);
@@ -205,11 +207,11 @@ static bool read_line(struct message *g)
     return !g->ended;
 }
 
-static const char *keep_field(const struct message *g, const struct buf *field)
+static struct str keep_field(const struct message *g, const struct buf *field)
 {
     if (!buf_ok(field))
         msg_fatal("a header field is too long");
-    return arena_strz(g->m->mem, buf_str(field));
+    return arena_str(g->m->mem, buf_str(field));
 }
 
 /* The header: up to the line that is none, which stays in g->line. False: there is no body. */
@@ -248,7 +250,7 @@ static void put_header(struct message *g, struct maildrop *d)
     struct str line;
 
     for (size_t i = 0; i < g->header.n; i++)
-        for (struct str rest = strz(g->header.at[i]); str_split(&rest, '\n', &line);)
+        for (struct str rest = g->header.at[i]; str_split(&rest, '\n', &line);)
             maildrop_line(d, line);
 }
 
@@ -264,7 +266,7 @@ static int send_on(struct message *g, const char *sender, bool body)
     for (; body; body = read_line(g))
         maildrop_line(d, g->line);
     int status;
-    if (ferror(stdin)) {
+    if (g->failed) {
         maildrop_abort(&d);
         buf_addz(&text, "error reading input");
         status = EX_DATAERR;

@@ -251,13 +251,13 @@ enum rcpt_status outcome_join(enum rcpt_status a, enum rcpt_status b)
 void outcome_finish(struct outcome *o, size_t rcpt, enum rcpt_status status)
 {
     const struct rcpt *r = &o->d->rcpts[rcpt];
+    bool marks = status != RCPT_DEFERRED && r->at > 0 && (o->d->flags & DELIVERY_PART) == 0;
     struct why why = WHY;
 
     /* Not marked means delivered once more after a restart: not lost, so the mail goes on. */
     if (o->file == NULL)
         why_set(&why, "4.3.0", "the queue file is not open");
-    if (status != RCPT_DEFERRED && r->at > 0 &&
-        (o->file == NULL || qfile_mark_done(o->file, r->at, &why) < 0))
+    if (marks && (o->file == NULL || qfile_mark_done(o->file, r->at, &why) < 0))
         msg_warn("%s: cannot mark <%s> as done: %s", o->d->queue_id, r->address, why_text(&why));
     o->result->statuses.p[rcpt] = (char)status;
     why_free(&why);

@@ -84,6 +84,12 @@ static ssize_t recv_message(int socket, struct message *m, int *fds, int flags)
     return n;
 }
 
+/* The next try may succeed: that is no end of the other side. */
+static bool may_pass(int error)
+{
+    return error == EINTR || error == EAGAIN || error == ENOMEM || error == ENOBUFS;
+}
+
 static void close_fds(const int *fds)
 {
     for (int i = 0; i < HELPER_FDS; i++)
@@ -113,6 +119,17 @@ void helper_forget_daemon(int keep, int keep_too)
     close_between(high, (int)most.rlim_cur);
 }
 
+/* Whoever has asked may wait without end. */
+static ssize_t send_surely(int socket, const struct message *m, size_t n, const int *fds)
+{
+    enum { PAUSE_MS = 10 };
+    ssize_t sent;
+
+    while ((sent = send_message(socket, m, n, fds, 0)) < 0 && may_pass(errno))
+        poll(NULL, 0, PAUSE_MS);
+    return sent;
+}
+
 static void answer_one(const struct helper_job *job, int socket, struct message *m, size_t n)
 {
     struct buf answer = BUF(HELPER_MESSAGE_MAX);
@@ -123,8 +140,7 @@ static void answer_one(const struct helper_job *job, int socket, struct message 
     if (!buf_ok(&answer))
         msg_panic("%s: an answer is too long", job->name);
     memcpy(m->bytes, answer.p, answer.n);
-    ssize_t sent = send_message(socket, m, answer.n, fds, 0);
-    bool gone = sent < 0 && errno == EPIPE;
+    bool gone = send_surely(socket, m, answer.n, fds) < 0;
     if (answer.room > 0)
         explicit_bzero(answer.p, answer.room);
     buf_free(&answer);
@@ -148,7 +164,7 @@ static void __attribute__((noreturn)) serve(const struct helper_job *job, int so
     narrow_jail(job, socket);
     for (;;) {
         ssize_t n = recv_message(socket, m, fds, 0);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && may_pass(errno))
             continue;
         close_fds(fds);
         if (n < HEAD)
@@ -164,7 +180,7 @@ int helper_recv(int socket, struct helper_request *r)
 
     if (n < HEAD) {
         close_fds(r->fds);
-        return n < 0 && errno == EINTR ? 0 : -1;
+        return n < 0 && may_pass(errno) ? 0 : -1;
     }
     r->id = in.id;
     r->bytes = in.bytes;
@@ -178,7 +194,7 @@ void helper_answer(int socket, uint32_t id, struct str answer)
 
     m->id = id;
     memcpy(m->bytes, answer.p, answer.n);
-    send_message(socket, m, answer.n, NULL, 0);
+    send_surely(socket, m, answer.n, NULL);
     free(m);
 }
 
@@ -293,7 +309,7 @@ static void take_answer(struct helper *h, size_t n, const int *fds)
     task_wake(q->task);
 }
 
-/* Nobody starts it again. */
+/* Nobody starts it again, and what it may still do nobody hears of. */
 static void lose_all(struct helper *h)
 {
     size_t cursor = 0;
@@ -301,11 +317,14 @@ static void lose_all(struct helper *h)
     void *value;
 
     task_watch(h->fd, 0, NULL, NULL);
+    shutdown(h->fd, SHUT_RDWR);
     while (hash_next(h->questions, &cursor, &id, &value)) {
         struct helper_question *q = value;
         q->lost = true;
         task_wake(q->task);
     }
+    if (h->job->lost != NULL)
+        h->job->lost();
 }
 
 static void answers(void *arg, int socket, short events)
@@ -316,7 +335,7 @@ static void answers(void *arg, int socket, short events)
     (void)events;
     for (;;) {
         ssize_t n = recv_message(socket, h->in, fds, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (n < 0 && may_pass(errno))
             return;
         if (n < HEAD && h->job->loop != NULL) {
             lose_all(h);

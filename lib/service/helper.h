@@ -42,6 +42,9 @@ struct helper_job {
     /* Until helper_recv says that the daemon has ended; the process then ends, too. It has all that
      * the daemon had: see helper_forget_daemon. */
     void (*loop)(int socket);
+    /* In the daemon, when the loop's process has died: the daemon should make place for another
+     * one. May be null. */
+    void (*lost)(void);
 };
 
 struct helper;

@@ -10,13 +10,25 @@
 /* Each has a task of the service, of which there are fewer. */
 enum { COMMANDS_MOST = 100000 };
 
-static const struct helper_job job = {
-    .name = "command helper", .queue_limit = COMMANDS_MOST, .loop = runner_helper};
-
 static struct {
     struct helper *helper;
     bool watched;
+    void (*lost)(void);
 } runner;
+
+static void lost(void)
+{
+    if (runner.lost != NULL)
+        runner.lost();
+}
+
+static const struct helper_job job = {
+    .name = "command helper", .queue_limit = COMMANDS_MOST, .loop = runner_helper, .lost = lost};
+
+void runner_on_loss(void (*fn)(void))
+{
+    runner.lost = fn;
+}
 
 void runner_start(void)
 {

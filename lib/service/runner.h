@@ -38,6 +38,7 @@ enum { RUN_TEXT_MAX = 128 * 1024 }; /* of argv and env together, with their zero
  * run; it must stay. */
 void runner_only(uid_t uid, gid_t gid, const char *root);
 void runner_start(void); /* by service_main, before the jail */
+void runner_on_loss(void (*fn)(void)); /* called when the helper has died: no command runs then */
 void runner_stop(void); /* ends the helper and what it runs */
 int runner_run(const struct run *r, int *status, struct why *why);
 

@@ -148,13 +148,20 @@ static void runner_helper_start(struct commands *h, uint32_t id, const struct ru
     list_add(&h->list, &c->link);
 }
 
+/* The answer comes when it has ended. */
 static void kill_command(const struct commands *h, uint32_t id)
 {
+    bool found = false;
+
     LIST_EACH (&h->list, l) {
         struct command *c = LIST_OF(l, struct command, link);
-        if (c->id == id)
-            kill(-c->pid, SIGKILL);
+        if (c->id != id)
+            continue;
+        found = true;
+        kill(-c->pid, SIGKILL);
     }
+    if (!found)
+        answer(h, id, ESRCH, 0);
 }
 
 static void reap(struct commands *h)
@@ -234,9 +241,10 @@ void runner_helper(int sock)
     list_init(&h.list);
     h.signals = watch_children();
     struct pollfd fds[2] = {{sock, POLLIN, 0}, {h.signals, POLLIN, 0}};
-    for (bool alive = true; alive;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            break;
+    /* Without the signals no command would ever end: the daemon gets another helper. */
+    for (bool alive = h.signals >= 0; alive;) {
+        if (poll(fds, 2, -1) < 0)
+            continue;
         if (fds[1].revents != 0)
             reap(&h);
         if (fds[0].revents != 0)

@@ -288,6 +288,13 @@ static void refuse_arguments(const struct process *p)
                   p->argv[0]);
 }
 
+/* What is under way fails and is tried again; the next process has a helper of its own. */
+static void command_helper_lost(void)
+{
+    msg_error("the command helper has died");
+    drain_begin(&process, "no command can be run -- restarting");
+}
+
 int service_main(const struct service *s, int argc, char **argv)
 {
     struct process *p = &process;
@@ -320,8 +327,10 @@ int service_main(const struct service *s, int argc, char **argv)
         close(SPAWN_CLIENTS_FD);
     }
     open_listeners(p);
-    if ((s->rights & RIGHT_EXEC) != 0)
+    if ((s->rights & RIGHT_EXEC) != 0) {
+        runner_on_loss(command_helper_lost);
         runner_start();
+    }
     enter_jail(p);
     msg_hold();
     task_on_turn(end_turn);

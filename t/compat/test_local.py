@@ -34,6 +34,7 @@ hard: {out}/hard
 safe: {out}/safe/link
 relative: :include:list
 missing: :include:{out}/nolist
+noowner: :include:{out}/noowner
 looped: loop2
 loop2: looped
 daemon: daemon, games
@@ -68,7 +69,7 @@ wide3: wide4, wide4
 wide4: games, sys
 """
 RECIPIENTS = """
-one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing looped
+one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing noowner looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 """.split()
@@ -88,6 +89,8 @@ def prepare(out):
         path = "%s/forward/%s" % (out, name)
         open(path, "w").write(text)
         shutil.chown(path, name.split("+")[0])
+    open(out + "/noowner", "w").write("games\n")
+    os.chown(out + "/noowner", 54321, 54321)
     os.makedirs(out + "/odd/games")
     os.chmod(out + "/odd", 0o1777)
     for name, owner, mode in (("sys", "bin", 0o600), ("uucp", "uucp", 0o400)):

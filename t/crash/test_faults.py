@@ -20,7 +20,9 @@ def faulty():
     suite.disk = disk.Disk(suite)
     suite.add_main(MAIN)
     suite.add_master("pickup unix n - n 1 1 pickup\n")  # what it could not take it looks for again soon
-    suite.write("etc/aliases", "postmaster: alice\nteam: alice, bob\nbox: %s/box/box\n" % suite.dir)
+    suite.write("etc/aliases", "postmaster: alice\nteam: alice, bob\nbox: %s/box/box\n"
+                'command: "|cat >> %s/box/command"\nlist: :include:%s/list\n' % ((suite.dir,) * 3))
+    suite.write("list", "alice\nbob\n")
     suite.tool("postalias", "-c", suite.etc, "hash:%s/etc/aliases" % suite.dir)
     os.mkdir(suite.dir + "/box")
     os.chmod(suite.dir + "/box", 0o777)

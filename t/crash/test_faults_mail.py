@@ -46,6 +46,40 @@ def test_mail_that_sendmail_took_arrives_though_something_lacks(faulty, program,
     each(faulty, by_sendmail, program, call)
 
 
+def command_has(suite, mark):
+    path = suite.dir + "/box/command"
+    return os.path.exists(path) and mark in open(path).read()
+
+
+@pytest.mark.timeout(3000 if SLOW else 600)
+@pytest.mark.parametrize("call", [c for c in ERRORS if c not in ("readdir", "accept") and (SLOW or c not in ("malloc", "look", "lock"))])
+def test_commands_and_lists_go_on_after_a_fault(faulty, call):
+    """a command whose end nobody hears of, or a list that cannot be looked at, is no reason to bounce or to wait for ever"""
+    for nth in some(call) if call == "malloc" else range(1, 40 if SLOW else 12):
+        mark, before = "command-%s-%d." % (call, nth), len(faulty.log())
+        faulty.disk.arm("local", call, nth, ERRORS[call])
+        faulty.tool("sendmail", "-f", "alice@" + faulty.domain, "command@" + faulty.domain, "list@" + faulty.domain,
+                    input="Subject: %s\n\ntext\n" % mark)
+        wait_for(lambda: command_has(faulty, mark) and all(mark in [m["Subject"] for m in faulty.messages(u)] for u in ("alice", "bob")))
+        wait_for(lambda: not any(faulty.queue_files(q) for q in ("active", "incoming", "deferred")))
+        assert "status=bounced" not in faulty.log()[before:]
+        if not faulty.disk.disarm():
+            break
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
+def test_what_sendmail_took_without_memory_is_whole(faulty):
+    for nth in range(1, 400, 1 if SLOW else 9):
+        mark, long = "whole-%d" % nth, "x" * 300000
+        faulty.disk.arm("sendmail", "malloc", nth, errno.ENOMEM)
+        r = faulty.tool("sendmail", "-f", "alice@" + faulty.domain, "bob@" + faulty.domain, check=False, env=faulty.disk.env,
+                        input="Subject: %s\n\nshort\n%s\nend\n" % (mark, long))
+        if not faulty.disk.disarm():
+            break
+        if r.returncode == 0:
+            assert faulty.wait_mail("bob", match=mark + "$")[0].get_payload() == "short\n%s\nend\n" % long, nth
+
+
 @pytest.mark.timeout(3000 if SLOW else 300)
 @pytest.mark.parametrize("call", ["look", "read", "readdir", "stat", "lock", "connect", "socket", "fork"])
 def test_a_reload_that_fails_can_be_repeated(faulty, call):

@@ -268,3 +268,17 @@ def test_what_postqueue_cannot_do_it_says(faulty, call):
         if not fired:
             break
     arrives(faulty, mark)
+
+
+def test_what_was_reported_is_not_reported_again_though_its_log_stays(faulty):
+    """the message itself waits for another recipient, and is tried again and again"""
+    faulty.disk.arm("bounce", "unlink", 1, errno.EIO)
+    faulty.send(["r@later.test", "x@elsewhere.invalid"], subject="reported once.", sender="alice@" + faulty.domain)
+    reports = lambda: [m for m in faulty.messages("alice") if "x@elsewhere.invalid" in m.as_string()]
+    wait_for(reports)
+    assert faulty.disk.disarm()
+    tried = len(faulty.wait_log("to=<r@later.test>.*status=deferred"))
+    faulty.tool("postqueue", "-f")
+    faulty.wait_log("to=<r@later.test>.*status=deferred", tried + 2)
+    arrives(faulty, "reported once.")
+    assert len(reports()) == 1

@@ -4,6 +4,7 @@ import os, re, subprocess
 import pytest
 
 import pombal
+from pombal import wait_for
 
 SUITE_MAIN = ""
 
@@ -232,3 +233,30 @@ def test_plus_mail_in_the_queue_is_listed_and_flushed(make_suite):
     finally:
         sink.terminate()
         sink.wait()
+
+
+def test_a_success_is_reported_of_an_alias_that_reached_some_of_its_members(make_suite):
+    s = make_suite()
+    with open(s.etc + "/aliases", "a") as f:
+        f.write("both: alice, nosuch\n")
+    s.tool("newaliases")
+    s.tool("sendmail", "-N", "success,failure", "-f", "bob@example.test", "both@example.test", input="Subject: both\n\ntext\n")
+    reports = [m.get_payload()[1].as_string() for m in s.wait_mail("bob", 2)]
+    assert sorted(a for r in reports for a in re.findall(r"^Action: (\w+)", r, re.M)) == ["delivered", "failed"]
+    s.wait_queue_empty()
+    assert not s.queue_files("trace") and not s.queue_files("bounce")
+
+
+def test_mail_that_expires_in_a_mailbox_transport_is_reported_once(make_suite):
+    """the records of the transport are known as those of the recipient"""
+    s = make_suite(main="mailbox_transport_maps = inline:{root=lmtp:unix:private/nothere}\n")
+    s.tool("sendmail", "-f", "bob@example.test", "root@example.test", input="Subject: waits\n\ntext\n")
+    s.wait_log(r"to=<root@example\.test>, .*status=deferred")
+    wait_for(lambda: s.queue_files("deferred"))
+    s.tool("postsuper", "-e", "ALL")
+    s.tool("postqueue", "-f")
+    s.wait_log("returned to sender")
+    s.wait_queue_empty()
+    report = s.wait_mail("bob")[0].get_payload()[1].as_string()
+    assert re.findall(r"^Action: (\w+)", report, re.M) == ["failed"] and "nothere" in report
+    assert len(s.messages("bob")) == 1

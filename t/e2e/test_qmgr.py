@@ -1,5 +1,5 @@
 """The queue: what the queue manager does with what agents say, reports, recovery, and the administrator's tools."""
-import email, glob, json, os, re, signal, socket, threading, time
+import email, fcntl, glob, json, os, re, signal, socket, threading, time
 
 import pytest
 from agents import Agent, MiniSuite, content, encode, receive
@@ -232,6 +232,39 @@ def test_an_agent_that_dies_is_asked_again_and_then_left_alone():
         id = s.send("always@far.test")
         s.wait_log(r"%s: to=<always@far.test>, relay=none, .*dsn=4.3.0, status=deferred \(mail transport unavailable\)" % id)
         wait_for(lambda: s.queue_files("deferred"))
+
+
+def test_what_an_agent_had_done_before_it_died_is_not_asked_of_it_again():
+    asked = []
+
+    def policy(d):
+        asked.append(d.to)
+        for rcpt, fate in zip(d.rcpts, "bdd" if len(asked) > 1 else "bd"):
+            agent.end(d, rcpt, fate, "said no")
+        return None
+
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        id = s.send(["bad@far.test", "good@far.test", "late@far.test", "last@far.test"], sender="")
+        s.wait_log("%s: removed" % id)
+        assert asked == [["bad@far.test", "good@far.test", "late@far.test", "last@far.test"], ["late@far.test", "last@far.test"]]
+        assert not s.queue_files("bounce")  # it was flushed
+
+
+def test_a_record_waits_for_the_lock_of_the_log():
+    def policy(d):
+        path = "%s/bounce/%s" % (s.queue, d.id)
+        log = open(path, "a")
+        os.chmod(path, 0o600)
+        owner = os.stat(s.queue + "/bounce")
+        os.chown(path, owner.st_uid, owner.st_gid)
+        fcntl.flock(log, fcntl.LOCK_EX)
+        threading.Timer(4, log.close).start()
+        return "b"
+
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        id = s.send("bad@far.test", sender="")
+        s.wait_log("%s: removed" % id)
+        assert len(agent.seen) == 1  # and the record was written when it asked
 
 
 def test_a_transport_that_is_not_there_defers():

@@ -307,3 +307,9 @@ def test_a_set_gid_command_takes_no_configuration_from_its_user(suite, reachable
         r = as_nobody(suite, reachable + "/" + program, *more, *args, env=env)
         # Either the directory is not listed, or there is no main.cf that could list it.
         assert r.returncode != 0 and re.search(r"alternate_config_directories|/etc/postfix", r.stdout + r.stderr), r
+
+
+def test_a_zero_byte_cuts_no_header_field(suite):
+    sendmail(suite, "-t", "-f", "s@x.test", text="X-First: a\0b\n c\nTo: al\0ice@example.test, bob@example.test\nSubject: zero\n\nx\n")
+    message = suite.wait_mail("bob", match="^zero")[0]
+    assert message["X-First"].startswith("a") and message["X-First"].endswith("b\n c")

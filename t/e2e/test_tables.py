@@ -1,5 +1,5 @@
 """Tables of a running suite: changed, missing, broken; and the mailboxes that virtual's tables name."""
-import os, pwd, re
+import os, pwd, re, signal
 
 import pytest
 
@@ -38,6 +38,24 @@ def test_a_missing_table_puts_mail_off_and_is_told(make_suite):
     s.tool("postalias", "hash:%s/nosuch" % s.etc)
     s.tool("postqueue", "-f")
     s.wait_log(r"to=<anybody@example\.test>.*status=(sent|bounced)|to=<alice@virtual\.test>")
+
+
+def test_a_table_that_could_not_be_read_once_is_no_reason_to_wait_for_ever(make_suite):
+    """also by a process that lives as long as the suite"""
+    s = make_suite(main="transport_retry_time = 2s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n", start=False)
+    s.add_main("transport_maps = hash:%s/routes\n" % s.etc)
+    s.add_master("qmgr unix n - - 1 1 qmgr\n")
+    s.write("etc/routes", "far.test discard:\n")
+    s.tool("postmap", "hash:%s/routes" % s.etc)
+    good = open(s.etc + "/routes.db", "rb").read()
+    with open(s.etc + "/routes.db", "r+b") as f:  # in the middle of being written
+        f.truncate(100)
+    s.start()
+    s.tool("sendmail", "-f", "bob@example.test", "someone@far.test", input="Subject: x\n\ntext\n")
+    s.wait_log(r"to=<someone@far\.test>.*status=deferred \(Temporary lookup failure\)")
+    with open(s.etc + "/routes.db", "r+b") as f:
+        f.write(good)
+    s.wait_log(r"to=<someone@far\.test>, .*status=sent")
 
 
 def test_a_recipient_table_that_fails_is_not_an_unknown_user(make_suite):
@@ -133,3 +151,27 @@ def test_commands_run_as_the_recipient_and_are_bounded(make_suite):
     s.wait_log(r"to=<slow@example\.test>.*status=deferred \(Command time limit exceeded")
     s.send("root")  # as default_privs, never as root
     s.wait_log(r"to=<root@example\.test>.*status=bounced \(service unavailable\. Command output: %d y y" % pwd.getpwnam("nobody").pw_uid)
+
+
+def test_after_the_end_of_its_command_helper_an_agent_is_replaced(make_suite):
+    """also while a command runs: nothing waits for a process that is no more"""
+    s = make_suite(main="minimal_backoff_time = 1s\nqueue_run_delay = 1s\n", start=False)
+    s.write("etc/aliases", 'postmaster: alice\nquick: "|cat > /dev/null"\nslow: "|sleep 30"\n')
+    s.tool("postalias", "-c", s.etc, "hash:%s/etc/aliases" % s.dir)
+    s.start()
+    s.send("quick")
+    s.wait_log(": removed")
+    s.send("slow")
+    helper = pombal.wait_for(lambda: [p for p in s.pids("local") if any("sleep" in open("/proc/%s/comm" % c).read() for c in children(p))])[0]
+    os.kill(helper, signal.SIGKILL)
+    s.wait_log(r"local\[\d+\]: error: the command helper has died")
+    s.wait_log(r"to=<slow@example\.test>.*status=deferred \(cannot run sleep: ")
+    s.send("quick")
+    s.wait_log(r"to=<quick@example\.test>.*status=sent", 2)
+
+
+def children(pid):
+    try:
+        return open("/proc/%d/task/%d/children" % (pid, pid)).read().split()
+    except OSError:
+        return []

@@ -62,6 +62,21 @@ static void messages(void *arg __attribute__((unused)))
     assert_int_equal(access("a.lock", F_OK), -1);
 }
 
+/* Whoever was killed while it wrote has left the beginning of a message. */
+static void after_half_a_message(void *arg __attribute__((unused)))
+{
+    struct mbox *m;
+    int fd = open("half", O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+    assert_int_equal(file_write_all(fd, "From x\nhalf of a li", 19), 0);
+    close(fd);
+    m = mbox_open("half", &plain, NULL);
+    mbox_abort(&m);
+    check("half", "From x\nhalf of a li");
+    assert_int_equal(append("half", &plain, "one\n", NULL), 0);
+    check("half", "From x\nhalf of a li\n\nFrom x\none\n\n");
+}
+
 static void aborts(void *arg __attribute__((unused)))
 {
     struct mbox_rules small = plain;
@@ -138,6 +153,11 @@ TEST(messages_are_appended_with_their_from_lines_quoted)
     run(messages);
 }
 
+TEST(a_message_behind_half_of_another_is_one_of_its_own)
+{
+    run(after_half_a_message);
+}
+
 TEST(a_failure_leaves_the_file_as_it_was)
 {
     run(aborts);
@@ -162,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(messages_are_appended_with_their_from_lines_quoted),
+        T(a_message_behind_half_of_another_is_one_of_its_own),
         T(a_failure_leaves_the_file_as_it_was),
         T(what_is_no_mailbox_of_the_recipient_is_refused),
         T(a_locked_mailbox_makes_mail_wait),
