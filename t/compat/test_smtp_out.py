@@ -29,6 +29,8 @@ SCENES = {
     "codes": ("smtp", {"replies": {"RCPT": "250-yes\n550 5.1.1 no"}, "ehlo": []}, ["a"]),
     "codes4": ("smtp", {"replies": {"RCPT": "550-5.1.1 no\n451 4.1.2 later"}, "ehlo": []}, ["a"]),
     "codes5": ("smtp", {"replies": {"RCPT": "450-4.1.1 later\n550 5.1.2 no"}, "ehlo": []}, ["a"]),
+    "said": ("smtp", {"replies": {"RCPT": "\n".join("550-5.7.26 %02d of a long explanation, and an address to read more at" % i
+                                                    for i in range(20)) + "\n550 5.7.26 end"}}, ["a"]),
     "old": ("smtp", {"replies": {"RCPT": "550 unknown user"}, "ehlo": []}, ["a"]),
     "lines": ("smtp", {"replies": {"RCPT": "550-5.1.1 line one\n550 5.1.1 line two"}}, ["a"]),
     "mail5": ("smtp", {"replies": {"MAIL": "553 5.1.8 sender"}}, ["a", "b"]),
