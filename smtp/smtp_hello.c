@@ -68,7 +68,7 @@ static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
             read_extensions(s);
             return check_loop(job, s, why);
         }
-        if (s->lmtp || s->broken || s->reply.code / 100 == 4)
+        if (s->lmtp || s->broken)
             return refused(s, why);
     }
     /* RFC 5321 3.2: an old server. */
