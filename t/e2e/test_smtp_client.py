@@ -28,13 +28,15 @@ plainless unix - - n - - smtp
   -o smtp_sasl_password_maps=inline:{{127.0.0.1=user:pass:word}}
 short unix - - n - - smtp
   -o smtp_line_length_limit=50
+may unix - - n - - smtp
+  -o smtp_tls_security_level=may
 policy unix - - n - - smtp
   -o smtp_tls_policy_maps=texthash:%(policies)s
 """
 
 
 SLOTS = 80
-TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short", "policy")
+TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short", "may", "policy")
 
 
 @pytest.fixture(scope="module")
@@ -392,6 +394,13 @@ def test_tls_that_is_required_but_refused(suite, sink):
     r = route_to(suite, s, "must")
     r.send("a")
     r.wait("a", r".*dsn=4\.7\.4, status=deferred \(TLS is required, but host \S+ refused to start TLS: 454 4\.7\.0 not now\)")
+
+
+def test_a_server_that_closes_instead_of_tls(suite, sink):
+    s = sink(ehlo=["STARTTLS"], replies={"STARTTLS": "421 4.3.2 busy"})
+    r = route_to(suite, s, "may")
+    r.send("a")
+    r.wait("a", r"relay=127\S+, .*dsn=4\.4\.2, status=deferred \(host \S+ refused to start TLS: 421 4\.3\.2 busy\)")
 
 
 def test_a_tls_policy_that_is_too_long_is_not_obeyed_in_part(suite, sink):
