@@ -230,6 +230,8 @@ OTHERS = [
     'CREATE "a b" ',
     'CREATE Work',
     'CREATE "trail "',
+    'LIST "" "trail*"',
+    'STATUS "trail " (MESSAGES)',
     'CREATE "x.y."',
     'CREATE ".x"',
     'CREATE "x..y"',
