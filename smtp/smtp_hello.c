@@ -107,7 +107,7 @@ static int upgrade(struct smtp_job *job, struct smtp_session *s,
     }
     if (smtp_ask(s, conf.smtp_starttls_timeout, "sending STARTTLS", "STARTTLS", why) < 0)
         return -1;
-    if (s->reply.code != 220)
+    if (s->reply.code / 100 != 2)
         return refused_tls(s, needed, why);
     if (smtp_start_tls(job, s, policy, why) < 0)
         return -1;

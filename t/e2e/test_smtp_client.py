@@ -421,6 +421,13 @@ def test_login_with_plain_and_login(suite, sink):
     r.wait("a", r".*status=sent")
 
 
+def test_any_code_of_the_right_class_is_a_yes(suite, sink):
+    s = sink(ehlo=["AUTH LOGIN"], replies={"AUTH LOGIN": "354 VXNlcm5hbWU6", "dXNlcg==": "334 UGFzc3dvcmQ6", "cGFzczp3b3Jk": "250 ok"})
+    r = route_to(suite, s, "login")
+    r.send("a")
+    r.wait("a", r".*status=sent")
+
+
 def test_login_that_fails_defers(suite, sink):
     s = sink(ehlo=["AUTH PLAIN"], replies={"AUTH": "535 5.7.8 wrong"})
     r = route_to(suite, s, "login")
