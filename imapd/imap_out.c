@@ -106,7 +106,8 @@ void imap_put_folder(struct imap *c, struct str name)
     struct imap_args probe = {name, c->mem};
     struct str atom;
 
-    if (imap_take_atom(&probe, &atom) && imap_is_end(&probe) && !str_ieqz(name, "NIL"))
+    /* The whole name: the end of a command may have blanks, a name in an answer may not. */
+    if (imap_take_atom(&probe, &atom) && atom.n == name.n && !str_ieqz(name, "NIL"))
         stream_put(c->client, name);
     else
         imap_put_string(c, name);

@@ -123,11 +123,11 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
     for (int turn = 0; turn < TURNS_MOST; turn++) {
         if (smtp_read_reply(s, conf.smtp_rcpt_timeout, why) < 0)
             break;
-        if (s->reply.code == 235) {
+        if (s->reply.code / 100 == 2) { /* 235, but there are servers that say 250 */
             result = 0;
             break;
         }
-        if (s->reply.code != 334) {
+        if (s->reply.code / 100 != 3) {
             said_no(s, why);
             break;
         }

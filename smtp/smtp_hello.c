@@ -68,7 +68,7 @@ static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
             read_extensions(s);
             return check_loop(job, s, why);
         }
-        if (s->lmtp || s->broken || s->reply.code / 100 == 4)
+        if (s->lmtp || s->broken)
             return refused(s, why);
     }
     /* RFC 5321 3.2: an old server. */
@@ -77,6 +77,22 @@ static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
     if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)
         return -1;
     return s->reply.code / 100 == 2 ? 0 : refused(s, why);
+}
+
+/* 0 if the session can go on without TLS. After a 421 it cannot: the server is closing. */
+static int refused_tls(struct smtp_session *s, bool needed, struct why *why)
+{
+    struct buf text = BUF_TEXT(1000);
+    int r = 0;
+
+    esmtp_reply_print(&s->reply, &text);
+    if (needed)
+        r = why_set(why, "4.7.4", "TLS is required, but host %s refused to start TLS: %s",
+                    s->namaddr, text.p);
+    else if (s->broken)
+        r = why_set(why, "4.4.2", "host %s refused to start TLS: %s", s->namaddr, text.p);
+    buf_free(&text);
+    return r;
 }
 
 static int upgrade(struct smtp_job *job, struct smtp_session *s,
@@ -91,16 +107,8 @@ static int upgrade(struct smtp_job *job, struct smtp_session *s,
     }
     if (smtp_ask(s, conf.smtp_starttls_timeout, "sending STARTTLS", "STARTTLS", why) < 0)
         return -1;
-    if (s->reply.code != 220) {
-        struct buf text = BUF_TEXT(1000);
-        esmtp_reply_print(&s->reply, &text);
-        int r = needed
-                    ? why_set(why, "4.7.4", "TLS is required, but host %s refused to start TLS: %s",
-                              s->namaddr, text.p)
-                    : 0;
-        buf_free(&text);
-        return r;
-    }
+    if (s->reply.code / 100 != 2)
+        return refused_tls(s, needed, why);
     if (smtp_start_tls(job, s, policy, why) < 0)
         return -1;
     return hello(job, s, why); /* RFC 3207 4.2: all that was said before is void */

@@ -13,10 +13,11 @@ struct why {
     char code[10];
     struct buf text;
 };
-#define WHY ((struct why){"", BUF(500)})
+#define WHY_MOST 5000 /* bytes: what a server said, up to 4096, and who said it to what */
+#define WHY      ((struct why){"", BUF(WHY_MOST)})
 
 /* All return -1, so that a function can end with: return why_set(why, ...);
- * A text of more than 500 bytes is cut; control characters become '?'. */
+ * A text of more than WHY_MOST bytes is cut; control characters become '?'. */
 int why_set(struct why *w, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int why_errno(struct why *w, const char *code, const char *fmt, ...) /* adds ": strerror" */

@@ -318,7 +318,9 @@ void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct ad
     const struct token *t = tokens.at, *end = tokens.at + tokens.n;
     while (t < end) {
         const struct token *stop = item_end(t, end);
-        if (stop < end && stop->kind == ':' && !group) {
+        if (stop < end && stop->kind == ':' && (!group || t < stop)) {
+            if (group) /* its ";" was forgotten: "a: b@c, d: e@f;" */
+                *VEC_ADD(&all.v) = (struct addr){.kind = ADDR_GROUP_END};
             *VEC_ADD(&all.v) = (struct addr){.kind = ADDR_GROUP, .name = phrase(mem, t, stop)};
             group = true;
         } else {

@@ -178,18 +178,21 @@ bool date_parse(struct str text, int64_t *wall, int *offset)
     return true;
 }
 
+/* Days above the month's end are in the next one. */
 static bool imap_day(struct str text, int *year, int *month, int *day)
 {
     struct str d, m;
 
     text = str_trim(text);
-    return str_split(&text, '-', &d) && str_split(&text, '-', &m) && number(d, 1, 31, day) &&
-           m.n == 3 && month_by_name(m, month) && text.n == 4 && number(text, 0, 9999, year);
+    return str_split(&text, '-', &d) && str_split(&text, '-', &m) && d.n <= 2 &&
+           number(d, 0, 99, day) && m.n == 3 && month_by_name(m, month) && text.n == 4 &&
+           number(text, 0, 9999, year);
 }
 
-static int days_in_month(int year, int month)
+static bool imap_time(struct str s, int hms[3])
 {
-    return (int)(date_days(year + month / 12, month % 12 + 1, 1) - date_days(year, month, 1));
+    return s.n == 8 && s.p[2] == ':' && s.p[5] == ':' && number(str_upto(s, 2), 0, 99, &hms[0]) &&
+           number(str_part(s, 3, 2), 0, 99, &hms[1]) && number(str_part(s, 6, 2), 0, 99, &hms[2]);
 }
 
 bool date_imap_parse(struct str text, int64_t *wall, int *offset)
@@ -198,9 +201,13 @@ bool date_imap_parse(struct str text, int64_t *wall, int *offset)
     int y, m, d, hms[3], zone;
 
     if (!str_word(&text, " ", &day) || !str_word(&text, " ", &time) || !imap_day(day, &y, &m, &d) ||
-        d > days_in_month(y, m) || time.n != 8 || !clock_time(time, hms) ||
-        !zone_digits(str_trim(text), &zone))
+        !imap_time(time, hms))
         return false;
+    text = str_trim(text);
+    if (text.n == 0)
+        return false;
+    if (!zone_digits(text, &zone))
+        zone_name(text, &zone);
     *wall = to_wall(y, m, d, hms, zone);
     if (offset != NULL)
         *offset = zone;
@@ -211,7 +218,7 @@ bool date_imap_day(struct str text, int64_t *midnight)
 {
     int y, m, d;
 
-    if (!imap_day(text, &y, &m, &d))
+    if (!imap_day(text, &y, &m, &d) || d < 1 || d > 31)
         return false;
     *midnight = date_days(y, m, d) * 86400;
     return true;

@@ -16,7 +16,9 @@ void date_format_local(int64_t wall,
 bool date_parse(struct str text, int64_t *wall, int *offset);
 
 void date_imap_format(int64_t wall, int offset, struct buf *out); /* "17-Jul-1996 02:44:25 -0700" */
-bool date_imap_parse(struct str text, int64_t *wall, int *offset); /* without the quotes */
+/* Without the quotes. What looks like a date is one: servers have messages of "31-Feb", of 24:00:00
+ * and of "GMT", and whoever moves them here would have to leave them behind. */
+bool date_imap_parse(struct str text, int64_t *wall, int *offset);
 /* "1-Feb-1994" of SEARCH, at 00:00 UTC; "31-Feb" is in March, as Dovecot takes it. */
 bool date_imap_day(struct str text, int64_t *midnight);
 

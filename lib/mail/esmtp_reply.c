@@ -26,6 +26,8 @@ enum esmtp_more esmtp_reply_line(struct esmtp_reply *r, struct str line)
         return ESMTP_NOISE;
     if (code < 200 || code > 599)
         return ESMTP_BAD;
+    if (code / 100 != r->code / 100)
+        r->dsn[0] = 0; /* the last line decides: its class is that of the reply */
     r->code = code;
     bool more = line.n > 3 && line.p[3] == '-';
     struct str text = str_from(line, 4);

@@ -30,6 +30,14 @@ static int subscriptions_read_file(struct store *s, const char *name, struct buf
     return result;
 }
 
+/* RFC 3501 5.1, as store_canonical(): INBOX in any case of letters, also in front of its children,
+ * so that what LIST and LSUB say of a folder is one name. */
+static void spell_inbox(const struct store *s, char *name, size_t n)
+{
+    if (str_istarts((struct str){name, n}, STR("INBOX")) && (n == 5 || name[5] == s->set.separator))
+        memcpy(name, "INBOX", 5);
+}
+
 static struct str with_separator(struct store *s, struct arena *mem, struct str line, char from)
 {
     char *p = arena_strz(mem, line);
@@ -37,6 +45,7 @@ static struct str with_separator(struct store *s, struct arena *mem, struct str 
     for (size_t i = 0; i < line.n; i++)
         if (p[i] == from)
             p[i] = s->set.separator;
+    spell_inbox(s, p, line.n);
     return (struct str){p, line.n};
 }
 
@@ -157,7 +166,8 @@ int store_subscribe(struct store *s, const char *folder, bool on, struct why *wh
 
     if (on && !store_name_ok(s, folder, why))
         return -1;
-    buf_addz(&name, strcasecmp(folder, "INBOX") == 0 ? "INBOX" : folder);
+    buf_addz(&name, folder);
+    spell_inbox(s, name.p, name.n);
     int fd = openat(s->rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || !buf_ok(&name))
         why_set(why, "4.3.0", "cannot change subscriptions");

@@ -260,7 +260,7 @@ def test_a_keyword_has_a_bounded_length(suite, user):
     assert command("SELECT INBOX").startswith("x OK")
     assert command("STORE 1 +FLAGS (%s)" % ("j" * 50)).startswith("x OK")
     assert command("STORE 1 +FLAGS (%s)" % ("j" * 51)).startswith("x NO [CANNOT]")
-    assert command('APPEND INBOX "31-Feb-2020 10:00:00 +0000" {14+}\r\nSubject: x\r\n\r\n').startswith("x BAD")
+    assert command('APPEND INBOX "31-Nul-2020 10:00:00 +0000" {14+}\r\nSubject: x\r\n\r\n').startswith("x BAD")
     assert command("FETCH 1:* UID").startswith("x OK")
 
 

@@ -33,13 +33,15 @@ away unix - - n - - smtp
 faithful unix - - n - - smtp
   -o smtp_bind_address=192.0.2.99
   -o smtp_bind_address_enforce=yes
+may unix - - n - - smtp
+  -o smtp_tls_security_level=may
 policy unix - - n - - smtp
   -o smtp_tls_policy_maps=texthash:%(policies)s
 """
 
 
 SLOTS = 80
-TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short", "policy", "away", "faithful")
+TRANSPORTS = ("smtp", "lmtp", "slow", "secure", "renewed", "must", "login", "plainless", "short", "may", "policy", "away", "faithful")
 
 
 @pytest.fixture(scope="module")
@@ -416,6 +418,13 @@ def test_tls_that_is_required_but_refused(suite, sink):
     r.wait("a", r".*dsn=4\.7\.4, status=deferred \(TLS is required, but host \S+ refused to start TLS: 454 4\.7\.0 not now\)")
 
 
+def test_a_server_that_closes_instead_of_tls(suite, sink):
+    s = sink(ehlo=["STARTTLS"], replies={"STARTTLS": "421 4.3.2 busy"})
+    r = route_to(suite, s, "may")
+    r.send("a")
+    r.wait("a", r"relay=127\S+, .*dsn=4\.4\.2, status=deferred \(host \S+ refused to start TLS: 421 4\.3\.2 busy\)")
+
+
 def test_a_tls_policy_that_is_too_long_is_not_obeyed_in_part(suite, sink):
     r = route_to(suite, sink(), "policy")
     r.send("a")
@@ -429,6 +438,13 @@ def test_login_with_plain_and_login(suite, sink):
     r.wait("a", r".*status=sent")
     assert "AUTH PLAIN AHVzZXIAcGFzczp3b3Jk" in s.commands
     s = sink(ehlo=["AUTH LOGIN"], replies={"AUTH LOGIN": "334 VXNlcm5hbWU6", "dXNlcg==": "334 UGFzc3dvcmQ6", "cGFzczp3b3Jk": "235 ok"})
+    r = route_to(suite, s, "login")
+    r.send("a")
+    r.wait("a", r".*status=sent")
+
+
+def test_any_code_of_the_right_class_is_a_yes(suite, sink):
+    s = sink(ehlo=["AUTH LOGIN"], replies={"AUTH LOGIN": "354 VXNlcm5hbWU6", "dXNlcg==": "334 UGFzc3dvcmQ6", "cGFzczp3b3Jk": "250 ok"})
     r = route_to(suite, s, "login")
     r.send("a")
     r.wait("a", r".*status=sent")

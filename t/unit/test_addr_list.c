@@ -68,6 +68,9 @@ TEST(lists_of_the_standard_and_of_the_world)
         {"", ""},
         {"(only a comment)", ""},
         {"a: b@c, d@e", "a{||b|c[b@c];||d|e[d@e];}"},
+        {"a: b@c, d: e@f;, g@h", "a{||b|c[b@c];}d{||e|f[e@f];}||g|h[g@h];"},
+        {"a: b@c, two words: e@f; ;", "a{||b|c[b@c];}two words{||e|f[e@f];}"},
+        {"a:: b@c;", "a{||b|c[b@c];}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buf out = BUF(10000);

@@ -82,15 +82,38 @@ TEST(dates_of_imap)
     assert_int_equal(wall, 760060800);
     assert_true(date_imap_parse(STR("29-Feb-2020 10:00:00 +0000"), &wall, &offset));
     assert_true(date_imap_parse(STR("31-Dec-2020 10:00:00 +0000"), &wall, &offset));
-    static const char *const bad[] = {"17-Jul-96 02:44:25 -0700",    "17-Jul-1996 2:44:25 -0700",
-                                      "17-Jul-1996 02:44:25",        "",
-                                      "17-July-1996 02:44:25 -0700", "31-Feb-2020 10:00:00 +0000",
-                                      "29-Feb-2021 10:00:00 +0000",  "31-Apr-2020 10:00:00 +0000",
-                                      "32-Jan-2020 10:00:00 +0000"};
+    static const char *const bad[] = {
+        "17-Jul-96 02:44:25 -0700",    "17-Jul-1996 2:44:25 -0700",   "17-Jul-1996 02:44:25",
+        "17-July-1996 02:44:25 -0700", "17-07-1996 02:44:25 -0700",   "",
+        "017-Jul-1996 02:44:25 -0700", "17-Jul-1996 02:44:250 -0700", "x-Jul-1996 02:44:25 -0700",
+        "17-Jul-1996 02.44.25 -0700",  "17-Jul-1996T02:44:25 -0700"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(date_imap_parse(strz(bad[i]), &wall, &offset));
     buf_free(&out);
 }
 
+TEST(dates_of_imap_that_cannot_be)
+{
+    static const struct {
+        const char *text, *same;
+    } cases[] = {{"31-Feb-2020 10:00:00 +0000", "02-Mar-2020 10:00:00 +0000"},
+                 {"00-Jan-2020 10:00:00 +0000", "31-Dec-2019 10:00:00 +0000"},
+                 {"31-Dec-2020 24:00:00 +0000", "01-Jan-2021 00:00:00 +0000"},
+                 {"01-Jan-2020 00:00:99 +0000", "01-Jan-2020 00:01:39 +0000"},
+                 {"01-Jan-2020 00:00:00 GMT", "01-Jan-2020 00:00:00 +0000"},
+                 {"01-Jan-2020 00:00:00 EST", "01-Jan-2020 05:00:00 +0000"},
+                 {"01-Jan-2020 00:00:00 +0060", "01-Jan-2020 00:00:00 +0000"},
+                 {"01-Jan-2020 00:00:00 +01:00", "01-Jan-2020 00:00:00 +0000"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t wall, same;
+        assert_true(date_imap_parse(strz(cases[i].text), &wall, NULL));
+        assert_true(date_imap_parse(strz(cases[i].same), &same, NULL));
+        assert_int_equal(wall, same);
+    }
+    int64_t day;
+    assert_false(date_imap_day(STR("32-Jan-2020"), &day));
+    assert_false(date_imap_day(STR("0-Jan-2020"), &day));
+}
+
 RUN_TESTS(T(dates_of_mail_are_read), T(what_is_no_date_is_refused), T(what_is_made_is_read_back),
-          T(dates_of_imap))
+          T(dates_of_imap), T(dates_of_imap_that_cannot_be))

@@ -64,6 +64,26 @@ TEST(lines_that_are_none_are_passed_over_and_the_last_code_counts)
     esmtp_reply_free(&r);
 }
 
+TEST(the_class_of_the_enhanced_code_is_that_of_the_last_line)
+{
+    static const struct {
+        const char *first, *last, *dsn;
+        int code;
+    } cases[] = {{"550-5.1.1 no", "451 4.1.2 later", "4.1.2", 451},
+                 {"550-5.1.1 no", "451 later", "", 451},
+                 {"450-4.1.1 later", "550 5.1.2 no", "5.1.2", 550},
+                 {"250-2.1.5 yes", "550 no", "", 550},
+                 {"550-5.7.1 no", "554 see there", "5.7.1", 554}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct esmtp_reply r = ESMTP_REPLY(1000);
+        assert_int_equal(esmtp_reply_line(&r, strz(cases[i].first)), ESMTP_MORE);
+        assert_int_equal(esmtp_reply_line(&r, strz(cases[i].last)), ESMTP_DONE);
+        assert_int_equal(r.code, cases[i].code);
+        assert_string_equal(r.dsn, cases[i].dsn);
+        esmtp_reply_free(&r);
+    }
+}
+
 TEST(what_is_made_can_be_read)
 {
     struct buf out = BUF(4000);
@@ -80,4 +100,4 @@ TEST(what_is_made_can_be_read)
 RUN_TESTS(T(a_reply_of_several_lines_is_joined),
           T(enhanced_codes_are_found_only_when_their_class_fits), T(what_is_not_a_reply_is_refused),
           T(lines_that_are_none_are_passed_over_and_the_last_code_counts),
-          T(what_is_made_can_be_read))
+          T(the_class_of_the_enhanced_code_is_that_of_the_last_line), T(what_is_made_can_be_read))
