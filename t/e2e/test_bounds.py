@@ -1,5 +1,5 @@
 """What happens at a bound: each has an answer, which is never silence, and the session or the mail goes on."""
-import base64, re
+import base64, re, time
 
 import pytest
 
@@ -125,6 +125,26 @@ def test_pop3(suite, command, answer):
 
 
 # ---- IMAP
+
+LITERAL = "z CREATE taken-for-a-command\r\n"
+
+
+@pytest.mark.parametrize("before", [
+    "a SEARCH SUBJECT %s" % x(9000), "a APPEND INBOX {5+}\r\nA: b\n%s" % x(9000),
+    "a LIST \"\" {9000+}\r\n%s %s" % (x(9000), x(9000)), "a APPEND INBOX {104857601}%s" % x(9000),
+    "a SEARCH SUBJECT %s {3+}\r\nabc%s" % (x(4000), x(9000)),
+])
+@pytest.mark.parametrize("pause", [False, True])
+def test_the_literal_behind_a_line_that_is_too_long_is_no_command(suite, before, pause):
+    c = suite.imap()
+    for piece in (before[:-3], before[-3:], " {%d" % len(LITERAL), "+}\r", "\n" + LITERAL, "\r\nb NOOP\r\n"):
+        c.send(piece.encode())
+        if pause:
+            time.sleep(0.02)  # so that it is read in pieces
+    lines = c.readline(), c.readline()
+    assert lines[0].startswith(b"a BAD") and lines[1].startswith(b"b OK"), lines
+    c.logout()
+
 
 @pytest.mark.parametrize("command, answer", [
     ("CREATE " + x(254), "OK"),  # the file system's, with the dot
