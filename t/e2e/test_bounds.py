@@ -58,6 +58,28 @@ def test_smtp(suite, commands, answer):
     c.close()
 
 
+def test_a_session_keeps_one_name_of_helo(make_suite):
+    s = make_suite()
+    c = Raw(s.port("smtp"))
+    c.reply()
+
+    def grown(name):
+        def memory():
+            return sum(int(line.split()[1]) for pid in s.pids("smtpd") for line in open("/proc/%d/status" % pid) if line.startswith("RssAnon"))
+        before = memory()
+        for _ in range(50):  # mail forgives the many commands without
+            assert c.ask("EHLO a").startswith("250")
+            for _ in range(95):
+                assert c.ask("HELO " + name).startswith("250")
+            assert [c.ask(q)[:3] for q in (MAIL, "RCPT TO:<alice@example.test>", "DATA", "Subject: x\r\n\r\nx\r\n.")] == ["250", "250", "354", "250"]
+        return memory() - before
+
+    grown("a")
+    short, long = grown("a"), grown(x(255))
+    c.close()
+    assert long < short + 500  # in KiB; 50 * 95 names would be 1,200
+
+
 @pytest.mark.parametrize("response, answer", [
     (plain("alice@example.test", "secret"), "235"),
     (plain("alice@example.test", x(1024)), "535 5.7.8"),  # as long as a password may be
