@@ -3,6 +3,7 @@ import base64, re, time
 
 import pytest
 
+import pombal
 from pombal import Instance, Raw, TOP
 
 
@@ -362,3 +363,16 @@ def test_the_date_of_an_append(suite, date, answer):
     assert reply.startswith("b " + answer) if answer else re.match("b (OK|BAD)", reply)
     assert ask(c, "NOOP")[-1].startswith("b OK")
     c.close()
+
+
+# ---- the queue
+
+def test_mailq_knows_why_each_of_many_recipients_waits(make_suite):
+    s = make_suite(main="default_transport = retry:not today\n")
+    count = 2500
+    s.tool("sendmail", "-f", "a@example.test", *["u%d@far.test" % i for i in range(count)], input="Subject: x\n\nx\n")
+    s.wait_log("status=deferred", count=count)
+    pombal.wait_for(lambda: s.queue_files("deferred"))
+    assert s.tool("postqueue", "-j").stdout.count('"delay_reason": "not today"') == count
+    listed = s.tool("postqueue", "-p").stdout
+    assert listed.count("(not today)") < 10 and listed.count("@far.test") == count  # as in Postfix: once for those that follow each other
