@@ -365,6 +365,20 @@ def test_the_date_of_an_append(suite, date, answer):
     c.close()
 
 
+def test_search_tells_parts_apart_as_fetch_does(make_suite):
+    s = make_suite(main="mime_part_limit = 3\n")
+    part = "--b\nContent-Transfer-Encoding: base64\n\n%s\n"
+    words = ["first", "second", "third"]
+    s.send("alice", headers="MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+           body="".join(part % base64.b64encode(("the %s word" % w).encode()).decode() for w in words) + "--b--\n")
+    s.wait_mail("alice")
+    c = s.imap()
+    c.select()
+    assert c.fetch("1", "(BODYSTRUCTURE)")[1][0].count(b'"base64"') == 2
+    assert [c.search(None, "BODY", '"the %s word"' % w)[1][0] for w in words] == [b"1", b"1", b""]
+    c.logout()
+
+
 # ---- the queue
 
 def test_mailq_knows_why_each_of_many_recipients_waits(make_suite):
