@@ -8,11 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "conf/conf.h"
 #include "conf/conf_missing.h"
 #include "dict/dict_types.h"
 
@@ -108,6 +110,7 @@ struct unavailable {
     struct dict dict;
     int dir; /* where its file may come to exist, O_PATH: a chroot hides the name; or -1 */
     char *name; /* there, or null */
+    int64_t again_ms; /* when it is worth another try, if the file is there; 0: never */
     struct why why;
 };
 
@@ -168,19 +171,26 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
         buf_addf(&path, "%s%s", arg, type->suffix);
         if (buf_ok(&path) && access(path.p, F_OK) < 0)
             watch_for(u, path.p);
+        else
+            u->again_ms = clock_ms() + conf.transport_retry_time * 1000;
     }
     buf_free(&path);
     return &u->dict;
 }
 
+/* A file has come; or one that could not be read, for want of memory or in the middle of a rebuild,
+ * may be fine now. */
+static bool may_be_there(const struct unavailable *u)
+{
+    struct stat st; /* a call that every jail allows */
+
+    return (u->dir >= 0 && fstatat(u->dir, u->name, &st, 0) == 0) ||
+           (u->again_ms > 0 && clock_ms() >= u->again_ms);
+}
+
 static bool changed(struct dict *d)
 {
-    if (d->type == &unavailable) {
-        struct unavailable *u = (struct unavailable *)d;
-        struct stat st; /* a call that every jail allows */
-        return u->dir >= 0 && fstatat(u->dir, u->name, &st, 0) == 0;
-    }
-    return file_changed(&d->file);
+    return d->type == &unavailable ? may_be_there((struct unavailable *)d) : file_changed(&d->file);
 }
 
 const char *dicts_changed(void)
