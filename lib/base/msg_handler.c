@@ -1,5 +1,6 @@
 /*
- * A line of the log from a signal handler: arithmetic, getpid, clock_gettime and write, nothing else.
+ * A line of the log from a signal handler: arithmetic, getpid, clock_gettime and write, nothing
+ * else.
  */
 #include <time.h>
 #include <unistd.h>
