@@ -222,7 +222,9 @@ def ask(c, command):
 
 
 def test_keywords_of_a_folder(suite):
-    c = imap(suite)
+    suite.send("bob")  # alice's message has a keyword from the tests above
+    suite.wait_mail("bob")
+    c = imap(suite, "bob")
     ask(c, "CREATE kw")
     ask(c, "SELECT INBOX")
     ask(c, "COPY 1 kw")
