@@ -392,3 +392,19 @@ def test_mailq_knows_why_each_of_many_recipients_waits(make_suite):
     assert s.tool("postqueue", "-j").stdout.count('"delay_reason": "not today"') == count
     listed = s.tool("postqueue", "-p").stdout
     assert listed.count("(not today)") < 10 and listed.count("@far.test") == count  # as in Postfix: once for those that follow each other
+
+
+def test_what_a_transport_table_names_stops_no_other_mail(make_suite):
+    rows = {"n%d" % n: x(n) + ":" for n in (1, 98, 99, 500, 968, 1000, 65536, 65537, 1 << 20)}
+    rows.update(("h%d" % n, "retry:" + x(n)) for n in (1, 500, 65536, 65537, (1 << 20) - 6, 1 << 20))
+    s = make_suite(main="transport_maps = hash:$config_directory/transport\nminimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n", start=False)
+    s.write(s.etc + "/transport", "".join("%s.test %s\n" % row for row in rows.items()))
+    s.tool("postmap", "hash:" + s.etc + "/transport")
+    s.start()
+    for name in rows:
+        s.tool("sendmail", "-f", "a@example.test", "u@%s.test" % name, input="Subject: x\n\nx\n")
+    for name in rows:
+        s.wait_log(r"to=<u@%s\.test>.* status=deferred" % name)
+    s.send("alice")
+    s.wait_mail("alice")
+    assert not re.search("(fatal|panic): ", s.log())
