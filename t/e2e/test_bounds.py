@@ -408,3 +408,31 @@ def test_what_a_transport_table_names_stops_no_other_mail(make_suite):
     s.send("alice")
     s.wait_mail("alice")
     assert not re.search("(fatal|panic): ", s.log())
+
+
+def test_an_address_that_leads_round_and_round_is_reported(make_suite):
+    s = make_suite(main="mydestination = z, $mydomain\n")
+    s.tool("sendmail", "-f", "alice@example.test", "a" + "%z" * 1500 + "@z", input="Subject: x\n\nx\n")
+    report = s.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0].as_string()
+    assert "bad address syntax" in report and "%z%z%z" in report
+    s.wait_queue_empty()
+
+
+def test_an_address_that_is_too_long_to_be_reported_is_refused(make_suite):
+    rows = {"bcc%d@example.test" % n: x(n) + "@far.test" for n in (32000, 33000, 66000, 1000000)}
+    s = make_suite(main="recipient_bcc_maps = hash:$config_directory/bcc\nlocal_recipient_maps =\ndefault_transport = retry:x\n", start=False)
+    s.write(s.etc + "/bcc", "".join("%s %s\n" % row for row in rows.items()))
+    s.tool("postmap", "hash:" + s.etc + "/bcc")
+    for name in rows:
+        s.add_user(name.split("@")[0])
+    s.start()
+    answers = []
+    for name in rows:
+        c = Raw(s.port("smtp"))
+        c.reply()
+        c.ask("EHLO a")
+        answers.append([c.ask(q)[:3] for q in (MAIL, "RCPT TO:<%s>" % name, "DATA", "Subject: x\r\n\r\nx\r\n.")][-1])
+        c.close()
+    assert answers == ["250", "552", "552", "552"]
+    s.wait_log(r"to=<xxx.* status=deferred")
+    assert "service failure" not in s.log()
