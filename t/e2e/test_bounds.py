@@ -436,3 +436,15 @@ def test_an_address_that_is_too_long_to_be_reported_is_refused(make_suite):
     assert answers == ["250", "552", "552", "552"]
     s.wait_log(r"to=<xxx.* status=deferred")
     assert "service failure" not in s.log()
+
+
+def test_what_cleanup_does_not_take_is_refused_with_a_reason(make_suite):
+    s = make_suite(main="smtpd_recipient_restrictions = check_recipient_access inline:{{alice@example.test=PREPEND X: $long}, "
+                        "{bob@example.test=FILTER x:$long}}, permit_mynetworks, reject\nlong = %s\n" % x(70000))
+    for user in ("alice", "bob"):
+        c = Raw(s.port("smtp"))
+        c.reply()
+        c.ask("EHLO a")
+        answers = [c.ask(q) for q in (MAIL, "RCPT TO:<%s@example.test>" % user, "DATA", "Subject: x\r\n\r\nx\r\n.", "NOOP")]
+        assert answers[-2].startswith("552 5.3.4") and "is too long" in answers[-2] and answers[-1].startswith("250")
+        c.close()
