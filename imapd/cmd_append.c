@@ -71,16 +71,17 @@ static bool take_arguments(struct imap *c, struct append *a)
 /* The rest of the command's line, which is empty. */
 static bool receive_end(struct imap *c)
 {
-    struct buf line = BUF((size_t)conf.imap_max_line_length);
+    struct buf line = BUF((size_t)conf.imap_max_line_length); /* fits: or it is garbage */
+    enum imap_literal_kind found;
     struct imap_literal more;
 
     imap_rest_of_line_comes(c);
-    enum line end = stream_line(c->client, &line);
+    enum line end = imap_read_line(c, &line, &found, &more);
     bool whole = end == LINE_CRLF || end == LINE_LF;
     bool good = whole && str_trim(buf_str(&line)).n == 0;
     if (!good && end != LINE_NONE)
         imap_bad(c, "Error in IMAP command APPEND: Garbage after the message.");
-    if (whole && imap_literal_at_end(buf_str(&line), &more) == LITERAL_FOUND)
+    if (found == LITERAL_FOUND)
         imap_skip_command(c, &more);
     buf_free(&line);
     return good;

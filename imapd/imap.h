@@ -53,6 +53,10 @@ enum imap_read { IMAP_READ_OK, IMAP_READ_REFUSED, IMAP_READ_END };
 /* (waits) Reads one command with its literals into mem, except the message of APPEND.
  * IMAP_READ_REFUSED: it is too long, and has been answered. */
 enum imap_read imap_read_command(struct imap *c, struct str *text);
+/* (waits) A line, and whether a literal follows it: one that is too long for line announces it at
+ * its end, too. l->at is its place in the line, if that fits. */
+enum line imap_read_line(struct imap *c, struct buf *line, enum imap_literal_kind *kind,
+                         struct imap_literal *l);
 /* After a literal. Many clients, Python's imaplib for one, send what follows it in a write of its
  * own, without TCP_NODELAY: it comes only when the literal has been acknowledged. */
 void imap_rest_of_line_comes(struct imap *c);

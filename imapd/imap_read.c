@@ -8,6 +8,20 @@
 
 #include "imap.h"
 
+enum line imap_read_line(struct imap *c, struct buf *line, enum imap_literal_kind *kind,
+                         struct imap_literal *l)
+{
+    enum { LITERAL_MOST = 64 }; /* "{9223372036854775807+}", and zeros in front */
+    struct buf end = BUF(LITERAL_MOST); /* fits: the stream keeps no more */
+    enum line read = stream_line_end(c->client, line, &end);
+
+    *kind = read == LINE_NONE
+                ? LITERAL_NONE
+                : imap_literal_at_end(buf_str(read == LINE_TOO_LONG ? &end : line), l);
+    buf_free(&end);
+    return read;
+}
+
 static void skip_literal(struct imap *c, const struct imap_literal *l)
 {
     uint64_t left = l->size;
@@ -26,12 +40,9 @@ void imap_skip_command(struct imap *c, const struct imap_literal *l)
     enum imap_literal_kind found = LITERAL_FOUND;
 
     while (found == LITERAL_FOUND && !next.synchronising && stream_state(c->client) == STREAM_OK) {
-        struct buf line = BUF((size_t)conf.imap_max_line_length);
+        struct buf line = BUF((size_t)conf.imap_max_line_length); /* fits: only its end counts */
         skip_literal(c, &next);
-        enum line end = stream_line(c->client, &line);
-        found = LITERAL_NONE;
-        if (end == LINE_CRLF || end == LINE_LF)
-            found = imap_literal_at_end(buf_str(&line), &next);
+        imap_read_line(c, &line, &found, &next);
         buf_free(&line);
     }
 }
@@ -81,21 +92,22 @@ static bool read_literal(struct imap *c, struct buf *text, const struct imap_lit
 
 static enum imap_read read_into(struct imap *c, struct buf *text)
 {
+    enum imap_literal_kind found;
     struct imap_literal l;
 
     for (;;) {
-        struct buf line = BUF(text->max - text->n);
-        enum line kind = stream_line(c->client, &line);
+        struct buf line = BUF(text->max - text->n); /* fits: or kind says that it is too long */
+        enum line kind = imap_read_line(c, &line, &found, &l);
         size_t start = text->n;
         buf_add(text, buf_str(&line));
         buf_free(&line);
         if (kind == LINE_NONE)
             return IMAP_READ_END;
         if (kind == LINE_TOO_LONG) {
-            imap_read_refuse(c, buf_str(text), NULL, "Command line too long.");
+            imap_read_refuse(c, buf_str(text), found == LITERAL_FOUND ? &l : NULL,
+                             "Command line too long.");
             return IMAP_READ_REFUSED;
         }
-        enum imap_literal_kind found = imap_literal_at_end(str_from(buf_str(text), start), &l);
         l.at += start;
         if (found == LITERAL_NONE ||
             (found == LITERAL_FOUND && is_message_of_append(buf_str(text), &l)))

@@ -129,7 +129,7 @@ struct argument {
 
 static const char *address_with(const struct argument *x, const char *address, unsigned flags)
 {
-    struct buf text = BUF(2 * ARGUMENT_LIMIT); /* of addresses: a longer one is an empty argument */
+    struct buf text = BUF(2 * strlen(address) + 2); /* fits: all of it quoted */
     const char *result;
 
     if ((flags & PIPE_QUOTE) != 0)
@@ -142,7 +142,7 @@ static const char *address_with(const struct argument *x, const char *address, u
         str_lower(text.p, local);
     if ((flags & PIPE_FOLD_DOMAIN) != 0)
         str_lower(text.p + local, text.n - local);
-    result = buf_ok(&text) ? arena_strz(x->mem, buf_str(&text)) : "";
+    result = arena_strz(x->mem, buf_str(&text));
     buf_free(&text);
     return result;
 }

@@ -76,7 +76,7 @@ int64_t penalty_failed(const char *address, int64_t now)
     struct failing *c = find_or_add(key_of(address, text));
     if (now - c->last > QUIET_MS)
         c->failures = 0;
-    for (int i = 0; i < c->failures && delay < most; i++)
+    for (int i = 0; i < c->failures && delay > 0 && delay < most; i++)
         delay *= 2;
     c->failures++;
     c->last = now;

@@ -39,8 +39,8 @@
 #include "service/jail.h"
 #include "service/service.h"
 
-/* More than any record that a client of ours sends; what stream_peek_n can give. */
-enum { RECORD_LIMIT = 60000 };
+/* With its head; less than what stream_peek_n can give. */
+enum { RECORD_LIMIT = SUBMIT_RECORD_MAX + 8 };
 
 static void cleanup_fail_one(struct cleanup *c, const char *code, const char *fmt, va_list ap)
 {

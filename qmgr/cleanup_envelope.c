@@ -16,6 +16,9 @@
 
 enum { HASH_ENTRY = 64 }; /* about the bytes of an entry besides its key */
 
+/* Bytes; as sendmail's. A longer one could be neither resolved nor reported. */
+enum { ADDRESS_MOST = 32 * 1024 };
+
 /* False: it did not fit in its buffer, and c has failed. */
 static bool fits(struct cleanup *c, const struct buf *b)
 {
@@ -107,7 +110,7 @@ static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char 
 
 static void take_sender(struct cleanup *c, struct str address)
 {
-    struct buf sender = BUF(REC_MAX); /* asked: by complete() */
+    struct buf sender = BUF(ADDRESS_MOST); /* asked: by complete() */
 
     if (c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: two senders");
@@ -167,7 +170,7 @@ static void put_rcpt(struct cleanup *c, const char *address, const char *origina
 
 void cleanup_add_rcpt(struct cleanup *c, struct str address)
 {
-    struct buf rcpt = BUF(REC_MAX); /* asked: by complete() */
+    struct buf rcpt = BUF(ADDRESS_MOST); /* asked: by complete() */
     struct cleanup_addresses all;
 
     if (!complete(c, address.n > 0 ? arena_strz(c->mem, address) : conf.empty_address_recipient,
@@ -202,7 +205,7 @@ static void take_rcpt(struct cleanup *c, struct str address)
     if (fits(c, &c->dsn.orcpt) && fits(c, &c->dsn.original))
         cleanup_add_rcpt(c, address);
     clear_dsn(&c->dsn);
-    struct buf plain = BUF(REC_MAX); /* asked: by complete() */
+    struct buf plain = BUF(ADDRESS_MOST); /* asked: by complete() */
     if (complete(c, arena_strz(c->mem, address), &plain))
         add_found_bcc(c, BCC_RCPT, plain.p);
     buf_free(&plain);

@@ -119,7 +119,8 @@ static void assign(struct message *m, struct rcpt *r, struct route *route)
     const char *code;
     const char *text = objection(m, route, t, &code);
 
-    if (!str_eqz(buf_str(&route->recipient), r->address))
+    /* Of one that means nobody nothing may be left: the report needs what it was. */
+    if (route->recipient.n > 0 && !str_eqz(buf_str(&route->recipient), r->address))
         r->address = arena_strz(m->batch, buf_str(&route->recipient));
     if (text != NULL) {
         qmgr_assign_refuse(m, d, r, code, text);

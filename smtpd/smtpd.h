@@ -71,6 +71,7 @@ struct smtpd {
     struct buf line; /* the present command */
     const char *where; /* the present or last command: "CONNECT", "MAIL", ... */
     const char *helo; /* null before HELO */
+    struct buf helo_name, helo_asked; /* that, and a name that may be refused: reused */
     bool esmtp;
     const struct tls_info *tls; /* null: the connection is not encrypted */
     const char *sasl_method, *sasl_username; /* null: not logged in */

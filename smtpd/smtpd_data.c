@@ -62,7 +62,7 @@ static void put(struct transfer *t, enum rec type, struct str body)
     if (t->records.n + body.n + RECORD_HEAD > RECORDS_LIMIT)
         pass_on(t);
     qrec_put(&t->records, type, body);
-    if (!buf_ok(&t->records) && t->why.code[0] == 0)
+    if ((!buf_ok(&t->records) || body.n > SUBMIT_RECORD_MAX) && t->why.code[0] == 0)
         why_set(&t->why, "5.3.4", "a record of %zu bytes is too long", body.n);
     if (t->records.n >= PASS_ON)
         pass_on(t);

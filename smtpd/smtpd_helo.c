@@ -12,16 +12,16 @@
 /* What the client calls itself, for the log and the trace field. False: refused. */
 static bool take_name(struct smtpd *s, struct str args)
 {
-    const char *name = arena_strz(s->mem, str_upto(args, 255)); /* RFC 5321 4.5.3.1.2 */
-
     const char *before = s->helo;
 
-    s->helo = name;
+    buf_set(&s->helo_asked, str_upto(args, s->helo_asked.max));
+    s->helo = s->helo_asked.p;
     if (!smtpd_event(s, SMTPD_HELO, &(struct smtpd_facts){0})) {
         s->helo = before;
         smtpd_reply_denial(s);
         return false;
     }
+    buf_swap(&s->helo_name, &s->helo_asked);
     smtpd_drop_mail(s); /* RFC 5321 4.1.4: as RSET */
     return true;
 }

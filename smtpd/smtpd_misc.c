@@ -57,13 +57,15 @@ void smtpd_etrn(struct smtpd *s, struct str args)
     }
     if (domain.p[0] == '@' || domain.p[0] == '#')
         domain = str_from(domain, 1);
-    const char *name = arena_strz(s->mem, domain);
+    struct arena *mem = arena_new(s->mem); /* a session may ask again and again */
+    const char *name = arena_strz(mem, domain);
     if (!domain_valid(domain) && !domain_is_literal(domain, NULL))
         smtpd_reply(s, 501, "", "Error: invalid parameter syntax");
     else if (!smtpd_event(s, SMTPD_ETRN, &(struct smtpd_facts){.domain = name}))
         smtpd_reply_denial(s);
     else
         smtpd_reply(s, 459, "", "<%s>: service unavailable", name); /* RFC 1985 5.2 */
+    arena_free(&mem);
 }
 
 void smtpd_help(struct smtpd *s, struct str args)

@@ -268,6 +268,8 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
 
     /* asked: by smtpd_line */
     s.line = BUF((size_t)conf.line_length_limit);
+    /* fits: HELO cuts at RFC 5321 4.5.3.1.2 */
+    s.helo_name = s.helo_asked = BUF(255);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
     smtpd_time_begins(&s);
     smtpd_session_begin(&s);
@@ -283,6 +285,8 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     smtpd_drop_mail(&s);
     smtpd_forget_facts(&s);
     buf_free(&s.line);
+    buf_free(&s.helo_name);
+    buf_free(&s.helo_asked);
     why_free(&s.denial.why);
     why_free(&s.defer_if_permit.why);
     why_free(&s.defer_if_reject.why);

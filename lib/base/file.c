@@ -3,32 +3,45 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
+/* What is left of a regular file does not fit: not even its first part is read then. */
+static bool is_larger(int fd, size_t room)
+{
+    struct stat st;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+
+    return at >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > at &&
+           (uint64_t)(st.st_size - at) > room;
+}
+
 int file_read_fd(int fd, struct buf *out)
 {
-    for (;;) {
+    bool too_large = is_larger(fd, out->max - out->n);
+
+    while (!too_large) {
         struct stat st;
+        char more;
         size_t want = 64 * 1024;
         if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0)
             want = (size_t)st.st_size + 1;
         if (want > out->max - out->n)
             want = out->max - out->n;
-        if (want == 0) {
-            errno = EFBIG;
-            return -1;
-        }
-        ssize_t got = read(fd, buf_room(out, want), want);
+        ssize_t got = want > 0 ? read(fd, buf_room(out, want), want) : read(fd, &more, 1);
         if (got == 0)
             return 0;
         if (got < 0 && errno != EINTR)
             return -1;
-        if (got > 0)
+        if (got > 0 && want > 0)
             buf_grown(out, (size_t)got);
+        too_large = got > 0 && want == 0;
     }
+    errno = EFBIG;
+    return -1;
 }
 
 int file_open_plain(int dirfd, const char *name, int flags, mode_t mode)

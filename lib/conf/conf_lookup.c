@@ -23,11 +23,11 @@ const char *conf_find(const char *name)
 
 const char *conf_str_of(const char *prefix, const char *suffix, const char *otherwise)
 {
-    struct buf name = BUF(1000);
+    /* fits: both. A table can name a transport, and nobody must stop for its length */
+    struct buf name = BUF(strlen(prefix) + strlen(suffix));
 
-    buf_addf(&name, "%s%s", prefix, suffix);
-    if (!buf_ok(&name))
-        msg_fatal("%s/main.cf: the name %.100s...%s is too long", conf_dir(), prefix, suffix);
+    buf_addz(&name, prefix);
+    buf_addz(&name, suffix);
     bool known = conf_param_find(buf_str(&name)) != NULL || conf_is_set(name.p);
     const char *text = known ? conf_find(name.p) : otherwise;
     buf_free(&name);

@@ -11,7 +11,7 @@
 #include "conf/conf.h"
 #include "dict/alias_text.h"
 
-enum { LINE_LIMIT = 16 * 1024 * 1024, FILE_LIMIT = DICT_VALUE_LIMIT / 4 * 3 };
+enum { FILE_LIMIT = DICT_VALUE_LIMIT / 4 * 3 };
 
 static bool is_comment(struct str line)
 {
@@ -21,19 +21,16 @@ static bool is_comment(struct str line)
 
 static void end_line(struct buf *line, int number, logical_line_fn *fn, void *arg)
 {
-    if (line->n > 0) {
-        if (buf_ok(line))
-            fn(arg, (struct str){line->p, strnlen(line->p, line->n)}, number);
-        else
-            msg_warn("line %d: too long: ignoring this line", number);
-    }
+    if (line->n > 0)
+        fn(arg, (struct str){line->p, strnlen(line->p, line->n)}, number);
     buf_clear(line);
 }
 
 void logical_lines(struct str text, logical_line_fn *fn, void *arg)
 {
-    /* asked: by end_line */
-    struct buf line = BUF(LINE_LIMIT);
+    /* fits: physical lines of text. None is too long: an entry that is left out is mail that goes
+     * elsewhere, or that nobody refuses */
+    struct buf line = BUF(text.n);
     struct str physical;
     int number = 0, first = 0;
 
@@ -128,12 +125,13 @@ static void read_line(void *arg, struct str line, int number)
 bool source_read(enum source kind, const char *path, struct str text, source_entry_fn *fn,
                  void *arg)
 {
+    /* fits: parts of a line, at worst with quotes and all letters escaped */
     struct reading r = {.kind = kind,
                         .path = path,
                         .fn = fn,
                         .arg = arg,
-                        .key = BUF(LINE_LIMIT),
-                        .value = BUF(2 * LINE_LIMIT),
+                        .key = BUF(4 * text.n + 16), /* fits: see above */
+                        .value = BUF(4 * text.n + 16), /* fits: see above */
                         .why = WHY};
 
     logical_lines(text, read_line, &r);

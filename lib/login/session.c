@@ -21,6 +21,7 @@
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "login/session_parts.h"
+#include "net/addr.h"
 #include "net/stream.h"
 #include "service/become.h"
 #include "service/jail.h"
@@ -35,6 +36,7 @@ struct connection {
     struct handover h;
     struct arena *mem; /* of the handover, and then of the connection */
     struct task *task;
+    struct addr network; /* that counts as one client */
     int fd; /* until its stream has it */
 };
 
@@ -68,14 +70,24 @@ bool session_draining(void)
 
 /* ---- connections of the child */
 
+/* Whoever has one IPv6 address has as many as he likes: his network counts, as before login. */
+static struct addr network_of(const char *address)
+{
+    struct addr a = {0};
+
+    if (addr_parse(strz(address), &a))
+        addr_mask(&a, (unsigned)(a.family == AF_INET ? conf.login_client_ipv4_prefix_length
+                                                     : conf.login_client_ipv6_prefix_length));
+    return a;
+}
+
 /* All connections of the user by this protocol are here, so here they are counted. */
 static bool too_many_from(const struct connection *c, struct why *why)
 {
     int64_t n = 0;
 
     LIST_EACH (&state.connections, l)
-        if (strcmp(LIST_OF(l, struct connection, link)->h.client_address, c->h.client_address) == 0)
-            n++;
+        n += addr_same_host(&LIST_OF(l, struct connection, link)->network, &c->network);
     if (conf.mail_max_userip_connections == 0 || n <= conf.mail_max_userip_connections)
         return false;
     why_set(why, SESSION_LIMIT,
@@ -149,6 +161,7 @@ static void add_connection(struct attrs *ask)
         arena_free(&mem);
         return;
     }
+    c->network = network_of(c->h.client_address);
     list_add(&state.connections, &c->link);
     state.nconnections++;
     trim_soon();

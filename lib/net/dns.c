@@ -167,7 +167,8 @@ static int64_t seconds_to_keep(struct dns_question *q)
 
 static void finish(struct dns_question *q)
 {
-    int64_t keep = seconds_to_keep(q);
+    enum { KEPT_MOST = 2048 }; /* bytes; nobody shall fill the cache with what he makes long */
+    int64_t keep = q->message.n <= KEPT_MOST ? seconds_to_keep(q) : 0;
 
     q->done = true;
     dns.under_way--;

@@ -2,6 +2,11 @@
  * From a domain to the addresses to try: mail exchangers by preference (RFC 5321 5.1), their
  * addresses of both families in turns.
  */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/msg.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -9,15 +14,21 @@
 #include "net/dns_ask.h"
 #include "net/dns_hosts.h"
 
+/* Whoever owns a domain may give its exchangers any number of addresses. */
+enum { MX_MOST = 100, HOSTS_MOST = 1000 };
+
 struct found {
     VEC(struct dns_host) hosts;
     bool failed; /* some lookup failed temporarily */
+    bool cut; /* there were more than HOSTS_MOST */
 };
 
 static void add_host(struct found *f, const struct dns_host *like, const struct addr *addr)
 {
+    f->cut = f->cut || f->hosts.n >= HOSTS_MOST;
+    if (f->cut)
+        return;
     struct dns_host *h = VEC_ADD(&f->hosts);
-
     *h = *like;
     h->addr = *addr;
 }
@@ -68,17 +79,20 @@ static void end_lookup(struct lookup *l, const struct dns_how *how, struct arena
                        int64_t deadline, struct found *f, struct why *why)
 {
     for (int i = 0; i < 2 && l->asked; i++) {
+        struct arena *once = arena_new(NULL); /* a long answer is not kept */
         struct dns_answer answer;
-        if (!(how->families & (i == 0 ? DNS_INET : DNS_INET6)))
-            continue;
-        enum dns_status s = dns_await(&l->q[i], mem, deadline, &answer, f->failed ? NULL : why);
-        f->failed = f->failed || s == DNS_FAILED;
-        struct dns_host like = l->like;
-        like.secure = like.secure && answer.ad;
-        if (s == DNS_OK && answer.canonical[0] != 0)
-            like.name = answer.canonical;
-        for (size_t r = 0; r < answer.n; r++)
-            add_host(f, &like, &answer.records[r].addr);
+        if (how->families & (i == 0 ? DNS_INET : DNS_INET6)) {
+            enum dns_status s =
+                dns_await(&l->q[i], once, deadline, &answer, f->failed ? NULL : why);
+            f->failed = f->failed || s == DNS_FAILED;
+            struct dns_host like = l->like;
+            like.secure = like.secure && answer.ad;
+            if (s == DNS_OK && answer.canonical[0] != 0)
+                like.name = arena_strz(mem, strz(answer.canonical));
+            for (size_t r = 0; r < answer.n; r++)
+                add_host(f, &like, &answer.records[r].addr);
+        }
+        arena_free(&once);
     }
 }
 
@@ -92,24 +106,31 @@ static void shuffle(struct dns_host *at, size_t n)
     }
 }
 
-/* Both families in turns, each keeping its order. */
+/* The next one of a family from there on, or n. */
+static size_t next_of(const struct dns_host *at, size_t n, size_t from, sa_family_t family)
+{
+    while (from < n && at[from].addr.family != family)
+        from++;
+    return from;
+}
+
+/* Both families in turns, each keeping its order; when one ends, the rest of the other. */
 static void take_turns(struct dns_host *at, size_t n, enum dns_family first)
 {
-    sa_family_t next =
-        first == DNS_INET || (first == 0 && random_below(2) == 0) ? AF_INET : AF_INET6;
+    bool inet_first = first == DNS_INET || (first == 0 && random_below(2) == 0);
+    const sa_family_t families[2] = {inet_first ? AF_INET : AF_INET6,
+                                     inet_first ? AF_INET6 : AF_INET};
+    struct dns_host *was = mem_new(n * sizeof *at);
+    size_t next[2] = {next_of(at, n, 0, families[0]), next_of(at, n, 0, families[1])};
 
-    for (size_t i = 0; i < n; i++) {
-        size_t j = i;
-        while (j < n && at[j].addr.family != next)
-            j++;
-        if (j == n)
-            return; /* the rest is of one family */
-        struct dns_host t = at[j];
-        for (; j > i; j--)
-            at[j] = at[j - 1];
-        at[i] = t;
-        next = next == AF_INET ? AF_INET6 : AF_INET;
+    memcpy(was, at, n * sizeof *at);
+    for (size_t i = 0, turn = 0; i < n; i++, turn = !turn) {
+        if (next[turn] == n)
+            turn = !turn;
+        at[i] = was[next[turn]];
+        next[turn] = next_of(was, n, next[turn] + 1, families[turn]);
     }
+    free(was);
 }
 
 static int by_pref(const void *a, const void *b)
@@ -136,9 +157,11 @@ static void order(struct found *f, const struct dns_how *how)
     }
 }
 
-static void give(struct found *f, const struct dns_how *how, struct arena *mem,
+static void give(struct found *f, const char *name, const struct dns_how *how, struct arena *mem,
                  struct dns_hosts *out)
 {
+    if (f->cut)
+        msg_warn("%s has more than %d addresses: the others are not looked at", name, HOSTS_MOST);
     out->n = how->limit > 0 && f->hosts.n > how->limit ? how->limit : f->hosts.n;
     out->at = arena_array(mem, out->n + 1, sizeof *out->at);
     if (out->n > 0)
@@ -176,7 +199,7 @@ enum dns_status dns_addresses(const char *host, const struct dns_how *how, struc
     end_lookup(&l, how, mem, deadline, &f, why);
     order(&f, how);
     s = verdict(&f, host, why);
-    give(&f, how, mem, out);
+    give(&f, name, how, mem, out);
     return s;
 }
 
@@ -194,6 +217,21 @@ static void find_all(const struct dns_answer *mx, const struct dns_how *how, str
     }
     for (size_t i = 0; i < mx->n; i++)
         end_lookup(&all[i], how, mem, deadline, f, why);
+}
+
+static int by_record_pref(const void *a, const void *b)
+{
+    unsigned x = ((const struct dns_record *)a)->pref, y = ((const struct dns_record *)b)->pref;
+
+    return x < y ? -1 : x > y;
+}
+
+static void keep_best(struct dns_answer *mx)
+{
+    if (mx->n <= MX_MOST)
+        return;
+    qsort(mx->records, mx->n, sizeof *mx->records, by_record_pref);
+    mx->n = MX_MOST;
 }
 
 /* RFC 5321 5.1: who finds himself must not try those that are not better. */
@@ -245,7 +283,6 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
                                struct arena *mem, int64_t deadline, struct dns_hosts *out,
                                struct why *why)
 {
-    enum { MX_MOST = 100 };
     struct dns_answer mx;
     struct found f = {0};
     enum dns_status s;
@@ -265,7 +302,7 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
         end_lookup(&l, how, mem, deadline, &f, why);
     } else {
         out->has_mx = true;
-        mx.n = mx.n > MX_MOST ? MX_MOST : mx.n;
+        keep_best(&mx);
         find_all(&mx, how, mem, deadline, &f, why);
     }
     order(&f, how);
@@ -274,7 +311,7 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
         why_set(why, "5.4.6", "mail for %s loops back to myself", domain);
         s = DNS_NO_DATA;
     }
-    give(&f, how, mem, out);
+    give(&f, domain, how, mem, out);
     return s;
 }
 

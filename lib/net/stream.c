@@ -329,7 +329,18 @@ static bool stream_fill(struct stream *s)
     }
 }
 
-static enum line read_line(struct stream *s, struct buf *line, bool skip)
+/* The last end->max bytes of what was there and what comes. end may be null. */
+static void keep_end(struct buf *end, struct str more)
+{
+    if (end == NULL)
+        return;
+    more = str_from(more, more.n > end->max ? more.n - end->max : 0);
+    if (more.n > end->max - end->n)
+        buf_skip(end, more.n - (end->max - end->n));
+    buf_add(end, more);
+}
+
+static enum line read_line(struct stream *s, struct buf *line, struct buf *end, bool skip)
 {
     bool too_long = false, cr = false;
 
@@ -351,6 +362,9 @@ static enum line read_line(struct stream *s, struct buf *line, bool skip)
             too_long = too_long || line->n == line->max;
         if (cr && take > 0 && !too_long)
             buf_addc(line, '\r');
+        if (cr && take > 0)
+            keep_end(end, STR("\r"));
+        keep_end(end, (struct str){p, text});
         if (text > line->max - line->n) {
             too_long = true;
             text = line->max - line->n;
@@ -366,12 +380,18 @@ static enum line read_line(struct stream *s, struct buf *line, bool skip)
 
 enum line stream_line(struct stream *s, struct buf *line)
 {
-    return read_line(s, line, true);
+    return read_line(s, line, NULL, true);
+}
+
+enum line stream_line_end(struct stream *s, struct buf *line, struct buf *end)
+{
+    buf_clear(end);
+    return read_line(s, line, end, true);
 }
 
 enum line stream_line_within(struct stream *s, struct buf *line)
 {
-    return read_line(s, line, false);
+    return read_line(s, line, NULL, false);
 }
 
 size_t stream_read(struct stream *s, void *p, size_t n)

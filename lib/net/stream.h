@@ -53,6 +53,8 @@ void stream_on_wake(struct stream *s, void (*fn)(void *arg), void *arg);
  */
 enum line { LINE_CRLF, LINE_LF, LINE_TOO_LONG, LINE_NONE };
 enum line stream_line(struct stream *s, struct buf *line); /* without its end */
+/* As stream_line; end gets the last end->max bytes of the line, also of one that is too long. */
+enum line stream_line_end(struct stream *s, struct buf *line, struct buf *end);
 /* As stream_line, but returns LINE_TOO_LONG at once, without skipping the rest. For callers that
  * then close the connection. */
 enum line stream_line_within(struct stream *s, struct buf *line);

@@ -237,14 +237,6 @@ int bounce_log_next(enum queue q, const char *id, off_t *at, size_t max, struct 
     return result;
 }
 
-int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
-                    struct bounce_log *log, struct why *why)
-{
-    off_t at = 0;
-
-    return bounce_log_next(q, id, &at, max, mem, log, why);
-}
-
 void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a)
 {
     for (int i = 0; i < FIELDS; i++)

@@ -27,15 +27,13 @@ void bounce_record_format(const struct bounce_record *r, struct buf *out); /* ap
 /* Takes the next record off *rest. False at the end. Damaged records are skipped. */
 bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_record *r);
 
-/* The whole log of a message, at most max records; an empty list if there is none. */
+/* Records of the log of a message, at most max; an empty list at its end, or if there is none. */
 struct bounce_log {
     struct bounce_record *at;
     size_t n;
 };
 int bounce_log_next(enum queue q, const char *id, off_t *at, size_t max, struct arena *mem,
                     struct bounce_log *log, struct why *why); /* from *at on; moves it on */
-int bounce_log_read(enum queue q, const char *id, size_t max, struct arena *mem,
-                    struct bounce_log *log, struct why *why);
 
 enum { BOUNCE_REQUEST_MAX = 256 * 1024 }; /* bytes of a request to one of the services */
 

@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#include "base/hash.h"
+#include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "ipc/proto.h"
@@ -13,6 +15,12 @@
 #include "task/task.h"
 
 enum { RCPTS_AT_A_TIME = 1000, FILES_A_TURN = 16, MODE_EXPIRE = 0010 };
+
+static void pause_in_daemon(void)
+{
+    if (task_self() != NULL)
+        task_yield();
+}
 
 static void put(struct buf *out, const char *name, const char *value)
 {
@@ -30,29 +38,86 @@ static void put_number(struct buf *out, const char *name, int64_t value)
     put(out, name, text);
 }
 
-static const char *reason_of(const struct bounce_log *log, const struct rcpt *r,
-                             const char *address)
+/* Why recipients were put off: by address and place in the file, and by address alone. */
+struct reasons {
+    struct arena *mem;
+    struct hash *of_place, *of_address;
+    const char *last; /* most have the same one */
+};
+
+static void add_first(struct hash *h, struct str key, const char *reason)
 {
-    for (size_t i = 0; i < log->n; i++)
-        if (r->at == log->at[i].at && strcmp(address, log->at[i].recipient) == 0)
-            return log->at[i].reason;
-    for (size_t i = 0; i < log->n; i++)
-        if (strcmp(address, log->at[i].recipient) == 0)
-            return log->at[i].reason;
-    return "";
+    if (hash_find(h, key) == NULL)
+        hash_put(h, key, (void *)(uintptr_t)reason);
 }
 
-static void put_rcpts(const struct envelope *e, const struct bounce_log *log, struct buf *out)
+/* The place may be missing: 0. */
+static void put_place(struct buf *key, off_t at, const char *address)
 {
-    struct buf address = BUF(2 * REC_MAX + 2); /* fits: a record, all of it quoted */
+    buf_clear(key);
+    buf_addf(key, "%lld %s", (long long)at, address);
+}
+
+static void reasons_add(struct reasons *all, const struct bounce_record *r)
+{
+    struct buf key = BUF(3 * REC_MAX); /* fits: an address that may be quoted, and a number */
+
+    if (all->last == NULL || strcmp(all->last, r->reason) != 0)
+        all->last = arena_strz(all->mem, strz(r->reason));
+    put_place(&key, r->at, r->recipient);
+    add_first(all->of_place, buf_str(&key), all->last);
+    add_first(all->of_address, strz(r->recipient), all->last);
+    buf_free(&key);
+}
+
+/* (waits) in a daemon: the log has a record for each recipient, and there may be many. */
+static void reasons_read(struct reasons *all, const char *id)
+{
+    struct bounce_log log;
+    off_t at = 0;
+
+    *all = (struct reasons){arena_new(NULL), hash_new(), hash_new(), NULL};
+    do {
+        struct arena *part = arena_new(NULL);
+        if (bounce_log_next(Q_DEFER, id, &at, RCPTS_AT_A_TIME, part, &log, NULL) < 0)
+            log.n = 0;
+        for (size_t i = 0; i < log.n; i++)
+            reasons_add(all, &log.at[i]);
+        arena_free(&part);
+        pause_in_daemon();
+    } while (log.n > 0);
+}
+
+static void reasons_free(struct reasons *all)
+{
+    hash_free(&all->of_place, NULL);
+    hash_free(&all->of_address, NULL);
+    arena_free(&all->mem);
+}
+
+static const char *reason_of(const struct reasons *all, const struct rcpt *r, const char *address,
+                             struct buf *key)
+{
+    put_place(key, r->at, address);
+    const char *reason = hash_find(all->of_place, buf_str(key));
+    if (reason == NULL)
+        reason = hash_find(all->of_address, strz(address));
+    return reason != NULL ? reason : "";
+}
+
+static void put_rcpts(const struct envelope *e, const struct reasons *all, struct buf *out)
+{
+    /* fits: a record, all of it quoted, and a number */
+    struct buf address = BUF(2 * REC_MAX + 2), key = BUF(3 * REC_MAX);
 
     for (size_t i = 0; i < e->d.nrcpts; i++) {
         buf_clear(&address);
         path_quote(strz(e->d.rcpts[i].address), &address);
         put(out, "recipient", address.p);
-        put(out, "reason", reason_of(log, &e->d.rcpts[i], address.p));
+        put(out, "reason", all->mem == NULL ? "" : reason_of(all, &e->d.rcpts[i], address.p, &key));
     }
     buf_free(&address);
+    buf_free(&key);
 }
 
 static void put_message(enum queue q, const char *id, const struct envelope *e, bool forced,
@@ -75,7 +140,7 @@ static bool emit_file(enum queue q, const char *id, const char *path, listing_fn
 {
     struct arena *mem = arena_new(NULL);
     struct buf out = BUF(256 << 20);
-    struct bounce_log log = {0};
+    struct reasons reasons = {0};
     struct envelope e;
     struct qfile *f = qfile_open_path(path, NULL);
     off_t from = 0;
@@ -84,7 +149,7 @@ static bool emit_file(enum queue q, const char *id, const char *path, listing_fn
     /* What is not complete, or moves away while we look, is no mail yet or any more. */
     if (f != NULL && (qfile_stat(f)->st_mode & S_IXUSR) != 0) {
         if (q == Q_DEFERRED || q == Q_HOLD)
-            bounce_log_read(Q_DEFER, id, RCPTS_AT_A_TIME, mem, &log, NULL);
+            reasons_read(&reasons, id);
         do {
             struct arena *part = arena_new(mem);
             if ((q == Q_MAILDROP ? envelope_read_dropped : envelope_read)(f, from, RCPTS_AT_A_TIME,
@@ -92,12 +157,17 @@ static bool emit_file(enum queue q, const char *id, const char *path, listing_fn
                 break;
             if (from == 0)
                 put_message(q, id, &e, (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0, &out);
-            put_rcpts(&e, &log, &out);
+            put_rcpts(&e, &reasons, &out);
             arena_free(&part);
+            pause_in_daemon();
         } while ((from = e.next) > 0);
         buf_addc(&out, 0);
-        if (out.n > 1 && buf_ok(&out))
+        if (!buf_ok(&out))
+            msg_warn("%s: it has too many recipients to be listed", id);
+        else if (out.n > 1)
             more = emit(arg, buf_str(&out));
+        if (reasons.mem != NULL)
+            reasons_free(&reasons);
     }
     qfile_close(&f);
     buf_free(&out);
@@ -114,8 +184,8 @@ static bool walk_queue(enum queue q, listing_fn *emit, void *arg)
 
     while (more && (id = queue_scan_next(scan)) != NULL) {
         more = emit_file(q, id, queue_scan_path(scan), emit, arg);
-        if (++seen % FILES_A_TURN == 0 && task_self() != NULL)
-            task_yield();
+        if (++seen % FILES_A_TURN == 0)
+            pause_in_daemon();
     }
     queue_scan_free(&scan);
     return more;

@@ -39,12 +39,25 @@ struct submit *submit_begin(unsigned flags, struct why *why)
     return s;
 }
 
-void submit_put(struct submit *s, enum rec type, struct str body)
+static void put_whole(struct submit *s, enum rec type, struct str body)
 {
     char head[8];
 
     channel_put(s->call, (struct str){head, qrec_head(head, type, body.n)});
     channel_put(s->call, body);
+}
+
+void submit_put(struct submit *s, enum rec type, struct str body)
+{
+    /* REC_FILT has the letter of REC_CONT; it comes through submit_raw only. */
+    bool content = type == REC_NORM || type == REC_CONT;
+
+    for (; content && body.n > SUBMIT_RECORD_MAX; body = str_from(body, SUBMIT_RECORD_MAX))
+        put_whole(s, REC_CONT, str_upto(body, SUBMIT_RECORD_MAX));
+    if (body.n <= SUBMIT_RECORD_MAX)
+        put_whole(s, type, body);
+    else
+        s->too_long = true;
 }
 
 void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)

@@ -27,8 +27,12 @@ enum submit_flag {
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
+/* Bytes of a record that cleanup takes. */
+enum { SUBMIT_RECORD_MAX = 60000 };
+
 struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */
-/* (waits) A record. A failure sticks, and submit_commit tells it. */
+/* (waits) A record. A failure sticks, and submit_commit tells it; also of one that is too long. Of
+ * content, a longer one goes in pieces. */
 void submit_put(struct submit *s, enum rec type, struct str body);
 void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

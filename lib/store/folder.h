@@ -197,7 +197,7 @@ int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
  * take_new. */
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why);
 
-/* takeover.c: reads the uid list of Dovecot or Courier into an empty state. Returns its
+/* (waits) takeover.c: reads the uid list of Dovecot or Courier into an empty state. Returns its
  * uidvalidity; 0: there is none. */
 uint32_t takeover(struct folder *f, struct state *state);
 

@@ -330,6 +330,7 @@ int search_run(struct mailbox *b, const struct search_key *key, struct search_wa
     bool wanted = true;
 
     search_message_init(&c.text);
+    c.text.limits = folder_mime_limits(b->f);
     find_keywords(&c, folded);
     for (uint32_t number = 1; wanted && number <= mailbox_count(b); number++) {
         if (is_match(&c, number, folded))

@@ -446,7 +446,7 @@ static bool in_part(struct search_message *m, const struct mime_part *p, struct 
 bool search_in_body(struct search_message *m, struct str needle)
 {
     if (m->root == NULL)
-        m->root = view_parse(m->mem, NULL, buf_str(&m->bytes));
+        m->root = view_parse(m->mem, &m->limits, buf_str(&m->bytes));
     return in_part(m, m->root, needle);
 }
 

@@ -3,6 +3,7 @@
 #define STORE_SEARCH_TEXT_H
 
 #include "base/arena.h"
+#include "mail/mime.h"
 #include "store/search.h"
 
 struct mime_part;
@@ -23,6 +24,7 @@ struct search_message {
     bool is_read; /* bytes is all of it */
     bool has_header; /* bytes is at least the header */
     struct arena *mem;
+    struct mime_limits limits; /* zeros: the defaults */
     const struct mime_part *root; /* null until it is needed */
     struct buf decoded, utf8, folded; /* scratch */
 };

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,16 +16,25 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "store/folder.h"
+#include "task/task.h"
 
-enum { UIDLIST_MAX = 256 << 20 };
+enum { UIDLIST_MAX = 256 << 20, READ_PIECE = 4 << 20, LINES_A_TURN = 10000 };
 
-/* The state is filled through the same door as by a journal. */
+/* The state is filled through the same door as by a journal, some entries at a time. */
 struct filling {
     struct state *state;
     struct buf payload;
     struct journal_add head;
     uint32_t last;
+    bool bad; /* sticks */
 };
+
+/* (waits) in a daemon: a user may have as long a list as he likes. */
+static void pause_in_daemon(void)
+{
+    if (task_self() != NULL)
+        task_yield();
+}
 
 static void takeover_begin(struct filling *f, struct state *state)
 {
@@ -48,17 +58,27 @@ static bool takeover_add(struct filling *f, uint32_t uid, struct str name, uint6
     return true;
 }
 
+static void apply(struct filling *f, uint32_t uidnext)
+{
+    struct journal_rec rec = {.type = J_ADD, .modseq = f->state->modseq, .uidnext = uidnext};
+
+    memcpy(f->payload.p, &f->head, sizeof f->head);
+    f->bad =
+        f->bad || !buf_ok(&f->payload) || !state_apply(f->state, &rec, buf_str(&f->payload), NULL);
+    f->head.count = 0;
+    buf_cut(&f->payload, sizeof f->head);
+}
+
 static bool finish(struct filling *f, uint32_t uidnext)
 {
-    struct journal_rec rec = {.type = J_ADD, .modseq = f->state->modseq};
     bool good = uidnext < UINT32_MAX;
 
     if (uidnext <= f->last)
         uidnext = f->last + 1;
-    rec.uidnext = uidnext;
-    memcpy(f->payload.p, &f->head, sizeof f->head);
-    good = good && buf_ok(&f->payload) && uidnext > f->last &&
-           state_apply(f->state, &rec, buf_str(&f->payload), NULL);
+    good = good && uidnext > f->last;
+    if (good)
+        apply(f, uidnext);
+    good = good && !f->bad;
     /* Who had a server before has seen these. */
     f->state->recent = f->state->uidnext;
     buf_free(&f->payload);
@@ -119,9 +139,14 @@ static uint32_t parse_uidlist(struct str text, struct state *state)
     if (!str_split(&text, '\n', &line) || !parse_head(line, &uidvalidity, &uidnext))
         return 0;
     takeover_begin(&f, state);
-    while (str_split(&text, '\n', &line))
+    for (size_t n = 1; str_split(&text, '\n', &line); n++) {
         if (parse_line(line, &uid, &size, &name))
             takeover_add(&f, uid, name, size);
+        if (n % LINES_A_TURN == 0) {
+            apply(&f, f.last + 1);
+            pause_in_daemon();
+        }
+    }
     return finish(&f, uidnext) ? uidvalidity : 0;
 }
 
@@ -151,20 +176,30 @@ void takeover_keywords(struct str text, struct state *state)
     }
 }
 
-static bool takeover_read_file(const struct folder *f, const char *name, struct buf *out)
+bool takeover_read_file(const struct folder *f, const char *name, struct buf *out)
 {
     int fd = file_open_plain(f->dirfd, name, O_RDONLY, 0);
-    bool good = fd >= 0 && file_read_fd(fd, out) == 0;
+    struct stat st;
+    ssize_t got = 0;
 
-    if (fd >= 0)
-        close(fd);
-    return good;
+    if (fd < 0)
+        return false;
+    bool fits = fstat(fd, &st) == 0 && st.st_size >= 0 && (uint64_t)st.st_size <= out->max;
+    while (fits) {
+        size_t room = out->max - out->n, want = room < READ_PIECE ? room : READ_PIECE;
+        got = want > 0 ? read(fd, buf_room(out, want), want) : 0;
+        if (got <= 0)
+            break;
+        buf_grown(out, (size_t)got);
+        pause_in_daemon();
+    }
+    close(fd);
+    return fits && got == 0;
 }
 
 uint32_t takeover(struct folder *f, struct state *state)
 {
-    /* asked: by read_file */
-    struct buf text = BUF(UIDLIST_MAX);
+    struct buf text = BUF(UIDLIST_MAX); /* fits: takeover_read_file reads no more */
     uint32_t uidvalidity = 0;
 
     if (takeover_read_file(f, "dovecot-uidlist", &text))

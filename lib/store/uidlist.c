@@ -68,24 +68,13 @@ bool uidlist_changed(const struct folder *f)
     return errno == ENOENT && mark->ino != 0;
 }
 
-static bool uidlist_read_file(const struct folder *f, struct buf *out)
-{
-    int fd = file_open_plain(f->dirfd, file_name, O_RDONLY, 0);
-    bool good = fd >= 0 && file_read_fd(fd, out) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
 uint32_t uidlist_read(const struct folder *f, struct state *list)
 {
-    /* asked: by read_file */
-    struct buf text = BUF(LIST_MAX);
+    struct buf text = BUF(LIST_MAX); /* fits: takeover_read_file reads no more */
     uint32_t uidvalidity = 0;
 
     state_init(list);
-    if (uidlist_read_file(f, &text))
+    if (takeover_read_file(f, file_name, &text))
         uidvalidity = takeover_dovecot(buf_str(&text), list);
     if (uidvalidity == 0) {
         state_free(list);

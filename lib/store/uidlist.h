@@ -14,7 +14,8 @@
  */
 bool uidlist_wanted(const struct folder *f); /* there is one, or INBOX of the same store has one */
 bool uidlist_changed(const struct folder *f); /* not as the mark says; false if it cannot be told */
-/* What is in the file, as slots of list; its uidvalidity, 0: there is none, or it is not one. */
+/* (waits) What is in the file, as slots of list; its uidvalidity, 0: there is none, or it is not
+ * one. */
 uint32_t uidlist_read(const struct folder *f, struct state *list);
 /* (waits) Loaded: the file is written anew, and the mark set in the state (not in the journal). */
 void uidlist_write(struct folder *f);

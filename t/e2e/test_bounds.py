@@ -1,8 +1,9 @@
 """What happens at a bound: each has an answer, which is never silence, and the session or the mail goes on."""
-import base64, re
+import base64, re, time
 
 import pytest
 
+import pombal
 from pombal import Instance, Raw, TOP
 
 
@@ -56,6 +57,28 @@ def test_smtp(suite, commands, answer):
     replies = [c.ask(command) for command in commands + ["NOOP"]]
     assert replies[-2].startswith(answer) and replies[-1].startswith("250")
     c.close()
+
+
+def test_a_session_keeps_one_name_of_helo(make_suite):
+    s = make_suite()
+    c = Raw(s.port("smtp"))
+    c.reply()
+
+    def grown(name):
+        def memory():
+            return sum(int(line.split()[1]) for pid in s.pids("smtpd") for line in open("/proc/%d/status" % pid) if line.startswith("RssAnon"))
+        before = memory()
+        for _ in range(50):  # mail forgives the many commands without
+            assert c.ask("EHLO a").startswith("250")
+            for _ in range(95):
+                assert c.ask("HELO " + name).startswith("250")
+            assert [c.ask(q)[:3] for q in (MAIL, "RCPT TO:<alice@example.test>", "DATA", "Subject: x\r\n\r\nx\r\n.")] == ["250", "250", "354", "250"]
+        return memory() - before
+
+    grown("a")
+    short, long = grown("a"), grown(x(255))
+    c.close()
+    assert long < short + 500  # in KiB; 50 * 95 names would be 1,200
 
 
 @pytest.mark.parametrize("response, answer", [
@@ -126,6 +149,26 @@ def test_pop3(suite, command, answer):
 
 # ---- IMAP
 
+LITERAL = "z CREATE taken-for-a-command\r\n"
+
+
+@pytest.mark.parametrize("before", [
+    "a SEARCH SUBJECT %s" % x(9000), "a APPEND INBOX {5+}\r\nA: b\n%s" % x(9000),
+    "a LIST \"\" {9000+}\r\n%s %s" % (x(9000), x(9000)), "a APPEND INBOX {104857601}%s" % x(9000),
+    "a SEARCH SUBJECT %s {3+}\r\nabc%s" % (x(4000), x(9000)),
+])
+@pytest.mark.parametrize("pause", [False, True])
+def test_the_literal_behind_a_line_that_is_too_long_is_no_command(suite, before, pause):
+    c = suite.imap()
+    for piece in (before[:-3], before[-3:], " {%d" % len(LITERAL), "+}\r", "\n" + LITERAL, "\r\nb NOOP\r\n"):
+        c.send(piece.encode())
+        if pause:
+            time.sleep(0.02)  # so that it is read in pieces
+    lines = c.readline(), c.readline()
+    assert lines[0].startswith(b"a BAD") and lines[1].startswith(b"b OK"), lines
+    c.logout()
+
+
 @pytest.mark.parametrize("command, answer", [
     ("CREATE " + x(254), "OK"),  # the file system's, with the dot
     ("SELECT " + x(255), "NO [CANNOT]"), ("CREATE " + x(255), "NO [CANNOT]"), ("CREATE " + x(5000), "NO [CANNOT]"),
@@ -179,7 +222,9 @@ def ask(c, command):
 
 
 def test_keywords_of_a_folder(suite):
-    c = imap(suite)
+    suite.send("bob")  # alice's message has a keyword from the tests above
+    suite.wait_mail("bob")
+    c = imap(suite, "bob")
     ask(c, "CREATE kw")
     ask(c, "SELECT INBOX")
     ask(c, "COPY 1 kw")
@@ -320,3 +365,86 @@ def test_the_date_of_an_append(suite, date, answer):
     assert reply.startswith("b " + answer) if answer else re.match("b (OK|BAD)", reply)
     assert ask(c, "NOOP")[-1].startswith("b OK")
     c.close()
+
+
+def test_search_tells_parts_apart_as_fetch_does(make_suite):
+    s = make_suite(main="mime_part_limit = 3\n")
+    part = "--b\nContent-Transfer-Encoding: base64\n\n%s\n"
+    words = ["first", "second", "third"]
+    s.send("alice", headers="MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+           body="".join(part % base64.b64encode(("the %s word" % w).encode()).decode() for w in words) + "--b--\n")
+    s.wait_mail("alice")
+    c = s.imap()
+    c.select()
+    assert c.fetch("1", "(BODYSTRUCTURE)")[1][0].count(b'"base64"') == 2
+    assert [c.search(None, "BODY", '"the %s word"' % w)[1][0] for w in words] == [b"1", b"1", b""]
+    c.logout()
+
+
+# ---- the queue
+
+def test_mailq_knows_why_each_of_many_recipients_waits(make_suite):
+    s = make_suite(main="default_transport = retry:not today\n")
+    count = 2500
+    s.tool("sendmail", "-f", "a@example.test", *["u%d@far.test" % i for i in range(count)], input="Subject: x\n\nx\n")
+    s.wait_log("status=deferred", count=count)
+    pombal.wait_for(lambda: s.queue_files("deferred"))
+    assert s.tool("postqueue", "-j").stdout.count('"delay_reason": "not today"') == count
+    listed = s.tool("postqueue", "-p").stdout
+    assert listed.count("(not today)") < 10 and listed.count("@far.test") == count  # as in Postfix: once for those that follow each other
+
+
+def test_what_a_transport_table_names_stops_no_other_mail(make_suite):
+    rows = {"n%d" % n: x(n) + ":" for n in (1, 98, 99, 500, 968, 1000, 65536, 65537, 1 << 20)}
+    rows.update(("h%d" % n, "retry:" + x(n)) for n in (1, 500, 65536, 65537, (1 << 20) - 6, 1 << 20))
+    s = make_suite(main="transport_maps = hash:$config_directory/transport\nminimal_backoff_time = 1h\nmaximal_backoff_time = 1h\n", start=False)
+    s.write(s.etc + "/transport", "".join("%s.test %s\n" % row for row in rows.items()))
+    s.tool("postmap", "hash:" + s.etc + "/transport")
+    s.start()
+    for name in rows:
+        s.tool("sendmail", "-f", "a@example.test", "u@%s.test" % name, input="Subject: x\n\nx\n")
+    for name in rows:
+        s.wait_log(r"to=<u@%s\.test>.* status=deferred" % name)
+    s.send("alice")
+    s.wait_mail("alice")
+    assert not re.search("(fatal|panic): ", s.log())
+
+
+def test_an_address_that_leads_round_and_round_is_reported(make_suite):
+    s = make_suite(main="mydestination = z, $mydomain\n")
+    s.tool("sendmail", "-f", "alice@example.test", "a" + "%z" * 1500 + "@z", input="Subject: x\n\nx\n")
+    report = s.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0].as_string()
+    assert "bad address syntax" in report and "%z%z%z" in report
+    s.wait_queue_empty()
+
+
+def test_an_address_that_is_too_long_to_be_reported_is_refused(make_suite):
+    rows = {"bcc%d@example.test" % n: x(n) + "@far.test" for n in (32000, 33000, 66000, 1000000)}
+    s = make_suite(main="recipient_bcc_maps = hash:$config_directory/bcc\nlocal_recipient_maps =\ndefault_transport = retry:x\n", start=False)
+    s.write(s.etc + "/bcc", "".join("%s %s\n" % row for row in rows.items()))
+    s.tool("postmap", "hash:" + s.etc + "/bcc")
+    for name in rows:
+        s.add_user(name.split("@")[0])
+    s.start()
+    answers = []
+    for name in rows:
+        c = Raw(s.port("smtp"))
+        c.reply()
+        c.ask("EHLO a")
+        answers.append([c.ask(q)[:3] for q in (MAIL, "RCPT TO:<%s>" % name, "DATA", "Subject: x\r\n\r\nx\r\n.")][-1])
+        c.close()
+    assert answers == ["250", "552", "552", "552"]
+    s.wait_log(r"to=<xxx.* status=deferred")
+    assert "service failure" not in s.log()
+
+
+def test_what_cleanup_does_not_take_is_refused_with_a_reason(make_suite):
+    s = make_suite(main="smtpd_recipient_restrictions = check_recipient_access inline:{{alice@example.test=PREPEND X: $long}, "
+                        "{bob@example.test=FILTER x:$long}}, permit_mynetworks, reject\nlong = %s\n" % x(70000))
+    for user in ("alice", "bob"):
+        c = Raw(s.port("smtp"))
+        c.reply()
+        c.ask("EHLO a")
+        answers = [c.ask(q) for q in (MAIL, "RCPT TO:<%s@example.test>" % user, "DATA", "Subject: x\r\n\r\nx\r\n.", "NOOP")]
+        assert answers[-2].startswith("552 5.3.4") and "is too long" in answers[-2] and answers[-1].startswith("250")
+        c.close()

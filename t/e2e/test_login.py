@@ -225,6 +225,21 @@ def test_the_limit_of_connections(make_suite):
     suite.imap().logout()
 
 
+def test_the_limit_of_connections_is_one_of_networks(make_suite):
+    """as one user with an IPv6 network, who has an address for each connection"""
+    suite = make_suite(main="mail_max_userip_connections = 2\nlogin_client_ipv4_prefix_length = 24\n")
+
+    def from_address(address):
+        c = Raw(suite.port("imap"), source=address)
+        c.line()
+        return c, ask(c, "LOGIN alice secret")[-1]
+
+    logins = [from_address("127.0.0.%d" % i) for i in (1, 2, 3)] + [from_address("127.0.1.1")]
+    assert [answer[:10].split(" [")[0] for _, answer in logins] == ["a OK", "a OK", "a NO", "a OK"]
+    for c, _ in logins:
+        c.close()
+
+
 def silent(suite, name, count):
     return [greet(suite, name) for _ in range(count)]
 

@@ -39,6 +39,38 @@ TEST(logical_lines_join_and_skip)
     }
 }
 
+static bool count_entry(void *arg, const char *key, const char *value, int number)
+{
+    size_t *sizes = arg;
+
+    assert_in_range(number, 1, 3);
+    sizes[number - 1] = strlen(key) + strlen(value);
+    return true;
+}
+
+/* What is left out is mail that goes elsewhere, or that nobody refuses. */
+TEST(no_line_is_too_long)
+{
+    enum { LONG = 20 << 20 };
+    struct buf text = BUF(3 * LONG);
+    size_t sizes[3] = {0};
+
+    buf_addz(&text, "a: \"");
+    for (int i = 0; i < LONG; i++)
+        buf_addc(&text, '(');
+    buf_addz(&text, "\"\n\"");
+    for (int i = 0; i < LONG; i++)
+        buf_addc(&text, '(');
+    buf_addz(&text, "\": x\nc: d\n");
+    assert_true(buf_ok(&text));
+    for (enum source kind = SOURCE_MAP; kind <= SOURCE_ALIASES; kind++) {
+        assert_true(source_read(kind, "file", buf_str(&text), count_entry, sizes));
+        assert_true(sizes[0] > LONG && sizes[1] > LONG);
+        assert_in_range(sizes[2], 2, 3);
+    }
+    buf_free(&text);
+}
+
 static void check(enum source kind, const char *line, const char *key, const char *value,
                   const char *why_said)
 {
@@ -149,5 +181,5 @@ TEST(a_zero_byte_in_an_alias_is_a_byte_like_any_other)
     buf_free(&item);
 }
 
-RUN_TESTS(T(logical_lines_join_and_skip), T(map_entries), T(alias_entries), T(items_of_an_alias),
-          T(a_zero_byte_in_an_alias_is_a_byte_like_any_other))
+RUN_TESTS(T(logical_lines_join_and_skip), T(no_line_is_too_long), T(map_entries), T(alias_entries),
+          T(items_of_an_alias), T(a_zero_byte_in_an_alias_is_a_byte_like_any_other))

@@ -42,7 +42,7 @@ static const struct zone_line zone[] = {
     {"9.2.0.192.in-addr.arpa", DNS_PTR, 0, "a.test"},
     {"10.2.0.192.in-addr.arpa", DNS_PTR, 0, "1.2.3.4"},
 };
-enum { LINES = sizeof zone / sizeof zone[0] };
+enum { MANY = 1200, LINES = sizeof zone / sizeof zone[0] };
 
 static struct {
     int fd;
@@ -219,6 +219,14 @@ static void with_server_for(int attempt_ms, dns_test *test)
     assert_true(sock_local(server.fd, &server.at));
     snprintf(text, sizeof text, "%s:%u", addr_text(&server.at, at), server.at.port);
     dprintf(fd, "# comment\n192.0.2.77\tnative.test nat # x\n::1 localhost\n127.0.0.1 localhost\n");
+    for (int i = 0; i < MANY; i++) { /* a third of one family, and those stand last */
+        if (i * 3 < MANY * 2)
+            dprintf(fd, "2001:db8::%x many.test%s\n", i, i * 3 < MANY ? " some.test" : "");
+        else
+            dprintf(fd, "10.0.%d.%d many.test\n", i / 256, i % 256);
+        if (i * 3 >= MANY && i * 3 < MANY * 2)
+            dprintf(fd, "10.1.%d.%d some.test\n", i / 256, i % 256);
+    }
     close(fd);
     settings.hosts_file = hosts;
     assert_int_equal(dns_setup(&settings, NULL), 0);
@@ -287,6 +295,32 @@ static void cached(struct arena *mem)
 TEST(answers_are_kept_failures_are_not)
 {
     with_server(cached);
+}
+
+static void many(struct arena *mem)
+{
+    struct dns_how how = {.native = true, .families = DNS_ALL, .first = DNS_INET};
+    struct dns_hosts hosts;
+
+    assert_int_equal(dns_addresses("many.test", &how, mem, 0, &hosts, NULL), DNS_OK);
+    assert_int_equal(hosts.n, 1000);
+    assert_int_equal(dns_addresses("some.test", &how, mem, 0, &hosts, NULL), DNS_OK);
+    assert_int_equal(hosts.n, MANY / 3 * 2);
+    for (size_t i = 0; i < hosts.n; i++)
+        assert_int_equal(hosts.at[i].addr.family, i % 2 == 0 ? AF_INET : AF_INET6);
+    how.first = DNS_INET6;
+    assert_int_equal(dns_addresses("a.test", &how, mem, 0, &hosts, NULL), DNS_NO_DATA);
+    how.dns = true;
+    assert_int_equal(dns_addresses("a.test", &how, mem, 0, &hosts, NULL), DNS_OK);
+    assert_int_equal(hosts.n, 3);
+    assert_int_equal(hosts.at[0].addr.family, AF_INET6);
+    assert_int_equal(hosts.at[1].addr.ip[3], 1);
+    assert_int_equal(hosts.at[2].addr.ip[3], 2);
+}
+
+TEST(many_addresses_are_cut_and_take_turns)
+{
+    with_server(many);
 }
 
 static void silent(struct arena *mem)
@@ -498,7 +532,7 @@ TEST(names_that_cannot_be_asked_for_are_refused)
 }
 
 RUN_TESTS(T(questions_have_three_results), T(answers_are_kept_failures_are_not),
-          T(a_silent_server_is_given_up), T(a_server_without_edns_is_asked_again),
-          T(mail_hosts_are_in_order), T(addresses_come_from_the_hosts_file_and_the_dns),
-          T(peer_names_are_verified), T(equal_questions_are_asked_once),
-          T(names_that_cannot_be_asked_for_are_refused))
+          T(many_addresses_are_cut_and_take_turns), T(a_silent_server_is_given_up),
+          T(a_server_without_edns_is_asked_again), T(mail_hosts_are_in_order),
+          T(addresses_come_from_the_hosts_file_and_the_dns), T(peer_names_are_verified),
+          T(equal_questions_are_asked_once), T(names_that_cannot_be_asked_for_are_refused))

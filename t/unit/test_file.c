@@ -45,6 +45,51 @@ TEST(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside)
     buf_free(&small), buf_free(&got), buf_free(&path), why_free(&why);
 }
 
+TEST(a_file_may_be_as_large_as_the_ceiling)
+{
+    static const struct {
+        off_t size;
+        size_t max;
+        int error;
+    } t[] = {{0, 0, 0},
+             {1, 0, EFBIG},
+             {999, 1000, 0},
+             {1000, 1000, 0},
+             {1001, 1000, EFBIG},
+             {70000, 70000, 0},
+             {(off_t)1 << 40, 256 << 20, EFBIG}};
+    FILE *f = tmpfile();
+    int fd = fileno(f);
+
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct buf got = BUF(t[i].max);
+        assert_int_equal(ftruncate(fd, t[i].size), 0);
+        assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+        errno = 0;
+        assert_int_equal(file_read_fd(fd, &got), t[i].error == 0 ? 0 : -1);
+        assert_int_equal(errno, t[i].error);
+        assert_int_equal(got.n, t[i].error == 0 ? t[i].size : 0); /* or nothing was read at all */
+        assert_true(buf_ok(&got));
+        buf_free(&got);
+    }
+    fclose(f);
+}
+
+TEST(so_may_a_pipe)
+{
+    for (size_t max = 7; max <= 9; max++) {
+        struct buf got = BUF(max);
+        int fds[2];
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(write(fds[1], "12345678", 8), 8);
+        close(fds[1]);
+        assert_int_equal(file_read_fd(fds[0], &got), max < 8 ? -1 : 0);
+        assert_int_equal(got.n, max < 8 ? 7 : 8);
+        close(fds[0]);
+        buf_free(&got);
+    }
+}
+
 TEST(a_lock_that_is_held_says_again)
 {
     char *dir = folder();
@@ -168,6 +213,7 @@ TEST(only_a_plain_file_is_opened_and_nothing_is_waited_for)
 }
 
 RUN_TESTS(T(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside),
+          T(a_file_may_be_as_large_as_the_ceiling), T(so_may_a_pipe),
           T(a_lock_that_is_held_says_again), T(a_stale_dot_lock_is_removed_by_one_process_only),
           T(maildir_names_differ_and_hold_no_slash),
           T(only_a_plain_file_is_opened_and_nothing_is_waited_for),

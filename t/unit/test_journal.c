@@ -395,6 +395,45 @@ TEST(uidlists_are_read)
     }
 }
 
+static struct {
+    unsigned turns;
+    bool done;
+} other;
+
+static void count_turns(void *arg)
+{
+    (void)arg;
+    for (; !other.done; task_yield())
+        other.turns++;
+}
+
+TASK_TEST(a_long_uidlist_lets_others_have_their_turns)
+{
+    enum { LINES = 100000 };
+    struct buf text = BUF(10000000);
+    struct state read;
+
+    buf_addf(&text, "3 V5 N%d\n", LINES + 10);
+    for (int i = 1; i <= LINES; i++)
+        buf_addf(&text, "%d :%d.name\n", i, i);
+    assert_true(buf_ok(&text));
+    state_init(&read);
+    other.turns = 0;
+    other.done = false;
+    task_start("other", count_turns, NULL);
+    assert_int_equal(takeover_dovecot(buf_str(&text), &read), 5);
+    other.done = true;
+    task_yield();
+    assert_in_range(other.turns, 9, 1000);
+    assert_int_equal(read.uidnext, LINES + 10);
+    assert_int_equal(read.recent, LINES + 10);
+    assert_int_equal(read.n, LINES);
+    for (size_t i = 0; i < LINES; i++)
+        assert_int_equal(read.slots[i].m.uid, i + 1);
+    state_free(&read);
+    buf_free(&text);
+}
+
 RUN_TESTS(TS(a_journal_cut_at_any_byte_is_mended),
           TS(a_damaged_journal_is_made_again_with_another_uidvalidity),
           TS(a_lost_journal_is_made_again_with_another_uidvalidity),
@@ -403,4 +442,5 @@ RUN_TESTS(TS(a_journal_cut_at_any_byte_is_mended),
           TS(a_file_that_comes_right_after_the_last_look_is_found),
           TS(a_folder_that_cannot_be_written_is_shown),
           TS(a_journal_that_cannot_be_written_is_shown),
-          TS(a_session_that_stays_makes_checkpoints_and_others_follow), T(uidlists_are_read))
+          TS(a_session_that_stays_makes_checkpoints_and_others_follow), T(uidlists_are_read),
+          TS(a_long_uidlist_lets_others_have_their_turns))

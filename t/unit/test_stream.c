@@ -105,6 +105,48 @@ static void skip_long(struct stream *s, void *arg)
     buf_free(&line);
 }
 
+static const struct {
+    const char *line, *end;
+} end_cases[] = {
+    {"1234567", "1234567"},
+    {"1234567890", "34567890"},
+    {"12345678901234567890", "34567890"},
+    {"", ""},
+    {"12345678\r9", "345678\r9"},
+    {"1\r\r\r4567890123456789012345\r", "9012345\r"},
+};
+
+static void keep_end(struct stream *s, void *arg)
+{
+    struct buf line = BUF(12), end = BUF(8);
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof end_cases / sizeof *end_cases; i++) {
+        bool fits = strlen(end_cases[i].line) <= line.max;
+        assert_int_equal(stream_line_end(s, &line, &end), fits ? LINE_CRLF : LINE_TOO_LONG);
+        assert_string_equal(end.p, end_cases[i].end);
+        assert_true(buf_ok(&end));
+    }
+    assert_int_equal(stream_line_end(s, &line, &end), LINE_TOO_LONG);
+    assert_string_equal(end.p, "xxxxxend");
+    buf_free(&line);
+    buf_free(&end);
+}
+
+TEST(end_of_a_long_line_is_kept)
+{
+    struct buf in = BUF(1000000), out = BUF(10);
+
+    for (size_t i = 0; i < sizeof end_cases / sizeof *end_cases; i++)
+        buf_addf(&in, "%s\r\n", end_cases[i].line);
+    for (int i = 0; i < 300000; i++)
+        buf_addc(&in, 'x');
+    buf_addz(&in, "end\r\n");
+    mini_talk(keep_end, NULL, buf_str(&in), &out);
+    buf_free(&in);
+    buf_free(&out);
+}
+
 static void leave_long(struct stream *s, void *arg)
 {
     struct buf line = BUF(1000);
@@ -556,9 +598,9 @@ TEST(pipes_work_as_well)
 }
 
 RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
-          T(line_longer_than_buffer_is_skipped_whole), T(line_longer_than_buffer_is_not_waited_for),
-          T(large_transfers_come_through_whole), T(reads_are_short_only_at_the_end),
-          T(a_read_that_waits_flushes_the_output_first),
+          T(end_of_a_long_line_is_kept), T(line_longer_than_buffer_is_skipped_whole),
+          T(line_longer_than_buffer_is_not_waited_for), T(large_transfers_come_through_whole),
+          T(reads_are_short_only_at_the_end), T(a_read_that_waits_flushes_the_output_first),
           T(time_out_sticks_but_good_bye_can_be_said), T(who_is_woken_may_shorten_the_wait),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
           T(descriptors_ride_along), T(a_lent_descriptor_stays_the_lender_s),
