@@ -169,11 +169,16 @@ static int connect_to(const struct addr *to, const struct addr *from, int64_t de
 
 bool sock_can_bind(const struct addr *at, struct why *why)
 {
-    int fd = bound_socket(at, SOCK_STREAM, false, why);
+    struct sockaddr_storage sa;
+    socklen_t len = addr_to_sockaddr(at, &sa);
+    int fd = socket(at->family, SOCK_STREAM | FLAGS, 0);
+    bool can = fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
 
-    if (fd >= 0)
+    if (!can)
+        give_up(fd, why, "bind", at);
+    else
         close(fd);
-    return fd >= 0;
+    return can;
 }
 
 int sock_connect(const struct addr *to, const struct addr *from, int64_t deadline, struct why *why)
