@@ -151,6 +151,17 @@ static void cut_off(struct login *l)
     stream_fail(l->client, "No session");
 }
 
+static void no_session(struct login *l, const char *tag, const struct why *why)
+{
+    /* The system stops: a session that has the socket already says good-bye itself. */
+    if (l->perhaps_passed && task_is_cancelled())
+        return;
+    l->handed_over = false;
+    l->front->refuse(l, tag, AUTH_LATER, "", why_text(why));
+    if (l->perhaps_passed)
+        cut_off(l);
+}
+
 static enum login_next hand_over(struct login *l, const char *tag, const char *mech,
                                  const char *user, const char *token)
 {
@@ -164,10 +175,7 @@ static enum login_next hand_over(struct login *l, const char *tag, const char *m
         login_log_success(l, user, mech, l->session_pid);
     } else {
         msg_warn("%s: %s: no session: %s", l->front->service, user, why_text(&why));
-        l->handed_over = false;
-        l->front->refuse(l, tag, AUTH_LATER, "", why_text(&why));
-        if (l->perhaps_passed)
-            cut_off(l);
+        no_session(l, tag, &why);
     }
     why_free(&why);
     return result < 0 && !l->perhaps_passed ? LOGIN_GO_ON : LOGIN_OVER;
