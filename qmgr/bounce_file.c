@@ -32,12 +32,16 @@ static int open_log(enum queue log, const char *id, const char *path)
  * bounce at a time it may take as long as the lock of a mailbox. */
 static int lock(int fd)
 {
-    int64_t until = task_now() + conf.deliver_lock_attempts * conf.deliver_lock_delay * 1000;
+    int64_t left = conf.deliver_lock_attempts, next_ms = 0;
 
-    while (lock_try_flock(fd, true) < 0)
-        if (errno != EAGAIN || task_now() >= until ||
-            task_sleep(task_now() + LOCK_MS) == WAIT_CANCELLED)
+    while (lock_try_flock(fd, true) < 0) {
+        if (errno != EAGAIN || (task_now() >= next_ms && left-- == 0))
             return -1;
+        if (task_now() >= next_ms)
+            next_ms = task_now() + conf.deliver_lock_delay * 1000;
+        if (task_sleep(task_now() + LOCK_MS) == WAIT_CANCELLED)
+            return -1;
+    }
     return 0;
 }
 
