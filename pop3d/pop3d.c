@@ -39,7 +39,7 @@ static void session(struct stream *client, const struct peer *peer, struct arena
 int main(int argc, char **argv)
 {
     static const struct service pop3d = {
-        .name = "pop3d", .rights = 0, .open = open_front, .session = session, .drain = login_drain};
+        .name = "pop3d", .rights = RIGHT_SHUT, .open = open_front, .session = session, .drain = login_drain};
 
     return service_main(&pop3d, argc, argv);
 }

@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 {
     static const struct service smtp = {
         .name = "smtp",
-        .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ,
+        .rights = RIGHT_NET | RIGHT_DNS | RIGHT_READ | RIGHT_SHUT,
         .open = smtp_open_all,
         .paths = smtp_paths,
         .request = smtp_request,

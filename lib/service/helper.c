@@ -317,7 +317,8 @@ static void lose_all(struct helper *h)
     void *value;
 
     task_watch(h->fd, 0, NULL, NULL);
-    shutdown(h->fd, SHUT_RDWR);
+    close(h->fd);
+    h->fd = -1;
     while (hash_next(h->questions, &cursor, &id, &value)) {
         struct helper_question *q = value;
         q->lost = true;

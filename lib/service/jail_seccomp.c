@@ -75,7 +75,7 @@ static const struct rule plain[] = {
     C(ALWAYS, recvfrom),
     C(ALWAYS, recvmsg),
     C(ALWAYS, recvmmsg),
-    C(ALWAYS, shutdown),
+    C(RIGHT_SHUT, shutdown),
     C(ALWAYS, getsockname),
     C(ALWAYS, getpeername),
     C(ALWAYS, getsockopt),
@@ -475,7 +475,7 @@ static void end_filter(void)
 
 static bool is_of_sessions(const struct rule *r)
 {
-    return r->rights == ALWAYS || (r->rights & (FILES | RIGHT_TIMES)) != 0;
+    return r->rights == ALWAYS || (r->rights & (FILES | RIGHT_TIMES | RIGHT_SHUT)) != 0;
 }
 
 /*
@@ -485,7 +485,8 @@ static bool is_of_sessions(const struct rule *r)
  */
 static void keep_from(int shared)
 {
-    struct scmp_arg_cmp fd = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)shared);
+    /* of whose 64 bits the kernel takes 32 */
+    struct scmp_arg_cmp fd = SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)shared);
 
     refuse_if(SCMP_SYS(shutdown), fd);
     refuse_if(SCMP_SYS(setsockopt), fd);

@@ -217,7 +217,7 @@ static void enter_jail(struct process *p)
     bool network = trust_uid_of_program(p->program) == TRUST_NETWORK;
     struct jail jail = {
         .name = p->program,
-        .rights = p->service->rights,
+        .rights = p->service->rights | (p->service->wake != NULL ? RIGHT_SHUT : 0u),
         .user = conf.mail_owner,
         .uid = network ? p->network_uid : 0,
         .gid = p->group_base != 0 ? p->group_base + trust_role_of_program(p->program) : 0,

@@ -49,6 +49,8 @@ enum service_right {
     RIGHT_ROOT = 256, /* with RIGHT_SETUID: stays root, whom no file refuses anything */
     RIGHT_SEARCH = 512, /* with RIGHT_READ: also what only root may read, below those paths */
     RIGHT_TIMES = 1024, /* with RIGHT_WRITE: set the times of files of its uid, wherever they are */
+    RIGHT_SHUT = 2048, /* shut a socket for all that have it. A service with wake has it. Others may
+                          not: it would be that of the whole service, or of its log */
     RIGHT_FORK = 64, /* fork, without exec: the mailbox broker's sessions */
 };
 

@@ -145,6 +145,12 @@ static int try_lock_by_fcntl(void)
     int fd = open(inside, O_RDONLY | O_CLOEXEC);
     return result_of(fd >= 0 && fcntl(fd, F_SETLK, &l) == 0);
 }
+static int try_shut(void)
+{
+    int pair[2];
+    return result_of(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0 &&
+                     shutdown(pair[0], SHUT_RDWR) == 0);
+}
 static int try_exec(void)
 {
     execl("/bin/true", "true", (char *)NULL);
@@ -558,6 +564,7 @@ static const struct attempt {
     {"sync in a thread", try_sync_thread, RIGHT_WRITE},
     {"mode and times of an open file", try_mode_and_times, RIGHT_WRITE},
     {"lock a file", try_lock, RIGHT_WRITE},
+    {"shut a socket", try_shut, RIGHT_SHUT},
     {"lock it by fcntl", try_lock_by_fcntl, RIGHT_WRITE},
     {"the mode of a file by its name", try_mode_by_name, 0},
     {"that by another call", try_mode_by_name_at, 0},
@@ -649,6 +656,7 @@ TEST(each_right_opens_what_its_row_says_and_nothing_else)
         RIGHT_NET | RIGHT_DNS | RIGHT_WRITE,
         RIGHT_SETUID | RIGHT_READ | RIGHT_WRITE,
         RIGHT_READ | RIGHT_WRITE | RIGHT_TIMES,
+        RIGHT_SHUT,
     };
 
     if (jail_is_valgrind())
@@ -787,6 +795,16 @@ static int try_shut_log(void)
 {
     return result_of(shutdown(msg_fd(), SHUT_RDWR) == 0);
 }
+/* The kernel looks at 32 bits of a descriptor. */
+static const long high_bit = 1L << 32;
+static int try_shut_log_by_high_bits(void)
+{
+    return result_of(syscall(SYS_shutdown, msg_fd() | high_bit, SHUT_RDWR) == 0);
+}
+static int try_copy_of_log_by_high_bits(void)
+{
+    return result_of(syscall(SYS_fcntl, msg_fd() | high_bit, F_DUPFD_CLOEXEC, 0) >= 0);
+}
 static int try_shut_errors(void)
 {
     return result_of(shutdown(STDERR_FILENO, SHUT_RDWR) == 0 || errno == ENOTSOCK);
@@ -898,6 +916,8 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
         {"copy the log's into the place of the channel", try_copy_of_log, KILLED},
         {"copy that of standard error", try_copy_of_errors, KILLED},
         {"silence the log of all sessions", try_shut_log, KILLED},
+        {"silence it by a large number", try_shut_log_by_high_bits, KILLED},
+        {"copy it by a large number", try_copy_of_log_by_high_bits, KILLED},
         {"silence their standard error", try_shut_errors, KILLED},
         {"change the log's socket", try_change_log, KILLED},
         {"send to an address", try_address, KILLED},
@@ -911,7 +931,7 @@ TEST(a_session_may_do_what_it_needs_and_nothing_else)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, log_pair), 0);
         in_session = rows[i].fn;
-        unsigned rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE;
+        unsigned rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT;
         int got = in_jail(rights, fork_session);
         if (got != rows[i].result)
             fail_msg("%s: result %d", rows[i].name, got);
@@ -937,8 +957,8 @@ TEST(what_forks_sessions_can_open_nothing_of_root)
     make_files();
     assert_int_equal(chmod(outside, 0600), 0);
     assert_int_equal(
-        in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE, try_what_root_owns), REFUSED);
-    assert_int_equal(in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE, try_own_memory),
+        in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT, try_what_root_owns), REFUSED);
+    assert_int_equal(in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT, try_own_memory),
                      REFUSED);
     remove_files();
 }
@@ -1058,7 +1078,7 @@ TEST(no_call_reaches_another_process_of_the_same_user)
         0,
         RIGHT_NET | RIGHT_DNS | RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
         RIGHT_SETUID | RIGHT_ROOT | RIGHT_EXEC | RIGHT_READ | RIGHT_WRITE,
-        RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE,
+        RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT,
     };
     bool soft = JAIL_SANITIZED || JAIL_COVERAGE[0] != 0;
 
