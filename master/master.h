@@ -134,7 +134,8 @@ void status_calm(struct svc *s); /* at stressed_until: ends the stress */
 int64_t status_room(const struct svc *s); /* clients that a new process may have */
 bool status_refuses(
     const struct svc *s); /* clients are sent away: no process has started for long */
-void status_drain_all(void); /* reload: the present processes finish their clients */
+void status_drain(struct svc *s); /* its present processes finish their clients */
+void status_drain_all(void); /* reload: those of all services */
 
 /* master_wakeup.c */
 void wakeup_plan(struct svc *s); /* sets next_wakeup, after loading */

@@ -324,20 +324,25 @@ static int listen_paths(struct svc *s, struct why *why)
     return result;
 }
 
+static bool has_path(const struct svc *s)
+{
+    return s->conf.type == SERVICE_UNIX || s->conf.type == SERVICE_PASS;
+}
+
 /* One that has a path stays as it is when it has been shut; one of TCP no longer listens. */
 static bool is_shut(const struct svc *s, int fd)
 {
-    struct pollfd look = {.fd = fd};
+    struct pollfd look = {.fd = fd, .events = POLLRDHUP};
     int listens = 1;
     socklen_t len = sizeof listens;
 
-    if (s->conf.type == SERVICE_UNIX)
-        return poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0;
+    if (has_path(s))
+        return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLRDHUP)) != 0;
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens == 0;
 }
 
-/* A new socket in the place of one that was shut. The other processes end, as they cannot accept
- * by that one any more. */
+/* A new socket in the place of one that was shut. The other processes still have that one, by which
+ * nobody comes any more: they finish what they do. */
 static int replace_path(struct svc *s, struct endpoint *e)
 {
     struct why why = WHY;
@@ -349,6 +354,7 @@ static int replace_path(struct svc *s, struct endpoint *e)
         close(e->watch.fd);
         e->watch.fd = fd;
         loop_add(&e->watch);
+        status_drain(s);
     }
     why_free(&why);
     return fd < 0 ? -1 : 0;
@@ -356,11 +362,13 @@ static int replace_path(struct svc *s, struct endpoint *e)
 
 void listen_again(struct svc *s, pid_t ended)
 {
+    if (s->conf.type != SERVICE_INET && !has_path(s))
+        return; /* of datagrams: what shuts sockets has none of these */
     VEC_EACH (&s->endpoints, e) {
         int fd = (*e)->watch.fd;
         if (!is_shut(s, fd))
             continue;
-        if ((s->conf.type == SERVICE_UNIX ? replace_path(s, *e) : listen(fd, BACKLOG)) == 0)
+        if ((has_path(s) ? replace_path(s, *e) : listen(fd, BACKLOG)) == 0)
             msg_error("%s: process %d has closed the socket for all: it is open again", (*e)->at,
                       (int)ended);
         else

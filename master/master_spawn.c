@@ -281,8 +281,7 @@ static void child_gone(struct child *c, int status)
     status_read(c); /* its last words */
     give_page(c->page);
     give_part(s, c->part);
-    if (s->conf.type == SERVICE_INET || s->conf.type == SERVICE_UNIX)
-        listen_again(s, c->pid);
+    listen_again(s, c->pid);
     /* A process that was told to end may be interrupted while it starts. */
     bool expected = status == 0 || (c->draining && WIFSIGNALED(status) &&
                                     (WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGTERM));

@@ -195,14 +195,17 @@ void status_watch(struct child *c, int fd)
         send_status(c, SPAWN_STRESS);
 }
 
+void status_drain(struct svc *s)
+{
+    LIST_EACH (&s->children, k) {
+        struct child *c = LIST_OF(k, struct child, link);
+        c->draining = true;
+        kill(c->pid, SIGHUP);
+    }
+}
+
 void status_drain_all(void)
 {
-    LIST_EACH (&master.services, l) {
-        struct svc *s = LIST_OF(l, struct svc, link);
-        LIST_EACH (&s->children, k) {
-            struct child *c = LIST_OF(k, struct child, link);
-            c->draining = true;
-            kill(c->pid, SIGHUP);
-        }
-    }
+    LIST_EACH (&master.services, l)
+        status_drain(LIST_OF(l, struct svc, link));
 }

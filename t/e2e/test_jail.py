@@ -279,24 +279,34 @@ def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
-def test_the_end_of_an_intruder_leaves_the_sockets_open(make_suite):
+@pytest.mark.parametrize("how", [socket.SHUT_RDWR, socket.SHUT_RD])
+def test_the_end_of_an_intruder_leaves_the_sockets_open(make_suite, how):
     """he can shut those with a path: then nobody can connect, and there must be a new one"""
-    suite = make_suite()
+    suite = make_suite(main="sessions_per_process = 1\n")
     suite.send("alice")
-    suite.wait_mail("alice")
-    (pid,) = suite.pids("cleanup")
+    clients = [suite.smtp(), suite.smtp()]
+    for c in clients:
+        c.ehlo("x.test"), c.mail("a@x.test"), c.rcpt("alice@" + suite.domain), c.docmd("DATA")
+        c.send(b"Subject: x\r\n\r\n" + b"x\r\n" * 300000)  # cleanup has it while it comes
+    (pid, other) = wait_for(lambda: len(suite.pids("cleanup")) == 2 and suite.pids("cleanup"))
+    for c in clients:
+        c.send(b".\r\n")
+        assert c.getreply()[0] == 250
+        c.quit()
+    suite.wait_mail("alice", 3)
     path = suite.queue + "/public/cleanup"
     before = os.stat(path)
     with socket.socket(fileno=listening(pid, "public/cleanup")) as s:
-        s.shutdown(socket.SHUT_RDWR)
+        s.shutdown(how)
     with pytest.raises(ConnectionRefusedError):
         socket.socket(socket.AF_UNIX).connect(path)
     os.kill(pid, signal.SIGKILL)
     suite.wait_log(r"error: public/cleanup: process %d has closed the socket for all: it is open again" % pid)
     after = os.stat(path)
     assert (before.st_mode, before.st_uid, before.st_gid) == (after.st_mode, after.st_uid, after.st_gid)
+    wait_for(lambda: other not in suite.pids("cleanup"))  # which has the old socket
     suite.send("alice")
-    suite.wait_mail("alice", 2)
+    suite.wait_mail("alice", 4)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
