@@ -62,13 +62,16 @@ static void qmgr_assign_refuse(struct message *m, struct dest *d, const struct r
 }
 
 /* content_filter: "transport:nexthop", nexthop by default the recipient's domain. */
-static void apply_filter(const struct message *m, const char *address, struct route *r)
+static int apply_filter(const struct message *m, const char *address, struct route *r,
+                        struct why *why)
 {
     struct str filter = strz(m->d.filter), transport;
     ptrdiff_t at = str_rfind(strz(address), '@');
 
+    r->bad_address = false;
+    r->class = CLASS_DEFAULT;
     if (!str_split(&filter, ':', &transport))
-        return;
+        return 0;
     buf_set(&r->transport, transport);
     if (filter.n > 0)
         buf_set(&r->nexthop, filter);
@@ -77,6 +80,9 @@ static void apply_filter(const struct message *m, const char *address, struct ro
     else
         buf_setz(&r->nexthop, at >= 0 ? address + at + 1 : conf.myhostname);
     buf_setz(&r->recipient, address);
+    return buf_ok(&r->transport) && buf_ok(&r->nexthop) && buf_ok(&r->recipient)
+               ? 0
+               : why_set(why, "4.3.5", "the content filter or the address is too long");
 }
 
 static bool is_double_bounce(const char *address)
@@ -154,16 +160,13 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
     }
     for (struct rcpt *r = rcpts; r < rcpts + n; r++) {
         why_clear(&why);
-        if (*m->d.filter != 0) {
-            route.bad_address = false;
-            route.class = CLASS_DEFAULT;
-            apply_filter(m, r->address, &route);
-            assign(m, r, &route);
-        } else if (resolve_address(RESOLVE_MAIL, m->d.sender, r->address, &route, &why) < 0) {
+        int found = *m->d.filter != 0
+                        ? apply_filter(m, r->address, &route, &why)
+                        : resolve_address(RESOLVE_MAIL, m->d.sender, r->address, &route, &why);
+        if (found < 0)
             put_off(m, r, &why);
-        } else {
+        else
             assign(m, r, &route);
-        }
     }
     route_free(&route);
     why_free(&why);

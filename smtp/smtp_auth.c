@@ -151,13 +151,11 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
 
 static int log_in(struct smtp_session *s, struct str user, struct str password, struct why *why)
 {
-    struct buf offered = BUF(1024);
+    struct buf offered = BUF(s->ehlo.auth.n); /* fits: some of them */
     struct sasl_client c;
     const struct sasl_mech *mech;
 
     allowed(s, &offered);
-    if (!buf_ok(&offered))
-        buf_clear(&offered); /* not a mechanism less than there is: none */
     mech = sasl_client_pick(buf_str(&offered), s->tls ? auth.forbid_tls : auth.forbid);
     buf_free(&offered);
     if (mech == NULL)

@@ -4,10 +4,9 @@
 
 static void add_clean(struct why *w, const char *text, size_t n)
 {
-    size_t left = w->text.max - w->text.n;
     size_t from = w->text.n;
 
-    buf_add(&w->text, (struct str){text, n < left ? n : left});
+    buf_add(&w->text, (struct str){text, n});
     for (size_t i = from; i < w->text.n; i++)
         if ((unsigned char)w->text.p[i] < ' ' || w->text.p[i] == 127)
             w->text.p[i] = '?';

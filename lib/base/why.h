@@ -14,7 +14,7 @@ struct why {
     struct buf text;
 };
 #define WHY_MOST 5000 /* bytes: what a server said, up to 4096, and who said it to what */
-#define WHY      ((struct why){"", BUF(WHY_MOST)})
+#define WHY      ((struct why){"", BUF_TEXT(WHY_MOST)})
 
 /* All return -1, so that a function can end with: return why_set(why, ...);
  * A text of more than WHY_MOST bytes is cut; control characters become '?'. */

@@ -27,6 +27,7 @@ struct attrs {
     pid_t from_pid; /* the process; 0: the kernel does not say */
     size_t hint; /* where the search begins: behind what was found last, since most ask in order */
 };
+/* asked: by whoever sends, and by attrs_ok */
 #define ATTRS(ceiling) ((struct attrs){BUF(ceiling), {-1, -1, -1, -1}, 0, 0})
 
 /* Build. */

@@ -18,6 +18,7 @@ struct esmtp_reply {
     struct buf text;
     size_t lines;
 };
+/* fits: or is cut, as words for people; whoever needs it whole reads no more than the ceiling */
 #define ESMTP_REPLY(ceiling) ((struct esmtp_reply){0, "", BUF(ceiling), 0})
 enum esmtp_more { ESMTP_MORE, ESMTP_DONE, ESMTP_NOISE, ESMTP_BAD };
 enum esmtp_more esmtp_reply_line(struct esmtp_reply *r, struct str line);

@@ -12,6 +12,7 @@ struct route {
     bool bad_address; /* not a valid address: bounce with 5.1.3 "bad address syntax" */
     bool routed; /* the local part still contains @, % or !: not relayed for strangers */
 };
+/* asked: by resolve_address, and by whoever fills it in otherwise */
 #define ROUTE ((struct route){BUF(65536), BUF(65536), BUF(65536), CLASS_DEFAULT, false, false})
 
 enum resolve_for { RESOLVE_MAIL, RESOLVE_VERIFY /* address_verify_* parameters */ };

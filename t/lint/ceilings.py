@@ -7,8 +7,9 @@ Every BUF( in the product code needs one of these:
   - a comment "fits: <why>" on the line of the declaration or the one before it, where the contents
     cannot reach the ceiling, e.g. a number's digits;
   - a comment "asked: <by whom>" there, where a function of the same program asks.
-Words for people are BUF_TEXT, which is cut with "..." and needs nothing. Nobody but lib/base/buf.*
-reads the member "full".
+A macro that makes a buffer, or a struct with some, is looked at where it is defined: the comment
+above it says that it fits, or who asks. Words for people are BUF_TEXT, which is cut with "..." and
+needs nothing. Nobody but lib/base/buf.* reads the member "full".
 """
 import pathlib
 import re
@@ -112,7 +113,10 @@ def check(path):
     for at, line in enumerate(lines):
         if re.search(r"(?:\.|->)full\b", line) and path.parts[-3:-1] != ("lib", "base"):
             yield at, "reads .full: ask buf_ok()"
-        if not re.search(r"\bBUF\(", line) or line.startswith("#define") or excused(lines, at):
+        if not re.search(r"\bBUF\(", line) or excused(lines, at):
+            continue
+        if line.startswith("#define"):
+            yield at, "a macro makes a buffer: its comment says why it fits, or who asks"
             continue
         body = span(lines, at)
         names = DECLARED.findall(line)

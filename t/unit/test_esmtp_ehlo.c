@@ -20,10 +20,26 @@ TEST(extensions_of_a_server_are_collected)
     esmtp_ehlo_free(&e);
 }
 
+TEST(the_last_of_many_mechanisms_is_known)
+{
+    struct esmtp_ehlo e = ESMTP_EHLO;
+    struct buf line = BUF(20000);
+
+    buf_addz(&line, "AUTH");
+    for (int i = 0; i < 500; i++)
+        buf_addf(&line, " UNKNOWN-MECHANISM-%d", i);
+    buf_addz(&line, " PLAIN");
+    esmtp_ehlo_line(&e, buf_str(&line));
+    assert_true(esmtp_ehlo_has_auth(&e, "PLAIN"));
+    esmtp_ehlo_free(&e);
+    buf_free(&line);
+}
+
 TEST(a_list_of_keywords_is_a_mask)
 {
     assert_int_equal(esmtp_ext_mask(STR("silent-discard, dsn etrn")), ESMTP_DSN | ESMTP_ETRN);
     assert_int_equal(esmtp_ext_by_name(STR("starttls")), ESMTP_STARTTLS);
 }
 
-RUN_TESTS(T(extensions_of_a_server_are_collected), T(a_list_of_keywords_is_a_mask))
+RUN_TESTS(T(extensions_of_a_server_are_collected), T(the_last_of_many_mechanisms_is_known),
+          T(a_list_of_keywords_is_a_mask))

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "base/why.h"
 
 #include "test.h"
@@ -82,6 +83,16 @@ TEST(long_error_text_is_cut_not_lost)
     struct why why = WHY;
     why_set(&why, "5.0.0", "%06000d", 5);
     assert_int_equal(why.text.n, WHY_MOST);
+    assert_string_equal(why_text(&why) + WHY_MOST - 5, "00...");
+    for (int i = 0; i < 3; i++) { /* no character is cut in two */
+        why_set(&why, "5.0.0", "%.*s", i, "aa");
+        for (int k = 0; k < WHY_MOST; k++)
+            why_in(&why, "\u00e4\u00f6");
+        assert_true(str_ends(buf_str(&why.text), STR("...")));
+        assert_true(utf8_valid(buf_str(&why.text)));
+        why_set(&why, "5.0.0", "%0*d\u00e4", WHY_MOST - 4 + i, 5);
+        assert_true(utf8_valid(buf_str(&why.text)));
+    }
     why_free(&why);
 }
 
