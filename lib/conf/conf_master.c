@@ -115,6 +115,21 @@ static int parse_columns(struct parser *p, struct conf_service *s, struct str *r
     return 0;
 }
 
+/* Up to a blank that is not in braces: -o x=inline:{{a = b}},permit is one word, as in Postfix. */
+static struct str take_word(struct str *rest)
+{
+    size_t depth = 0, n = 0;
+
+    for (; n < rest->n && (depth > 0 || strchr(blanks, rest->p[n]) == NULL); n++)
+        if (rest->p[n] == '{')
+            depth++;
+        else if (rest->p[n] == '}' && depth > 0)
+            depth--;
+    struct str word = str_upto(*rest, n);
+    *rest = str_from(*rest, n);
+    return word;
+}
+
 /* The next argument; one in braces without them and the blanks inside. */
 static int next_argument(struct parser *p, struct str *rest, struct str *argument)
 {
@@ -123,7 +138,7 @@ static int next_argument(struct parser *p, struct str *rest, struct str *argumen
     if (rest->n == 0)
         return 0;
     if (rest->p[0] != '{') {
-        str_word(rest, blanks, argument);
+        *argument = take_word(rest);
         return 1;
     }
     size_t n = conf_braces(*rest);

@@ -13,6 +13,7 @@ static const char text[] = "# comment\n"
                            "# inside\n"
                            "  -o { smtpd_client_restrictions = permit_mynetworks, reject }\n"
                            "  -oempty=\n"
+                           "  -o lists=inline:{{a=5 b}},${x?{c d}}\n"
                            "pickup unix n - n 60 1 pickup\n"
                            "tlsmgr unix - - n 1000? 1 tlsmgr\n"
                            "vac unix - n n - 0 pipe flags=R user=vac argv={/usr/bin/vac x} -o y\n"
@@ -34,12 +35,13 @@ TEST(services_have_columns_arguments_and_options)
     const struct conf_service *s = &m.at[1];
     assert_int_equal(s->maxproc, 5);
     assert_int_equal(s->first_line, 3);
-    assert_int_equal(s->last_line, 7);
-    assert_int_equal(s->noptions, 3);
+    assert_int_equal(s->last_line, 8);
+    assert_int_equal(s->noptions, 4);
     assert_string_equal(s->options[0].name, "syslog_name");
     assert_string_equal(s->options[0].value, "postfix/x");
     assert_string_equal(s->options[1].value, "permit_mynetworks, reject");
     assert_string_equal(s->options[2].name, "empty");
+    assert_string_equal(s->options[3].value, "inline:{{a=5 b}},${x?{c d}}");
     assert_string_equal(s->argv[5], "smtpd_client_restrictions = permit_mynetworks, reject");
 
     assert_int_equal(m.at[2].wakeup, 60);
