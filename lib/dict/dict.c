@@ -171,7 +171,7 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
         buf_addf(&path, "%s%s", arg, type->suffix);
         if (buf_ok(&path) && access(path.p, F_OK) < 0)
             watch_for(u, path.p);
-        else
+        if (u->dir < 0) /* also where the directory is not there yet: not mounted */
             u->again_ms = clock_ms() + conf.transport_retry_time * 1000;
     }
     buf_free(&path);

@@ -58,6 +58,20 @@ def test_a_table_that_could_not_be_read_once_is_no_reason_to_wait_for_ever(make_
     s.wait_log(r"to=<someone@far\.test>, .*status=sent")
 
 
+def test_a_table_whose_directory_comes_later_is_found(make_suite):
+    """not mounted yet when qmgr starts, which lives as long as the suite"""
+    s = make_suite(main="transport_retry_time = 2s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n", start=False)
+    s.add_main("transport_maps = hash:%s/later/routes\n" % s.dir)
+    s.add_master("qmgr unix n - - 1 1 qmgr\n")
+    s.start()
+    s.tool("sendmail", "-f", "bob@example.test", "someone@far.test", input="Subject: x\n\ntext\n")
+    s.wait_log(r"to=<someone@far\.test>.*status=deferred \(Temporary lookup failure\)")
+    s.write("later/routes", "far.test discard:\n")
+    os.chmod(s.dir + "/later", 0o755)
+    s.tool("postmap", "hash:%s/later/routes" % s.dir)
+    s.wait_log(r"to=<someone@far\.test>, .*status=sent")
+
+
 def test_a_recipient_table_that_fails_is_not_an_unknown_user(make_suite):
     s = make_suite(main="local_recipient_maps = fail:always\n")
     c = pombal.Raw(s.port("smtp"))
