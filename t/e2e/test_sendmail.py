@@ -197,6 +197,12 @@ def test_a_queue_that_cannot_be_read_is_told(make_suite):
         os.chmod(path, mode)
 
 
+def test_a_long_line_is_whole_whatever_a_line_may_be(make_suite):
+    suite = make_suite(main="line_length_limit = 200000\nmessage_size_limit = 1000000\n")
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: long\n\n%s\n" % ("x" * 150000))
+    assert suite.wait_mail("alice", match="^long")[0].get_payload().replace("\n", "").count("x") == 150000
+
+
 def test_a_loop_is_reported_to_the_sender(suite):
     sendmail(suite, "-f", "alice@example.test", "bob", text="Received: x\n" * 60 + "Subject: round and round\n\nx\n")
     report = suite.wait_mail("alice", match="Undelivered Mail Returned to Sender")[0]
