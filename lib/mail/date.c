@@ -195,6 +195,12 @@ static bool imap_time(struct str s, int hms[3])
            number(str_part(s, 3, 2), 0, 99, &hms[1]) && number(str_part(s, 6, 2), 0, 99, &hms[2]);
 }
 
+/* Its year, as INTERNALDATE gives it. */
+static bool has_four_digits(int64_t local)
+{
+    return local >= date_days(0, 1, 1) * 86400 && local < date_days(10000, 1, 1) * 86400;
+}
+
 bool date_imap_parse(struct str text, int64_t *wall, int *offset)
 {
     struct str day, time;
@@ -211,7 +217,7 @@ bool date_imap_parse(struct str text, int64_t *wall, int *offset)
     *wall = to_wall(y, m, d, hms, zone);
     if (offset != NULL)
         *offset = zone;
-    return true;
+    return has_four_digits(*wall + (int64_t)zone * 60);
 }
 
 bool date_imap_day(struct str text, int64_t *midnight)

@@ -357,6 +357,7 @@ def test_dates_before_and_behind_what_32_bits_hold(make_suite):
 @pytest.mark.parametrize("date, answer", [
     ("31-Dec-9999 23:59:59 +2359", "OK"), ("31-Dec-9999 23:59:60 +0000", None), ("29-Feb-2100 00:00:00 +0000", "OK"),
     ("29-Feb-2000 00:00:00 +0000", "OK"), ("00-Jan-2000 00:00:00 +0000", "OK"), ("01-Jan-10000 00:00:00 +0000", "BAD"),
+    ("31-Dec-9999 24:00:00 +0000", "BAD"), ("00-Jan-0000 00:00:00 +0000", "BAD"),
     ("01-Jan-2000 24:00:00 +0000", "OK"), ("01-Jan-2000 00:00:00 +9999", None), ("01-Jan-0000 00:00:00 +0000", None)])
 def test_the_date_of_an_append(suite, date, answer):
     c = imap(suite)
