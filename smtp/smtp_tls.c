@@ -94,7 +94,7 @@ void smtp_open_tls(void)
         tls.policies =
             maps_open("smtp_tls_policy_maps", conf.smtp_tls_policy_maps, DICT_FOLD | DICT_MAY_FAIL);
     tls.others = hash_new();
-    if (tls.level == SMTP_TLS_NONE && conf.smtp_tls_wrappermode)
+    if (tls.level == SMTP_TLS_NONE && conf.smtp_tls_wrappermode && maps_empty(tls.policies))
         msg_warn("smtp_tls_wrappermode requires \"smtp_tls_security_level = encrypt\" (or "
                  "stronger): mail waits");
     if (tls.level == SMTP_TLS_NONE && maps_empty(tls.policies))

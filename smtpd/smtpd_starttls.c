@@ -58,7 +58,7 @@ void smtpd_open_tls(void)
     read_level();
     if (!num_parse(strz(conf.smtpd_tls_loglevel), 0, 4, &tls.loglevel))
         tls.loglevel = 0;
-    if (!tls.offered && conf.smtpd_tls_auth_only && conf.smtpd_sasl_auth_enable)
+    if (service_trying() && !tls.offered && conf.smtpd_tls_auth_only && conf.smtpd_sasl_auth_enable)
         msg_warn("smtpd_tls_auth_only = yes: there is no TLS, so nobody can log in: see "
                  "smtpd_tls_security_level");
     if (!tls.offered)

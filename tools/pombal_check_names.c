@@ -153,7 +153,7 @@ static void check_mailbox_command(void)
     struct buf path = BUF(4096);
     struct why why = WHY;
 
-    if (str_word(&rest, " \t", &word) && word.p[0] == '/') {
+    if (conf.mailbox_transport[0] == 0 && str_word(&rest, " \t", &word) && word.p[0] == '/') {
         buf_add(&path, word);
         if (buf_ok(&path) && strpbrk(path.p, "$`'\"\\|;&<>()") == NULL &&
             access(path.p, X_OK) < 0) {

@@ -346,7 +346,7 @@ AMISS = [
     ("smtpd_tls_security_level = none\nsmtpd_tls_auth_only = yes", "", "smtpd_tls_auth_only = yes: there is no TLS, so nobody can log in"),
     ("login_tls_cert_file =\nlogin_tls_chain_files =", "", "service .*: TLS is wanted from the first byte, but login_tls_cert_file is not set"),
     ("smtp_tls_security_level = verify\nsmtp_tls_CApath = {0}/etc/nosuch", "", "TLS: no CA certificates in .*/etc/nosuch: No such file or directory"),
-    ("mailbox_command = {0}/nosuch -a \"$EXTENSION\"", "", r"main.cf, line \d+: mailbox_command = .*: .*/nosuch: No such file or directory"),
+    ("mailbox_transport =\nmailbox_command = {0}/nosuch -a \"$EXTENSION\"", "", r"main.cf, line \d+: mailbox_command = .*: .*/nosuch: No such file or directory"),
     ("virtual_transport = lmtp:unix:private/nosuch", "", "virtual_transport = .*: private/nosuch: No such file or directory: mail for it waits"),
     ("alias_maps =\nmailbox_transport =\nhome_mailbox = Maildir/", "", "service local: .*alias_maps: there is no alias for root: mail for root waits"),
     ("smtp_tls_wrappermode = yes\nsmtp_tls_security_level =", "", "smtp_tls_wrappermode requires \"smtp_tls_security_level = encrypt\""),
@@ -364,6 +364,14 @@ def test_check_warns_of_what_a_service_starts_without(idle, main, options, said)
     configure(idle, main.format(idle.dir), "127.0.0.1:%d inet n - n - - smtpd %s" % (idle.port("submission"), options.format(idle.dir)))
     r = idle.tool("pombal", "check")
     assert len(re.findall(r"^\S+ warning: .*" + said, r.stderr, flags=re.M)) == 1, r.stderr
+
+
+def test_check_says_nothing_of_what_is_not_used(idle):
+    """the command, where a transport has the mail; a missing level of TLS, where a table has it"""
+    configure(idle, "mailbox_command = /nosuch/command\nsmtp_tls_wrappermode = yes\nsmtp_tls_security_level =\n"
+              "smtp_tls_policy_maps = inline:{{x.test=encrypt}}")
+    r = idle.tool("pombal", "check")
+    assert "mailbox_command" not in r.stderr and "smtp_tls_wrappermode" not in r.stderr, r.stderr
 
 
 def test_a_service_with_options_of_its_own_tries_its_start_with_them(idle):
