@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/path.h"
+#include "service/service.h"
 
 #include "qmgr.h"
 
@@ -210,8 +211,10 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
     int moved = rename(path, active.p);
     if (moved < 0 && errno == ENOENT && queue_make_dirs(Q_ACTIVE, id, NULL) == 0)
         moved = rename(path, active.p);
-    if (moved < 0 && errno != ENOENT)
+    if (moved < 0 && errno != ENOENT) {
         msg_warn("rename %s to %s: %m", path, active.p);
+        service_look_at_queue();
+    }
     buf_free(&active);
     return moved == 0 && take_moved(id, from);
 }
@@ -260,7 +263,12 @@ void message_arrived(struct attrs *ask)
         read_announced(m->d.queue_id);
         discard(m);
     } else if (queue_move(m->d.queue_id, Q_INCOMING, Q_ACTIVE, &why) < 0) {
-        discard(m); /* the administrator was faster */
+        if (errno != ENOENT) { /* else the administrator was faster */
+            msg_warn("%s: %s", m->d.queue_id, why_text(&why));
+            scan_request(Q_INCOMING, false);
+            service_look_at_queue();
+        }
+        discard(m);
     } else {
         take_announced(m);
     }

@@ -89,12 +89,13 @@ void service_refresh(const char *what_changed)
     buf_free(&text);
 }
 
-void service_look_at_queue(void)
+bool service_look_at_queue(void)
 {
     const char *dir = jail_queue_replaced();
 
     if (dir != NULL)
         service_refresh(dir);
+    return dir != NULL;
 }
 
 static void load_conf(struct process *p)

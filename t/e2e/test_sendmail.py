@@ -163,18 +163,41 @@ def test_pickup_that_starts_while_maildrop_is_away_takes_mail_later(make_suite):
     suite.wait_mail("alice", match="^after")
 
 
+def replace(suite, queue):
+    path = suite.queue + "/" + queue
+    st = os.stat(path)
+    os.rename(path, path + ".old")
+    os.mkdir(path)
+    os.chown(path, st.st_uid, st.st_gid)
+    os.chmod(path, st.st_mode)
+
+
+def test_an_active_queue_that_was_replaced_is_used(make_suite):
+    suite = make_suite()
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: before\n\nx\n")
+    suite.wait_mail("alice", match="^before")
+    suite.wait_queue_empty()
+    replace(suite, "active")
+    sendmail(suite, "-f", "s@x.test", "alice", text="Subject: after\n\nx\n")
+    suite.wait_log(r"postfix/qmgr\[\d+\]: active has changed -- restarting")
+    suite.wait_mail("alice", match="^after")
+
+
+def test_mailq_is_not_empty_because_a_queue_was_replaced(make_suite):
+    suite = make_suite()
+    assert "Mail queue is empty" in suite.tool("mailq").stdout
+    replace(suite, "deferred")
+    assert "Mail queue is empty" not in suite.tool("mailq", check=False).stdout
+    pombal.wait_for(lambda: "Mail queue is empty" in suite.tool("mailq", check=False).stdout)
+
+
 def test_a_queue_directory_that_was_replaced_is_used(make_suite):
     """the jail is a directory's, not a name's: only a new process reaches the new one"""
     suite = make_suite()
     sendmail(suite, "-f", "s@x.test", "alice", text="Subject: before\n\nx\n")
     suite.wait_mail("alice", match="^before")
     for queue in ("maildrop", "incoming"):
-        path = suite.queue + "/" + queue
-        st = os.stat(path)
-        os.rename(path, path + ".old")
-        os.mkdir(path)
-        os.chown(path, st.st_uid, st.st_gid)
-        os.chmod(path, st.st_mode)
+        replace(suite, queue)
     sendmail(suite, "-f", "s@x.test", "alice", text="Subject: after\n\nx\n")
 
     def arrived():
