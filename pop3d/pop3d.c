@@ -38,8 +38,11 @@ static void session(struct stream *client, const struct peer *peer, struct arena
 
 int main(int argc, char **argv)
 {
-    static const struct service pop3d = {
-        .name = "pop3d", .rights = RIGHT_SHUT, .open = open_front, .session = session, .drain = login_drain};
+    static const struct service pop3d = {.name = "pop3d",
+                                         .rights = RIGHT_SHUT,
+                                         .open = open_front,
+                                         .session = session,
+                                         .drain = login_drain};
 
     return service_main(&pop3d, argc, argv);
 }

@@ -78,8 +78,7 @@ void maildrop_put(struct maildrop *d, enum rec type, struct str body)
 void maildrop_line(struct maildrop *d, struct str line)
 {
     enum { LINE_MOST = 32 * 1024 }; /* postdrop and pickup take no longer record */
-    size_t most =
-        (size_t)(conf.line_length_limit < LINE_MOST ? conf.line_length_limit : LINE_MOST);
+    size_t most = (size_t)(conf.line_length_limit < LINE_MOST ? conf.line_length_limit : LINE_MOST);
 
     for (; line.n > most; line = str_from(line, most))
         maildrop_put(d, REC_CONT, str_upto(line, most));

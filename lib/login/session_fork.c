@@ -202,7 +202,8 @@ static void open_program(void)
 int session_main(const struct session_program *p, int argc, char **argv)
 {
     const struct service service = {.name = p->name,
-                                    .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT,
+                                    .rights = RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE |
+                                              RIGHT_SHUT,
                                     .open = open_program,
                                     .paths = session_fork_paths,
                                     .start = session_fork_start,

@@ -142,8 +142,8 @@ int service_limit(void);
  * disk: the process finishes its sessions and ends, and master starts a new one. */
 void service_refresh(const char *what_changed);
 /* To be called when a directory of the queue could not be read or written: if it is another one
- * than when the process started, its jail keeps the process out, and service_refresh follows. True: it
- * is so. */
+ * than when the process started, its jail keeps the process out, and service_refresh follows. True:
+ * it is so. */
 bool service_look_at_queue(void);
 /*
  * Called by a session: marks its own client as evictable, or no longer so. When the process is full

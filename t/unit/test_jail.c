@@ -956,10 +956,12 @@ TEST(what_forks_sessions_can_open_nothing_of_root)
         skip();
     make_files();
     assert_int_equal(chmod(outside, 0600), 0);
-    assert_int_equal(
-        in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT, try_what_root_owns), REFUSED);
-    assert_int_equal(in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT, try_own_memory),
+    assert_int_equal(in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT,
+                             try_what_root_owns),
                      REFUSED);
+    assert_int_equal(
+        in_jail(RIGHT_SETUID | RIGHT_FORK | RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT, try_own_memory),
+        REFUSED);
     remove_files();
 }
 
