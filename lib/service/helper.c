@@ -317,7 +317,7 @@ static void lose_all(struct helper *h)
     void *value;
 
     task_watch(h->fd, 0, NULL, NULL);
-    close(h->fd);
+    task_close(h->fd);
     h->fd = -1;
     while (hash_next(h->questions, &cursor, &id, &value)) {
         struct helper_question *q = value;
@@ -358,8 +358,10 @@ void helper_free(struct helper **h)
 {
     if (*h == NULL)
         return;
-    task_watch((*h)->fd, 0, NULL, NULL);
-    task_close((*h)->fd);
+    if ((*h)->fd >= 0) { /* else lost */
+        task_watch((*h)->fd, 0, NULL, NULL);
+        task_close((*h)->fd);
+    }
     hash_free(&(*h)->questions, NULL);
     free((*h)->in);
     free(*h);
