@@ -330,6 +330,11 @@ static void add_internet(void)
     allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
 }
 
+static bool is_given(unsigned needed, unsigned rights)
+{
+    return needed == ALWAYS || (needed & rights) != 0;
+}
+
 /* The listening sockets are those of all processes of the service, and the next ones get them, too:
  * with others an intruder could keep clients out after its end. */
 static void add_options(unsigned rights)
@@ -349,7 +354,7 @@ static void add_options(unsigned rights)
     };
 
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (options[i].rights == ALWAYS || (options[i].rights & rights) != 0)
+        if (is_given(options[i].rights, rights))
             allow_if2(SCMP_SYS(setsockopt), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)options[i].level),
                       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i].option));
 }
@@ -402,15 +407,10 @@ static void add_files(unsigned rights)
     }
 }
 
-static bool is_given(const struct rule *r, unsigned rights)
-{
-    return r->rights == ALWAYS || (r->rights & rights) != 0;
-}
-
 static void add_fcntl(unsigned rights)
 {
     for (size_t i = 0; i < sizeof fcntl_commands / sizeof *fcntl_commands; i++)
-        if (is_given(&fcntl_commands[i], rights) || JAIL_COVERAGE[0] != 0)
+        if (is_given(fcntl_commands[i].rights, rights) || JAIL_COVERAGE[0] != 0)
             allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntl_commands[i].call));
     /* What is shared stays as it is: a listening socket that blocks stops whoever accepts. */
     allow_if2(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFL),
@@ -475,7 +475,7 @@ static void end_filter(void)
 
 static bool is_of_sessions(const struct rule *r)
 {
-    return r->rights == ALWAYS || (r->rights & (FILES | RIGHT_TIMES | RIGHT_SHUT)) != 0;
+    return is_given(r->rights, FILES | RIGHT_TIMES | RIGHT_SHUT);
 }
 
 /*
@@ -528,7 +528,7 @@ void jail_seccomp(unsigned rights)
         prepare_session();
     begin_filter(SCMP_ACT_TRAP);
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (is_given(&plain[i], rights))
+        if (is_given(plain[i].rights, rights))
             allow(plain[i].call);
     if (JAIL_SANITIZED || JAIL_COVERAGE[0] != 0 || jail_is_valgrind())
         for (size_t i = 0; i < sizeof of_debuggers / sizeof *of_debuggers; i++)
