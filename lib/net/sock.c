@@ -143,17 +143,25 @@ static int await(int fd, int64_t deadline)
     return error == 0 ? 0 : -1;
 }
 
+/* Of a client, with that local address; *fd may be open also where this fails, with errno. */
+static bool bind_client(int *fd, int family, const struct addr *from)
+{
+    struct sockaddr_storage sa;
+
+    *fd = socket(family, SOCK_STREAM | FLAGS, 0);
+    if (*fd < 0 || from == NULL || from->family != family)
+        return *fd >= 0;
+    socklen_t len = addr_to_sockaddr(from, &sa);
+    return bind(*fd, (struct sockaddr *)&sa, len) == 0;
+}
+
 static int connect_to(const struct addr *to, const struct addr *from, int64_t deadline)
 {
     struct sockaddr_storage sa;
     socklen_t len;
-    int fd = socket(to->family, SOCK_STREAM | FLAGS, 0);
-    bool ok = fd >= 0;
+    int fd;
+    bool ok = bind_client(&fd, to->family, from);
 
-    if (ok && from != NULL && from->family == to->family) {
-        len = addr_to_sockaddr(from, &sa);
-        ok = bind(fd, (struct sockaddr *)&sa, len) == 0;
-    }
     if (ok) {
         set_on(fd, IPPROTO_TCP, TCP_NODELAY);
         len = addr_to_sockaddr(to, &sa);
@@ -169,10 +177,8 @@ static int connect_to(const struct addr *to, const struct addr *from, int64_t de
 
 bool sock_can_bind(const struct addr *at, struct why *why)
 {
-    struct sockaddr_storage sa;
-    socklen_t len = addr_to_sockaddr(at, &sa);
-    int fd = socket(at->family, SOCK_STREAM | FLAGS, 0);
-    bool can = fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
+    int fd;
+    bool can = bind_client(&fd, at->family, at);
 
     if (!can)
         give_up(fd, why, "bind", at);
