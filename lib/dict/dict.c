@@ -110,7 +110,7 @@ struct unavailable {
     struct dict dict;
     int dir; /* where its file may come to exist, O_PATH: a chroot hides the name; or -1 */
     char *name; /* there, or null */
-    int64_t again_ms; /* when it is worth another try, if the file is there; 0: never */
+    int64_t again_ms; /* when it is worth another try; 0: when the file comes */
     struct why why;
 };
 
@@ -179,7 +179,7 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
 }
 
 /* A file has come; or one that could not be read, for want of memory or in the middle of a rebuild,
- * may be fine now. */
+ * may be fine now, or its directory may have come. */
 static bool may_be_there(const struct unavailable *u)
 {
     struct stat st; /* a call that every jail allows */

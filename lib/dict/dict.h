@@ -115,9 +115,9 @@ void dict_close(struct dict **d);
  * pombal_accept_missing. -1: why. For code that reports faults with conf_fault. */
 int dict_spec_check(const char *spec, struct why *why);
 /* The spec of an open table whose file has been changed or replaced, or null. Works in the jail. A
- * table of a file that could not be opened counts as changed when the file has come, or when it is
- * there and transport_retry_time is over: what failed may have passed. It costs one fstat per open
- * file: call it at most once a second. */
+ * table of a file that could not be opened counts as changed when the file has come, or, if it was
+ * there or its directory was not, when transport_retry_time is over: what failed may have passed.
+ * It costs one fstat per open file: call it at most once a second. */
 const char *dicts_changed(void);
 
 /* The i-th type, for postconf -m; null at the end. */
