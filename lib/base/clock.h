@@ -6,6 +6,7 @@
 #include <time.h>
 
 int64_t clock_ms(void); /* monotonic milliseconds */
+int64_t clock_us(void); /* the same clock in microseconds */
 int64_t clock_wall(void); /* seconds since 1970 */
 int64_t clock_wall_us(void); /* microseconds since 1970 */
 int64_t clock_tick_ns(void); /* wall clock in ns as the kernel stamps files with it: it advances by

@@ -34,9 +34,13 @@ struct loop {
     struct task *ended; /* its stack goes when the loop is on its own again */
     struct stack own; /* of task_loop's caller */
     size_t count;
-    int64_t now; /* task_now(), ms */
+    int64_t now_us, now; /* of the monotonic clock, as last looked at; task_now(), ms */
     struct task_turns turns; /* the longest since task_turns() asked */
-    int64_t cpu_at, cpu_ns; /* loop.now and the thread's CPU time, as last looked at */
+    int64_t cpu_us; /* the thread's CPU time, as last looked at */
+    struct {
+        int64_t us;
+        unsigned n;
+    } others; /* the turns since then, and how long they took */
     bool running;
     volatile bool in_turn; /* not asleep: for the watchdog's signal handler */
     volatile unsigned turn; /* counts turns */
@@ -47,6 +51,8 @@ struct loop {
     void (*on_local)(uint64_t local);
 };
 extern struct loop loop;
+
+void loop_look_at_clock(void); /* sets now */
 
 /* Parks the running task until task_resume, the deadline (0: none) or cancellation. */
 enum wait task_block(int64_t deadline_ms, bool wakeable);

@@ -381,6 +381,12 @@ static int sleep_ms(void)
     return ms < 0 ? 0 : ms > 3600 * 1000 ? 3600 * 1000 : (int)ms;
 }
 
+void loop_look_at_clock(void)
+{
+    loop.now_us = clock_us();
+    loop.now = loop.now_us / 1000;
+}
+
 void poller_turn(bool may_sleep)
 {
     struct epoll_event events[EVENTS];
@@ -393,7 +399,7 @@ void poller_turn(bool may_sleep)
     while (n < 0 && errno == EINTR);
     if (n < 0)
         msg_panic("epoll_wait: %s", strerror(errno));
-    loop.now = clock_ms();
+    loop_look_at_clock();
     for (int i = 0; i < n; i++)
         happened(&events[i]);
     run_timers();

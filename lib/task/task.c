@@ -156,21 +156,24 @@ static void run_ready(void)
 }
 
 /*
- * The CPU time of a turn is what counts on a machine that does other work as well. Asking for it is
- * a system call, so it is asked for only at the end of a long turn and every few milliseconds: the
- * result may be too large by as much.
+ * The CPU time of a turn is what counts on a machine that does other work as well. To ask for it is
+ * a system call, so it is asked for only at the end of a long turn, and what the turns since the
+ * last question took by the clock is subtracted. That is as much as their CPU time, or more if the
+ * machine did other work meanwhile: so it is asked for again before it is much.
  */
-enum { CPU_LOOK_MS = 10 };
+enum { LONG_US = 10 * 1000, OTHERS_US = 20 * 1000, OTHERS = 1000 };
 
-static int64_t take_cpu_ns(int64_t now)
+/* What this thread used since the last call, without the turns that were added to loop.others. */
+static int64_t take_cpu_us(void)
 {
     struct timespec t = {0};
-    int64_t before = loop.cpu_ns;
+    int64_t before = loop.cpu_us, others = loop.others.us;
 
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    loop.cpu_at = now;
-    loop.cpu_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    return loop.cpu_ns - before;
+    loop.cpu_us = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    loop.others.us = 0;
+    loop.others.n = 0;
+    return loop.cpu_us - before - others;
 }
 
 static void begin_turn(void)
@@ -178,21 +181,23 @@ static void begin_turn(void)
     loop.turn++;
     loop.in_turn = true;
     watchdog_turn();
-    if (loop.now - loop.cpu_at >= CPU_LOOK_MS)
-        take_cpu_ns(loop.now);
 }
 
 static void end_turn(void)
 {
-    int64_t now = clock_ms(), took = now - loop.now;
+    int64_t took_us = clock_us() - loop.now_us;
 
-    if (took >= CPU_LOOK_MS) {
-        int64_t cpu_us = take_cpu_ns(now) / 1000;
+    if (took_us >= LONG_US) {
+        int64_t cpu_us = take_cpu_us();
         if (cpu_us > loop.turns.cpu_us)
             loop.turns.cpu_us = cpu_us;
+    } else {
+        loop.others.us += took_us;
+        if (++loop.others.n >= OTHERS || loop.others.us >= OTHERS_US)
+            take_cpu_us();
     }
-    if (took > loop.turns.wall_ms)
-        loop.turns.wall_ms = took;
+    if (took_us / 1000 > loop.turns.wall_ms)
+        loop.turns.wall_ms = took_us / 1000;
     for (size_t i = 0; i < loop.nhooks; i++)
         loop.hooks[i]();
 }
@@ -202,7 +207,7 @@ void task_loop(void)
     enum { ROUNDS = 4 }; /* tasks wake each other: look at the world only so often meanwhile */
 
     signal(SIGPIPE, SIG_IGN);
-    loop.now = clock_ms();
+    loop_look_at_clock();
     loop.running = true;
     while (loop.count > 0) {
         begin_turn();
@@ -365,6 +370,7 @@ void task_forked(void)
     }
     list_init(&loop.all);
     loop.count = 0;
+    loop.cpu_us = 0; /* counts anew in a child */
     if (loop.self != NULL) {
         loop.self->timer = (struct heap_node){0};
         list_add(&loop.all, &loop.self->all);

@@ -139,14 +139,14 @@ void task_signals_default(void);
 /*
  * For the metrics page: the longest turn of the loop since the last call; during one turn of a task
  * no other task is served. wall_ms is the time that passed, whatever else the machine did; cpu_us
- * is the CPU time of turns of 10 ms and more, and may be up to 10 ms too large.
+ * is the CPU time of turns of 10 ms and more, and may be up to 20 ms too small.
  */
 struct task_turns {
     int64_t wall_ms, cpu_us;
 };
 struct task_turns task_longest_turns(void);
 /* High-water mark: the most bytes of a stack that a task which has ended is known to have used,
- * rounded up to pages. Only some tasks are measured: the first ones, then one in 32. */
+ * rounded up to pages. Only some tasks are measured: the first two, then one in 32. */
 size_t task_stack_used(void);
 size_t task_stack_size(void); /* usable bytes of a stack, with the factor for sanitizers */
 
