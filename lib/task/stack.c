@@ -76,7 +76,7 @@ size_t task_stack_used(void)
 
 void stack_drop(struct stack *s)
 {
-    enum { FIRST = 32, OF = 32 };
+    enum { FIRST = 2, OF = 32 };
 
     if (++pool.ended <= FIRST || pool.ended % OF == 0)
         measure(s);
