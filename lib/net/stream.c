@@ -499,6 +499,15 @@ enum wait stream_wait(struct stream *s, int64_t deadline)
     }
 }
 
+static enum wait wait_unread(struct stream *s, int64_t deadline)
+{
+    if (!s->drained)
+        return task_wait_either(s->fd.fd, POLLIN, deadline);
+    enum wait w = task_wait_again_either(s->fd.fd, POLLIN, deadline);
+    s->drained = w != WAIT_READY; /* the next read must not wait for what has come now */
+    return w;
+}
+
 enum wait stream_wait_unread(struct stream *s, int64_t deadline)
 {
     int64_t soon = task_now() + IDLE_MS;
@@ -507,11 +516,11 @@ enum wait stream_wait_unread(struct stream *s, int64_t deadline)
     stream_flush(s);
     if (s->in_at != s->in_end || s->state != STREAM_OK)
         return WAIT_READY;
-    enum wait w = task_wait_either(s->fd.fd, POLLIN, first ? soon : deadline);
+    enum wait w = wait_unread(s, first ? soon : deadline);
     if (w == WAIT_TIMEOUT && first) {
         drop_buffers(s);
         task_trim();
-        w = task_wait_either(s->fd.fd, POLLIN, deadline);
+        w = wait_unread(s, deadline);
     }
     return w;
 }
