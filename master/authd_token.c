@@ -10,7 +10,14 @@
 
 #include "authd.h"
 
-enum { TOKEN_LENGTH = 32, PLACE_LENGTH = 4, SERVICE_MAX = 15, SLOTS = 4096, GROUP = 16 };
+enum {
+    TOKEN_LENGTH = 32,
+    PLACE_LENGTH = 4,
+    SERVICE_MAX = 15,
+    SHORT_NAME_MAX = 63,
+    SLOTS = 4096,
+    GROUP = 16
+};
 
 struct slot {
     atomic_uint state; /* enum slot_state */
@@ -18,27 +25,31 @@ struct slot {
     int64_t until;
     char text[PLACE_LENGTH + TOKEN_LENGTH + 1]; /* begins with the number of the slot */
     char service[SERVICE_MAX + 1];
-    char name[SASL_FIELD_MAX + 1];
+    bool long_name; /* it is in tokens.long_names, at the same place */
+    char name[SHORT_NAME_MAX + 1];
 };
 
 /*
  * Most tickets are never redeemed: their session was there already. So slots are looked at in
  * groups, in turn: a busy host, whose slots are all in use by tickets, searches one group, not all.
+ * Long names have a place of their own, so that a slot for the usual ones touches little memory.
  */
 static struct {
     struct slot *slots;
+    char (*long_names)[SASL_FIELD_MAX + 1];
     size_t used; /* slots of groups that were needed so far */
     size_t at; /* the first slot of the group whose turn it is */
 } tokens;
 
 size_t tokens_size(void)
 {
-    return SLOTS * sizeof *tokens.slots;
+    return SLOTS * (sizeof *tokens.slots + sizeof *tokens.long_names);
 }
 
 void tokens_open(void *shared)
 {
     tokens.slots = shared;
+    tokens.long_names = (void *)(tokens.slots + SLOTS);
     tokens.used = GROUP;
     tokens.at = 0;
 }
@@ -104,6 +115,11 @@ static struct slot *take_slot(int64_t now)
     return s;
 }
 
+static char *name_of(struct slot *s)
+{
+    return s->long_name ? tokens.long_names[s - tokens.slots] : s->name;
+}
+
 bool token_make(enum token_kind kind, struct str name, const char *service, int64_t now,
                 struct buf *text)
 {
@@ -115,8 +131,9 @@ bool token_make(enum token_kind kind, struct str name, const char *service, int6
     random_token(text, TOKEN_LENGTH);
     snprintf(s->text, sizeof s->text, "%s", text->p);
     snprintf(s->service, sizeof s->service, "%s", service);
-    memcpy(s->name, name.p, name.n);
-    s->name[name.n] = 0;
+    s->long_name = name.n > SHORT_NAME_MAX;
+    memcpy(name_of(s), name.p, name.n);
+    name_of(s)[name.n] = 0;
     s->kind = kind;
     s->until = now + conf.login_token_lifetime * 1000;
     atomic_store(&s->state, SLOT_LIVE);
@@ -158,7 +175,7 @@ const char *token_redeem(enum token_kind kind, struct str text, struct str servi
     }
     const char *problem = problem_of(s, kind, service, now);
     if (problem == NULL)
-        buf_addz(name, s->name);
+        buf_addz(name, name_of(s));
     explicit_bzero(s->text, sizeof s->text);
     atomic_store(&s->state, SLOT_FREE);
     return problem;

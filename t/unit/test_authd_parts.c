@@ -73,6 +73,27 @@ TEST(a_token_is_redeemed_once_by_whom_it_is_for)
     buf_free(&text);
 }
 
+TEST(a_token_holds_a_name_of_any_length_whole)
+{
+    static const size_t lengths[] = {1, 63, 64, 65, SASL_FIELD_MAX};
+    char long_name[SASL_FIELD_MAX + 1];
+
+    memset(long_name, 'n', sizeof long_name);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct buf text = BUF(TOKEN_MAX), name = BUF(SASL_FIELD_MAX);
+        struct str given = {long_name, lengths[i]};
+        assert_true(token_make(TOKEN_OF_FRONT, given, "imap", 1000, &text));
+        assert_null(token_redeem(TOKEN_OF_FRONT, buf_str(&text), STR("imap"), 2000, &name));
+        assert_true(str_eq(buf_str(&name), given));
+        buf_free(&text);
+        buf_free(&name);
+    }
+    struct buf text = BUF(TOKEN_MAX);
+    assert_false(token_make(TOKEN_OF_FRONT, (struct str){long_name, SASL_FIELD_MAX + 1}, "imap",
+                            1000, &text));
+    buf_free(&text);
+}
+
 TEST(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not)
 {
     enum { MORE_THAN_SLOTS = 5000, YOUNG = 3000 };
@@ -100,4 +121,5 @@ TEST(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not)
 
 RUN_TESTS(T(failures_of_an_address_are_delayed_more_and_more),
           T(an_ipv6_network_fails_as_one_address), T(a_token_is_redeemed_once_by_whom_it_is_for),
+          T(a_token_holds_a_name_of_any_length_whole),
           T(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not))
