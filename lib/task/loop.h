@@ -42,6 +42,7 @@ struct loop {
         unsigned n;
     } others; /* the turns since then, and how long they took */
     bool running;
+    int64_t shrink_at; /* stack_shrink is called then */
     volatile bool in_turn; /* not asleep: for the watchdog's signal handler */
     volatile unsigned turn; /* counts turns */
     void (*hooks[4])(void);

@@ -373,12 +373,24 @@ static void run_timers(void)
 static int sleep_ms(void)
 {
     const struct heap_node *node = heap_first(&poller.timers);
-    int64_t ms;
+    int64_t until = node != NULL ? node->key : 0;
 
-    if (node == NULL)
+    if (stack_surplus() && (until == 0 || until > loop.shrink_at))
+        until = loop.shrink_at;
+    if (until == 0)
         return -1;
-    ms = node->key - clock_ms();
+    int64_t ms = until - clock_ms();
     return ms < 0 ? 0 : ms > 3600 * 1000 ? 3600 * 1000 : (int)ms;
+}
+
+static void shrink(void)
+{
+    enum { EVERY_MS = 1000 };
+
+    if (loop.now < loop.shrink_at)
+        return;
+    stack_shrink();
+    loop.shrink_at = loop.now + EVERY_MS;
 }
 
 void loop_look_at_clock(void)
@@ -403,6 +415,7 @@ void poller_turn(bool may_sleep)
     for (int i = 0; i < n; i++)
         happened(&events[i]);
     run_timers();
+    shrink();
 }
 
 void poller_forked(void)

@@ -1,6 +1,7 @@
 #include "task/stack.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ static struct {
     size_t size;
     unsigned keep;
     VEC(char *) idle; /* low ends, most recently used last */
+    size_t unneeded; /* so many were idle all the time since stack_shrink */
     size_t used; /* the most that was seen, in whole pages */
     unsigned ended; /* tasks so far */
 } pool = {.size = (size_t)TASK_STACK * TASK_STACK_FACTOR, .keep = 32};
@@ -44,6 +46,8 @@ void stack_new(struct stack *s, void (*entry)(void))
 {
     *s = (struct stack){.size = pool.size};
     s->low = pool.idle.n > 0 ? pool.idle.at[--pool.idle.n] : map_stack();
+    if (pool.unneeded > pool.idle.n)
+        pool.unneeded = pool.idle.n;
     s->registration = annotate_stack_new(s->low, s->size);
     s->sp = task_first_frame(s->low + s->size, entry);
 }
@@ -74,6 +78,33 @@ size_t task_stack_used(void)
     return pool.used;
 }
 
+/* A new stack costs as much as ten system calls, so where many tasks come and go they are kept
+ * while that lasts. Who keeps few is about to fork. */
+static unsigned most_idle(void)
+{
+    enum { FEW = 32 };
+
+    return pool.keep < FEW ? pool.keep : KEPT_MAX;
+}
+
+bool stack_surplus(void)
+{
+    return pool.idle.n > pool.keep;
+}
+
+void stack_shrink(void)
+{
+    size_t surplus = stack_surplus() ? pool.idle.n - pool.keep : 0;
+    size_t drop = pool.unneeded < surplus ? pool.unneeded : surplus;
+
+    for (size_t i = 0; i < drop; i++)
+        munmap(pool.idle.at[i] - PAGE, pool.size + PAGE);
+    pool.idle.n -= drop;
+    if (drop > 0)
+        memmove(pool.idle.at, pool.idle.at + drop, pool.idle.n * sizeof *pool.idle.at);
+    pool.unneeded = pool.idle.n;
+}
+
 void stack_drop(struct stack *s)
 {
     enum { FIRST = 2, OF = 32 };
@@ -81,7 +112,7 @@ void stack_drop(struct stack *s)
     if (++pool.ended <= FIRST || pool.ended % OF == 0)
         measure(s);
     annotate_stack_drop(s->low, s->size, s->registration);
-    if (s->size == pool.size && pool.idle.n < pool.keep)
+    if (s->size == pool.size && pool.idle.n < most_idle())
         *VEC_ADD(&pool.idle) = s->low;
     else
         munmap(s->low - PAGE, s->size + PAGE);

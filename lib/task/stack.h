@@ -16,6 +16,9 @@ struct stack {
 
 /* Usable bytes of each stack; how many unused stacks are kept for the next tasks. */
 void stack_setup(size_t size, unsigned keep_idle);
+bool stack_surplus(
+    void); /* more are kept, after a rush: stack_shrink is to be called in a second */
+void stack_shrink(void); /* frees those of them that were not needed since the last call */
 void stack_new(struct stack *s, void (*entry)(void)); /* entry must not return */
 void stack_drop(struct stack *s); /* not the one in use */
 void stack_trim(const struct stack *s); /* of the running one, what is below the present frame */

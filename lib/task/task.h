@@ -42,7 +42,7 @@ enum { TASK_STACK_FACTOR = 1 };
 #endif
 struct task_settings {
     size_t stack_size; /* usable bytes of a stack: TASK_STACK */
-    unsigned idle_stacks; /* kept for the next task: 32 */
+    unsigned idle_stacks; /* kept for the next task: 32; more for a second or two after a rush */
     unsigned sync_threads; /* at most, started when needed: 16 */
 };
 void task_setup(const struct task_settings *settings);

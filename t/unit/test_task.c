@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -10,6 +11,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/msg.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "task/stack.h"
 #include "task/task.h"
 
 #include "test.h"
@@ -875,6 +879,53 @@ TEST(waits_outside_of_a_task_block_the_process)
     close(fds[1]);
 }
 
+static void short_sleep(void *arg)
+{
+    (void)arg;
+    task_sleep(task_now() + 1);
+}
+
+/* Bytes that are mapped, in pages. */
+static size_t mapped(void)
+{
+    char text[64] = "";
+    int fd = open("/proc/self/statm", O_RDONLY);
+
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    uint64_t pages = 0;
+    struct str rest = strz(text), word;
+    assert_true(str_word(&rest, " ", &word) && num_parse_u64(word, 0, SIZE_MAX, &pages));
+    return pages;
+}
+
+static void rush(void)
+{
+    for (int i = 0; i < 200; i++)
+        task_start("short", short_sleep, NULL);
+    while (task_count() > 1)
+        task_sleep(task_now() + 1);
+}
+
+static void two_rushes(void *arg)
+{
+    (void)arg;
+    rush();
+    assert_true(stack_surplus());
+    size_t after_first = mapped();
+    rush();
+    assert_in_range(mapped(), 0, after_first + 1000); /* 200 stacks are 13,000 */
+    for (int i = 0; i < 600 && stack_surplus(); i++)
+        task_sleep(task_now() + 100);
+    assert_false(stack_surplus());
+    assert_true(mapped() < after_first);
+}
+
+TEST(after_a_rush_its_stacks_are_kept_for_a_moment_only)
+{
+    run(two_rushes, NULL);
+}
+
 RUN_TESTS(T(a_cancelled_task_that_waits_on_lets_others_run_and_is_named),
           T(every_kind_of_wait_of_a_cancelled_task_lets_others_run),
           T(a_wait_that_is_no_longer_to_be_cancelled_ends_by_a_wake_up_only),
@@ -892,4 +943,5 @@ RUN_TESTS(T(a_cancelled_task_that_waits_on_lets_others_run_and_is_named),
           T(forked_task_has_a_loop_of_its_own), T(stack_overflow_hits_the_guard_page),
           T(watch_calls_back_until_it_is_ended), T(an_edge_that_comes_with_a_wake_up_is_not_lost),
           T(a_second_task_that_waits_for_the_same_is_refused), T(one_task_may_wait_for_several),
-          T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again))
+          T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again),
+          T(after_a_rush_its_stacks_are_kept_for_a_moment_only))
