@@ -34,7 +34,7 @@
 
 enum { OUT_LIMIT = 1024 * 1024 }; /* far more than the lines of a datagram with all that is added */
 
-enum { PROGRAMS = 64, PROGRAM_ROOM = 20, REMEMBER_MS = 1000 };
+enum { PROGRAMS = 1024, PROGRAM_ROOM = 20, REMEMBER_MS = 1000 };
 
 /* What ran under a pid a moment ago: a number is not given to another process so soon. */
 struct program {
