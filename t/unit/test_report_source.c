@@ -124,6 +124,26 @@ TEST(an_expired_message_s_report_names_everybody_who_is_left)
     buf_free(&id);
 }
 
+/* A log that is older than the marks: a queue manager has died, or the log could not be removed. */
+TEST(whoever_is_done_meanwhile_is_not_named)
+{
+    struct buf id = BUF(QID_MAX);
+
+    make(&id);
+    add_record(Q_DEFER, id.p, 1, STR(""));
+    add_record(Q_DEFER, id.p, 2, STR(""));
+    add_record(Q_DEFER, id.p, 3, STR(""));
+    add_record(Q_BOUNCE, id.p, 1, STR(""));
+    mark_done(id.p, 1);
+    mark_done(id.p, 2);
+    assert_string_equal(named(Q_DEFER, id.p, false, 100), " r3 4.2.2");
+    assert_string_equal(named(Q_DEFER, id.p, false, 1), " r3 4.2.2");
+    assert_string_equal(named(Q_DEFER, id.p, true, 2),
+                        " r3 4.2.2 | r0 4.4.7 | r4 4.4.7 r5 4.4.7 | r6 4.4.7");
+    assert_string_equal(named(Q_BOUNCE, id.p, false, 100), " r1 4.2.2");
+    buf_free(&id);
+}
+
 TEST(no_record_at_all_is_no_reason_to_say_nothing)
 {
     struct buf id = BUF(QID_MAX);
@@ -186,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(an_expired_message_s_report_names_everybody_who_is_left),
+        T(whoever_is_done_meanwhile_is_not_named),
         T(no_record_at_all_is_no_reason_to_say_nothing),
         T(what_cannot_be_read_is_not_taken_for_the_end),
         T(a_large_log_is_read_whole),
