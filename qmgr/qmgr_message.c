@@ -154,6 +154,11 @@ static struct message *qmgr_message_read_file(const char *id, struct envelope *e
             m->d.created_s = qfile_stat(f)->st_mtime;
         m->size = e->size;
         m->next = e->next;
+        if (*m->d.redirect != 0 && e->done > 0) {
+            /* REDIRECT has one recipient, in the place of the first: that one is done. */
+            m->next = 0;
+            e->d.nrcpts = 0;
+        }
         m->expired_by_force = (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0;
         if (m->expired_by_force && queue_stat(Q_DEFER, id, NULL)) {
             /* Returned with the reason it was put off for: no recipient is tried again. */

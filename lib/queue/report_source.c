@@ -126,7 +126,7 @@ static void keep_redirected(struct report_source *s)
     if (*e->d.redirect == 0 || e->d.nrcpts == 0)
         return;
     e->d.rcpts[0].address = e->d.redirect;
-    e->d.nrcpts = s->known.n > 0 ? 0 : 1;
+    e->d.nrcpts = s->known.n > 0 || e->done > 0 ? 0 : 1;
     e->next = 0;
 }
 
