@@ -318,6 +318,7 @@ def test_idle_connection_that_died_is_replaced(suite, sink):
 class Talker(Sink):
     def serve(self, client):
         self.client = client
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is said is there at once
         super().serve(client)
 
 
