@@ -17,24 +17,27 @@
 
 enum { PATH_LIMIT = 8192 };
 
-/* Nobody else may say where a user's mail goes. */
-static bool is_trusted(int fd, const char *path, const struct rights *r)
+/* Nobody else may say where a user's mail goes. 1: it is the user's own, 0: it is not, or it is no
+ * file, -1: cannot be known now. */
+static int is_trusted(int fd, const char *path, const struct rights *r, struct why *why)
 {
     struct stat st;
 
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+    if (fstat(fd, &st) < 0)
+        return why_errno(why, "4.3.0", "cannot look at file %s", path);
+    if (!S_ISREG(st.st_mode)) {
         msg_warn("file %s is not a regular file", path);
-        return false;
+        return 0;
     }
     if (st.st_uid != 0 && st.st_uid != r->uid) {
         msg_warn("file %s has bad owner uid %ld", path, (long)st.st_uid);
-        return false;
+        return 0;
     }
     if ((st.st_mode & S_IWOTH) != 0) {
         msg_warn("file %s is world writable", path);
-        return false;
+        return 0;
     }
-    return true;
+    return 1;
 }
 
 /* 1: text is its contents, 0: no such file, -1: cannot be known now. */
@@ -48,11 +51,10 @@ static int read_forward(const char *path, const struct rights *r, struct buf *te
     if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP &&
         errno != ENAMETOOLONG)
         status = why_errno(why, "4.3.0", "cannot open file %s", path);
-    else if (fd >= 0 && is_trusted(fd, path, r)) {
-        status = 1;
-        if (file_read_fd(fd, text) < 0 || !buf_ok(text))
-            status = why_set(why, "4.3.0", "error reading forwarding file %s", path);
-    }
+    else if (fd >= 0)
+        status = is_trusted(fd, path, r, why);
+    if (status > 0 && (file_read_fd(fd, text) < 0 || !buf_ok(text)))
+        status = why_set(why, "4.3.0", "error reading forwarding file %s", path);
     if (fd >= 0)
         close(fd);
     become_end();

@@ -59,15 +59,19 @@ static int mbox_fail(int error, const char *what, const char *path, struct why *
 
 /* A link that root made, and that nobody else can have put here: where others may write, they can
  * make a hard link to a link of root's, or move one. */
-static bool is_trusted_link(const char *path)
+static int check_link(const char *path, struct why *why)
 {
     struct stat link, dir;
     char *copy = mem_dupz(path);
-    bool trusted = lstat(path, &link) == 0 && link.st_uid == 0 && stat(dirname(copy), &dir) == 0 &&
-                   dir.st_uid == 0 && (dir.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    bool known = lstat(path, &link) == 0 && stat(dirname(copy), &dir) == 0;
+    int saved = errno;
 
     free(copy);
-    return trusted;
+    if (!known)
+        return mbox_fail(saved, "look at link", path, why);
+    if (link.st_uid == 0 && dir.st_uid == 0 && (dir.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return 0;
+    return why_set(why, "5.2.0", "file is a symbolic link");
 }
 
 static int open_file(const char *path, struct why *why)
@@ -77,8 +81,8 @@ static int open_file(const char *path, struct why *why)
     int fd = open(path, flags | O_CREAT | O_NOFOLLOW, 0600);
 
     if (fd < 0 && errno == ELOOP && stat(path, &target) == 0) {
-        if (!is_trusted_link(path))
-            return why_set(why, "5.2.0", "file is a symbolic link");
+        if (check_link(path, why) < 0)
+            return -1;
         fd = open(path, flags);
     }
     if (fd < 0 && errno == EINVAL)

@@ -57,25 +57,43 @@ static enum queue which_log(void)
 }
 
 /*
- * Whoever writes to a message's log, or has a report sent of it, must have its file: an agent that
- * of the active queue which it is to deliver, cleanup the one in incoming which it gives back. So
- * none of them can say anything of other messages. qmgr has all of them.
+ * Where the file may be that an agent delivers: in active, where qmgr gave it to the agent. A qmgr
+ * that starts meanwhile (a reload, a changed table) moves it to incoming, back, and to deferred, as
+ * it is still being delivered; the administrator may hold it. In maildrop it is to become another
+ * message: what is recorded there nobody would report.
+ */
+static const enum queue places_of_agents[] = {Q_ACTIVE, Q_INCOMING, Q_DEFERRED, Q_HOLD, Q_COUNT};
+static const enum queue places_of_cleanup[] = {Q_INCOMING, Q_COUNT};
+
+static bool is_in(const enum queue *places, const char *id, int fd)
+{
+    struct stat st;
+
+    for (; *places != Q_COUNT; places++)
+        if (queue_is_file(*places, id, fd, &st))
+            return *places != Q_INCOMING || !queue_is_taken(id, &st);
+    return false;
+}
+
+/*
+ * Whoever writes to a message's log, or has a report sent of it, must have its file: an agent the
+ * one that it was given to deliver, cleanup the one in incoming which it gives back. So none of
+ * them can say anything of other messages. qmgr has all of them.
  */
 static int check_proof(struct attrs *ask, const char *id, struct why *why)
 {
-    struct stat st;
-    enum queue q = ask->from == ROLE_CLEANUP ? Q_INCOMING : Q_ACTIVE;
+    const enum queue *places = ask->from == ROLE_CLEANUP ? places_of_cleanup : places_of_agents;
 
     if (ask->from == ROLE_QMGR || ask->from == ROLE_ROOT || ask->from == ROLE_SELF)
         return 0;
     int fd = attrs_take_fd(ask);
-    bool ours = queue_is_file(q, id, fd, &st) && (q != Q_INCOMING || !queue_is_taken(id, &st));
+    /* Twice, because a file that moves meanwhile may be in none of the places as we look. */
+    bool ours = is_in(places, id, fd) || is_in(places, id, fd);
     if (fd >= 0)
         close(fd);
     if (ours)
         return 0;
-    msg_warn("%s: refused: %s has no such file of the %s queue", id, trust_role_name(ask->from),
-             queue_name(q));
+    msg_warn("%s: refused: %s has no such file", id, trust_role_name(ask->from));
     return why_set(why, "5.7.0", "not your message");
 }
 

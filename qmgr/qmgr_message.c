@@ -108,8 +108,20 @@ static void move_aside(const char *id, const struct why *why)
         leave_active(id, Q_CORRUPT);
 }
 
+/* Of the last attempt; also of one that ended with its queue manager, and whose file came back by
+ * way of incoming. If they stay they are told once more, but of nobody who is done: see
+ * queue/report_source.h. */
+static void forget_reasons(const char *id)
+{
+    struct why why = WHY;
+
+    if (queue_remove(Q_DEFER, id, &why) < 0 && errno != ENOENT && errno != ENOTDIR)
+        msg_warn("%s: %s", id, why_text(&why));
+    why_free(&why);
+}
+
 /* The file is in active already. Null: it was moved on. */
-static struct message *qmgr_message_read_file(const char *id, enum queue from, struct envelope *e)
+static struct message *qmgr_message_read_file(const char *id, struct envelope *e)
 {
     struct why why = WHY;
     struct message *m = NULL;
@@ -142,6 +154,11 @@ static struct message *qmgr_message_read_file(const char *id, enum queue from, s
             m->d.created_s = qfile_stat(f)->st_mtime;
         m->size = e->size;
         m->next = e->next;
+        if (*m->d.redirect != 0 && e->done > 0) {
+            /* REDIRECT has one recipient, in the place of the first: that one is done. */
+            m->next = 0;
+            e->d.nrcpts = 0;
+        }
         m->expired_by_force = (qfile_stat(f)->st_mode & MODE_EXPIRE) != 0;
         if (m->expired_by_force && queue_stat(Q_DEFER, id, NULL)) {
             /* Returned with the reason it was put off for: no recipient is tried again. */
@@ -152,8 +169,8 @@ static struct message *qmgr_message_read_file(const char *id, enum queue from, s
         /* Left by a process that did not come to send the reports. */
         m->bounced = queue_may_have(Q_BOUNCE, id);
         m->traced = queue_may_have(Q_TRACE, id);
-        if (from != Q_INCOMING && !m->expired_by_force)
-            queue_remove(Q_DEFER, id, NULL);
+        if (!m->expired_by_force)
+            forget_reasons(id);
     }
     qfile_close(&f);
     why_free(&why);
@@ -186,10 +203,10 @@ static bool is_second(const char *id, const struct stat *st)
 }
 
 /* It is in active already. */
-static bool take_moved(const char *id, enum queue from)
+static bool take_moved(const char *id)
 {
     struct envelope e;
-    struct message *m = qmgr_message_read_file(id, from, &e);
+    struct message *m = qmgr_message_read_file(id, &e);
 
     if (m == NULL)
         return false;
@@ -216,7 +233,7 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
         service_look_at_queue();
     }
     buf_free(&active);
-    return moved == 0 && take_moved(id, from);
+    return moved == 0 && take_moved(id);
 }
 
 /* The envelope is worth what whoever announces it can show: the file, open. What another process

@@ -95,7 +95,12 @@ void smtp_session_close(
 int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why);
 void smtp_command(struct smtp_session *s, const char *doing, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* (waits) Sends a command and reads its reply, as smtp_read_reply. */
+/* Nothing is there that the server has sent, and it has not closed the connection. */
+bool smtp_is_silent(struct smtp_session *s);
+/* Before a command is sent, when all that went before is answered: a reply that is there already
+ * belongs to none, and each one after it would be taken for the next command's. -1: why (4.5.0). */
+int smtp_check_turn(struct smtp_session *s, const char *doing, struct why *why);
+/* (waits) Sends a command and reads its reply, as smtp_read_reply, after smtp_check_turn. */
 int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
              struct why *why);
 

@@ -39,17 +39,31 @@ static void close_expired(void *arg)
     cache.closer = NULL;
 }
 
-struct smtp_session *smtp_cache_take(const char *key)
+static struct smtp_session *find_idle(const char *key)
 {
     LIST_EACH (&cache.idle, l) {
         struct smtp_session *s = LIST_OF(l, struct smtp_session, idle);
-        if (strcmp(s->key, key) != 0)
-            continue;
-        take_out(s);
-        s->answered = false;
-        return s;
+        if (strcmp(s->key, key) == 0)
+            return s;
     }
     return NULL;
+}
+
+/* What a server says unasked would be taken for the reply to the next command, that for the reply
+ * to the one after it, and so on: somebody else's refusal would bounce a recipient. */
+struct smtp_session *smtp_cache_take(const char *key)
+{
+    struct smtp_session *s;
+
+    while ((s = find_idle(key)) != NULL) {
+        take_out(s);
+        s->answered = false;
+        if (smtp_is_silent(s))
+            break;
+        s->broken = true;
+        smtp_session_close(&s);
+    }
+    return s;
 }
 
 static bool listed(const struct smtp_session *s)

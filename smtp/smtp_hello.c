@@ -60,6 +60,8 @@ static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
     const char *doing = s->lmtp ? "performing the LHLO handshake" : "performing the EHLO handshake";
     bool extended = s->lmtp || !conf.smtp_never_send_ehlo;
 
+    if (smtp_check_turn(s, doing, why) < 0)
+        return -1;
     if (extended) {
         smtp_command(s, doing, "%s %s", verb, conf.smtp_helo_name);
         if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)

@@ -141,9 +141,37 @@ int smtp_read_reply(struct smtp_session *s, int64_t seconds, struct why *why)
     return 0;
 }
 
+bool smtp_is_silent(struct smtp_session *s)
+{
+    short events;
+
+    return stream_ahead(s->stream) == 0 && stream_try_fill(s->stream, &events) == 0;
+}
+
+/* "250 ..." or the like; other lines are passed over when a reply is read. */
+static bool has_reply(struct str text)
+{
+    struct str line;
+
+    while (str_split(&text, '\n', &line))
+        if (line.n >= 3 && strspn(line.p, "0123456789") >= 3)
+            return true;
+    return false;
+}
+
+int smtp_check_turn(struct smtp_session *s, const char *doing, struct why *why)
+{
+    if (smtp_is_silent(s) || !has_reply(stream_ahead_str(s->stream)))
+        return 0;
+    s->doing = doing;
+    return bad_reply(s, "an unasked", stream_ahead_str(s->stream), why);
+}
+
 int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
              struct why *why)
 {
+    if (smtp_check_turn(s, doing, why) < 0)
+        return -1;
     smtp_command(s, doing, "%s", command);
     return smtp_read_reply(s, seconds, why);
 }

@@ -389,7 +389,9 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
     t.send.step = s->needs_rset ? STEP_RSET : STEP_MAIL;
     t.recv = t.send;
     job->outcome.data_us = clock_wall_us();
-    failed = commands(&t, &why);
+    failed = smtp_check_turn(s, doing(t.send.step), &why);
+    if (failed == 0)
+        failed = commands(&t, &why);
     if (failed == 0 && t.data_ok) {
         failed = content(&t, &why);
         s->needs_rset = false;

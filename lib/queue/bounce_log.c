@@ -130,28 +130,38 @@ static void take_line(struct bounce_record *r, struct str line, struct arena *me
 {
     ptrdiff_t at = str_find(line, '=');
 
-    if (at <= 0)
+    if (at <= 0 || line.p[0] == '<')
         return;
     for (int i = 0; i < FIELDS; i++)
         if (str_eqz(str_upto(line, (size_t)at), fields[i].name))
             set_field(r, i, str_from(line, (size_t)at + 1), mem);
 }
 
+/* Postfix leaves out the line for people ("<") if backwards_bounce_logfile_compatibility = no. */
+static bool begins_record(struct str text)
+{
+    return str_starts(text, STR("<")) || str_starts(text, STR("recipient="));
+}
+
+/*
+ * A record has an empty line in front and one behind. What ends in another way was being written
+ * when the machine stopped: its recipient is tried again, and nothing of it is true of the one
+ * whose record stands behind it.
+ */
 bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_record *r)
 {
     struct str line;
 
     clear(r);
-    while (str_split(rest, '\n', &line)) {
-        if (line.n > 0 && line.p[0] != '<')
-            take_line(r, line, mem);
-        /* An empty line ends what has begun; without a recipient it was none. */
-        if (line.n == 0 && *r->recipient != 0)
+    /* What is behind the last line end is no line. */
+    while (str_split(rest, '\n', &line) && rest->p != NULL) {
+        if (line.n == 0 && *r->recipient != 0 && !begins_record(*rest))
             return true;
-        if (line.n == 0)
+        if (line.n == 0 || begins_record(line))
             clear(r);
+        take_line(r, line, mem);
     }
-    return *r->recipient != 0;
+    return false;
 }
 
 /* The log is read in pieces: it may be larger than memory should be. */
@@ -170,9 +180,9 @@ static void add_record(struct bounce_log *log, size_t *room, const struct bounce
     log->at[log->n++] = *r;
 }
 
-/* The records that are whole in the piece; how many of its bytes they are. last: it is the end of
- * the file, so what is there is all. */
-static size_t take_records(struct str piece, bool last, size_t max, size_t *room, struct arena *mem,
+/* The records that are whole in the piece; how many of its bytes they are. If none is, all of it is
+ * damaged. */
+static size_t take_records(struct str piece, size_t max, size_t *room, struct arena *mem,
                            struct bounce_log *log)
 {
     struct str rest = piece;
@@ -180,9 +190,6 @@ static size_t take_records(struct str piece, bool last, size_t max, size_t *room
     size_t taken = 0;
 
     while (log->n < max && bounce_record_next(&rest, mem, &r)) {
-        /* What ends with the piece may go on in the next one; alone in a piece it is damaged. */
-        if (rest.n == 0 && !last && taken > 0)
-            break;
         add_record(log, room, &r, mem);
         taken = piece.n - rest.n;
     }
@@ -213,7 +220,7 @@ static int read_log(int fd, off_t *at, size_t max, struct arena *mem, struct bou
     ssize_t n = 0;
 
     while (log->n < max && (n = read_piece(fd, piece, *at)) > 0)
-        *at += (off_t)take_records((struct str){piece, (size_t)n}, n < PIECE, max, &room, mem, log);
+        *at += (off_t)take_records((struct str){piece, (size_t)n}, max, &room, mem, log);
     free(piece);
     return log->n < max && n < 0 ? -1 : 0;
 }

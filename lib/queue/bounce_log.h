@@ -24,7 +24,8 @@ struct bounce_record {
 };
 
 void bounce_record_format(const struct bounce_record *r, struct buf *out); /* appends */
-/* Takes the next record off *rest. False at the end. Damaged records are skipped. */
+/* Takes the next record off *rest. False at the end. Damaged records are skipped, and those without
+ * an end: what a power cut has left of one that nobody was told of. */
 bool bounce_record_next(struct str *rest, struct arena *mem, struct bounce_record *r);
 
 /* Records of the log of a message, at most max; an empty list at its end, or if there is none. */

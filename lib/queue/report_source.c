@@ -53,6 +53,29 @@ static bool is_known(const struct report_source *s, off_t at)
            bsearch(&at, s->known.at, s->known.n, sizeof *s->known.at, by_place) != NULL;
 }
 
+static int open_file(struct report_source *s, struct why *why)
+{
+    if (s->file == NULL)
+        s->file = qfile_open(s->d->queue, s->d->queue_id, QFILE_READ, why);
+    return s->file != NULL ? 0 : -1;
+}
+
+/* The defer log may be older than the marks in the file: whoever was put off has the mail now. */
+static int drop_done(struct report_source *s, struct bounce_log *portion, struct why *why)
+{
+    size_t n = 0;
+
+    if (s->log != Q_DEFER || portion->n == 0)
+        return 0;
+    if (open_file(s, why) < 0)
+        return -1;
+    for (size_t i = 0; i < portion->n; i++)
+        if (!qfile_is_done(s->file, portion->at[i].at))
+            portion->at[n++] = portion->at[i];
+    portion->n = n;
+    return 0;
+}
+
 static int from_log(struct report_source *s, size_t max, struct arena *mem,
                     struct bounce_log *portion, struct why *why)
 {
@@ -63,7 +86,7 @@ static int from_log(struct report_source *s, size_t max, struct arena *mem,
     s->in_log = portion->n > 0;
     if (!s->in_log && s->known.n > 0)
         qsort(s->known.at, s->known.n, sizeof *s->known.at, by_place);
-    return 0;
+    return drop_done(s, portion, why);
 }
 
 static const char *external(const char *address, struct arena *mem)
@@ -103,7 +126,7 @@ static void keep_redirected(struct report_source *s)
     if (*e->d.redirect == 0 || e->d.nrcpts == 0)
         return;
     e->d.rcpts[0].address = e->d.redirect;
-    e->d.nrcpts = s->known.n > 0 ? 0 : 1;
+    e->d.nrcpts = s->known.n > 0 || e->done > 0 ? 0 : 1;
     e->next = 0;
 }
 
@@ -113,9 +136,7 @@ static int report_source_read_file(struct report_source *s, size_t max, struct a
 {
     struct envelope *e = &s->e;
 
-    if (s->file == NULL)
-        s->file = qfile_open(s->d->queue, s->d->queue_id, QFILE_READ, why);
-    if (s->file == NULL || envelope_read(s->file, s->file_at, max, mem, e, why) < 0)
+    if (open_file(s, why) < 0 || envelope_read(s->file, s->file_at, max, mem, e, why) < 0)
         return -1;
     if (s->file_at == 0)
         keep_redirected(s);
@@ -132,8 +153,9 @@ int report_source_next(struct report_source *s, size_t max, struct arena *mem,
                        struct bounce_log *portion, struct why *why)
 {
     *portion = (struct bounce_log){0};
-    if (s->in_log && from_log(s, max, mem, portion, why) < 0)
-        return -1;
+    while (portion->n == 0 && s->in_log)
+        if (from_log(s, max, mem, portion, why) < 0)
+            return -1;
     while (portion->n == 0 && s->in_file)
         if (report_source_read_file(s, max, mem, portion, why) < 0)
             return -1;

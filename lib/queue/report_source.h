@@ -5,10 +5,10 @@
 #include "queue/bounce_log.h"
 
 /*
- * First the records of a log. Then, if the report is the last word on the message (it has expired),
- * every recipient that the queue file still shows as not delivered and that no record is about: a
- * record may be missing because the disk was full when it was to be written, but its recipient must
- * not end without a report.
+ * First the records of a log; of the defer log those whose recipient is not done meanwhile. Then,
+ * if the report is the last word on the message (it has expired), every recipient that the queue
+ * file still shows as not delivered and that no record is about: a record may be missing because
+ * the disk was full when it was to be written, but its recipient must not end without a report.
  */
 struct report_source;
 /* last_word: the message has expired, see above. Freed by report_source_free. */

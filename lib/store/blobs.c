@@ -60,13 +60,11 @@ void blobs_unmake(const struct blobs *b)
 
 /* ---- writing ---- */
 
-int blob_create(struct blob_in *in, const struct blobs *to, const char *hostname)
+static int create(struct blob_in *in)
 {
+    const struct blobs *to = in->to;
     struct buf path = BLOB_PATH;
 
-    /* fits: see ident_maildir */
-    *in = (struct blob_in){.to = to, .fd = -1, .base = BUF(200)};
-    ident_maildir(&in->base, hostname);
     tmp_path(in, &path);
     for (int tries = 0; tries < 2 && in->fd < 0; tries++) {
         in->fd = openat(to->dirfd, path.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
@@ -77,6 +75,14 @@ int blob_create(struct blob_in *in, const struct blobs *to, const char *hostname
     buf_free(&path);
     in->made = in->fd >= 0;
     return in->made ? 0 : -1;
+}
+
+int blob_create(struct blob_in *in, const struct blobs *to, const char *hostname)
+{
+    /* fits: see ident_maildir */
+    *in = (struct blob_in){.to = to, .fd = -1, .base = BUF(200)};
+    ident_maildir(&in->base, hostname);
+    return create(in);
 }
 
 int blob_write(struct blob_in *in, struct str bytes)
@@ -187,23 +193,23 @@ static int copy_bytes(int in, int out, const struct stat *st)
     return whole && task_fdatasync(out) == 0 ? 0 : -1;
 }
 
-/* (waits) */
+/* (waits) Half of it is never a message: it gets its name when it is whole. */
 static int copy_file(const struct blobs *b, const char *from, const struct blobs *to,
-                     const char *as)
+                     const struct blob *as)
 {
+    /* fits: the name is there already, in a folder */
+    struct blob_in copy = {.to = to, .fd = -1, .base = BUF(256)};
     struct stat st;
-    int in = file_open_plain(b->dirfd, from, O_RDONLY, 0), out = -1, result = -1;
+    int in = file_open_plain(b->dirfd, from, O_RDONLY, 0), result = -1;
 
-    if (in >= 0 && fstat(in, &st) == 0)
-        out = openat(to->dirfd, as, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, to->mode & 0666);
-    if (out >= 0) {
-        result = copy_bytes(in, out, &st);
-        close(out);
-        if (result < 0)
-            unlinkat(to->dirfd, as, 0);
-    }
+    buf_add(&copy.base, as->base);
+    if (in >= 0 && fstat(in, &st) == 0 && create(&copy) == 0 && copy_bytes(in, copy.fd, &st) == 0)
+        result = blob_commit(&copy, as);
+    int saved = errno;
+    blob_abort(&copy);
     if (in >= 0)
         close(in);
+    errno = saved;
     return result;
 }
 
@@ -215,7 +221,7 @@ int blob_copy(const struct blobs *b, const struct blob *name, const struct blobs
                         AT_SYMLINK_FOLLOW);
 
     if (result < 0 && (errno == EXDEV || errno == EMLINK || errno == EPERM))
-        result = copy_file(b, from_path.p, to, to_path.p);
+        result = copy_file(b, from_path.p, to, as);
     buf_free(&from_path);
     buf_free(&to_path);
     return result;

@@ -1,12 +1,13 @@
 """As test_faults.py, for the calls that change no file: no memory, no descriptor, no process, a disk or a peer that does not
 answer. A daemon may end because of it; what was acknowledged arrives.
 """
-import errno, os, smtplib
+import errno, os, shutil, smtplib
 
 import pytest
 
 import disk
-from pombal import wait_for
+from agents import MiniSuite
+from pombal import IS_ROOT, wait_for
 from test_faults import SLOW, by_sendmail, deliver, faulty, over_smtp
 
 ERRORS = {"look": errno.EMFILE, "read": errno.EIO, "readdir": errno.EIO, "stat": errno.EIO, "lock": errno.ENOLCK,
@@ -65,6 +66,34 @@ def test_commands_and_lists_go_on_after_a_fault(faulty, call):
         assert "status=bounced" not in faulty.log()[before:]
         if not faulty.disk.disarm():
             break
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_what_cannot_be_looked_at_is_neither_missing_nor_forbidden():
+    """a .forward and the link that it names: the mail waits, and is neither in the mailbox nor returned"""
+    s = MiniSuite("local_transport = local\nmail_spool_directory = $config_directory/../spool\n"
+                  "forward_path = $config_directory/../forward/$user\n" + disk.QUICK, "local unix - n n - - local\n", start=False)
+    try:
+        for name, mode in (("spool", 0o1777), ("forward", 0o755), ("out", 0o755)):
+            os.mkdir(s.dir + "/" + name)
+            os.chmod(s.dir + "/" + name, mode)
+        target = s.write("out/target", "", 0o666)
+        os.symlink(target, s.dir + "/out/link")
+        shutil.chown(s.write("forward/games", s.dir + "/out/link\n"), "games")
+        s.disk = disk.Disk(s)
+        s.start()
+        for nth in range(1, 40):
+            mark = "mark-%d." % nth
+            s.disk.arm("local", "stat", nth, errno.EIO)
+            s.send("games@queue.test", body=mark + "\r\n")
+            wait_for(lambda: mark in open(target).read())
+            s.wait_queue_empty()
+            if not s.disk.disarm():
+                break
+        assert nth > 3 and os.listdir(s.dir + "/spool") == [] and "status=bounced" not in s.log()
+        s.disk.close()
+    finally:
+        s.close()
 
 
 @pytest.mark.timeout(3000 if SLOW else 300)

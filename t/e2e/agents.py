@@ -47,7 +47,7 @@ AGENTS = "fake", "few", "local"  # what tests may call theirs
 
 class MiniSuite(pombal.Instance):
     def __init__(self, main="", master="", start=True):
-        self.faults = []
+        self.faults, self.start_env = [], {}
         self.dir = tempfile.mkdtemp(prefix="pombal-queue-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.etc, self.queue, self.log_path = self.dir + "/etc", self.dir + "/queue", self.dir + "/log/maillog"
@@ -75,7 +75,7 @@ class MiniSuite(pombal.Instance):
             self.start()
 
     def start(self):
-        self.tool("pombal", "start")
+        self.tool("pombal", "start", env=self.start_env)
         pombal.wait_for(lambda: self.listens("smtp"))
 
     def port(self, name):

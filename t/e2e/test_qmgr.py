@@ -701,6 +701,55 @@ def test_a_report_of_a_forced_expiry_names_those_without_a_record():
             assert not glob.glob(s.queue + "/defer/*/*")
 
 
+def test_a_report_after_a_crash_names_nobody_who_has_got_the_mail():
+    """whose reason of the attempt before stands in the defer log until the next one"""
+    def first_hangs(d):
+        if len(few.seen) > 1:
+            return "l"
+        wait_for(lambda: len(few.seen) > 1)
+        return None
+
+    reports = []
+    def second_is_taken(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+        return "l" if len(fake.seen) == 1 else "d"
+
+    with MiniSuite("transport_maps = inline:{b.test=few:}\n") as s, Agent(s, "few", first_hangs) as few, \
+            Agent(s, "fake", second_is_taken) as fake:
+        id = s.send(["a@a.test", "b@b.test"], sender="sender@back.test")
+        (log,) = wait_for(lambda: glob.glob(s.queue + "/defer/*/" + id))
+        only(few)
+        os.kill(s.pids("qmgr")[0], signal.SIGKILL)
+        wait_for(lambda: s.queue_files("deferred"))
+        assert "b@b.test" in open(log).read() and "a@a.test" not in open(log).read()
+        s.tool("postsuper", "-f", id)
+        s.tool("postqueue", "-f")
+        s.wait_log("%s: removed" % id)
+        wait_for(lambda: reports)
+        assert named_in(reports) == [("b@b.test", "4.2.1")]
+
+
+def test_a_redirected_message_is_redirected_once():
+    """also if its queue manager ends before it has heard of the delivery"""
+    def stop_listening(d):
+        os.kill(s.pids("qmgr")[0], signal.SIGSTOP)
+        return "d"
+
+    with MiniSuite("header_checks = regexp:$config_directory/checks\n", start=False) as s, \
+            Agent(s, "fake", stop_listening) as agent:
+        s.write("etc/checks", "/^Subject: test/ REDIRECT r@far.test\n")
+        s.start()
+        id = s.send(["a@far.test", "b@far.test", "c@far.test"])
+        (d,) = only(agent)
+        at, path = d.rcpts[0]["rcpt_at"], "%s/active/%s" % (s.queue, id)
+        wait_for(lambda: open(path, "rb").read()[at:at + 1] == b"D")
+        agent.policy = lambda d: "d"
+        os.kill(s.pids("qmgr")[0], signal.SIGKILL)
+        s.wait_log("%s: removed" % id)
+        assert [d.to for d in agent.seen] == [["r@far.test"]]
+
+
 def test_qmgr_and_pickup_as_fifos_deliver_at_once():
     fifos = "pickup fifo n - n 600 1 pickup\nqmgr fifo n - n 600 1 qmgr\n"
     with MiniSuite("queue_run_delay = 600s\n", start=False) as s:

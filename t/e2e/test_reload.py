@@ -1,8 +1,9 @@
 """A reload disturbs nobody: no refused connection, no temporary failure, no message lost or delivered twice."""
-import base64, collections, hmac, os, poplib, re, threading, time
+import base64, collections, hmac, os, poplib, re, signal, threading, time
 
 import pytest
 
+from agents import MiniSuite
 from pombal import PATIENCE, wait_for
 from sink import Sink
 
@@ -154,6 +155,14 @@ def test_deliveries_under_way_are_finished_and_not_repeated(make_suite):
         sink.close()
 
 
+def end_qmgr(suite):
+    """its successor leaves what is being delivered in deferred"""
+    (pid,) = suite.pids("qmgr")
+    os.kill(pid, signal.SIGKILL)
+    suite.wait_log(r"skipped, still being delivered")
+    wait_for(lambda: suite.queue_files("deferred"))
+
+
 def test_a_delivery_that_outlives_its_queue_manager(make_suite):
     """slower than the queue manager waits at a reload: its successor leaves it to the agent, and does not repeat it"""
     sink = SlowSink()
@@ -170,6 +179,50 @@ def test_a_delivery_that_outlives_its_queue_manager(make_suite):
         assert len(sink.messages) == 1
     finally:
         sink.close()
+
+
+@pytest.mark.parametrize("reply, report", [(None, "relayed"), ("550 5.7.1 no", "failed")])
+def test_the_report_of_a_delivery_that_outlives_its_queue_manager(make_suite, reply, report):
+    """the agent's record is taken although the file is in deferred by then: no second copy, and the report is sent"""
+    sink = SlowSink()
+    suite = to_sink(make_suite, sink)
+    if reply:
+        sink.replies["."] = [reply, "250 2.0.0 Ok"]
+    try:
+        with suite.smtp() as c:
+            c.ehlo()
+            c.mail("alice@example.test")
+            c.docmd("RCPT", "TO:<slow@example.test> NOTIFY=SUCCESS,FAILURE")
+            assert c.data(b"Subject: slow\r\n\r\ntext\r\n")[0] == 250
+        wait_for(lambda: sink.messages)
+        end_qmgr(suite)
+        sink.go.set()
+        suite.wait_log(r"to=<slow@example\.test>.* status=%s" % ("bounced" if reply else "sent"))
+        suite.tool("postqueue", "-f")
+        suite.wait_queue_empty()
+        assert len(sink.messages) == 2  # the message, once, and the report
+        assert re.search(rb"Action: " + report.encode(), sink.messages[1])
+    finally:
+        sink.close()
+
+
+def test_a_member_of_an_alias_gets_one_copy_if_another_one_outlives_the_queue_manager():
+    with MiniSuite("alias_maps = texthash:$config_directory/team\nlocal_transport = local\n",
+                   "local unix - n n - - local\n", start=False) as suite:
+        out = suite.dir + "/out"
+        os.mkdir(out)
+        os.chmod(out, 0o1777)
+        command = "touch %s/begun; while [ ! -e %s/go ]; do sleep 0.05; done; exit 67" % (out, out)
+        suite.write("etc/team", 'team %s/box, "|%s"\n' % (out, command))
+        suite.start()
+        suite.send("team@queue.test")
+        wait_for(lambda: os.path.exists(out + "/begun"))
+        end_qmgr(suite)
+        suite.write("out/go", "")
+        suite.wait_log(r"status=bounced \(user unknown\)")
+        suite.tool("postqueue", "-f")
+        suite.wait_log(r"sender non-delivery notification")
+        assert open(out + "/box").read().count("Subject: test") == 1
 
 
 def test_a_changed_table_disturbs_nobody(make_suite):

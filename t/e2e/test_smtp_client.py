@@ -315,6 +315,43 @@ def test_idle_connection_that_died_is_replaced(suite, sink):
     assert not re.search(r"lost connection with 127.0.0.1\[127.0.0.1\] while sending MAIL FROM.*%s" % r.domain, suite.log())
 
 
+class Talker(Sink):
+    def serve(self, client):
+        self.client = client
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is said is there at once
+        super().serve(client)
+
+
+@pytest.mark.parametrize("ehlo", [["PIPELINING"], []])
+def test_what_a_server_says_unasked_is_no_reply_to_the_next_message(suite, ehlo):
+    """all its replies would be taken for those of the commands behind: the refusal of one recipient for another's"""
+    slot = free_slot(suite)
+    s = Talker({"RCPT TO:<bad": "550 5.1.1 no such user"}, ehlo=ehlo, port=suite.ports[slot])
+    try:
+        r = Route(suite, slot)
+        r.send("a")
+        r.wait("a", r".*status=sent")
+        s.client.sendall(b"250 2.0.0 Ok once more\r\n")
+        r.send("bad", "good")
+        r.wait("bad", r".*dsn=5\.1\.1, status=bounced")
+        r.wait("good", r".*status=sent")
+        assert s.connections == 2 and len(s.messages) == 2
+    finally:
+        s.close()
+
+
+@pytest.mark.parametrize("stage, replies, greeting", [
+    ("performing the EHLO handshake", {}, "220 sink.test ESMTP\n220 sink.test ESMTP"),
+    ("sending MAIL FROM", {"EHLO": "250-sink.test\n250 PIPELINING\n250 PIPELINING"}, "220 sink.test ESMTP"),
+])
+def test_a_reply_before_its_command_defers(suite, sink, stage, replies, greeting):
+    s = sink(replies=dict(replies, **{"RCPT TO:<bad": "550 5.1.1 no such user"}), greeting=greeting)
+    r = route_to(suite, s)
+    r.send("bad", "good")
+    for user in ("bad", "good"):
+        r.wait(user, r".*dsn=4\.5\.0, status=deferred \(host 127\.0\.0\.1\[127\.0\.0\.1\] sent an unasked reply while %s: 2" % stage)
+
+
 def test_idle_connection_is_ended_with_quit(suite, sink):
     s = sink()
     r = route_to(suite, s)

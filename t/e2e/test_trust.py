@@ -392,6 +392,38 @@ def test_the_log_of_a_message_is_written_by_whoever_has_its_file(role):
         hold.set()
 
 
+def test_an_agent_shows_its_file_wherever_that_was_moved():
+    """by a new qmgr or the administrator; in maildrop it is another message's, and in corrupt nobody's"""
+    hold = threading.Event()
+    with MiniSuite() as s, Agent(s, "fake", lambda d: hold.wait(PATIENCE) and "d") as agent:
+        id = s.send("a@b.test")
+        wait_for(lambda: agent.busy)
+        log, active = "%s/bounce/%s" % (s.queue, id), "%s/active/%s" % (s.queue, id)
+        owner = pwd.getpwnam("postfix")
+        place = Place(pwd.getpwnam("pombalnet").pw_uid, gid_base(s) + NUMBERS["SMTP"], [owner.pw_gid])
+        text = request("append", queue_id=id, recipient="a@b.test", status="5.0.0", action="failed", reason="I say so")
+        right, name = os.open(active, os.O_RDWR), os.open(active, os.O_PATH)
+        read = os.open(active, os.O_RDONLY)
+        for queue, taken in (("incoming", True), ("deferred/" + id[0], True), ("hold", True),
+                             ("maildrop", False), ("corrupt", False)):
+            path = "%s/%s/%s" % (s.queue, queue, id)
+            if not os.path.isdir(os.path.dirname(path)):
+                os.mkdir(os.path.dirname(path), 0o700)
+                os.chown(os.path.dirname(path), owner.pw_uid, -1)
+            os.rename(active, path)
+            for fds in ([], [name], [read]):
+                answer = take_place(place, s, lambda: answer_of("private/bounce", text, fds).decode())
+                assert "not your message" in answer and not os.path.exists(log), (queue, fds)
+            answer = take_place(place, s, lambda: answer_of("private/bounce", text, [right]).decode())
+            assert (answer.split("\0")[:2] == ["status", "ok"]) == os.path.exists(log) == taken, queue
+            if taken:
+                os.unlink(log)
+            os.rename(path, active)
+        for fd in (right, name, read):
+            os.close(fd)
+        hold.set()
+
+
 @pytest.mark.parametrize("shown", ["nothing", "another file"])
 def test_an_announced_envelope_counts_only_with_the_file(shown):
     """else the envelope is what the file says"""

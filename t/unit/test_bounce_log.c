@@ -80,6 +80,37 @@ TEST(damaged_records_are_skipped)
     arena_free(&mem);
 }
 
+/* Cut at each of its bytes by a power cut: nothing of it is true of the record behind it. With and
+ * without the line for people. */
+TEST(a_record_without_its_end_is_none)
+{
+    static const char whole[] = "\n<x@a.test>: no\nrecipient=x@a.test\noffset=600\n"
+                                "dsn_orig_rcpt=rfc822;x@a.test\nnotify_flags=1\nstatus=5.1.1\n"
+                                "action=failed\nreason=no\n\n";
+    static const char *const next[] = {
+        "\n<y@b.test>: no\nrecipient=y@b.test\nstatus=5.2.2\naction=failed\nreason=no\n\n",
+        "\nrecipient=y@b.test\nstatus=5.2.2\naction=failed\nreason=no\n\n"};
+    struct arena *mem = arena_new(NULL);
+    struct bounce_record r;
+
+    for (size_t cut = 0; cut < 2 * (sizeof whole - 1); cut++) {
+        struct buf text = BUF(1000);
+        buf_add(&text, (struct str){whole, cut / 2});
+        struct str alone = buf_str(&text);
+        assert_false(bounce_record_next(&alone, mem, &r));
+        buf_addz(&text, next[cut % 2]);
+        struct str both = buf_str(&text);
+        assert_true(bounce_record_next(&both, mem, &r));
+        assert_string_equal(r.recipient, "y@b.test");
+        assert_int_equal(r.dsn_notify, 0);
+        assert_int_equal(r.at, 0);
+        assert_string_equal(r.dsn_orcpt, "");
+        assert_false(bounce_record_next(&both, mem, &r));
+        buf_free(&text);
+    }
+    arena_free(&mem);
+}
+
 TEST(records_travel_as_attributes)
 {
     struct arena *mem = arena_new(NULL);
@@ -110,4 +141,5 @@ TEST(records_travel_as_attributes)
 }
 
 RUN_TESTS(T(logs_of_postfix_are_read_and_written_the_same), T(a_reason_stays_on_its_line),
-          T(damaged_records_are_skipped), T(records_travel_as_attributes))
+          T(damaged_records_are_skipped), T(a_record_without_its_end_is_none),
+          T(records_travel_as_attributes))

@@ -11,6 +11,7 @@
 
 enum { RCPTS = 7 };
 static off_t places[RCPTS];
+static bool redirect; /* the next message that is made: to@x.test */
 
 /* A message to r0@x.test ... in active; its id goes to id. */
 static void make(struct buf *id)
@@ -23,6 +24,8 @@ static void make(struct buf *id)
     qfile_put(f, REC_SIZE, buf_str(&placeholder));
     qfile_putf(f, REC_TIME, "1795397122 236751");
     qfile_put(f, REC_FROM, STR("s@x.test"));
+    if (redirect)
+        qfile_put(f, REC_RDIR, STR("to@x.test"));
     for (int i = 0; i < RCPTS; i++) {
         if (i == 3)
             qfile_putf(f, REC_ATTR, "notify_flags=1");
@@ -124,6 +127,39 @@ TEST(an_expired_message_s_report_names_everybody_who_is_left)
     buf_free(&id);
 }
 
+/* A log that is older than the marks: a queue manager has died, or the log could not be removed. */
+TEST(whoever_is_done_meanwhile_is_not_named)
+{
+    struct buf id = BUF(QID_MAX);
+
+    make(&id);
+    add_record(Q_DEFER, id.p, 1, STR(""));
+    add_record(Q_DEFER, id.p, 2, STR(""));
+    add_record(Q_DEFER, id.p, 3, STR(""));
+    add_record(Q_BOUNCE, id.p, 1, STR(""));
+    mark_done(id.p, 1);
+    mark_done(id.p, 2);
+    assert_string_equal(named(Q_DEFER, id.p, false, 100), " r3 4.2.2");
+    assert_string_equal(named(Q_DEFER, id.p, false, 1), " r3 4.2.2");
+    assert_string_equal(named(Q_DEFER, id.p, true, 2),
+                        " r3 4.2.2 | r0 4.4.7 | r4 4.4.7 r5 4.4.7 | r6 4.4.7");
+    assert_string_equal(named(Q_BOUNCE, id.p, false, 100), " r1 4.2.2");
+    buf_free(&id);
+}
+
+TEST(a_redirected_message_has_one_recipient)
+{
+    struct buf id = BUF(QID_MAX);
+
+    redirect = true;
+    make(&id);
+    redirect = false;
+    assert_string_equal(named(Q_DEFER, id.p, true, 100), " to 4.4.7");
+    mark_done(id.p, 0);
+    assert_string_equal(named(Q_DEFER, id.p, true, 100), "");
+    buf_free(&id);
+}
+
 TEST(no_record_at_all_is_no_reason_to_say_nothing)
 {
     struct buf id = BUF(QID_MAX);
@@ -186,6 +222,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(an_expired_message_s_report_names_everybody_who_is_left),
+        T(whoever_is_done_meanwhile_is_not_named),
+        T(a_redirected_message_has_one_recipient),
         T(no_record_at_all_is_no_reason_to_say_nothing),
         T(what_cannot_be_read_is_not_taken_for_the_end),
         T(a_large_log_is_read_whole),

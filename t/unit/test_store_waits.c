@@ -230,16 +230,35 @@ TASK_TEST(a_merge_stands_messages_that_come_while_it_waits)
 }
 
 static int rounds;
-static bool over;
+static bool over, half_seen; /* a part of a message in S */
+enum { LARGE = 40000000 };
+
+static bool has_half(const char *dir)
+{
+    struct dirent *e;
+    struct stat st;
+    DIR *d = opendir(dir);
+    bool half = false;
+
+    while (d != NULL && (e = readdir(d)) != NULL)
+        half = half || (e->d_name[0] != '.' && fstatat(dirfd(d), e->d_name, &st, 0) == 0 &&
+                        st.st_size < LARGE);
+    if (d != NULL)
+        closedir(d);
+    return half;
+}
 
 static void counter(void *arg)
 {
     (void)arg;
-    for (rounds = 0; !over; rounds++)
+    for (rounds = 0; !over; rounds++) {
+        half_seen = half_seen || has_half(path_of(".S/cur"));
         task_yield();
+    }
     done++;
 }
 
+/* And whatever ends this process meanwhile leaves no half message. */
 TASK_TEST(a_copy_to_another_file_system_lets_others_run)
 {
     char elsewhere[] = "/dev/shm/pombal-store.XXXXXX", command[200];
@@ -253,9 +272,9 @@ TASK_TEST(a_copy_to_another_file_system_lets_others_run)
     assert_int_equal(symlink(elsewhere, path_of(".S")), 0);
     deliver(s, "INBOX", hello);
     struct mailbox *b = open_box(s, "INBOX");
-    snprintf(command, sizeof command, "truncate -s 40000000 %s/new/*", root);
+    snprintf(command, sizeof command, "truncate -s %d %s/new/*", LARGE, root);
     assert_int_equal(system(command), 0);
-    over = false;
+    over = half_seen = false;
     done = 0;
     task_start("counter", counter, NULL);
     task_yield();
@@ -267,6 +286,9 @@ TASK_TEST(a_copy_to_another_file_system_lets_others_run)
         task_yield();
     assert_int_equal(stat(root, &here) + stat(elsewhere, &there), 0);
     assert_true(during >= 19 || here.st_dev == there.st_dev);
+    assert_false(half_seen);
+    assert_int_equal(files_in(".S/cur"), 1);
+    assert_int_equal(files_in(".S/tmp"), 0);
     mailbox_close(&b);
     uidset_free(&set);
     uidset_free(&from);
