@@ -215,12 +215,15 @@ static void act_as_one_user(void)
         jail_other_user(uid, gid);
 }
 
-/* The base, or as much of it as exists: the rest is made with the first mailbox. */
+/* The base, or as much of it as exists: the rest is made with the first mailbox, or a disk is
+ * mounted there. */
 static void virtual_paths(void)
 {
     struct buf base = BUF(PATH_LIMIT);
 
     act_as_one_user();
+    if (*conf.virtual_mailbox_base != 0)
+        jail_note(conf.virtual_mailbox_base);
     buf_addz(&base, *conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/");
     if (!buf_ok(&base))
         msg_fatal("virtual_mailbox_base: the name is too long");
