@@ -7,11 +7,62 @@ import pytest
 from pombal import IS_ROOT, Raw, wait_for
 
 
+def log_in(suite, password):
+    r = Raw(suite.port("imap"))
+    assert "OK" in r.line()
+    r.send("a LOGIN bob %s\r\n" % password)
+    answer = r.until("a")[-1]
+    r.close()
+    return answer
+
+
 def replace(path):
     """the same contents in another directory, as after a deployment or a restored backup"""
     subprocess.run(["cp", "-a", path, path + ".new"], check=True)
     os.rename(path, path + ".old")
     os.rename(path + ".new", path)
+
+
+def point(link, to):
+    os.symlink(to, link + ".new")
+    os.rename(link + ".new", link)
+
+
+@pytest.fixture
+def users(make_suite):
+    """a passwd file in a directory of its own, with a name by way of a link, too"""
+    suite = make_suite(start=False)
+    lines = open(suite.etc + "/passwd").read()
+    for name, password in (("a", "secret"), ("b", "changed")):
+        suite.write("%s/passwd" % name, re.sub(r"^(bob[^:]*):[^:]*:", r"\1:{PLAIN}%s:" % password, lines, flags=re.M), mode=0o644)
+        os.chmod("%s/%s" % (suite.dir, name), 0o755)
+    os.symlink("a", suite.dir + "/current")
+    os.mkdir(suite.dir + "/links")
+    os.symlink("../a/passwd", suite.dir + "/links/passwd")
+    return suite
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_the_directory_of_a_passwd_file_is_replaced(users, mode):
+    users.add_main("auth_passdb = passwd-file:%s/a/passwd\n" % users.dir)
+    os.chmod(users.dir + "/a/passwd", mode)
+    users.start()
+    assert log_in(users, "secret").startswith("a OK")
+    replace(users.dir + "/a")
+    for _ in range(3):  # none is put off
+        assert log_in(users, "secret").startswith("a OK")
+    assert "AUTHENTICATIONFAILED" in log_in(users, "wrong")
+    users.wait_log(r"authd\[\d+\]: the directory of \S+/a/passwd has changed -- restarting")
+
+
+@pytest.mark.parametrize("name,link,to", [("current/passwd", "current", "b"), ("links/passwd", "links/passwd", "../b/passwd")])
+def test_a_link_to_a_passwd_file_is_pointed_elsewhere(users, name, link, to):
+    users.add_main("auth_passdb = passwd-file:%s/%s\n" % (users.dir, name))
+    users.start()
+    assert log_in(users, "secret").startswith("a OK")
+    point("%s/%s" % (users.dir, link), to)
+    assert log_in(users, "changed").startswith("a OK")
+    assert "AUTHENTICATIONFAILED" in log_in(users, "secret")
 
 
 def test_virtual_mailbox_base_is_replaced(make_suite):
