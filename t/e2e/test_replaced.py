@@ -94,3 +94,40 @@ def test_virtual_mailbox_base_is_mounted_later(make_suite):
     finally:
         subprocess.run(["umount", "-l", base], check=True)
     assert "status=deferred" not in suite.log()
+
+
+def test_tables_below_a_link_are_those_that_it_leads_to(make_suite):
+    """smtpd is in a chroot; cleanup and qmgr are not, and qmgr lives as long as the suite"""
+    suite = make_suite(start=False)
+    maps = {"virtual": ("team@example.test alice@example.test", "team@example.test bob@example.test"),
+            "access": ("spam.test OK", "spam.test REJECT blocked"), "transport": ("far.test discard:", "far.test error:no more")}
+    for n in "12":
+        for name, lines in maps.items():
+            path = suite.write("maps%s/%s" % (n, name), lines[n == "2"] + "\n")
+            os.chmod(os.path.dirname(path), 0o755)
+            suite.tool("postmap", "hash:" + path)
+    os.symlink("maps1", suite.dir + "/current")
+    table = "hash:%s/current/" % suite.dir
+    suite.add_main("virtual_alias_maps = %svirtual\nsmtpd_sender_restrictions = check_sender_access %saccess\n"
+                   "transport_maps = %stransport\n" % (table, table, table))
+    suite.start()
+    suite.send("team", subject="before", sender="x@spam.test")
+    suite.wait_mail("alice", match="^before")
+    far = lambda: suite.tool("sendmail", "-f", "bob@example.test", "x@far.test", input="Subject: x\n\ntext\n")
+    far()
+    suite.wait_log(r"to=<x@far\.test>.*status=sent")
+    point(suite.dir + "/current", "maps2")
+
+    def refused():
+        try:
+            suite.send("alice", subject="spam", sender="x@spam.test")
+        except smtplib.SMTPSenderRefused:
+            return True
+        except smtplib.SMTPRecipientsRefused:
+            return True
+    wait_for(refused, every=0.2)
+    suite.send("team", subject="after")
+    suite.wait_mail("bob", match="^after")
+    far()
+    suite.wait_log(r"to=<x@far\.test>.*status=bounced")
+    assert "after" not in [m["Subject"] for m in suite.messages("alice")]
