@@ -96,6 +96,65 @@ def test_virtual_mailbox_base_is_mounted_later(make_suite):
     assert "status=deferred" not in suite.log()
 
 
+def certificate(suite, cert, key):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
+                    "/CN=localhost"], check=True, capture_output=True)
+
+
+def shown(suite, service):
+    """the certificate, with no verification"""
+    with socket.create_connection(("127.0.0.1", suite.port(service))) as s:
+        with ssl._create_unverified_context().wrap_socket(s) as t:
+            return ssl.DER_cert_to_PEM_cert(t.getpeercert(True))
+
+
+def see_renewal(suite, renew, new):
+    services = ("submissions", "imaps", "pop3s")
+    old = {s: shown(suite, s) for s in services}
+    renew()
+    new = open(new).read()
+    assert all(old[s] != new for s in services)
+    for s in services:  # a client each time: no process is idle
+        wait_for(lambda: shown(suite, s) == new, every=0.2)
+    assert "TLS is not available" not in suite.log()
+
+
+def test_a_renewed_certificate_is_shown(make_suite):
+    suite = make_suite(start=False)
+    cert, key = suite.dir + "/own/cert.pem", suite.dir + "/own/key.pem"
+    os.mkdir(suite.dir + "/own", 0o700)
+    certificate(suite, cert, key)
+    suite.add_main("smtpd_tls_cert_file = %s\nsmtpd_tls_key_file = %s\n" % (cert, key))
+    suite.start()
+
+    def renew():
+        certificate(suite, cert + ".new", key + ".new")
+        os.rename(key + ".new", key)
+        os.rename(cert + ".new", cert)
+    see_renewal(suite, renew, cert)
+
+
+def test_a_certificate_renewed_by_certbot_is_shown(make_suite):
+    """live/HOST/NAME.pem is a link to ../../archive/HOST/NAME1.pem; live and archive are closed to all but root"""
+    suite = make_suite(start=False)
+    live, archive = suite.dir + "/live/mx", suite.dir + "/archive/mx"
+    os.makedirs(live)
+    os.makedirs(archive)
+    os.chmod(suite.dir + "/live", 0o700)
+    os.chmod(suite.dir + "/archive", 0o700)
+    names = ("privkey", "fullchain")
+    for n in "12":
+        certificate(suite, "%s/fullchain%s.pem" % (archive, n), "%s/privkey%s.pem" % (archive, n))
+
+    def link(n):
+        for name in names:
+            point("%s/%s.pem" % (live, name), "../../archive/mx/%s%s.pem" % (name, n))
+    link("1")
+    suite.add_main("smtpd_tls_cert_file = %s/fullchain.pem\nsmtpd_tls_key_file = %s/privkey.pem\n" % (live, live))
+    suite.start()
+    see_renewal(suite, lambda: link("2"), archive + "/fullchain2.pem")
+
+
 def test_tables_below_a_link_are_those_that_it_leads_to(make_suite):
     """smtpd is in a chroot; cleanup and qmgr are not, and qmgr lives as long as the suite"""
     suite = make_suite(start=False)
