@@ -190,3 +190,23 @@ def test_tables_below_a_link_are_those_that_it_leads_to(make_suite):
     far()
     suite.wait_log(r"to=<x@far\.test>.*status=bounced")
     assert "after" not in [m["Subject"] for m in suite.messages("alice")]
+
+
+def test_a_mailbox_that_is_a_link_out_of_the_base_is_told_of(make_suite):
+    """nothing is delivered through it, and neither check nor the log is silent about the cause"""
+    suite = make_suite()
+    for name in ("carol", "erin"):
+        home = suite.add_user(name)
+        os.makedirs(suite.dir + "/disk2", exist_ok=True)
+        os.chmod(suite.dir + "/disk2", 0o755)
+        link = home if name == "carol" else home + "/cur"
+        os.rename(link, suite.dir + "/disk2/" + name)
+        os.symlink(suite.dir + "/disk2/" + name, link)
+    check = suite.tool("pombal", "check")
+    assert re.search(r"virtual_mailbox_base = \S+: a link leads from \S+/carol/ out of it \(1 such mailboxes\)", check.stderr), check.stderr
+    suite.reload()
+    for name, where in (("carol", "carol/"), ("erin", "erin/cur")):
+        suite.send(name)
+        suite.wait_log(r"virtual\[\d+\]: warning: recipient %s@example\.test: a link leads from \S+/%s out of virtual_mailbox_base" % (
+            name, where))
+        suite.wait_log(r"to=<%s@example\.test>.*status=deferred" % name)
