@@ -32,6 +32,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "route/classes.h"
+#include "service/become.h"
 #include "service/jail.h"
 #include "service/service.h"
 
@@ -112,6 +113,49 @@ static int into_mailbox(struct job *job, const struct mailbox_target *t, bool ma
     return status;
 }
 
+static bool is_below(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == 0 || strcmp(dir, "/") == 0);
+}
+
+/* Does a link lead out of virtual_mailbox_base? No mail is delivered there: whoever may make links
+ * in a mailbox would else choose where. False also for what cannot be seen. */
+static bool leads_out(const char *path)
+{
+    char *base = realpath(*conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/", NULL);
+    char *real = realpath(path, NULL);
+    bool out = base != NULL && real != NULL && !is_below(real, base);
+
+    free(base);
+    free(real);
+    return out;
+}
+
+/* "Permission denied" alone would send the administrator to the wrong place. */
+static void tell_of_links(const char *rcpt, const struct mailbox_target *t, bool maildir)
+{
+    static const char *const parts[] = {"", "cur", "new", "tmp"};
+    size_t nparts = maildir ? sizeof parts / sizeof *parts : 1;
+    struct buf path = BUF(PATH_LIMIT + 10);
+
+    if (become_begin(t->uid, t->gid, NULL) < 0)
+        return;
+    for (size_t i = 0; i < nparts; i++) {
+        buf_clear(&path);
+        buf_addf(&path, "%s%s", t->path, parts[i]);
+        if (buf_ok(&path) && leads_out(path.p)) {
+            msg_warn("recipient %s: a link leads from %s out of virtual_mailbox_base: no mail is "
+                     "delivered there",
+                     rcpt, path.p);
+            break;
+        }
+    }
+    buf_free(&path);
+    become_end();
+}
+
 static void deliver_to(struct job *job, size_t i)
 {
     const struct rcpt *rcpt = &job->d.rcpts[i];
@@ -130,6 +174,8 @@ static void deliver_to(struct job *job, size_t i)
 
     if (status == 0 && (job->d.flags & DELIVERY_TRACE_ONLY) == 0)
         status = into_mailbox(job, &t, maildir, &why);
+    if (status < 0 && t.uid != 0)
+        tell_of_links(rcpt->address, &t, maildir);
     if (status < 0)
         outcome_failed(&job->outcome, i, &why);
     else if ((job->d.flags & DELIVERY_TRACE_ONLY) != 0)
@@ -167,8 +213,39 @@ static void check_owner(void *arg, const char *table, const char *where, const c
                    is_uid ? " (virtual_minimum_uid)" : "");
 }
 
+struct links {
+    char *first; /* null: none */
+    size_t n;
+};
+
+static void check_link(void *arg, const char *table __attribute__((unused)),
+                       const char *where __attribute__((unused)), const char *value)
+{
+    struct links *links = arg;
+    struct buf path = BUF(PATH_LIMIT);
+
+    buf_addf(&path, "%s/%s", conf.virtual_mailbox_base, value);
+    if (buf_ok(&path) && leads_out(path.p) && links->n++ == 0)
+        links->first = buf_take(&path);
+    buf_free(&path);
+}
+
+/* Moved to another disk, for example. */
+static void check_links(void)
+{
+    struct links links = {0};
+
+    maps_values(state.mailboxes, check_link, &links);
+    if (links.n > 0)
+        msg_warn("virtual_mailbox_base = %s: a link leads from %s out of it (%zu such mailboxes): "
+                 "mail for them waits. Mount the other directory there instead (mount --bind)",
+                 conf.virtual_mailbox_base, links.first, links.n);
+    free(links.first);
+}
+
 static void check_tables(void)
 {
+    check_links();
     maps_values(state.uids, check_owner, state.uids);
     maps_values(state.gids, check_owner, state.gids);
     if (!maps_empty(state.mailboxes) && *conf.virtual_mailbox_base != 0 &&
@@ -215,12 +292,15 @@ static void act_as_one_user(void)
         jail_other_user(uid, gid);
 }
 
-/* The base, or as much of it as exists: the rest is made with the first mailbox. */
+/* The base, or as much of it as exists: the rest is made with the first mailbox, or a disk is
+ * mounted there. */
 static void virtual_paths(void)
 {
     struct buf base = BUF(PATH_LIMIT);
 
     act_as_one_user();
+    if (*conf.virtual_mailbox_base != 0)
+        jail_note(conf.virtual_mailbox_base);
     buf_addz(&base, *conf.virtual_mailbox_base != 0 ? conf.virtual_mailbox_base : "/");
     if (!buf_ok(&base))
         msg_fatal("virtual_mailbox_base: the name is too long");

@@ -56,6 +56,9 @@ void conn_break(struct authd_conn *c); /* does not wait; its task then ends the 
 /* The hand-shake's lines; before the first connection. -1: a mechanism is unknown. */
 void conn_open(void);
 void conn_drain(void);
+/* The process drains, and the connection does not wait for a word of its client: what is not
+ * answered is asked again as soon as it has ended. */
+bool conn_ends_soon(const struct authd_conn *c);
 const char *conn_keep(struct arena *mem,
                       struct str s); /* a copy; "" if null or if it has a zero byte */
 

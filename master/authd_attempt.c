@@ -340,7 +340,8 @@ static void attempt(void *arg)
         say_wrong(a);
         break;
     case OUTCOME_LATER:
-        say_later(a);
+        if (!conn_ends_soon(c)) /* else the client asks the next process: an attempt of one step */
+            say_later(a);
         break;
     }
     leave_conn(a);

@@ -250,6 +250,18 @@ static int64_t ends_at(const struct authd_conn *c)
     return c->has_asked && state.silent_until != 0 ? task_now() : state.silent_until;
 }
 
+bool conn_ends_soon(const struct authd_conn *c)
+{
+    size_t cursor = 0;
+    struct str key;
+    void *value;
+
+    while (hash_next(c->attempts, &cursor, &key, &value))
+        if (((struct attempt *)value)->wants_response)
+            return false;
+    return service_draining() && c->has_asked;
+}
+
 /* What has been read is answered first. */
 static bool may_end(const struct authd_conn *c)
 {

@@ -34,17 +34,11 @@ void reader_allow(const char *path)
     *VEC_ADD(&state.paths) = path;
 }
 
-/* In the supervisor. A file is replaced by renaming, so its directory is what must stay readable:
- * the one that is named, and the one where the file is if the name is a link. */
+/* In the supervisor. */
 static void allow_tables(void)
 {
-    VEC_EACH (&state.paths, path) {
-        char *real = realpath(*path, NULL);
+    VEC_EACH (&state.paths, path)
         jail_read_file(*path);
-        if (real != NULL)
-            jail_read_file(real);
-        free(real);
-    }
 }
 
 /* In the helper. The question is the number of a table; the answer is empty, or why not. */
@@ -78,6 +72,16 @@ void reader_watch(void)
         helper_watch(state.helper);
 }
 
+/* Its directory is another one than at the start: a fresh process reaches that, too. */
+static void shut_out_of(const char *path)
+{
+    struct buf text = BUF_TEXT(300);
+
+    buf_addf(&text, "the directory of %s", path);
+    service_refresh(text.p);
+    buf_free(&text);
+}
+
 static int ask_for(size_t number, const char *path, struct why *why)
 {
     struct buf ask = BUF(30); /* fits: a number */
@@ -87,8 +91,11 @@ static int ask_for(size_t number, const char *path, struct why *why)
 
     buf_addf(&ask, "%zu", number);
     int result = helper_ask(state.helper, buf_str(&ask), until, &answer, &fd, why);
-    if (result == 0 && fd < 0)
+    if (result == 0 && fd < 0) {
         why_set(why, "4.3.5", "open %s: %s", path, answer.p);
+        if (strcmp(answer.p, strerrordesc_np(EACCES)) == 0) /* to whom no mode refuses a file */
+            shut_out_of(path);
+    }
     buf_free(&ask);
     buf_free(&answer);
     return fd;
@@ -100,5 +107,7 @@ int reader_open(const char *path, struct why *why)
         for (size_t i = 0; i < state.paths.n; i++)
             if (strcmp(state.paths.at[i], path) == 0)
                 return ask_for(i, path, why);
+    if (access(path, R_OK) == 0) /* which does not ask Landlock, as open does */
+        shut_out_of(path);
     return why_set(why, "4.3.5", "open %s: permission denied", path);
 }

@@ -83,7 +83,7 @@ int bounce_file_append(enum queue log, const char *id, const struct bounce_recor
     if (fd >= 0)
         close(fd);
     else
-        service_look_at_queue();
+        service_look_at_dirs();
     buf_free(&path);
     buf_free(&text);
     return result;

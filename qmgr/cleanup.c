@@ -199,7 +199,7 @@ static void start_message(struct cleanup *c, struct attrs *ask, struct arena *me
         broken(c, "not a submission");
     c->file = qfile_create((c->flags & SUBMIT_HOLD) != 0 ? Q_HOLD : Q_INCOMING, &c->why);
     if (c->file == NULL)
-        service_look_at_queue();
+        service_look_at_dirs();
 }
 
 static void end_message(struct cleanup *c)

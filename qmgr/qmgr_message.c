@@ -230,7 +230,7 @@ bool message_take_file(enum queue from, const char *id, const char *path, bool i
         moved = rename(path, active.p);
     if (moved < 0 && errno != ENOENT) {
         msg_warn("rename %s to %s: %m", path, active.p);
-        service_look_at_queue();
+        service_look_at_dirs();
     }
     buf_free(&active);
     return moved == 0 && take_moved(id);
@@ -283,7 +283,7 @@ void message_arrived(struct attrs *ask)
         if (errno != ENOENT) { /* else the administrator was faster */
             msg_warn("%s: %s", m->d.queue_id, why_text(&why));
             scan_request(Q_INCOMING, false);
-            service_look_at_queue();
+            service_look_at_dirs();
         }
         discard(m);
     } else {

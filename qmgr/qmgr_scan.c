@@ -47,7 +47,7 @@ static void walk(struct scanner *s)
     }
     if (queue_scan_failed(scan)) {
         msg_warn("the %s queue cannot be read to its end: mail waits there", queue_name(s->queue));
-        service_look_at_queue();
+        service_look_at_dirs();
     }
     queue_scan_free(&scan);
 }

@@ -36,7 +36,7 @@ static void session(struct stream *client, const struct peer *peer, struct arena
     (void)mem;
     stream_set_idle(client, conf.ipc_timeout * 1000);
     /* What cannot be seen must not look like an empty queue: the client hears an error. */
-    if (service_look_at_queue())
+    if (service_look_at_dirs())
         return;
     listing_walk(emit, client);
 }

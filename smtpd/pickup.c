@@ -359,7 +359,7 @@ static void wake(char reason)
             pickup_take(name);
     if (queue_scan_failed(scan)) {
         msg_warn("the maildrop queue cannot be read to its end: mail waits there");
-        service_look_at_queue();
+        service_look_at_dirs();
     }
     queue_scan_free(&scan);
 }

@@ -63,7 +63,14 @@ static void note(struct dict_file *f, const struct stat *st)
     f->size = st->st_size;
 }
 
-int dict_file_watch(struct dict *d, int fd, struct why *why)
+/* The way may lead to another file by now than the one that was opened. */
+static bool track_way(struct dict_file *f, const char *path, const struct stat *opened)
+{
+    return !track_begin(&f->way, path) ||
+           (f->way.dev == opened->st_dev && f->way.ino == opened->st_ino);
+}
+
+int dict_file_watch(struct dict *d, int fd, const char *path, struct why *why)
 {
     struct stat st;
 
@@ -74,6 +81,8 @@ int dict_file_watch(struct dict *d, int fd, struct why *why)
     d->file.fd = fd;
     d->owner = st.st_uid;
     note(&d->file, &st);
+    if (!track_way(&d->file, path, &st))
+        d->file.size = -1; /* changed already */
     return 0;
 }
 
@@ -83,15 +92,16 @@ int dict_file_read(struct dict *d, const char *path, struct buf *text, struct wh
 
     if (fd < 0)
         return why_errno(why, "4.3.0", "open %s", path);
-    if (dict_file_watch(d, fd, why) < 0)
+    if (dict_file_watch(d, fd, path, why) < 0)
         return why_in(why, "open %s", path);
     if (file_read_fd(fd, text) < 0)
         return why_errno(why, "4.3.0", "read %s", path);
     return buf_ok(text) ? 0 : why_set(why, "4.3.5", "%s: file is too large", path);
 }
 
-/* A replaced file has lost its last name, an edited one has new times. */
-static bool file_changed(const struct dict_file *f)
+/* A replaced file has lost its last name, an edited one has new times. One that is as it was may be
+ * no longer what the table's name means. */
+static bool file_changed(struct dict_file *f)
 {
     struct stat st;
     struct dict_file now;
@@ -101,7 +111,8 @@ static bool file_changed(const struct dict_file *f)
     if (fstat(f->fd, &st) < 0 || st.st_nlink == 0)
         return true;
     note(&now, &st);
-    return now.mtime_ns != f->mtime_ns || now.ctime_ns != f->ctime_ns || now.size != f->size;
+    return now.mtime_ns != f->mtime_ns || now.ctime_ns != f->ctime_ns || now.size != f->size ||
+           track_changed(&f->way);
 }
 
 /* A table that could not be opened: every lookup says why. */
@@ -154,6 +165,7 @@ static void watch_for(struct unavailable *u, const char *path)
 
     u->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     u->name = mem_dupz(slash == NULL ? path : slash + 1);
+    track_begin(&u->dict.file.way, dir); /* which may be reached by a link */
     free(dir);
 }
 
@@ -180,12 +192,12 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
 
 /* A file has come; or one that could not be read, for want of memory or in the middle of a rebuild,
  * may be fine now, or its directory may have come. */
-static bool may_be_there(const struct unavailable *u)
+static bool may_be_there(struct unavailable *u)
 {
     struct stat st; /* a call that every jail allows */
 
     return (u->dir >= 0 && fstatat(u->dir, u->name, &st, 0) == 0) ||
-           (u->again_ms > 0 && clock_ms() >= u->again_ms);
+           (u->again_ms > 0 && clock_ms() >= u->again_ms) || track_changed(&u->dict.file.way);
 }
 
 static bool changed(struct dict *d)
@@ -298,6 +310,7 @@ void dict_close(struct dict **dict)
         d->type->close(d);
     if (d->file.fd >= 0)
         close(d->file.fd);
+    track_end(&d->file.way);
     buf_free(&d->folded);
     free(d->spec);
     free(d);

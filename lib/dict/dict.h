@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/list.h"
+#include "base/track.h"
 #include "base/why.h"
 
 /*
@@ -49,6 +50,7 @@ enum dict_can {
 struct dict_file {
     int fd; /* -1: none */
     int64_t mtime_ns, ctime_ns, size;
+    struct track way; /* to it: a link may be pointed elsewhere */
 };
 
 /* A type's own struct has this as its first member. */
@@ -114,10 +116,11 @@ void dict_close(struct dict **d);
 /* 0: spec has the form "type:name" and the type exists here, or is missing and may be accepted by
  * pombal_accept_missing. -1: why. For code that reports faults with conf_fault. */
 int dict_spec_check(const char *spec, struct why *why);
-/* The spec of an open table whose file has been changed or replaced, or null. Works in the jail. A
- * table of a file that could not be opened counts as changed when the file has come, or, if it was
- * there or its directory was not, when transport_retry_time is over: what failed may have passed.
- * It costs one fstat per open file: call it at most once a second. */
+/* The spec of an open table whose file has been changed or replaced, or to which another file has
+ * come because a link on the way was replaced (track.h says what a chroot hides), or null. Works in
+ * the jail. A table of a file that could not be opened counts as changed when the file has come,
+ * or, if it was there or its directory was not, when transport_retry_time is over: what failed may
+ * have passed. It costs a few calls of stat for each open file. */
 const char *dicts_changed(void);
 
 /* The i-th type, for postconf -m; null at the end. */
@@ -125,7 +128,8 @@ const struct dict_type *dict_type_at(size_t i);
 
 /* For the files of the types. dict_new allocates size bytes that begin with a struct dict. */
 struct dict *dict_new(const struct dict_type *type, size_t size);
-int dict_file_watch(struct dict *d, int fd, struct why *why); /* fd is closed with the table */
+/* path: where fd was opened; fd is closed with the table. -1: why, and it is closed. */
+int dict_file_watch(struct dict *d, int fd, const char *path, struct why *why);
 /* Opens and watches path, and appends the whole file to text. */
 int dict_file_read(struct dict *d, const char *path, struct buf *text, struct why *why);
 

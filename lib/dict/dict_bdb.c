@@ -111,7 +111,7 @@ static int open_for_reading(struct bdb *b, DBTYPE type, const char *arg, struct 
         close(fd);
         return dict_bdb_failed(b, error, "open database", why);
     }
-    if (dict_file_watch(&b->dict, fd, why) < 0)
+    if (dict_file_watch(&b->dict, fd, b->path, why) < 0)
         return why_in(why, "open database %s", b->path);
     warn_if_older(b, arg);
     return 0;

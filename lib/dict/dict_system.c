@@ -76,9 +76,10 @@ static struct dict *unix_open(const char *arg, enum dict_mode mode __attribute__
     }
     struct accounts *a = (struct accounts *)dict_new(&dict_unix, sizeof *a);
     struct dict *d = &a->dict;
-    int fd = open(groups ? "/etc/group" : "/etc/passwd", O_RDONLY | O_CLOEXEC);
+    const char *path = groups ? "/etc/group" : "/etc/passwd";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     a->entries = hash_new();
-    if (fd >= 0 && dict_file_watch(d, fd, why) < 0) {
+    if (fd >= 0 && dict_file_watch(d, fd, path, why) < 0) {
         dict_close(&d);
         return NULL;
     }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -10,6 +9,9 @@
 #include "base/str.h"
 #include "net/tls_inside.h"
 #include "task/task.h"
+
+/* Certificate and key are replaced one after the other: who reads them in between has no TLS. */
+enum { SETTLE_MS = 2000 };
 
 const char *tls_error(char *text, size_t n)
 {
@@ -117,15 +119,13 @@ static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, s
     return ok == 1 ? 0 : tls_fail(why, "ciphers ", ciphers);
 }
 
+/* Before it is read: what is replaced meanwhile has changed. */
 static void watch_file(struct tls_context *c, const char *path)
 {
-    struct stat st;
-    struct tls_file *f = &c->files[c->nfiles];
+    struct track t = {0};
 
-    if (c->nfiles == sizeof c->files / sizeof c->files[0] || stat(path, &st) < 0)
-        return;
-    *f = (struct tls_file){.path = mem_dupz(path), .changed = st.st_mtim, .size = st.st_size};
-    c->nfiles++;
+    if (track_begin(&t, path))
+        *VEC_ADD(&c->files) = t;
 }
 
 static int load_pair(struct tls_context *c, const char *cert, const char *key, struct why *why)
@@ -254,8 +254,9 @@ void tls_context_drop(struct tls_context *c)
     tls_tickets_free(c);
     tls_sessions_free(c);
     SSL_CTX_free(c->ctx);
-    for (size_t i = 0; i < c->nfiles; i++)
-        free(c->files[i].path);
+    VEC_EACH (&c->files, t)
+        track_end(t);
+    VEC_FREE(&c->files);
     free(c->digest);
     free(c);
 }
@@ -267,19 +268,22 @@ void tls_context_free(struct tls_context **c)
     *c = NULL;
 }
 
+static bool files_changed(struct tls_context *c)
+{
+    VEC_EACH (&c->files, t)
+        if (track_changed(t))
+            return true;
+    return false;
+}
+
 bool tls_context_stale(struct tls_context *c)
 {
-    struct stat st;
+    int64_t now = task_now();
 
-    if (c->stale || task_now() - c->looked_at_ms < 1000)
-        return c->stale;
-    c->looked_at_ms = task_now();
-    for (size_t i = 0; i < c->nfiles; i++) {
-        const struct tls_file *f = &c->files[i];
-        if (stat(f->path, &st) == 0 &&
-            (st.st_mtim.tv_sec != f->changed.tv_sec || st.st_mtim.tv_nsec != f->changed.tv_nsec ||
-             st.st_size != f->size))
-            c->stale = true;
+    if (c->changed_at_ms == 0 && now - c->looked_at_ms >= 1000) {
+        c->looked_at_ms = now;
+        if (files_changed(c))
+            c->changed_at_ms = now;
     }
-    return c->stale;
+    return c->changed_at_ms != 0 && now - c->changed_at_ms >= SETTLE_MS;
 }

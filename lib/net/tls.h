@@ -31,9 +31,9 @@ struct tls_settings {
 struct tls_context;
 struct tls_context *tls_context_new(const struct tls_settings *settings, struct why *why);
 void tls_context_free(struct tls_context **c); /* connections that use it are not affected */
-/* True if the files from which the context was made have changed on disk: make a new context, or
- * let the service start a new process. Looks at most once a second, with stat(2) only, so it works
- * in the jail. */
+/* True if the files from which the context was made have changed on disk, or a link on the way to
+ * them (base/track.h), and the change is two seconds old, so that the key has changed, too: let the
+ * service start a new process. Looks at most once a second; works in the jail. */
 bool tls_context_stale(struct tls_context *c);
 
 /* Properties of a TLS session, for the log, for headers and for decisions. Valid as long as the

@@ -3,18 +3,12 @@
 #define NET_TLS_INSIDE_H
 
 #include <openssl/ssl.h>
-#include <time.h>
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/track.h"
 #include "net/stream.h"
 #include "net/tls.h"
-
-struct tls_file { /* to notice changes */
-    char *path;
-    struct timespec changed;
-    off_t size;
-};
 
 struct tls_context {
     SSL_CTX *ctx;
@@ -22,10 +16,8 @@ struct tls_context {
     bool server, require_cert;
     char *digest;
     int64_t session_life;
-    struct tls_file files[8];
-    size_t nfiles;
-    int64_t looked_at_ms;
-    bool stale;
+    VEC(struct track) files; /* it was made from */
+    int64_t looked_at_ms, changed_at_ms; /* the latter 0: they are as they were */
     struct hash *sessions; /* client: by session_key */
     struct list ticket_keys; /* server: newest first */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "service/jail_parts.h"
@@ -34,11 +35,11 @@ static const struct {
     {RIGHT_ROOT, CAP_CHOWN},
 };
 
-/* One that was given to jail_write_queue or jail_read_queue, as it was then. */
-struct queue_dir {
-    const char *name;
+/* One that was given to jail_note, as it was then. */
+struct noted {
+    char *name;
     dev_t dev;
-    ino_t ino;
+    ino_t ino; /* 0: it was not there */
 };
 
 static struct {
@@ -48,7 +49,7 @@ static struct {
     gid_t other_gid;
     bool has_other; /* in the jail */
     bool may_become;
-    VEC(struct queue_dir) queue;
+    VEC(struct noted) noted;
 } jail;
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -100,19 +101,40 @@ void jail_write(const char *path)
 static void add_queue(const char *dir, bool may_write)
 {
     struct jail_path p;
-    struct stat st;
 
-    if (!jail_path_open(dir, may_write, &p) || fstat(p.fd, &st) < 0)
+    jail_note(dir);
+    if (!jail_path_open(dir, may_write, &p))
         msg_fatal("jail: open %s: %m", dir);
     *VEC_ADD(&jail.paths.at) = p;
-    *VEC_ADD(&jail.queue) = (struct queue_dir){dir, st.st_dev, st.st_ino};
 }
 
-const char *jail_queue_replaced(void)
+void jail_note(const char *dir)
+{
+    struct stat st;
+    bool there = stat(dir, &st) == 0;
+
+    *VEC_ADD(&jail.noted) = (struct noted){
+        .name = mem_dupz(dir), .dev = there ? st.st_dev : 0, .ino = there ? st.st_ino : 0};
+}
+
+/* In another root directory these names lead elsewhere, or nowhere. */
+static void forget_absolute(void)
+{
+    size_t left = 0;
+
+    VEC_EACH (&jail.noted, d)
+        if (d->name[0] == '/')
+            free(d->name);
+        else
+            jail.noted.at[left++] = *d;
+    jail.noted.n = left;
+}
+
+const char *jail_replaced(void)
 {
     struct stat now;
 
-    VEC_EACH (&jail.queue, d)
+    VEC_EACH (&jail.noted, d)
         if (stat(d->name, &now) == 0 && S_ISDIR(now.st_mode) &&
             (now.st_dev != d->dev || now.st_ino != d->ino))
             return d->name;
@@ -150,7 +172,12 @@ static void read_directory_of(struct str path)
 
 void jail_read_file(const char *path)
 {
+    char *real = realpath(path, NULL);
+
     read_directory_of(strz(path));
+    if (real != NULL)
+        read_directory_of(strz(real));
+    free(real);
 }
 
 /* The files of "type:/dir/name" stand in /dir: name itself, name.db and the like. */
@@ -200,6 +227,7 @@ static void enter_root(const char *root)
 {
     if (chroot(root) < 0 || chdir("/") < 0)
         msg_fatal("chroot %s: %m", root);
+    forget_absolute();
 }
 
 static void become_owner(const struct jail *j, const struct passwd *pw)

@@ -49,7 +49,8 @@ struct jail {
  * before the chroot. Paths that do not exist are ignored. A read path may be a file or a directory.
  */
 void jail_read(const char *path);
-/* The directory of a file: it is replaced by renaming, so that is what must stay readable. */
+/* The directory of a file: it is replaced by renaming, so that is what must stay readable. And the
+ * one where the file is, if the name is a link. */
 void jail_read_file(const char *path);
 void jail_write(const char *path); /* a directory: create, write, rename, remove below it */
 /* The same for a directory of the queue, without which the process cannot do its work, and would
@@ -57,9 +58,12 @@ void jail_write(const char *path); /* a directory: create, write, rename, remove
  * starts another one. */
 void jail_read_queue(const char *dir); /* dir: stays as it is */
 void jail_write_queue(const char *dir);
-/* Which of these is another directory by now (moved away, another disk mounted), so that this
- * process cannot reach it; null: none. */
-const char *jail_queue_replaced(void);
+/* Any other directory, which may have another root and may not be there yet: only its name is
+ * noted, and what it leads to now. */
+void jail_note(const char *dir);
+/* Which of all these is another directory by now (moved away, another disk mounted, made), so that
+ * this process cannot reach it; null: none. */
+const char *jail_replaced(void);
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
 /* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is
  * noticed. */

@@ -89,9 +89,9 @@ void service_refresh(const char *what_changed)
     buf_free(&text);
 }
 
-bool service_look_at_queue(void)
+bool service_look_at_dirs(void)
 {
-    const char *dir = jail_queue_replaced();
+    const char *dir = jail_replaced();
 
     if (dir != NULL)
         service_refresh(dir);

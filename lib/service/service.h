@@ -141,10 +141,11 @@ int service_limit(void);
 /* To be called when a table, certificate or similar file that the process has open has changed on
  * disk: the process finishes its sessions and ends, and master starts a new one. */
 void service_refresh(const char *what_changed);
-/* To be called when a directory of the queue could not be read or written: if it is another one
- * than when the process started, its jail keeps the process out, and service_refresh follows. True:
- * it is so. */
-bool service_look_at_queue(void);
+/* To be called when a directory could not be read or written: if one that was given to
+ * jail_read_queue, jail_write_queue or jail_note is another one than when the process started, its
+ * jail keeps the process out, and service_refresh follows. True: it is so. A new connection or
+ * request asks the same before it is taken. */
+bool service_look_at_dirs(void);
 /*
  * Called by a session: marks its own client as evictable, or no longer so. When the process is full
  * and master may start no other one, the evictable client that came first is cancelled for each new

@@ -273,6 +273,38 @@ TEST(files_that_are_replaced_or_edited_are_noticed)
     dict_close(&d);
 }
 
+static void point(const char *link, const char *to)
+{
+    assert_int_equal(symlink(to, "link.new"), 0);
+    assert_int_equal(rename("link.new", link), 0);
+}
+
+TEST(a_table_below_a_link_that_is_pointed_elsewhere_is_noticed)
+{
+    struct why why = WHY;
+
+    prepare();
+    assert_int_equal(file_make_dirs("maps1", 0700, &why), 0);
+    assert_int_equal(file_make_dirs("maps2", 0700, &why), 0);
+    make("hash:maps1/x", DICT_REBUILD, DICT_FOLD, "a b\n");
+    make("hash:maps2/x", DICT_REBUILD, DICT_FOLD, "a c\n");
+    make("hash:maps2/later", DICT_REBUILD, DICT_FOLD, "a c\n");
+    point("current", "maps1");
+    struct dict *d = dict_open("hash:current/x", DICT_READ, 0, NULL);
+    assert_null(dicts_changed());
+    write_file("maps1/another", "a file beside it\n");
+    assert_null(dicts_changed());
+    point("current", "maps2");
+    assert_string_equal(dicts_changed(), "hash:current/x");
+    dict_close(&d);
+    point("current", "maps1");
+    d = dict_open("hash:current/later", DICT_READ, DICT_MAY_FAIL, NULL);
+    assert_null(dicts_changed());
+    point("current", "maps2");
+    assert_string_equal(dicts_changed(), "hash:current/later");
+    dict_close(&d);
+}
+
 TEST(a_table_named_twice_is_opened_once)
 {
     prepare();
@@ -330,6 +362,7 @@ int main(void)
         T(a_value_that_does_not_fit_fails_the_lookup),
         T(a_key_that_is_too_long_is_not_there_but_patterns_cannot_tell),
         T(files_that_are_replaced_or_edited_are_noticed),
+        T(a_table_below_a_link_that_is_pointed_elsewhere_is_noticed),
         T(a_table_named_twice_is_opened_once),
         T(texthash_takes_the_first_of_two_and_tells),
         T(values_can_be_files),

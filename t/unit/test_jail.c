@@ -729,6 +729,64 @@ TEST(who_becomes_a_user_sees_only_his_directory)
     remove_files();
 }
 
+/* Another directory takes the place of one that was noted before the jail. */
+static const char *replaced_in(const char *name, const char *root)
+{
+    struct jail j = {.name = "test", .rights = RIGHT_READ, .user = "nobody", .root = root};
+
+    msg_to_stderr(false);
+    open_metrics();
+    if (chdir(dir) < 0)
+        _exit(40);
+    jail_note(name);
+    if (rename("sub", "sub.old") < 0 || mkdir("sub", 0755) < 0)
+        _exit(42);
+    jail_enter(&j);
+    return jail_replaced();
+}
+
+static int try_notice(void)
+{
+    const char *found = replaced_in("sub", NULL);
+    return result_of(found != NULL && strcmp(found, "sub") == 0);
+}
+static int try_nothing_replaced(void)
+{
+    return result_of(replaced_in("private", NULL) != NULL);
+}
+/* Here the name leads elsewhere: to what has it in the new root directory. */
+static int try_notice_in_chroot(void)
+{
+    struct buf sub = BUF(300), make = BUF(700);
+
+    buf_addf(&sub, "%s/sub", dir);
+    buf_addf(&make, "mkdir -p %s%s", dir, sub.p);
+    if (system(make.p) != 0) // NOLINT: of this test
+        return 43;
+    return result_of(replaced_in(sub.p, dir) != NULL);
+}
+
+static int noticed(int (*attempt)(void))
+{
+    struct buf clean = BUF(700);
+
+    make_files();
+    int result = without_jail(attempt);
+    buf_addf(&clean, "cd %s && rm -rf sub sub.old tmp && mkdir sub", dir);
+    assert_int_equal(system(clean.p), 0); // NOLINT: of this test
+    buf_free(&clean);
+    remove_files();
+    return result;
+}
+
+TEST(a_directory_that_was_replaced_is_told_of)
+{
+    assert_int_equal(noticed(try_notice), DONE);
+    assert_int_equal(noticed(try_nothing_replaced), REFUSED);
+    if (geteuid() == 0)
+        assert_int_equal(noticed(try_notice_in_chroot), REFUSED);
+}
+
 /* In a session: a child of a process with RIGHT_FORK that has become a user. */
 static int channel[2], log_pair[2];
 static int (*in_session)(void);
@@ -1131,7 +1189,8 @@ TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
 }
 
 RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
-          T(a_socket_that_came_later_is_told_of), T(who_becomes_a_user_sees_only_his_directory),
+          T(a_socket_that_came_later_is_told_of), T(a_directory_that_was_replaced_is_told_of),
+          T(who_becomes_a_user_sees_only_his_directory),
           T(a_session_may_do_what_it_needs_and_nothing_else),
           T(what_forks_sessions_can_open_nothing_of_root),
           T(files_are_made_as_the_user_between_begin_and_end),

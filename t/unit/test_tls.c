@@ -264,6 +264,13 @@ TEST(broken_settings_are_refused)
     why_free(&why);
 }
 
+/* It looks once a second, and gives the key time to follow. */
+static void wait_stale(struct tls_context *c)
+{
+    while (!tls_context_stale(c)) /* or the test runs out of time */
+        usleep(50000);
+}
+
 TEST(changed_files_make_a_context_stale)
 {
     char copy[200];
@@ -274,9 +281,31 @@ TEST(changed_files_make_a_context_stale)
     struct tls_context *c = tls_context_new(&s, NULL);
     assert_non_null(c);
     assert_int_equal(truncate(s.cert_file, 10), 0);
-    assert_true(tls_context_stale(c));
+    wait_stale(c);
     tls_context_free(&c);
     assert_null(c);
+}
+
+/* As certbot has it: live/x.pem leads to ../archive/x1.pem. */
+TEST(a_link_that_leads_to_a_renewed_certificate_makes_a_context_stale)
+{
+    char commands[1000], link[200];
+    struct tls_settings s = {.server = true, .cert_file = link};
+
+    snprintf(link, sizeof link, "%s", in_dir("live/x.pem"));
+    snprintf(commands, sizeof commands,
+             "cd %s && mkdir live archive && cp both.pem archive/x1.pem && cp both.pem "
+             "archive/x2.pem && ln -s ../archive/x1.pem live/x.pem",
+             in_dir(""));
+    assert_int_equal(system(commands), 0);
+    struct tls_context *c = tls_context_new(&s, NULL);
+    assert_non_null(c);
+    assert_false(tls_context_stale(c));
+    snprintf(commands, sizeof commands, "cd %s && ln -sfn ../archive/x2.pem live/x.pem",
+             in_dir(""));
+    assert_int_equal(system(commands), 0);
+    wait_stale(c);
+    tls_context_free(&c);
 }
 
 static void garbage(struct stream *s, void *arg)
@@ -314,6 +343,7 @@ int main(void)
         T(sessions_are_resumed),
         T(broken_settings_are_refused),
         T(changed_files_make_a_context_stale),
+        T(a_link_that_leads_to_a_renewed_certificate_makes_a_context_stale),
         T(garbage_instead_of_a_handshake_fails),
     };
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
