@@ -701,6 +701,46 @@ def test_a_report_of_a_forced_expiry_names_those_without_a_record():
             assert not glob.glob(s.queue + "/defer/*/*")
 
 
+REASON = "no %s no" % ("x" * 5000)
+MANY_FIELDS = "".join("X-%d: %s\r\n" % (i, "x" * 300) for i in range(90))
+# message_size_limit: recipients, header, body, messages that the report takes, the end of the original in each
+LARGE_REPORTS = {
+    100000: (30, "", "text\r\n", range(4, 9), "text"),
+    30000: (1, "", ("x" * 70 + "\r\n") * 400, [1], "From: sender@back.test"),
+    30001: (1, MANY_FIELDS, "text\r\n", [1], "x" * 300),
+    3000: (2, "", "text\r\n", [2], ""),
+}
+
+
+@pytest.mark.parametrize("limit", LARGE_REPORTS)
+def test_a_report_is_not_lost_though_all_of_it_would_be_too_large(limit):
+    """several messages, less of the original, and what is said of one recipient in any case"""
+    n, headers, body, messages, original = LARGE_REPORTS[limit]
+    if limit < 2 * len(REASON) and not IS_ROOT:
+        pytest.skip("cleanup knows who bounce is by ids that need root")
+    with MiniSuite(SOON + "message_size_limit = %d\n" % limit) as s:
+        reports = []
+
+        def policy(d):
+            if d.sender == "":
+                reports.append(content(s, d))
+                return "d"
+            return "b" * len(d.to), None, REASON
+
+        with Agent(s, "fake", policy):
+            id = s.send(["r%02d@far.test" % i for i in range(n)], "sender@back.test", body, headers=headers)
+            s.wait_log("%s: removed" % id)
+            s.wait_queue_empty()
+    read = [email.message_from_string(r) for r in reports]
+    assert named_in(read) == [("r%02d@far.test" % i, "5.1.1") for i in range(n)]
+    assert len(reports) in messages
+    assert all(len(r) <= limit for r in reports) or limit < 2 * len(REASON)
+    for r in read:
+        text = r.as_string().rstrip()
+        assert text.endswith("--%s--" % r.get_boundary())
+        assert text.rpartition("\n--")[0].rstrip().endswith(original)
+
+
 def test_qmgr_and_pickup_as_fifos_deliver_at_once():
     fifos = "pickup fifo n - n 600 1 pickup\nqmgr fifo n - n 600 1 qmgr\n"
     with MiniSuite("queue_run_delay = 600s\n", start=False) as s:
