@@ -741,6 +741,23 @@ def test_a_report_is_not_lost_though_all_of_it_would_be_too_large(limit):
         assert text.rpartition("\n--")[0].rstrip().endswith(original)
 
 
+@pytest.mark.parametrize("what", ["non-delivery", "delay"])
+def test_a_copy_that_the_postmaster_cannot_get_is_no_reason_to_tell_the_sender_again(what):
+    fate, main = ("b", "") if what == "non-delivery" else ("l", "delay_warning_time = 1s\n")
+    main += "notify_classes = bounce, delay\nbounce_notice_recipient = a@round.test\ndelay_notice_recipient = a@round.test\n" \
+            "virtual_alias_maps = inline:{{a@round.test = b@round.test}, {b@round.test = a@round.test}}\n"
+    with MiniSuite(SOON + main) as s, Agent(s, "fake", lambda d: "d" if d.sender == "" else fate) as agent:
+        id = s.send("a@far.test")
+        s.wait_log("%s: postmaster %s notification failed: " % (id, what))
+        if what == "delay":  # and is tried again
+            tried = sum(d.id == id for d in agent.seen)
+            wait_for(lambda: sum(d.id == id for d in agent.seen) >= tried + 3)
+            fate = "d"
+        s.wait_log("%s: removed" % id)
+        s.wait_queue_empty()
+        assert sum(d.sender == "" for d in agent.seen) == 1
+
+
 def test_qmgr_and_pickup_as_fifos_deliver_at_once():
     fifos = "pickup fifo n - n 600 1 pickup\nqmgr fifo n - n 600 1 qmgr\n"
     with MiniSuite("queue_run_delay = 600s\n", start=False) as s:
