@@ -547,6 +547,26 @@ def test_a_requeued_message_whose_recipients_are_done_is_finished():
         assert not s.queue_files() and not s.queue_files("corrupt")
 
 
+def test_a_requeued_message_may_have_records_longer_than_new_mail():
+    """an address that an alias gave, a line from when line_length_limit was larger"""
+    address, line = "x" * 5000 + "@far.test", "y" * 10000
+    main = "line_length_limit = 20000\nvirtual_alias_maps = inline:{{a@far.test=%s}}\n" \
+           "virtual_alias_address_length_limit = 30000\n" % address
+    contents = []
+    with MiniSuite(main) as s, Agent(s, "fake", lambda d: "l") as agent:
+        id = s.send("a@far.test", body=line + "\r\n")
+        wait_for(lambda: s.queue_files("deferred"))
+        s.add_main("line_length_limit = 2048\n")
+        s.reload()
+        agent.policy = lambda d: contents.append(content(s, d)) or "d"
+        s.tool("postsuper", "-r", id)
+        s.tool("postkick", "public", "pickup", "W")
+        wait_for(lambda: contents)
+        assert agent.seen[-1].to == [address] and contents[0].endswith("\n" + line + "\n")
+        s.wait_queue_empty()
+        assert not s.queue_files("corrupt")
+
+
 def test_an_agent_that_cannot_start_is_put_off_and_its_mail_expires():
     """it dies before it takes a request: its mail is deferred with a reason, and goes back in the end"""
     main = "service_throttle_time = 1s\ntransport_retry_time = 1s\nqueue_run_delay = 1s\nminimal_backoff_time = 1s\n" \
