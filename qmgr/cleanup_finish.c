@@ -66,6 +66,7 @@ static int report_to_sender(struct cleanup *c)
     if (c->stopped) /* cut off: not the whole */
         c->d.dsn_ret = DSN_RET_HDRS;
     fill_in(c);
+    qfile_set_queue(c->file, Q_INCOMING); /* a check may have said HOLD before */
     result = qfile_show(c->file, &why);
     if (result == 0)
         result = report(c, &why);

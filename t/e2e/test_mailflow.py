@@ -161,6 +161,21 @@ def test_what_is_for_nobody_bounces_to_the_sender(make_suite):
     suite.wait_queue_empty()
 
 
+CHECKS = "/^X-Hold:/ HOLD look at it\n/^X-Bad:/ REJECT no such thing\n"
+
+
+def test_local_mail_that_is_held_and_then_refused_comes_back(make_suite):
+    suite = make_suite(start=False)
+    suite.write("etc/checks", CHECKS)
+    suite.add_main("header_checks = regexp:%s/etc/checks\n" % suite.dir)
+    suite.start()
+    suite.tool("sendmail", "-f", "alice@example.test", "bob@example.test", input="Subject: both\nX-Hold: 1\nX-Bad: 1\n\ntext\n")
+    report = suite.wait_mail("alice", match="Undelivered")[0].as_string()
+    assert "no such thing" in report and "Subject: both" in report
+    suite.wait_queue_empty()
+    pombal.wait_for(lambda: not any(suite.queue_files(name) for name in ("maildrop", "hold", "corrupt")))
+
+
 def test_a_list_that_is_its_own_owner_gets_one_report_and_not_reports_for_ever(make_suite):
     """Postfix sends the report to the list in the owner's name, and so the next one, until the disk is full"""
     s = make_suite()
