@@ -141,8 +141,8 @@ static int send_reports(struct report_source *s, const struct delivery *d,
     return result;
 }
 
-/* Its records have been reported. What cannot be removed is emptied: the next attempt of a message
- * that waits for others of its recipients would report them again. */
+/* Its records are to have no more consequences. What cannot be removed is emptied: the next attempt
+ * of a message that waits for others of its recipients would report them again. */
 static void drop_log(enum queue q, const char *id)
 {
     struct buf path = BUF(512); /* fits: see queue_path */
@@ -155,7 +155,7 @@ static void drop_log(enum queue q, const char *id)
         if (fd >= 0)
             close(fd);
         else
-            msg_warn("%s: cannot empty %s either: its records will be reported again", id, path.p);
+            msg_warn("%s: cannot empty %s either: its records may be reported again", id, path.p);
     }
     buf_free(&path);
     why_free(&why);
@@ -189,6 +189,16 @@ static int warn(struct attrs *ask, struct arena *mem, struct why *why)
     return result;
 }
 
+static int forget(struct attrs *ask, struct arena *mem, struct why *why)
+{
+    struct delivery d;
+
+    if (decode(ask, mem, &d, why) < 0)
+        return -1;
+    drop_log(which_log(), d.queue_id);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct attrs *ask, struct arena *mem, struct why *why);
@@ -196,6 +206,7 @@ static const struct {
     {REQUEST_APPEND, append},
     {REQUEST_FLUSH, flush},
     {REQUEST_WARN, warn},
+    {REQUEST_FORGET, forget},
 };
 
 static void bounce_request(struct attrs *ask, struct attrs *answer, struct arena *mem)

@@ -12,7 +12,8 @@ int bounce_file_append(enum queue log, const char *id, const struct bounce_recor
 /* bounce.c: those of bounce_template_file. */
 const struct dsn_words *bounce_words(enum dsn_kind kind);
 
-/* bounce_notice.c: all send one report and log its queue id. */
+/* bounce_notice.c: sends one report, in as many messages as message_size_limit demands, and logs
+ * the queue id of each. -1 and why: one of them could not be handed in; others may have gone. */
 struct notice {
     enum dsn_kind kind;
     const struct delivery *d; /* the original */

@@ -1,5 +1,7 @@
 /*
- * One report: made from records and the original's queue file, handed to cleanup.
+ * One report: made from records and the original's queue file, handed to cleanup. It takes several
+ * messages if it is long: each stays below message_size_limit, with which other servers, and our
+ * own mailboxes, measure it.
  */
 #include <errno.h>
 
@@ -12,20 +14,53 @@
 #include "mail/path.h"
 #include "queue/report_words.h"
 #include "queue/submit.h"
+#include "task/task.h"
 
 #include "bounce.h"
 
-/* The text of so many recipients is made at a time. */
-enum { TEXT_MAX = 1 << 24 };
+enum {
+    TEXT_MAX = 1 << 24, /* memory for one part of a message */
+    RCPTS_MAX = 5 << 20, /* bytes about recipients in one message, if its size is not limited */
+    OTHERS_ADD = 8192, /* bytes that are left for cleanup's header fields and MIME's lines */
+    YIELD_EVERY = 64 /* recipients */
+};
 
-static void put_lines(struct submit *s, struct buf *text)
+/* A message on its way. */
+struct outgoing {
+    struct submit *submit;
+    int64_t size; /* bytes of its content so far, as message_size_limit counts them */
+};
+
+static void put_counted(struct outgoing *m, enum rec type, struct str body)
+{
+    submit_put(m->submit, type, body);
+    m->size += (int64_t)body.n + 1;
+}
+
+static void put_lines(struct outgoing *m, struct buf *text)
 {
     struct str rest = buf_str(text), line;
 
     while (str_split(&rest, '\n', &line))
         if (rest.p != NULL || line.n > 0) /* not what is behind the last line end */
-            submit_line(s, line);
+            submit_line(m->submit, line);
+    m->size += (int64_t)text->n;
     buf_clear(text);
+}
+
+/* What may follow it, perhaps less than nothing. */
+static int64_t room_in(const struct outgoing *m)
+{
+    if (conf.message_size_limit == 0)
+        return INT64_MAX;
+    return conf.message_size_limit - OTHERS_ADD - m->size;
+}
+
+static size_t rcpts_max(void)
+{
+    int64_t half = conf.message_size_limit / 2;
+
+    return conf.message_size_limit > 0 && half < RCPTS_MAX ? (size_t)half : RCPTS_MAX;
 }
 
 static struct dsn_rcpt rcpt_of(const struct bounce_record *r)
@@ -44,21 +79,33 @@ static struct dsn_rcpt rcpt_of(const struct bounce_record *r)
     };
 }
 
-typedef void part_fn(const struct dsn_report *, const struct dsn_rcpt *, struct buf *);
-
-static void put_rcpts(struct submit *s, const struct notice *n, const struct dsn_report *report,
-                      part_fn *part, struct buf *text)
+/* What is said of recipients, to people and to programs: of as many of the first as one message
+ * takes, but of one at least. How many these are. (waits) */
+static size_t describe_rcpts(const struct notice *n, const struct dsn_report *report,
+                             struct buf *text, struct buf *fields)
 {
-    for (size_t i = 0; i < n->n; i++) {
+    size_t i, max = rcpts_max();
+
+    for (i = 0; i < n->n; i++) {
         struct dsn_rcpt rcpt = rcpt_of(&n->records[i]);
-        part(report, &rcpt, text);
-        put_lines(s, text);
+        size_t text_was = text->n, fields_was = fields->n;
+        dsn_report_text(report, &rcpt, text);
+        dsn_report_fields(report, &rcpt, fields);
+        if (i > 0 && text->n + fields->n > max) {
+            buf_cut(text, text_was);
+            buf_cut(fields, fields_was);
+            break;
+        }
+        if (i % YIELD_EVERY == YIELD_EVERY - 1)
+            task_yield();
     }
+    return i;
 }
 
-/* The content records as they are; of the header only, up to the first empty line. -1 and why,
- * later: what the disk does not let us read now. What is damaged is sent as far as it goes. */
-static int put_records(struct submit *s, struct qfile *f, bool headers_only, struct why *why)
+/* The content records as they are; of the header only, up to the first empty line; and no more than
+ * there is room for. -1 and why, later: what the disk does not let us read now. What is damaged is
+ * sent as far as it goes. */
+static int put_records(struct outgoing *m, struct qfile *f, bool headers_only, struct why *why)
 {
     struct str body;
     enum rec type;
@@ -67,7 +114,9 @@ static int put_records(struct submit *s, struct qfile *f, bool headers_only, str
     while ((type = qfile_next(f, &body)) == REC_NORM || type == REC_CONT) {
         if (headers_only && type == REC_NORM && body.n == 0 && !continued)
             break;
-        submit_put(s, type, body);
+        if ((int64_t)body.n >= room_in(m))
+            break;
+        put_counted(m, type, body);
         continued = type == REC_CONT;
     }
     if (type == REC_BAD)
@@ -80,7 +129,7 @@ static int put_records(struct submit *s, struct qfile *f, bool headers_only, str
 
 /* The report may be all that is left of the message: while the file is there, and may be read
  * another time, no report goes without. */
-static int put_original(struct submit *s, const struct delivery *d, bool headers_only,
+static int put_original(struct outgoing *m, const struct delivery *d, bool headers_only,
                         struct why *why)
 {
     struct qfile *f = qfile_open(d->queue, d->queue_id, QFILE_READ, why);
@@ -90,7 +139,7 @@ static int put_original(struct submit *s, const struct delivery *d, bool headers
         return -1;
     why_clear(why);
     if (f != NULL && d->data_offset > 0 && qfile_seek(f, d->data_offset, NULL) == 0)
-        result = put_records(s, f, headers_only, why);
+        result = put_records(m, f, headers_only, why);
     qfile_close(&f);
     return result;
 }
@@ -147,30 +196,42 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
     buf_free(&date);
 }
 
-static int put_content(struct submit *s, const struct notice *n, const struct dsn_report *r,
-                       struct why *why)
+/* RFC 3461 4.3: RET is obeyed; what is large comes without its body. */
+static bool wants_whole(const struct notice *n, const struct outgoing *m)
 {
-    struct buf text = BUF_TEXT(TEXT_MAX);
+    return !n->headers_only && n->d->dsn_ret != DSN_RET_HDRS &&
+           n->d->content_size <= conf.bounce_size_limit && n->d->content_size <= room_in(m);
+}
+
+/* *n_told: the recipients that this message tells of. */
+static int put_content(struct outgoing *m, const struct notice *n, struct dsn_report *r,
+                       size_t *n_told, struct why *why)
+{
+    struct buf words = BUF_TEXT(TEXT_MAX), text = BUF_TEXT(TEXT_MAX), fields = BUF_TEXT(TEXT_MAX);
     struct why unread = WHY;
     int result = 0;
 
-    dsn_report_begin(r, &text);
-    put_lines(s, &text);
-    put_rcpts(s, n, r, dsn_report_text, &text);
-    dsn_report_status(r, &text);
-    put_lines(s, &text);
-    put_rcpts(s, n, r, dsn_report_fields, &text);
-    dsn_report_original(r, &text);
-    put_lines(s, &text);
-    if (put_original(s, n->d, !r->whole_original, &unread) < 0 && r->now < r->retry_until) {
+    *n_told = describe_rcpts(n, r, &text, &fields);
+    dsn_report_begin(r, &words);
+    put_lines(m, &words);
+    put_lines(m, &text);
+    dsn_report_status(r, &words);
+    put_lines(m, &words);
+    put_lines(m, &fields);
+    r->whole_original = wants_whole(n, m);
+    dsn_report_original(r, &words);
+    put_lines(m, &words);
+    if (put_original(m, n->d, !r->whole_original, &unread) < 0 && r->now < r->retry_until) {
         why_copy(why, &unread);
         result = -1;
     }
-    dsn_report_end(r, &text);
-    put_lines(s, &text);
-    submit_put(s, REC_XTRA, STR(""));
-    submit_put(s, REC_END, STR(""));
+    dsn_report_end(r, &words);
+    put_lines(m, &words);
+    submit_put(m->submit, REC_XTRA, STR(""));
+    submit_put(m->submit, REC_END, STR(""));
+    buf_free(&words);
     buf_free(&text);
+    buf_free(&fields);
     why_free(&unread);
     return result;
 }
@@ -182,7 +243,8 @@ static int64_t retry_until(const struct notice *n)
     return n->d->created_s > 0 ? n->d->created_s + lifetime : 0;
 }
 
-int notice_send(const struct notice *n, struct why *why)
+/* One message of it. */
+static int send_message(const struct notice *n, size_t *n_told, struct why *why)
 {
     struct buf boundary = BUF(300); /* fits: an id, a time, the start of a host name */
     struct buf id = BUF(100);
@@ -191,9 +253,9 @@ int notice_send(const struct notice *n, struct why *why)
     struct buf text = BUF_TEXT(TEXT_MAX);
     struct buf message_id = BUF(998); /* asked: by find_message_id. RFC 5322 2.1.1 */
     int64_t now_us = clock_wall_us();
-    struct submit *s = submit_begin(SUBMIT_MAP_OK, why);
+    struct outgoing m = {.submit = submit_begin(SUBMIT_MAP_OK, why)};
 
-    if (s == NULL)
+    if (m.submit == NULL)
         return -1;
     buf_addf(&boundary, "%s.%lld/%.200s", n->d->queue_id, (long long)(now_us / 1000000),
              conf.myhostname);
@@ -219,15 +281,12 @@ int notice_send(const struct notice *n, struct why *why)
         .now = now_us / 1000000,
         .arrival = n->d->arrival_us / 1000000,
         .retry_until = retry_until(n),
-        /* RFC 3461 4.3: RET is obeyed; what is large comes without its body. */
-        .whole_original = !n->headers_only && n->d->dsn_ret != DSN_RET_HDRS &&
-                          n->d->content_size <= conf.bounce_size_limit,
     };
-    put_envelope(s, n, now_us);
-    int result = put_content(s, n, &report, why);
+    put_envelope(m.submit, n, now_us);
+    int result = put_content(&m, n, &report, n_told, why);
     if (result == 0)
-        result = submit_commit(&s, &id, why);
-    submit_abort(&s);
+        result = submit_commit(&m.submit, &id, why);
+    submit_abort(&m.submit);
     if (result == 0)
         msg_info("%s: %s: %s", n->d->queue_id, n->what, id.p);
     buf_free(&boundary);
@@ -237,4 +296,18 @@ int notice_send(const struct notice *n, struct why *why)
     buf_free(&text);
     buf_free(&message_id);
     return result;
+}
+
+int notice_send(const struct notice *n, struct why *why)
+{
+    struct notice left = *n;
+    size_t told;
+
+    do {
+        if (send_message(&left, &told, why) < 0)
+            return -1;
+        left.records += told;
+        left.n -= told;
+    } while (left.n > 0);
+    return 0;
 }

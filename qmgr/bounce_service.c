@@ -41,7 +41,7 @@ static size_t select_records(const struct bounce_log *log, unsigned bit, struct 
     return n;
 }
 
-static int to_postmaster(struct notice n, const char *to, const char *what, struct why *why)
+static int send_to_postmaster(struct notice n, const char *to, const char *what, struct why *why)
 {
     struct buf from = BUF(1000);
 
@@ -54,6 +54,17 @@ static int to_postmaster(struct notice n, const char *to, const char *what, stru
                                : why_set(why, "4.3.5", "double_bounce_sender is too long");
     buf_free(&from);
     return result;
+}
+
+/* A copy of what the sender has been told. If it cannot be handed in nobody tries again: the sender
+ * would be told the same each time. */
+static void copy_to_postmaster(struct notice n, const char *to, const char *what)
+{
+    struct why why = WHY;
+
+    if (send_to_postmaster(n, to, what, &why) < 0)
+        msg_warn("%s: %s failed: %s", n.d->queue_id, what, why_text(&why));
+    why_free(&why);
 }
 
 static int bounce_service_failed(struct notice n, const struct bounce_log *log, struct why *why)
@@ -70,16 +81,16 @@ static int bounce_service_failed(struct notice n, const struct bounce_log *log, 
         /* RFC 5321 6.1: no report about a report, except to the administrator. */
         if (!str_listed(conf.notify_classes, "2bounce"))
             return 0;
-        return to_postmaster(all, conf._2bounce_notice_recipient,
-                             "postmaster non-delivery notification", why);
+        return send_to_postmaster(all, conf._2bounce_notice_recipient,
+                                  "postmaster non-delivery notification", why);
     }
     if (n.n > 0 && notice_send(&n, why) < 0)
         return -1;
-    if (!str_listed(conf.notify_classes, "bounce"))
-        return 0;
     all.headers_only = true;
-    return to_postmaster(all, conf.bounce_notice_recipient, "postmaster non-delivery notification",
-                         why);
+    if (str_listed(conf.notify_classes, "bounce"))
+        copy_to_postmaster(all, conf.bounce_notice_recipient,
+                           "postmaster non-delivery notification");
+    return 0;
 }
 
 static int trace(struct notice n, const struct bounce_log *log, struct why *why)
@@ -143,8 +154,7 @@ int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_lo
         n.records = records->at;
         n.n = records->n;
         if (result == 0 && str_listed(conf.notify_classes, "delay"))
-            result =
-                to_postmaster(n, conf.delay_notice_recipient, "postmaster delay notification", why);
+            copy_to_postmaster(n, conf.delay_notice_recipient, "postmaster delay notification");
     }
     arena_free(&mem);
     return result;

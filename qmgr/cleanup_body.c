@@ -112,11 +112,19 @@ static void put_changed(struct cleanup *c, enum rec type, struct str text, unsig
     buf_free(&clean);
 }
 
+/* bounce keeps below the limit where it can. It cannot say less than what became of one recipient,
+ * and the sender of a message must hear that. */
+static bool is_too_big(const struct cleanup *c)
+{
+    return conf.message_size_limit > 0 && c->content > conf.message_size_limit &&
+           c->client != ROLE_BOUNCE;
+}
+
 static void note(struct cleanup *c, struct str text, unsigned found)
 {
     c->eight_bit = c->eight_bit || (found & BYTE_8BIT) != 0;
     c->content += (int64_t)text.n + 1;
-    if (conf.message_size_limit > 0 && c->content > conf.message_size_limit)
+    if (is_too_big(c))
         cleanup_fail(c, "5.3.4", "message file too big");
 }
 

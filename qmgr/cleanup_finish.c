@@ -43,6 +43,17 @@ static int report(struct cleanup *c, struct why *why)
     return bounce_report(Q_BOUNCE, REQUEST_FLUSH, &c->d, c->file, why);
 }
 
+/* Nobody has been told of them, and nobody will: pickup comes again, and this id with its log is
+ * left to whatever message gets it next. */
+static void forget_records(struct cleanup *c)
+{
+    struct why why = WHY;
+
+    if (bounce_report(Q_BOUNCE, REQUEST_FORGET, &c->d, c->file, &why) < 0)
+        msg_warn("%s: its records in the bounce log stay: %s", c->d.queue_id, why_text(&why));
+    why_free(&why);
+}
+
 static void fill_in(struct cleanup *c)
 {
     if (c->eight_bit)
@@ -66,9 +77,10 @@ static int report_to_sender(struct cleanup *c)
     if (c->stopped) /* cut off: not the whole */
         c->d.dsn_ret = DSN_RET_HDRS;
     fill_in(c);
+    qfile_set_queue(c->file, Q_INCOMING); /* a check may have said HOLD before */
     result = qfile_show(c->file, &why);
-    if (result == 0)
-        result = report(c, &why);
+    if (result == 0 && (result = report(c, &why)) < 0)
+        forget_records(c);
     qfile_abort(&c->file);
     if (result < 0) {
         msg_warn("%s: no report of %s: %s", c->d.queue_id, why_text(&c->why), why_text(&why));

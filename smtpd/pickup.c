@@ -235,9 +235,17 @@ static int pass_content(struct drop *d, enum rec type, struct str body, enum par
     return 0;
 }
 
+/* Only of content may a record be longer than what cleanup takes: submit_put makes pieces of it.
+ * What a local user sends postdrop has measured; line_length_limit may have been larger then, and
+ * does not bind the queue files of our own that postsuper -r gives back. */
+static bool fits(enum rec type, struct str body)
+{
+    return body.n <= SUBMIT_RECORD_MAX || type == REC_NORM || type == REC_CONT;
+}
+
 static int pass_record(struct drop *d, enum rec type, struct str body, enum part *part)
 {
-    if (type == REC_BAD || type == REC_EOF || body.n > (size_t)conf.line_length_limit * 2)
+    if (type == REC_BAD || type == REC_EOF || !fits(type, body))
         return damaged(d, "malformed record");
     if (*part == ENVELOPE)
         return pass_envelope(d, type, body, part);

@@ -257,21 +257,23 @@ static void report(void)
     }
 }
 
-/* Messages first: a log belongs to one. */
+/* Logs first: a message that gets another name takes them along. Orphans last: only where every
+ * message is in its place it is certain that a log has none. */
 static void check_structure(void)
 {
-    static const enum queue all[] = {Q_MAILDROP, Q_INCOMING, Q_ACTIVE, Q_DEFERRED, Q_HOLD,
-                                     Q_BOUNCE,   Q_DEFER,    Q_TRACE,  Q_COUNT};
+    static const enum queue all[] = {Q_BOUNCE, Q_DEFER,    Q_TRACE, Q_MAILDROP, Q_INCOMING,
+                                     Q_ACTIVE, Q_DEFERRED, Q_HOLD,  Q_COUNT};
     size_t fixed = 0;
 
     for (const enum queue *q = super.nqueues > 0 ? super.queues : all; *q != Q_COUNT; q++) {
         if (super.purge)
             fix_purge(*q);
         if (super.structure)
-            fixed += fix_names(*q);
-        if (super.structure && *q >= Q_DEFER && *q <= Q_TRACE)
-            fix_orphans(*q);
+            fixed += fix_names(*q, &super.failed);
     }
+    if (super.structure && super.nqueues == 0 && !super.failed)
+        for (const enum queue *log = logs; *log != Q_COUNT; log++)
+            fix_orphans(*log, &super.failed);
     if (fixed > 0)
         msg_info("Renamed to match inode number or place: %zu file%s", fixed,
                  fixed == 1 ? "" : "s");

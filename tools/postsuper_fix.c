@@ -48,19 +48,26 @@ static bool rename_new(const char *from, const char *to)
     return false;
 }
 
-static bool move_to(const char *path, enum queue q, const char *id)
+static bool link_to(const char *from, const char *to)
+{
+    return link(from, to) == 0;
+}
+
+/* from gets its place in the queue by act, a link or a rename. */
+static bool to_place(bool (*act)(const char *from, const char *to), const char *from, enum queue q,
+                     const char *id)
 {
     struct buf to = BUF(512);
-    bool moved;
+    bool done;
 
     queue_path(&to, q, id);
-    moved = rename_new(path, to.p);
-    if (!moved && errno == ENOENT && queue_make_dirs(q, id, NULL) == 0)
-        moved = rename_new(path, to.p);
-    if (!moved)
-        msg_warn("rename %s to %s: %s", path, to.p, strerror(errno));
+    done = act(from, to.p);
+    if (!done && errno == ENOENT && queue_make_dirs(q, id, NULL) == 0)
+        done = act(from, to.p);
+    if (!done)
+        msg_warn("rename %s to %s: %s", from, to.p, strerror(errno));
     buf_free(&to);
-    return moved;
+    return done;
 }
 
 /* A short name says the inode, so that it is given once only. A long one is unique as it is, but
@@ -82,41 +89,61 @@ static bool right_id(const char *id, const char *path, struct buf *out)
     return true;
 }
 
-/* The logs of a message bear its name. */
-static void rename_logs(const char *old, const char *id)
+/* The logs of a message bear its name. They have both names while it gets the new one: whatever
+ * fails, and whenever the machine stops, they are found with the message. */
+static bool link_logs(const char *old, const char *id)
 {
     struct buf path = BUF(512);
+    bool linked = true;
 
-    for (const enum queue *q = logs; *q != Q_COUNT; q++) {
+    for (const enum queue *q = logs; *q != Q_COUNT && linked; q++) {
         queue_path(&path, *q, old);
-        if (access(path.p, F_OK) == 0)
-            move_to(path.p, *q, id);
+        if (queue_may_have(*q, old))
+            linked = to_place(link_to, path.p, *q, id);
     }
     buf_free(&path);
+    return linked;
 }
 
-static bool fix(enum queue q, const char *path, const char *id)
+static void remove_logs(const char *id)
+{
+    for (const enum queue *q = logs; *q != Q_COUNT; q++)
+        queue_remove(*q, id, NULL); /* one that stays is an orphan */
+}
+
+static bool rename_message(enum queue q, const char *path, const char *old, const char *id)
+{
+    bool renamed = link_logs(old, id) && to_place(rename_new, path, q, id);
+
+    remove_logs(renamed ? old : id);
+    if (renamed)
+        msg_info("renamed %s to %s", old, id);
+    return renamed;
+}
+
+/* 1: it has been given its right name and place; 0: it had them; -1: it could not be. */
+static int fix(enum queue q, const char *path, const char *id)
 {
     struct buf right = BUF(QID_MAX); /* fits: a queue id */
     struct buf place = BUF(512);
-    bool changed = false;
+    int result = 0;
 
     buf_setz(&right, id);
-    if (!is_message_queue(q) || right_id(id, path, &right)) {
+    if (is_message_queue(q) && !right_id(id, path, &right)) {
+        result = -1;
+    } else {
         queue_path(&place, q, right.p);
-        if (strcmp(place.p, path) != 0)
-            changed = move_to(path, q, right.p);
-        if (changed && strcmp(right.p, id) != 0) {
-            msg_info("renamed %s to %s", id, right.p);
-            rename_logs(id, right.p);
-        }
+        if (strcmp(right.p, id) != 0)
+            result = rename_message(q, path, id, right.p) ? 1 : -1;
+        else if (strcmp(place.p, path) != 0)
+            result = to_place(rename_new, path, q, id) ? 1 : -1;
     }
     buf_free(&right);
     buf_free(&place);
-    return changed;
+    return result;
 }
 
-static struct list_of_found list_queue(enum queue q)
+static struct list_of_found list_queue(enum queue q, bool *failed)
 {
     struct list_of_found all = {0};
     struct queue_scan *scan = queue_scan_new(q);
@@ -124,6 +151,10 @@ static struct list_of_found list_queue(enum queue q)
 
     while ((id = queue_scan_next(scan)) != NULL)
         *VEC_ADD(&all) = (struct found){mem_dupz(queue_scan_path(scan)), mem_dupz(id)};
+    if (queue_scan_failed(scan)) {
+        msg_warn("cannot read all of the %s queue", queue_name(q));
+        *failed = true;
+    }
     queue_scan_free(&scan);
     return all;
 }
@@ -154,35 +185,51 @@ static void tell_owners(enum queue q, struct list_of_found *all)
                  count - OWNERS_TOLD, conf.queue_directory, queue_name(q));
 }
 
-size_t fix_names(enum queue q)
+/* One that is gone has moved on. */
+static bool is_still_a_file(const char *path)
 {
-    struct list_of_found all = list_queue(q);
+    struct stat st;
+
+    return lstat(path, &st) == 0 ? S_ISREG(st.st_mode) : errno != ENOENT;
+}
+
+size_t fix_names(enum queue q, bool *failed)
+{
+    struct list_of_found all = list_queue(q, failed);
     size_t changed = 0;
 
     tell_owners(q, &all);
-    VEC_EACH (&all, f)
-        changed += fix(q, f->path, f->id);
+    VEC_EACH (&all, f) {
+        int result = fix(q, f->path, f->id);
+        changed += result > 0;
+        *failed |= result < 0 && is_still_a_file(f->path);
+    }
     free_found(&all);
     return changed;
+}
+
+static bool may_have_message(const char *id)
+{
+    for (const enum queue *q = messages; *q != Q_COUNT; q++)
+        if (queue_may_have(*q, id))
+            return true;
+    return false;
 }
 
 /* Twice, because a message that moves meanwhile may be in none of the queues as we look. */
 static bool is_orphan(const char *id)
 {
-    return queue_locate(id, messages, NULL) == Q_COUNT &&
-           queue_locate(id, messages, NULL) == Q_COUNT;
+    return !may_have_message(id) && !may_have_message(id);
 }
 
-size_t fix_orphans(enum queue log)
+void fix_orphans(enum queue log, bool *failed)
 {
-    struct list_of_found all = list_queue(log);
-    size_t removed = 0;
+    struct list_of_found all = list_queue(log, failed);
 
     VEC_EACH (&all, f)
-        if (is_orphan(f->id) && unlink(f->path) == 0)
-            removed++;
+        if (is_orphan(f->id))
+            unlink(f->path); /* or the next time */
     free_found(&all);
-    return removed;
 }
 
 /* "NUMBER.PID": seen as dead, or too old for anything that lives. A process that we cannot see may

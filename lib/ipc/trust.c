@@ -86,6 +86,7 @@ static const struct trust_rule rules[] = {
     {"bounce", REQUEST_APPEND, QMGR | CLEANUP | AGENTS, FILE_AS_NAMED},
     {"bounce", REQUEST_FLUSH, QMGR | CLEANUP, FILE_AS_NAMED},
     {"bounce", REQUEST_WARN, QMGR, ""},
+    {"bounce", REQUEST_FORGET, CLEANUP, FILE_AS_NAMED},
 
     {"authd", "CPID", SMTPD | FRONTS, ""}, /* and AUTH, CONT, CANCEL, which follow it */
     {"authd", "EXCHANGE", MAILBOX, "a token that was given for a password"},

@@ -44,7 +44,8 @@ enum { BOUNCE_REQUEST_MAX = 256 * 1024 }; /* bytes of a request to one of the se
  * which needs no proof. */
 int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
                   const struct qfile *file, struct why *why);
-/* request: REQUEST_FLUSH (report and forget the log), REQUEST_WARN (report, keep the log). */
+/* request: REQUEST_FLUSH (report and forget the log), REQUEST_WARN (report, keep the log),
+ * REQUEST_FORGET (only forget the log). */
 int bounce_report(enum queue q, const char *request, const struct delivery *d,
                   const struct qfile *file, struct why *why);
 void bounce_record_to_attrs(const struct bounce_record *r, struct attrs *a);

@@ -1,7 +1,7 @@
 """As test_faults.py, for what happens to a message behind its first attempt: it is put off and tried again, held, released,
 requeued, expired; and for the tools that write a file anew.
 """
-import errno, os
+import errno, os, shutil
 
 import pytest
 
@@ -123,6 +123,47 @@ def test_start_up_repairs_that_fail_lose_nothing(faulty):
         assert len(in_queue(faulty, "deferred")) >= 1
     faulty.tool("postsuper", "-s")
     arrives(faulty, "repair.")
+
+
+def copied(path):
+    """as a backup leaves it that was played back: its inode is not that of its name. The old file, open: so nothing gets
+    that inode again"""
+    old, st = open(path), os.stat(path)
+    shutil.copy2(path, path + ".copy")
+    os.chown(path + ".copy", st.st_uid, st.st_gid)
+    os.rename(path + ".copy", path)
+    return old
+
+
+@pytest.mark.parametrize("call,modes", [("stat", "one all"), ("link", "one all"), ("readdir", "one all"), ("unlink", "one")])
+def test_start_up_repairs_that_fail_forget_no_report(faulty, call, modes):
+    """a message waits for one recipient, and the report of another one could not be handed in yet"""
+    user = "owed-%s@elsewhere.invalid" % call
+    faulty.send("r@later.test", subject="owed-%s." % call, sender="alice@" + faulty.domain)
+    wait_for(lambda: in_queue(faulty, "deferred"))
+    wait_for(lambda: faulty.tool("postsuper", "-h", "ALL") and in_queue(faulty, "hold"))
+    faulty.stop()
+    path, = faulty.queue_files("hold")
+    log, owner = faulty.queue + "/bounce/", os.stat(path)
+    with open(log + os.path.basename(path), "w") as f:
+        f.write("\n<%s>: no\nrecipient=%s\nstatus=5.1.1\naction=failed\nreason=no\n\n" % (user, user))
+    os.chown(f.name, owner.st_uid, owner.st_gid)
+    old = []
+    for nth in range(1, 10):
+        for mode in modes.split():
+            before = in_queue(faulty, "hold")
+            old.append(copied(faulty.queue_files("hold")[0]))
+            faulty.disk.arm("postsuper", call, nth, errno.EIO, {"one": disk.ERROR, "all": disk.ERRORS}[mode])
+            r = faulty.tool("postsuper", "-s", check=False, env=faulty.disk.env)
+            faulty.disk.disarm()
+            assert os.listdir(log) == in_queue(faulty, "hold"), (nth, mode, r)
+            assert r.returncode == 1 or in_queue(faulty, "hold") != before, (nth, mode, r)
+    faulty.tool("postsuper", "-s")
+    assert os.listdir(log) == in_queue(faulty, "hold")
+    faulty.start()
+    faulty.tool("postsuper", "-H", "ALL")
+    arrives(faulty, "owed-%s." % call)
+    wait_for(lambda: any(user in m.as_string() for m in faulty.messages("alice")))
 
 
 TABLE_FAULTS = [(call, errno.ENOSPC, disk.ERROR) for call in ("open", "write", "sync", "rename", "chmod", "truncate")] + [

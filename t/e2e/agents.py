@@ -81,7 +81,7 @@ class MiniSuite(pombal.Instance):
     def port(self, name):
         return self.smtp_port
 
-    def send(self, to, sender="sender@far.test", body="text\r\n", mail=(), rcpt=()):
+    def send(self, to, sender="sender@far.test", body="text\r\n", mail=(), rcpt=(), headers=""):
         """one message; mail and rcpt are ESMTP parameters. The queue id."""
         with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=pombal.PATIENCE) as s:
             s.ehlo("client.test")
@@ -89,7 +89,7 @@ class MiniSuite(pombal.Instance):
             for a in [to] if isinstance(to, str) else to:
                 code, text = s.rcpt(a, list(rcpt))
                 assert code == 250, text
-            code, text = s.data("Subject: test\r\n\r\n" + body)
+            code, text = s.data("Subject: test\r\n" + headers + "\r\n" + body)
             assert code == 250, text
             return text.split()[-1].decode()
 

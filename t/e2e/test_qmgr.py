@@ -547,6 +547,26 @@ def test_a_requeued_message_whose_recipients_are_done_is_finished():
         assert not s.queue_files() and not s.queue_files("corrupt")
 
 
+def test_a_requeued_message_may_have_records_longer_than_new_mail():
+    """an address that an alias gave, a line from when line_length_limit was larger"""
+    address, line = "x" * 5000 + "@far.test", "y" * 10000
+    main = "line_length_limit = 20000\nvirtual_alias_maps = inline:{{a@far.test=%s}}\n" \
+           "virtual_alias_address_length_limit = 30000\n" % address
+    contents = []
+    with MiniSuite(main) as s, Agent(s, "fake", lambda d: "l") as agent:
+        id = s.send("a@far.test", body=line + "\r\n")
+        wait_for(lambda: s.queue_files("deferred"))
+        s.add_main("line_length_limit = 2048\n")
+        s.reload()
+        agent.policy = lambda d: contents.append(content(s, d)) or "d"
+        s.tool("postsuper", "-r", id)
+        s.tool("postkick", "public", "pickup", "W")
+        wait_for(lambda: contents)
+        assert agent.seen[-1].to == [address] and contents[0].endswith("\n" + line + "\n")
+        s.wait_queue_empty()
+        assert not s.queue_files("corrupt")
+
+
 def test_an_agent_that_cannot_start_is_put_off_and_its_mail_expires():
     """it dies before it takes a request: its mail is deferred with a reason, and goes back in the end"""
     main = "service_throttle_time = 1s\ntransport_retry_time = 1s\nqueue_run_delay = 1s\nminimal_backoff_time = 1s\n" \
@@ -748,6 +768,63 @@ def test_a_redirected_message_is_redirected_once():
         os.kill(s.pids("qmgr")[0], signal.SIGKILL)
         s.wait_log("%s: removed" % id)
         assert [d.to for d in agent.seen] == [["r@far.test"]]
+
+
+REASON = "no %s no" % ("x" * 5000)
+MANY_FIELDS = "".join("X-%d: %s\r\n" % (i, "x" * 300) for i in range(90))
+# message_size_limit: recipients, header, body, messages that the report takes, the end of the original in each
+LARGE_REPORTS = {
+    100000: (30, "", "text\r\n", range(4, 9), "text"),
+    30000: (1, "", ("x" * 70 + "\r\n") * 400, [1], "From: sender@back.test"),
+    30001: (1, MANY_FIELDS, "text\r\n", [1], "x" * 300),
+    3000: (2, "", "text\r\n", [2], ""),
+}
+
+
+@pytest.mark.parametrize("limit", LARGE_REPORTS)
+def test_a_report_is_not_lost_though_all_of_it_would_be_too_large(limit):
+    """several messages, less of the original, and what is said of one recipient in any case"""
+    n, headers, body, messages, original = LARGE_REPORTS[limit]
+    if limit < 2 * len(REASON) and not IS_ROOT:
+        pytest.skip("cleanup knows who bounce is by ids that need root")
+    with MiniSuite(SOON + "message_size_limit = %d\n" % limit) as s:
+        reports = []
+
+        def policy(d):
+            if d.sender == "":
+                reports.append(content(s, d))
+                return "d"
+            return "b" * len(d.to), None, REASON
+
+        with Agent(s, "fake", policy):
+            id = s.send(["r%02d@far.test" % i for i in range(n)], "sender@back.test", body, headers=headers)
+            s.wait_log("%s: removed" % id)
+            s.wait_queue_empty()
+    read = [email.message_from_string(r) for r in reports]
+    assert named_in(read) == [("r%02d@far.test" % i, "5.1.1") for i in range(n)]
+    assert len(reports) in messages
+    assert all(len(r) <= limit for r in reports) or limit < 2 * len(REASON)
+    for r in read:
+        text = r.as_string().rstrip()
+        assert text.endswith("--%s--" % r.get_boundary())
+        assert text.rpartition("\n--")[0].rstrip().endswith(original)
+
+
+@pytest.mark.parametrize("what", ["non-delivery", "delay"])
+def test_a_copy_that_the_postmaster_cannot_get_is_no_reason_to_tell_the_sender_again(what):
+    fate, main = ("b", "") if what == "non-delivery" else ("l", "delay_warning_time = 1s\n")
+    main += "notify_classes = bounce, delay\nbounce_notice_recipient = a@round.test\ndelay_notice_recipient = a@round.test\n" \
+            "virtual_alias_maps = inline:{{a@round.test = b@round.test}, {b@round.test = a@round.test}}\n"
+    with MiniSuite(SOON + main) as s, Agent(s, "fake", lambda d: "d" if d.sender == "" else fate) as agent:
+        id = s.send("a@far.test")
+        s.wait_log("%s: postmaster %s notification failed: " % (id, what))
+        if what == "delay":  # and is tried again
+            tried = sum(d.id == id for d in agent.seen)
+            wait_for(lambda: sum(d.id == id for d in agent.seen) >= tried + 3)
+            fate = "d"
+        s.wait_log("%s: removed" % id)
+        s.wait_queue_empty()
+        assert sum(d.sender == "" for d in agent.seen) == 1
 
 
 def test_qmgr_and_pickup_as_fifos_deliver_at_once():
