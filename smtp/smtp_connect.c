@@ -296,22 +296,46 @@ static void add_words(words *list, const char *text)
         *VEC_ADD(list) = word;
 }
 
+/*
+ * A relay that is named in main.cf and is certainly not there (no such name, it takes no mail, it
+ * is this host) is a mistake of the configuration, which is no reason to return mail: it waits. As
+ * in Postfix, that is not so for relays of single senders or in transport_maps.
+ */
+static void wait_for_relay(struct smtp_job *job, bool is_fallback)
+{
+    const char *blame = "relayhost";
+
+    if (job->left == 0 || job->why.code[0] != '5')
+        return;
+    if (is_fallback)
+        blame = smtp_is_lmtp() ? "lmtp_fallback_relay" : "smtp_fallback_relay";
+    else if (smtp_is_lmtp() || strcmp(job->d->nexthop, conf.relayhost) != 0)
+        return;
+    msg_warn("%s configuration problem", blame);
+    snprintf(job->why.code, sizeof job->why.code, "4.3.5");
+}
+
 void smtp_deliver(struct smtp_job *job)
 {
     words list = {0};
     struct smtp_dest dest;
     struct why why = WHY;
+    size_t i;
 
     job->outcome.conn_us = clock_wall_us();
     add_words(&list, job->d->nexthop);
-    add_words(&list, conf.smtp_fallback_relay);
-    for (size_t i = 0; i < list.n && job->left > 0; i++) {
+    size_t own = list.n;
+    /* Postfix: a server of this host has no other in its place. */
+    if (!smtp_is_lmtp() || !str_istarts(strz(job->d->nexthop), STR("unix:")))
+        add_words(&list, conf.smtp_fallback_relay);
+    for (i = 0; i < list.n && job->left > 0; i++) {
         if (parse_dest(job->mem, list.at[i], &dest, &why) < 0)
             smtp_server_failed(job, &why);
         else
             try_dest(job, &dest, i + 1 == list.n);
     }
     VEC_FREE(&list);
+    wait_for_relay(job, i > own);
     smtp_give_up(job);
     why_free(&why);
 }
