@@ -35,6 +35,14 @@ SCENES = {
     "falltakes": ("smtp", {"smtp_fallback_relay": "[127.0.0.1]:2525"}, GONE),
     "falllist": ("smtp", {"smtp_fallback_relay": "%s, %s" % (GONE, DEAD)}, DEAD),
     "fallboth": ("smtp", {"relayhost": GONE, "smtp_fallback_relay": "[gone2.good.test]"}, GONE),
+    "hostloops": ("smtp", {}, "[127.0.0.1]"),
+    "hostloopsfall": ("smtp", {"smtp_fallback_relay": "[127.0.0.1]:2525"}, "[me.loops.test]:25"),
+    "relayhostloops": ("smtp", {"relayhost": "[127.0.0.1]"}, "[127.0.0.1]"),
+    "otherport": ("smtp", {}, "[127.0.0.1]:2525"),
+    "loopsfall": ("smtp", {"smtp_fallback_relay": "[127.0.0.1]:2525"}, "loops.test"),
+    "backup": ("smtp", {}, "backup.test"),
+    "backupfall": ("smtp", {"smtp_fallback_relay": "[127.0.0.1]:2525"}, "backup.test"),
+    "primaryfall": ("smtp", {"smtp_fallback_relay": "[127.0.0.1]:2525"}, "primary.test"),
     "lmtp": ("lmtp", {}, GONE),
     "lmtprelay": ("lmtp", {"relayhost": GONE}, GONE),
     "lmtpfall": ("lmtp", {"lmtp_fallback_relay": GONE}, DEAD),
@@ -45,6 +53,8 @@ SCENES = {
 ZONES = {
     "good.test": "mx A 127.0.0.2\ntext TXT \"no address\"\n",
     "null.test": "@ MX 0 .\n",
+    "primary.test": "@ MX 10 other\nother A 127.0.0.9\n",
+    "backup.test": "@ MX 10 other\n@ MX 20 me\nother A 127.0.0.9\nme A 127.0.0.1\n",
     "loops.test": "@ MX 10 me\nme A 127.0.0.1\n",
 }
 MAIN = """
