@@ -360,6 +360,16 @@ static int replace_path(struct svc *s, struct endpoint *e)
     return fd < 0 ? -1 : 0;
 }
 
+/* An intruder may have connected it to somebody: it cannot listen before it has been disconnected.
+ * It is still bound to its port. */
+static int listen_anew(int fd)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    connect(fd, &nobody, sizeof nobody); /* where it fails, listen says why */
+    return listen(fd, BACKLOG);
+}
+
 void listen_again(struct svc *s, pid_t ended)
 {
     if (s->conf.type != SERVICE_INET && !has_path(s))
@@ -368,7 +378,7 @@ void listen_again(struct svc *s, pid_t ended)
         int fd = (*e)->watch.fd;
         if (!is_shut(s, fd))
             continue;
-        if ((has_path(s) ? replace_path(s, *e) : listen(fd, BACKLOG)) == 0)
+        if ((has_path(s) ? replace_path(s, *e) : listen_anew(fd)) == 0)
             msg_error("%s: process %d has closed the socket for all: it is open again", (*e)->at,
                       (int)ended);
         else

@@ -90,6 +90,27 @@ static bool is_self(const char *host, const struct addr *addr)
     return domain_is_local(addr_literal(addr, literal), NULL) == DICT_FOUND;
 }
 
+static bool is_among(const struct dns_hosts *found)
+{
+    for (size_t i = 0; i < found->n; i++)
+        if (is_self(found->at[i].asked, &found->at[i].addr))
+            return true;
+    return false;
+}
+
+/* The addresses of the host that is named. */
+static enum dns_status find_named(struct smtp_job *job, const char *host, const struct dns_how *how,
+                                  bool loops, struct dns_hosts *found, struct why *why)
+{
+    enum dns_status s = dns_addresses(host, how, job->mem, 0, found, why);
+
+    found->has_self = s == DNS_OK && loops && is_among(found);
+    if (!found->has_self)
+        return s;
+    why_set(why, "5.4.6", "mail for %s loops back to myself", host);
+    return DNS_NO_DATA;
+}
+
 static int find_hosts(struct smtp_job *job, const struct smtp_dest *dest, struct dns_hosts *found,
                       struct why *why)
 {
@@ -108,7 +129,7 @@ static int find_hosts(struct smtp_job *job, const struct smtp_dest *dest, struct
     if (dest->mx)
         s = dns_mail_hosts(dest->host, &how, loops ? is_self : NULL, job->mem, 0, found, why);
     else
-        s = dns_addresses(dest->host, &how, job->mem, 0, found, why);
+        s = find_named(job, dest->host, &how, loops, found, why);
     if (s == DNS_OK)
         return 0;
     if (found->has_mx && conf.smtp_defer_if_no_mx_address_found && why->code[0] == '5')
@@ -249,7 +270,9 @@ static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const s
     return fd >= 0;
 }
 
-static void try_hosts(struct smtp_job *job, const struct smtp_dest *dest, const char *key,
+/* False: this host is one of those that take the domain's mail. Others that are not named there
+ * must not get it. */
+static bool try_hosts(struct smtp_job *job, const struct smtp_dest *dest, const char *key,
                       bool last)
 {
     int64_t sessions = 0, most = conf.smtp_mx_session_limit;
@@ -259,16 +282,19 @@ static void try_hosts(struct smtp_job *job, const struct smtp_dest *dest, const 
     if (find_hosts(job, dest, &found, &why) < 0) {
         smtp_server_failed(job, &why);
         why_free(&why);
-        return;
+        return !found.has_self;
     }
+    last = last || found.has_self;
     for (size_t i = 0; i < found.n && job->left > 0 && (most == 0 || sessions < most); i++) {
         job->last_server = last && (i + 1 == found.n || (most > 0 && sessions + 1 >= most));
         sessions += try_host(job, dest, &found.at[i], key);
     }
     why_free(&why);
+    return !found.has_self;
 }
 
-static void try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool last)
+/* False: no other next hop may be tried. */
+static bool try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool last)
 {
     const char *key = cache_key(job, dest);
     struct smtp_session *s = smtp_cache_take(key);
@@ -279,11 +305,11 @@ static void try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool la
         use_session(job, s);
     }
     if (job->left == 0)
-        return;
-    if (dest->is_unix)
-        try_unix(job, dest, key, last);
-    else
-        try_hosts(job, dest, key, last);
+        return true;
+    if (!dest->is_unix)
+        return try_hosts(job, dest, key, last);
+    try_unix(job, dest, key, last);
+    return true;
 }
 
 typedef VEC(struct str) words;
@@ -296,22 +322,47 @@ static void add_words(words *list, const char *text)
         *VEC_ADD(list) = word;
 }
 
+/*
+ * A relay that is named in main.cf and is certainly not there (no such name, it takes no mail, it
+ * is this host) is a mistake of the configuration, which is no reason to return mail: it waits. As
+ * in Postfix, that is not so for relays of single senders or in transport_maps.
+ */
+static void wait_for_relay(struct smtp_job *job, bool is_fallback)
+{
+    const char *blame = "relayhost";
+
+    if (job->left == 0 || job->why.code[0] != '5')
+        return;
+    if (is_fallback)
+        blame = smtp_is_lmtp() ? "lmtp_fallback_relay" : "smtp_fallback_relay";
+    else if (smtp_is_lmtp() || strcmp(job->d->nexthop, conf.relayhost) != 0)
+        return;
+    msg_warn("%s configuration problem", blame);
+    snprintf(job->why.code, sizeof job->why.code, "4.3.5");
+}
+
 void smtp_deliver(struct smtp_job *job)
 {
     words list = {0};
     struct smtp_dest dest;
     struct why why = WHY;
+    bool more = true;
+    size_t i;
 
     job->outcome.conn_us = clock_wall_us();
     add_words(&list, job->d->nexthop);
-    add_words(&list, conf.smtp_fallback_relay);
-    for (size_t i = 0; i < list.n && job->left > 0; i++) {
+    size_t own = list.n;
+    /* Postfix: a server of this host has no other in its place. */
+    if (!smtp_is_lmtp() || !str_istarts(strz(job->d->nexthop), STR("unix:")))
+        add_words(&list, conf.smtp_fallback_relay);
+    for (i = 0; i < list.n && job->left > 0 && more; i++) {
         if (parse_dest(job->mem, list.at[i], &dest, &why) < 0)
             smtp_server_failed(job, &why);
         else
-            try_dest(job, &dest, i + 1 == list.n);
+            more = try_dest(job, &dest, i + 1 == list.n);
     }
     VEC_FREE(&list);
+    wait_for_relay(job, i > own);
     smtp_give_up(job);
     why_free(&why);
 }

@@ -77,6 +77,7 @@ struct dns_hosts {
     struct dns_host *at;
     size_t n;
     bool has_mx;
+    bool has_self; /* dns_mail_hosts: is_self has found this host among them */
 };
 struct dns_how {
     unsigned families; /* dns_family bits */

@@ -307,7 +307,8 @@ enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,
     }
     order(&f, how);
     s = verdict(&f, domain, why);
-    if (s == DNS_OK && is_self != NULL && cut_at_self(&f, is_self) && f.hosts.n == 0) {
+    out->has_self = s == DNS_OK && is_self != NULL && cut_at_self(&f, is_self);
+    if (out->has_self && f.hosts.n == 0) {
         why_set(why, "5.4.6", "mail for %s loops back to myself", domain);
         s = DNS_NO_DATA;
     }

@@ -324,10 +324,22 @@ static void add_internet(void)
         allow_if3(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET), type, protocol);
         allow_if3(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6), type, protocol);
     }
-    /* MSG_FASTOPEN connects, and Landlock does not see it. */
-    allow_if(SCMP_SYS(sendto), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+}
+
+/* Nowhere with MSG_FASTOPEN: it connects, which neither Landlock nor the rule of connect(2) sees.
+ * Without INET no address is seen at all, and sendmsg is there for descriptors. */
+static void add_sending(unsigned rights)
+{
+    struct scmp_arg_cmp nowhere = SCMP_A4(SCMP_CMP_EQ, 0);
+    struct scmp_arg_cmp connected = SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0);
+
     allow_if(SCMP_SYS(sendmsg), SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
-    allow_if(SCMP_SYS(sendmmsg), SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    if ((rights & INET) == 0) {
+        allow_if2(SCMP_SYS(sendto), nowhere, connected);
+        return;
+    }
+    allow_if(SCMP_SYS(sendto), connected);
+    allow_if(SCMP_SYS(sendmmsg), connected);
 }
 
 static bool is_given(unsigned needed, unsigned rights)
@@ -378,12 +390,9 @@ static void add_sockets(unsigned rights)
                   SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(JAIL_SOCKETS_SIZE - SOCK_KNOWN_STEP),
                           JAIL_SOCKETS_AT),
                   SCMP_A2(SCMP_CMP_EQ, sizeof(struct sockaddr_un)));
-    if ((rights & INET) != 0) {
+    if ((rights & INET) != 0)
         add_internet();
-        return;
-    }
-    allow_if(SCMP_SYS(sendto), SCMP_A4(SCMP_CMP_EQ, 0));
-    allow(SCMP_SYS(sendmsg)); /* descriptors */
+    add_sending(rights);
 }
 
 /*

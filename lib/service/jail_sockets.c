@@ -4,9 +4,9 @@
  * A filter sees the pointer that is given to connect(2), and not the path behind it; and Landlock
  * does not know sockets that have a path. So, before the filter is loaded, the addresses are
  * written into memory of their own, which is then read-only. The filter takes connect(2) with
- * pointers into it only. This memory lies below everything else that the process has. So "no call
- * may change what is mapped below JAIL_LOW_END" is a comparison of one argument, and the
- * addresses stay what they are until the process ends.
+ * pointers into it only, to whole addresses; places without one are spoilt. This memory lies below
+ * everything else that the process has. So "no call may change what is mapped below JAIL_LOW_END"
+ * is a comparison of one argument, and the addresses stay what they are until the process ends.
  *
  * The paths are relative to the queue directory, which is why no process may change its directory
  * in the jail.
@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/msg.h"
 #include "net/sock.h"
@@ -51,6 +52,21 @@ static size_t add_sockets_of(const char *dir, char *at, size_t n)
     return n;
 }
 
+/* What is not an address of a socket must be none at all: zero is AF_UNSPEC, with which connect(2)
+ * disconnects a socket, also a listening one of TCP that all processes of the service have. */
+static void spoil_rest(char *at, size_t n)
+{
+    const sa_family_t of_nothing = UINT16_MAX;
+    const size_t page = (size_t)getpagesize();
+    size_t used = (n * SOCK_KNOWN_STEP + page - 1) / page * page;
+
+    for (size_t i = n; i * SOCK_KNOWN_STEP < used; i++)
+        ((struct sockaddr_un *)(void *)(at + i * SOCK_KNOWN_STEP))->sun_family = of_nothing;
+    if (mprotect(at, used, PROT_READ) < 0 ||
+        mprotect(at + used, JAIL_SOCKETS_SIZE - used, PROT_NONE) < 0)
+        msg_fatal("jail: mprotect: %m");
+}
+
 void jail_sockets(void (*on_new)(const char *path))
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
@@ -61,7 +77,6 @@ void jail_sockets(void (*on_new)(const char *path))
         msg_fatal("jail: memory at %d: %m", JAIL_SOCKETS_AT);
     size_t n = add_sockets_of("private", at, 0);
     n = add_sockets_of("public", at, n);
-    if (mprotect(at, JAIL_SOCKETS_SIZE, PROT_READ) < 0)
-        msg_fatal("jail: mprotect: %m");
+    spoil_rest(at, n);
     sock_only_known(at, n, on_new);
 }

@@ -1,8 +1,9 @@
 """Run in a network and mount namespace of its own: Pombal and Postfix ask the same name server on port 53, and are asked the
 same. Prints both's replies as JSON: [[what, ours, theirs], ...]. Postfix asks only the servers of /etc/resolv.conf."""
-import json, os, subprocess, sys, tempfile
+import json, os, shutil, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+TOOLS = all(shutil.which(name) for name in ("unshare", "ip", "knotd"))
 sys.path[:0] = [HERE, HERE + "/../e2e"]
 
 import pombal  # noqa: E402
@@ -73,23 +74,25 @@ def port_answers(port):
         return False
 
 
-def main():
+def world(zones, main, master, act):
+    """prints as JSON what act(ours, theirs, port) returns: both suites run, in the namespaces; port: of Postfix's smtpd"""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.NamedTemporaryFile("w") as resolv:
         resolv.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         resolv.flush()
         os.chmod(resolv.name, 0o644)
         subprocess.run(["mount", "--bind", resolv.name, "/etc/resolv.conf"], check=True)
-        dns = Dns(ZONES, 53)
+        dns = Dns(zones, 53)
         ours = pombal.Instance(start=False)
         port = pombal.free_port()
-        theirs = RealPostfix(MAIN, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % port)
+        theirs = RealPostfix(main, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n%s" % (port, master))
         try:
-            ours.add_main(MAIN + "dns_servers =\n")
+            ours.add_main(main + "dns_servers =\n")
+            ours.add_master(master)
             ours.start()
             theirs.start()
             pombal.wait_for(lambda: port_answers(port))
-            print(json.dumps([[what, ask(ours.port("smtp"), *q), ask(port, *q)] for what, *q in questions()]))
+            print(json.dumps(act(ours, theirs, port)))
         finally:
             theirs.close()
             ours.close()
@@ -97,5 +100,12 @@ def main():
         subprocess.run(["umount", "/etc/resolv.conf"], check=True)
 
 
+def result_of(script):
+    """what such a script prints, for the test that runs it"""
+    r = subprocess.run(["unshare", "--net", "--mount", sys.executable, HERE + "/" + script], capture_output=True, text=True, timeout=170)
+    assert r.returncode == 0, r.stdout[-3000:] + r.stderr[-3000:]
+    return json.loads(r.stdout.splitlines()[-1])
+
+
 if __name__ == "__main__":
-    main()
+    world(ZONES, MAIN, "", lambda ours, theirs, port: [[what, ask(ours.port("smtp"), *q), ask(port, *q)] for what, *q in questions()])

@@ -1,20 +1,15 @@
 """Restrictions that ask the DNS, with a null MX, aliases and names that are lost, beside Postfix."""
-import json, os, shutil, subprocess, sys
-
 import pytest
 
+from dns_world import TOOLS, result_of
 from real_postfix import HAVE
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOOLS = all(shutil.which(name) for name in ("unshare", "ip", "knotd"))
 pytestmark = pytest.mark.skipif(not HAVE or not TOOLS, reason="needs root, Debian's postfix, knot and iproute2")
 
 
 @pytest.fixture(scope="module")
 def replies():
-    r = subprocess.run(["unshare", "--net", "--mount", sys.executable, HERE + "/dns_world.py"], capture_output=True, text=True, timeout=170)
-    assert r.returncode == 0, r.stdout[-3000:] + r.stderr[-3000:]
-    return json.loads(r.stdout.splitlines()[-1])
+    return result_of("dns_world.py")
 
 
 def test_the_same_names_are_refused_in_the_same_words(replies):

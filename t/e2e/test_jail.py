@@ -262,14 +262,20 @@ def listening(pid, port):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="takes descriptors of other processes")
-def test_the_end_of_an_intruder_leaves_the_port_open(make_suite):
-    """he can disconnect the listening socket, which is master's and that of all processes, too"""
-    suite = make_suite()
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize("interfaces", ["127.0.0.1", "all"])
+def test_the_end_of_an_intruder_leaves_the_port_open(make_suite, connected, interfaces):
+    """he can disconnect the listening socket, which is master's and that of all processes, too, and connect it elsewhere"""
+    suite = make_suite(main="inet_interfaces = %s\n" % interfaces)
     suite.smtp().quit()
     (pid,) = suite.pids("smtpd")
     fd = listening(pid, suite.port("smtp"))
     nothing = ctypes.create_string_buffer(16)  # AF_UNSPEC
     assert ctypes.CDLL(None).connect(fd, nothing, 16) == 0
+    if connected:
+        with socket.create_server(("127.0.0.1", 0)) as elsewhere, socket.socket(fileno=os.dup(fd)) as s:
+            s.connect_ex(elsewhere.getsockname())  # under way: it does not block, and stays so
+            elsewhere.accept()[0].close()
     os.close(fd)
     with contextlib.suppress(ProcessLookupError):  # it may have seen it, and ended
         os.kill(pid, signal.SIGKILL)

@@ -515,6 +515,8 @@ BECOMES = {"imap", "pop3"}
 MAY = {
     "queue file": {"local", "qmgr", "bounce", "showq"},
     "connect": {"smtp", "lmtp"},
+    "connect by a message": set(),
+    "disconnect by the addresses of the queue's sockets": set(),
     "socket of the host": {"local"},  # a name service
     "mode of a queue file": set(),
     "mode of a socket": set(),
@@ -547,6 +549,8 @@ def acts(s, queue_file, qmgr):
     found = {"queue file": both("read", name), "mode of a queue file": both("mode", name), "times of a queue file": both("times", name),
              "length of a queue file": both("cut", name), "mode of a socket": both("mode", "private/bounce"),
              "lock of a table": ["lock %s/aliases.db" % s.etc], "connect": ["connect %d" % s.port("smtp")],
+             "connect by a message": ["message %d" % s.port("smtp"), "messages %d" % s.port("smtp")],
+             "disconnect by the addresses of the queue's sockets": ["disconnect -"],
              "/etc/shadow": ["read /etc/shadow"], "passwords": ["read %s/passwd" % s.etc], "private key": ["read %s/server.key" % s.etc],
              "log": ["write " + s.log_path], "mailbox": ["create %s/x" % s.maildir("bob")], "become root": ["become 0"],
              "become mail_owner": ["become %d" % owner], "qmgr's group": ["group %d" % (gid_base(s) + NUMBERS["QMGR"])],

@@ -22,12 +22,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "service/jail_parts.h"
+
 enum { ACTS = 50, TEXT = 300 };
 static struct {
     int out;
     size_t n;
     char verb[ACTS][TEXT], arg[ACTS][TEXT];
-} attack = {.out = -1};
+    int tcp; /* a socket of TCP that the process has: a client's, or that by which clients come */
+} attack = {.out = -1, .tcp = -1};
 
 /* While it is still root and sees the whole file system. */
 static void __attribute__((constructor)) begin(void)
@@ -56,6 +59,32 @@ static bool dial(const char *port)
                              .sin_port = htons((uint16_t)atoi(port))};
 
     return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+}
+
+static bool dial_by_message(const char *port, bool many)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)atoi(port))};
+    struct iovec part = {attack.verb, 1};
+    struct mmsghdr m = {
+        .msg_hdr = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1}};
+    const int flags = MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT;
+
+    return (many ? sendmmsg(attack.tcp, &m, 1, flags)
+                 : (int)sendmsg(attack.tcp, &m.msg_hdr, flags)) == 1 ||
+           errno == EINPROGRESS;
+}
+
+/* By zeroes among the addresses that connect(2) may have. */
+static bool disconnect(void)
+{
+    for (int i = 0; i < JAIL_SOCKETS_MOST; i++) {
+        const void *at = (const char *)0 + JAIL_SOCKETS_AT + i * SOCK_KNOWN_STEP;
+        if (connect(attack.tcp, at, sizeof(struct sockaddr_un)) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* A socket with a path: of the host, or of another program. */
@@ -130,6 +159,12 @@ static bool act(const char *verb, const char *arg)
         return create(arg);
     if (strcmp(verb, "connect") == 0)
         return dial(arg);
+    if (strcmp(verb, "message") == 0)
+        return dial_by_message(arg, false);
+    if (strcmp(verb, "messages") == 0)
+        return dial_by_message(arg, true);
+    if (strcmp(verb, "disconnect") == 0)
+        return disconnect();
     if (strcmp(verb, "dial") == 0)
         return dial_path(arg);
     if (strcmp(verb, "exec") == 0)
@@ -153,6 +188,7 @@ static bool may(load_fn *load, const scmp_filter_ctx ctx, size_t i)
     pid_t pid = fork();
 
     if (pid == 0) {
+        attack.tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (load(ctx) < 0)
             _exit(1);
         _exit(act(attack.verb[i], attack.arg[i]) ? 0 : 1);

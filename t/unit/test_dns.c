@@ -395,14 +395,16 @@ static void mail_hosts(struct arena *mem)
     assert_int_equal(dns_mail_hosts("mx.test", &all, NULL, mem, 0, &h, &why), DNS_OK);
     add_host(&text, &h);
     assert_int_equal(h.n, 5);
-    assert_true(h.has_mx);
+    assert_true(h.has_mx && !h.has_self);
     assert_non_null(strstr(text.p, "a.test[2001:db8::1] a.test[192.0.2."));
     assert_non_null(strstr(text.p, "] b.test[192.0.2.9] c.test[192.0.2.10] "));
     assert_int_equal(dns_mail_hosts("mx.test", &all, self_is_b, mem, 0, &h, &why), DNS_OK);
     assert_int_equal(h.n, 3); /* only those better than itself */
+    assert_true(h.has_self);
     assert_int_equal(dns_mail_hosts("mx.test", &all, self_is_all, mem, 0, &h, &why), DNS_NO_DATA);
     assert_string_equal(why_text(&why), "mail for mx.test loops back to myself");
     assert_string_equal(why.code, "5.4.6");
+    assert_true(h.has_self);
     assert_int_equal(dns_mail_hosts("null.test", &all, NULL, mem, 0, &h, &why), DNS_NO_DATA);
     assert_string_equal(why.code, "5.1.0");
     assert_int_equal(dns_mail_hosts("a.test", &all, NULL, mem, 0, &h, &why), DNS_OK);

@@ -35,7 +35,7 @@
 #include "test.h"
 
 static char dir[100], inside[200], outside[200], host_socket[200];
-static int listeners[2], accepting; /* the latter of TCP */
+static int listeners[2], accepting, closed; /* the last two of TCP; closed: has no other side */
 
 enum { DONE = 0, REFUSED = 10, KILLED = 20 }; /* refused: with an error; killed: by the filter */
 
@@ -320,6 +320,55 @@ static int try_tcp_fast_open(void)
                      (sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof to) == 1 ||
                       errno == ECONNREFUSED));
 }
+/* By a socket that it has already, as it may get one: its clients', its listening one. */
+static struct msghdr to_port_9(struct sockaddr_in *to, struct iovec *part)
+{
+    *to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(9)};
+    to->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *part = (struct iovec){.iov_base = dir, .iov_len = 1};
+    return (struct msghdr){
+        .msg_name = to, .msg_namelen = sizeof *to, .msg_iov = part, .msg_iovlen = 1};
+}
+static int try_fast_message(void)
+{
+    struct sockaddr_in to;
+    struct iovec part;
+    struct msghdr m = to_port_9(&to, &part);
+    return result_of(sendmsg(closed, &m, MSG_FASTOPEN | MSG_NOSIGNAL) == 1 ||
+                     errno == ECONNREFUSED || errno == EINPROGRESS);
+}
+static int try_fast_messages(void)
+{
+    struct sockaddr_in to;
+    struct iovec part;
+    struct mmsghdr m = {.msg_hdr = to_port_9(&to, &part)};
+    return result_of(sendmmsg(closed, &m, 1, MSG_FASTOPEN | MSG_NOSIGNAL) == 1 ||
+                     errno == ECONNREFUSED || errno == EINPROGRESS);
+}
+/* Flags that the filter must see below bits that the kernel does not. */
+static int try_fast_message_by_high_bits(void)
+{
+    struct sockaddr_in to;
+    struct iovec part;
+    struct msghdr m = to_port_9(&to, &part);
+    return result_of(syscall(SYS_sendmsg, closed, &m, 1UL << 40 | MSG_FASTOPEN | MSG_NOSIGNAL) ==
+                         1 ||
+                     errno == ECONNREFUSED || errno == EINPROGRESS);
+}
+static int try_fast_send(void)
+{
+    return result_of(send(closed, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL) == 1 || errno == EINVAL);
+}
+/* To no place of the page: AF_UNSPEC would disconnect. */
+static int try_disconnect(void)
+{
+    for (int i = 0; i < JAIL_SOCKETS_MOST; i++) {
+        const char *at = (const char *)(uintptr_t)(JAIL_SOCKETS_AT + i * SOCK_KNOWN_STEP); // NOLINT
+        if (connect(closed, (const void *)at, sizeof(struct sockaddr_un)) == 0)
+            return DONE;
+    }
+    return REFUSED;
+}
 static int try_listen(void)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -502,7 +551,8 @@ static void make_sockets(void)
     listeners[1] = sock_listen_unix(host_socket, SOMAXCONN, 0666, NULL);
     struct addr here = {.family = AF_INET, .ip = {127, 0, 0, 1}};
     accepting = sock_listen(&here, SOMAXCONN, NULL);
-    assert_true(listeners[0] >= 0 && listeners[1] >= 0 && accepting >= 0);
+    closed = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(listeners[0] >= 0 && listeners[1] >= 0 && accepting >= 0 && closed >= 0);
 }
 
 static void make_files(void)
@@ -537,6 +587,7 @@ static void remove_files(void)
     close(listeners[0]);
     close(listeners[1]);
     close(accepting);
+    close(closed);
     unlink(known.p);
     unlink(host_socket);
     rmdir(private.p);
@@ -600,6 +651,11 @@ static const struct attempt {
     {"connect to any port", try_tcp_port_9, RIGHT_NET},
     {"multipath TCP", try_multipath_tcp, 0},
     {"connect by sending", try_tcp_fast_open, 0},
+    {"connect by a message", try_fast_message, 0},
+    {"connect by a message with other flags", try_fast_message_by_high_bits, 0},
+    {"connect by messages", try_fast_messages, 0},
+    {"send as one who connects so", try_fast_send, 0},
+    {"disconnect", try_disconnect, 0},
     {"connect to the resolver", try_tcp_port_53, RIGHT_NET | RIGHT_DNS},
     {"listen", try_listen, 0},
     {"become root", try_become_root, 0},
