@@ -152,9 +152,10 @@ int folder_expunge(struct folder *f, const struct uidset *which, bool any_flags,
 /* Under the lock: the record alone, of messages whose files are gone. */
 int folder_record_expunged(struct folder *f, const struct uidset *which, struct why *why);
 /* (waits, takes the lock) Messages that were recorded but could not be synced: whoever added them
- * is told that it failed, so they must not stay. Those that somebody has removed meanwhile are
- * passed over; a failure is logged. */
-void folder_take_back(struct folder *f, const struct uidset *which);
+ * is told that it failed, so they must not stay. They are known by the names of their files, as
+ * struct blob's base: numbers may be other messages' by now. Those that somebody has removed
+ * meanwhile are passed over; a failure is logged. */
+void folder_take_back(struct folder *f, const struct str *names, size_t n);
 
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);
