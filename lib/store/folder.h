@@ -205,8 +205,9 @@ uint32_t takeover(struct folder *f, struct state *state);
 /* The name with "." between the parts, INBOX in capitals; the directory below the root. */
 void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
-/* store.c: a uidvalidity that no folder of this store had, and larger than above. */
-uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
+/* (waits) store.c: a uidvalidity that no folder of this store had, and larger than above. 0 and
+ * why: there is none just now; "4.2.0": somebody has held its lock for maildir_lock_timeout. */
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above, struct why *why);
 /* store_list.c: a folder of mail_auto_folders is made if it is missing. False: it is none of them,
  * or it cannot be made. */
 bool store_make_auto(struct store *s, const char *folder);

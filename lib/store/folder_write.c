@@ -213,11 +213,13 @@ static void show_only(struct folder *made, bool taken_over, struct why *why)
 int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, bool first,
                 struct why *why)
 {
-    struct folder *made = folder_beside(f);
     bool taken_over = uidvalidity != 0;
 
     if (!taken_over)
-        uidvalidity = store_new_uidvalidity(f->store, f->j.head.uidvalidity);
+        uidvalidity = store_new_uidvalidity(f->store, f->j.head.uidvalidity, why);
+    if (uidvalidity == 0)
+        return -1;
+    struct folder *made = folder_beside(f);
     made->state = *state;
     state_init(state);
     journal_head_make(&made->j.head, uidvalidity, 0);

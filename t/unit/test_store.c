@@ -102,6 +102,27 @@ TASK_TEST(renaming_inbox_moves_its_messages)
     store_close(&s);
 }
 
+/* Without the lock two of them could get the same one. */
+TASK_TEST(no_uidvalidity_is_given_while_somebody_else_makes_one)
+{
+    struct store_settings hasty = settings;
+    struct why why = WHY;
+
+    hasty.lock_ms = 20;
+    struct store *s = store_open(root, &hasty, true, &why);
+    put_file("pombal.uidvalidity", "4000000000\n");
+    int other = open(path_of("pombal.uidvalidity"), O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_null(mailbox_open(s, "INBOX", false, &why));
+    assert_string_equal(why.code, "4.2.0");
+    close(other);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_uidvalidity(b), 4000000001);
+    mailbox_close(&b);
+    store_close(&s);
+    why_free(&why);
+}
+
 TASK_TEST(a_folder_that_comes_back_has_another_uidvalidity)
 {
     struct store *s = open_store();
@@ -350,6 +371,7 @@ TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
 }
 
 RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_moves_its_messages),
+          TS(no_uidvalidity_is_given_while_somebody_else_makes_one),
           TS(a_folder_that_comes_back_has_another_uidvalidity),
           TS(what_another_process_removes_or_renames_is_seen),
           TS(subscriptions_are_dovecots_and_couriers),
