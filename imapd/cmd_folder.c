@@ -83,8 +83,11 @@ static void subscribe(struct imap *c, bool on)
 
     if (!imap_arg_folder(c, &folder) || !imap_end(c))
         return;
-    if (on && !store_has(c->store, folder))
-        done(c, why_set(&why, "5.2.0", "Mailbox doesn't exist: %s", folder), &why, "Subscribe");
+    int has = on ? store_has(c->store, folder, &why) : 1;
+    if (has == 0)
+        why_set(&why, "5.2.0", "Mailbox doesn't exist: %s", folder);
+    if (has <= 0)
+        done(c, -1, &why, "Subscribe");
     else
         done(c, store_subscribe(c->store, folder, on, &why), &why,
              on ? "Subscribe" : "Unsubscribe");

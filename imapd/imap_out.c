@@ -2,6 +2,7 @@
  * What is sent: tagged responses, and the untagged ones that tell what has changed. RFC 3501 7.
  */
 #include "base/clock.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "mail/imap_text.h"
 
@@ -267,7 +268,7 @@ void imap_updates(struct imap *c, bool may_expunge)
 {
     struct why why = WHY;
     uint32_t number;
-    enum mail_event event = MAIL_NONE;
+    enum mail_event event;
     struct news news = {false, false, 0};
     int64_t turn = clock_ms();
 
@@ -275,10 +276,9 @@ void imap_updates(struct imap *c, bool may_expunge)
         return;
     news.known = mailbox_count(c->box);
     uint32_t recent = mailbox_recent_count(c->box);
-    if (mailbox_check(c->box, &why) < 0)
-        event = MAIL_FAILED;
-    while (event != MAIL_FAILED &&
-           (event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE) {
+    bool looked = mailbox_check(c->box, &why) == 0;
+    while ((event = mailbox_pull(c->box, may_expunge, &number, &why)) != MAIL_NONE &&
+           event != MAIL_FAILED) {
         take_event(c, event, number, &news);
         yield_if_due(&turn);
     }
@@ -286,6 +286,10 @@ void imap_updates(struct imap *c, bool may_expunge)
         imap_tell(c, IMAP_GONE, 0);
         c->logout = true;
     } else {
+        /* Busy, or out of descriptors: the news wait (RFC 3501 7 asks for none at once). */
+        if (!looked)
+            msg_warn("mailbox %s: news cannot be told yet: %s", store_path(c->store),
+                     why_text(&why));
         tell_keywords(c, &news);
         if (news.added)
             imap_tell(c, IMAP_EXISTS, mailbox_count(c->box));

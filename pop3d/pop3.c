@@ -78,9 +78,10 @@ static int open_mailbox(struct pop3 *s, struct arena *mem, bool *in_use, struct 
     s->box = mailbox_open(s->store, "INBOX", false, why);
     if (s->box == NULL)
         return -1;
-    *in_use = mailbox_lock_session(s->box, why) < 0;
-    if (*in_use)
+    if (mailbox_lock_session(s->box, why) < 0) {
+        *in_use = strcmp(why->code, "4.2.0") == 0;
         return -1;
+    }
     take_messages(s, mem);
     return 0;
 }

@@ -135,13 +135,17 @@ static int open_journal(struct folder *f, struct why *why)
     return result < 0 ? -1 : 0;
 }
 
-/* Another process may have removed or renamed it. INBOX is the root itself. */
+/* Another process may have removed or renamed it. INBOX is the root itself. Where it cannot be told
+ * just now, nothing is known of another one. */
 static bool is_current(const struct folder *f)
 {
     struct stat now;
 
-    return strcmp(f->dir, ".") == 0 || (fstatat(f->store->rootfd, f->dir, &now, 0) == 0 &&
-                                        now.st_ino == f->on->ino && now.st_dev == f->on->dev);
+    if (strcmp(f->dir, ".") == 0)
+        return true;
+    if (fstatat(f->store->rootfd, f->dir, &now, 0) < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return now.st_ino == f->on->ino && now.st_dev == f->on->dev;
 }
 
 static struct folder *find_open(struct store *s, struct str canonical)

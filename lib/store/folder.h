@@ -152,9 +152,10 @@ int folder_expunge(struct folder *f, const struct uidset *which, bool any_flags,
 /* Under the lock: the record alone, of messages whose files are gone. */
 int folder_record_expunged(struct folder *f, const struct uidset *which, struct why *why);
 /* (waits, takes the lock) Messages that were recorded but could not be synced: whoever added them
- * is told that it failed, so they must not stay. Those that somebody has removed meanwhile are
- * passed over; a failure is logged. */
-void folder_take_back(struct folder *f, const struct uidset *which);
+ * is told that it failed, so they must not stay. They are known by the names of their files, as
+ * struct blob's base: numbers may be other messages' by now. Those that somebody has removed
+ * meanwhile are passed over; a failure is logged. */
+void folder_take_back(struct folder *f, const struct str *names, size_t n);
 
 /* Under the lock, loaded: a fresh journal file with the state in one record. */
 int folder_checkpoint(struct folder *f, struct why *why);
@@ -204,8 +205,9 @@ uint32_t takeover(struct folder *f, struct state *state);
 /* The name with "." between the parts, INBOX in capitals; the directory below the root. */
 void store_canonical(const struct store *s, const char *name, struct buf *out);
 void store_dir(struct str canonical, struct buf *out);
-/* store.c: a uidvalidity that no folder of this store had, and larger than above. */
-uint32_t store_new_uidvalidity(struct store *s, uint32_t above);
+/* (waits) store.c: a uidvalidity that no folder of this store had, and larger than above. 0 and
+ * why: there is none just now; "4.2.0": somebody has held its lock for maildir_lock_timeout. */
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above, struct why *why);
 /* store_list.c: a folder of mail_auto_folders is made if it is missing. False: it is none of them,
  * or it cannot be made. */
 bool store_make_auto(struct store *s, const char *folder);

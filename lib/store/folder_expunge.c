@@ -2,6 +2,7 @@
  * Messages are removed from a folder: because somebody wants it, or because they could not be
  * stored safely.
  */
+#include "base/hash.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "store/folder.h"
@@ -76,19 +77,62 @@ int folder_expunge(struct folder *f, const struct uidset *which, bool any_flags,
     return result;
 }
 
-void folder_take_back(struct folder *f, const struct uidset *which)
+/* Those of the messages that have one of the names. What others put behind a name is no matter. */
+static void find_named(const struct state *s, const struct hash *names, struct uidset *out)
 {
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->slots[i].m.flags & SLOT_GONE)
+            continue;
+        struct str name = state_name(s, &s->slots[i]);
+        ptrdiff_t colon = str_find(name, ':');
+        if (hash_find(names, colon < 0 ? name : str_upto(name, (size_t)colon)) != NULL)
+            uidset_add(out, s->slots[i].m.uid, s->slots[i].m.uid);
+    }
+}
+
+static int remove_named(struct folder *f, const struct hash *names, struct why *why)
+{
+    uint64_t count = 0;
+    bool good = true;
+    int result = 0;
+
+    for (int tries = 0; tries < 2 && result == 0 && count < hash_count(names); tries++) {
+        struct uidset which = UIDSET, done = UIDSET;
+        /* Somebody renamed or removed them, or the journal does not know them: look. */
+        if (tries > 0 && maildir_merge(f, true, why) < 0)
+            return -1;
+        find_named(&f->state, names, &which);
+        good = unlink_all(f, &which, true, &done);
+        result = folder_record_expunged(f, &done, why);
+        count += uidset_count(&done);
+        uidset_free(&which);
+        uidset_free(&done);
+    }
+    if (result == 0 && !good)
+        result = why_set(why, "4.3.0", "cannot remove messages of folder %s", f->name);
+    return result;
+}
+
+void folder_take_back(struct folder *f, const struct str *names, size_t n)
+{
+    struct hash *set = hash_new();
     struct why why = WHY;
     int result = folder_lock(f, &why);
 
+    for (size_t i = 0; i < n; i++)
+        hash_put(set, names[i], f);
     if (result == 0) {
-        result = folder_load(f, true, &why);
+        /* As whoever opens it next will see it: f itself may have failed meanwhile. */
+        struct folder *now = folder_beside(f);
+        result = folder_load(now, true, &why);
         if (result == 0)
-            result = folder_expunge(f, which, true, &why);
+            result = remove_named(now, set, &why);
+        folder_close(now);
         folder_unlock(f);
     }
     if (result < 0)
         msg_warn("folder %s of %s: a message that could not be stored safely stays: %s", f->name,
                  f->store->path, why_text(&why));
+    hash_free(&set, NULL);
     why_free(&why);
 }

@@ -98,7 +98,28 @@ static size_t put_whole(const struct journal_head *head, const struct state *sta
     return start;
 }
 
-/* Writes the state into a fresh file, which f then has open. Leaves errno. */
+/* The file under its name. Leaves errno. */
+static int put_file(const struct folder *f, int fd, const struct buf *out)
+{
+    if (file_write_all(fd, out->p, out->n) < 0 ||
+        (!f->store->set.no_sync && task_fdatasync(fd) < 0))
+        return -1;
+    return renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL);
+}
+
+/* f goes on with the file that has the name now. */
+static void use_whole(struct folder *f, int fd, const struct journal_head *head, struct str bytes,
+                      size_t start)
+{
+    folder_use_journal(f, fd);
+    f->j = (struct journal_file){.head = *head, .ino = head->ino};
+    f->j.end = (off_t)bytes.n;
+    f->j.checkpoint = (off_t)(bytes.n - start);
+    journal_file_tip(&f->j, bytes);
+}
+
+/* Writes the state into a fresh file, which f then has open; also if -1 says that its name may not
+ * outlive a power cut, because the old file has no name any more. Leaves errno. */
 static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
 {
     struct buf out = BUF(JOURNAL_MAX);
@@ -119,21 +140,18 @@ static int write_whole(struct folder *f, uint32_t uidvalidity, struct why *why)
     if (!buf_ok(&out)) {
         why_set(why, "4.2.2", "folder %s has too many messages", f->name);
         error = 0;
-    } else if (file_write_all(fd, out.p, out.n) == 0 &&
-               (f->store->set.no_sync || task_fdatasync(fd) == 0) &&
-               renameat(f->dirfd, FOLDER_JOURNAL ".new", f->dirfd, FOLDER_JOURNAL) == 0 &&
-               (!needs_dir_sync(f) || task_fsync(f->dirfd) == 0)) {
-        folder_use_journal(f, fd);
-        f->j = (struct journal_file){.head = head, .ino = st.st_ino};
-        f->j.end = (off_t)out.n;
-        f->j.checkpoint = (off_t)(out.n - start);
-        journal_file_tip(&f->j, buf_str(&out));
-        result = 0;
-    } else {
+    } else if (put_file(f, fd, &out) < 0) {
         error = errno;
         why_errno(why, "4.3.0", "cannot write the journal of folder %s", f->name);
+    } else {
+        use_whole(f, fd, &head, buf_str(&out), start);
+        fd = -1;
+        result = needs_dir_sync(f) ? task_fsync(f->dirfd) : 0;
+        error = errno;
+        if (result < 0)
+            why_errno(why, "4.3.0", "cannot sync the journal of folder %s", f->name);
     }
-    if (result < 0) {
+    if (fd >= 0) {
         close(fd);
         unlinkat(f->dirfd, FOLDER_JOURNAL ".new", 0);
     }
@@ -195,11 +213,13 @@ static void show_only(struct folder *made, bool taken_over, struct why *why)
 int folder_make(struct folder *f, struct state *state, uint32_t uidvalidity, bool first,
                 struct why *why)
 {
-    struct folder *made = folder_beside(f);
     bool taken_over = uidvalidity != 0;
 
     if (!taken_over)
-        uidvalidity = store_new_uidvalidity(f->store, f->j.head.uidvalidity);
+        uidvalidity = store_new_uidvalidity(f->store, f->j.head.uidvalidity, why);
+    if (uidvalidity == 0)
+        return -1;
+    struct folder *made = folder_beside(f);
     made->state = *state;
     state_init(state);
     journal_head_make(&made->j.head, uidvalidity, 0);

@@ -18,7 +18,7 @@ enum { WRITE_SIZE = 64 << 10, HEADER_KEPT = 64 << 10, KEYWORD_BYTES = 64 << 10 }
 /* Where the message is already. */
 struct entered {
     struct folder *f; /* to be released */
-    uint32_t uid;
+    struct str name; /* there; in the arena */
 };
 
 struct mail_in {
@@ -34,6 +34,7 @@ struct mail_in {
     struct arena *mem;
     struct mime_builder *builder;
     uint32_t uidvalidity; /* of the number that the message got */
+    struct str entered_as; /* the name that it got; in mem */
     VEC(struct entered) entered;
     struct why why; /* what sticks */
 };
@@ -260,11 +261,6 @@ static int record(struct mail_in *m, struct buf *cache, struct why *why)
     return result;
 }
 
-static void take_back(struct folder *f, uint32_t uid)
-{
-    folder_take_back(f, &(struct uidset){&(struct uid_range){uid, uid}, 1, 1});
-}
-
 /* RFC 3501 6.3.11: if it fails, the folder is as it was before. */
 static int enter(struct mail_in *m, struct buf *cache, struct why *why)
 {
@@ -272,9 +268,10 @@ static int enter(struct mail_in *m, struct buf *cache, struct why *why)
         return -1;
     int result = record(m, cache, why);
     folder_unlock(m->f);
+    m->entered_as = arena_str(m->mem, buf_str(&m->name));
     if (result < 0 || folder_sync(m->f, m->slot.m.flags & SLOT_NEW ? SYNC_NEW : SYNC_CUR, why) == 0)
         return result;
-    take_back(m->f, m->slot.m.uid);
+    folder_take_back(m->f, &m->entered_as, 1);
     return -1;
 }
 
@@ -295,6 +292,7 @@ static int enter_copy(struct mail_in *m, struct folder *f, struct buf *cache, st
         result = enter(&copy, cache, why);
     m->slot.m.uid = copy.slot.m.uid;
     m->uidvalidity = copy.uidvalidity;
+    m->entered_as = copy.entered_as;
     blob_abort(&copy.in);
     buf_free(&copy.name);
     VEC_FREE(&copy.places);
@@ -331,7 +329,7 @@ static int enter_place(struct mail_in *m, struct mail_place *place, struct folde
     }
     place->uid = m->slot.m.uid;
     place->uidvalidity = m->uidvalidity;
-    *VEC_ADD(&m->entered) = (struct entered){f, place->uid};
+    *VEC_ADD(&m->entered) = (struct entered){f, m->entered_as};
     return 0;
 }
 
@@ -364,7 +362,7 @@ static void leave_places(struct mail_in *m, bool keep)
 {
     VEC_EACH (&m->entered, e) {
         if (!keep)
-            take_back(e->f, e->uid);
+            folder_take_back(e->f, &e->name, 1);
         folder_release(e->f);
     }
     VEC_FREE(&m->entered);

@@ -175,7 +175,7 @@ int mailbox_cached(struct mailbox *b, uint32_t number, enum cached what, struct 
 bool mailbox_field_cached(struct str name);
 
 /* Exclusive use against other sessions that ask for it too (pop3_lock_session), until close. -1,
- * "4.2.0": another session has it. */
+ * "4.2.0": another session has it; another code: it cannot be told. */
 int mailbox_lock_session(struct mailbox *b, struct why *why);
 
 /* Dovecot's and Courier's name of the message: the file name up to the first colon. Valid until the

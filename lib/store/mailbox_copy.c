@@ -311,14 +311,14 @@ static int copy_all(struct copying *c, const struct uidset *which, struct copied
 /* A copy that is not safe does not stay. */
 static int sync_copied(struct copying *c, struct why *why)
 {
-    struct uidset made = UIDSET;
+    VEC(struct str) names = {0};
 
     if (c->move || c->items.n == 0 || folder_sync(c->to, SYNC_CUR, why) == 0)
         return 0;
     VEC_EACH (&c->items, item)
-        uidset_add(&made, item->slot.m.uid, item->slot.m.uid);
-    folder_take_back(c->to, &made);
-    uidset_free(&made);
+        *VEC_ADD(&names) = strz(item->name);
+    folder_take_back(c->to, names.at, names.n);
+    VEC_FREE(&names);
     return -1;
 }
 

@@ -3,6 +3,7 @@
  * long as nothing was expunged, number n is slot n - 1 and there is no map.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -392,5 +393,7 @@ int mailbox_lock_session(struct mailbox *b, struct why *why)
     b->lock_fd = blobs_lock(&b->f->blobs);
     if (b->lock_fd >= 0)
         return 0;
-    return why_set(why, "4.2.0", "folder %s is used by another session", b->f->name);
+    if (errno == EAGAIN)
+        return why_set(why, "4.2.0", "folder %s is used by another session", b->f->name);
+    return why_errno(why, "4.3.0", "cannot lock folder %s", b->f->name);
 }

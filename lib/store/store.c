@@ -154,22 +154,36 @@ void store_dir(struct str canonical, struct buf *out)
 
 /* ---- numbers of validity ---- */
 
-/* One that is larger than all before, also of folders that were removed: RFC 3501 2.3.1.1. The file
- * keeps the last one; without it, the time has to do. */
-uint32_t store_new_uidvalidity(struct store *s, uint32_t above)
+static const char validity_name[] = "pombal.uidvalidity";
+
+/* (waits) Two that read the same number would give it twice. */
+static int lock_number(const struct store *s, int fd, struct why *why)
 {
-    int fd = file_open_plain(s->rootfd, "pombal.uidvalidity", O_RDWR | O_CREAT, s->set.mode & 0666);
+    int64_t deadline = task_now() + s->set.lock_ms;
+
+    while (lock_try_flock(fd, true) < 0)
+        if ((errno != EAGAIN && errno != EINTR) || task_now() >= deadline ||
+            task_sleep(task_now() + 10) == WAIT_CANCELLED)
+            return why_errno(why, "4.2.0", "cannot lock %s of mailbox %s", validity_name, s->path);
+    return 0;
+}
+
+/* 0 and why: the next one cannot be told. */
+static uint32_t next_validity(const struct store *s, int fd, uint32_t above, struct why *why)
+{
     struct buf text = BUF(64);
     uint32_t now = (uint32_t)clock_wall(), last = 0;
 
     if (now <= above)
         now = above + 1;
-    if (fd < 0)
-        return now;
-    for (int tries = 0; tries < 100 && lock_try_flock(fd, true) < 0; tries++)
-        task_sleep(task_now() + 10);
-    if (file_read_fd(fd, &text) == 0)
-        num_parse_u32(str_trim(buf_str(&text)), 1, UINT32_MAX - 1, &last);
+    if (lock_number(s, fd, why) < 0)
+        return 0;
+    if (file_read_fd(fd, &text) < 0) {
+        why_errno(why, "4.3.0", "cannot read %s of mailbox %s", validity_name, s->path);
+        buf_free(&text);
+        return 0;
+    }
+    num_parse_u32(str_trim(buf_str(&text)), 1, UINT32_MAX - 1, &last);
     if (last >= now)
         now = last + 1;
     buf_clear(&text);
@@ -177,6 +191,19 @@ uint32_t store_new_uidvalidity(struct store *s, uint32_t above)
     if (pwrite(fd, text.p, text.n, 0) == (ssize_t)text.n && !s->set.no_sync)
         task_fdatasync(fd);
     buf_free(&text);
+    return now;
+}
+
+/* One that is larger than all before, also of folders that were removed: RFC 3501 2.3.1.1. The file
+ * keeps the last one; where it cannot be written, the time has to do. */
+uint32_t store_new_uidvalidity(struct store *s, uint32_t above, struct why *why)
+{
+    int fd = file_open_plain(s->rootfd, validity_name, O_RDWR | O_CREAT, s->set.mode & 0666);
+    uint32_t now = (uint32_t)clock_wall();
+
+    if (fd < 0)
+        return now > above ? now : above + 1;
+    now = next_validity(s, fd, above, why);
     close(fd);
     return now;
 }

@@ -76,7 +76,8 @@ struct folder_list {
 /* All folders and parents; with subscribed also subscriptions without a folder. */
 int store_list(struct store *s, struct arena *mem, bool subscribed, struct folder_list *out,
                struct why *why);
-bool store_has(struct store *s, const char *folder); /* can be selected */
+/* 1: it can be selected; 0: there is none. -1 and why: it cannot be told just now. */
+int store_has(struct store *s, const char *folder, struct why *why);
 bool store_name_ok(const struct store *s, const char *folder, struct why *why);
 char store_separator(const struct store *s);
 

@@ -287,13 +287,23 @@ bool store_is_dir(const struct store *s, const char *dir)
     return fstatat(s->rootfd, dir, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-bool store_has(struct store *s, const char *folder)
+int store_has(struct store *s, const char *folder, struct why *why)
 {
     struct buf dir = BUF(300); /* fits: store_dir_of has looked at the name */
-    bool has = store_dir_of(s, folder, &dir, NULL) && store_is_dir(s, dir.p);
+    struct stat st;
+    int result = 0;
 
+    if (store_dir_of(s, folder, &dir, NULL)) {
+        if (fstatat(s->rootfd, dir.p, &st, 0) == 0)
+            result = S_ISDIR(st.st_mode);
+        else if (errno != ENOENT && errno != ENOTDIR)
+            result = why_errno(why, "4.3.0", "cannot look for folder %s", folder);
+    }
     buf_free(&dir);
-    return has || store_make_auto(s, folder);
+    if (result != 0 || !is_auto(s, strz(folder)))
+        return result;
+    return store_make_auto(s, folder) ? 1
+                                      : why_set(why, "4.3.0", "folder %s cannot be made", folder);
 }
 
 int store_sync_names(struct store *s, const char *folder, struct why *why)
@@ -333,12 +343,16 @@ static bool fill_folder(const struct store *s, int fd)
     return mark >= 0;
 }
 
-/* As if it had never been made; but what somebody has put into it meanwhile stays. */
+/* As if it had never been made; but what somebody has put into it meanwhile stays. Keeps errno:
+ * whoever asked for the folder is told why, and not that it does not exist. */
 static void unmake_folder(const struct store *s, int fd, const char *dir)
 {
+    int error = errno;
+
     unlinkat(fd, folder_mark, 0);
     blobs_unmake(&(struct blobs){fd, s->set.mode});
     unlinkat(s->rootfd, dir, AT_REMOVEDIR);
+    errno = error;
 }
 
 /* (waits, if sync) sync: somebody is told that it is there now. */

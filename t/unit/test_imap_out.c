@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sys/file.h>
 
 #include "base/num.h"
 #include "net/sock.h"
@@ -122,5 +123,50 @@ TASK_TEST(a_message_that_comes_and_goes_while_the_client_is_slow_is_not_removed_
     store_close(&slow.s);
 }
 
+/* What imap_updates says. */
+static const char *say_news(struct imap *c, struct buf *said)
+{
+    buf_clear(said);
+    imap_updates(c, true);
+    stream_flush(c->client);
+    return said->n > 0 ? said->p : "";
+}
+
+TASK_TEST(a_folder_that_is_busy_is_not_told_as_removed)
+{
+    struct store_settings hasty = settings;
+    struct why why = WHY;
+    struct slow slow = {.said = BUF(1 << 20), .writes = 10};
+    int pair[2], other;
+
+    hasty.lock_ms = 20;
+    slow.s = store_open(root, &hasty, true, &why);
+    keep_store(NULL, slow.s);
+    struct imap c = {.mem = arena_new(NULL), .store = slow.s};
+    assert_int_equal(store_create(slow.s, "A", &why), 0);
+    c.box = open_box(slow.s, "A");
+    assert_int_equal(sock_pair(pair), 0);
+    c.client = stream_new(pair[0]);
+    assert_true(stream_push(c.client, &slow_layer, &slow));
+    put_file(".A/new/1000.x", "Subject: x\n\nx\n");
+    other = open(path_of(".A"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_string_equal(say_news(&c, &slow.said), "");
+    assert_false(c.logout);
+    close(other);
+    assert_string_equal(say_news(&c, &slow.said), "* 1 EXISTS\r\n* 1 RECENT\r\n");
+    assert_int_equal(store_remove(slow.s, "A", &why), 0);
+    assert_non_null(strstr(say_news(&c, &slow.said), "* BYE "));
+    assert_true(c.logout);
+    stream_free(&c.client);
+    close(pair[1]);
+    mailbox_close(&c.box);
+    buf_free(&slow.said);
+    arena_free(&c.mem);
+    store_close(&slow.s);
+    why_free(&why);
+}
+
 RUN_TESTS(
-    TS(a_message_that_comes_and_goes_while_the_client_is_slow_is_not_removed_before_it_is_told))
+    TS(a_message_that_comes_and_goes_while_the_client_is_slow_is_not_removed_before_it_is_told),
+    TS(a_folder_that_is_busy_is_not_told_as_removed))

@@ -447,8 +447,13 @@ TASK_TEST(one_session_at_a_time_if_asked_for)
 
     assert_int_equal(mailbox_lock_session(a, &why), 0);
     assert_int_equal(mailbox_lock_session(b, &why), -1);
+    assert_string_equal(why.code, "4.2.0");
     deliver(s, "INBOX", hello);
     mailbox_close(&a);
+    assert_int_equal(rename(path_of("cur"), path_of("away")), 0);
+    assert_int_equal(mailbox_lock_session(b, &why), -1);
+    assert_string_equal(why.code, "4.3.0"); /* nobody has it */
+    assert_int_equal(rename(path_of("away"), path_of("cur")), 0);
     assert_int_equal(mailbox_lock_session(b, &why), 0);
     mailbox_close(&b);
     why_free(&why);

@@ -78,8 +78,8 @@ TASK_TEST(folders_are_made_listed_renamed_and_removed)
     mailbox_close(&b);
     FAILS(store_remove(s, "Old.Job.2024.Q1", &why), "5.2.0");
     FAILS(store_remove(s, "INBOX", &why), "5.1.3");
-    assert_true(store_has(s, "Old.Job"));
-    assert_false(store_has(s, "Old"));
+    assert_int_equal(store_has(s, "Old.Job", NULL), 1);
+    assert_int_equal(store_has(s, "Old", NULL), 0);
     store_close(&s);
     why_free(&why);
 }
@@ -100,6 +100,27 @@ TASK_TEST(renaming_inbox_moves_its_messages)
     assert_int_equal(st.messages, 2);
     assert_int_equal(st.unseen, 2);
     store_close(&s);
+}
+
+/* Without the lock two of them could get the same one. */
+TASK_TEST(no_uidvalidity_is_given_while_somebody_else_makes_one)
+{
+    struct store_settings hasty = settings;
+    struct why why = WHY;
+
+    hasty.lock_ms = 20;
+    struct store *s = store_open(root, &hasty, true, &why);
+    put_file("pombal.uidvalidity", "4000000000\n");
+    int other = open(path_of("pombal.uidvalidity"), O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_null(mailbox_open(s, "INBOX", false, &why));
+    assert_string_equal(why.code, "4.2.0");
+    close(other);
+    struct mailbox *b = open_box(s, "INBOX");
+    assert_int_equal(mailbox_uidvalidity(b), 4000000001);
+    mailbox_close(&b);
+    store_close(&s);
+    why_free(&why);
 }
 
 TASK_TEST(a_folder_that_comes_back_has_another_uidvalidity)
@@ -310,14 +331,14 @@ TASK_TEST(folders_that_every_mailbox_has_are_made_and_subscribed)
     struct store *s = store_open(root, &set, true, &why);
     struct mailbox *b = open_box(s, "Junk"); /* nobody has listed it yet */
     mailbox_close(&b);
-    assert_true(store_has(s, "Sent"));
+    assert_int_equal(store_has(s, "Sent", NULL), 1);
     assert_int_equal(store_remove(s, "Sent", &why), 0);
     assert_int_equal(store_list(s, mem, true, &l, &why), 0);
     assert_int_equal(l.n, 3);
     assert_true(str_eqz(l.at[1].name, "Junk") && l.at[1].attrs == FOLDER_SUBSCRIBED);
     assert_string_equal(l.at[1].special_use, "\\Junk");
     assert_true(str_eqz(l.at[2].name, "Sent") && l.at[2].attrs == FOLDER_SUBSCRIBED);
-    assert_false(store_has(s, "Trash"));
+    assert_int_equal(store_has(s, "Trash", NULL), 0);
     arena_free(&mem);
     store_close(&s);
 }
@@ -350,6 +371,7 @@ TASK_TEST(a_pool_keeps_stores_and_sees_when_they_go)
 }
 
 RUN_TESTS(TS(folders_are_made_listed_renamed_and_removed), TS(renaming_inbox_moves_its_messages),
+          TS(no_uidvalidity_is_given_while_somebody_else_makes_one),
           TS(a_folder_that_comes_back_has_another_uidvalidity),
           TS(what_another_process_removes_or_renames_is_seen),
           TS(subscriptions_are_dovecots_and_couriers),

@@ -10,7 +10,7 @@
 static const char hello[] = "Subject: hello\n\nhello\n";
 
 /* The n-th call from now on fails; 0: none. In place of the C library's. */
-static int sync_fails, write_fails;
+static int sync_fails, write_fails, mkdir_fails, stat_fails, dir_sync_fails;
 static int *which_fails, nth;
 static bool fired;
 
@@ -39,9 +39,25 @@ int fdatasync(int fd)
     return is_due(&sync_fails) ? -1 : 0;
 }
 
+int fsync(int fd)
+{
+    (void)fd;
+    return is_due(&dir_sync_fails) ? -1 : 0;
+}
+
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
     return is_due(&write_fails) ? -1 : syscall(SYS_pwrite64, fd, p, n, at);
+}
+
+int mkdirat(int at, const char *name, mode_t mode)
+{
+    return is_due(&mkdir_fails) ? -1 : (int)syscall(SYS_mkdirat, at, name, mode);
+}
+
+int fstatat(int at, const char *name, struct stat *st, int flags)
+{
+    return is_due(&stat_fails) ? -1 : (int)syscall(SYS_newfstatat, at, name, st, flags);
 }
 
 static struct store *open_safe(void)
@@ -228,10 +244,93 @@ TASK_TEST(a_move_that_cannot_be_recorded_leaves_all_where_it_was)
     assert_true(check_each(&write_fails, move, "2 0 0", "0 2 0") >= 2);
 }
 
+/* Whoever delivers would tell the sender "never" of "5.2.0". */
+TASK_TEST(a_folder_that_cannot_be_made_now_is_not_one_that_does_not_exist)
+{
+    struct store_settings with_auto = settings;
+    struct why why = WHY;
+
+    with_auto.auto_folders = "Auto";
+    struct store *s = store_open(root, &with_auto, true, &why);
+    which_fails = &mkdir_fails;
+    for (nth = 1; nth <= 4; nth++) { /* itself, tmp, new, cur */
+        arm();
+        assert_null(mail_in_new(s, "Auto", NULL, &why));
+        disarm();
+        assert_true(fired);
+        assert_string_equal(why.code, "4.3.0");
+        why_clear(&why);
+        arm();
+        assert_int_equal(store_has(s, "Auto", &why), -1);
+        disarm();
+        assert_true(fired);
+        why_clear(&why);
+    }
+    deliver(s, "Auto", hello);
+    store_close(&s);
+    why_free(&why);
+}
+
+TASK_TEST(a_folder_of_which_nothing_can_be_told_now_is_still_there)
+{
+    struct store *s = open_store();
+    struct why why = WHY;
+
+    make_folders();
+    struct mailbox *b = open_box(s, "A");
+    which_fails = &stat_fails;
+    nth = 1;
+    arm();
+    struct mailbox *other = mailbox_open(s, "A", false, &why);
+    disarm();
+    assert_true(fired);
+    mailbox_close(&other);
+    arm();
+    assert_int_equal(store_has(s, "A", &why), -1);
+    disarm();
+    assert_int_equal(store_has(s, "A", &why), 1);
+    assert_string_equal(pull_all(b, true), "");
+    mailbox_close(&b);
+    store_close(&s);
+    why_free(&why);
+}
+
+/* The old file has lost its name by then. */
+TASK_TEST(a_journal_whose_name_cannot_be_synced_is_the_one_that_is_written)
+{
+    struct store_settings all_synced = settings;
+    struct why why = WHY;
+
+    all_synced.no_sync = false;
+    all_synced.sync_dirs = true;
+    struct store *s = store_open(root, &all_synced, true, &why);
+    deliver(s, "INBOX", hello);
+    struct folder *f = folder_open(s, "INBOX", &why);
+    assert_int_equal(folder_lock(f, &why), 0);
+    assert_int_equal(folder_load(f, true, &why), 0);
+    which_fails = &dir_sync_fails;
+    nth = 1;
+    arm();
+    assert_int_equal(folder_checkpoint(f, &why), -1);
+    disarm();
+    assert_true(fired);
+    assert_int_equal(folder_leap(f, 1000, &why), 0);
+    folder_unlock(f);
+    folder_release(f);
+    store_close(&s);
+    s = open_store();
+    assert_in_range(deliver(s, "INBOX", hello), 1002, 2000);
+    store_close(&s);
+    why_free(&why);
+}
+
 RUN_TESTS(TS(a_message_that_cannot_be_synced_is_not_there),
           TS(a_message_that_cannot_be_recorded_is_not_there),
           TS(a_delivery_into_many_folders_is_in_all_or_in_none),
           TS(a_delivery_into_many_folders_has_many_keywords_in_one),
           TS(a_copy_is_whole_or_not_there),
           TS(a_move_that_cannot_be_synced_leaves_all_where_it_was),
-          TS(a_move_that_cannot_be_recorded_leaves_all_where_it_was))
+          TS(a_move_that_cannot_be_recorded_leaves_all_where_it_was),
+          TS(a_folder_that_cannot_be_made_now_is_not_one_that_does_not_exist),
+          TS(a_folder_of_which_nothing_can_be_told_now_is_still_there),
+          TS(a_journal_whose_name_cannot_be_synced_is_the_one_that_is_written))
