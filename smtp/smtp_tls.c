@@ -55,6 +55,8 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
                              .chain_files = conf.smtp_tls_chain_files,
                              .ca_file = conf.smtp_tls_CAfile,
                              .ca_path = conf.smtp_tls_CApath,
+                             .default_ca = conf.tls_append_default_CA,
+                             .like = tls.may, /* the first, made before the jail */
                              .protocols = protocols,
                              .ciphers = ciphers,
                              .exclude_ciphers = exclude,
@@ -118,6 +120,10 @@ static struct tls_context *other_context(const char *protocols, const char *ciph
     struct buf key = BUF(2000);
     struct tls_context *c;
 
+    if (tls.may == NULL) {
+        why_set(why, "4.7.5", "client TLS configuration problem: no TLS is used");
+        return NULL;
+    }
     buf_addf(&key, "%s|%s|%s", protocols, ciphers, exclude);
     if (!buf_ok(&key)) {
         why_set(why, "4.7.5", "client TLS configuration problem: the lists are too long");

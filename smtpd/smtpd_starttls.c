@@ -79,6 +79,7 @@ void smtpd_open_tls(void)
         .chain_files = conf.smtpd_tls_chain_files,
         .ca_file = conf.smtpd_tls_CAfile,
         .ca_path = conf.smtpd_tls_CApath,
+        .default_ca = conf.tls_append_default_CA,
         .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
         .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
         .exclude_ciphers = exclude.p,
