@@ -275,7 +275,7 @@ static bool has_fingerprint(const char *match, const struct tls_info *info)
     return false;
 }
 
-static int check_server(const struct smtp_session *s, const struct smtp_tls_policy *policy,
+static int check_server(struct smtp_session *s, const struct smtp_tls_policy *policy,
                         const struct tls_info *info, const char **status, struct why *why)
 {
     bool by_name = policy->level == SMTP_TLS_VERIFY;
@@ -283,6 +283,7 @@ static int check_server(const struct smtp_session *s, const struct smtp_tls_poli
         by_name ? info->trusted && info->name_ok
                 : policy->level == SMTP_TLS_FINGERPRINT && has_fingerprint(policy->match, info);
 
+    s->verified = verified;
     *status = !info->has_cert ? "Anonymous"
               : verified      ? "Verified"
               : info->trusted ? "Trusted"

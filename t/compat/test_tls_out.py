@@ -14,6 +14,9 @@ pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run
 PATH = "tls_CApath=%(cas)s"
 NOBODY = "tls_CApath=%(share)s"  # no name in it is a hash
 POLICY = "tls_policy_maps=inline:{ { [127.0.0.1]:%(port)d = verify match=localhost protocols=TLSv1.2 } }"
+LOGIN = ["sasl_auth_enable=yes", "sasl_password_maps=inline:{ { [127.0.0.1]:%(port)d = user:pass } }",
+         "sasl_security_options=noplaintext, noanonymous", "sasl_tls_security_options=noplaintext, noanonymous"]
+VERIFIED = LOGIN + ["sasl_tls_verified_security_options=noanonymous"]
 SCENES = {
     "path": ("smtp", "n", [PATH], {}),
     "pathjail": ("smtp", "y", [PATH], {}),
@@ -26,6 +29,10 @@ SCENES = {
     "default": ("smtp", "n", [NOBODY, "tls_append_default_CA=yes"], {}),
     "defaultno": ("smtp", "n", [NOBODY, "tls_append_default_CA=no"], {}),
     "defaultonly": ("smtp", "n", ["tls_append_default_CA=yes"], {}),
+    "login": ("smtp", "n", [PATH] + VERIFIED, {"logs_in": True}),
+    "lmtplogin": ("lmtp", "n", [PATH] + VERIFIED, {"logs_in": True}),
+    "loginlike": ("smtp", "n", [PATH] + LOGIN, {"logs_in": True}),  # as without a verified certificate
+    "loginmay": ("smtp", "n", [PATH, "tls_security_level=may"] + VERIFIED, {"logs_in": True}),
 }
 MAIN = """inet_protocols = ipv4
 smtp_tls_security_level = verify
@@ -132,4 +139,10 @@ def test_ends_as_with_postfix(sides, name):
 def test_the_certificates_are_really_looked_at(sides):
     log, ours = sides[0].log(), sides[1]
     trusted = [name for name in SCENES if (certificate_of(log, ours, name) or ["none"])[0] == "Verified"]
-    assert trusted == ["path", "pathjail", "lmtppath", "lmtpjail", "policy", "policyjail", "default"]
+    assert trusted == ["path", "pathjail", "lmtppath", "lmtpjail", "policy", "policyjail", "default", "login", "lmtplogin", "loginlike"]
+
+
+def test_plain_passwords_go_to_verified_servers_only(sides):
+    for side in (sides[1], sides[3]):
+        asked = [name for name, sink in zip(SCENES, side.sinks) if any(c.startswith("AUTH") for c in sink.commands)]
+        assert asked == ["login", "lmtplogin"]
