@@ -52,6 +52,8 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
 {
     struct tls_settings s = {.cert_file = conf.smtp_tls_cert_file,
                              .key_file = conf.smtp_tls_key_file,
+                             .ec_cert_file = conf.smtp_tls_eccert_file,
+                             .ec_key_file = conf.smtp_tls_eckey_file,
                              .chain_files = conf.smtp_tls_chain_files,
                              .ca_file = conf.smtp_tls_CAfile,
                              .ca_path = conf.smtp_tls_CApath,

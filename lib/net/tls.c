@@ -140,6 +140,13 @@ static int load_pair(struct tls_context *c, const char *cert, const char *key, s
     return 0;
 }
 
+/* The key may be in the file of the certificate. */
+static int load_cert_and_key(struct tls_context *c, const char *cert, const char *key,
+                             struct why *why)
+{
+    return tls_given(cert) ? load_pair(c, cert, tls_given(key) ? key : cert, why) : 0;
+}
+
 static int load_certificates(struct tls_context *c, const struct tls_settings *s, struct why *why)
 {
     struct str rest = strz(s->chain_files), word;
@@ -151,9 +158,11 @@ static int load_certificates(struct tls_context *c, const struct tls_settings *s
         if (r < 0)
             return -1;
     }
-    if (tls_given(s->chain_files) || !tls_given(s->cert_file))
+    if (tls_given(s->chain_files))
         return 0;
-    return load_pair(c, s->cert_file, tls_given(s->key_file) ? s->key_file : s->cert_file, why);
+    if (load_cert_and_key(c, s->cert_file, s->key_file, why) < 0)
+        return -1;
+    return load_cert_and_key(c, s->ec_cert_file, s->ec_key_file, why);
 }
 
 /* The same certificates, keys and authorities as another context has. */

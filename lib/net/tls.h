@@ -16,8 +16,9 @@ struct tls_settings {
     bool server;
     const char *cert_file; /* PEM chain, leaf first; may hold the key too */
     const char *key_file; /* null: in cert_file */
+    const char *ec_cert_file, *ec_key_file; /* a second pair, with another kind of key */
     const char *chain_files; /* Postfix's *_tls_chain_files: key and chain in each file, separated
-                                by commas; instead of the two above */
+                                by commas; instead of the four above */
     const char *ca_file; /* certificates of trusted authorities; no file and no path: nobody is */
     const char *ca_path; /* a directory of them, named by their hashes: all are read at once */
     bool default_ca; /* OpenSSL's own file and directory, too, if one of the two is given */

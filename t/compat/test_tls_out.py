@@ -17,6 +17,7 @@ POLICY = "tls_policy_maps=inline:{ { [127.0.0.1]:%(port)d = verify match=localho
 LOGIN = ["sasl_auth_enable=yes", "sasl_password_maps=inline:{ { [127.0.0.1]:%(port)d = user:pass } }",
          "sasl_security_options=noplaintext, noanonymous", "sasl_tls_security_options=noplaintext, noanonymous"]
 VERIFIED = LOGIN + ["sasl_tls_verified_security_options=noanonymous"]
+EC = ["tls_eccert_file=%(ec)s/cert.pem", "tls_eckey_file=%(ec)s/key.pem", "tls_security_level=encrypt"]
 SCENES = {
     "path": ("smtp", "n", [PATH], {}),
     "pathjail": ("smtp", "y", [PATH], {}),
@@ -33,6 +34,12 @@ SCENES = {
     "lmtplogin": ("lmtp", "n", [PATH] + VERIFIED, {"logs_in": True}),
     "loginlike": ("smtp", "n", [PATH] + LOGIN, {"logs_in": True}),  # as without a verified certificate
     "loginmay": ("smtp", "n", [PATH, "tls_security_level=may"] + VERIFIED, {"logs_in": True}),
+    "ec": ("smtp", "n", EC, {"asks": True}),
+    "eclmtp": ("lmtp", "n", EC, {"asks": True}),
+    "ecjail": ("smtp", "y", EC, {"asks": True}),
+    "ecmissing": ("smtp", "n", ["tls_security_level=encrypt"], {"asks": True}),
+    "ecpolicy": ("smtp", "y", EC + [PATH, POLICY], {"asks": True}),
+    "ecbeside": ("smtp", "n", EC + ["tls_cert_file=%(rsa)s/cert.pem", "tls_key_file=%(rsa)s/key.pem"], {"asks": True}),
 }
 MAIN = """inet_protocols = ipv4
 smtp_tls_security_level = verify
@@ -41,6 +48,11 @@ smtp_tls_verify_cert_match = localhost
 lmtp_tls_verify_cert_match = localhost
 smtp_tls_loglevel = 1
 lmtp_tls_loglevel = 1
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = %(rsa)s/cert.pem
+smtpd_tls_key_file = %(rsa)s/key.pem
+smtpd_tls_eccert_file = %(ec)s/cert.pem
+smtpd_tls_eckey_file = %(ec)s/key.pem
 transport_maps = texthash:$config_directory/transport
 import_environment = MAIL_CONFIG TZ PATH=/usr/bin:/bin SSL_CERT_DIR=%(cas)s
 """
@@ -139,10 +151,33 @@ def test_ends_as_with_postfix(sides, name):
 def test_the_certificates_are_really_looked_at(sides):
     log, ours = sides[0].log(), sides[1]
     trusted = [name for name in SCENES if (certificate_of(log, ours, name) or ["none"])[0] == "Verified"]
-    assert trusted == ["path", "pathjail", "lmtppath", "lmtpjail", "policy", "policyjail", "default", "login", "lmtplogin", "loginlike"]
+    assert trusted == ["path", "pathjail", "lmtppath", "lmtpjail", "policy", "policyjail", "default", "login", "lmtplogin", "loginlike",
+                       "ecpolicy"]
 
 
 def test_plain_passwords_go_to_verified_servers_only(sides):
     for side in (sides[1], sides[3]):
         asked = [name for name, sink in zip(SCENES, side.sinks) if any(c.startswith("AUTH") for c in sink.commands)]
         assert asked == ["login", "lmtplogin"]
+
+
+def test_a_client_certificate_with_an_elliptic_curve_is_shown(sides):
+    log = sides[0].log()
+    sent = [name for name in SCENES if "asks" in SCENES[name][3] and "status=sent" in end_of(log, name)]
+    assert sent == ["ec", "eclmtp", "ecjail", "ecpolicy", "ecbeside"]
+
+
+@pytest.mark.parametrize("kind", ["ECDSA", "aRSA"])
+def test_the_server_shows_the_certificate_that_the_client_can_use(sides, kind):
+    suite, _, real, _ = sides
+    shown = []
+    for port in (suite.port("smtp"), real.port):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(kind)
+        client = smtplib.SMTP("127.0.0.1", port)
+        client.starttls(context=context)
+        shown.append(client.sock.getpeercert(binary_form=True))
+        client.close()
+    assert shown[0] == shown[1]

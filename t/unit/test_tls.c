@@ -40,7 +40,9 @@ static int make_certificates(void **state)
              "-extfile ext -out cert.pem && cat key.pem cert.pem > both.pem && "
              "mkdir share cas plain none && cp ca.pem share/ca.crt && cp ca.pem plain && "
              "ln -s ../share/ca.crt cas/ca.pem && openssl rehash cas && "
-             "ln -s ../nosuch cas/01234567.0",
+             "ln -s ../nosuch cas/01234567.0 && "
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ec.key "
+             "-out ec.pem -days 2 -subj '/CN=mail.test'",
              dir);
     return system(command) == 0 ? 0 : -1;
 }
@@ -292,6 +294,25 @@ TEST(a_context_like_another_reads_no_file)
     end(&t);
 }
 
+TEST(each_client_is_shown_the_certificate_that_it_can_use)
+{
+    static const char *const ciphers[] = {"ECDHE-RSA-AES128-GCM-SHA256",
+                                          "ECDHE-ECDSA-AES128-GCM-SHA256"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct session t = begin(
+            (struct session){.server_settings = {.cert_file = in_dir("cert.pem"),
+                                                 .key_file = in_dir("key.pem"),
+                                                 .ec_cert_file = in_dir("ec.pem"),
+                                                 .ec_key_file = in_dir("ec.key")},
+                             .client_settings = {.protocols = "TLSv1.2", .ciphers = ciphers[i]}});
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_non_null(strstr(t.client_summary.p, ciphers[i]));
+        end(&t);
+    }
+}
+
 TEST(client_certificates_are_asked_for)
 {
     struct session t = begin(
@@ -389,6 +410,7 @@ int main(void)
         T(authorities_of_a_directory_are_read_at_once),
         T(the_authorities_of_the_system_are_added),
         T(a_context_like_another_reads_no_file),
+        T(each_client_is_shown_the_certificate_that_it_can_use),
         T(client_certificates_are_asked_for),
         T(sessions_are_resumed),
         T(broken_settings_are_refused),
