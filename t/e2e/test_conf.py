@@ -402,6 +402,10 @@ def test_owners_of_mail_that_would_have_no_session_are_refused(idle, main, said)
 def test_pipe_attributes_are_checked_but_users_may_be_unknown(idle):
     """as in every Debian's master.cf"""
     assert check(idle, "", "bsmtp unix - n n - - pipe flags=Fq. user=nosuchuser argv=/usr/lib/bsmtp/bsmtp") == []
+    for word in ("${recipeint}", "--from=$sendr", "${extension?{${usr}}:{x}}", "${extension?{x}:{$usr}}"):
+        errors = check(idle, "", "x unix - n n - - pipe user=daemon argv=/bin/true { %s }" % word)
+        assert len(errors) == 1 and "unknown macro in argument: " + word in errors[0], errors
+    assert check(idle, "", "x unix - n n - - pipe user=daemon argv=/bin/true ${recipient} ${extension?{$user}:{$mailbox}} $size") == []
     assert "unknown attribute: colour=red" in check(idle, "", "x unix - n n - - pipe colour=red user=daemon argv=/bin/true")[0]
 
 
