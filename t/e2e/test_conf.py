@@ -398,6 +398,18 @@ def test_owners_of_mail_that_would_have_no_session_are_refused(idle, main, said)
     assert len(errors) == 1 and re.search(r"main\.cf, line \d+: " + re.escape(said), errors[0]), errors
 
 
+def test_services_that_parameters_name_must_be_there(idle):
+    """mail that comes in by the one service would wait, the other mail would not: nobody would see it"""
+    port = idle.port("submission")
+    errors = check(idle, "trace_service_name = notrace", "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=noclean" % port)
+    assert len(errors) == 2, errors
+    assert re.match(r'main\.cf, line \d+: trace_service_name = notrace: master.cf has no service "notrace" of type unix', errors[0])
+    assert re.match(r'master\.cf, line \d+: service 127.0.0.1:%d: -o cleanup_service_name=noclean: master.cf has no service "noclean"' % port,
+                    errors[1])
+    assert check(idle, "trace_service_name = bounce", "other unix n - n - 0 cleanup\n"
+                 "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=other" % port) == []
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="pipe becomes other users")
 def test_pipe_attributes_are_checked_but_users_may_be_unknown(idle):
     """as in every Debian's master.cf"""
