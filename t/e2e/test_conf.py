@@ -404,7 +404,7 @@ def test_services_that_parameters_name_must_be_there(idle):
     errors = check(idle, "trace_service_name = notrace", "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=noclean" % port)
     assert len(errors) == 2, errors
     assert re.match(r'main\.cf, line \d+: trace_service_name = notrace: master.cf has no service "notrace" of type unix', errors[0])
-    assert re.match(r'master\.cf, line \d+: service 127.0.0.1:%d: -o cleanup_service_name=noclean: master.cf has no service "noclean"' % port,
+    assert re.match(r'master\.cf, line \d+: service 127.0.0.1:%d: cleanup_service_name = noclean: master.cf has no service "noclean"' % port,
                     errors[1])
     assert check(idle, "trace_service_name = bounce", "other unix n - n - 0 cleanup\n"
                  "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=other" % port) == []
