@@ -96,6 +96,35 @@ static int parse_one(struct pipe_args *p, const char *arg, struct why *why)
     return 0;
 }
 
+/* A name that is not known would put off all mail: expanded for a recipient of whom all is known,
+ * and for one of whom nothing is, so that both sides of ${name?{a}:{b}} are seen. */
+static int check_macros(const struct pipe_args *p, struct why *why)
+{
+    struct arena *mem = arena_new(NULL);
+    bool good = true;
+
+    for (int i = 0; good && i < 2; i++) {
+        const char *text = i == 0 ? "" : "x";
+        struct rcpt rcpt = {.address = i == 0 ? "" : "x+x@x", .original = text};
+        struct delivery d = {.queue_id = text,
+                             .nexthop = text,
+                             .sender = text,
+                             .client_name = text,
+                             .client_addr = text,
+                             .client_port = text,
+                             .client_proto = text,
+                             .client_helo = text,
+                             .sasl_method = text,
+                             .sasl_username = text,
+                             .sasl_sender = text,
+                             .rcpts = &rcpt,
+                             .nrcpts = 1};
+        good = pipe_argv(p, &d, mem, why) != NULL;
+    }
+    arena_free(&mem);
+    return good ? 0 : -1;
+}
+
 int pipe_args_parse(struct pipe_args *p, int argc, char **argv, struct why *why)
 {
     *p = (struct pipe_args){
@@ -114,7 +143,7 @@ int pipe_args_parse(struct pipe_args *p, int argc, char **argv, struct why *why)
         return why_set(why, "4.3.5", "missing user= command-line attribute");
     if (p->root[0] != '/')
         return why_set(why, "4.3.5", "chroot=%s: not an absolute path", p->root);
-    return 0;
+    return check_macros(p, why);
 }
 
 /* One argument on its way, for one recipient. */

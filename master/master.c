@@ -383,7 +383,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* What is due, and when something will be next. */
 static int64_t run_timers(void)
 {
-    int64_t next = master.now + IDLE_MS;
+    int64_t next = earlier(master.now + IDLE_MS, log_look());
 
     LIST_EACH (&master.services, l) {
         struct svc *s = LIST_OF(l, struct svc, link);

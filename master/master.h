@@ -38,6 +38,7 @@ struct child {
     struct svc *svc;
     pid_t pid;
     struct watch status;
+    int log; /* the socket by which it logs to syslog */
     int page; /* of the metrics file */
     int part; /* of the memory with the clients; -1: none was free */
     int limit; /* clients at a time */
@@ -136,6 +137,10 @@ bool status_refuses(
     const struct svc *s); /* clients are sent away: no process has started for long */
 void status_drain(struct svc *s); /* its present processes finish their clients */
 void status_drain_all(void); /* reload: those of all services */
+
+/* master_log.c: connects master and all processes with a syslog daemon that is new. Called in each
+ * turn; when it has to be called next (clock_ms), 0: never, there is a file. */
+int64_t log_look(void);
 
 /* master_wakeup.c */
 void wakeup_plan(struct svc *s); /* sets next_wakeup, after loading */

@@ -125,7 +125,7 @@ static void give_part(const struct svc *s, int part)
 }
 
 /* Everything to where the process expects it; the numbers in between may be in use. */
-static void place_fds(const struct svc *s, int status)
+static void place_fds(const struct svc *s, const struct child *c, int status)
 {
     VEC(int) fds = {0};
     int above = SPAWN_LISTEN_FD + (int)s->endpoints.n;
@@ -136,6 +136,7 @@ static void place_fds(const struct svc *s, int status)
     *VEC_ADD(&fds) = fcntl(s->clients_fd, F_DUPFD_CLOEXEC, above);
     *VEC_ADD(&fds) = fcntl(master.accepted.main, F_DUPFD_CLOEXEC, above);
     *VEC_ADD(&fds) = fcntl(master.accepted.master, F_DUPFD_CLOEXEC, above);
+    *VEC_ADD(&fds) = fcntl(c->log, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < s->endpoints.n; i++)
         *VEC_ADD(&fds) = fcntl(s->endpoints.at[i]->watch.fd, F_DUPFD_CLOEXEC, above);
     for (size_t i = 0; i < fds.n; i++)
@@ -164,7 +165,7 @@ master_spawn_run(const struct svc *s, const struct child *c, int status)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != master.pid)
         _exit(1);
-    place_fds(s, status);
+    place_fds(s, c, status);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     const char *fixed[] = {s->conf.argv[0],
@@ -230,15 +231,18 @@ static void throttle(struct svc *s)
 
 void spawn_child(struct svc *s)
 {
-    int ends[2];
+    int ends[2], log = msg_syslog_open();
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-        msg_warn("socketpair: %m -- throttling");
+    if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        msg_warn("socket: %m -- throttling");
+        if (log >= 0)
+            close(log);
         throttle(s);
         return;
     }
     struct child *c = mem_new(sizeof *c);
     c->svc = s;
+    c->log = log;
     c->started = master.now;
     c->limit = limit_of_new(s);
     c->page = take_page();
@@ -251,6 +255,7 @@ void spawn_child(struct svc *s)
     if (c->pid < 0) {
         msg_warn("fork: %m -- throttling");
         close(ends[0]);
+        close(log);
         give_page(c->page);
         give_part(s, c->part);
         free(c);
@@ -300,6 +305,7 @@ static void child_gone(struct child *c, int status)
         s->next_wakeup = master.now;
     loop_drop(&c->status);
     close(c->status.fd);
+    close(c->log);
     list_drop(&c->link);
     s->nchildren--;
     free(c);

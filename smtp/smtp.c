@@ -107,10 +107,6 @@ static void smtp_paths(void)
 {
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
-    if (conf.smtp_tls_CAfile[0] != 0)
-        jail_read(conf.smtp_tls_CAfile);
-    if (conf.smtp_tls_CApath[0] != 0)
-        jail_read(conf.smtp_tls_CApath);
 }
 
 int main(int argc, char **argv)

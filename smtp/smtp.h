@@ -70,6 +70,7 @@ struct smtp_session {
     struct buf reply_text; /* its lines as received, joined to one: for log and report */
     const char *doing; /* "sending MAIL FROM", for the texts of failures */
     bool tls, lmtp;
+    bool verified; /* the server's certificate is the one that the TLS policy demands */
     bool tls_failed; /* the handshake failed; may be tried again without TLS */
     bool broken; /* do not use it again */
     bool needs_rset; /* a transaction was begun and not ended */

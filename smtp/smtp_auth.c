@@ -14,7 +14,7 @@
 
 static struct {
     struct maps *passwords;
-    unsigned forbid, forbid_tls; /* auth_trait bits */
+    unsigned forbid, forbid_tls, forbid_verified; /* auth_trait bits */
 } auth;
 
 static unsigned forbidden(const char *parameter, const char *words)
@@ -39,6 +39,8 @@ void smtp_open_auth(void)
     auth.forbid = forbidden("smtp_sasl_security_options", conf.smtp_sasl_security_options);
     auth.forbid_tls =
         forbidden("smtp_sasl_tls_security_options", conf.smtp_sasl_tls_security_options);
+    auth.forbid_verified = forbidden("smtp_sasl_tls_verified_security_options",
+                                     conf.smtp_sasl_tls_verified_security_options);
 }
 
 /* "user:password": of the sender, the server's name, or the next hop as it was written. */
@@ -149,6 +151,12 @@ static int exchange(struct smtp_session *s, struct sasl_client *c, struct why *w
     return result;
 }
 
+/* Traits that a mechanism must not have on this connection. */
+static unsigned forbidden_here(const struct smtp_session *s)
+{
+    return s->verified ? auth.forbid_verified : s->tls ? auth.forbid_tls : auth.forbid;
+}
+
 static int log_in(struct smtp_session *s, struct str user, struct str password, struct why *why)
 {
     struct buf offered = BUF(s->ehlo.auth.n); /* fits: some of them */
@@ -156,7 +164,7 @@ static int log_in(struct smtp_session *s, struct str user, struct str password, 
     const struct sasl_mech *mech;
 
     allowed(s, &offered);
-    mech = sasl_client_pick(buf_str(&offered), s->tls ? auth.forbid_tls : auth.forbid);
+    mech = sasl_client_pick(buf_str(&offered), forbidden_here(s));
     buf_free(&offered);
     if (mech == NULL)
         return why_set(why, "4.7.0",

@@ -21,7 +21,10 @@ static struct {
     unsigned families;
     enum dns_family first;
     bool native, dns, mx;
-    struct addr bind4, bind6; /* family 0: any */
+    struct source {
+        struct addr addr; /* family 0: any */
+        bool enforced; /* mail waits if this host does not have it */
+    } from4, from6;
 } hosts;
 
 static void read_families(void)
@@ -38,10 +41,18 @@ static void read_families(void)
         hosts.first = DNS_INET6;
 }
 
-static void read_bind(const char *parameter, const char *text, sa_family_t family, struct addr *a)
+/* A host that receives mail on one of its addresses only is seen with that one when it sends, too,
+ * as by Postfix: other hosts know it by that. */
+static void read_source(const char *parameter, const char *text, sa_family_t family,
+                        struct source *from)
 {
-    if (text[0] != 0 && (!addr_parse(strz(text), a) || a->family != family))
+    const struct addr *only = classes_only_address(family);
+
+    from->enforced = text[0] != 0 && conf.smtp_bind_address_enforce;
+    if (text[0] != 0 && (!addr_parse(strz(text), &from->addr) || from->addr.family != family))
         msg_fatal("%s: not an address: %s", parameter, text);
+    if (text[0] == 0 && only != NULL && !addr_is_loopback(only))
+        from->addr = *only;
 }
 
 void smtp_open_hosts(void)
@@ -58,8 +69,8 @@ void smtp_open_hosts(void)
     hosts.native = str_listed(conf.smtp_host_lookup, "native") || disabled;
     if (!str_listed(conf.smtp_host_lookup, "dns"))
         hosts.dns = false;
-    read_bind("smtp_bind_address", conf.smtp_bind_address, AF_INET, &hosts.bind4);
-    read_bind("smtp_bind_address6", conf.smtp_bind_address6, AF_INET6, &hosts.bind6);
+    read_source("smtp_bind_address", conf.smtp_bind_address, AF_INET, &hosts.from4);
+    read_source("smtp_bind_address6", conf.smtp_bind_address6, AF_INET6, &hosts.from6);
 }
 
 static int parse_dest(struct arena *mem, struct str text, struct smtp_dest *dest, struct why *why)
@@ -231,13 +242,13 @@ static void try_unix(struct smtp_job *job, const struct smtp_dest *dest, const c
 
 /* From the address that is set for the family. If this host does not have it, the system chooses,
  * unless the administrator insists: mail would wait for what may never come back. */
-static int connect_from(const struct addr *from, const struct addr *to, struct why *why)
+static int connect_from(const struct source *from, const struct addr *to, struct why *why)
 {
     struct why missing = WHY;
-    bool is_set = from->family != 0;
-    int fd = sock_connect(to, is_set ? from : NULL, connect_deadline(), why);
+    bool is_set = from->addr.family != 0;
+    int fd = sock_connect(to, is_set ? &from->addr : NULL, connect_deadline(), why);
 
-    if (fd < 0 && is_set && !conf.smtp_bind_address_enforce && !sock_can_bind(from, &missing)) {
+    if (fd < 0 && is_set && !from->enforced && !sock_can_bind(&from->addr, &missing)) {
         msg_warn("smtp_connect_addr: %s", why_text(&missing));
         why_clear(why);
         fd = sock_connect(to, NULL, connect_deadline(), why);
@@ -250,7 +261,7 @@ static int connect_from(const struct addr *from, const struct addr *to, struct w
 static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const struct dns_host *h,
                      const char *key)
 {
-    const struct addr *from = h->addr.family == AF_INET ? &hosts.bind4 : &hosts.bind6;
+    const struct source *from = h->addr.family == AF_INET ? &hosts.from4 : &hosts.from6;
     struct why why = WHY;
     struct addr to = h->addr;
     char text[ADDR_TEXT];

@@ -52,9 +52,13 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
 {
     struct tls_settings s = {.cert_file = conf.smtp_tls_cert_file,
                              .key_file = conf.smtp_tls_key_file,
+                             .ec_cert_file = conf.smtp_tls_eccert_file,
+                             .ec_key_file = conf.smtp_tls_eckey_file,
                              .chain_files = conf.smtp_tls_chain_files,
                              .ca_file = conf.smtp_tls_CAfile,
                              .ca_path = conf.smtp_tls_CApath,
+                             .default_ca = conf.tls_append_default_CA,
+                             .like = tls.may, /* the first, made before the jail */
                              .protocols = protocols,
                              .ciphers = ciphers,
                              .exclude_ciphers = exclude,
@@ -118,6 +122,10 @@ static struct tls_context *other_context(const char *protocols, const char *ciph
     struct buf key = BUF(2000);
     struct tls_context *c;
 
+    if (tls.may == NULL) {
+        why_set(why, "4.7.5", "client TLS configuration problem: no TLS is used");
+        return NULL;
+    }
     buf_addf(&key, "%s|%s|%s", protocols, ciphers, exclude);
     if (!buf_ok(&key)) {
         why_set(why, "4.7.5", "client TLS configuration problem: the lists are too long");
@@ -269,7 +277,7 @@ static bool has_fingerprint(const char *match, const struct tls_info *info)
     return false;
 }
 
-static int check_server(const struct smtp_session *s, const struct smtp_tls_policy *policy,
+static int check_server(struct smtp_session *s, const struct smtp_tls_policy *policy,
                         const struct tls_info *info, const char **status, struct why *why)
 {
     bool by_name = policy->level == SMTP_TLS_VERIFY;
@@ -277,6 +285,7 @@ static int check_server(const struct smtp_session *s, const struct smtp_tls_poli
         by_name ? info->trusted && info->name_ok
                 : policy->level == SMTP_TLS_FINGERPRINT && has_fingerprint(policy->match, info);
 
+    s->verified = verified;
     *status = !info->has_cert ? "Anonymous"
               : verified      ? "Verified"
               : info->trusted ? "Trusted"

@@ -48,7 +48,8 @@ static void read_level(void)
 
 static bool has_certificate(void)
 {
-    return conf.smtpd_tls_cert_file[0] != 0 || conf.smtpd_tls_chain_files[0] != 0;
+    return conf.smtpd_tls_cert_file[0] != 0 || conf.smtpd_tls_eccert_file[0] != 0 ||
+           conf.smtpd_tls_chain_files[0] != 0;
 }
 
 void smtpd_open_tls(void)
@@ -76,9 +77,12 @@ void smtpd_open_tls(void)
         .server = true,
         .cert_file = conf.smtpd_tls_cert_file,
         .key_file = conf.smtpd_tls_key_file,
+        .ec_cert_file = conf.smtpd_tls_eccert_file,
+        .ec_key_file = conf.smtpd_tls_eckey_file,
         .chain_files = conf.smtpd_tls_chain_files,
         .ca_file = conf.smtpd_tls_CAfile,
         .ca_path = conf.smtpd_tls_CApath,
+        .default_ca = conf.tls_append_default_CA,
         .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
         .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
         .exclude_ciphers = exclude.p,

@@ -30,7 +30,17 @@ void msg_to_postlogd(int fd);
 void msg_wait(int ms); /* 1,000 at first; 0: never wait */
 void msg_utf8(bool on); /* keep UTF-8; off at first */
 void msg_to_stderr(bool on); /* in addition; the only place until msg_to_file or msg_to_syslog */
-void msg_to_syslog(void); /* connect to /dev/log now, before the jail */
+/* Connects to /dev/log now, before the jail. False: there is no daemon (yet). */
+bool msg_to_syslog(void);
+/*
+ * A process in its jail could not connect again when the syslog daemon has been restarted. So its
+ * socket is made by master, who keeps a copy and connects that: it is the same socket. Lines that
+ * are lost in between are counted and told as those above.
+ */
+int msg_syslog_open(void); /* a new socket, connected if there is a daemon; -1 and errno */
+int msg_syslog_connect(int fd); /* also if it was connected; -1 and errno */
+void msg_to_syslog_by(int fd); /* log by such a socket, now owned */
+void msg_facility(const char *name); /* of syslog: "mail" at first, and if there is no such */
 int msg_fd(void); /* the descriptor in use, or -1: the jail must keep it */
 
 /* What happens in the course of things. */

@@ -2,6 +2,7 @@
  * A line of the log from a signal handler: arithmetic, getpid, clock_gettime and write, nothing
  * else.
  */
+#include <sys/syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,8 +70,11 @@ void msg_from_handler(const char *what, const char *name, int64_t seconds)
 
     if (msg_out.fd < 0)
         return;
-    if (msg_out.where == MSG_TO_SYSLOG)
-        raw_text(&r, "<20>"); /* LOG_MAIL | LOG_WARNING */
+    if (msg_out.where == MSG_TO_SYSLOG) {
+        raw_text(&r, "<");
+        raw_number(&r, msg_out.facility | LOG_WARNING, 1);
+        raw_text(&r, ">");
+    }
     if (msg_out.where != MSG_TO_POSTLOGD)
         raw_stamp(&r);
     if (msg_out.where == MSG_TO_FILE) {

@@ -15,6 +15,7 @@ extern struct msg_out {
     char name[100];
     int fd;
     enum msg_where where;
+    int facility; /* of syslog */
     bool to_stderr, held;
     struct buf lines; /* held; not for syslog */
     int wait_ms; /* for a receiver that is busy */

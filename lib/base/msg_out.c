@@ -32,6 +32,7 @@ const char msg_month[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 
 struct msg_out msg_out = {.name = "pombal",
                           .fd = -1,
+                          .facility = LOG_MAIL,
                           .to_stderr = true,
                           .wait_ms = 1000,
                           .lines = {buf_none, 0, 0, HELD_LIMIT, false, false}};
@@ -105,15 +106,53 @@ void msg_wait(int ms)
     msg_out.no_wait_until = 0;
 }
 
-void msg_to_syslog(void)
+int msg_syslog_connect(int fd)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+
+    return connect(fd, (struct sockaddr *)&to, sizeof to);
+}
+
+int msg_syslog_open(void)
+{
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
+    if (fd >= 0)
+        msg_syslog_connect(fd);
+    return fd;
+}
+
+void msg_to_syslog_by(int fd)
+{
+    use(fd, MSG_TO_SYSLOG);
+}
+
+bool msg_to_syslog(void)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd >= 0)
         use(fd, MSG_TO_SYSLOG);
-    else if (fd >= 0)
-        close(fd);
+    return fd >= 0 && msg_syslog_connect(fd) == 0;
+}
+
+void msg_facility(const char *name)
+{
+    static const struct {
+        const char *name;
+        int facility;
+    } known[] = {{"auth", LOG_AUTH},     {"authpriv", LOG_AUTHPRIV}, {"cron", LOG_CRON},
+                 {"daemon", LOG_DAEMON}, {"kern", LOG_KERN},         {"lpr", LOG_LPR},
+                 {"mail", LOG_MAIL},     {"news", LOG_NEWS},         {"security", LOG_AUTH},
+                 {"syslog", LOG_SYSLOG}, {"user", LOG_USER},         {"uucp", LOG_UUCP},
+                 {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},     {"local2", LOG_LOCAL2},
+                 {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},     {"local5", LOG_LOCAL5},
+                 {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}};
+
+    msg_out.facility = LOG_MAIL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0)
+            msg_out.facility = known[i].facility;
 }
 
 void msg_to_stderr(bool on)
@@ -226,7 +265,7 @@ static void emit_to_syslog(enum msg_level level, const char *who, const char *te
 {
     struct buf line = BUF_TEXT(MSG_LINE_LIMIT + 200);
 
-    buf_addf(&line, "<%d>", LOG_MAIL | levels[level].priority);
+    buf_addf(&line, "<%d>", msg_out.facility | levels[level].priority);
     stamp(&line);
     buf_addc(&line, ' ');
     put_who(&line, who);
@@ -288,8 +327,9 @@ static void say_dropped(void)
     if (n == 0)
         return;
     msg_out.dropped = 0;
-    snprintf(text, sizeof text, "%llu lines of the log were dropped: it was not read fast enough",
-             (unsigned long long)n);
+    snprintf(text, sizeof text, "%llu lines of the log were dropped: %s", (unsigned long long)n,
+             msg_out.where == MSG_TO_SYSLOG ? "the syslog daemon was away, or busy"
+                                            : "it was not read fast enough");
     msg_put(MSG_WARNING, NULL, text);
 }
 

@@ -121,6 +121,7 @@ bool track_begin(struct track *t, const char *path)
     if (walk(t) && stat(t->path, &st) == 0 && stat("/", &root) == 0) {
         t->dev = st.st_dev;
         t->ino = st.st_ino;
+        t->entries_ns = S_ISDIR(st.st_mode) ? in_ns(&st.st_mtim) : 0;
         t->root_dev = root.st_dev;
         t->root_ino = root.st_ino;
         return true;
@@ -147,7 +148,8 @@ static bool leads_elsewhere(const struct track *t)
 
     return t->path != NULL && stat("/", &st) == 0 && st.st_dev == t->root_dev &&
            st.st_ino == t->root_ino && stat(t->path, &st) == 0 &&
-           (st.st_dev != t->dev || st.st_ino != t->ino);
+           (st.st_dev != t->dev || st.st_ino != t->ino ||
+            (t->entries_ns != 0 && in_ns(&st.st_mtim) != t->entries_ns));
 }
 
 bool track_changed(struct track *t)

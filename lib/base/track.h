@@ -26,11 +26,13 @@ struct track_step { /* the file or a link */
 struct track {
     char *path; /* absolute */
     VEC(struct track_step) steps;
+    int64_t entries_ns; /* of a directory: when a name in it was last made or removed */
     dev_t dev, root_dev; /* of the file, and of the root directory then */
     ino_t ino, root_ino;
 };
 
-/* Before the chroot; t is zero. False, and errno: the path leads to no file. t is then empty. */
+/* Before the chroot; t is zero. A directory may be tracked, too, where there will be no chroot.
+ * False, and errno: the path leads to nothing. t is then empty. */
 bool track_begin(struct track *t, const char *path);
 /* Has it changed? Costs an fstat for each step, and a stat; works in the jail. An empty one has not
  * changed. */

@@ -3,9 +3,9 @@
  *
  * unix:passwd.byname (and group.byname) is the default of local_recipient_maps. The C library's
  * name service cannot be asked from a jail, and it blocks; so all accounts are read once when the
- * table is opened, and a change of /etc/passwd is noticed like that of any other table. Accounts
- * of a directory service that does not list them (getpwent) are not found this way: such sites name
- * that directory in local_recipient_maps, or leave it empty.
+ * table is opened, and a change of /etc/passwd is noticed like that of any other table. Where
+ * /etc/nsswitch.conf names a directory service that does not list its accounts (sssd as a rule),
+ * nobody can tell whether it has one that was not read: then the lookup fails, and mail is put off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/msg.h"
@@ -22,7 +23,61 @@
 struct accounts {
     struct dict dict;
     struct hash *entries;
+    char *hidden; /* what is asked besides the files and does not list what it has; or null */
 };
+
+/* The sources of "passwd:" or "group:" in /etc/nsswitch.conf. Actions as [NOTFOUND=return] stand
+ * between them. */
+static bool next_source(struct str *rest, struct str *source)
+{
+    bool inside = false;
+
+    while (str_word(rest, " \t", source)) {
+        bool action = inside || source->p[0] == '[';
+        inside = action && !str_ends(*source, STR("]"));
+        if (!action)
+            return true;
+    }
+    return false;
+}
+
+/* These have listed all of theirs, or have none that get mail. */
+static bool lists_all(struct str source)
+{
+    static const char *const known[] = {"files", "compat",     "db",         "systemd",
+                                        "nis",   "extrausers", "mymachines", "altfiles"};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (str_eqz(source, known[i]))
+            return true;
+    return false;
+}
+
+/* The first source that may have hidden something, to be freed; null: none. */
+static char *find_hidden(const char *database)
+{
+    struct buf text = BUF(64 * 1024);
+    struct str rest, line, source;
+    struct why why = WHY;
+    char *hidden = NULL;
+
+    if (file_read("/etc/nsswitch.conf", &text, &why) < 0)
+        buf_clear(&text);
+    rest = buf_str(&text);
+    while (hidden == NULL && str_split(&rest, '\n', &line)) {
+        ptrdiff_t comment = str_find(line, '#');
+        line = str_trim(comment < 0 ? line : str_upto(line, (size_t)comment));
+        if (!str_starts(line, strz(database)))
+            continue;
+        line = str_from(line, strlen(database));
+        while (hidden == NULL && next_source(&line, &source))
+            if (!lists_all(source))
+                hidden = mem_dup(source.p, source.n);
+    }
+    why_free(&why);
+    buf_free(&text);
+    return hidden;
+}
 
 static void add_account(struct accounts *a, const struct passwd *pw)
 {
@@ -49,20 +104,49 @@ static void add_group(struct accounts *a, const struct group *gr)
     buf_free(&line);
 }
 
-static void read_accounts(struct accounts *a)
+/* systemd makes these for a service while it runs. */
+static bool is_dynamic(unsigned id)
 {
-    setpwent();
-    for (struct passwd *pw; (pw = getpwent()) != NULL;)
-        add_account(a, pw);
-    endpwent();
+    return id >= 61184 && id <= 65519;
 }
 
-static void read_groups(struct accounts *a)
+/* True: there are some that are not in the file, so a directory service lists what it has. */
+static bool read_accounts(struct accounts *a)
 {
-    setgrent();
-    for (struct group *gr; (gr = getgrent()) != NULL;)
+    FILE *f = fopen("/etc/passwd", "re");
+    size_t dynamic = 0;
+
+    for (struct passwd *pw; f != NULL && (pw = fgetpwent(f)) != NULL;)
+        add_account(a, pw);
+    if (f != NULL)
+        fclose(f);
+    size_t in_file = hash_count(a->entries);
+    setpwent();
+    for (struct passwd *pw; (pw = getpwent()) != NULL;) {
+        dynamic += is_dynamic(pw->pw_uid);
+        add_account(a, pw);
+    }
+    endpwent();
+    return hash_count(a->entries) > in_file + dynamic;
+}
+
+static bool read_groups(struct accounts *a)
+{
+    FILE *f = fopen("/etc/group", "re");
+    size_t dynamic = 0;
+
+    for (struct group *gr; f != NULL && (gr = fgetgrent(f)) != NULL;)
         add_group(a, gr);
+    if (f != NULL)
+        fclose(f);
+    size_t in_file = hash_count(a->entries);
+    setgrent();
+    for (struct group *gr; (gr = getgrent()) != NULL;) {
+        dynamic += is_dynamic(gr->gr_gid);
+        add_group(a, gr);
+    }
     endgrent();
+    return hash_count(a->entries) > in_file + dynamic;
 }
 
 static struct dict *unix_open(const char *arg, enum dict_mode mode __attribute__((unused)),
@@ -83,18 +167,26 @@ static struct dict *unix_open(const char *arg, enum dict_mode mode __attribute__
         dict_close(&d);
         return NULL;
     }
-    if (groups)
-        read_groups(a);
-    else
-        read_accounts(a);
+    if (!(groups ? read_groups(a) : read_accounts(a)))
+        a->hidden = find_hidden(groups ? "group:" : "passwd:");
+    if (a->hidden != NULL)
+        msg_warn("unix:%s: \"%s\" in /etc/nsswitch.conf does not list its accounts: mail for those "
+                 "that are not in the file is put off. Name a table that has them in the place of "
+                 "this one",
+                 arg, a->hidden);
     return d;
 }
 
 static enum dict_answer unix_find(struct dict *d, const char *key, struct buf *value,
-                                  struct why *why __attribute__((unused)))
+                                  struct why *why)
 {
-    const char *line = hash_find(((struct accounts *)d)->entries, strz(key));
+    const struct accounts *a = (const struct accounts *)d;
+    const char *line = hash_find(a->entries, strz(key));
 
+    if (line == NULL && a->hidden != NULL) {
+        why_set(why, "4.3.0", "table %s: \"%s\" does not list its accounts", d->spec, a->hidden);
+        return DICT_FAILED;
+    }
     if (line == NULL)
         return DICT_NONE;
     buf_addz(value, line);
@@ -103,7 +195,10 @@ static enum dict_answer unix_find(struct dict *d, const char *key, struct buf *v
 
 static void unix_close(struct dict *d)
 {
-    hash_free(&((struct accounts *)d)->entries, free);
+    struct accounts *a = (struct accounts *)d;
+
+    hash_free(&a->entries, free);
+    free(a->hidden);
 }
 
 static struct dict *environ_open(const char *arg __attribute__((unused)),

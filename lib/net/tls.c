@@ -32,14 +32,14 @@ const char *tls_error(char *text, size_t n)
     return text;
 }
 
-static int tls_fail(struct why *why, const char *what, const char *of)
+int tls_fail(struct why *why, const char *what, const char *of)
 {
     char text[200];
 
     return why_set(why, "4.3.0", "TLS: %s%s: %s", what, of, tls_error(text, sizeof text));
 }
 
-static bool given(const char *s)
+bool tls_given(const char *s)
 {
     return s != NULL && s[0] != 0;
 }
@@ -120,7 +120,7 @@ static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, s
 }
 
 /* Before it is read: what is replaced meanwhile has changed. */
-static void watch_file(struct tls_context *c, const char *path)
+void tls_watch_file(struct tls_context *c, const char *path)
 {
     struct track t = {0};
 
@@ -130,15 +130,22 @@ static void watch_file(struct tls_context *c, const char *path)
 
 static int load_pair(struct tls_context *c, const char *cert, const char *key, struct why *why)
 {
-    watch_file(c, cert);
+    tls_watch_file(c, cert);
     if (SSL_CTX_use_certificate_chain_file(c->ctx, cert) != 1)
         return tls_fail(why, "cannot load the certificate ", cert);
     if (key != cert)
-        watch_file(c, key);
+        tls_watch_file(c, key);
     if (SSL_CTX_use_PrivateKey_file(c->ctx, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(c->ctx) != 1)
         return tls_fail(why, "cannot load the private key ", key);
     return 0;
+}
+
+/* The key may be in the file of the certificate. */
+static int load_cert_and_key(struct tls_context *c, const char *cert, const char *key,
+                             struct why *why)
+{
+    return tls_given(cert) ? load_pair(c, cert, tls_given(key) ? key : cert, why) : 0;
 }
 
 static int load_certificates(struct tls_context *c, const struct tls_settings *s, struct why *why)
@@ -152,28 +159,39 @@ static int load_certificates(struct tls_context *c, const struct tls_settings *s
         if (r < 0)
             return -1;
     }
-    if (given(s->chain_files) || !given(s->cert_file))
+    if (tls_given(s->chain_files))
         return 0;
-    return load_pair(c, s->cert_file, given(s->key_file) ? s->key_file : s->cert_file, why);
+    if (load_cert_and_key(c, s->cert_file, s->key_file, why) < 0)
+        return -1;
+    return load_cert_and_key(c, s->ec_cert_file, s->ec_key_file, why);
 }
 
-static int load_trust(struct tls_context *c, const struct tls_settings *s, struct why *why)
+/* The same certificates, keys and authorities as another context has. */
+static int share_files(struct tls_context *c, struct tls_context *other, struct why *why)
 {
-    const char *file = given(s->ca_file) ? s->ca_file : NULL;
-    const char *path = given(s->ca_path) ? s->ca_path : NULL;
+    STACK_OF(X509) * chain;
+    long more = SSL_CTX_set_current_cert(other->ctx, SSL_CERT_SET_FIRST);
 
-    if (file == NULL && path == NULL)
-        return 0;
-    if (path != NULL && access(path, R_OK | X_OK) < 0)
-        msg_warn("TLS: no CA certificates in %s: %m", path);
-    if (SSL_CTX_load_verify_locations(c->ctx, file, path) != 1)
-        return tls_fail(why, "cannot load CA certificates from ", file != NULL ? file : path);
-    if (file != NULL) {
-        watch_file(c, file);
-        if (s->ask_client_cert)
-            SSL_CTX_set_client_CA_list(c->ctx, SSL_load_client_CA_file(file));
+    c->like = other;
+    other->users++;
+    SSL_CTX_set1_cert_store(c->ctx, SSL_CTX_get_cert_store(other->ctx));
+    while (more == 1) {
+        SSL_CTX_get0_chain_certs(other->ctx, &chain);
+        if (SSL_CTX_use_cert_and_key(c->ctx, SSL_CTX_get0_certificate(other->ctx),
+                                     SSL_CTX_get0_privatekey(other->ctx), chain, 1) != 1)
+            return tls_fail(why, "cannot use the certificate", "");
+        more = SSL_CTX_set_current_cert(other->ctx, SSL_CERT_SET_NEXT);
     }
     return 0;
+}
+
+static int load_files(struct tls_context *c, const struct tls_settings *s, struct why *why)
+{
+    if (s->like != NULL)
+        return share_files(c, s->like, why);
+    if (load_certificates(c, s, why) < 0)
+        return -1;
+    return tls_load_trust(c, s, why);
 }
 
 /* Who is not trusted may speak: what that means is decided after the handshake. */
@@ -212,11 +230,12 @@ static int configure(struct tls_context *c, const struct tls_settings *s, struct
 {
     set_modes(c);
     set_verify(c, s);
-    if (given(s->protocols) && set_protocols(c->ctx, s->protocols, why) < 0)
+    if (tls_given(s->protocols) && set_protocols(c->ctx, s->protocols, why) < 0)
         return -1;
-    if (set_ciphers(c->ctx, given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers, why) < 0)
+    if (set_ciphers(c->ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers,
+                    why) < 0)
         return -1;
-    if (load_certificates(c, s, why) < 0 || load_trust(c, s, why) < 0)
+    if (load_files(c, s, why) < 0)
         return -1;
     if (s->server && tls_tickets_setup(c) < 0)
         return tls_fail(why, "session tickets", "");
@@ -235,7 +254,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     c->server = settings->server;
     c->require_cert = settings->require_client_cert;
     c->session_life = settings->session_life;
-    c->digest = mem_dupz(given(digest) ? digest : "sha256");
+    c->digest = mem_dupz(tls_given(digest) ? digest : "sha256");
     list_init(&c->ticket_keys);
     c->ctx = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());
     if (c->ctx == NULL)
@@ -254,6 +273,7 @@ void tls_context_drop(struct tls_context *c)
     tls_tickets_free(c);
     tls_sessions_free(c);
     SSL_CTX_free(c->ctx);
+    tls_context_free(&c->like);
     VEC_EACH (&c->files, t)
         track_end(t);
     VEC_FREE(&c->files);
@@ -280,6 +300,8 @@ bool tls_context_stale(struct tls_context *c)
 {
     int64_t now = task_now();
 
+    if (c->like != NULL)
+        return tls_context_stale(c->like);
     if (c->changed_at_ms == 0 && now - c->looked_at_ms >= 1000) {
         c->looked_at_ms = now;
         if (files_changed(c))

@@ -16,10 +16,15 @@ struct tls_settings {
     bool server;
     const char *cert_file; /* PEM chain, leaf first; may hold the key too */
     const char *key_file; /* null: in cert_file */
+    const char *ec_cert_file, *ec_key_file; /* a second pair, with another kind of key */
     const char *chain_files; /* Postfix's *_tls_chain_files: key and chain in each file, separated
-                                by commas; instead of the two above */
-    const char *ca_file,
-        *ca_path; /* certificates of trusted authorities; null: nobody is trusted */
+                                by commas; instead of the four above */
+    const char *ca_file; /* certificates of trusted authorities; no file and no path: nobody is */
+    const char *ca_path; /* a directory of them, named by their hashes: all are read at once */
+    bool default_ca; /* OpenSSL's own file and directory, too, if one of the two is given */
+    /* Certificates, keys and authorities are those of this one, so no file is read, and it can be
+     * made in the jail. Kept until the new one is freed. Null: the ones above. */
+    struct tls_context *like;
     const char *protocols; /* ">=TLSv1.2", "!SSLv2 !SSLv3", "TLSv1.2, TLSv1.3", "<=TLSv1.2" */
     const char *ciphers; /* grade: high medium low export null; or an OpenSSL list */
     const char *exclude_ciphers; /* "aNULL, MD5" */

@@ -12,7 +12,8 @@
 
 struct tls_context {
     SSL_CTX *ctx;
-    unsigned users; /* its owner and each connection */
+    struct tls_context *like; /* whose files it uses, or null */
+    unsigned users; /* its owner, each connection, and each context that is like it */
     bool server, require_cert;
     char *digest;
     int64_t session_life;
@@ -38,7 +39,14 @@ extern const struct stream_layer tls_layer;
 
 /* OpenSSL's last error as text; empties its queue. */
 const char *tls_error(char *text, size_t n);
+/* -1, and why is 4.3.0 "TLS: WHATOF: OpenSSL's last error". */
+int tls_fail(struct why *why, const char *what, const char *of);
+bool tls_given(const char *setting); /* neither null nor "" */
+void tls_watch_file(struct tls_context *c, const char *path); /* or a directory: for "stale" */
 void tls_context_drop(struct tls_context *c);
+
+/* tls_trust.c: reads all certificates of authorities. -1: why is set. */
+int tls_load_trust(struct tls_context *c, const struct tls_settings *s, struct why *why);
 
 /* tls_name.c */
 void tls_describe(struct tls *t, const char *const *names);

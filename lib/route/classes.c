@@ -17,7 +17,8 @@ enum { CHECKED_LIMIT = 1000 };
 static struct {
     bool open;
     struct match *mydestination, *virtual_alias, *virtual_mailbox, *relay;
-    VEC(struct addr) own;
+    VEC(struct addr) own; /* of inet_interfaces, then those of proxy_interfaces */
+    size_t interfaces; /* how many are of inet_interfaces */
     struct hash *checked; /* domains whose lists were compared for overlaps, a bounded number */
 } classes;
 
@@ -88,7 +89,23 @@ void classes_open(void)
     classes.relay = match_open("relay_domains", conf.relay_domains);
     classes.checked = hash_new();
     own_open("inet_interfaces", conf.inet_interfaces);
+    classes.interfaces = classes.own.n;
     own_open("proxy_interfaces", conf.proxy_interfaces);
+}
+
+const struct addr *classes_only_address(int family)
+{
+    const struct addr *only = NULL;
+
+    for (size_t i = 0; i < classes.interfaces; i++) {
+        const struct addr *a = &classes.own.at[i];
+        if (a->family != family || (only != NULL && addr_same_host(a, only)))
+            continue;
+        if (only != NULL)
+            return NULL;
+        only = a;
+    }
+    return only;
 }
 
 void classes_close(void)

@@ -5,6 +5,8 @@
 #include "dict/dict.h"
 #include "dict/maps.h"
 
+struct addr; /* net/addr.h */
+
 enum class { CLASS_LOCAL, CLASS_VIRTUAL_ALIAS, CLASS_VIRTUAL_MAILBOX, CLASS_RELAY, CLASS_DEFAULT };
 
 /* Opens mydestination, virtual_alias_domains, virtual_mailbox_domains, relay_domains,
@@ -25,6 +27,9 @@ enum dict_answer class_of_local(const char *domain);
  * their domains. */
 void classes_tell_overlaps(void);
 void classes_close(void); /* for tests: the next classes_open reads main.cf's lists again */
+
+/* The address of this family in inet_interfaces, if there is exactly one; else null. */
+const struct addr *classes_only_address(int family);
 
 /* Is the domain delivered by $local_transport: in mydestination, or an [address] of this host? */
 enum dict_answer domain_is_local(const char *domain, struct why *why)

@@ -16,6 +16,7 @@
 #include "conf/conf_master.h"
 #include "mail/domain.h"
 #include "service/check_missing.h"
+#include "service/check_names.h"
 #include "service/check_start.h"
 #include "service/conf_values.h"
 #include "service/interfaces.h"
@@ -74,6 +75,7 @@ static int check_names(struct why *why)
 
 /* What was found so far, and where we look. */
 struct findings {
+    const struct conf_master *master; /* null until it was read */
     const struct conf_service *service; /* whose -o are loaded; null: main.cf alone */
     struct hash *told; /* a fault of main.cf is seen again with each service */
     struct hash *blamed; /* names of parameters that have a wrong value */
@@ -111,6 +113,8 @@ static void check_values(struct findings *f)
     struct why why = WHY;
 
     conf_check_values(found, f);
+    if (f->master != NULL)
+        check_service_names(f->master, found, f);
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         if (checks[i](&why) < 0)
             found(f, &why);
@@ -300,6 +304,7 @@ static void check_loaded(const struct conf_master *cf, struct findings *f)
 {
     struct why why = WHY;
 
+    f->master = cf;
     if (str_trim(strz(conf.inet_protocols)).n == 0)
         msg_warn("%s/main.cf: inet_protocols is empty: no service of type inet listens",
                  conf_dir());

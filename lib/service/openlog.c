@@ -95,22 +95,39 @@ static void use_maillog(enum log_use use)
                  conf.postlog_service_name, path);
 }
 
+void service_take_syslog(int fd)
+{
+    int old = msg_fd();
+
+    if (conf.maillog_file[0] != 0) {
+        close(fd);
+        return;
+    }
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        msg_fatal("socket of the log %d: %m", fd);
+    msg_to_syslog_by(fd);
+    if (old > STDERR_FILENO)
+        close(old);
+}
+
 void service_open_log(const char *program, enum log_use use, bool also_stderr)
 {
     struct buf name = BUF_TEXT(200);
     int old = msg_fd();
+    bool away = false;
 
     buf_addf(&name, "%s/%s", conf.syslog_name, program);
     msg_open(name.p);
     buf_free(&name);
     msg_debug_topics(conf.debug_topics);
+    msg_facility(conf.syslog_facility);
     msg_utf8(conf.smtputf8_enable);
     msg_wait((int)conf.maillog_send_timeout * 1000);
     if (conf.maillog_file[0] != 0)
         use_maillog(use);
     else
-        msg_to_syslog();
+        away = !msg_to_syslog();
     if (old > STDERR_FILENO && old != msg_fd())
         close(old); /* a reload after the log file was renamed */
-    msg_to_stderr(also_stderr || msg_fd() < 0);
+    msg_to_stderr(also_stderr || away || msg_fd() < 0);
 }

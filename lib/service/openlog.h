@@ -26,5 +26,8 @@ int service_open_postlogd(void);
  * alone: whoever shares one can shut it for all. False: there is no postlogd. */
 bool service_stderr_to_postlogd(void);
 void service_open_log(const char *program, enum log_use use, bool also_stderr);
+/* After it, in a process that master has started: syslog by the socket that master keeps connected
+ * (msg_syslog_open). With maillog_file it is closed. */
+void service_take_syslog(int fd);
 
 #endif

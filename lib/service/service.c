@@ -278,6 +278,8 @@ static void open_log(const struct process *p)
     enum log_use use = p->service->writes_log ? LOG_WRITES : p->spawned ? LOG_SENDS : LOG_TOOL;
 
     service_open_log(p->program, use, !p->spawned);
+    if (p->spawned)
+        service_take_syslog(SPAWN_LOG_FD);
 }
 
 /* What stands there would be lost without a word: the second half of a list of restrictions. */

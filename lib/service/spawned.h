@@ -6,8 +6,9 @@
  * Descriptors of a new process: the status channel (a socket pair with master), the metrics file
  * (the page is option -k), the memory that the processes of the service have in common (a memfd,
  * empty at first), that with the clients of each of them (client_count.h; which part is this
- * process's is option -i), the copies of main.cf and master.cf (conf_snapshot.h), then the
- * listening sockets (their number is option -s). Beside the options of service.h master gives
+ * process's is option -i), the copies of main.cf and master.cf (conf_snapshot.h), the socket by
+ * which it logs to syslog (msg.h), then the listening sockets (their number is option -s). Beside
+ * the options of service.h master gives
  *
  *   -f         main.cf and master.cf are to be read from their copies
  *   -s COUNT   listening sockets
@@ -26,7 +27,8 @@ enum {
     SPAWN_CLIENTS_FD = 6,
     SPAWN_MAIN_FD = 7,
     SPAWN_MASTER_FD = 8,
-    SPAWN_LISTEN_FD = 9,
+    SPAWN_LOG_FD = 9,
+    SPAWN_LISTEN_FD = 10,
 };
 
 /*

@@ -15,7 +15,7 @@ class Sink:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.bind(path)
         else:
-            self.socket = socket.socket()
+            self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind((address, port))
         self.socket.listen(50)

@@ -45,6 +45,13 @@ MISSING = [
     ("virtual_mailbox_maps = proxy:ldap:/etc/postfix/a.cf", "", "ldap", "the mail that needs it waits"),
     ("relay_recipient_maps = unionmap:{inline:{a=b}, pgsql:/x.cf}", "", "pgsql", "relay_recipient_maps: table type pgsql"),
     ("smtp_header_checks = regexp:/etc/postfix/x", "", "smtp_header_checks", "headers of outgoing mail"),
+    ("smtp_tls_dcert_file = /x.pem", "", "smtp_tls_dcert_file", "servers would not be shown this certificate"),
+    ("smtp_discard_ehlo_keyword_address_maps = hash:/x", "", "smtp_discard_ehlo_keyword_address_maps", "servers that fail at them waits"),
+    ("", "-o smtp_dns_resolver_options=res_defnames", "smtp_dns_resolver_options", "would not be completed"),
+    ("ignore_mx_lookup_error = yes", "", "ignore_mx_lookup_error", "would wait"),
+    ("smtp_cname_overrides_servername = yes", "", "smtp_cname_overrides_servername", "by another name"),
+    ("tls_low_cipherlist = HIGH\ntls_export_cipherlist = HIGH\ntls_null_cipherlist = HIGH", "",
+     "tls_low_cipherlist tls_export_cipherlist tls_null_cipherlist", "ciphers that it leaves out"),
     ("smtpd_client_message_rate_limit = 10", "", "smtpd_client_message_rate_limit", "would not be limited"),
     ("smtpd_upstream_proxy_protocol = haproxy", "", "smtpd_upstream_proxy_protocol", "count as the proxy itself"),
     ("", "-o smtpd_proxy_filter=127.0.0.1:10024", "smtpd_proxy_filter", "-o smtpd_proxy_filter = 127.0.0.1:10024: is not there"),
@@ -391,10 +398,26 @@ def test_owners_of_mail_that_would_have_no_session_are_refused(idle, main, said)
     assert len(errors) == 1 and re.search(r"main\.cf, line \d+: " + re.escape(said), errors[0]), errors
 
 
+def test_services_that_parameters_name_must_be_there(idle):
+    """mail that comes in by the one service would wait, the other mail would not: nobody would see it"""
+    port = idle.port("submission")
+    errors = check(idle, "trace_service_name = notrace", "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=noclean" % port)
+    assert len(errors) == 2, errors
+    assert re.match(r'main\.cf, line \d+: trace_service_name = notrace: master.cf has no service "notrace" of type unix', errors[0])
+    assert re.match(r'master\.cf, line \d+: service 127.0.0.1:%d: cleanup_service_name = noclean: master.cf has no service "noclean"' % port,
+                    errors[1])
+    assert check(idle, "trace_service_name = bounce", "other unix n - n - 0 cleanup\n"
+                 "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=other" % port) == []
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="pipe becomes other users")
 def test_pipe_attributes_are_checked_but_users_may_be_unknown(idle):
     """as in every Debian's master.cf"""
     assert check(idle, "", "bsmtp unix - n n - - pipe flags=Fq. user=nosuchuser argv=/usr/lib/bsmtp/bsmtp") == []
+    for word in ("${recipeint}", "--from=$sendr", "${extension?{${usr}}:{x}}", "${extension?{x}:{$usr}}"):
+        errors = check(idle, "", "x unix - n n - - pipe user=daemon argv=/bin/true { %s }" % word)
+        assert len(errors) == 1 and "unknown macro in argument: " + word in errors[0], errors
+    assert check(idle, "", "x unix - n n - - pipe user=daemon argv=/bin/true ${recipient} ${extension?{$user}:{$mailbox}} $size") == []
     assert "unknown attribute: colour=red" in check(idle, "", "x unix - n n - - pipe colour=red user=daemon argv=/bin/true")[0]
 
 

@@ -74,6 +74,17 @@ def test_the_unit_starts_what_is_installed(tmp_path):
     assert os.access(str(tmp_path) + started[0], os.X_OK) and "Type=notify" in unit
 
 
+@pytest.mark.skipif(not shutil.which("systemctl"), reason="no systemd")
+def test_enabled_the_unit_is_postfix_too(tmp_path):
+    """for whatever says "systemctl reload postfix"; the unit of a postfix package may still be there"""
+    units = tmp_path / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    shutil.copy(pombal.TOP + "/conf/pombal.service", units)
+    (units / "postfix.service").write_text("[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n")
+    subprocess.run(["systemctl", "--root", str(tmp_path), "enable", "pombal.service"], check=True, capture_output=True, timeout=60)
+    assert os.readlink(tmp_path / "etc/systemd/system/postfix.service").endswith("/pombal.service")
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd")
 def test_systemd_understands_the_unit(tmp_path):
     unit = open(pombal.TOP + "/conf/pombal.service").read().replace("/usr/sbin/", pombal.BIN + "/")

@@ -1,5 +1,5 @@
 """Tables of a running suite: changed, missing, broken; and the mailboxes that virtual's tables name."""
-import os, pwd, re, signal
+import os, pwd, re, signal, subprocess
 
 import pytest
 
@@ -189,3 +189,22 @@ def children(pid):
         return open("/proc/%d/task/%d/children" % (pid, pid)).read().split()
     except OSError:
         return []
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root, for an /etc/nsswitch.conf of its own")
+@pytest.mark.parametrize("nsswitch, hidden", [
+    ("passwd: files", None), ("passwd:\tfiles systemd\nshadow: sss", None), ("# passwd: sss\npasswd: files # sss", None),
+    ("passwd: files [NOTFOUND=continue] sss", "sss"), ("passwd: [ SUCCESS=return NOTFOUND=continue ] files winbind", "winbind"),
+])
+def test_whether_an_account_exists_is_not_decided_where_a_service_lists_none(make_suite, nsswitch, hidden):
+    s = make_suite(start=False)
+    path = s.write("nsswitch.conf", nsswitch + "\n")
+
+    def ask(user):
+        return subprocess.run(["unshare", "--mount", "sh", "-c", "mount --bind %s /etc/nsswitch.conf && exec %s/postmap -q %s unix:passwd.byname"
+                               % (path, pombal.BIN, user)], capture_output=True, text=True, timeout=60, env=dict(os.environ, MAIL_CONFIG=s.etc))
+    assert ask("daemon").stdout.startswith("daemon:")
+    r = ask("nosuchuser")
+    assert r.returncode == 1 and r.stdout == ""
+    assert ("fatal: " in r.stderr) == bool(hidden), r.stderr
+    assert hidden is None or 'table unix:passwd.byname: "%s" does not list its accounts' % hidden in r.stderr

@@ -37,7 +37,12 @@ static int make_certificates(void **state)
              "-subj '/CN=mail.test' && "
              "printf 'subjectAltName=DNS:mail.test,DNS:*.wild.test,IP:127.0.0.1' > ext && "
              "openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
-             "-extfile ext -out cert.pem && cat key.pem cert.pem > both.pem",
+             "-extfile ext -out cert.pem && cat key.pem cert.pem > both.pem && "
+             "mkdir share cas plain none && cp ca.pem share/ca.crt && cp ca.pem plain && "
+             "ln -s ../share/ca.crt cas/ca.pem && openssl rehash cas && "
+             "ln -s ../nosuch cas/01234567.0 && "
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ec.key "
+             "-out ec.pem -days 2 -subj '/CN=mail.test'",
              dir);
     return system(command) == 0 ? 0 : -1;
 }
@@ -216,6 +221,98 @@ TEST(trust_and_names_are_told_apart)
     }
 }
 
+/* A process reads them before its jail, where the directory is out of reach. */
+TEST(authorities_of_a_directory_are_read_at_once)
+{
+    static const struct {
+        const char *path, *gone;
+        bool trusted;
+    } cases[] = {{"cas", "share", true}, {"plain", "none", false}, {"none", "plain", false}};
+    char command[500];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct session t = begin((struct session){.client_settings.ca_path = in_dir(cases[i].path),
+                                                  .names = {"mail.test"}});
+        snprintf(command, sizeof command, "cd %s && mv %s away && mv %s away2", dir, cases[i].path,
+                 cases[i].gone);
+        assert_int_equal(system(command), 0);
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_int_equal(t.seen.trusted, cases[i].trusted);
+        end(&t);
+        snprintf(command, sizeof command, "cd %s && mv away %s && mv away2 %s", dir, cases[i].path,
+                 cases[i].gone);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+TEST(the_authorities_of_the_system_are_added)
+{
+    for (int with_file = 0; with_file <= 1; with_file++) {
+        setenv("SSL_CERT_DIR", in_dir("cas"), 1);
+        struct session t = begin((struct session){
+            .client_settings = {.default_ca = true,
+                                .ca_file = with_file ? in_dir("share/ca.crt") : NULL,
+                                .ca_path = with_file ? NULL : in_dir("none")},
+            .names = {"mail.test"}});
+        unsetenv("SSL_CERT_DIR");
+        talk(&t);
+        assert_true(t.seen.trusted);
+        end(&t);
+    }
+    setenv("SSL_CERT_DIR", in_dir("cas"), 1); /* nothing to add them to: as Postfix */
+    struct session t = begin((struct session){.client_settings.default_ca = true});
+    unsetenv("SSL_CERT_DIR");
+    talk(&t);
+    assert_false(t.seen.trusted);
+    end(&t);
+}
+
+TEST(a_context_like_another_reads_no_file)
+{
+    struct session t = begin(
+        (struct session){.server_settings = {.ask_client_cert = true, .ca_file = in_dir("ca.pem")},
+                         .client_settings = {.cert_file = in_dir("cert.pem"),
+                                             .key_file = in_dir("key.pem"),
+                                             .ca_file = in_dir("ca.pem")},
+                         .names = {"mail.test"}});
+    struct tls_settings like = {.like = t.client,
+                                .cert_file = "/nonexistent",
+                                .ca_file = "/nonexistent",
+                                .protocols = "TLSv1.2"};
+    struct tls_context *first = t.client;
+
+    t.client = tls_context_new(&like, &t.why);
+    assert_non_null(t.client);
+    tls_context_free(&first);
+    talk(&t);
+    assert_int_equal(t.client_result, 0);
+    assert_non_null(strstr(t.client_summary.p, "TLSv1.2"));
+    assert_true(t.seen.trusted);
+    assert_true(t.server_saw_cert);
+    assert_false(tls_context_stale(t.client));
+    end(&t);
+}
+
+TEST(each_client_is_shown_the_certificate_that_it_can_use)
+{
+    static const char *const ciphers[] = {"ECDHE-RSA-AES128-GCM-SHA256",
+                                          "ECDHE-ECDSA-AES128-GCM-SHA256"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct session t = begin(
+            (struct session){.server_settings = {.cert_file = in_dir("cert.pem"),
+                                                 .key_file = in_dir("key.pem"),
+                                                 .ec_cert_file = in_dir("ec.pem"),
+                                                 .ec_key_file = in_dir("ec.key")},
+                             .client_settings = {.protocols = "TLSv1.2", .ciphers = ciphers[i]}});
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_non_null(strstr(t.client_summary.p, ciphers[i]));
+        end(&t);
+    }
+}
+
 TEST(client_certificates_are_asked_for)
 {
     struct session t = begin(
@@ -339,6 +436,10 @@ int main(void)
         T(protocol_ranges_hold),
         T(input_before_the_handshake_is_refused),
         T(trust_and_names_are_told_apart),
+        T(authorities_of_a_directory_are_read_at_once),
+        T(the_authorities_of_the_system_are_added),
+        T(a_context_like_another_reads_no_file),
+        T(each_client_is_shown_the_certificate_that_it_can_use),
         T(client_certificates_are_asked_for),
         T(sessions_are_resumed),
         T(broken_settings_are_refused),

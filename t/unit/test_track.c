@@ -26,6 +26,7 @@ static const struct {
     {"chain/file", "ln -s other new && mv -T new current"},
     {"whole/file", "ln -sfn $PWD/other whole"},
     {"?etc/file", "cp -a etc etc.new && mv etc etc.old && mv etc.new etc"},
+    {"?etc", "echo x >etc/beside"},
     {"!etc/file", "echo x >etc/beside && mkdir etc/below"},
     {"!live/cert", "echo x >archive/cert3 && ln -s ../archive/cert3 live/key"},
     {"!etc/file", "mv etc etc.old"}, /* nothing else is there yet */
