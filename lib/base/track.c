@@ -121,7 +121,6 @@ bool track_begin(struct track *t, const char *path)
     if (walk(t) && stat(t->path, &st) == 0 && stat("/", &root) == 0) {
         t->dev = st.st_dev;
         t->ino = st.st_ino;
-        t->entries_ns = S_ISDIR(st.st_mode) ? in_ns(&st.st_mtim) : 0;
         t->root_dev = root.st_dev;
         t->root_ino = root.st_ino;
         return true;
@@ -130,6 +129,14 @@ bool track_begin(struct track *t, const char *path)
     track_end(t);
     errno = saved;
     return false;
+}
+
+void track_entries(struct track *t)
+{
+    struct stat st;
+
+    if (t->path != NULL && stat(t->path, &st) == 0 && S_ISDIR(st.st_mode))
+        t->entries_ns = in_ns(&st.st_mtim);
 }
 
 static bool step_changed(const struct track_step *s)

@@ -26,7 +26,7 @@ struct track_step { /* the file or a link */
 struct track {
     char *path; /* absolute */
     VEC(struct track_step) steps;
-    int64_t entries_ns; /* of a directory: when a name in it was last made or removed */
+    int64_t entries_ns; /* track_entries: when a name in it was last made or removed */
     dev_t dev, root_dev; /* of the file, and of the root directory then */
     ino_t ino, root_ino;
 };
@@ -34,6 +34,8 @@ struct track {
 /* Before the chroot; t is zero. A directory may be tracked, too, where there will be no chroot.
  * False, and errno: the path leads to nothing. t is then empty. */
 bool track_begin(struct track *t, const char *path);
+/* Of a directory: what is in it counts, too, if a name is made or removed. */
+void track_entries(struct track *t);
 /* Has it changed? Costs an fstat for each step, and a stat; works in the jail. An empty one has not
  * changed. */
 bool track_changed(struct track *t);

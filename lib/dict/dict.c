@@ -158,15 +158,24 @@ bool dict_is_unavailable(const struct dict *d)
     return d->type == &unavailable;
 }
 
+/* From the nearest directory that is there: those between may come, too, or be mounted. */
 static void watch_for(struct unavailable *u, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *dir = slash == NULL ? mem_dupz(".") : mem_dup(path, (size_t)(slash - path) + 1);
+    size_t n = strlen(path);
 
-    u->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    u->name = mem_dupz(slash == NULL ? path : slash + 1);
-    track_begin(&u->dict.file.way, dir); /* which may be reached by a link */
-    free(dir);
+    while (u->dir < 0 && n > 0) {
+        while (n > 0 && path[n - 1] != '/')
+            n--;
+        char *dir = n == 0 ? mem_dupz(".") : mem_dup(path, n);
+        u->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (u->dir >= 0)
+            track_begin(&u->dict.file.way, dir); /* which may be reached by a link */
+        free(dir);
+        free(u->name);
+        u->name = mem_dupz(path + n);
+        while (n > 0 && path[n - 1] == '/')
+            n--;
+    }
 }
 
 static struct dict *open_unavailable(const struct dict_type *type, const char *arg,
@@ -183,7 +192,7 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
         buf_addf(&path, "%s%s", arg, type->suffix);
         if (buf_ok(&path) && access(path.p, F_OK) < 0)
             watch_for(u, path.p);
-        if (u->dir < 0) /* also where the directory is not there yet: not mounted */
+        if (u->dir < 0) /* it is there, but cannot be read */
             u->again_ms = clock_ms() + conf.transport_retry_time * 1000;
     }
     buf_free(&path);

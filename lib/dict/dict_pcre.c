@@ -14,7 +14,7 @@
 #include "conf/conf.h"
 #include "dict/dict_types.h"
 
-enum { PATTERN_LIMIT = 64 * 1024, JIT_STACK = 512 * 1024 };
+enum { PATTERN_LIMIT = 64 * 1024, JIT_STACK = 4 << 20 /* (a|b)* in 100 KB */ };
 
 /* What a lookup needs besides the pattern: one for all tables, since no lookup waits. */
 static struct {
@@ -127,7 +127,9 @@ void *pcre_compile(struct str pattern, unsigned flags, size_t *groups, struct wh
 {
     uint32_t options = (flags & PCRE_ANY_CASE) != 0 ? PCRE2_CASELESS : 0;
 
-    options |= (flags & PCRE_LINES) != 0 ? PCRE2_MULTILINE : PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
+    options |= (flags & PCRE_NO_GROUPS) != 0 ? PCRE2_NO_AUTO_CAPTURE : 0;
+    options |= (flags & PCRE_LINES) != 0 ? PCRE2_MULTILINE | PCRE2_ALT_CIRCUMFLEX
+                                         : PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
     return compile_with(pattern, options, groups, why);
 }
 

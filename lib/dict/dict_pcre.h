@@ -1,4 +1,4 @@
-/* dict_pcre.h - patterns of PCRE2 with limits, for pcre: tables and for some patterns of regexp: */
+/* dict_pcre.h - patterns of PCRE2 with limits, for pcre: tables and regexp: tables */
 #ifndef DICT_DICT_PCRE_H
 #define DICT_DICT_PCRE_H
 
@@ -8,7 +8,11 @@
 void pcre_get(void);
 void pcre_put(void);
 
-enum pcre_flag { PCRE_ANY_CASE = 1, PCRE_LINES = 2 /* ^ and $ at each line, no newline in "." */ };
+enum pcre_flag {
+    PCRE_ANY_CASE = 1,
+    PCRE_LINES = 2, /* ^ and $ at each line, no newline in "." */
+    PCRE_NO_GROUPS = 4, /* only where the whole match stands; it costs less */
+};
 /* Null: why says what is wrong. */
 void *pcre_compile(struct str pattern, unsigned flags, size_t *groups, struct why *why);
 /* RULES_BROKEN: pcre_match_limit or pcre_heap_limit was reached; why. */

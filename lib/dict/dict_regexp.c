@@ -1,9 +1,15 @@
 /*
  * regexp:, rules of POSIX patterns. "/yes/!/no/ text": the key matches the first and not the
  * second.
+ *
+ * The C library's matcher tries each place of the text anew, and may go through all that follows
+ * from each: a header of 100 KB takes it seconds, and nothing can stop it. So PCRE2 decides, which
+ * is quicker and knows limits, and the C library only says what the groups are, as they are the
+ * longest from the left in POSIX: it need not look further than where PCRE2 has found the match.
  */
 #include <ctype.h>
 #include <regex.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -11,12 +17,20 @@
 #include "dict/dict_types.h"
 #include "dict/posix_pattern.h"
 
-enum { PATTERN_LIMIT = 64 * 1024, KEY_LIMIT = 256 * 1024 };
+enum {
+    PATTERN_LIMIT = 64 * 1024,
+    KEY_LIMIT = 256 * 1024,
+    PLAIN_LIMIT = 8 * 1024, /* of a key, where the C library has to decide */
+    SEEN_LIMIT = 64 * 1024,
+};
 
-/* One pattern: compiled by the C library, or by PCRE2, which knows limits. */
 struct half {
     regex_t re;
-    void *bounded; /* null: re */
+    char *text; /* what re is made of */
+    int flags;
+    size_t seen; /* bytes that re has looked at */
+    void *pcre; /* null: PCRE2 has no words for it */
+    bool has_reference; /* pcre finds the groups, too */
 };
 
 struct pattern {
@@ -57,44 +71,59 @@ static int split_pattern(struct str *rest, struct buf *pattern, int *flags, stru
     return 0;
 }
 
-/* With a back reference the C library may need hours for one line of mail, and nothing can stop it.
- * Such a pattern is said to PCRE2, which gives up after pcre_match_limit steps. Both find the same
- * texts; if a group can match in several ways, they may choose differently. */
-static int compile_bounded(struct str pattern, int flags, struct half *out, size_t *groups,
-                           struct why *why)
+/* Null: why says what PCRE2 has no words for. */
+static void *compile_pcre(struct str pattern, int flags, bool has_reference, size_t *groups,
+                          struct why *why)
 {
-    bool newline = (flags & REG_NEWLINE) != 0;
-    unsigned pcre_flags =
-        ((flags & REG_ICASE) != 0 ? PCRE_ANY_CASE : 0u) | (newline ? PCRE_LINES : 0u);
+    bool newline = (flags & REG_NEWLINE) != 0, any_case = (flags & REG_ICASE) != 0;
+    unsigned pcre_flags = (any_case ? PCRE_ANY_CASE : 0u) | (newline ? PCRE_LINES : 0u) |
+                          (has_reference ? 0u : PCRE_NO_GROUPS);
     struct buf text = BUF(4 * PATTERN_LIMIT); /* asked: by posix_to_pcre */
+    void *pcre = NULL;
 
     if ((flags & REG_EXTENDED) == 0)
-        why_set(why, "4.3.5", "back reference together with the option x: use a pcre: table");
-    else if (posix_to_pcre(pattern, newline, &text, why) == 0)
-        out->bounded = pcre_compile(buf_str(&text), pcre_flags, groups, why);
+        why_set(why, "4.3.5", "the option x");
+    else if (posix_to_pcre(pattern, newline, any_case, &text, why) == 0)
+        pcre = pcre_compile(buf_str(&text), pcre_flags, groups, why);
     buf_free(&text);
-    return out->bounded != NULL ? 0 : -1;
+    return pcre;
 }
 
-static int compile_plain(const char *pattern, int flags, struct half *out, size_t *groups,
-                         struct why *why)
+/* With a back reference the C library may need hours for one line of mail: PCRE2 alone matches it,
+ * and gives up after pcre_match_limit steps. Both find the same texts; if a group can match in
+ * several ways, they may choose differently. */
+static int compile_bounded(struct half *h, size_t *groups, struct why *why)
 {
-    int error = regcomp(&out->re, pattern, flags);
+    struct why own = WHY;
+    size_t unused;
+
+    h->has_reference = posix_has_reference(strz(h->text));
+    h->pcre = compile_pcre(strz(h->text), h->flags, h->has_reference,
+                           h->has_reference ? groups : &unused, &own);
+    bool bad = h->pcre == NULL && h->has_reference;
+    if (bad)
+        why_set(why, "4.3.5", "back reference together with %s: use a pcre: table", why_text(&own));
+    why_free(&own);
+    return bad ? -1 : 0;
+}
+
+static int compile_plain(struct half *h, struct why *why)
+{
+    int error = regcomp(&h->re, h->text, h->flags);
     char text[200];
 
-    if (error != 0) {
-        regerror(error, &out->re, text, sizeof text);
-        return why_set(why, "4.3.5", "error in regexp: %s", text);
-    }
-    *groups = out->re.re_nsub;
-    return 0;
+    if (error == 0)
+        return 0;
+    regerror(error, &h->re, text, sizeof text);
+    return why_set(why, "4.3.5", "error in regexp: %s", text);
 }
 
 static void free_half(struct half *h)
 {
     regfree(&h->re);
-    if (h->bounded != NULL)
-        pcre_free(h->bounded);
+    free(h->text);
+    if (h->pcre != NULL)
+        pcre_free(h->pcre);
 }
 
 /* What the C library refuses is refused, also where it does not match itself. */
@@ -103,17 +132,20 @@ static int compile_one(struct str *rest, int more_flags, struct half *out, size_
 {
     /* asked: by split_pattern */
     struct buf pattern = BUF(PATTERN_LIMIT);
-    int flags = 0;
-    int status = split_pattern(rest, &pattern, &flags, why);
+    int status = split_pattern(rest, &pattern, &out->flags, why);
 
+    out->flags |= more_flags;
+    out->text = buf_take(&pattern);
     if (status == 0)
-        status = compile_plain(pattern.p, flags | more_flags, out, groups, why);
-    if (status == 0 && posix_has_reference(buf_str(&pattern))) {
-        status = compile_bounded(buf_str(&pattern), flags, out, groups, why);
-        if (status < 0)
-            free_half(out);
+        status = compile_plain(out, why);
+    if (status < 0) {
+        free(out->text);
+        return -1;
     }
-    buf_free(&pattern);
+    *groups = out->re.re_nsub;
+    status = compile_bounded(out, groups, why);
+    if (status < 0)
+        free_half(out);
     return status;
 }
 
@@ -139,34 +171,70 @@ static void *compile(struct str *rest, size_t *groups, struct why *why)
     return p;
 }
 
-static enum rules_answer match_plain(const regex_t *re, const char *subject, size_t groups,
+/* The library keeps each state that it has come to, and a text may bring new ones with each byte:
+ * now and then it begins anew. */
+static int forget_states(struct half *h, size_t more, struct why *why)
+{
+    int error = 0;
+
+    h->seen += more;
+    if (h->seen > SEEN_LIMIT) {
+        regex_t fresh;
+        error = regcomp(&fresh, h->text, h->flags);
+        if (error == 0) {
+            regfree(&h->re);
+            h->re = fresh;
+            h->seen = more;
+        }
+    }
+    return error == 0 ? 0 : why_set(why, "4.3.0", "no memory for the pattern");
+}
+
+/* from: where the match starts, or where to begin to look for it. */
+static enum rules_answer match_plain(struct half *h, struct str subject, size_t from, size_t groups,
                                      struct rules_hit *hit, struct why *why)
 {
     regmatch_t at[RULES_GROUPS];
     size_t n = groups + 1 < RULES_GROUPS ? groups + 1 : RULES_GROUPS;
-    int error = regexec(re, subject, n, at, 0);
     char text[200];
 
+    if (forget_states(h, subject.n - from, why) < 0)
+        return RULES_BROKEN;
+    at[0] = (regmatch_t){.rm_so = (regoff_t)from, .rm_eo = (regoff_t)subject.n};
+    int error = regexec(&h->re, subject.p, n, at, REG_STARTEND);
     if (error == REG_NOMATCH)
         return RULES_NO;
     if (error != 0) {
-        regerror(error, re, text, sizeof text);
+        regerror(error, &h->re, text, sizeof text);
         why_set(why, "4.3.0", "%s", text);
         return RULES_BROKEN;
     }
     for (size_t i = 0; i < n; i++)
         hit->at[i] = at[i].rm_so < 0
-                         ? (struct rules_span){1, 0}
+                         ? (struct rules_span){subject.n + 1, 0}
                          : (struct rules_span){(size_t)at[i].rm_so, (size_t)at[i].rm_eo};
     hit->n = n;
     return RULES_YES;
 }
 
-static enum rules_answer match_half(const struct half *h, const char *subject, size_t groups,
+/* In a short key the library decides as well where PCRE2 gives up. */
+static enum rules_answer match_half(struct half *h, struct str subject, size_t groups,
                                     struct rules_hit *hit, struct why *why)
 {
-    return h->bounded != NULL ? pcre_match(h->bounded, strz(subject), hit, why)
-                              : match_plain(&h->re, subject, groups, hit, why);
+    enum rules_answer answer = RULES_BROKEN;
+
+    if (h->pcre != NULL)
+        answer = pcre_match(h->pcre, subject, hit, why);
+    else
+        why_set(why, "4.3.0", "key of over %d bytes, and the pattern is none that can be limited",
+                PLAIN_LIMIT);
+    if (h->has_reference)
+        return answer;
+    if (answer == RULES_BROKEN && subject.n <= PLAIN_LIMIT)
+        return match_plain(h, subject, 0, groups, hit, why);
+    if (answer == RULES_YES && groups > 0)
+        return match_plain(h, subject, hit->at[0].start, groups, hit, why);
+    return answer;
 }
 
 static enum rules_answer match(void *pattern, const void *subject, struct rules_hit *hit,
@@ -174,11 +242,11 @@ static enum rules_answer match(void *pattern, const void *subject, struct rules_
 {
     struct pattern *p = pattern;
     struct rules_hit unused;
-    enum rules_answer answer = match_half(&p->yes, subject, p->groups, hit, why);
+    enum rules_answer answer = match_half(&p->yes, strz(subject), p->groups, hit, why);
 
     if (answer != RULES_YES || !p->has_no)
         return answer;
-    answer = match_half(&p->no, subject, 0, &unused, why);
+    answer = match_half(&p->no, strz(subject), 0, &unused, why);
     return answer == RULES_BROKEN ? answer : answer == RULES_YES ? RULES_NO : RULES_YES;
 }
 

@@ -41,16 +41,76 @@ struct state {
     struct str rest;
     struct buf *out;
     struct why *why;
-    bool newline;
+    bool newline, any_case;
     bool atom; /* something that a quantifier may follow stands before */
+    /* Where ^ and $ stand. */
+    unsigned depth; /* of groups */
+    unsigned first; /* so many of them began where nothing stood before */
+    bool begun; /* something stands before in this alternative */
+    bool anchored; /* there was a ^ or $ in the outermost alternative */
+    bool ends, ended; /* a $ in the outermost alternative; before here */
 };
 
 static int cannot(struct state *s, const char *what)
 {
-    return why_set(s->why, "4.3.5", "back reference together with %s: use a pcre: table", what);
+    return why_set(s->why, "4.3.5", "%s", what);
 }
 
-/* In PCRE2 a backslash inside of brackets is special. */
+/* What the C library makes of [+-Z] without regard to case is its secret. */
+static bool has_odd_range(struct str b)
+{
+    for (size_t i = 2; i + 2 < b.n; i++) {
+        unsigned char from = (unsigned char)b.p[i - 1], to = (unsigned char)b.p[i + 1];
+        if (b.p[i] == '-' && !(isdigit(from) && isdigit(to)) && !(islower(from) && islower(to)) &&
+            !(isupper(from) && isupper(to)))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Without the option m, ^ is the beginning of the text and $ its end. But if the C library has come
+ * over a newline to a ^ in the middle of a pattern, it takes it for the beginning of a line, and
+ * likewise $. So they are only said where they stand at the beginning and the end of all.
+ */
+static int put_anchor(struct state *s, char c)
+{
+    if (!s->newline && c == '^' && s->begun)
+        return cannot(s, "a ^ that is not at the beginning");
+    s->anchored = true;
+    if (c == '$')
+        s->begun = s->ends = s->ended = true;
+    buf_addc(s->out, c);
+    s->rest = str_from(s->rest, 1);
+    s->atom = false;
+    return 0;
+}
+
+static int put_group(struct state *s, char c)
+{
+    if (c == '(') {
+        s->depth++;
+        if (!s->begun)
+            s->first = s->depth;
+    } else if (c == '|') {
+        s->begun = s->depth > s->first;
+        s->ended = false;
+        if (s->depth == 0)
+            s->ends = s->anchored = false;
+    } else {
+        s->depth -= s->depth > 0;
+        s->first = s->first < s->depth ? s->first : s->depth;
+        s->begun = true;
+        s->ended = s->ends;
+    }
+    buf_addc(s->out, c);
+    s->rest = str_from(s->rest, 1);
+    s->atom = c == ')';
+    return 0;
+}
+
+/* In PCRE2 a backslash inside of brackets is special. With the option m a newline is in no [^...].
+ */
 static int put_bracket(struct state *s)
 {
     size_t n = bracket_length(s->rest);
@@ -60,14 +120,16 @@ static int put_bracket(struct state *s)
         return cannot(s, "a bracket that does not end");
     if (str_search(b, STR("[.")) >= 0 || str_search(b, STR("[=")) >= 0)
         return cannot(s, "[.collating.] or [=equivalent=] elements");
-    if (s->newline && b.p[1] == '^')
-        return cannot(s, "[^...] and the option m");
+    if (s->any_case && has_odd_range(b))
+        return cannot(s, "a range of other than letters or digits that does not heed case");
     for (size_t i = 0; i < n; i++) {
         /* Behind "[" and "[^" a "]" is a member. */
         bool member = b.p[i] == ']' && i + 1 < n && (i == 1 || (i == 2 && b.p[1] == '^'));
         if (b.p[i] == '\\' || member)
             buf_addc(s->out, '\\');
         buf_addc(s->out, b.p[i]);
+        if (i == 1 && b.p[1] == '^' && s->newline)
+            buf_addz(s->out, "\\n");
     }
     s->rest = str_from(s->rest, n);
     s->atom = true;
@@ -93,6 +155,8 @@ static int put_escape(struct state *s)
         buf_addz(s->out, "\\A");
     else if (c == '\'')
         buf_addz(s->out, "\\z");
+    else if (isalnum((unsigned char)c) && s->any_case)
+        return cannot(s, "a letter behind a backslash that does not heed case");
     else if (isalnum((unsigned char)c))
         buf_addc(s->out, c);
     else
@@ -119,6 +183,8 @@ static int put_quantifier(struct state *s)
 
     if (!s->atom || n == 0)
         return cannot(s, "a quantifier that has nothing to repeat");
+    if (!s->newline && s->anchored && s->rest.p[-1] == ')')
+        return cannot(s, "^ or $ in what is repeated");
     if (n > 1 && s->rest.p[1] == ',')
         buf_addf(s->out, "{0%.*s", (int)n - 1, s->rest.p + 1);
     else
@@ -132,21 +198,29 @@ static int put_next(struct state *s)
 {
     char c = s->rest.p[0];
 
+    if (c == '^' || c == '$')
+        return put_anchor(s, c);
+    if (strchr("(|)", c) != NULL)
+        return put_group(s, c);
+    if (strchr("*+?{", c) != NULL)
+        return put_quantifier(s);
+    if (s->ended && !s->newline)
+        return cannot(s, "a $ that is not at the end");
+    s->begun = true;
     if (c == '[')
         return put_bracket(s);
     if (c == '\\')
         return put_escape(s);
-    if (strchr("*+?{", c) != NULL)
-        return put_quantifier(s);
     buf_addc(s->out, c);
     s->rest = str_from(s->rest, 1);
-    s->atom = strchr("(|^$", c) == NULL;
+    s->atom = true;
     return 0;
 }
 
-int posix_to_pcre(struct str pattern, bool newline, struct buf *out, struct why *why)
+int posix_to_pcre(struct str pattern, bool newline, bool any_case, struct buf *out, struct why *why)
 {
-    struct state s = {.rest = pattern, .out = out, .why = why, .newline = newline};
+    struct state s = {
+        .rest = pattern, .out = out, .why = why, .newline = newline, .any_case = any_case};
 
     while (s.rest.n > 0)
         if (put_next(&s) < 0)

@@ -8,8 +8,10 @@
  * grows with the power of the text's length, and cannot be stopped. */
 bool posix_has_reference(struct str pattern);
 /* Appends a PCRE2 pattern that matches the same texts as the C library's regcomp with REG_EXTENDED,
- * its extensions (\w, \<, ...) included. -1: it has a form that cannot be said, and why says which.
- * newline: REG_NEWLINE. */
-int posix_to_pcre(struct str pattern, bool newline, struct buf *out, struct why *why);
+ * its extensions (\w, \<, ...) included. A match starts at the same place, but it may be shorter
+ * and its groups others: POSIX wants the longest. -1: it has a form that cannot be said, and why
+ * says which. newline: REG_NEWLINE; any_case: REG_ICASE. */
+int posix_to_pcre(struct str pattern, bool newline, bool any_case, struct buf *out,
+                  struct why *why);
 
 #endif

@@ -195,10 +195,15 @@ static bool imap_time(struct str s, int hms[3])
            number(str_part(s, 3, 2), 0, 99, &hms[1]) && number(str_part(s, 6, 2), 0, 99, &hms[2]);
 }
 
-/* Its year, as INTERNALDATE gives it. */
-static bool has_four_digits(int64_t local)
+/* Its year, as INTERNALDATE gives it: in our zone, whatever zone the client wrote. */
+static bool has_four_digits(int64_t wall)
 {
-    return local >= date_days(0, 1, 1) * 86400 && local < date_days(10000, 1, 1) * 86400;
+    struct tm tm;
+    int offset;
+
+    clock_local(wall, &tm, &offset);
+    wall += (int64_t)offset * 60;
+    return wall >= date_days(0, 1, 1) * 86400 && wall < date_days(10000, 1, 1) * 86400;
 }
 
 bool date_imap_parse(struct str text, int64_t *wall, int *offset)
@@ -217,7 +222,7 @@ bool date_imap_parse(struct str text, int64_t *wall, int *offset)
     *wall = to_wall(y, m, d, hms, zone);
     if (offset != NULL)
         *offset = zone;
-    return has_four_digits(*wall + (int64_t)zone * 60);
+    return has_four_digits(*wall);
 }
 
 bool date_imap_day(struct str text, int64_t *midnight)

@@ -124,8 +124,10 @@ void tls_watch_file(struct tls_context *c, const char *path)
 {
     struct track t = {0};
 
-    if (track_begin(&t, path))
-        *VEC_ADD(&c->files) = t;
+    if (!track_begin(&t, path))
+        return;
+    track_entries(&t); /* of a CApath */
+    *VEC_ADD(&c->files) = t;
 }
 
 static int load_pair(struct tls_context *c, const char *cert, const char *key, struct why *why)

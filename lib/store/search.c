@@ -94,13 +94,17 @@ static bool read_header(struct candidate *c)
     return c->text.is_read || c->text.has_header;
 }
 
-/* The header fields that the cache keeps. False: it cannot keep them, or the message is gone. */
+/* The header fields that the cache keeps, as our copy: the folder's moves when anything waits.
+ * False: it cannot keep them, or the message is gone. */
 static bool kept_fields(struct candidate *c, struct str *fields)
 {
     if (c->failed)
         return false;
-    if (mailbox_cached(c->b, c->number, CACHED_FIELDS, fields, c->why) == 0)
+    if (mailbox_cached(c->b, c->number, CACHED_FIELDS, fields, c->why) == 0) {
+        buf_set(&c->text.decoded, *fields);
+        *fields = buf_str(&c->text.decoded);
         return true;
+    }
     c->failed = view_slot(c->b, c->number)->m.flags & SLOT_GONE;
     return false;
 }

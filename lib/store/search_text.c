@@ -23,7 +23,6 @@ enum {
     FIELD_MAX = 4 << 20, /* a field as UTF-8; a longer one does not match */
     ADDRESSES_MAX = 1 << 20, /* of a field, taken apart */
     TEXT_PIECE = 256 << 10, /* between two looks at the clock */
-    FIELDS_A_LOOK = 100,
     MISSES = 8, /* bytes compared in vain, for each of the text */
 };
 
@@ -334,12 +333,15 @@ bool search_in_fields(struct str fields, const struct search_key *key)
     size_t at = 0;
     struct buf needle = BUF(key->text.n);
     bool found = false;
+    int64_t turn = 0;
 
     buf_add(&needle, key->text);
     join_blanks(&needle);
-    while (!found && search_field(fields, key->name, &at, &value))
+    while (!found && search_field(fields, key->name, &at, &value)) {
         found = may_show(value, run) && (needle.n == 0 || in_value(value, buf_str(&needle)) ||
                                          (key->addresses && in_addresses(value, buf_str(&needle))));
+        view_yield_if_due(&turn);
+    }
     found = buf_ok(&needle) && found;
     buf_free(&needle);
     return found;
@@ -351,7 +353,6 @@ bool search_in_header(struct str header, struct str text)
     size_t at = 0;
     struct buf needle = BUF(text.n);
     bool found = false;
-    unsigned fields = 0;
     int64_t turn = 0;
 
     buf_add(&needle, text);
@@ -359,8 +360,7 @@ bool search_in_header(struct str header, struct str text)
     while (!found && next_field(header, &at, &field)) {
         field = str_rtrim(field);
         found = may_show(field, run) && in_value(field, buf_str(&needle));
-        if (++fields % FIELDS_A_LOOK == 0)
-            view_yield_if_due(&turn);
+        view_yield_if_due(&turn);
     }
     found = buf_ok(&needle) && found;
     buf_free(&needle);

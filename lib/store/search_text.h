@@ -35,8 +35,8 @@ void search_message_free(struct search_message *m);
 struct str search_header(const struct search_message *m); /* the header block */
 /* Finds the next field of that name from *at on, and moves *at behind it. False: there is none. */
 bool search_field(struct str fields, struct str name, size_t *at, struct str *value);
-/* key: SEARCH_HEADER. As the text is shown: unfolded, blanks in a row are one, also in the needle.
- */
+/* (waits) key: SEARCH_HEADER. As the text is shown: unfolded, blanks in a row are one, also in the
+ * needle. fields must stay where they are. */
 bool search_in_fields(struct str fields, const struct search_key *key);
 /* (waits) Whole fields, with their names. header must stay where it is. */
 bool search_in_header(struct str header, struct str needle);

@@ -163,6 +163,32 @@ def test_rules_answer_as_postfix_s(place, kind):
         assert lines(mine[2]) == lines(theirs[2]), (mine[2], theirs[2])
 
 
+# What stands in a group is the longest from the left, which Perl's way of matching would not find.
+PATTERNS = [
+    r"/(a|ab)(c|bcd)(d*)/ $1|$2|$3", r"/(a*)(ab)*(b*)/ $1|$2|$3", r"/x(a|ab|abc)(.*)$/ $1|$2", r"/(.*)(b.*)/ $1|$2",
+    r"/((a|b)*)(c?)/ $1|$2|$3", r"/(foo|foobar)(.*)/ $1|$2", r"/^(.+)\.(exe|exec)$/ $1|$2", r"/name=(.*\.exe)/ $1",
+    r"/name=[^>]*\.(bat|com|exe|dll|vbs)/ $1", r"/^([^@]+)@(.*)$/ $2|$1", r"/(a?)(a?)(a?)aaa/ $1|$2|$3", r"/(^|-)b/ [$1]",
+    r"/(a|b)$|c/ [$1]", r"/([A-Z]+)/i $1", r"/([[:upper:]]+)/ $1", r"/([+-Z]+)/ $1", r"/([^]a]+)/ $1", r"/([\\w]+)/ $1",
+    r"/\<(\w+)\>/ $1", r"/(\W)$/ [$1]", r"/a{,2}(b{1,2})/ $1", r"/(b)(c)?/ $1|$2", r"/\(a\)\(b*\)/x $1|$2", r"/^b(.*)/m $1",
+    r"/([^x]*)x/m $1", r"/(a||b)c/ [$1]", r"/()a/ [$1]", r"/a**(b)/ $1", r"/(*a)/ x", r"/a|*b/ x", r"/(\d+)/ $1", r"/(\n)/i $1",
+    r"/[[.a.]](.)/ $1", r"/[[=a=]](.)/ $1", r"/a)(b)/ $1", r"/a{(b)/ $1", r"/(?:a)/ x", r"/a*?b/ x", r"/[[:<:]]a/ x",
+    r"/(ab)!*/!/abc/ $1", r"!/a/ x", r"/$^/ empty", r"/(a$)*b/ x", r"/\.(com|net)\.?$/ $1", r"/#(.)/ $1", r"/ (.) / $1",
+]
+PATTERN_KEYS = ["abcd", "xabcd", "aabb", "foobarbaz", "a.exec", "x.EXE", "name=a.exe name=b.exe;", "name=a.dll>b.com", "u@A.B", "aaaa",
+                "a-b", "b", "c", "ABC", "+Z_[", "]x", "\\w", "one two", "n", "d1", "ac", "bc", "a)b", "a{b", "*a", "?:a", "a.net.", "#x", " y ",
+                "a", "ab!", "ax"]
+
+
+@pytest.mark.parametrize("rule", PATTERNS)
+def test_groups_are_the_longest_from_the_left(place, rule):
+    place.write("t", rule.encode() + b"\n")
+    keys = "\n".join(PATTERN_KEYS + ["b" * 9000 + ".net"]).encode() + b"\n"
+    if rule.startswith(("/\\(", "/a**", "/(*", "/a|*", "/(\\d", "/(\\n", "/[[.", "/[[=", "/([+-", "/a*?", "/(a$)*", "/$^", "/a)")):
+        keys = "\n".join(PATTERN_KEYS).encode() + b"\n"  # only the C library can match these: no long keys
+    mine, theirs = (place.run(p, "-q", "-", "regexp:t", input=keys) for p in (ours("postmap"), POSTMAP))
+    assert mine[:2] == theirs[:2]
+
+
 @pytest.mark.parametrize("table", [
     "regexp:{ {/^a(.)/ one$1}, {/b/ two} }", "pcre:{{/^a(.)/ one$1} {/b/ two}}",
     "pcre:{ {if /a/} {/ab/ y} {endif} }", "pcre:{ {# comment} { /a/   x y } }", "regexp:{ {/a{1,2}/ x} }", "regexp:{}",

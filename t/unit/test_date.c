@@ -115,5 +115,31 @@ TEST(dates_of_imap_that_cannot_be)
     assert_false(date_imap_day(STR("0-Jan-2020"), &day));
 }
 
+/* Whatever zone the client wrote. */
+TEST(a_date_of_imap_is_in_a_year_of_four_digits_of_our_zone)
+{
+    static const struct {
+        const char *zone, *text;
+        bool good;
+    } cases[] = {{"UTC", "31-Dec-9999 23:59:59 -0100", false},
+                 {"UTC", "31-Dec-9999 23:59:59 +0000", true},
+                 {"UTC", "01-Jan-0000 00:00:00 +0100", false},
+                 {"UTC", "01-Jan-0000 00:00:00 +0000", true},
+                 {"XXX+2", "31-Dec-9999 23:59:59 -0100", true},
+                 {"XXX+2", "01-Jan-0000 00:00:00 +0000", false},
+                 {"XXX-2", "31-Dec-9999 23:59:59 +0000", false}};
+    int64_t wall;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        setenv("TZ", cases[i].zone, 1);
+        tzset();
+        if (date_imap_parse(strz(cases[i].text), &wall, NULL) != cases[i].good)
+            fail_msg("%s with TZ=%s", cases[i].text, cases[i].zone);
+    }
+    setenv("TZ", "UTC", 1);
+    tzset();
+}
+
 RUN_TESTS(T(dates_of_mail_are_read), T(what_is_no_date_is_refused), T(what_is_made_is_read_back),
-          T(dates_of_imap), T(dates_of_imap_that_cannot_be))
+          T(dates_of_imap), T(dates_of_imap_that_cannot_be),
+          T(a_date_of_imap_is_in_a_year_of_four_digits_of_our_zone))

@@ -305,6 +305,21 @@ TEST(a_table_below_a_link_that_is_pointed_elsewhere_is_noticed)
     dict_close(&d);
 }
 
+/* Else a process would end for it each transport_retry_time. */
+TEST(a_table_whose_directory_is_not_there_has_changed_when_it_comes)
+{
+    prepare();
+    conf.transport_retry_time = 0;
+    struct dict *d = dict_open("hash:no/such//y", DICT_READ, DICT_MAY_FAIL, NULL);
+    assert_null(dicts_changed());
+    assert_int_equal(mkdir("no", 0755), 0);
+    assert_int_equal(mkdir("no/such", 0755), 0);
+    assert_null(dicts_changed());
+    make("hash:no/such/y", DICT_REBUILD, DICT_FOLD, "a c\n");
+    assert_string_equal(dicts_changed(), "hash:no/such//y");
+    dict_close(&d);
+}
+
 TEST(a_table_named_twice_is_opened_once)
 {
     prepare();
@@ -363,6 +378,7 @@ int main(void)
         T(a_key_that_is_too_long_is_not_there_but_patterns_cannot_tell),
         T(files_that_are_replaced_or_edited_are_noticed),
         T(a_table_below_a_link_that_is_pointed_elsewhere_is_noticed),
+        T(a_table_whose_directory_is_not_there_has_changed_when_it_comes),
         T(a_table_named_twice_is_opened_once),
         T(texthash_takes_the_first_of_two_and_tells),
         T(values_can_be_files),

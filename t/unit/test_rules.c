@@ -2,6 +2,7 @@
  * pcre, regexp and cidr tables: rules in order, if and endif, negation, groups, and wrong lines.
  */
 #include <regex.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -9,6 +10,8 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "dict/dict.h"
+#include "dict/dict_pcre.h"
+#include "dict/posix_pattern.h"
 #include "dict/rules.h"
 
 #include "test.h"
@@ -189,6 +192,144 @@ TEST(what_cannot_be_said_to_pcre_is_told)
     assert_string_equal(ask("regexp", "/(.)\\1/!/(x)\\1/ $1\n", "aaxx"), "none");
 }
 
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The C library goes through the rest of the text for each "name=": it needs seconds. */
+TEST(a_long_text_does_not_cost_its_square)
+{
+    struct buf key = BUF(200000);
+    int64_t before = cpu_ms();
+
+    while (key.n < 100000)
+        buf_addz(&key, "name=");
+    buf_addz(&key, ".ex\"");
+    assert_string_equal(ask("regexp", "/name=.*\\.exe\"/ x\n", key.p), "none");
+    assert_string_equal(ask("regexp", "/name=[^>]*\\.(bat|com|exe)\"/ x\n", key.p), "none");
+    assert_string_equal(ask("regexp", "/name=.*\\.(ex)(\")/ $1$2\n", key.p), "ex\"");
+    assert_true(cpu_ms() - before < 2000);
+    buf_free(&key);
+}
+
+/* Where only the C library can match, it gets no long text. */
+TEST(a_pattern_without_limits_gets_no_long_key)
+{
+    static const char *const rules[] = {"/\\(b\\)a*$/x $1\n", "/(b)[[=a=]]*$/ $1\n"};
+    struct buf key = BUF(10000);
+
+    for (size_t i = 0; i < 2; i++) {
+        buf_set(&key, STR("b"));
+        while (key.n < 8192)
+            buf_addc(&key, 'a');
+        assert_string_equal(ask("regexp", rules[i], key.p), "b");
+        buf_addc(&key, 'a');
+        assert_string_equal(ask("regexp", rules[i], key.p), "fail");
+    }
+    buf_free(&key);
+}
+
+/* PCRE2 gives up; a short key is then left to the C library. */
+TEST(a_short_key_is_matched_where_pcre_gives_up)
+{
+    assert_string_equal(ask("regexp", "/^(a+)+$/ x\n!/^(a+)+$/ y\n",
+                            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"),
+                        "y");
+}
+
+/* A number below n, always the same ones. */
+static unsigned dice(unsigned n)
+{
+    static uint32_t state = 1;
+
+    state = state * 1664525u + 1013904223u;
+    return (state >> 16) % n;
+}
+
+static void add_pieces(struct buf *out, const char *const *pieces, unsigned n, unsigned most)
+{
+    buf_clear(out);
+    for (unsigned i = dice(most) + 1; i > 0; i--)
+        buf_addz(out, pieces[dice(n)]);
+}
+
+/* Also the places, and what the library says of groups if it begins where PCRE2 has found it. */
+static void compare_texts(const regex_t *re, void *pcre, const char *pattern, int flags)
+{
+    static const char *const pieces[] = {"a",    "b",    "A",  "B", "x", "-", "_", ".",
+                                         "\n",   " ",    "\\", "]", "[", "^", "$", "Z",
+                                         "\xe4", "\xc4", "n",  "d", "1", "("};
+    struct buf text = BUF(100);
+    struct rules_hit hit;
+
+    for (int i = 0; i < 20; i++) {
+        regmatch_t all[10] = {0}, from[10] = {0};
+        add_pieces(&text, pieces, sizeof pieces / sizeof *pieces, 6);
+        bool yes = regexec(re, text.p, 10, all, 0) == 0;
+        if ((pcre_match(pcre, buf_str(&text), &hit, NULL) == RULES_YES) != yes)
+            fail_msg("%s with %x on \"%s\"", pattern, (unsigned)flags, text.p);
+        if (!yes)
+            continue;
+        from[0] = (regmatch_t){(regoff_t)hit.at[0].start, (regoff_t)text.n};
+        assert_int_equal(hit.at[0].start, all[0].rm_so);
+        assert_int_equal(regexec(re, text.p, 10, from, REG_STARTEND), 0);
+        assert_memory_equal(all, from, sizeof all);
+    }
+    buf_free(&text);
+}
+
+TEST(what_is_said_to_pcre_finds_what_the_library_finds)
+{
+    static const char *const pieces[] = {"a",           "b",       "A",     ".",
+                                         "_",           "[ab]",    "[^a]",  "[+-Z]",
+                                         "[A-Z]",       "[a-z]",   "[]a]",  "[^]a]",
+                                         "[\\]",        "[a-]",    "[^\\]", "[[]",
+                                         "[[:upper:]]", "[a[b]",   "\\w",   "\\W",
+                                         "\\s",         "\\b",     "\\B",   "\\<",
+                                         "\\>",         "\\`",     "\\'",   "\\.",
+                                         "\\d",         "\\n",     "\\Q",   "^",
+                                         "$",           "(",       ")",     "|",
+                                         "*",           "+",       "?",     "{2}",
+                                         "{,2}",        "{1,}",    "{0}",   "[^[:lower:]-]",
+                                         "]",           "\n",      "[--/]", "\xe4",
+                                         "[\xe4-\xf0]", "[^\xe4]", "(",     ")",
+                                         "\\]",         "#"};
+    struct buf pattern = BUF(200), said = BUF(2000);
+    unsigned compared = 0;
+    size_t groups;
+
+    pcre_get();
+    for (int i = 0; i < 10000; i++) {
+        regex_t re;
+        bool newline = dice(2) == 0, any_case = dice(2) == 0;
+        int flags = REG_EXTENDED | (newline ? REG_NEWLINE : 0) | (any_case ? REG_ICASE : 0);
+        add_pieces(&pattern, pieces, sizeof pieces / sizeof *pieces, 7);
+        if (regcomp(&re, pattern.p, flags) != 0)
+            continue;
+        buf_clear(&said);
+        void *pcre = posix_to_pcre(buf_str(&pattern), newline, any_case, &said, NULL) < 0
+                         ? NULL
+                         : pcre_compile(buf_str(&said),
+                                        PCRE_NO_GROUPS | (any_case ? (unsigned)PCRE_ANY_CASE : 0) |
+                                            (newline ? (unsigned)PCRE_LINES : 0),
+                                        &groups, NULL);
+        if (pcre != NULL) {
+            compare_texts(&re, pcre, pattern.p, flags);
+            pcre_free(pcre);
+            compared++;
+        }
+        regfree(&re);
+    }
+    pcre_put();
+    assert_true(compared > 2000);
+    buf_free(&pattern);
+    buf_free(&said);
+}
+
 TEST(cidr_rules)
 {
     static const struct row t[] = {
@@ -212,4 +353,6 @@ TEST(cidr_rules)
 RUN_TESTS(T(pcre_rules), T(regexp_rules), T(a_pattern_that_takes_too_long_fails),
           T(a_back_reference_that_takes_too_long_fails),
           T(a_back_reference_finds_what_the_library_finds), T(what_cannot_be_said_to_pcre_is_told),
-          T(cidr_rules))
+          T(a_long_text_does_not_cost_its_square), T(a_pattern_without_limits_gets_no_long_key),
+          T(a_short_key_is_matched_where_pcre_gives_up),
+          T(what_is_said_to_pcre_finds_what_the_library_finds), T(cidr_rules))

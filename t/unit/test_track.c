@@ -11,7 +11,8 @@
 
 static char dir[100];
 
-/* Those that begin with "!" change nothing; "?" is seen without a chroot only. */
+/* Those that begin with "!" change nothing; "?" is seen without a chroot only; "+": track_entries.
+ */
 static const struct {
     const char *path, *change;
 } cases[] = {
@@ -26,7 +27,8 @@ static const struct {
     {"chain/file", "ln -s other new && mv -T new current"},
     {"whole/file", "ln -sfn $PWD/other whole"},
     {"?etc/file", "cp -a etc etc.new && mv etc etc.old && mv etc.new etc"},
-    {"?etc", "echo x >etc/beside"},
+    {"!etc", "echo x >etc/beside"},
+    {"?+etc", "echo x >etc/beside"},
     {"!etc/file", "echo x >etc/beside && mkdir etc/below"},
     {"!live/cert", "echo x >archive/cert3 && ln -s ../archive/cert3 live/key"},
     {"!etc/file", "mv etc etc.old"}, /* nothing else is there yet */
@@ -67,8 +69,11 @@ static bool child_sees(size_t i, const char *path, bool in_chroot)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        bool ok = track_begin(&t, path) && (!in_chroot || chroot("empty") == 0) &&
-                  !track_changed(&t) && write(from[1], "r", 1) == 1 && read(to[0], &c, 1) == 1;
+        bool ok = track_begin(&t, path + (*path == '+'));
+        if (*path == '+')
+            track_entries(&t);
+        ok = ok && (!in_chroot || chroot("empty") == 0) && !track_changed(&t) &&
+             write(from[1], "r", 1) == 1 && read(to[0], &c, 1) == 1;
         _exit(!ok ? 2 : track_changed(&t));
     }
     close(from[1]);
