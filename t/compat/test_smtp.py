@@ -85,6 +85,8 @@ SERVICES = {
     "no_relay": ["smtpd_relay_restrictions=reject"],
     "nothing": ["smtpd_recipient_restrictions=reject"],
     "end": ["smtpd_end_of_data_restrictions=reject"],
+    "data_pipe_allowed": ["smtpd_data_restrictions=reject_unauth_pipelining", "smtpd_forbid_unauth_pipelining=no"],
+    "rcpt_pipe": ["smtpd_recipient_restrictions=reject_unauth_pipelining", "smtpd_forbid_unauth_pipelining=no"],
     "data_pipe": ["smtpd_data_restrictions=reject_unauth_pipelining"],
     "codes": ["reject_code=541", "access_map_reject_code=553", "relay_domains_reject_code=555",
               "unknown_local_recipient_reject_code=450", "smtpd_sender_restrictions=check_sender_access "
@@ -353,6 +355,42 @@ def test_transcript(both, name):
     wrong = ["%.60r\n   ours   %s\n   theirs %s" % (g[0], g[1], w[1]) for g, w in zip(got, want)
              if g != w and (name, g[0]) not in DIFFERENT]
     assert not wrong and len(got) == len(want), "\n".join([""] + wrong)
+
+
+# What the client sends in one piece, or before it has been greeted: RFC 2920 3.1. "" waits for the greeting.
+IN_ONE = {
+    "smtp_mail_to_data": ["", "HELO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|DATA"],
+    "smtp_mail_and_rcpt": ["", "HELO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_rcpt_and_data": ["", "HELO x", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>|DATA"],
+    "smtp_noops": ["", "HELO x", "NOOP|NOOP", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_helo": ["", "HELO x|MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_without_helo": ["", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_before_helo": ["", "NOOP|NOOP", "EHLO x", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_mail_to_data": ["", "EHLO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|DATA"],
+    "esmtp_ehlo": ["", "EHLO x|MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_then_smtp": ["", "EHLO x", "HELO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_vrfy": ["", "EHLO x", "VRFY alice|NOOP", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_two_mails": ["", "EHLO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA", "x\r\n.|RSET", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+}
+
+
+def play_pieces(port, pieces):
+    raw, said = pombal.Raw(port), []
+    for piece in pieces:
+        if piece:
+            raw.send("".join(command + "\r\n" for command in piece.split("|")))
+        for _ in piece.split("|"):
+            said.append(mask(raw.reply()))
+    raw.close()
+    return said
+
+
+@pytest.mark.parametrize("service", ["data_pipe_allowed", "rcpt_pipe", "plain"])
+@pytest.mark.parametrize("name", sorted(IN_ONE))
+def test_what_comes_in_one_piece(both, name, service):
+    (_, ours), (_, theirs) = both
+    got, want = [play_pieces(ports[service], IN_ONE[name]) for ports in (ours, theirs)]
+    assert got == want
 
 
 LOGGED = [["EHLO x", "MAIL FROM:<-x@example.test>", "MAIL FROM:<s@x.test>", "RCPT TO:<a@b..c>", "RCPT TO:<a@b c> x", "RCPT TO:<>"],
