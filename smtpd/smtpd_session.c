@@ -197,6 +197,8 @@ static void greet(struct smtpd *s)
         smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
                     s->peer.addr_text);
         s->closing = true;
+    } else if (!smtpd_find_hidden(s)) {
+        smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else {

@@ -95,6 +95,11 @@ SERVICES = {
     "plaintext": ["smtpd_sender_restrictions=reject_plaintext_session"],
     "tls": ["smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
     "may": ["smtpd_tls_security_level=may", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "no_dsn": ["smtpd_discard_ehlo_keywords=dsn"],
+    "no_dsn_map": ["smtpd_discard_ehlo_keyword_address_maps=inline:{ 127.0.0.1=dsn }"],
+    "no_words": ["smtpd_discard_ehlo_keywords=silent-discard,size,8bitmime,vrfy,etrn,enhancedstatuscodes,pipelining"],
+    "no_starttls": ["smtpd_discard_ehlo_keywords=starttls", "smtpd_tls_security_level=may", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "only_tls": ["smtpd_discard_ehlo_keywords=starttls", "smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
     "hidden": ["smtpd_discard_ehlo_keywords=dsn,etrn", "smtpd_noop_commands=frob"],
     "hidden_map": ["smtpd_discard_ehlo_keyword_address_maps=cidr:DIR/hide"],
     "classes": ["smtpd_sender_restrictions=class_one"],
@@ -243,6 +248,12 @@ TRANSCRIPTS = {
     "tls_required": ("tls", "HELO x|EHLO x|NOOP|MAIL FROM:<s@x.test>|RSET|DATA|VRFY x|QUIT"),
     "tls_offered": ("may", "EHLO x|STARTTLS x|MAIL FROM:<s@x.test>|QUIT"),
     "hidden": ("hidden", "EHLO x|FROB|QUIT"),
+    **{name: (name, """EHLO x|MAIL FROM:<s@x.test> RET=HDRS|MAIL FROM:<s@x.test> RET=ODD|MAIL FROM:<s@x.test> ENVID=x|MAIL FROM:<s@x.test> ENVID=|MAIL FROM:<s@x.test>|
+        RCPT TO:<alice@example.test> NOTIFY=NEVER|RCPT TO:<alice@example.test> NOTIFY=ODD|RCPT TO:<alice@example.test> ORCPT=rfc822;x@y|
+        RCPT TO:<alice@example.test> ORCPT=x|RCPT TO:<alice@example.test> FOO=x NOTIFY=NEVER|RCPT TO:<alice@example.test>|QUIT""") for name in ("no_dsn", "no_dsn_map")},
+    "no_words": ("no_words", "EHLO x|MAIL FROM:<s@x.test> SIZE=100 BODY=8BITMIME|RCPT TO:<alice@example.test>|RSET|VRFY alice|QUIT"),
+    "no_starttls": ("no_starttls", "EHLO x|STARTTLS|STARTTLS x|MAIL FROM:<s@x.test>|QUIT"),
+    "only_tls": ("only_tls", "EHLO x|STARTTLS|MAIL FROM:<s@x.test>|QUIT"),
     "hidden_map": ("hidden_map", "EHLO x|QUIT"),
     "classes": ("classes", senders("one@x.test", "two@x.test", "three@x.test") + ["QUIT"]),
     **{"helo_" + kind: ("helo_" + kind, sum([["HELO " + h, "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "RSET"] for h in HELOS], []) + ["QUIT"])
