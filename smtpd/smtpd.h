@@ -73,6 +73,7 @@ struct smtpd {
     const char *helo; /* null before HELO */
     struct buf helo_name, helo_asked; /* that, and a name that may be refused: reused */
     bool esmtp;
+    bool said_ehlo; /* so it may send commands ahead, even if it says HELO later */
     unsigned hidden; /* bits of enum esmtp_ext: extensions that this client is not given */
     const struct tls_info *tls; /* null: the connection is not encrypted */
     const char *sasl_method, *sasl_username; /* null: not logged in */

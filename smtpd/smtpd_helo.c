@@ -105,7 +105,7 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
     }
     if (!take_name(s, name))
         return;
-    s->esmtp = true;
+    s->esmtp = s->said_ehlo = true;
     unsigned ext = offered(s);
     buf_addz(&text, conf.myhostname);
     if (ext & ESMTP_PIPELINING)

@@ -66,11 +66,11 @@ static int find_command(struct str verb)
 }
 
 /* Commands that came where the client had to wait for a reply: behind the last one of a group (RFC
- * 2920 3.1), or behind any, if the client does not speak ESMTP. It is remembered for the session.
+ * 2920 3.1), or behind any, if the client has not said EHLO. It is remembered for the session.
  */
 static bool talks_early(struct smtpd *s, const struct command *c)
 {
-    if ((s->esmtp && (c->flags & CMD_LAST) == 0) || stream_ahead(s->stream) == 0)
+    if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || stream_ahead(s->stream) == 0)
         return false;
     struct str ahead = str_upto(stream_ahead_str(s->stream), 100);
     if (!s->early_talk)

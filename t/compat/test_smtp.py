@@ -388,10 +388,15 @@ IN_ONE = {
 def play_pieces(port, pieces):
     raw, said = pombal.Raw(port), []
     for piece in pieces:
-        if piece:
-            raw.send("".join(command + "\r\n" for command in piece.split("|")))
+        try:
+            if piece:
+                raw.send("".join(command + "\r\n" for command in piece.split("|")))
+        except OSError:
+            said.append("(closed)")
         for _ in piece.split("|"):
             said.append(mask(raw.reply()))
+        if said[-1] == "(closed)":
+            break
     raw.close()
     return said
 
