@@ -2,7 +2,8 @@
  * The parts of a message that header_checks or body_checks look at: which of its body lines are
  * header fields of MIME parts or of messages within, and how far into its part's body a line
  * stands. What is a part is decided as Postfix does it: only the boundaries that a Content-Type of
- * an enclosing header names count, and message/rfc822 begins with a header of its own. RFC 2046 5
+ * an enclosing header names count, and message/rfc822 and message/global begin with a header of
+ * their own. RFC 2046 5, RFC 6532 3.7
  */
 #include <stdlib.h>
 
@@ -121,7 +122,8 @@ void cleanup_mime_type(struct cleanup *c, struct str value)
     c->mime->kind = MIME_LEAF;
     if (str_ieqz(type, "multipart"))
         take_multipart(c, subtype, value);
-    else if (str_ieqz(type, "message") && str_ieqz(subtype, "rfc822"))
+    else if (str_ieqz(type, "message") &&
+             (str_ieqz(subtype, "rfc822") || str_ieqz(subtype, "global"))) /* RFC 6532 3.7 */
         c->mime->kind = MIME_MESSAGE;
 }
 

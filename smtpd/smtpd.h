@@ -73,6 +73,8 @@ struct smtpd {
     const char *helo; /* null before HELO */
     struct buf helo_name, helo_asked; /* that, and a name that may be refused: reused */
     bool esmtp;
+    bool said_ehlo; /* so it may send commands ahead, even if it says HELO later */
+    unsigned hidden; /* bits of enum esmtp_ext: extensions that this client is not given */
     const struct tls_info *tls; /* null: the connection is not encrypted */
     const char *sasl_method, *sasl_username; /* null: not logged in */
     struct smtpd_mail *mail; /* null outside of a transaction */
@@ -132,6 +134,8 @@ void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcp
 /* The commands, usually one per file. args has no blanks at its ends. (waits) */
 typedef void smtpd_command(struct smtpd *s, struct str args);
 smtpd_command smtpd_helo, smtpd_ehlo;
+/* Sets s->hidden from smtpd_discard_ehlo_keywords. (waits) False: its table failed, as logged. */
+bool smtpd_find_hidden(struct smtpd *s);
 void smtpd_open_helo(void); /* call before the jail, like the other smtpd_open_ functions */
 smtpd_command smtpd_starttls;
 smtpd_command smtpd_auth;
@@ -139,6 +143,9 @@ smtpd_command smtpd_mail;
 smtpd_command smtpd_rcpt;
 smtpd_command smtpd_data;
 smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_quit;
+
+/* smtpd_mail.c. May this client ask for delivery status notifications? False: it was told no. */
+bool smtpd_takes_dsn(struct smtpd *s);
 
 /* smtpd_path.c. Cuts the path of MAIL or RCPT off args and returns its internal form, in mem.
  * main.cf decides about PATH_BARE. False: mail cannot be sent to it; this has been logged. */

@@ -340,6 +340,8 @@ int access_action_check(const char *action, struct why *why)
 
 /* ---- lookups ---- */
 
+static const char sender_class[] = "Sender address", rcpt_class[] = "Recipient address";
+
 static enum verdict apply(struct check *k, const struct restriction *r, enum dict_answer answer,
                           const struct buf *value, const char *subject, const char *class,
                           const struct why *why)
@@ -397,20 +399,35 @@ enum verdict check_helo_access(struct check *k, const struct restriction *r)
     return v;
 }
 
-static enum verdict mail_access(struct check *k, const struct restriction *r, const char *address,
-                                const char *class)
+/* The null sender has no parts: it stands in tables under a name of its own. */
+static enum verdict null_sender_access(struct check *k, const struct restriction *r)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+    enum dict_answer answer = maps_find(r->table, conf.smtpd_null_access_lookup_key, &value, &why);
+    enum verdict v = apply(k, r, answer, &value, "", sender_class, &why);
+
+    buf_free(&value);
+    why_free(&why);
+    return v;
+}
+
+/*
+ * What is looked up is the address that mail would go to, without routing and complete, in lower
+ * case: all spellings of an address mean the same mailbox. Its own words are in the reply.
+ */
+static enum verdict resolved_access(struct check *k, const struct restriction *r,
+                                    const struct route *route, const char *address,
+                                    const char *class)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT), external = BUF_TEXT(4096);
     struct why why = WHY;
     unsigned parts = ADDR_FULL | ADDR_NOEXT | ADDR_DOMAIN | ADDR_LOCALPART_AT;
-    enum dict_answer answer;
 
     parts |= parent_matches("smtpd_access_maps") ? ADDR_PARENTS : ADDR_DOT_PARENTS;
-    if (address[0] != 0)
-        answer = addr_find(r->table, address, parts, NULL, &value, NULL, &why);
-    else
-        answer = maps_find(r->table, conf.smtpd_null_access_lookup_key, &value, &why);
     path_quote(strz(address), &external);
+    enum dict_answer answer =
+        addr_find(r->table, route->recipient.p, parts, NULL, &value, NULL, &why);
     enum verdict v = apply(k, r, answer, &value, external.p, class, &why);
     buf_free(&external);
     buf_free(&value);
@@ -418,15 +435,33 @@ static enum verdict mail_access(struct check *k, const struct restriction *r, co
     return v;
 }
 
+static enum verdict mail_access(struct check *k, const struct restriction *r, const char *address,
+                                const char *class)
+{
+    enum verdict v;
+    const struct route *route = check_route(k, address, &v);
+
+    if (route == NULL)
+        return v;
+    bool suspicious = route->routed && !conf.allow_untrusted_routing;
+    v = resolved_access(k, r, route, address, class);
+    /* The next host would send it to an address that no table here has seen. */
+    return v == VERDICT_PERMIT && suspicious && class == rcpt_class ? VERDICT_DUNNO : v;
+}
+
 enum verdict check_sender_access(struct check *k, const struct restriction *r)
 {
-    return k->s->mail == NULL ? VERDICT_DUNNO
-                              : mail_access(k, r, k->s->mail->sender, "Sender address");
+    const struct smtpd_mail *m = k->s->mail;
+
+    if (m == NULL)
+        return VERDICT_DUNNO;
+    return m->sender[0] == 0 ? null_sender_access(k, r)
+                             : mail_access(k, r, m->sender, sender_class);
 }
 
 enum verdict check_recipient_access(struct check *k, const struct restriction *r)
 {
-    return k->rcpt == NULL ? VERDICT_DUNNO : mail_access(k, r, k->rcpt, "Recipient address");
+    return k->rcpt == NULL ? VERDICT_DUNNO : mail_access(k, r, k->rcpt, rcpt_class);
 }
 
 static enum verdict sasl_access(struct check *k, const struct restriction *r)

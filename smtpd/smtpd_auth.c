@@ -5,6 +5,7 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "dict/match.h"
+#include "mail/esmtp_ehlo.h"
 #include "net/tls.h"
 #include "task/task.h"
 
@@ -61,11 +62,16 @@ static bool only_under_tls(void)
     return conf.smtpd_tls_auth_only || smtpd_tls_required();
 }
 
+static bool is_enabled(const struct smtpd *s)
+{
+    return conf.smtpd_sasl_auth_enable && (s->hidden & ESMTP_AUTH) == 0;
+}
+
 bool smtpd_auth_offered(struct smtpd *s)
 {
     struct why why = WHY;
 
-    if (!conf.smtpd_sasl_auth_enable || (only_under_tls() && s->tls == NULL))
+    if (!is_enabled(s) || (only_under_tls() && s->tls == NULL))
         return false;
     bool excepted = match_host(auth.exceptions, s->peer.name, s->peer.addr_text, &why) != DICT_NONE;
     why_free(&why);
@@ -179,7 +185,7 @@ void smtpd_auth(struct smtpd *s, struct str args)
 {
     struct str mech, initial = {NULL, 0};
 
-    if (!s->esmtp || !conf.smtpd_sasl_auth_enable || s->helo == NULL) {
+    if (!s->esmtp || !is_enabled(s) || s->helo == NULL) {
         smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
     } else if (!smtpd_auth_offered(s) && s->tls == NULL && only_under_tls()) {
         smtpd_reply(s, 538, "5.7.0", "Encryption required for requested authentication mechanism");

@@ -318,10 +318,8 @@ static enum verdict sleep_for(struct check *k, const struct restriction *r)
 
 static enum verdict reject_unauth_pipelining(struct check *k, const struct restriction *r)
 {
-    struct smtpd *s = k->s;
-
     (void)r;
-    if (!s->early_talk && (s->esmtp || s->helo == NULL || stream_ahead(s->stream) == 0))
+    if (!k->s->early_talk)
         return VERDICT_DUNNO;
     return check_deny_subject(k, 503, "5.5.0", k->subject, k->class,
                               "Improper use of SMTP command pipelining");

@@ -90,6 +90,8 @@ enum verdict check_deny_subject(struct check *k, int code, const char *dsn, cons
                                 const char *class, const char *text);
 /* Refuses with 451 because a table or the DNS failed; logs why. */
 enum verdict check_failed(struct check *k, const char *subject, const struct why *why);
+/* (waits) Where mail for an address goes: smtpd_route_of. Null: not known, *v is the refusal. */
+const struct route *check_route(struct check *k, const char *address, enum verdict *v);
 /* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
 void check_defer_if_permit(struct check *k, int code, const char *dsn, const char *text);
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text);

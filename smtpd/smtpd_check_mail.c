@@ -39,8 +39,7 @@ static enum verdict deny(struct check *k, int code, const char *dsn, const char 
     return v;
 }
 
-/* Where mail for an address goes. Null: not known, and *v is the refusal. */
-static const struct route *resolve(struct check *k, const char *address, enum verdict *v)
+const struct route *check_route(struct check *k, const char *address, enum verdict *v)
 {
     struct why why = WHY;
     const struct route *r = smtpd_route_of(k->s, address, &why);
@@ -55,7 +54,7 @@ static const struct route *resolve(struct check *k, const char *address, enum ve
 /* May mail for it pass whoever the client is? -1: not known, *v is the refusal. */
 static int is_ours(struct check *k, const char *address, enum verdict *v)
 {
-    const struct route *r = resolve(k, address, v);
+    const struct route *r = check_route(k, address, v);
 
     if (r == NULL)
         return -1;
@@ -127,7 +126,7 @@ static enum verdict unlisted(struct check *k, const char *address, bool sender)
     struct why why = WHY;
     int code = 550;
     enum verdict v;
-    const struct route *r = resolve(k, address, &v);
+    const struct route *r = check_route(k, address, &v);
 
     if (r != NULL) {
         enum dict_answer answer = sender ? is_rewritten(r, &why) : DICT_NONE;
@@ -198,15 +197,6 @@ struct domain_check {
     const char *null_mx;
 };
 
-static bool is_foreign(struct check *k, const char *address)
-{
-    struct why why = WHY;
-    const struct route *r = smtpd_route_of(k->s, address, &why);
-
-    why_free(&why);
-    return r != NULL && r->class == CLASS_DEFAULT;
-}
-
 static enum verdict null_mx(struct check *k, const struct domain_check *d, struct str domain)
 {
     struct buf text = BUF_TEXT(400);
@@ -217,14 +207,26 @@ static enum verdict null_mx(struct check *k, const struct domain_check *d, struc
     return v;
 }
 
+/* Does mail for it leave this host? Then its domain is one that the DNS must know. */
+static bool is_foreign(const struct route *r)
+{
+    return r->class == CLASS_DEFAULT || r->class == CLASS_RELAY;
+}
+
+/* The domain that mail would go to, however the address is spelt. */
 static enum verdict unknown_domain(struct check *k, const struct domain_check *d)
 {
-    struct str domain = path_domain(strz(d->address));
     struct buf text = BUF_TEXT(4096);
     const char *code;
-    enum verdict v = VERDICT_DUNNO;
+    enum verdict v;
 
-    if (domain.n == 0 || domain_is_literal(domain, NULL) || !is_foreign(k, d->address))
+    if (d->address[0] == 0)
+        return VERDICT_DUNNO;
+    const struct route *r = check_route(k, d->address, &v);
+    if (r == NULL)
+        return v;
+    struct str domain = path_domain(buf_str(&r->recipient));
+    if (domain.n == 0 || domain_is_literal(domain, NULL) || !is_foreign(r))
         return VERDICT_DUNNO;
     enum dns_status status = smtpd_domain_exists(k->s, domain.p, &code);
     if (status == DNS_FAILED) {
@@ -270,7 +272,10 @@ static enum verdict login_mismatch(struct check *k, unsigned which)
 
     if (s->mail == NULL || s->mail->sender[0] == 0 || !conf.smtpd_sasl_auth_enable)
         return VERDICT_DUNNO;
-    enum dict_answer answer = route_find(senders.logins, s->mail->sender, &owners, NULL, &why);
+    const struct route *r = check_route(k, s->mail->sender, &v);
+    if (r == NULL)
+        return v;
+    enum dict_answer answer = route_find(senders.logins, r->recipient.p, &owners, NULL, &why);
     bool listed = answer == DICT_FOUND;
     bool owned =
         listed && s->sasl_username != NULL && str_ilisted(owners.p, strz(s->sasl_username));

@@ -60,6 +60,7 @@ static int ask_route(struct smtpd *s, const char *address, struct route *r, stru
             ? resolve_address(RESOLVE_MAIL, s->mail != NULL ? s->mail->sender : "", full.p, r, why)
             : why_set(why, "4.3.0", "address is too long");
     buf_free(&full);
+    str_lower(r->recipient.p, r->recipient.n); /* tables of patterns see it so, as in Postfix */
     return result;
 }
 

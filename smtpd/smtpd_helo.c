@@ -51,8 +51,7 @@ void smtpd_open_helo(void)
                              DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
 }
 
-/* What this client is not told of. A table that fails hides nothing. */
-static unsigned discarded(struct smtpd *s)
+bool smtpd_find_hidden(struct smtpd *s)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT);
     struct why why = WHY;
@@ -60,11 +59,11 @@ static unsigned discarded(struct smtpd *s)
 
     if (answer == DICT_FAILED)
         msg_warn("%s", why_text(&why));
-    unsigned mask = esmtp_ext_mask(answer == DICT_FOUND ? buf_str(&value)
-                                                        : strz(conf.smtpd_discard_ehlo_keywords));
+    s->hidden = esmtp_ext_mask(answer == DICT_FOUND ? buf_str(&value)
+                                                    : strz(conf.smtpd_discard_ehlo_keywords));
     buf_free(&value);
     why_free(&why);
-    return mask;
+    return answer != DICT_FAILED;
 }
 
 /* Some extensions depend on the client. */
@@ -79,7 +78,7 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
         ext |= ESMTP_AUTH;
-    return ext & ~discarded(s);
+    return ext & ~s->hidden;
 }
 
 static void add_auth(struct smtpd *s, struct buf *text)
@@ -106,7 +105,7 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
     }
     if (!take_name(s, name))
         return;
-    s->esmtp = true;
+    s->esmtp = s->said_ehlo = true;
     unsigned ext = offered(s);
     buf_addz(&text, conf.myhostname);
     if (ext & ESMTP_PIPELINING)

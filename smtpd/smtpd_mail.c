@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
+#include "mail/esmtp_ehlo.h"
 #include "mail/path.h"
 #include "queue/qdir.h"
 
@@ -22,6 +23,14 @@ static bool unsupported(struct smtpd *s, const struct esmtp_param *p)
     smtpd_reply(s, 555, "5.5.4", "Unsupported option: %.*s%s%.*s", (int)p->name.n, p->name.p,
                 p->value.p != NULL ? "=" : "", (int)p->value.n,
                 p->value.p != NULL ? p->value.p : "");
+    return false;
+}
+
+bool smtpd_takes_dsn(struct smtpd *s)
+{
+    if ((s->hidden & ESMTP_DSN) == 0)
+        return true;
+    smtpd_reply(s, 501, "5.7.1", "DSN support is disabled");
     return false;
 }
 
@@ -65,10 +74,12 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
         if (!m->eight_bit && !str_ieqz(p->value, "7BIT"))
             return unsupported(s, p);
     } else if (str_ieqz(p->name, "RET")) { /* RFC 3461 4.3: once */
+        if (!smtpd_takes_dsn(s))
+            return false;
         if (m->ret != DSN_RET_NONE || !dsn_ret_parse(p->value, &m->ret))
             return bad(s, 501, "Bad RET parameter syntax");
     } else if (str_ieqz(p->name, "ENVID")) {
-        return take_envid(s, m, p->value);
+        return smtpd_takes_dsn(s) && take_envid(s, m, p->value);
     } else if (str_ieqz(p->name, "AUTH")) {
         return take_auth(s, m, p->value);
     } else {

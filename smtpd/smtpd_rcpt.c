@@ -39,10 +39,12 @@ static bool take_orcpt(struct smtpd *s, struct str value, struct smtpd_rcpt *r)
 static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtpd_rcpt *r)
 {
     if (str_ieqz(p->name, "NOTIFY")) {
+        if (!smtpd_takes_dsn(s))
+            return false;
         if (r->notify != 0 || !dsn_notify_parse(p->value, &r->notify))
             return bad(s, "Error: Bad NOTIFY parameter syntax");
     } else if (str_ieqz(p->name, "ORCPT")) {
-        return take_orcpt(s, p->value, r);
+        return smtpd_takes_dsn(s) && take_orcpt(s, p->value, r);
     } else {
         return unsupported(s, p);
     }

@@ -65,10 +65,12 @@ static int find_command(struct str verb)
     return UNKNOWN;
 }
 
-/* Commands that came where the client had to wait for a reply: RFC 2920 3.1. */
+/* Commands that came where the client had to wait for a reply: behind the last one of a group (RFC
+ * 2920 3.1), or behind any, if the client has not said EHLO. It is remembered for the session.
+ */
 static bool talks_early(struct smtpd *s, const struct command *c)
 {
-    if ((c->flags & CMD_LAST) == 0 || stream_ahead(s->stream) == 0)
+    if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || stream_ahead(s->stream) == 0)
         return false;
     struct str ahead = str_upto(stream_ahead_str(s->stream), 100);
     if (!s->early_talk)
@@ -195,6 +197,8 @@ static void greet(struct smtpd *s)
         smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
                     s->peer.addr_text);
         s->closing = true;
+    } else if (!smtpd_find_hidden(s)) {
+        smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else {

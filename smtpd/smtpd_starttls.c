@@ -4,6 +4,7 @@
 #include "base/msg.h"
 #include "base/num.h"
 #include "conf/conf.h"
+#include "mail/esmtp_ehlo.h"
 #include "net/tls.h"
 #include "service/service.h"
 #include "task/task.h"
@@ -105,8 +106,7 @@ void smtpd_open_tls(void)
 
 bool smtpd_tls_offered(const struct smtpd *s)
 {
-    (void)s;
-    return tls.offered && !conf.smtpd_tls_wrappermode;
+    return tls.offered && !conf.smtpd_tls_wrappermode && (s->hidden & ESMTP_STARTTLS) == 0;
 }
 
 bool smtpd_tls_required(void)

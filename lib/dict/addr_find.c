@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/domain.h"
 #include "mail/path.h"
 
 enum { KEY_LIMIT = 128 * 1024 };
@@ -66,9 +67,12 @@ static enum dict_answer find_part(struct search *s, struct str key)
 static enum dict_answer find_parents(struct search *s, struct str domain, bool with_dot)
 {
     enum dict_answer answer = DICT_NONE;
+    size_t first = 1; /* a dot in front of a name has nothing before it that could be cut off */
 
-    for (ptrdiff_t dot; answer == DICT_NONE && (dot = str_find(domain, '.')) >= 0;) {
-        domain = str_from(domain, (size_t)dot + 1);
+    for (ptrdiff_t dot;
+         answer == DICT_NONE && (dot = str_find(str_from(domain, first), '.')) >= 0;) {
+        domain = str_from(domain, first + (size_t)dot + 1);
+        first = with_dot ? 0 : 1; /* with_dot: this dot belongs to the name just looked up */
         if (domain.n > 0)
             answer = find_part(s, with_dot ? (struct str){domain.p - 1, domain.n + 1} : domain);
     }
@@ -174,8 +178,9 @@ enum dict_answer domain_find(struct maps *m, const char *domain, bool parents_ma
 
     buf_clear(value);
     if (!maps_empty(m) && *domain != 0) {
+        bool number = domain_is_ipv4(strz(domain)) || domain_is_ipv6(strz(domain));
         answer = maps_find(m, domain, value, why);
-        if (answer == DICT_NONE)
+        if (answer == DICT_NONE && !number)
             answer = find_parents(&s, strz(domain), !parents_match);
     }
     buf_free(&s.key);

@@ -42,7 +42,7 @@ enum dict_answer addr_find(struct maps *m, const char *address, unsigned parts,
 size_t addr_user_length(struct str localpart);
 
 /* Looks up a domain and then its parents: for a.b.c also b.c and c if parents_match, else .b.c and
- * .c. */
+ * .c. A number such as 10.1.2.3 has no parents. */
 enum dict_answer domain_find(struct maps *m, const char *domain, bool parents_match,
                              struct buf *value, struct why *why)
     __attribute__((warn_unused_result));

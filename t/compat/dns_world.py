@@ -24,6 +24,7 @@ MAIN = """
 myhostname = mx.here.test
 mydomain = here.test
 mydestination = here.test
+relay_domains = relay.null.test
 mynetworks = 127.0.0.0/8
 local_recipient_maps =
 alias_maps =
@@ -49,6 +50,13 @@ def questions():
         yield "sender " + name, "127.0.0.2", "x", "a@" + name, RESTRICTIONS[0] + "@here.test"
         yield "recipient " + name, "127.0.0.2", "x", "a@good.test", "b@" + name
         yield "helo " + name, "127.0.0.2", name, "a@good.test", RESTRICTIONS[1] + "@here.test"
+    for name in ("good.test", "nosuch.null.test", "null.test"):
+        for address in ("a@" + name + ".", "a%" + name, name + "!a", "a%" + name + "@here.test", '"a@' + name + '"@here.test', "a%here.test@" + name, "A@" + name.upper()):
+            yield "sender " + address, "127.0.0.2", "x", address, RESTRICTIONS[0] + "@here.test"
+            yield "recipient " + address, "127.0.0.2", "x", "a@good.test", address
+    for address in ("a@relay.null.test", "a", "a@here.test", "a@here"):
+        yield "sender " + address, "127.0.0.2", "x", address, RESTRICTIONS[0] + "@here.test"
+        yield "recipient " + address, "127.0.0.2", "x", "a@good.test", address
     for helo in ("[127.0.0.2]", "[127.0.0]", "127.0.0.2", "x", "bad_name", "a..b"):
         yield "helo " + helo, "127.0.0.2", helo, "a@good.test", RESTRICTIONS[1] + "@here.test"
     for n in (2, 3, 4, 5, 6):

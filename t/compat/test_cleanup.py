@@ -194,6 +194,13 @@ MESSAGES = {
                      "Content-Type: multipart/digest; boundary=\"c d\"\r\nMIME-Version: 1.0\r\n\r\nSubject: not\r\n--c d\r\nX-Part: p\r\n\r\nSubject: b\r\n\r\n"
                      "Subject: not\r\n--c d--\r\nSubject: not\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nSubject: not\r\n--b--\r\n")),
     "parts_message": ("parts", "s@x.test", ["r@x.test"], H + "Content-Type: message/rfc822\r\n\r\nSubject: a\r\nContent-Type: text/x\r\n\r\nSubject: b\r\n"),
+    **{"parts_global_" + cte: ("parts", "s@x.test", ["r@x.test"], H + MULTI % ("--b\r\nContent-Type: Message/Global\r\nContent-Transfer-Encoding: " + cte +
+                               "\r\n\r\nSubject: a\r\nX-Part: n\r\nContent-Type: text/x\r\n\r\nSubject: b\r\n--b--\r\n"))
+       for cte in ("7bit", "8bit", "binary", "base64", "quoted-printable", "odd")},
+    "parts_global": ("parts", "s@x.test", ["r@x.test"], H + "Content-Type: message/global\r\n\r\nSubject: a\r\nContent-Type: text/x\r\n\r\nSubject: b\r\n"),
+    **{"parts_" + kind: ("parts", "s@x.test", ["r@x.test"], H + "Content-Type: " + kind + "\r\n\r\nSubject: a\r\nX-Part: n\r\n\r\nSubject: b\r\n")
+       for kind in ("message/global-headers", "message/partial", "message/external-body", "message/news", "message/http", "message", "text/rfc822-headers")},
+    "parts_base64_message": ("parts", "s@x.test", ["r@x.test"], H + MULTI % "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nSubject: a\r\n\r\nb\r\n--b--\r\n"),
     "parts_two_boundaries": ("parts", "s@x.test", ["r@x.test"], H + "Content-Type: multipart/x; boundary=p; boundary=q\r\n\r\n--p\r\nX-Part: 1\r\n\r\n--q\r\nX-Part: 2\r\n\r\n--p--\r\nX\r\n"),
     "parts_no_subtype": ("parts", "s@x.test", ["r@x.test"], H + "Content-Type: multipart; boundary=p\r\n\r\n--pq\r\nX-Part: 1\r\n\r\n--p--\r\n"),
     "parts_unended": ("parts", "s@x.test", ["r@x.test"], H + MULTI % "--b\r\nX-Part: 1\r\n"),

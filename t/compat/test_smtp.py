@@ -85,6 +85,8 @@ SERVICES = {
     "no_relay": ["smtpd_relay_restrictions=reject"],
     "nothing": ["smtpd_recipient_restrictions=reject"],
     "end": ["smtpd_end_of_data_restrictions=reject"],
+    "data_pipe_allowed": ["smtpd_data_restrictions=reject_unauth_pipelining", "smtpd_forbid_unauth_pipelining=no"],
+    "rcpt_pipe": ["smtpd_recipient_restrictions=reject_unauth_pipelining", "smtpd_forbid_unauth_pipelining=no"],
     "data_pipe": ["smtpd_data_restrictions=reject_unauth_pipelining"],
     "codes": ["reject_code=541", "access_map_reject_code=553", "relay_domains_reject_code=555",
               "unknown_local_recipient_reject_code=450", "smtpd_sender_restrictions=check_sender_access "
@@ -93,6 +95,11 @@ SERVICES = {
     "plaintext": ["smtpd_sender_restrictions=reject_plaintext_session"],
     "tls": ["smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
     "may": ["smtpd_tls_security_level=may", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "no_dsn": ["smtpd_discard_ehlo_keywords=dsn"],
+    "no_dsn_map": ["smtpd_discard_ehlo_keyword_address_maps=inline:{ 127.0.0.1=dsn }"],
+    "no_words": ["smtpd_discard_ehlo_keywords=silent-discard,size,8bitmime,vrfy,etrn,enhancedstatuscodes,pipelining"],
+    "no_starttls": ["smtpd_discard_ehlo_keywords=starttls", "smtpd_tls_security_level=may", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
+    "only_tls": ["smtpd_discard_ehlo_keywords=starttls", "smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
     "hidden": ["smtpd_discard_ehlo_keywords=dsn,etrn", "smtpd_noop_commands=frob"],
     "hidden_map": ["smtpd_discard_ehlo_keyword_address_maps=cidr:DIR/hide"],
     "classes": ["smtpd_sender_restrictions=class_one"],
@@ -241,6 +248,12 @@ TRANSCRIPTS = {
     "tls_required": ("tls", "HELO x|EHLO x|NOOP|MAIL FROM:<s@x.test>|RSET|DATA|VRFY x|QUIT"),
     "tls_offered": ("may", "EHLO x|STARTTLS x|MAIL FROM:<s@x.test>|QUIT"),
     "hidden": ("hidden", "EHLO x|FROB|QUIT"),
+    **{name: (name, """EHLO x|MAIL FROM:<s@x.test> RET=HDRS|MAIL FROM:<s@x.test> RET=ODD|MAIL FROM:<s@x.test> ENVID=x|MAIL FROM:<s@x.test> ENVID=|MAIL FROM:<s@x.test>|
+        RCPT TO:<alice@example.test> NOTIFY=NEVER|RCPT TO:<alice@example.test> NOTIFY=ODD|RCPT TO:<alice@example.test> ORCPT=rfc822;x@y|
+        RCPT TO:<alice@example.test> ORCPT=x|RCPT TO:<alice@example.test> FOO=x NOTIFY=NEVER|RCPT TO:<alice@example.test>|QUIT""") for name in ("no_dsn", "no_dsn_map")},
+    "no_words": ("no_words", "EHLO x|MAIL FROM:<s@x.test> SIZE=100 BODY=8BITMIME|RCPT TO:<alice@example.test>|RSET|VRFY alice|QUIT"),
+    "no_starttls": ("no_starttls", "EHLO x|STARTTLS|STARTTLS x|MAIL FROM:<s@x.test>|QUIT"),
+    "only_tls": ("only_tls", "EHLO x|STARTTLS|MAIL FROM:<s@x.test>|QUIT"),
     "hidden_map": ("hidden_map", "EHLO x|QUIT"),
     "classes": ("classes", senders("one@x.test", "two@x.test", "three@x.test") + ["QUIT"]),
     **{"helo_" + kind: ("helo_" + kind, sum([["HELO " + h, "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "RSET"] for h in HELOS], []) + ["QUIT"])
@@ -353,6 +366,47 @@ def test_transcript(both, name):
     wrong = ["%.60r\n   ours   %s\n   theirs %s" % (g[0], g[1], w[1]) for g, w in zip(got, want)
              if g != w and (name, g[0]) not in DIFFERENT]
     assert not wrong and len(got) == len(want), "\n".join([""] + wrong)
+
+
+# What the client sends in one piece, or before it has been greeted: RFC 2920 3.1. "" waits for the greeting.
+IN_ONE = {
+    "smtp_mail_to_data": ["", "HELO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|DATA"],
+    "smtp_mail_and_rcpt": ["", "HELO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_rcpt_and_data": ["", "HELO x", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>|DATA"],
+    "smtp_noops": ["", "HELO x", "NOOP|NOOP", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_helo": ["", "HELO x|MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_without_helo": ["", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+    "smtp_before_helo": ["", "NOOP|NOOP", "EHLO x", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_mail_to_data": ["", "EHLO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|DATA"],
+    "esmtp_ehlo": ["", "EHLO x|MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_then_smtp": ["", "EHLO x", "HELO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_vrfy": ["", "EHLO x", "VRFY alice|NOOP", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA"],
+    "esmtp_two_mails": ["", "EHLO x", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA", "x\r\n.|RSET", "MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>", "DATA"],
+}
+
+
+def play_pieces(port, pieces):
+    raw, said = pombal.Raw(port), []
+    for piece in pieces:
+        try:
+            if piece:
+                raw.send("".join(command + "\r\n" for command in piece.split("|")))
+        except OSError:
+            said.append("(closed)")
+        for _ in piece.split("|"):
+            said.append(mask(raw.reply()))
+        if said[-1] == "(closed)":
+            break
+    raw.close()
+    return said
+
+
+@pytest.mark.parametrize("service", ["data_pipe_allowed", "rcpt_pipe", "plain"])
+@pytest.mark.parametrize("name", sorted(IN_ONE))
+def test_what_comes_in_one_piece(both, name, service):
+    (_, ours), (_, theirs) = both
+    got, want = [play_pieces(ports[service], IN_ONE[name]) for ports in (ours, theirs)]
+    assert got == want
 
 
 LOGGED = [["EHLO x", "MAIL FROM:<-x@example.test>", "MAIL FROM:<s@x.test>", "RCPT TO:<a@b..c>", "RCPT TO:<a@b c> x", "RCPT TO:<>"],

@@ -13,7 +13,8 @@ def replies():
 
 
 def test_the_same_names_are_refused_in_the_same_words(replies):
-    wrong = ["%s\n   ours   %s\n   theirs %s" % (what, ours, theirs) for what, ours, theirs in replies if ours[1:] != theirs[1:]]
+    wrong = ["%s\n   ours   %s\n   theirs %s" % (what, ours, theirs) for what, ours, theirs in replies
+             if [text.replace('"', "") for text in ours[1:]] != [text.replace('"', "") for text in theirs[1:]]]  # Postfix shows no quotes
     assert not wrong, "\n".join([""] + wrong)
 
 

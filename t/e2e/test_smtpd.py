@@ -21,6 +21,7 @@ SERVICES = {
                 "{filter@x.test=FILTER discard:x} {redirect@x.test=REDIRECT bob@example.test} {pre@x.test=PREPEND X-Pre: yes} "
                 "{bcc@x.test=BCC bob@example.test}}"],
     "broken_tls": ["smtpd_tls_chain_files=", "smtpd_tls_cert_file=@WHERE@/gone.pem", "smtpd_tls_key_file=@WHERE@/gone.pem"],
+    "lost_words": ["smtpd_discard_ehlo_keyword_address_maps=fail:x"],
     "wrapped": ["smtpd_tls_wrappermode=yes"],
     "enforced": ["smtpd_tls_security_level=encrypt", "smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no"],
     "whole": ["smtpd_per_request_deadline=yes", "smtpd_timeout=2s", "smtpd_min_data_rate=2000"],
@@ -67,6 +68,13 @@ def put(raw, sender="s@x.test", rcpt="alice@example.test", text="Subject: x\r\n\
     reply = raw.reply()
     assert reply.startswith("250 2.0.0 Ok: queued as "), reply
     return reply.split()[-1]
+
+
+def test_a_table_of_keywords_that_fails_gives_nothing_away(suite):
+    """whether the client may log in or ask for reports is not known: later"""
+    raw = pombal.Raw(PORTS["lost_words"])
+    assert re.match(r"421 4\.3\.0 \S+ Server local data error$", raw.reply())
+    assert raw.line() is None
 
 
 # ---- limits

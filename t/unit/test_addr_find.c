@@ -148,6 +148,9 @@ TEST(hosts_are_found_by_name_parent_and_network)
     assert_string_equal(find_host("inline:{b.c=1}", "a.b.c", false, true), "1");
     assert_string_equal(find_host("inline:{b.c=1}", "a.b.c", false, false), "");
     assert_string_equal(find_host("inline:{.c=1}", "a.b.c", false, false), "1");
+    assert_string_equal(find_host("inline:{.2.3=1}", "0.1.2.3", false, false), "");
+    assert_string_equal(find_host("inline:{2.3=1,3=2}", "0.1.2.3", false, true), "");
+    assert_string_equal(find_host("inline:{2.3=1,0.1.2.3=2}", "0.1.2.3", false, true), "2");
     assert_string_equal(find_host("inline:{10.1=1}", "10.1.2.3", true, false), "1");
     assert_string_equal(find_host("inline:{10.1.2.3=2,10=1}", "10.1.2.3", true, false), "2");
     assert_string_equal(find_host("inline:{2001:db8=1}", "2001:db8::1", true, false), "1");
