@@ -312,6 +312,16 @@ static bool has_gone(const struct authd_conn *c)
     return poll(&look, 1, 0) > 0;
 }
 
+/* (waits) for a task of the connection's, which wakes this one when it ends. One that was cancelled
+ * may still wait for a worker or a table: to look again and again would keep a CPU busy. */
+static void wait_for_others(int64_t until)
+{
+    if (task_is_cancelled())
+        task_park_anyway(0);
+    else
+        task_park(until);
+}
+
 /* (waits) for attempts whose answers somebody may still read: a client that has said all that it
  * will say may have closed its own direction only. */
 static void end_attempts(struct authd_conn *c)
@@ -320,13 +330,8 @@ static void end_attempts(struct authd_conn *c)
 
     cancel_attempts(c, !reads);
     while (c->nrunning > 0) {
-        if (task_is_cancelled() || c->broken) {
-            cancel_attempts(c, true);
-            task_yield();
-        } else {
-            cancel_attempts(c, false);
-            task_park(0);
-        }
+        cancel_attempts(c, c->broken || task_is_cancelled());
+        wait_for_others(0);
     }
 }
 
@@ -336,12 +341,10 @@ static void end_writer(struct authd_conn *c)
     int64_t until = task_now() + LAST_ANSWERS_MS;
 
     while (c->writer != NULL) {
-        if (c->broken || task_is_cancelled() || task_now() >= until) {
+        bool over = c->broken || task_is_cancelled() || task_now() >= until;
+        if (over)
             task_cancel(c->writer);
-            task_yield();
-        } else {
-            task_park(until);
-        }
+        wait_for_others(over ? 0 : until);
     }
 }
 
