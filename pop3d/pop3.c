@@ -123,7 +123,7 @@ static void serve(struct pop3 *s)
     enum line end = LINE_NONE;
 
     stream_set_idle(s->client, conf.pop3_timeout * 1000);
-    while (!s->quit && s->bad < conf.pop3_max_bad_commands &&
+    while (!s->quit && s->bad < conf.pop3_max_bad_commands && !session_draining() &&
            (end = stream_line(s->client, &line)) != LINE_NONE) {
         if (end == LINE_TOO_LONG) {
             stream_putz(s->client, "-ERR Input line too long.\r\n");
@@ -135,11 +135,11 @@ static void serve(struct pop3 *s)
     buf_free(&line);
     if (s->quit)
         s->ended = "Logged out";
-    else if (end != LINE_NONE)
+    else if (s->bad >= conf.pop3_max_bad_commands)
         s->ended = "Too many bad commands";
     else if (stream_state(s->client) == STREAM_TIMEOUT)
         s->ended = "Disconnected for inactivity";
-    else if (stream_state(s->client) == STREAM_CANCELLED)
+    else if (stream_state(s->client) == STREAM_CANCELLED || session_draining())
         s->ended = "Server shutting down";
     else
         s->ended = "Connection closed";
