@@ -41,8 +41,7 @@ void smtpd_open_clients(void)
         bool table = str_ieqz(word, "check_address_map");
         if (table && str_word_braces(&rest, ", \t\r\n", &spec)) {
             r->arg = mem_dup(spec.p, spec.n);
-            r->table = maps_open("local_header_rewrite_clients", r->arg,
-                                 DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+            r->table = maps_open("local_header_rewrite_clients", r->arg, DICT_FOLD | DICT_MAY_FAIL);
         } else if (r->fn == NULL) {
             msg_warn("local_header_rewrite_clients: \"%s\" is not supported", r->name);
         }

@@ -21,7 +21,7 @@ static struct {
 void smtpd_open_senders(void)
 {
     senders.logins = maps_open("smtpd_sender_login_maps", conf.smtpd_sender_login_maps,
-                               DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+                               DICT_FOLD | DICT_MAY_FAIL);
     senders.canonical =
         maps_open("sender_canonical_maps", conf.sender_canonical_maps, DICT_FOLD | DICT_MAY_FAIL);
 }

@@ -46,9 +46,9 @@ static struct {
 
 void smtpd_open_helo(void)
 {
-    helo.discard = maps_open("smtpd_discard_ehlo_keyword_address_maps",
-                             conf.smtpd_discard_ehlo_keyword_address_maps,
-                             DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    helo.discard =
+        maps_open("smtpd_discard_ehlo_keyword_address_maps",
+                  conf.smtpd_discard_ehlo_keyword_address_maps, DICT_FOLD | DICT_MAY_FAIL);
 }
 
 bool smtpd_find_hidden(struct smtpd *s)

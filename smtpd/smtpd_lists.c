@@ -42,7 +42,7 @@ static struct maps *open_table(struct restrictions *list, const char *spec)
 {
     if (list->only_names)
         return NULL;
-    struct maps *m = maps_open(list->parameter, spec, DICT_FOLD | DICT_MAY_FAIL | DICT_HOSTILE_KEY);
+    struct maps *m = maps_open(list->parameter, spec, DICT_FOLD | DICT_MAY_FAIL);
 
     if (service_trying())
         maps_values(m, check_action, list);

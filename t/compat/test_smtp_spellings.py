@@ -105,7 +105,7 @@ HELO = ["evil.test", "evil.test.", "EVIL.test", "sub.evil.test", "sub.evil.test.
 
 def make_files(where):
     with open(where + "/patterns", "w") as f:
-        f.write("/^bob@example\\.test$/ REJECT folded\n/^(Bob|BOB)@/i REJECT capital\n/^(.*)@evil\\.test$/ REJECT pattern\n/%|!/ REJECT routed\n")
+        f.write("/^bob@example\\.test$/ REJECT folded\n/^(Bob|BOB)@/i REJECT capital\n/^(.*)@evil\\.test$/ REJECT pattern $1\n/%|!/ REJECT routed\n")
 
 
 def service_lines(ports, where, auth):
