@@ -37,6 +37,10 @@ def sessions(suite, name):
     return [p for p in suite.pids(name) if parent(p) != suite.master_pid()]
 
 
+# On a slow machine there are minutes between two tests, and they look at processes that are there.
+SUITE_MAIN = "max_idle = 3600s\n"
+
+
 @pytest.fixture(scope="module")
 def busy(suite):
     """mail went through all programs, and there are two sessions"""
