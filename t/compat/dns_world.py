@@ -23,6 +23,7 @@ RESTRICTIONS = ["reject_unknown_sender_domain", "reject_unknown_helo_hostname", 
 MAIN = """
 myhostname = mx.here.test
 mydomain = here.test
+myorigin = $myhostname
 mydestination = here.test
 relay_domains = relay.null.test
 mynetworks = 127.0.0.0/8
