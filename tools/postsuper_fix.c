@@ -2,7 +2,9 @@
  * The structure of the queue: every file in its hash directory, named after its inode.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,10 +37,14 @@ static bool is_message_queue(enum queue q)
     return q <= Q_HOLD;
 }
 
-/* Renames never hit what is there already. */
+/* Renames never hit what is there already. A file in maildrop is another user's, of which the
+ * kernel may let nobody else make a link; where a file system knows no such rename, there is the
+ * link. */
 static bool rename_new(const char *from, const char *to)
 {
-    if (link(from, to) < 0)
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if ((errno != EINVAL && errno != ENOSYS) || link(from, to) < 0)
         return false;
     if (unlink(from) == 0)
         return true;
