@@ -173,7 +173,7 @@ static struct hash *make_index(const struct buf *text)
 /* What is written within the same tick of the clock after it was read has the same time. */
 static bool is_settled(const struct stat *st)
 {
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec < clock_tick_ns();
+    return clock_ns(&st->st_mtim) < clock_tick_ns();
 }
 
 /* fd is closed. */

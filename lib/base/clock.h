@@ -9,6 +9,7 @@ int64_t clock_ms(void); /* monotonic milliseconds */
 int64_t clock_us(void); /* the same clock in microseconds */
 int64_t clock_wall(void); /* seconds since 1970 */
 int64_t clock_wall_us(void); /* microseconds since 1970 */
+int64_t clock_ns(const struct timespec *t); /* t in ns, say a time of struct stat */
 int64_t clock_tick_ns(void); /* wall clock in ns as the kernel stamps files with it: it advances by
                                 timer ticks, so it may lag behind clock_wall_us */
 

@@ -10,6 +10,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/ident.h"
 #include "base/lock.h"
@@ -295,7 +296,7 @@ int64_t blobs_time(const struct blobs *b, enum blobs_dir dir)
 
     if (fstatat(b->dirfd, dirs[dir], &st, 0) < 0)
         return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return clock_ns(&st.st_mtim);
 }
 
 int blobs_sync(const struct blobs *b, enum blobs_dir dir)

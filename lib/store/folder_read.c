@@ -591,21 +591,16 @@ static int read_more(struct folder *f, off_t size, bool locked, struct why *why)
 
 enum look { LOOK_SAME, LOOK_GREW, LOOK_OTHER };
 
-static int64_t changed_at(const struct stat *st)
-{
-    return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-}
-
 /* Is the file by that name the one that was read, with all that was read of it? */
 static enum look look(struct folder *f, const struct stat *st)
 {
     if (st->st_ino != f->j.ino || st->st_size < f->j.end)
         return LOOK_OTHER;
-    if (st->st_size == f->j.end && changed_at(st) == f->j.changed)
+    if (st->st_size == f->j.end && clock_ns(&st->st_ctim) == f->j.changed)
         return LOOK_SAME;
     if (!has_tip(f->jfd, &f->j) || (!f->frozen && is_copy(f->jfd, &f->j.head, st)))
         return LOOK_OTHER;
-    f->j.changed = changed_at(st);
+    f->j.changed = clock_ns(&st->st_ctim);
     return st->st_size == f->j.end ? LOOK_SAME : LOOK_GREW;
 }
 
