@@ -7,20 +7,16 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/str.h"
 
-enum { LINKS_MOST = 40, PATH_LIMIT = 2 * PATH_MAX };
-
-static int64_t in_ns(const struct timespec *t)
-{
-    return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
-}
+enum { LINKS_MOST = 40, PATH_LIMIT = 2 * PATH_MAX, LOOK_MS = 1000 };
 
 static void add_step(struct track *t, int fd, const struct stat *st)
 {
     *VEC_ADD(&t->steps) = (struct track_step){.fd = fd,
-                                              .mtime_ns = in_ns(&st->st_mtim),
-                                              .ctime_ns = in_ns(&st->st_ctim),
+                                              .mtime_ns = clock_ns(&st->st_mtim),
+                                              .ctime_ns = clock_ns(&st->st_ctim),
                                               .size = st->st_size};
 }
 
@@ -136,15 +132,15 @@ void track_entries(struct track *t)
     struct stat st;
 
     if (t->path != NULL && stat(t->path, &st) == 0 && S_ISDIR(st.st_mode))
-        t->entries_ns = in_ns(&st.st_mtim);
+        t->entries_ns = clock_ns(&st.st_mtim);
 }
 
 static bool step_changed(const struct track_step *s)
 {
     struct stat st;
 
-    return fstat(s->fd, &st) < 0 || st.st_nlink == 0 || in_ns(&st.st_mtim) != s->mtime_ns ||
-           in_ns(&st.st_ctim) != s->ctime_ns || st.st_size != s->size;
+    return fstat(s->fd, &st) < 0 || st.st_nlink == 0 || clock_ns(&st.st_mtim) != s->mtime_ns ||
+           clock_ns(&st.st_ctim) != s->ctime_ns || st.st_size != s->size;
 }
 
 /* In another root directory the name says nothing. Nor is it a change when nothing can be seen
@@ -156,14 +152,29 @@ static bool leads_elsewhere(const struct track *t)
     return t->path != NULL && stat("/", &st) == 0 && st.st_dev == t->root_dev &&
            st.st_ino == t->root_ino && stat(t->path, &st) == 0 &&
            (st.st_dev != t->dev || st.st_ino != t->ino ||
-            (t->entries_ns != 0 && in_ns(&st.st_mtim) != t->entries_ns));
+            (t->entries_ns != 0 && clock_ns(&st.st_mtim) != t->entries_ns));
 }
 
-bool track_changed(struct track *t)
+static bool any_step_changed(struct track *t)
 {
     VEC_EACH (&t->steps, s)
         if (step_changed(s))
             return true;
+    return false;
+}
+
+bool track_changed(struct track *t)
+{
+    return any_step_changed(t) || leads_elsewhere(t);
+}
+
+bool track_glance(struct track *t, int64_t now_ms)
+{
+    if (any_step_changed(t))
+        return true;
+    if (now_ms - t->looked_ms < LOOK_MS)
+        return false;
+    t->looked_ms = now_ms;
     return leads_elsewhere(t);
 }
 

@@ -29,6 +29,7 @@ struct track {
     int64_t entries_ns; /* track_entries: when a name in it was last made or removed */
     dev_t dev, root_dev; /* of the file, and of the root directory then */
     ino_t ino, root_ino;
+    int64_t looked_ms; /* track_glance: when it last looked where the path leads */
 };
 
 /* Before the chroot; t is zero. A directory may be tracked, too, where there will be no chroot.
@@ -39,6 +40,9 @@ void track_entries(struct track *t);
 /* Has it changed? Costs an fstat for each step, and a stat; works in the jail. An empty one has not
  * changed. */
 bool track_changed(struct track *t);
+/* The same for what is asked at each request: an fstat for each step; where the path leads is
+ * looked at once a second. now_ms: clock_ms(). */
+bool track_glance(struct track *t, int64_t now_ms);
 void track_end(struct track *t); /* t is zero again */
 
 #endif

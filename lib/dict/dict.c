@@ -46,7 +46,6 @@ struct dict *dict_new(const struct dict_type *type, size_t size)
 
     d->type = type;
     d->can = type->can;
-    d->file.fd = -1;
     d->refs = 1;
     /* fits: dict_find has looked, and dict_put and dict_drop */
     d->folded = BUF(KEY_LIMIT);
@@ -56,63 +55,37 @@ struct dict *dict_new(const struct dict_type *type, size_t size)
 
 /* Files. */
 
-static void note(struct dict_file *f, const struct stat *st)
-{
-    f->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-    f->ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-    f->size = st->st_size;
-}
-
-/* The way may lead to another file by now than the one that was opened. */
-static bool track_way(struct dict_file *f, const char *path, const struct stat *opened)
-{
-    return !track_begin(&f->way, path) ||
-           (f->way.dev == opened->st_dev && f->way.ino == opened->st_ino);
-}
-
 int dict_file_watch(struct dict *d, int fd, const char *path, struct why *why)
 {
     struct stat st;
 
-    if (fstat(fd, &st) < 0) {
-        close(fd);
-        return why_errno(why, "4.3.0", "fstat");
-    }
-    d->file.fd = fd;
+    if (fstat(fd, &st) < 0)
+        return why_errno(why, "4.3.0", "fstat %s", path);
     d->owner = st.st_uid;
-    note(&d->file, &st);
-    if (!track_way(&d->file, path, &st))
-        d->file.size = -1; /* changed already */
+    d->replaced =
+        !track_begin(&d->file, path) || d->file.dev != st.st_dev || d->file.ino != st.st_ino;
     return 0;
 }
 
+/* Watched first: what is written while it is read counts as a change. */
+static int watch_and_read(struct dict *d, int fd, const char *path, struct buf *text,
+                          struct why *why)
+{
+    if (dict_file_watch(d, fd, path, why) < 0)
+        return -1;
+    if (file_read_fd(fd, text) < 0)
+        return why_errno(why, "4.3.0", "read %s", path);
+    return buf_ok(text) ? 0 : why_set(why, "4.3.5", "%s: file is too large", path);
+}
 int dict_file_read(struct dict *d, const char *path, struct buf *text, struct why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return why_errno(why, "4.3.0", "open %s", path);
-    if (dict_file_watch(d, fd, path, why) < 0)
-        return why_in(why, "open %s", path);
-    if (file_read_fd(fd, text) < 0)
-        return why_errno(why, "4.3.0", "read %s", path);
-    return buf_ok(text) ? 0 : why_set(why, "4.3.5", "%s: file is too large", path);
-}
-
-/* A replaced file has lost its last name, an edited one has new times. One that is as it was may be
- * no longer what the table's name means. */
-static bool file_changed(struct dict_file *f)
-{
-    struct stat st;
-    struct dict_file now;
-
-    if (f->fd < 0)
-        return false;
-    if (fstat(f->fd, &st) < 0 || st.st_nlink == 0)
-        return true;
-    note(&now, &st);
-    return now.mtime_ns != f->mtime_ns || now.ctime_ns != f->ctime_ns || now.size != f->size ||
-           track_changed(&f->way);
+    int status = watch_and_read(d, fd, path, text, why);
+    close(fd);
+    return status;
 }
 
 /* A table that could not be opened: every lookup says why. */
@@ -169,7 +142,7 @@ static void watch_for(struct unavailable *u, const char *path)
         char *dir = n == 0 ? mem_dupz(".") : mem_dup(path, n);
         u->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (u->dir >= 0)
-            track_begin(&u->dict.file.way, dir); /* which may be reached by a link */
+            track_begin(&u->dict.file, dir); /* which may be reached by a link */
         free(dir);
         free(u->name);
         u->name = mem_dupz(path + n);
@@ -201,24 +174,27 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
 
 /* A file has come; or one that could not be read, for want of memory or in the middle of a rebuild,
  * may be fine now, or its directory may have come. */
-static bool may_be_there(struct unavailable *u)
+static bool may_be_there(struct unavailable *u, int64_t now_ms)
 {
     struct stat st; /* a call that every jail allows */
 
     return (u->dir >= 0 && fstatat(u->dir, u->name, &st, 0) == 0) ||
-           (u->again_ms > 0 && clock_ms() >= u->again_ms) || track_changed(&u->dict.file.way);
+           (u->again_ms > 0 && now_ms >= u->again_ms) || track_changed(&u->dict.file);
 }
 
-static bool changed(struct dict *d)
+static bool changed(struct dict *d, int64_t now_ms)
 {
-    return d->type == &unavailable ? may_be_there((struct unavailable *)d) : file_changed(&d->file);
+    return d->type == &unavailable ? may_be_there((struct unavailable *)d, now_ms)
+                                   : d->replaced || track_glance(&d->file, now_ms);
 }
 
 const char *dicts_changed(void)
 {
+    int64_t now_ms = clock_ms();
+
     LIST_EACH (&open_tables, l) {
         struct dict *d = LIST_OF(l, struct dict, open_tables);
-        if (changed(d))
+        if (changed(d, now_ms))
             return d->spec;
     }
     return NULL;
@@ -317,9 +293,7 @@ void dict_close(struct dict **dict)
     list_drop(&d->open_tables);
     if (d->type->close != NULL)
         d->type->close(d);
-    if (d->file.fd >= 0)
-        close(d->file.fd);
-    track_end(&d->file.way);
+    track_end(&d->file);
     buf_free(&d->folded);
     free(d->spec);
     free(d);

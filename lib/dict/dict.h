@@ -46,13 +46,6 @@ enum dict_can {
     DICT_SURVIVES_JAIL = 8, /* works in a chroot once it is open */
 };
 
-/* The file of a table, kept open in order to notice that it was changed or replaced. */
-struct dict_file {
-    int fd; /* -1: none */
-    int64_t mtime_ns, ctime_ns, size;
-    struct track way; /* to it: a link may be pointed elsewhere */
-};
-
 /* A type's own struct has this as its first member. */
 struct dict {
     const struct dict_type *type;
@@ -61,7 +54,8 @@ struct dict {
     unsigned can; /* bits of the type that all of its parts have (unionmap, proxy) */
     enum dict_mode mode;
     unsigned refs; /* a table that is open for reading is shared by all users of the same spec */
-    struct dict_file file;
+    struct track file; /* empty: none; unavailable: the directory where it may come to exist */
+    bool replaced; /* while it was opened, so it counts as changed */
     uid_t owner; /* of the file, or of any part; 0: root's, or in main.cf */
     struct list open_tables; /* for sharing and dicts_changed */
     struct buf folded; /* the key in lower case, while a lookup begins */
@@ -117,10 +111,11 @@ void dict_close(struct dict **d);
  * pombal_accept_missing. -1: why. For code that reports faults with conf_fault. */
 int dict_spec_check(const char *spec, struct why *why);
 /* The spec of an open table whose file has been changed or replaced, or to which another file has
- * come because a link on the way was replaced (track.h says what a chroot hides), or null. Works in
- * the jail. A table of a file that could not be opened counts as changed when the file has come,
- * or, if it was there or its directory was not, when transport_retry_time is over: what failed may
- * have passed. It costs a few calls of stat for each open file. */
+ * come because a link on the way was replaced (track.h says what a chroot hides), or null. That a
+ * directory on the way was replaced is noticed within a second. Works in the jail. A table of a
+ * file that could not be opened counts as changed when the file has come, or, if it was there or
+ * its directory was not, when transport_retry_time is over: what failed may have passed. It costs
+ * an fstat for each open file and each link to it. */
 const char *dicts_changed(void);
 
 /* The i-th type, for postconf -m; null at the end. */
@@ -128,7 +123,8 @@ const struct dict_type *dict_type_at(size_t i);
 
 /* For the files of the types. dict_new allocates size bytes that begin with a struct dict. */
 struct dict *dict_new(const struct dict_type *type, size_t size);
-/* path: where fd was opened; fd is closed with the table. -1: why, and it is closed. */
+/* From now on a change of the file counts. fd: path, as it was opened; it stays the caller's. -1:
+ * why. */
 int dict_file_watch(struct dict *d, int fd, const char *path, struct why *why);
 /* Opens and watches path, and appends the whole file to text. */
 int dict_file_read(struct dict *d, const char *path, struct buf *text, struct why *why);

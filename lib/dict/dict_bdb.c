@@ -81,16 +81,15 @@ static int open_handle(struct bdb *b, DBTYPE type, const char *path, uint32_t fl
 }
 
 /* Who has just saved the source is about to run postmap: that is no mistake yet. */
-static void warn_if_older(const struct bdb *b, const char *arg)
+static void warn_if_older(const struct bdb *b, int fd, const char *arg)
 {
-    struct stat source;
+    struct stat made, source;
     int64_t now = clock_wall();
 
-    if (stat(arg, &source) < 0)
+    if (stat(arg, &source) < 0 || fstat(fd, &made) < 0)
         return;
-    int64_t mtime_ns = (int64_t)source.st_mtim.tv_sec * 1000000000 + source.st_mtim.tv_nsec;
     bool just_now = source.st_mtim.tv_sec <= now && source.st_mtim.tv_sec + GRACE_SECONDS > now;
-    if (mtime_ns > b->dict.file.mtime_ns && !just_now)
+    if (clock_ns(&source.st_mtim) > clock_ns(&made.st_mtim) && !just_now)
         msg_warn("database %s is older than source file %s", b->path, arg);
 }
 
@@ -107,14 +106,12 @@ static int open_for_reading(struct bdb *b, DBTYPE type, const char *arg, struct 
         }
     int error = open_handle(b, type, b->path, DB_RDONLY, conf.berkeley_db_read_buffer_size);
     flock(fd, LOCK_UN);
-    if (error != 0) {
-        close(fd);
-        return dict_bdb_failed(b, error, "open database", why);
-    }
-    if (dict_file_watch(&b->dict, fd, b->path, why) < 0)
-        return why_in(why, "open database %s", b->path);
-    warn_if_older(b, arg);
-    return 0;
+    int status = error != 0 ? dict_bdb_failed(b, error, "open database", why)
+                            : dict_file_watch(&b->dict, fd, b->path, why);
+    if (status == 0)
+        warn_if_older(b, fd, arg);
+    close(fd);
+    return status;
 }
 
 /* The lock on the file that has that name now: it may be replaced while we wait. */

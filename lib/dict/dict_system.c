@@ -163,7 +163,10 @@ static struct dict *unix_open(const char *arg, enum dict_mode mode __attribute__
     const char *path = groups ? "/etc/group" : "/etc/passwd";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     a->entries = hash_new();
-    if (fd >= 0 && dict_file_watch(d, fd, path, why) < 0) {
+    int status = fd < 0 ? 0 : dict_file_watch(d, fd, path, why);
+    if (fd >= 0)
+        close(fd);
+    if (status < 0) {
         dict_close(&d);
         return NULL;
     }

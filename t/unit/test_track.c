@@ -127,5 +127,28 @@ TEST(what_leads_to_nothing_is_empty)
     remove_files();
 }
 
-RUN_TESTS(T(what_leads_to_a_file_is_seen_to_change), T(in_a_chroot_too),
+static void change(const char *command)
+{
+    assert_int_equal(system(command), 0); // NOLINT: of this test
+}
+
+TEST(a_glance_sees_links_at_once_and_directories_within_a_second)
+{
+    struct track t = {0}, link = {0};
+
+    make_files();
+    assert_true(track_begin(&t, "etc/file") && track_begin(&link, "current/file"));
+    assert_false(track_glance(&t, 5000) || track_glance(&link, 5000));
+    change("cp -a etc etc.new && mv etc etc.old && mv etc.new etc");
+    assert_false(track_glance(&t, 5999));
+    assert_true(track_glance(&t, 6000));
+    change("ln -s other new && mv -T new current");
+    assert_true(track_glance(&link, 5001));
+    track_end(&t);
+    track_end(&link);
+    remove_files();
+}
+
+RUN_TESTS(T(a_glance_sees_links_at_once_and_directories_within_a_second),
+          T(what_leads_to_a_file_is_seen_to_change), T(in_a_chroot_too),
           T(what_leads_to_nothing_is_empty))
