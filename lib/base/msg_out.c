@@ -113,13 +113,20 @@ int msg_syslog_connect(int fd)
     return connect(fd, (struct sockaddr *)&to, sizeof to);
 }
 
-int msg_syslog_open(void)
+/* A new socket, connected if there is a daemon; -1 and errno. */
+static int open_syslog(bool *connected)
 {
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (fd >= 0)
-        msg_syslog_connect(fd);
+    *connected = fd >= 0 && msg_syslog_connect(fd) == 0;
     return fd;
+}
+
+int msg_syslog_open(void)
+{
+    bool connected;
+
+    return open_syslog(&connected);
 }
 
 void msg_to_syslog_by(int fd)
@@ -129,11 +136,12 @@ void msg_to_syslog_by(int fd)
 
 bool msg_to_syslog(void)
 {
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool connected;
+    int fd = open_syslog(&connected);
 
     if (fd >= 0)
         use(fd, MSG_TO_SYSLOG);
-    return fd >= 0 && msg_syslog_connect(fd) == 0;
+    return connected;
 }
 
 void msg_facility(const char *name)
