@@ -116,7 +116,7 @@ static void local_request(struct attrs *ask, struct attrs *answer, struct arena 
 static struct maps *open_maps(const char *parameter, const char *specs)
 {
     /* What strangers send must not become part of a command by $1. */
-    return *specs == 0 ? NULL : maps_open(parameter, specs, DICT_FOLD | DICT_HOSTILE_KEY);
+    return *specs == 0 ? NULL : maps_open(parameter, specs, DICT_FOLD | DICT_NO_GROUPS);
 }
 
 /* See is_safe() of local_mailbox.c: such mail has nowhere to go. */

@@ -261,7 +261,7 @@ static void open_tables(void)
                   conf.virtual_mailbox_base);
     classes_open();
     /* What is from the network must not choose a path or a uid by $1. */
-    unsigned flags = DICT_FOLD | DICT_HOSTILE_KEY;
+    unsigned flags = DICT_FOLD | DICT_NO_GROUPS;
     state.mailboxes = maps_open("virtual_mailbox_maps", conf.virtual_mailbox_maps, flags);
     state.uids = maps_open("virtual_uid_maps", conf.virtual_uid_maps, flags);
     state.gids = maps_open("virtual_gid_maps", conf.virtual_gid_maps, flags);

@@ -92,7 +92,7 @@ static bool parse_text(struct rules *r, struct rule *rule, size_t groups)
         } else if (!parse_group(&rest, &group, &why)) {
             ok = false;
             WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
-        } else if (rule->negated || (r->flags & DICT_HOSTILE_KEY) != 0) {
+        } else if (rule->negated || (r->flags & DICT_NO_GROUPS) != 0) {
             ok = false;
             WARN(r, rule->line, "$number found in %s: skipping this rule",
                  rule->negated ? "negative match replacement text"

@@ -34,7 +34,7 @@ struct rules;
 /*
  * The rules of a table. arg is the name of a file of at most 64 MiB, which d then watches, or the
  * rules themselves: "{ {rule}, {rule} }". Null: why says why they cannot be read. A line that is
- * wrong is skipped, with a warning that names file and line. DICT_HOSTILE_KEY in flags: $1 is not
+ * wrong is skipped, with a warning that names file and line. DICT_NO_GROUPS in flags: $1 is not
  * allowed; DICT_FILE_VALUES: results are names of files.
  */
 struct rules *rules_open(struct dict *d, const struct rules_kind *kind, const char *arg,
