@@ -60,7 +60,7 @@ void clients_start(struct process *p);
 void clients_accept_more(struct process *p); /* there is room again, or master said so */
 void clients_stop_accepting(struct process *p); /* and closes the listening sockets */
 void clients_cancel(struct process *p, bool idle_only);
-void clients_may_evict(struct process *p, bool evictable); /* of the client whose task is running */
+void clients_may_evict(struct process *p, bool evictable); /* the client whose task calls */
 /* By the table of ipc/trust.c; false: the refusal has been logged. */
 bool clients_may_ask(const struct process *p, enum role role, const char *request);
 void clients_served(struct process *p); /* counts one that has been finished */

@@ -226,6 +226,11 @@ struct task *task_self(void)
     return loop.self;
 }
 
+void *task_arg(void)
+{
+    return loop.self->arg;
+}
+
 const char *task_name(const struct task *t)
 {
     return t->name;

@@ -57,6 +57,7 @@ void task_cancel(struct task *t);
 void task_cancel_all(void); /* all tasks but the caller, at shutdown */
 bool task_is_cancelled(void); /* the running one */
 struct task *task_self(void); /* null outside of a task: in callbacks, before task_loop */
+void *task_arg(void); /* what the running one was started with; not outside of a task */
 const char *task_name(const struct task *t);
 size_t task_count(void); /* tasks that have started and not ended */
 int64_t task_now(void); /* milliseconds, monotonic; read once per turn of the loop */

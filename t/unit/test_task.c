@@ -30,6 +30,7 @@ static void say(void *arg)
 {
     for (int i = 0; i < 3; i++) {
         buf_addz(&trace, arg);
+        assert_ptr_equal(task_arg(), arg);
         task_yield();
     }
 }
