@@ -62,6 +62,8 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
                              .protocols = protocols,
                              .ciphers = ciphers,
                              .exclude_ciphers = exclude,
+                             .ssl_options = conf.tls_ssl_options,
+                             .verify_depth = conf.smtp_tls_scert_verifydepth,
                              .session_life = conf.smtp_tls_session_cache_timeout,
                              .fingerprint_digest = conf.smtp_tls_fingerprint_digest};
 

@@ -47,6 +47,8 @@ void login_open(const struct login_front *front)
         .protocols = conf.login_tls_protocols,
         .ciphers = conf.login_tls_ciphers,
         .session_life = 3600,
+        .prefer_own_ciphers = conf.tls_preempt_cipherlist,
+        .ssl_options = conf.tls_ssl_options,
     };
 
     if (is_set(settings.cert_file) || is_set(settings.chain_files)) {

@@ -44,81 +44,6 @@ bool tls_given(const char *s)
     return s != NULL && s[0] != 0;
 }
 
-static const struct {
-    const char *name;
-    int version;
-    unsigned long off;
-} versions[] = {
-    {"SSLv2", 0, 0},
-    {"SSLv3", SSL3_VERSION, SSL_OP_NO_SSLv3},
-    {"TLSv1", TLS1_VERSION, SSL_OP_NO_TLSv1},
-    {"TLSv1.1", TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
-    {"TLSv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
-    {"TLSv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
-};
-enum { VERSIONS = sizeof versions / sizeof versions[0] };
-
-static int find_version(struct str name)
-{
-    for (int i = 0; i < VERSIONS; i++)
-        if (str_ieqz(name, versions[i].name))
-            return i;
-    return -1;
-}
-
-/* ">=TLSv1.2, !TLSv1.3": bounds, exclusions, or a list of those that are allowed. */
-static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
-{
-    struct str rest = strz(text), word;
-    unsigned long off = 0, allowed = 0, all = 0;
-
-    for (int i = 0; i < VERSIONS; i++)
-        all |= versions[i].off;
-    while (str_word(&rest, " \t,:", &word)) {
-        bool low = str_starts(word, STR(">=")), high = str_starts(word, STR("<="));
-        bool bar = str_starts(word, STR("!"));
-        int i = find_version(str_from(word, low || high ? 2 : bar));
-        if (i < 0)
-            return why_set(why, "4.3.5", "invalid TLS protocol: \"%.*s\"", (int)word.n, word.p);
-        if (low)
-            SSL_CTX_set_min_proto_version(ctx, versions[i].version);
-        else if (high)
-            SSL_CTX_set_max_proto_version(ctx, versions[i].version);
-        else if (bar)
-            off |= versions[i].off;
-        else
-            allowed |= versions[i].off;
-    }
-    if (allowed != 0)
-        off |= all & ~allowed;
-    SSL_CTX_set_options(ctx, off);
-    return 0;
-}
-
-static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, struct why *why)
-{
-    static const struct {
-        const char *grade, *list;
-    } grades[] = {{"high", "HIGH:!aNULL:@STRENGTH"},
-                  {"medium", "HIGH:MEDIUM:!aNULL:@STRENGTH"},
-                  {"low", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
-                  {"export", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
-                  {"null", "eNULL:!aNULL"}};
-    struct buf list = BUF(4000);
-    struct str rest = strz(exclude), word;
-    int ok;
-
-    buf_addz(&list, ciphers);
-    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
-        if (str_ieqz(strz(ciphers), grades[i].grade))
-            buf_setz(&list, grades[i].list);
-    while (str_word(&rest, " \t,:", &word))
-        buf_addf(&list, ":!%.*s", (int)word.n, word.p);
-    ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;
-    buf_free(&list);
-    return ok == 1 ? 0 : tls_fail(why, "ciphers ", ciphers);
-}
-
 /* Before it is read: what is replaced meanwhile has changed. */
 void tls_watch_file(struct tls_context *c, const char *path)
 {
@@ -213,6 +138,7 @@ static void set_verify(struct tls_context *c, const struct tls_settings *s)
     else if (s->server && s->ask_client_cert)
         mode = SSL_VERIFY_PEER;
     SSL_CTX_set_verify(c->ctx, mode, s->require_client_cert ? NULL : accept_any);
+    SSL_CTX_set_verify_depth(c->ctx, (int)s->verify_depth + 1);
 }
 
 static void set_modes(struct tls_context *c)
@@ -232,10 +158,7 @@ static int configure(struct tls_context *c, const struct tls_settings *s, struct
 {
     set_modes(c);
     set_verify(c, s);
-    if (tls_given(s->protocols) && set_protocols(c->ctx, s->protocols, why) < 0)
-        return -1;
-    if (set_ciphers(c->ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers,
-                    why) < 0)
+    if (tls_set_words(c->ctx, s, why) < 0)
         return -1;
     if (load_files(c, s, why) < 0)
         return -1;

@@ -48,6 +48,9 @@ void tls_context_drop(struct tls_context *c);
 /* tls_trust.c: reads all certificates of authorities. -1: why is set. */
 int tls_load_trust(struct tls_context *c, const struct tls_settings *s, struct why *why);
 
+/* tls_words.c: protocols, options and ciphers. -1: why is set. */
+int tls_set_words(SSL_CTX *ctx, const struct tls_settings *s, struct why *why);
+
 /* tls_name.c */
 void tls_describe(struct tls *t, const char *const *names);
 void tls_forget(struct tls_info *info);

@@ -39,6 +39,11 @@ SCENES = {
     "ecjail": ("smtp", "y", EC, {"asks": True}),
     "ecmissing": ("smtp", "n", ["tls_security_level=encrypt"], {"asks": True}),
     "ecpolicy": ("smtp", "y", EC + [PATH, POLICY], {"asks": True}),
+    "deep": ("smtp", "n", [PATH], {"chain": True}),
+    "deep1": ("smtp", "y", [PATH, "tls_scert_verifydepth=1"], {"chain": True}),
+    "deep0": ("smtp", "n", [PATH, "tls_scert_verifydepth=0"], {"chain": True}),
+    "deeplmtp": ("lmtp", "n", [PATH, "tls_scert_verifydepth=0"], {"chain": True}),
+    "shallow": ("smtp", "n", [PATH, "tls_scert_verifydepth=0"], {}),
     "ecbeside": ("smtp", "n", EC + ["tls_cert_file=%(rsa)s/cert.pem", "tls_key_file=%(rsa)s/key.pem"], {"asks": True}),
 }
 MAIN = """inet_protocols = ipv4
@@ -69,13 +74,32 @@ def make_authorities(directory, ca):
     shutil.copy(ca, paths["share"] + "/ca.crt")
     os.symlink(paths["share"] + "/ca.crt", paths["cas"] + "/ca.pem")
     subprocess.run(["openssl", "rehash", paths["cas"]], check=True)
-    return dict(paths, etc=directory + "/etc")
+    return dict(paths, etc=directory + "/etc", chain=make_chain(directory, directory + "/etc/ca.key", ca))
 
 
-def server_context(paths, asks=False):
-    """asks: for a certificate, and takes only that with the elliptic curve"""
+def make_chain(directory, key, ca):
+    """a server's key and certificate, and those of two authorities between it and ca"""
+    made = directory + "/chain"
+    authority = "basicConstraints=critical,CA:TRUE"
+    for name, by, extension in (("upper", (ca, key), authority),
+                                ("lower", (made + ".upper.pem", made + ".upper.key"), authority),
+                                ("leaf", (made + ".lower.pem", made + ".lower.key"), "subjectAltName=DNS:localhost")):
+        path = "%s.%s" % (made, name)
+        with open(path + ".ext", "w") as f:
+            f.write(extension)
+        for command in ("req -newkey rsa:2048 -nodes -keyout %s.key -out %s.csr -subj /CN=%s" % (path, path, name),
+                        "x509 -req -in %s.csr -CA %s -CAkey %s -set_serial 1 -days 2 -extfile %s.ext -out %s.pem" % ((path,) + by + (path, path))):
+            subprocess.run(["openssl"] + command.split(), check=True, capture_output=True)
+    with open(made + ".pem", "w") as f:
+        f.write("".join(open("%s.%s" % (made, part)).read() for part in ("leaf.key", "leaf.pem", "lower.pem", "upper.pem")))
+    return made + ".pem"
+
+
+def server_context(paths, asks=False, chain=False):
+    """asks: for a certificate, and takes only that with the elliptic curve; chain: its own is signed by an authority that the
+    trusted one has signed"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(paths["etc"] + "/server.pem", paths["etc"] + "/server.key")
+    context.load_cert_chain(*(paths["chain"],) if chain else (paths["etc"] + "/server.pem", paths["etc"] + "/server.key"))
     if asks:
         context.load_verify_locations(paths["ec"] + "/cert.pem")
         context.verify_mode = ssl.CERT_REQUIRED
@@ -89,7 +113,7 @@ class Side:
     def __init__(self, paths):
         self.sinks, self.transport, self.master = [], "", ""
         for name, (program, chroot, settings, server) in SCENES.items():
-            sink = Sink(tls=server_context(paths, "asks" in server), lmtp=program == "lmtp", replies={"AUTH": "235 2.7.0 ok"},
+            sink = Sink(tls=server_context(paths, **{k: v for k, v in server.items() if k != "logs_in"}), lmtp=program == "lmtp", replies={"AUTH": "235 2.7.0 ok"},
                         ehlo=["8BITMIME"] + ["AUTH PLAIN"] * ("logs_in" in server))
             self.sinks.append(sink)
             self.transport += "%s.test %s:[127.0.0.1]:%d\n" % (name, name, sink.port)
@@ -152,7 +176,7 @@ def test_the_certificates_are_really_looked_at(sides):
     log, ours = sides[0].log(), sides[1]
     trusted = [name for name in SCENES if (certificate_of(log, ours, name) or ["none"])[0] == "Verified"]
     assert trusted == ["path", "pathjail", "lmtppath", "lmtpjail", "policy", "policyjail", "default", "login", "lmtplogin", "loginlike",
-                       "ecpolicy"]
+                       "ecpolicy", "deep", "deep1", "shallow"]
 
 
 def test_plain_passwords_go_to_verified_servers_only(sides):

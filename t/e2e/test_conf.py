@@ -491,6 +491,8 @@ def test_a_mail_location_of_another_kind_is_refused(idle, value):
     ("smtpd_tls_security_level = may\nsmtpd_tls_protocols = >=TLSv1.9", "TLSv1.9"),
     ("smtp_tls_security_level = may\nsmtp_tls_mandatory_ciphers = nonsense", "nonsense"),
     ("smtpd_sasl_security_options = noanonymous, mutual_auth", "mutual_auth"),
+    ("smtpd_tls_security_level = may\ntls_ssl_options = NO_SUCH", "tls_ssl_options: unknown option"),
+    ("smtp_tls_security_level = may\ntls_ssl_options = NO_TICKET, 0x", "tls_ssl_options: unknown option"),
 ])
 def test_tls_that_cannot_be_as_it_is_wanted_is_refused(idle, main, said):
     errors = check(idle, main)

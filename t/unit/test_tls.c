@@ -24,7 +24,7 @@ static const char *in_dir(const char *name)
 
 static int make_certificates(void **state)
 {
-    char command[2000];
+    char command[3000];
 
     (void)state;
     if (mkdtemp(dir) == NULL)
@@ -41,6 +41,15 @@ static int make_certificates(void **state)
              "mkdir share cas plain none && cp ca.pem share/ca.crt && cp ca.pem plain && "
              "ln -s ../share/ca.crt cas/ca.pem && openssl rehash cas && "
              "ln -s ../nosuch cas/01234567.0 && "
+             "printf 'basicConstraints=critical,CA:TRUE' > ca.ext && "
+             "openssl req -newkey rsa:2048 -nodes -keyout mid.key -out mid.csr -subj /CN=Mid && "
+             "openssl x509 -req -in mid.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+             "-extfile ca.ext -out mid.pem && "
+             "openssl req -new -key mid.key -out low.csr -subj /CN=Low && "
+             "openssl x509 -req -in low.csr -CA mid.pem -CAkey mid.key -CAcreateserial -days 2 "
+             "-extfile ca.ext -out low.pem && "
+             "openssl x509 -req -in csr.pem -CA low.pem -CAkey mid.key -CAcreateserial -days 2 "
+             "-extfile ext -out leaf.pem && cat key.pem leaf.pem low.pem mid.pem > chain.pem && "
              "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ec.key "
              "-out ec.pem -days 2 -subj '/CN=mail.test'",
              dir);
@@ -191,6 +200,53 @@ TEST(protocol_ranges_hold)
     end(&t);
 }
 
+static const char *cipher_of(bool servers_choice)
+{
+    static char cipher[100];
+    struct session t = begin((struct session){
+        .client_settings.protocols = "TLSv1.2",
+        .client_settings.ciphers = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384",
+        .server_settings.prefer_own_ciphers = servers_choice});
+
+    talk(&t);
+    assert_int_equal(t.client_result, 0);
+    snprintf(cipher, sizeof cipher, "%s", strstr(t.client_summary.p, "ECDHE"));
+    end(&t);
+    return cipher;
+}
+
+TEST(the_cipher_is_what_the_client_prefers_or_the_server)
+{
+    assert_string_equal(cipher_of(false), "ECDHE-RSA-AES128-GCM-SHA256 (128/128 bits)");
+    assert_string_equal(cipher_of(true), "ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)");
+}
+
+TEST(options_of_openssl_have_their_effect)
+{
+    static const char *const without_tickets[] = {"NO_TICKET", "no_ticket, NO_COMPRESSION",
+                                                  "0x4000"};
+    struct session t = begin((struct session){.client_settings.session_life = 60,
+                                              .client_settings.protocols = "TLSv1.2",
+                                              .server_settings.session_life = 60,
+                                              .server_settings.ssl_options = "PRIORITIZE_CHACHA"});
+
+    talk(&t);
+    talk(&t);
+    assert_true(t.resumed);
+    end(&t);
+    for (size_t i = 0; i < sizeof without_tickets / sizeof *without_tickets; i++) {
+        t = begin((struct session){.client_settings.session_life = 60,
+                                   .client_settings.protocols = "TLSv1.2",
+                                   .server_settings.session_life = 60,
+                                   .server_settings.ssl_options = without_tickets[i]});
+        talk(&t);
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_false(t.resumed);
+        end(&t);
+    }
+}
+
 TEST(input_before_the_handshake_is_refused)
 {
     struct session t = begin((struct session){.inject = "RSET\r\n"});
@@ -217,6 +273,37 @@ TEST(trust_and_names_are_told_apart)
         assert_int_equal(t.client_result, 0);
         assert_true(t.seen.trusted);
         assert_int_equal(t.seen.name_ok, cases[i].ok);
+        end(&t);
+    }
+}
+
+TEST(a_chain_has_no_more_authorities_than_verify_depth_says)
+{
+    static const struct {
+        const char *file;
+        int depth;
+        bool trusted;
+    } cases[] = {{"both.pem", 0, true},
+                 {"chain.pem", 0, false},
+                 {"chain.pem", 1, true},
+                 {"chain.pem", 100, true}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct session t =
+            begin((struct session){.server_settings.cert_file = in_dir(cases[i].file),
+                                   .client_settings.ca_file = in_dir("ca.pem"),
+                                   .client_settings.verify_depth = cases[i].depth,
+                                   .names = {"mail.test"}});
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_int_equal(t.seen.trusted, cases[i].trusted);
+        end(&t);
+        t = begin((struct session){.client_settings.cert_file = in_dir(cases[i].file),
+                                   .server_settings.ask_client_cert = true,
+                                   .server_settings.ca_file = in_dir("ca.pem"),
+                                   .server_settings.verify_depth = cases[i].depth});
+        talk(&t);
+        assert_int_equal(t.server_saw_cert, cases[i].trusted);
         end(&t);
     }
 }
@@ -349,6 +436,8 @@ TEST(broken_settings_are_refused)
 {
     static const struct tls_settings bad[] = {{.server = true, .cert_file = "/nonexistent"},
                                               {.protocols = "TLSv9"},
+                                              {.ssl_options = "NO_SUCH"},
+                                              {.ssl_options = "NO_TICKET 0x"},
                                               {.ciphers = "no-such-cipher"},
                                               {.ca_file = "/nonexistent"}};
     struct why why = WHY;
@@ -434,6 +523,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(lines_pass_inside_tls),
         T(protocol_ranges_hold),
+        T(the_cipher_is_what_the_client_prefers_or_the_server),
+        T(options_of_openssl_have_their_effect),
+        T(a_chain_has_no_more_authorities_than_verify_depth_says),
         T(input_before_the_handshake_is_refused),
         T(trust_and_names_are_told_apart),
         T(authorities_of_a_directory_are_read_at_once),

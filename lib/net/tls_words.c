@@ -1,0 +1,138 @@
+/*
+ * Settings that are lists of words: protocols, ciphers, OpenSSL's options.
+ */
+#include <string.h>
+
+#include "base/num.h"
+#include "base/str.h"
+#include "net/tls_inside.h"
+
+static const struct {
+    const char *name;
+    int version;
+    unsigned long off;
+} versions[] = {
+    {"SSLv2", 0, 0},
+    {"SSLv3", SSL3_VERSION, SSL_OP_NO_SSLv3},
+    {"TLSv1", TLS1_VERSION, SSL_OP_NO_TLSv1},
+    {"TLSv1.1", TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
+    {"TLSv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
+    {"TLSv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
+};
+enum { VERSIONS = sizeof versions / sizeof versions[0] };
+
+static int find_version(struct str name)
+{
+    for (int i = 0; i < VERSIONS; i++)
+        if (str_ieqz(name, versions[i].name))
+            return i;
+    return -1;
+}
+
+/* ">=TLSv1.2, !TLSv1.3": bounds, exclusions, or a list of those that are allowed. */
+static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
+{
+    struct str rest = strz(text), word;
+    unsigned long off = 0, allowed = 0, all = 0;
+
+    for (int i = 0; i < VERSIONS; i++)
+        all |= versions[i].off;
+    while (str_word(&rest, " \t,:", &word)) {
+        bool low = str_starts(word, STR(">=")), high = str_starts(word, STR("<="));
+        bool bar = str_starts(word, STR("!"));
+        int i = find_version(str_from(word, low || high ? 2 : bar));
+        if (i < 0)
+            return why_set(why, "4.3.5", "invalid TLS protocol: \"%.*s\"", (int)word.n, word.p);
+        if (low)
+            SSL_CTX_set_min_proto_version(ctx, versions[i].version);
+        else if (high)
+            SSL_CTX_set_max_proto_version(ctx, versions[i].version);
+        else if (bar)
+            off |= versions[i].off;
+        else
+            allowed |= versions[i].off;
+    }
+    if (allowed != 0)
+        off |= all & ~allowed;
+    SSL_CTX_set_options(ctx, off);
+    return 0;
+}
+
+static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, struct why *why)
+{
+    static const struct {
+        const char *grade, *list;
+    } grades[] = {{"high", "HIGH:!aNULL:@STRENGTH"},
+                  {"medium", "HIGH:MEDIUM:!aNULL:@STRENGTH"},
+                  {"low", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
+                  {"export", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
+                  {"null", "eNULL:!aNULL"}};
+    struct buf list = BUF(4000);
+    struct str rest = strz(exclude), word;
+    int ok;
+
+    buf_addz(&list, ciphers);
+    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
+        if (str_ieqz(strz(ciphers), grades[i].grade))
+            buf_setz(&list, grades[i].list);
+    while (str_word(&rest, " \t,:", &word))
+        buf_addf(&list, ":!%.*s", (int)word.n, word.p);
+    ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;
+    buf_free(&list);
+    return ok == 1 ? 0 : tls_fail(why, "ciphers ", ciphers);
+}
+
+/* Compression and renegotiation are off without being asked. Not all names are known to each
+ * version of OpenSSL. */
+static const struct {
+    const char *name;
+    uint64_t bit;
+} options[] = {
+    {"NO_COMPRESSION", SSL_OP_NO_COMPRESSION},
+    {"NO_RENEGOTIATION", SSL_OP_NO_RENEGOTIATION},
+    {"NO_SESSION_RESUMPTION_ON_RENEGOTIATION", SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION},
+    {"NO_TICKET", SSL_OP_NO_TICKET},
+    {"LEGACY_SERVER_CONNECT", SSL_OP_LEGACY_SERVER_CONNECT},
+    {"PRIORITIZE_CHACHA", SSL_OP_PRIORITIZE_CHACHA},
+    {"ENABLE_KTLS", 0}, /* records are made outside of the kernel: no difference but in speed */
+};
+
+static bool find_option(struct str name, uint64_t *bit)
+{
+    if (str_starts(name, STR("0x")))
+        return num_parse_hex(str_from(name, 2), bit);
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (str_ieqz(name, options[i].name)) {
+            *bit = options[i].bit;
+            return true;
+        }
+    return false;
+}
+
+static int set_options(SSL_CTX *ctx, const char *text, struct why *why)
+{
+    struct str rest = strz(text), word;
+    uint64_t bit;
+
+    while (str_word(&rest, " \t,\n", &word)) {
+        if (!find_option(word, &bit))
+            return why_set(why, "4.3.5",
+                           "tls_ssl_options: unknown option \"%.*s\": known are NO_COMPRESSION, "
+                           "NO_RENEGOTIATION, NO_SESSION_RESUMPTION_ON_RENEGOTIATION, NO_TICKET, "
+                           "LEGACY_SERVER_CONNECT, PRIORITIZE_CHACHA, ENABLE_KTLS",
+                           (int)word.n, word.p);
+        SSL_CTX_set_options(ctx, bit);
+    }
+    return 0;
+}
+
+int tls_set_words(SSL_CTX *ctx, const struct tls_settings *s, struct why *why)
+{
+    if (tls_given(s->protocols) && set_protocols(ctx, s->protocols, why) < 0)
+        return -1;
+    if (tls_given(s->ssl_options) && set_options(ctx, s->ssl_options, why) < 0)
+        return -1;
+    if (s->prefer_own_ciphers)
+        SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    return set_ciphers(ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers, why);
+}
