@@ -122,15 +122,29 @@ static __attribute__((unused)) void close_store(struct store **s)
     static void name##_body(void *arg __attribute__((unused)))
 #define TS(name) cmocka_unit_test_setup_teardown(name, make_root, drop_root)
 
-static __attribute__((unused)) struct store *open_store(void)
+static struct store *open_with(const struct store_settings *with)
 {
     struct why why = WHY;
-    struct store *s = store_open(root, &settings, true, &why);
+    struct store *s = store_open(root, with, true, &why);
     if (s == NULL)
         print_error("%s\n", why_text(&why));
     assert_non_null(s);
     keep_store(NULL, s);
     return s;
+}
+
+static __attribute__((unused)) struct store *open_store(void)
+{
+    return open_with(&settings);
+}
+
+/* As in service: what is written is synced. */
+static __attribute__((unused)) struct store *open_safe(void)
+{
+    struct store_settings safe = settings;
+
+    safe.no_sync = false;
+    return open_with(&safe);
 }
 
 static __attribute__((unused)) struct mailbox *open_box(struct store *s, const char *folder)

@@ -60,17 +60,6 @@ int fstatat(int at, const char *name, struct stat *st, int flags)
     return is_due(&stat_fails) ? -1 : (int)syscall(SYS_newfstatat, at, name, st, flags);
 }
 
-static struct store *open_safe(void)
-{
-    struct store_settings safe = settings;
-    struct why why = WHY;
-
-    safe.no_sync = false;
-    struct store *s = store_open(root, &safe, true, &why);
-    assert_non_null(s);
-    return s;
-}
-
 /* "2 1 0": messages in INBOX, A and B, as somebody sees them who has not looked before. */
 static const char *counts(void)
 {

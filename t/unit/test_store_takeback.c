@@ -154,18 +154,6 @@ static int copy(struct store *s)
     return result;
 }
 
-static struct store *open_safe(void)
-{
-    struct store_settings safe = settings;
-    struct why why = WHY;
-
-    safe.no_sync = false;
-    struct store *s = store_open(root, &safe, true, &why);
-    assert_non_null(s);
-    keep_store(NULL, s);
-    return s;
-}
-
 /* shown: somebody looks at the folder in this process. */
 static void check(int (*act)(struct store *), int which_fails, bool same_process, bool shown)
 {

@@ -57,14 +57,10 @@ static void number_anew(void)
 
 TASK_TEST(two_that_open_a_folder_while_it_is_numbered_anew_see_all_of_it)
 {
-    struct store_settings safe = settings;
-    struct why why = WHY;
     static const uint32_t want[] = {2, 3, 4};
 
     number_anew();
-    safe.no_sync = false;
-    struct store *s = store_open(root, &safe, true, &why);
-    keep_store(NULL, s);
+    struct store *s = open_safe();
     done = 0;
     task_start("one", opener, s);
     task_start("two", opener, s);
@@ -310,13 +306,10 @@ static void replace_b(void)
 
 TASK_TEST(a_delivery_is_somewhere_although_its_own_folder_is_replaced_meanwhile)
 {
-    struct store_settings safe = settings;
     struct why why = WHY;
     struct mail_place places[] = {{.folder = "B"}, {.folder = "A"}};
 
-    safe.no_sync = false;
-    struct store *s = store_open(root, &safe, true, &why);
-    keep_store(NULL, s);
+    struct store *s = open_safe();
     assert_int_equal(store_create(s, "A", &why), 0);
     assert_int_equal(store_create(s, "B", &why), 0);
     struct mail_in *m = mail_in_new(s, "B", NULL, &why);
