@@ -26,6 +26,20 @@ maillog_file = %(dir)s/maillog
 maillog_file_prefixes = /tmp
 import_environment = MAIL_CONFIG TZ PATH=/usr/bin:/bin
 """
+# What takes mail for example.test and discards it, in the tests that compare smtpd and cleanup. Both suites read it.
+RECEIVING_AGENTS = dict.fromkeys(("local", "virtual", "smtp", "relay"), "discard")
+RECEIVING = """
+compatibility_level = 3.6
+myhostname = mx.example.test
+mydomain = example.test
+myorigin = example.test
+mydestination = example.test, localhost
+alias_maps =
+recipient_delimiter = +
+smtpd_peername_lookup = no
+smtpd_error_sleep_time = 0
+smtpd_client_connection_count_limit = 0
+"""
 SENDING = """
 myhostname = real.test
 mydomain = real.test

@@ -6,26 +6,15 @@ import os, re, shutil, subprocess
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix, started
+from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
 
-AGENTS = dict.fromkeys(("local", "virtual", "smtp", "relay"), "discard")
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
 
-COMMON = """
-compatibility_level = 3.6
-myhostname = mx.example.test
-mydomain = example.test
-myorigin = example.test
-mydestination = example.test, localhost
+COMMON = RECEIVING + """
 local_recipient_maps =
-alias_maps =
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = check_client_access static:hold
-smtpd_peername_lookup = no
-smtpd_error_sleep_time = 0
-recipient_delimiter = +
-smtpd_client_connection_count_limit = 0
 """
 
 # name: options of the cleanup service
@@ -272,7 +261,7 @@ def both():
         with open(ours.etc + "/master.cf", "a") as f:
             f.write("".join(service_lines(ports[0], ours.dir)))
         ours.start()
-        theirs, ports[1] = started(lambda p: RealPostfix(COMMON, agents=AGENTS, prepare=make_files,
+        theirs, ports[1] = started(lambda p: RealPostfix(COMMON, agents=RECEIVING_AGENTS, prepare=make_files,
                                                          master=lambda where: service_lines(p, where)), free_ports)
         for port in (ports[0]["plain"], ports[1]["plain"]):
             pombal.wait_for(lambda: answers(port))

@@ -7,17 +7,11 @@ import os, re, subprocess
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix, started
+from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
 
-AGENTS = dict.fromkeys(("local", "virtual", "smtp", "relay"), "discard")
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
 
-COMMON = """
-compatibility_level = 3.6
-myhostname = mx.example.test
-mydomain = example.test
-myorigin = example.test
-mydestination = example.test, localhost
+COMMON = RECEIVING + """
 relay_domains = relay.test
 relay_recipient_maps = inline:{ known@relay.test=x }
 virtual_alias_domains = alias.test
@@ -30,14 +24,9 @@ virtual_mailbox_maps = inline:{ u@box.test=u/ }
 local_recipient_maps = inline:{ alice=x bob=x postmaster=x }
 mynetworks = 10.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
-recipient_delimiter = +
-smtpd_peername_lookup = no
-smtpd_error_sleep_time = 0
 smtpd_hard_error_limit = 100
 disable_vrfy_command = no
 default_transport = smtp
-alias_maps =
-smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_forbid_unauth_pipelining = yes
 smtpd_helo_required = no
@@ -311,7 +300,7 @@ def both():
         with open(ours.etc + "/master.cf", "a") as f:
             f.write("".join(service_lines(ours_ports, ours.dir)))
         ours.start()
-        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=AGENTS, prepare=make_files,
+        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=RECEIVING_AGENTS, prepare=make_files,
                                                                  master=lambda where: service_lines(ports, where)), free_ports)
         pombal.wait_for(lambda: answers(ours_ports["plain"]) and answers(theirs_ports["plain"]))
         yield (ours, ours_ports), (theirs, theirs_ports)

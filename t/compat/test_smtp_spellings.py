@@ -7,32 +7,21 @@ import base64
 import pytest
 
 import pombal
-from real_postfix import HAVE, RealPostfix, started
+from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
 from test_auth import Authd
 from test_smtp import answers
 
-AGENTS = dict.fromkeys(("local", "virtual", "smtp", "relay"), "discard")
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
 
-COMMON = """
-compatibility_level = 3.6
-myhostname = mx.example.test
-mydomain = example.test
-myorigin = example.test
-mydestination = example.test, localhost
+COMMON = RECEIVING + """
 relay_domains = relay.test
 virtual_mailbox_domains = box.test
 virtual_mailbox_maps = inline:{ u@box.test=u/ }
 local_recipient_maps = inline:{ alice=x bob=x ceo=x }
-alias_maps =
 mynetworks = 10.0.0.0/8
-recipient_delimiter = +
-smtpd_peername_lookup = no
-smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 1000
 smtpd_hard_error_limit = 1000
 smtpd_junk_command_limit = 1000
-smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_forbid_unauth_pipelining = no
 smtpd_sasl_auth_enable = yes
@@ -128,7 +117,7 @@ def both():
         ours.add_main(COMMON)
         ours.add_master("".join(service_lines(ours_ports, ours.dir, "private/auth")))
         ours.start()
-        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=AGENTS, prepare=make_files,
+        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=RECEIVING_AGENTS, prepare=make_files,
                                                                  master=lambda where: service_lines(ports, where, authd.auth)), free_ports)
         pombal.wait_for(lambda: answers(ours_ports["rcpt"]) and answers(theirs_ports["rcpt"]))
         yield ours_ports, theirs_ports
