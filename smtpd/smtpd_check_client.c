@@ -8,6 +8,7 @@
 #include "mail/domain.h"
 #include "net/dns.h"
 #include "net/tls.h"
+#include "route/classes.h"
 #include "task/task.h"
 
 #include "smtpd_check.h"
@@ -115,15 +116,10 @@ static enum verdict permit_sasl(struct check *k, const struct restriction *r)
     return k->s->sasl_username != NULL ? VERDICT_PERMIT : VERDICT_DUNNO;
 }
 
-/* The client is this host itself: it came from the address that it came to, or by a local socket.
- */
 static enum verdict permit_inet_interfaces(struct check *k, const struct restriction *r)
 {
-    const struct peer *p = &k->s->peer;
-
     (void)r;
-    return addr_is_loopback(&p->addr) || addr_same_host(&p->addr, &p->local) ? VERDICT_PERMIT
-                                                                             : VERDICT_DUNNO;
+    return classes_have_address(&k->s->peer.addr) ? VERDICT_PERMIT : VERDICT_DUNNO;
 }
 
 static enum verdict permit_tls_all_clientcerts(struct check *k, const struct restriction *r)

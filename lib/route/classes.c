@@ -108,6 +108,14 @@ const struct addr *classes_only_address(int family)
     return only;
 }
 
+bool classes_have_address(const struct addr *a)
+{
+    for (size_t i = 0; i < classes.interfaces; i++)
+        if (addr_same_host(a, &classes.own.at[i]))
+            return true;
+    return false;
+}
+
 void classes_close(void)
 {
     match_close(&classes.mydestination);

@@ -31,6 +31,8 @@ void classes_close(void); /* for tests: the next classes_open reads main.cf's li
 /* The address of this family in inet_interfaces, if there is exactly one; else null. */
 const struct addr *classes_only_address(int family);
 
+bool classes_have_address(const struct addr *a); /* is it in inet_interfaces? */
+
 /* Is the domain delivered by $local_transport: in mydestination, or an [address] of this host? */
 enum dict_answer domain_is_local(const char *domain, struct why *why)
     __attribute__((warn_unused_result));
