@@ -111,6 +111,7 @@ ODD = [
     b"From: x\n" + b"Subject: folded\n and\n\tfolded\n\nbody\n",
     b"Subject: nul\n\na\x00b\n",
     b"Subject: nul \x00 in the header\nFrom: n\x00 <n@n.org>\n\nx\n",
+    b"Subject: an original with UTF-8\nContent-Type: multipart/mixed; boundary=g\n\n--g\nContent-Type: message/global\n\nSubject: inner \xc3\xa4\nFrom: a@example.org\n\nbody\n--g--\n",
     b"Date: Mon, 1 Jan 2024 23:30:00 -0500\nSubject: zone\nFrom: zone@example.org\n\nx\n",
 ]
 
