@@ -635,5 +635,5 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
           T(descriptors_ride_along), T(a_lent_descriptor_stays_the_lender_s),
           T(files_go_out_as_asked), T(layers_take_no_input_from_before),
-          T(wait_is_for_input_or_a_wake_up),
-          T(no_bytes_are_waited_for_that_were_read), T(formatted_text_may_be_long), T(pipes_work_as_well))
+          T(wait_is_for_input_or_a_wake_up), T(no_bytes_are_waited_for_that_were_read),
+          T(formatted_text_may_be_long), T(pipes_work_as_well))
