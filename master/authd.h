@@ -160,5 +160,8 @@ bool token_make(enum token_kind kind, struct str name, const char *service, int6
  * is refused. A token can be tried only once. */
 const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
                          struct buf *name);
+/* Whether it could be redeemed now, and whose it is; it stays as it is. */
+bool token_peek(enum token_kind kind, struct str text, struct str service, int64_t now,
+                struct buf *name);
 
 #endif
