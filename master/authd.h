@@ -42,6 +42,7 @@ struct authd_conn {
     struct buf out; /* answers that are not */
     bool broken; /* it must end: malformed, or it does not read */
     bool has_asked; /* something at all */
+    bool over; /* nothing more is read of it */
     struct hash *attempts; /* by id; those that were cancelled are no longer in it */
     unsigned nrunning; /* attempts whose tasks have not ended */
     pid_t client; /* 0: unknown */
