@@ -42,6 +42,7 @@ struct authd_conn {
     struct buf out; /* answers that are not */
     bool broken; /* it must end: malformed, or it does not read */
     bool has_asked; /* something at all */
+    bool over; /* nothing more is read of it */
     struct hash *attempts; /* by id; those that were cancelled are no longer in it */
     unsigned nrunning; /* attempts whose tasks have not ended */
     pid_t client; /* 0: unknown */
@@ -160,5 +161,8 @@ bool token_make(enum token_kind kind, struct str name, const char *service, int6
  * is refused. A token can be tried only once. */
 const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
                          struct buf *name);
+/* Whether it could be redeemed now, and whose it is; it stays as it is. */
+bool token_peek(enum token_kind kind, struct str text, struct str service, int64_t now,
+                struct buf *name);
 
 #endif

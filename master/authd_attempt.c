@@ -274,13 +274,13 @@ static enum sasl_step take_step(struct attempt *a, struct buf *challenge)
     return step;
 }
 
-/* (waits) False: it has not come in time, or the client has given up. */
+/* (waits) False: it has not come in time, or the client has given up, or cannot say any more. */
 static bool wait_response(struct attempt *a)
 {
     int64_t until = task_now() + conf.login_timeout * 1000;
 
     a->wants_response = true;
-    while (!a->has_response && task_now() < until && !task_is_cancelled())
+    while (!a->has_response && !a->conn->over && task_now() < until && !task_is_cancelled())
         task_park(until);
     a->wants_response = false;
     return a->has_response && !task_is_cancelled();

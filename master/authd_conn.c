@@ -328,6 +328,7 @@ static void end_attempts(struct authd_conn *c)
 {
     bool reads = !c->broken && stream_state(c->stream) == STREAM_EOF && !has_gone(c);
 
+    c->over = true;
     cancel_attempts(c, !reads);
     while (c->nrunning > 0) {
         cancel_attempts(c, c->broken || task_is_cancelled());

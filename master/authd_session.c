@@ -94,41 +94,65 @@ static void say_user(struct authd_conn *c, uint32_t id, const struct user *u)
     authd_session_say(c, &line);
 }
 
-/* (waits) */
-static void give_user(struct authd_conn *c, const struct auth_msg *m, struct str name)
-{
-    struct arena *mem = arena_new(NULL);
-    struct why why = WHY;
+/* What the tables say of the user of a ticket. */
+struct lookup {
+    enum user_found found;
+    struct arena *mem;
     struct user u;
+    struct why why;
+};
 
-    switch (users_find(name, mem, &u, &why)) {
+/* (waits) False: there will be no answer. A process that a table keeps out drains, and the next one
+ * is asked for the same ticket: so the ticket must not have been used up. */
+static bool look_up(const struct auth_msg *m, struct lookup *l)
+{
+    struct buf name = BUF(SASL_FIELD_MAX); /* fits: user_normalise has made it */
+    bool answers = true;
+
+    if (token_peek(TOKEN_OF_BROKER, auth_msg_arg(m, 0), auth_msg_get(m, "service"), task_now(),
+                   &name)) {
+        l->found = users_find(buf_str(&name), l->mem, &l->u, &l->why);
+        answers = l->found != USER_LATER || !service_draining();
+    }
+    buf_free(&name);
+    return answers;
+}
+
+static void give_user(struct authd_conn *c, const struct auth_msg *m, struct str name,
+                      const struct lookup *l)
+{
+    switch (l->found) {
     case USER_FOUND:
-        say_user(c, m->id, &u);
+        say_user(c, m->id, &l->u);
         break;
     case USER_UNKNOWN:
-        msg_warn("%.*s has logged in but has no mailbox: %s", (int)name.n, name.p, why_text(&why));
-        say_no(c, m, false, why_text(&why));
+        msg_warn("%.*s has logged in but has no mailbox: %s", (int)name.n, name.p,
+                 why_text(&l->why));
+        say_no(c, m, false, why_text(&l->why));
         break;
     case USER_LATER:
         msg_warn("%.*s has logged in but cannot be looked up: %s", (int)name.n, name.p,
-                 why_text(&why));
-        say_no(c, m, true, why_text(&why));
+                 why_text(&l->why));
+        say_no(c, m, true, why_text(&l->why));
         break;
     }
-    arena_free(&mem);
-    why_free(&why);
 }
 
 bool session_redeem(struct authd_conn *c, const struct auth_msg *m)
 {
     struct buf name = BUF(SASL_FIELD_MAX); /* fits: user_normalise has made it */
+    struct lookup l = {.found = USER_LATER, .why = WHY};
 
     if (c->state == CONN_VERSION && !service_may_ask(c->stream, "REQUEST"))
         return false;
     c->state = CONN_OPENER;
     c->has_asked = true;
-    if (take_token(c, m, TOKEN_OF_BROKER, &name))
-        give_user(c, m, buf_str(&name));
+    l.mem = arena_new(NULL);
+    bool answers = look_up(m, &l);
+    if (answers && take_token(c, m, TOKEN_OF_BROKER, &name))
+        give_user(c, m, buf_str(&name), &l);
     buf_free(&name);
-    return true;
+    arena_free(&l.mem);
+    why_free(&l.why);
+    return answers;
 }

@@ -162,17 +162,39 @@ static const char *problem_of(const struct slot *s, enum token_kind kind, struct
     return str_eqz(service, s->service) ? NULL : "it is for another service";
 }
 
-const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
-                         struct buf *name)
+/* Ours alone until its state is set again. Null: it is not there. */
+static struct slot *hold(struct str text)
 {
     struct slot *s = authd_token_find(text);
 
     if (s == NULL || !slot_hold(&s->state, SLOT_LIVE))
-        return "unknown, or used already";
-    if (!str_eqz(text, s->text)) { /* another one has taken its place just now */
+        return NULL;
+    if (str_eqz(text, s->text))
+        return s;
+    atomic_store(&s->state, SLOT_LIVE); /* another one has taken its place just now */
+    return NULL;
+}
+
+bool token_peek(enum token_kind kind, struct str text, struct str service, int64_t now,
+                struct buf *name)
+{
+    struct slot *s = hold(text);
+    bool valid = s != NULL && problem_of(s, kind, service, now) == NULL;
+
+    if (valid)
+        buf_addz(name, name_of(s));
+    if (s != NULL)
         atomic_store(&s->state, SLOT_LIVE);
-        return "used already";
-    }
+    return valid;
+}
+
+const char *token_redeem(enum token_kind kind, struct str text, struct str service, int64_t now,
+                         struct buf *name)
+{
+    struct slot *s = hold(text);
+
+    if (s == NULL)
+        return "unknown, or used already";
     const char *problem = problem_of(s, kind, service, now);
     if (problem == NULL)
         buf_addz(name, name_of(s));

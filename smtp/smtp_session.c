@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/msg.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "net/stream.h"
@@ -152,9 +153,10 @@ bool smtp_is_silent(struct smtp_session *s)
 static bool has_reply(struct str text)
 {
     struct str line;
+    uint32_t code;
 
     while (str_split(&text, '\n', &line))
-        if (line.n >= 3 && strspn(line.p, "0123456789") >= 3)
+        if (line.n >= 3 && num_parse_u32(str_upto(line, 3), 0, 999, &code))
             return true;
     return false;
 }

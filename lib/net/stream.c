@@ -276,6 +276,8 @@ static int try_fill(struct stream *s)
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         s->drained = s->fd.short_reads_drain && (size_t)n < s->in_room - s->in_end;
+        if (s->drained && s->layers.n == 0)
+            task_emptied(s->fd.fd);
         s->in_end += (size_t)n;
         if (s->in_end == s->in_room && s->in_room < IN_MOST) { /* a large transfer */
             s->in_room *= 2;

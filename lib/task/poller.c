@@ -211,6 +211,12 @@ enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline)
     return wait_for(fd, poll_events, deadline, true, true);
 }
 
+void task_emptied(int fd)
+{
+    if ((size_t)fd < poller.nslots)
+        poller.slots[fd].in = false; /* an end that was told stays in ended */
+}
+
 /* Is one of them ready now? Those that have nothing to wait for are. */
 static bool any_ready(struct pollfd *look, size_t n)
 {

@@ -208,6 +208,7 @@ void task_loop(void)
 
     signal(SIGPIPE, SIG_IGN);
     loop_look_at_clock();
+    take_cpu_us(); /* what was used before is of no turn */
     loop.running = true;
     while (loop.count > 0) {
         begin_turn();
@@ -375,7 +376,7 @@ void task_forked(void)
     }
     list_init(&loop.all);
     loop.count = 0;
-    loop.cpu_us = 0; /* counts anew in a child */
+    loop.cpu_us = loop.others.us = 0; /* counts anew in a child */
     if (loop.self != NULL) {
         loop.self->timer = (struct heap_node){0};
         list_add(&loop.all, &loop.self->all);

@@ -91,6 +91,9 @@ enum wait task_wait_either(int fd, short poll_events, int64_t deadline_ms);
  * edge-triggered. */
 enum wait task_wait_again(int fd, short poll_events, int64_t deadline_ms);
 enum wait task_wait_again_either(int fd, short poll_events, int64_t deadline_ms); /* or task_wake */
+/* A read moved fewer bytes than asked for: what the loop was told of before has been read, and
+ * task_wait_again must not return for it. */
+void task_emptied(int fd);
 void task_close(int fd); /* close(2), and the loop forgets fd; -1 is ignored; keeps errno */
 
 enum wait task_sleep(int64_t until_ms); /* (waits) WAIT_TIMEOUT when it has passed */

@@ -2,7 +2,7 @@
 
 The tests speak as such a process: with its ids, on the sockets in private/.
 """
-import array, base64, contextlib, os, pwd, socket, time
+import array, base64, contextlib, os, pwd, signal, socket, time
 
 import pytest
 
@@ -57,7 +57,8 @@ class Auth:
         with contextlib.suppress(ConnectionError):
             self.sock.sendall(hello.encode())
         while (line := self.line()) and line[0] != "DONE":
-            pass
+            if line[0] == "SPID":
+                self.pid = int(line[1])
 
     def line(self):
         try:
@@ -208,9 +209,19 @@ def test_a_connection_asks_one_kind_of_question(suite):
     assert auth.ask("REQUEST", "2", "x", "service=imap") is None
 
 
+def test_who_can_say_nothing_more_is_not_waited_for(suite):
+    """it is known before the attempt has begun that the response which it will want is not to come"""
+    auth = Auth(suite, "imapd", "VERSION\t1\t1\nCPID\t%d\n" % os.getpid())
+    os.kill(auth.pid, signal.SIGSTOP)
+    auth.sock.sendall(b"AUTH\t1\tLOGIN\tservice=imap\tsecured\n")
+    auth.sock.shutdown(socket.SHUT_WR)
+    os.kill(auth.pid, signal.SIGCONT)
+    assert [auth.line()[0] for _ in range(2)] == ["CONT", "FAIL"]
+    assert auth.line() is None
+
+
 def test_tokens_and_tickets_end_with_their_time(make_suite):
     suite = make_suite(main="login_token_lifetime = 1s\n")
-    token = get_token(suite)
 
     def ticket_in_time():
         try:
@@ -218,11 +229,17 @@ def test_tokens_and_tickets_end_with_their_time(make_suite):
         except AssertionError:
             return None  # a busy machine took longer than a token lives
 
-    ticket, user = wait_for(ticket_in_time)
-    over = time.monotonic() + 1.1
-    wait_for(lambda: time.monotonic() > over)
+    def wait_over():
+        over = time.monotonic() + 1.1
+        wait_for(lambda: time.monotonic() > over)
+
+    # One after the other: a new one may take the place of one that is over, of which then nothing is known.
+    token = get_token(suite)
+    wait_over()
     assert refused(Session(suite, "mailbox", ("request", "open"), ("token", token)))
     suite.wait_log(r"a login token is refused: it is older than login_token_lifetime")
+    ticket, user = wait_for(ticket_in_time)
+    wait_over()
     assert refused(serve(suite, user, ticket))
     suite.wait_log(r"a session ticket is refused: it is older than login_token_lifetime")
 

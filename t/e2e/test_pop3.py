@@ -1,5 +1,5 @@
 """POP3 with real clients and rude ones: RFC 1939, RFC 2449, and what must not happen."""
-import glob, os, poplib, re, shutil, subprocess, time
+import glob, os, poplib, re, shutil, signal, subprocess, time
 
 import pytest
 
@@ -278,6 +278,22 @@ def test_a_mailbox_that_was_replaced_is_served_by_a_new_process(suite):
     p.quit()
     suite.pop3("bob").quit()
     shutil.rmtree(home + ".old")
+
+
+def test_who_comes_while_the_process_stops_is_told_so(make_suite):
+    """passed to the process of the user just before it is told to stop: it goes on for nobody"""
+    suite = make_suite()
+    suite.pop3().quit()
+    session = int(suite.wait_log(r"Login: user=<alice\b.*mpid=(\d+)")[0].group(1))
+    os.kill(session, signal.SIGSTOP)
+    late = Raw(suite.port("pop3"))
+    late.send("USER alice\r\nPASS secret\r\n")
+    suite.wait_log(r"Login: user=<alice\b.*mpid=%d\b" % session, 2)
+    os.kill(session, signal.SIGTERM)
+    os.kill(session, signal.SIGCONT)
+    said = [late.line() for _ in range(5)]
+    assert said[-2:] == ["-ERR Server shutting down.", None], said
+    wait_for(lambda: not os.path.exists("/proc/%d" % session))
 
 
 @pytest.mark.parametrize("form", ["%m", "%v", "%{guid}", "plain"])

@@ -55,6 +55,16 @@ def test_the_directory_of_a_passwd_file_is_replaced(users, mode):
     users.wait_log(r"authd\[\d+\]: the directory of \S+/a/passwd has changed -- restarting")
 
 
+def test_the_directory_of_the_table_of_auth_userdb_is_replaced(users):
+    """which is asked when the ticket of a login is redeemed: that can be done once"""
+    users.add_main("auth_passdb = passwd-file:%s/b/passwd\nauth_userdb = passwd-file:%s/a/passwd\n" % (users.dir, users.dir))
+    users.start()
+    users.imap("alice").logout()  # authd is there
+    replace(users.dir + "/a")
+    assert log_in(users, "changed").startswith("a OK")
+    users.wait_log(r"authd\[\d+\]: the directory of \S+/a/passwd has changed -- restarting")
+
+
 @pytest.mark.parametrize("name,link,to", [("current/passwd", "current", "b"), ("links/passwd", "links/passwd", "../b/passwd")])
 def test_a_link_to_a_passwd_file_is_pointed_elsewhere(users, name, link, to):
     users.add_main("auth_passdb = passwd-file:%s/%s\n" % (users.dir, name))

@@ -352,6 +352,20 @@ def test_a_reply_before_its_command_defers(suite, sink, stage, replies, greeting
         r.wait(user, r".*dsn=4\.5\.0, status=deferred \(host 127\.0\.0\.1\[127\.0\.0\.1\] sent an unasked reply while %s: 2" % stage)
 
 
+def test_an_unasked_reply_may_fill_the_buffer(suite, sink):
+    """the largest one, up to its last byte, with digits"""
+    path = suite.queue + "/private/test-lmtp"
+    long = ["250-X" + "a" * 993] * 61 + ["250-X" + "a" * 433]  # what is read with less room
+    assert sum(len(line) + 2 for line in long) == (4 + 8 + 16 + 32) * 1024
+    s = sink(lmtp=True, path=path, replies={"LHLO": "\n".join(long + ["250 OK", "1" * 70000])})
+    os.chmod(path, 0o666)
+    r = Route(suite, s.slot, "unix")
+    r.send("a")
+    r.wait("a", r".*dsn=4\.5\.0, status=deferred \(host \S+\[private/test-lmtp\] sent an unasked reply while sending MAIL FROM: 1")
+    s.close()
+    os.unlink(path)
+
+
 def test_idle_connection_is_ended_with_quit(suite, sink):
     s = sink()
     r = route_to(suite, s)

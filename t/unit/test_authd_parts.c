@@ -73,6 +73,30 @@ TEST(a_token_is_redeemed_once_by_whom_it_is_for)
     buf_free(&text);
 }
 
+static bool peek(enum token_kind kind, const struct buf *text, const char *service, int64_t now)
+{
+    struct buf name = BUF(SASL_FIELD_MAX);
+    bool valid = token_peek(kind, buf_str(text), strz(service), now, &name);
+
+    assert_string_equal(name.n > 0 ? name.p : "", valid ? "al" : "");
+    buf_free(&name);
+    return valid;
+}
+
+TEST(a_token_that_was_looked_at_is_as_it_was)
+{
+    struct buf text = BUF(TOKEN_MAX);
+
+    make(TOKEN_OF_BROKER, &text);
+    assert_true(peek(TOKEN_OF_BROKER, &text, "imap", 2000));
+    assert_false(peek(TOKEN_OF_FRONT, &text, "imap", 2000));
+    assert_false(peek(TOKEN_OF_BROKER, &text, "pop3", 2000));
+    assert_false(peek(TOKEN_OF_BROKER, &text, "imap", 31000));
+    assert_null(redeem(TOKEN_OF_BROKER, &text, "imap", 2000));
+    assert_false(peek(TOKEN_OF_BROKER, &text, "imap", 2000));
+    buf_free(&text);
+}
+
 TEST(a_token_holds_a_name_of_any_length_whole)
 {
     static const size_t lengths[] = {1, 63, 64, 65, SASL_FIELD_MAX};
@@ -121,5 +145,5 @@ TEST(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not)
 
 RUN_TESTS(T(failures_of_an_address_are_delayed_more_and_more),
           T(an_ipv6_network_fails_as_one_address), T(a_token_is_redeemed_once_by_whom_it_is_for),
-          T(a_token_holds_a_name_of_any_length_whole),
+          T(a_token_that_was_looked_at_is_as_it_was), T(a_token_holds_a_name_of_any_length_whole),
           T(when_all_slots_are_taken_a_ticket_makes_room_and_a_token_does_not))

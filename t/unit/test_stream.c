@@ -561,6 +561,36 @@ static void long_text(struct stream *s, void *arg)
     stream_putc(s, '\n');
 }
 
+/* Reads what came while nobody waited for it, up to the last byte, in two reads. */
+static void wait_unread(void *arg)
+{
+    enum { FIRST = 4096, MORE = 10 }; /* as many as the first read has room for */
+    int *fds = arg;
+    char bytes[FIRST + MORE] = {0};
+    struct stream *s = stream_new(fds[0]);
+
+    assert_int_equal(send(fds[1], bytes, FIRST, 0), FIRST);
+    assert_int_equal(stream_wait_unread(s, task_now() + 5000), WAIT_READY);
+    assert_int_equal(stream_read(s, bytes, 1), 1);
+    assert_int_equal(send(fds[1], bytes, MORE, 0), MORE);
+    task_sleep(task_now() + 10); /* the loop is told of them */
+    assert_int_equal(stream_read(s, bytes, FIRST + MORE - 1), FIRST + MORE - 1);
+    assert_int_equal(stream_wait_unread(s, task_now() + 10), WAIT_TIMEOUT);
+    assert_int_equal(send(fds[1], "x", 1, 0), 1);
+    assert_int_equal(stream_wait_unread(s, task_now() + 5000), WAIT_READY);
+    assert_int_equal(stream_read(s, bytes, 1), 1);
+    stream_free(&s);
+}
+
+TEST(no_bytes_are_waited_for_that_were_read)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    mini_run(wait_unread, fds);
+    close(fds[1]);
+}
+
 TEST(formatted_text_may_be_long)
 {
     struct buf out = BUF(10000);
@@ -605,4 +635,5 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
           T(descriptors_ride_along), T(a_lent_descriptor_stays_the_lender_s),
           T(files_go_out_as_asked), T(layers_take_no_input_from_before),
-          T(wait_is_for_input_or_a_wake_up), T(formatted_text_may_be_long), T(pipes_work_as_well))
+          T(wait_is_for_input_or_a_wake_up), T(no_bytes_are_waited_for_that_were_read),
+          T(formatted_text_may_be_long), T(pipes_work_as_well))

@@ -402,6 +402,28 @@ TEST(turns_are_counted_and_timed)
     assert_int_equal(task_longest_turns().wall_ms, 0);
 }
 
+static void use_cpu(int64_t us)
+{
+    for (int64_t until = cpu_us() + us; cpu_us() < until;)
+        ;
+}
+
+static void fairly_slow(void *arg)
+{
+    (void)arg;
+    use_cpu(15000);
+    task_yield();
+}
+
+/* What a process did before its loop, or between two loops, is no turn. */
+TEST(work_before_the_loop_is_no_turn)
+{
+    task_longest_turns();
+    use_cpu(300000);
+    run(fairly_slow, NULL);
+    assert_in_range(task_longest_turns().cpu_us, 10000, 200000);
+}
+
 struct stubborn {
     int waits;
     bool others_ran, done;
@@ -941,8 +963,9 @@ RUN_TESTS(T(a_cancelled_task_that_waits_on_lets_others_run_and_is_named),
           T(end_of_input_is_not_missed_after_a_short_read), T(writers_wake_when_there_is_room),
           T(syncs_park_the_task_and_complete), T(sync_of_a_cancelled_task_completes),
           T(signals_come_as_callbacks), T(turns_are_counted_and_timed),
-          T(forked_task_has_a_loop_of_its_own), T(stack_overflow_hits_the_guard_page),
-          T(watch_calls_back_until_it_is_ended), T(an_edge_that_comes_with_a_wake_up_is_not_lost),
+          T(work_before_the_loop_is_no_turn), T(forked_task_has_a_loop_of_its_own),
+          T(stack_overflow_hits_the_guard_page), T(watch_calls_back_until_it_is_ended),
+          T(an_edge_that_comes_with_a_wake_up_is_not_lost),
           T(a_second_task_that_waits_for_the_same_is_refused), T(one_task_may_wait_for_several),
           T(waits_outside_of_a_task_block_the_process), T(many_tasks_use_stacks_again),
           T(after_a_rush_its_stacks_are_kept_for_a_moment_only))
