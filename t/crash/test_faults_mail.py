@@ -96,6 +96,30 @@ def test_what_cannot_be_looked_at_is_neither_missing_nor_forbidden():
         s.close()
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_in_a_spool_that_cannot_be_looked_at_nothing_is_done_as_root():
+    """users may write there: with their rights the file of root's cannot be opened; as root it was given away"""
+    s = MiniSuite("local_transport = local\nmail_spool_directory = $config_directory/../spool\n", "local unix - n n - - local\n",
+                  start=False)
+    try:
+        os.mkdir(s.dir + "/spool")
+        os.chmod(s.dir + "/spool", 0o1777)
+        mailbox = s.write("spool/games", "", 0o600)
+        s.disk = disk.Disk(s)
+        s.start()
+        for nth in range(1, 40):
+            s.disk.arm("local", "stat", nth, errno.EIO)
+            s.send("games@queue.test", sender="")
+            s.wait_log(r"to=<games@queue.test>.*status=", nth)
+            assert os.stat(mailbox).st_uid == 0
+            if not s.disk.disarm():
+                break
+        assert nth > 3 and "cannot look at the directory of mailbox" in s.log()
+        s.disk.close()
+    finally:
+        s.close()
+
+
 @pytest.mark.timeout(3000 if SLOW else 300)
 def test_what_sendmail_took_without_memory_is_whole(faulty):
     for nth in range(1, 400, 1 if SLOW else 9):
