@@ -770,6 +770,25 @@ def test_a_redirected_message_is_redirected_once():
         assert [d.to for d in agent.seen] == [["r@far.test"]]
 
 
+@pytest.mark.parametrize("main", ["smtpd_sender_restrictions = check_sender_access inline:{{sender@far.test=REDIRECT r@far.test}}\n",
+                                  "header_checks = regexp:$config_directory/checks\n"], ids=["client", "content"])
+def test_a_redirected_message_that_is_requeued_is_not_redirected_again(main):
+    """its delivery ended while postsuper -r took it away"""
+    with MiniSuite(main, start=False) as s, Agent(s, "fake", lambda d: "l") as agent:
+        s.write("etc/checks", "/^Subject: test/ REDIRECT r@far.test\n")
+        s.start()
+        id = s.send(["a@far.test", "b@far.test"])
+        (path,) = wait_for(lambda: s.queue_files("deferred"))
+        assert agent.seen[0].to == ["r@far.test"]
+        with open(path, "r+b") as f:
+            f.seek(agent.seen[0].rcpts[0]["rcpt_at"])
+            f.write(b"D")
+        s.tool("postsuper", "-r", id)
+        s.tool("postkick", "public", "pickup", "W")
+        s.wait_log(r"pickup\[\d+\]: %s: all recipients are done: removed$" % id)
+        assert not s.queue_files() and len(agent.seen) == 1
+
+
 REASON = "no %s no" % ("x" * 5000)
 MANY_FIELDS = "".join("X-%d: %s\r\n" % (i, "x" * 300) for i in range(90))
 # message_size_limit: recipients, header, body, messages that the report takes, the end of the original in each
