@@ -486,6 +486,48 @@ def test_misplaced_files_are_put_right():
         assert os.path.basename(new) in s.tool("postqueue", "-p").stdout  # without the mail system
 
 
+def put_log(s, path, rcpt):
+    """as bounce writes it"""
+    owner = os.stat(s.queue + "/bounce")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write("\n<%s>: no\nrecipient=%s\nstatus=5.1.1\naction=failed\nreason=no\n\n" % (rcpt, rcpt))
+    for name in (path, os.path.dirname(path)):
+        os.chown(name, owner.st_uid, owner.st_gid)
+
+
+def hashed_otherwise(s):
+    """a suite with a message that waits, and its id; hash_queue_depth is another one from now on"""
+    id = s.send(["a@far.test", "b@far.test", "c@far.test"], sender="sender@back.test")
+    wait_for(lambda: s.queue_files("deferred"))
+    put_log(s, "%s/bounce/%s/%s" % (s.queue, id[0], id), "b@far.test")
+    s.add_main("hash_queue_depth = 2\n")
+    return id
+
+
+HASHED = "hash_queue_names = deferred defer bounce\n"
+
+
+def test_a_log_that_stands_in_two_places_becomes_one():
+    """it was begun again in its new place: the suite starts, and nobody is forgotten"""
+    def policy(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+        return ("d" if d.sender == "" else "l") * len(d.to)
+
+    reports = []
+    with MiniSuite(HASHED) as s, Agent(s, "fake", policy):
+        id = hashed_otherwise(s)
+        s.stop()
+        for log in ("bounce", "defer"):
+            put_log(s, "%s/%s/%s/%s/%s" % (s.queue, log, id[0], id[1], id), "c@far.test")
+        s.start()
+        assert not glob.glob(s.queue + "/defer/?/" + id)
+        s.tool("postqueue", "-f")
+        wait_for(lambda: reports)
+        assert named_in(reports) == [("b@far.test", "5.1.1"), ("c@far.test", "5.1.1")]
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="gives files away")
 def test_files_of_another_owner_are_told():
     with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
