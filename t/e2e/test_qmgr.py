@@ -528,6 +528,17 @@ def test_a_log_that_stands_in_two_places_becomes_one():
         assert named_in(reports) == [("b@far.test", "5.1.1"), ("c@far.test", "5.1.1")]
 
 
+def test_a_reload_puts_files_where_the_new_settings_look_for_them():
+    reports = []
+    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l" * len(d.to)) as agent:
+        id = hashed_otherwise(s)
+        s.reload()
+        agent.policy = lambda d: d.sender == "" and reports.append(email.message_from_string(content(s, d))) or "d" * len(d.to)
+        wait_for(lambda: s.tool("postqueue", "-i", id) and len(agent.seen) > 1)
+        wait_for(lambda: reports)
+        assert named_in(reports) == [("b@far.test", "5.1.1")]
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="gives files away")
 def test_files_of_another_owner_are_told():
     with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
