@@ -14,7 +14,7 @@
  *   start-fg   the same in the foreground, for containers and service managers
  *   stop       stops it in an orderly way; returns when all its processes have gone
  *   abort      stops it at once; no accepted mail is lost by that
- *   reload     new processes read the new configuration, the present ones finish their clients; then
+ *   reload     new processes read the new configuration, the present ones finish their clients;
  *              mends the queue, whose directories may be hashed in another way
  *   flush      tries all deferred mail now
  *   check      makes missing directories, mends the queue, and says what else is wrong and how to
