@@ -122,7 +122,7 @@ static void drop_done(struct entry *e)
     size_t left = 0;
 
     for (size_t i = 0; i < e->nrcpts; i++)
-        if (f == NULL || !qfile_is_done(f, e->rcpts[i].at))
+        if (f == NULL || qfile_is_done(f, e->rcpts[i].at, NULL) <= 0)
             e->rcpts[left++] = e->rcpts[i];
     qfile_close(&f);
     if (left == e->nrcpts)
