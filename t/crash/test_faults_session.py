@@ -165,6 +165,51 @@ def test_a_session_that_is_killed_at_any_operation_leaves_what_it_said(faulty, m
     assert each(faulty, "any", 0, lambda s, call, nth, error: one_session(s, call, nth, error, mode)) > 10
 
 
+def put_dovecots_folder(suite, name):
+    """two messages, which Dovecot has given numbers; as a host that moves has it"""
+    folder = suite.maildir("alice", name)
+    owner = os.stat(suite.maildir("alice"))
+    files = {"maildirfolder": "", "dovecot-uidlist": "3 V1000 N13 Gabc\n11 :1.a\n12 :2.b\n", "dovecot-keywords": "0 Work\n",
+             "cur/1.a:2,": "Subject: mark a.\n\n", "cur/2.b:2,a": "Subject: mark b.\n\n", "new/.": None, "tmp/.": None}
+    for path, text in files.items():
+        os.makedirs(os.path.dirname("%s/%s" % (folder, path)), exist_ok=True)
+        if text is not None:
+            suite.write("%s/%s" % (folder[len(suite.dir) + 1:], path), text)
+    for path, _, names in os.walk(folder):
+        for n in [path] + [path + "/" + n for n in names]:
+            os.chown(n, owner.st_uid, owner.st_gid)
+
+
+def one_move_from_dovecot(suite, call, nth, error):
+    name = "Moved%d" % next(suite.numbers)
+    put_dovecots_folder(suite, name)
+    c = suite.imap("alice")
+    suite.disk.arm("imap", call, nth, error)
+    try:
+        c.select(name)
+    except (imaplib.IMAP4.abort, ConnectionError):
+        pass
+    fired = suite.disk.disarm()
+    c.shutdown()
+    c = suite.imap("alice")
+    assert c.select(name)[0] == "OK"
+    assert c.response("UIDVALIDITY")[1] == [b"1000"], (call, nth)
+    found = b" ".join(c.uid("FETCH", "1:*", "(FLAGS)")[1])
+    assert b"UID 11" in found and b"UID 12" in found and b"Work" in found, (call, nth, found)
+    c.logout()
+    return fired
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
+@pytest.mark.parametrize("call", ["look", "read", "stat"])
+def test_numbers_of_dovecot_are_taken_over_whatever_fails(faulty, call):
+    """else each client would load the folder again"""
+    for nth in range(1, MOST):
+        if not one_move_from_dovecot(faulty, call, nth, OTHERS[call]):
+            break
+    assert nth > 2
+
+
 def one_pop3_session(suite, call, nth, error):
     """the first of three messages is removed"""
     c = suite.imap("bob")
