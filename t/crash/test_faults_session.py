@@ -1,7 +1,7 @@
 """As test_faults.py, for sessions of IMAP and POP3, and for what leads to one: the n-th call of a program fails. What a client
 was told is true, no other message is touched, and the next connection goes on.
 """
-import errno, imaplib, itertools, os, poplib, re, smtplib
+import errno, imaplib, itertools, os, poplib, re, smtplib, subprocess
 
 import pytest
 
@@ -208,6 +208,43 @@ def test_numbers_of_dovecot_are_taken_over_whatever_fails(faulty, call):
         if not one_move_from_dovecot(faulty, call, nth, OTHERS[call]):
             break
     assert nth > 2
+
+
+@pytest.fixture
+def other_disk(faulty):
+    """a folder on a file system of its own"""
+    c, name = faulty.imap("alice"), "Disk%d" % next(faulty.numbers)
+    assert c.create(name)[0] == "OK"
+    c.logout()
+    path = faulty.maildir("alice", name)
+    owner = os.stat(path)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,uid=%d,gid=%d" % (owner.st_uid, owner.st_gid), "none", path]).returncode != 0:
+        pytest.skip("no mounts here")
+    yield name
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="mounts a file system")
+def test_a_message_that_cannot_be_removed_is_not_moved(faulty, other_disk):
+    """to another file system: it was in both folders, and the client was told OK"""
+    for nth in range(1, MOST):
+        c = faulty.imap("alice")
+        folder, mark = "From%d" % next(faulty.numbers), "m%d" % nth
+        assert c.create(folder)[0] == "OK"
+        fill(c, folder, [mark, mark + "b"])
+        c.select(folder)
+        faulty.disk.arm("imap", "unlink", nth, errno.EIO)
+        said = c.uid("MOVE", "1:2", other_disk)[0]
+        fired = faulty.disk.disarm()
+        c.logout()
+        c = faulty.imap("alice")
+        left, there = look(c, folder), look(c, other_disk)
+        for m in (mark, mark + "b"):
+            assert (m in left) != (m in there) and (said != "OK" or m in there), (nth, said, m, left, there)
+        c.logout()
+        if not fired:
+            break
+    assert nth > 2 and said == "OK"
 
 
 def one_pop3_session(suite, call, nth, error):
