@@ -356,3 +356,32 @@ def test_a_mark_that_cannot_be_read_does_not_make_a_failure_of_a_delivery():
     assert nth > 5
     s.disk.close()
     s.close()
+
+
+@pytest.mark.parametrize("call", ["look", "read"])
+def test_what_an_agent_had_done_is_not_asked_again_though_the_mark_cannot_be_read(call):
+    """it dies when one of two recipients is done"""
+    def policy(d):
+        if len(d.to) < 2 or d.id in died:
+            return "d" * len(d.to)
+        died.append(d.id)
+        s.disk.arm("qmgr", call, nth, errno.EIO)
+        with open("%s/active/%s" % (s.queue, d.id), "r+b") as f:
+            f.seek(d.rcpts[0]["rcpt_at"])
+            f.write(b"D")
+        return None
+
+    s, died = MiniSuite(disk.QUICK, start=False), []
+    s.disk = disk.Disk(s)
+    s.start()
+    with Agent(s, "fake", policy) as agent:
+        for nth in range(1, MOST):
+            id = s.send(["a@far.test", "b@far.test"])
+            s.wait_log("%s: removed" % id)
+            seen = [d.to for d in agent.seen if d.id == id]
+            assert seen[0] == ["a@far.test", "b@far.test"] and seen[1:] == [["b@far.test"]], (nth, seen)
+            if not s.disk.disarm():
+                break
+    assert nth > 1
+    s.disk.close()
+    s.close()
