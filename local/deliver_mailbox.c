@@ -103,8 +103,8 @@ static bool is_broken(const char *maildir)
         buf_addf(&path, "%s%s", maildir, parts[i]);
         if (!buf_ok(&path))
             break;
-        file_make_dirs(path.p, 0700, NULL);
-        usable = is_usable(path.p);
+        if (file_make_dirs(path.p, 0700, NULL) == 0 || is_for_good(errno))
+            usable = is_usable(path.p);
     }
     buf_free(&path);
     return !usable;

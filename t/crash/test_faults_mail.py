@@ -96,6 +96,35 @@ def test_what_cannot_be_looked_at_is_neither_missing_nor_forbidden():
         s.close()
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_a_maildir_that_cannot_be_made_now_does_not_return_the_mail():
+    """it is named in a .forward file, and the disk is full"""
+    s = MiniSuite("local_transport = local\nforward_path = $config_directory/../forward/$user\n" + disk.QUICK,
+                  "local unix - n n - - local\n", start=False)
+    try:
+        for name in ("forward", "out"):
+            os.mkdir(s.dir + "/" + name)
+        shutil.chown(s.dir + "/out", "games")
+        shutil.chown(s.write("forward/games", s.dir + "/out/box/\n"), "games")
+        s.disk = disk.Disk(s)
+        s.start()
+        for nth in range(1, 10):
+            s.disk.arm("local", "mkdir", nth, errno.ENOSPC, disk.ERRORS)
+            s.send("games@queue.test", sender="")
+            s.wait_log(r"to=<games@queue.test>.*status=", 2 * nth - 1)
+            fired = s.disk.disarm()
+            s.wait_queue_empty()
+            assert "status=bounced" not in s.log(), nth
+            assert len(os.listdir(s.dir + "/out/box/new")) == 1
+            shutil.rmtree(s.dir + "/out/box")
+            if not fired:
+                break
+        assert nth > 2
+        s.disk.close()
+    finally:
+        s.close()
+
+
 @pytest.fixture
 def spool():
     """local delivers to a spool directory where users may write"""
