@@ -180,20 +180,20 @@ static int into_mbox(struct job *job, struct mbox **m, const struct mailbox_targ
     return mbox_commit(m, why);
 }
 
-/* Of the directory that the mailbox is in. */
+/* Of the directory that the mailbox is in; 0 if there is none: the mailbox cannot be opened then.
+ */
 static int directory_mode(const char *path, mode_t *mode, struct why *why)
 {
     struct buf dir = BUF(8192);
-    struct stat st;
+    struct stat st = {0};
     int result = 0;
 
     buf_addz(&dir, path);
     if (!buf_ok(&dir))
         result = why_set(why, "5.2.0", "the name of mailbox %s is too long", path);
-    else if (stat(dirname(dir.p), &st) < 0)
+    else if (stat(dirname(dir.p), &st) < 0 && errno != ENOENT && errno != ENOTDIR)
         result = why_errno(why, "4.2.0", "cannot look at the directory of mailbox %s", path);
-    else
-        *mode = st.st_mode;
+    *mode = st.st_mode;
     buf_free(&dir);
     return result;
 }

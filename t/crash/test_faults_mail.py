@@ -163,6 +163,13 @@ def test_in_a_spool_that_cannot_be_looked_at_nothing_is_done_as_root(spool):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_a_spool_that_is_not_there_is_told_to_the_sender(spool):
+    os.rmdir(spool.dir + "/spool")
+    spool.send("games@queue.test", sender="")
+    spool.wait_log(r"to=<games@queue.test>.*dsn=5.2.0, status=bounced .*No such file or directory")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
 def test_behind_half_a_message_a_new_one_begins_a_line(spool):
     """also if the end of the mailbox cannot be read: then the mail waits"""
     half = "From a\n\nhalf a line"
