@@ -103,8 +103,8 @@ static bool is_broken(const char *maildir)
         buf_addf(&path, "%s%s", maildir, parts[i]);
         if (!buf_ok(&path))
             break;
-        file_make_dirs(path.p, 0700, NULL);
-        usable = is_usable(path.p);
+        if (file_make_dirs(path.p, 0700, NULL) == 0 || is_for_good(errno))
+            usable = is_usable(path.p);
     }
     buf_free(&path);
     return !usable;
@@ -180,32 +180,44 @@ static int into_mbox(struct job *job, struct mbox **m, const struct mailbox_targ
     return mbox_commit(m, why);
 }
 
-/* The mode of the directory that the mailbox is in; 0 if there is none. */
-static mode_t directory_mode(const char *path)
+/* Of the directory that the mailbox is in; 0 if there is none: the mailbox cannot be opened then.
+ */
+static int directory_mode(const char *path, mode_t *mode, struct why *why)
 {
     struct buf dir = BUF(8192);
     struct stat st = {0};
+    int result = 0;
 
     buf_addz(&dir, path);
-    bool there = buf_ok(&dir) && stat(dirname(dir.p), &st) == 0;
+    if (!buf_ok(&dir))
+        result = why_set(why, "5.2.0", "the name of mailbox %s is too long", path);
+    else if (stat(dirname(dir.p), &st) < 0 && errno != ENOENT && errno != ENOTDIR)
+        result = why_errno(why, "4.2.0", "cannot look at the directory of mailbox %s", path);
+    *mode = st.st_mode;
     buf_free(&dir);
-    return there ? st.st_mode : 0;
+    return result;
 }
 
 /*
  * In a spool directory that is not open to users, the file and its lock are made by root and the
  * file is given away: its group stays that of the directory, where the directory's group may write.
  * Where users may write they could prepare links for root: there it is done with their rights.
+ * 1: as root; 0: as the user; -1 and why: it cannot be told now.
  */
-static bool as_root(const struct mailbox_target *t, struct mbox_rules *r, const gid_t *keep)
+static int as_root(const struct mailbox_target *t, struct mbox_rules *r, const gid_t *keep,
+                   struct why *why)
 {
-    mode_t mode = directory_mode(t->path);
+    mode_t mode;
 
-    if (!t->in_spool || geteuid() != 0 || ((mode & S_IWOTH) != 0 && t->uid != 0))
-        return false;
+    if (!t->in_spool || geteuid() != 0)
+        return 0;
+    if (directory_mode(t->path, &mode, why) < 0)
+        return -1;
+    if ((mode & S_IWOTH) != 0 && t->uid != 0)
+        return 0;
     r->give_to = &t->uid;
     r->give_to_group = (mode & S_IWGRP) != 0 ? keep : &t->gid;
-    return true;
+    return 1;
 }
 
 int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *why)
@@ -221,13 +233,13 @@ int deliver_mbox(struct job *job, const struct mailbox_target *t, struct why *wh
 
     if (limits_fit(t, why) < 0)
         return -1;
-    bool as_user = !as_root(t, &rules, &keep);
-    if (as_user && become_begin(t->uid, t->gid, why) < 0)
+    int root = as_root(t, &rules, &keep, why);
+    if (root < 0 || (root == 0 && become_begin(t->uid, t->gid, why) < 0))
         return -1;
     struct mbox *m = mbox_open(t->path, &rules, why);
     if (m != NULL)
         status = into_mbox(job, &m, t, why);
-    if (as_user)
+    if (root == 0)
         become_end();
     if (status < 0 && !t->give_back)
         make_temporary(why);

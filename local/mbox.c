@@ -204,13 +204,18 @@ static void release(struct mbox **mbox)
 }
 
 /* Half a message that a crash or a full disk has left: what is appended must begin a line, or it
- * would be a part of that. */
-static void end_half_message(struct mbox *m)
+ * would be a part of that. -1 and why: where the mailbox ends cannot be known now. */
+static int find_end(struct mbox *m, const char *path, struct why *why)
 {
-    char last;
+    char last = '\n';
 
-    if (m->regular && m->start > 0 && pread(m->fd, &last, 1, m->start - 1) == 1 && last != '\n')
+    m->start = m->regular ? lseek(m->fd, 0, SEEK_END) : 0;
+    m->size = m->start;
+    if (m->start < 0 || (m->start > 0 && pread(m->fd, &last, 1, m->start - 1) < 0))
+        return mbox_fail(errno, "read", path, why);
+    if (last != '\n')
         mbox_put_raw(m, STR("\n\n"));
+    return 0;
 }
 
 struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct why *why)
@@ -227,13 +232,11 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
     }
     m->fd = open_file(path, why);
     if (m->fd < 0 || check_file(m, path, rules, why) < 0 ||
-        (m->regular && take_file_locks(m, path, rules->locks, why) < 0)) {
+        (m->regular && take_file_locks(m, path, rules->locks, why) < 0) ||
+        find_end(m, path, why) < 0) {
         release(&m);
         return NULL;
     }
-    m->start = m->regular ? lseek(m->fd, 0, SEEK_END) : 0;
-    m->size = m->start;
-    end_half_message(m);
     return m;
 }
 

@@ -139,6 +139,7 @@ static void qmgr_paths(void)
     for (enum queue q = Q_INCOMING; q <= Q_CORRUPT; q++)
         jail_write_queue(queue_name(q));
     jail_write(queue_name(Q_DEFER)); /* mail goes out without it, too */
+    jail_note(queue_name(Q_DEFER));
     jail_read_tables(conf.transport_maps);
     jail_read_tables(conf.relocated_maps);
     jail_read_tables(conf.sender_dependent_relayhost_maps);

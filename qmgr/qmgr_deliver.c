@@ -114,17 +114,25 @@ static void end_entry(struct entry *e)
 }
 
 /* What the agent had done before it died is marked in the file: nobody gets it twice, and what was
- * recorded is reported. */
+ * recorded is reported. Whose mark cannot be read now is left to the next attempt. */
 static void drop_done(struct entry *e)
 {
     struct message *m = e->message;
-    struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_READ, NULL);
+    struct why why = WHY;
+    struct qfile *f = qfile_open(Q_ACTIVE, m->d.queue_id, QFILE_READ, &why);
     size_t left = 0;
 
-    for (size_t i = 0; i < e->nrcpts; i++)
-        if (f == NULL || !qfile_is_done(f, e->rcpts[i].at))
+    for (size_t i = 0; i < e->nrcpts; i++) {
+        int done = f == NULL ? -1 : qfile_is_done(f, e->rcpts[i].at, &why);
+        if (done == 0)
             e->rcpts[left++] = e->rcpts[i];
+        else if (done < 0)
+            msg_warn("%s: to=<%s>: whether the transport was done is seen later: %s", m->d.queue_id,
+                     e->rcpts[i].address, why_text(&why));
+        m->deferred |= done < 0;
+    }
     qfile_close(&f);
+    why_free(&why);
     if (left == e->nrcpts)
         return;
     e->nrcpts = left;

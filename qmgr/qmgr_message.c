@@ -115,8 +115,10 @@ static void forget_reasons(const char *id)
 {
     struct why why = WHY;
 
-    if (queue_remove(Q_DEFER, id, &why) < 0 && errno != ENOENT && errno != ENOTDIR)
+    if (queue_remove(Q_DEFER, id, &why) < 0 && errno != ENOENT && errno != ENOTDIR) {
         msg_warn("%s: %s", id, why_text(&why));
+        service_look_at_dirs();
+    }
     why_free(&why);
 }
 

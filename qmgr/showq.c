@@ -46,6 +46,7 @@ static void showq_paths(void)
     for (enum queue q = Q_MAILDROP; q <= Q_HOLD; q++)
         jail_read_queue(queue_name(q));
     jail_read(queue_name(Q_DEFER)); /* only tells why */
+    jail_note(queue_name(Q_DEFER));
 }
 
 int main(int argc, char **argv)

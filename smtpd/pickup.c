@@ -44,7 +44,9 @@ struct drop {
     bool remote; /* sendmail -G: headers are not ours to complete */
     bool requeued; /* postsuper -r: a queue file of our own, with all that it knows */
     struct buf pending; /* records in front of a recipient, until it is known to be needed */
-    size_t left, done; /* recipients */
+    size_t left, done; /* recipients; done: or taken back by a milter */
+    bool delivered; /* a recipient is done */
+    bool redirected; /* to one recipient, in the place of all */
     bool finished; /* nobody is left: its delivery ended while postsuper -r took it */
     struct why why;
 };
@@ -93,15 +95,18 @@ static bool pass_requeued(struct drop *d, enum rec type, struct str body)
 {
     static const char left_out[] = {REC_KILL, REC_WARN, REC_FILT, REC_FLGS, REC_CTIME, 0};
 
-    if (type == REC_ORCP)
+    if (type == REC_ORCP) {
         qrec_put(&d->pending, type, body);
-    else if (type == REC_DONE || type == REC_DRCP) {
+    } else if (type == REC_DONE || type == REC_DRCP) {
         buf_clear(&d->pending);
         d->done++;
-    } else if (type == REC_RDIR)
+        d->delivered |= type == REC_DONE;
+    } else if (type == REC_RDIR) {
         submit_put(d->submit, type, body);
-    else
+        d->redirected = true;
+    } else {
         return type > 0 && type < 128 && strchr(left_out, type) != NULL;
+    }
     return true;
 }
 
@@ -181,8 +186,15 @@ static int pass_late_rcpts(struct drop *d)
             qrec_put(&d->pending, type, body);
         else if (extracted && (type == REC_ORCP || type == REC_DONE || type == REC_DRCP))
             pass_requeued(d, type, body);
+        else if (extracted && type == REC_RDIR)
+            d->redirected = true;
     }
     return qfile_seek(d->file, content, &d->why);
+}
+
+static bool is_finished(const struct drop *d)
+{
+    return d->requeued && ((d->left == 0 && d->done > 0) || (d->redirected && d->delivered));
 }
 
 static int pass_envelope(struct drop *d, enum rec type, struct str body, enum part *part)
@@ -207,7 +219,7 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
     case REC_MESG:
         if (d->requeued && pass_late_rcpts(d) < 0)
             return -1;
-        d->finished = d->requeued && d->left == 0 && d->done > 0;
+        d->finished = is_finished(d);
         if (d->finished)
             return why_set(&d->why, "2.0.0", "all recipients are done");
         if (*conf.content_filter != 0)

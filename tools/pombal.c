@@ -14,7 +14,8 @@
  *   start-fg   the same in the foreground, for containers and service managers
  *   stop       stops it in an orderly way; returns when all its processes have gone
  *   abort      stops it at once; no accepted mail is lost by that
- *   reload     new processes read the new configuration, the present ones finish their clients
+ *   reload     new processes read the new configuration, the present ones finish their clients;
+ *              mends the queue, whose directories may be hashed in another way
  *   flush      tries all deferred mail now
  *   check      makes missing directories, mends the queue, and says what else is wrong and how to
  *              mend it
@@ -237,6 +238,9 @@ static int cmd_reload(void)
     union sigval checked = {.sival_int = (int)conf_snapshot_number(conf_snapshot_used())};
     if (sigqueue(pid, SIGHUP, checked) < 0)
         msg_fatal("signal process %d: %m", (int)pid);
+    /* hash_queue_depth may be another one, for example: under the old names nothing is found. */
+    if (!mend_queue())
+        msg_warn("some files of the queue are not in their places: see the errors above");
     return 0;
 }
 

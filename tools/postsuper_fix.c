@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -76,6 +78,49 @@ static bool to_place(bool (*act)(const char *from, const char *to), const char *
     return done;
 }
 
+/* From where in is, behind the end of out, or nothing of it. */
+static bool append_all(int in, int out)
+{
+    struct stat st;
+    off_t end = lseek(out, 0, SEEK_END);
+    ssize_t n = 1;
+
+    if (end < 0 || fstat(in, &st) < 0)
+        return false;
+    for (off_t left = st.st_size; left > 0 && n > 0; left -= n)
+        n = sendfile(out, in, NULL, (size_t)left);
+    if (n > 0 && fsync(out) == 0)
+        return true;
+    int saved = n == 0 ? EIO : errno;
+    if (ftruncate(out, end) < 0)
+        msg_warn("cannot take back a record: %m");
+    errno = saved;
+    return false;
+}
+
+/* The directories were hashed in another way while a log was kept (hash_queue_depth, a reload): so
+ * it was begun again in its right place, where the rest is added to it. */
+static bool add_to_log(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int out = open(to, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool added = in >= 0 && out >= 0 && lock_try_flock(out, true) == 0 && append_all(in, out) &&
+                 unlink(from) == 0;
+    int saved = errno;
+
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    errno = saved;
+    return added;
+}
+
+static bool move_log(const char *from, const char *to)
+{
+    return rename_new(from, to) || (errno == EEXIST && add_to_log(from, to));
+}
+
 /* A short name says the inode, so that it is given once only. A long one is unique as it is, but
  * must go when long names are no longer wanted. */
 static bool right_id(const char *id, const char *path, struct buf *out)
@@ -142,7 +187,7 @@ static int fix(enum queue q, const char *path, const char *id)
         if (strcmp(right.p, id) != 0)
             result = rename_message(q, path, id, right.p) ? 1 : -1;
         else if (strcmp(place.p, path) != 0)
-            result = to_place(rename_new, path, q, id) ? 1 : -1;
+            result = to_place(is_message_queue(q) ? rename_new : move_log, path, q, id) ? 1 : -1;
     }
     buf_free(&right);
     buf_free(&place);

@@ -50,10 +50,13 @@ int file_open_plain(int dirfd, const char *name, int flags, mode_t mode)
     struct stat st;
     int fd = openat(dirfd, name, flags | careful, mode);
 
-    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+    if (fd < 0)
+        return -1;
+    int error = fstat(fd, &st) < 0 ? errno : S_ISREG(st.st_mode) ? 0 : EINVAL;
+    if (error == 0)
         return fd;
     close(fd);
-    errno = EINVAL;
+    errno = error;
     return -1;
 }
 

@@ -165,9 +165,11 @@ static struct dict *open_unavailable(const struct dict_type *type, const char *a
         buf_addf(&path, "%s%s", arg, type->suffix);
         if (buf_ok(&path) && access(path.p, F_OK) < 0)
             watch_for(u, path.p);
-        if (u->dir < 0) /* it is there, but cannot be read */
-            u->again_ms = clock_ms() + conf.transport_retry_time * 1000;
     }
+    /* It is there, but cannot be read; or it has no file (unix:), and nothing is wrong with it. */
+    if (type != NULL && u->dir < 0 &&
+        (type->suffix != NULL ? why_later(why) : strcmp(why->code, "4.3.0") == 0))
+        u->again_ms = clock_ms() + conf.transport_retry_time * 1000;
     buf_free(&path);
     return &u->dict;
 }

@@ -53,30 +53,28 @@ static bool lists_all(struct str source)
     return false;
 }
 
-/* The first source that may have hidden something, to be freed; null: none. */
-static char *find_hidden(const char *database)
+/* The first source that may have hidden something, to be freed, or null. -1 and why: it cannot be
+ * told now. */
+static int find_hidden(const char *database, char **hidden, struct why *why)
 {
     struct buf text = BUF(64 * 1024);
     struct str rest, line, source;
-    struct why why = WHY;
-    char *hidden = NULL;
+    bool missing = access("/etc/nsswitch.conf", F_OK) < 0 && errno == ENOENT;
+    int result = missing ? 0 : file_read("/etc/nsswitch.conf", &text, why);
 
-    if (file_read("/etc/nsswitch.conf", &text, &why) < 0)
-        buf_clear(&text);
     rest = buf_str(&text);
-    while (hidden == NULL && str_split(&rest, '\n', &line)) {
+    while (result == 0 && *hidden == NULL && str_split(&rest, '\n', &line)) {
         ptrdiff_t comment = str_find(line, '#');
         line = str_trim(comment < 0 ? line : str_upto(line, (size_t)comment));
         if (!str_starts(line, strz(database)))
             continue;
         line = str_from(line, strlen(database));
-        while (hidden == NULL && next_source(&line, &source))
+        while (*hidden == NULL && next_source(&line, &source))
             if (!lists_all(source))
-                hidden = mem_dup(source.p, source.n);
+                *hidden = mem_dup(source.p, source.n);
     }
-    why_free(&why);
     buf_free(&text);
-    return hidden;
+    return result;
 }
 
 static void add_account(struct accounts *a, const struct passwd *pw)
@@ -110,43 +108,82 @@ static bool is_dynamic(unsigned id)
     return id >= 61184 && id <= 65519;
 }
 
-/* True: there are some that are not in the file, so a directory service lists what it has. */
-static bool read_accounts(struct accounts *a)
+/* The error that ended a list before its end, or 0: name services leave others behind that mean
+ * nothing. */
+static int cut_by(int error)
+{
+    return error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM ? error : 0;
+}
+
+/* 1: there are some that are not in the file, so a directory service lists what it has; 0: there
+ * are none. -1 and errno: some may be missing. */
+static int read_accounts(struct accounts *a)
 {
     FILE *f = fopen("/etc/passwd", "re");
+    int error = f == NULL && errno != ENOENT ? errno : 0;
     size_t dynamic = 0;
 
-    for (struct passwd *pw; f != NULL && (pw = fgetpwent(f)) != NULL;)
+    errno = 0;
+    for (struct passwd *pw; f != NULL && (pw = fgetpwent(f)) != NULL; errno = 0)
         add_account(a, pw);
+    error = error != 0 ? error : cut_by(errno);
     if (f != NULL)
         fclose(f);
     size_t in_file = hash_count(a->entries);
     setpwent();
-    for (struct passwd *pw; (pw = getpwent()) != NULL;) {
+    errno = 0;
+    for (struct passwd *pw; (pw = getpwent()) != NULL; errno = 0) {
         dynamic += is_dynamic(pw->pw_uid);
         add_account(a, pw);
     }
+    error = error != 0 ? error : cut_by(errno);
     endpwent();
-    return hash_count(a->entries) > in_file + dynamic;
+    errno = error;
+    return error != 0 ? -1 : hash_count(a->entries) > in_file + dynamic;
 }
 
-static bool read_groups(struct accounts *a)
+static int read_groups(struct accounts *a)
 {
     FILE *f = fopen("/etc/group", "re");
+    int error = f == NULL && errno != ENOENT ? errno : 0;
     size_t dynamic = 0;
 
-    for (struct group *gr; f != NULL && (gr = fgetgrent(f)) != NULL;)
+    errno = 0;
+    for (struct group *gr; f != NULL && (gr = fgetgrent(f)) != NULL; errno = 0)
         add_group(a, gr);
+    error = error != 0 ? error : cut_by(errno);
     if (f != NULL)
         fclose(f);
     size_t in_file = hash_count(a->entries);
     setgrent();
-    for (struct group *gr; (gr = getgrent()) != NULL;) {
+    errno = 0;
+    for (struct group *gr; (gr = getgrent()) != NULL; errno = 0) {
         dynamic += is_dynamic(gr->gr_gid);
         add_group(a, gr);
     }
+    error = error != 0 ? error : cut_by(errno);
     endgrent();
-    return hash_count(a->entries) > in_file + dynamic;
+    errno = error;
+    return error != 0 ? -1 : hash_count(a->entries) > in_file + dynamic;
+}
+
+/* Whoever is missing must not look like a user that there is not. */
+static int unix_read(struct accounts *a, bool groups, struct why *why)
+{
+    const char *path = groups ? "/etc/group" : "/etc/passwd";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 && errno != ENOENT)
+        return why_errno(why, "4.3.0", "open %s", path);
+    int watched = fd < 0 ? 0 : dict_file_watch(&a->dict, fd, path, why);
+    if (fd >= 0)
+        close(fd);
+    if (watched < 0)
+        return -1;
+    int listed = groups ? read_groups(a) : read_accounts(a);
+    if (listed < 0)
+        return why_errno(why, "4.3.0", "read the entries of %s", path);
+    return listed > 0 ? 0 : find_hidden(groups ? "group:" : "passwd:", &a->hidden, why);
 }
 
 static struct dict *unix_open(const char *arg, enum dict_mode mode __attribute__((unused)),
@@ -160,18 +197,11 @@ static struct dict *unix_open(const char *arg, enum dict_mode mode __attribute__
     }
     struct accounts *a = (struct accounts *)dict_new(&dict_unix, sizeof *a);
     struct dict *d = &a->dict;
-    const char *path = groups ? "/etc/group" : "/etc/passwd";
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     a->entries = hash_new();
-    int status = fd < 0 ? 0 : dict_file_watch(d, fd, path, why);
-    if (fd >= 0)
-        close(fd);
-    if (status < 0) {
+    if (unix_read(a, groups, why) < 0) {
         dict_close(&d);
         return NULL;
     }
-    if (!(groups ? read_groups(a) : read_accounts(a)))
-        a->hidden = find_hidden(groups ? "group:" : "passwd:");
     if (a->hidden != NULL)
         msg_warn("unix:%s: \"%s\" in /etc/nsswitch.conf does not list its accounts: mail for those "
                  "that are not in the file is put off. Name a table that has them in the place of "

@@ -589,11 +589,13 @@ int qfile_mark_done(struct qfile *f, off_t rcpt, struct why *why)
     return retype(f, rcpt, REC_RCPT, REC_DONE, why);
 }
 
-bool qfile_is_done(const struct qfile *f, off_t rcpt)
+int qfile_is_done(const struct qfile *f, off_t rcpt, struct why *why)
 {
-    char type;
+    char type = 0;
 
-    return rcpt > 0 && pread(f->fd, &type, 1, rcpt) == 1 && type == (char)REC_DONE;
+    if (rcpt > 0 && pread(f->fd, &type, 1, rcpt) < 0)
+        return why_errno(why, "4.3.0", "read queue file");
+    return type == (char)REC_DONE;
 }
 
 int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why)

@@ -80,8 +80,8 @@ const struct stat *qfile_stat(const struct qfile *f); /* as it was when opened *
 /* The recipient record there becomes REC_DONE; harmless if it is that already. Not synced: after a
  * power cut the mail may be delivered twice, but is never lost. */
 int qfile_mark_done(struct qfile *f, off_t rcpt, struct why *why);
-/* Has whoever delivers marked it meanwhile? False if that cannot be known. */
-bool qfile_is_done(const struct qfile *f, off_t rcpt);
+/* Has whoever delivers marked it meanwhile? 1: yes, 0: no. -1 and why: it cannot be known now. */
+int qfile_is_done(const struct qfile *f, off_t rcpt, struct why *why);
 /* Makes the record there void (REC_KILL). */
 int qfile_kill(struct qfile *f, off_t at, enum rec expected, struct why *why);
 /* The warning time there becomes -1: the sender was warned. */

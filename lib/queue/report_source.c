@@ -69,9 +69,13 @@ static int drop_done(struct report_source *s, struct bounce_log *portion, struct
         return 0;
     if (open_file(s, why) < 0)
         return -1;
-    for (size_t i = 0; i < portion->n; i++)
-        if (!qfile_is_done(s->file, portion->at[i].at))
+    for (size_t i = 0; i < portion->n; i++) {
+        int done = qfile_is_done(s->file, portion->at[i].at, why);
+        if (done < 0)
+            return -1;
+        if (!done)
             portion->at[n++] = portion->at[i];
+    }
     portion->n = n;
     return 0;
 }

@@ -110,8 +110,10 @@ static int make_journal(struct folder *f, struct why *why)
     struct state state;
 
     state_init(&state);
-    uint32_t uidvalidity = has_cache(f) ? 0 : takeover(f, &state);
-    int result = folder_make(f, &state, uidvalidity, true, why);
+    uint32_t uidvalidity = 0;
+    int result = has_cache(f) ? 0 : takeover(f, &state, &uidvalidity, why);
+    if (result == 0)
+        result = folder_make(f, &state, uidvalidity, true, why);
     state_free(&state);
     return result;
 }

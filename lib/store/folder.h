@@ -198,9 +198,9 @@ int maildir_merge(struct folder *f, bool force, struct why *why); /* (waits) */
  * take_new. */
 int maildir_rename(struct folder *f, const struct uidset *which, bool take_new, struct why *why);
 
-/* (waits) takeover.c: reads the uid list of Dovecot or Courier into an empty state. Returns its
- * uidvalidity; 0: there is none. */
-uint32_t takeover(struct folder *f, struct state *state);
+/* (waits) takeover.c: reads the uid list of Dovecot or Courier into an empty state, and its
+ * uidvalidity, which stays 0 if there is none. -1 and why: it cannot be told now. */
+int takeover(struct folder *f, struct state *state, uint32_t *uidvalidity, struct why *why);
 
 /* The name with "." between the parts, INBOX in capitals; the directory below the root. */
 void store_canonical(const struct store *s, const char *name, struct buf *out);

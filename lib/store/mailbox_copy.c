@@ -246,21 +246,29 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
     return 0;
 }
 
-/* In the folder they came from: the files of a move are gone, or go now. */
+/* In the folder they came from: the files of a move are gone, or go now. One that does not go would
+ * come back as a new message. */
 static int record_moved(struct copying *c, struct why *why)
 {
     struct folder *from = c->from->f;
     struct uidset gone = UIDSET;
+    int result = 0;
 
-    VEC_EACH (&c->items, item) {
+    for (size_t i = 0; i < c->items.n && result == 0; i++) {
+        struct item *item = &c->items.at[i];
         const struct slot *old = state_slot(&from->state, item->uid);
-        uidset_add(&gone, item->uid, item->uid);
-        if (item->moved || old == NULL)
-            continue;
-        struct blob name = state_blob(&from->state, old);
-        item->moved = blob_remove(&from->blobs, &name) == 0;
+        if (!item->moved && old != NULL) {
+            struct blob name = state_blob(&from->state, old);
+            item->moved = blob_remove(&from->blobs, &name) == 0 || errno == ENOENT;
+            if (!item->moved)
+                result =
+                    why_errno(why, "4.3.0", "cannot move a message from folder %s", from->name);
+        }
+        if (result == 0)
+            uidset_add(&gone, item->uid, item->uid);
     }
-    int result = folder_record_expunged(from, &gone, why);
+    if (folder_record_expunged(from, &gone, result == 0 ? why : NULL) < 0)
+        result = -1;
     uidset_free(&gone);
     return result;
 }

@@ -602,8 +602,8 @@ int maildir_merge(struct folder *f, bool force, struct why *why)
         return 0;
     if (find_reasons(&m, force, why) < 0)
         return -1;
-    if (m.reasons & LIST_CHANGED)
-        m.list_uidvalidity = uidlist_read(f, &m.list);
+    if (m.reasons & LIST_CHANGED && uidlist_read(f, &m.list, &m.list_uidvalidity, why) < 0)
+        return -1;
     m.scan.mem = arena_new(NULL);
     m.scan.slots = f->state.n;
     m.scan.seen = mem_array(m.scan.slots + 1, sizeof *m.scan.seen);

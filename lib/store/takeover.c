@@ -4,6 +4,7 @@
  */
 #include "store/takeover.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,16 +177,23 @@ void takeover_keywords(struct str text, struct state *state)
     }
 }
 
-bool takeover_read_file(const struct folder *f, const char *name, struct buf *out)
+static bool is_of_no_use(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM ||
+           error == ELOOP || error == EINVAL;
+}
+
+int takeover_read_file(const struct folder *f, const char *name, struct buf *out, struct why *why)
 {
     int fd = file_open_plain(f->dirfd, name, O_RDONLY, 0);
     struct stat st;
-    ssize_t got = 0;
+    ssize_t got = 1;
 
-    if (fd < 0)
-        return false;
-    bool fits = fstat(fd, &st) == 0 && st.st_size >= 0 && (uint64_t)st.st_size <= out->max;
-    while (fits) {
+    if (fd < 0 && is_of_no_use(errno))
+        return 0;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        got = -1;
+    while (got > 0 && st.st_size >= 0 && (uint64_t)st.st_size <= out->max) {
         size_t room = out->max - out->n, want = room < READ_PIECE ? room : READ_PIECE;
         got = want > 0 ? read(fd, buf_room(out, want), want) : 0;
         if (got <= 0)
@@ -193,30 +201,45 @@ bool takeover_read_file(const struct folder *f, const char *name, struct buf *ou
         buf_grown(out, (size_t)got);
         pause_in_daemon();
     }
-    close(fd);
-    return fits && got == 0;
+    if (got < 0)
+        why_errno(why, "4.3.0", "read %s of folder %s", name, f->name);
+    if (fd >= 0)
+        close(fd);
+    return got < 0 ? -1 : got == 0;
 }
 
-uint32_t takeover(struct folder *f, struct state *state)
+/* The numbers of a list; 0, and an empty state: there is none. */
+static int take_numbers(struct folder *f, const char *name,
+                        uint32_t (*parse)(struct str text, struct state *state),
+                        struct state *state, uint32_t *uidvalidity, struct why *why)
 {
     struct buf text = BUF(UIDLIST_MAX); /* fits: takeover_read_file reads no more */
-    uint32_t uidvalidity = 0;
+    int result = takeover_read_file(f, name, &text, why);
 
-    if (takeover_read_file(f, "dovecot-uidlist", &text))
-        uidvalidity = takeover_dovecot(buf_str(&text), state);
-    buf_clear(&text);
-    if (uidvalidity == 0 && takeover_read_file(f, "courierimapuiddb", &text))
-        uidvalidity = takeover_courier(buf_str(&text), state);
-    buf_clear(&text);
-    if (uidvalidity == 0) {
+    if (result > 0)
+        *uidvalidity = parse(buf_str(&text), state);
+    if (*uidvalidity == 0) {
         state_free(state);
         state_init(state);
     }
-    if (takeover_read_file(f, "dovecot-keywords", &text))
+    buf_free(&text);
+    return result < 0 ? -1 : 0;
+}
+
+int takeover(struct folder *f, struct state *state, uint32_t *uidvalidity, struct why *why)
+{
+    struct buf text = BUF(UIDLIST_MAX); /* fits: takeover_read_file reads no more */
+    int result = take_numbers(f, "dovecot-uidlist", takeover_dovecot, state, uidvalidity, why);
+
+    if (result == 0 && *uidvalidity == 0)
+        result = take_numbers(f, "courierimapuiddb", takeover_courier, state, uidvalidity, why);
+    if (result == 0)
+        result = takeover_read_file(f, "dovecot-keywords", &text, why);
+    if (result > 0)
         takeover_keywords(buf_str(&text), state);
     buf_free(&text);
-    if (uidvalidity != 0)
+    if (result >= 0 && *uidvalidity != 0)
         msg_info("folder %s of %s: taken over, uidvalidity %u, %zu messages", f->name,
-                 f->store->path, uidvalidity, state->n);
-    return uidvalidity;
+                 f->store->path, *uidvalidity, state->n);
+    return result < 0 ? -1 : 0;
 }

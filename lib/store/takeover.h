@@ -16,7 +16,8 @@ uint32_t takeover_dovecot(struct str text, struct state *state); /* dovecot-uidl
 uint32_t takeover_courier(struct str text, struct state *state); /* courierimapuiddb, version 1 */
 void takeover_keywords(struct str text, struct state *state); /* dovecot-keywords */
 
-/* (waits) A file beside the folder's messages. False: there is none, or it cannot be read whole. */
-bool takeover_read_file(const struct folder *f, const char *name, struct buf *out);
+/* (waits) A file beside the folder's messages. 1: out has it; 0: there is none, or none of use (not
+ * ours to read, too large). -1 and why: it cannot be read now. */
+int takeover_read_file(const struct folder *f, const char *name, struct buf *out, struct why *why);
 
 #endif

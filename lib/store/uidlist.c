@@ -68,20 +68,19 @@ bool uidlist_changed(const struct folder *f)
     return errno == ENOENT && mark->ino != 0;
 }
 
-uint32_t uidlist_read(const struct folder *f, struct state *list)
+int uidlist_read(const struct folder *f, struct state *list, uint32_t *uidvalidity, struct why *why)
 {
     struct buf text = BUF(LIST_MAX); /* fits: takeover_read_file reads no more */
-    uint32_t uidvalidity = 0;
+    int result = takeover_read_file(f, file_name, &text, why);
 
     state_init(list);
-    if (takeover_read_file(f, file_name, &text))
-        uidvalidity = takeover_dovecot(buf_str(&text), list);
-    if (uidvalidity == 0) {
+    *uidvalidity = result > 0 ? takeover_dovecot(buf_str(&text), list) : 0;
+    if (*uidvalidity == 0) {
         state_free(list);
         state_init(list);
     }
     buf_free(&text);
-    return uidvalidity;
+    return result < 0 ? -1 : 0;
 }
 
 /* ---- writing ---- */

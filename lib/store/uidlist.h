@@ -14,9 +14,10 @@
  */
 bool uidlist_wanted(const struct folder *f); /* there is one, or INBOX of the same store has one */
 bool uidlist_changed(const struct folder *f); /* not as the mark says; false if it cannot be told */
-/* (waits) What is in the file, as slots of list; its uidvalidity, 0: there is none, or it is not
- * one. */
-uint32_t uidlist_read(const struct folder *f, struct state *list);
+/* (waits) What is in the file, as slots of list, and its uidvalidity; 0: there is none, or it is
+ * not one. -1 and why: it cannot be read now. */
+int uidlist_read(const struct folder *f, struct state *list, uint32_t *uidvalidity,
+                 struct why *why);
 /* (waits) Loaded: the file is written anew, and the mark set in the state (not in the journal). */
 void uidlist_write(struct folder *f);
 /* The lines for the messages that the records in out add. */

@@ -96,6 +96,93 @@ def test_what_cannot_be_looked_at_is_neither_missing_nor_forbidden():
         s.close()
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_a_maildir_that_cannot_be_made_now_does_not_return_the_mail():
+    """it is named in a .forward file, and the disk is full"""
+    s = MiniSuite("local_transport = local\nforward_path = $config_directory/../forward/$user\n" + disk.QUICK,
+                  "local unix - n n - - local\n", start=False)
+    try:
+        for name in ("forward", "out"):
+            os.mkdir(s.dir + "/" + name)
+        shutil.chown(s.dir + "/out", "games")
+        shutil.chown(s.write("forward/games", s.dir + "/out/box/\n"), "games")
+        s.disk = disk.Disk(s)
+        s.start()
+        for nth in range(1, 10):
+            s.disk.arm("local", "mkdir", nth, errno.ENOSPC, disk.ERRORS)
+            s.send("games@queue.test", sender="")
+            s.wait_log(r"to=<games@queue.test>.*status=", 2 * nth - 1)
+            fired = s.disk.disarm()
+            s.wait_queue_empty()
+            assert "status=bounced" not in s.log(), nth
+            assert len(os.listdir(s.dir + "/out/box/new")) == 1
+            shutil.rmtree(s.dir + "/out/box")
+            if not fired:
+                break
+        assert nth > 2
+        s.disk.close()
+    finally:
+        s.close()
+
+
+@pytest.fixture
+def spool():
+    """local delivers to a spool directory where users may write"""
+    s = MiniSuite("local_transport = local\nmail_spool_directory = $config_directory/../spool\n", "local unix - n n - - local\n",
+                  start=False)
+    os.mkdir(s.dir + "/spool")
+    os.chmod(s.dir + "/spool", 0o1777)
+    s.disk = disk.Disk(s)
+    s.start()
+    yield s
+    s.disk.close()
+    s.close()
+
+
+def each_call_fails(suite, call, look):
+    """one message after the other, until all is done without a fault"""
+    for nth in range(1, 40):
+        suite.disk.arm("local", call, nth, errno.EIO)
+        suite.send("games@queue.test", sender="")
+        suite.wait_log(r"to=<games@queue.test>.*status=", nth)
+        look()
+        if not suite.disk.disarm():
+            break
+    assert nth > 2
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_in_a_spool_that_cannot_be_looked_at_nothing_is_done_as_root(spool):
+    """with the rights of users a file of root's cannot be opened; as root it was given away"""
+    mailbox = spool.write("spool/games", "", 0o600)
+
+    def still_of_root():
+        assert os.stat(mailbox).st_uid == 0
+    each_call_fails(spool, "stat", still_of_root)
+    assert "cannot look at the directory of mailbox" in spool.log()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_a_spool_that_is_not_there_is_told_to_the_sender(spool):
+    os.rmdir(spool.dir + "/spool")
+    spool.send("games@queue.test", sender="")
+    spool.wait_log(r"to=<games@queue.test>.*dsn=5.2.0, status=bounced .*No such file or directory")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="local delivers as other users")
+def test_behind_half_a_message_a_new_one_begins_a_line(spool):
+    """also if the end of the mailbox cannot be read: then the mail waits"""
+    half = "From a\n\nhalf a line"
+    mailbox = spool.write("spool/games", half, 0o600)
+    shutil.chown(mailbox, "games")
+
+    def not_a_part_of_it():
+        with open(mailbox, "r+") as f:
+            assert f.read() == half or f.seek(len(half)) and f.read().startswith("\n\nFrom ")
+            f.truncate(len(half))
+    each_call_fails(spool, "read", not_a_part_of_it)
+
+
 @pytest.mark.timeout(3000 if SLOW else 300)
 def test_what_sendmail_took_without_memory_is_whole(faulty):
     for nth in range(1, 400, 1 if SLOW else 9):

@@ -6,6 +6,7 @@ import errno, os, shutil
 import pytest
 
 import disk, pombal
+from agents import Agent, MiniSuite, content
 from pombal import wait_for
 from test_faults import MAIN, MOST, SLOW
 from sink import Sink
@@ -323,3 +324,64 @@ def test_what_was_reported_is_not_reported_again_though_its_log_stays(faulty):
     faulty.wait_log("to=<r@later.test>.*status=deferred", tried + 2)
     arrives(faulty, "reported once.")
     assert len(reports()) == 1
+
+
+def test_a_mark_that_cannot_be_read_does_not_make_a_failure_of_a_delivery():
+    """a recipient who has got the mail stands in the log of an earlier attempt: the report waits until its mark can be read"""
+    def policy(d):
+        if d.sender == "":
+            reports.append(content(s, d))
+        return ("l" if d.sender else "d") * len(d.to)
+
+    s = MiniSuite("minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n", start=False)
+    s.disk, reports = disk.Disk(s), []
+    s.start()
+    with Agent(s, "fake", policy) as agent:
+        for nth in range(1, MOST):
+            id = s.send(["done@far.test", "b@far.test"], sender="sender@back.test")
+            wait_for(lambda: s.queue_files("deferred"))
+            s.tool("postsuper", "-h", id)
+            done, = [int(r["rcpt_at"]) for d in agent.seen for r in d.rcpts if d.id == id and r["rcpt"] == "done@far.test"]
+            with open(s.queue_files("hold")[0], "r+b") as f:
+                f.seek(done)
+                f.write(b"D")
+            s.disk.arm("bounce", "read", nth, errno.EIO)
+            s.tool("postsuper", "-f", id)
+            wait_for(lambda: s.tool("postqueue", "-f") and not s.queue_files(), every=0.2)
+            assert reports and all("Final-Recipient: rfc822; b@far.test" in r for r in reports)
+            assert not any("Final-Recipient: rfc822; done@far.test" in r for r in reports), nth
+            del reports[:]
+            if not s.disk.disarm():
+                break
+    assert nth > 5
+    s.disk.close()
+    s.close()
+
+
+@pytest.mark.parametrize("call", ["look", "read"])
+def test_what_an_agent_had_done_is_not_asked_again_though_the_mark_cannot_be_read(call):
+    """it dies when one of two recipients is done"""
+    def policy(d):
+        if len(d.to) < 2 or d.id in died:
+            return "d" * len(d.to)
+        died.append(d.id)
+        s.disk.arm("qmgr", call, nth, errno.EIO)
+        with open("%s/active/%s" % (s.queue, d.id), "r+b") as f:
+            f.seek(d.rcpts[0]["rcpt_at"])
+            f.write(b"D")
+        return None
+
+    s, died = MiniSuite(disk.QUICK, start=False), []
+    s.disk = disk.Disk(s)
+    s.start()
+    with Agent(s, "fake", policy) as agent:
+        for nth in range(1, MOST):
+            id = s.send(["a@far.test", "b@far.test"])
+            s.wait_log("%s: removed" % id)
+            seen = [d.to for d in agent.seen if d.id == id]
+            assert seen[0] == ["a@far.test", "b@far.test"] and seen[1:] == [["b@far.test"]], (nth, seen)
+            if not s.disk.disarm():
+                break
+    assert nth > 1
+    s.disk.close()
+    s.close()

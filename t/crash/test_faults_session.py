@@ -1,7 +1,7 @@
 """As test_faults.py, for sessions of IMAP and POP3, and for what leads to one: the n-th call of a program fails. What a client
 was told is true, no other message is touched, and the next connection goes on.
 """
-import errno, imaplib, itertools, os, poplib, re, smtplib
+import errno, imaplib, itertools, os, poplib, re, smtplib, subprocess
 
 import pytest
 
@@ -163,6 +163,88 @@ def test_what_was_said_is_true_when_a_call_fails_from_then_on(faulty, call):
 @pytest.mark.parametrize("mode", [disk.KILL, disk.KILL_AFTER], ids=["before", "after"])
 def test_a_session_that_is_killed_at_any_operation_leaves_what_it_said(faulty, mode):
     assert each(faulty, "any", 0, lambda s, call, nth, error: one_session(s, call, nth, error, mode)) > 10
+
+
+def put_dovecots_folder(suite, name):
+    """two messages, which Dovecot has given numbers; as a host that moves has it"""
+    folder = suite.maildir("alice", name)
+    owner = os.stat(suite.maildir("alice"))
+    files = {"maildirfolder": "", "dovecot-uidlist": "3 V1000 N13 Gabc\n11 :1.a\n12 :2.b\n", "dovecot-keywords": "0 Work\n",
+             "cur/1.a:2,": "Subject: mark a.\n\n", "cur/2.b:2,a": "Subject: mark b.\n\n", "new/.": None, "tmp/.": None}
+    for path, text in files.items():
+        os.makedirs(os.path.dirname("%s/%s" % (folder, path)), exist_ok=True)
+        if text is not None:
+            suite.write("%s/%s" % (folder[len(suite.dir) + 1:], path), text)
+    for path, _, names in os.walk(folder):
+        for n in [path] + [path + "/" + n for n in names]:
+            os.chown(n, owner.st_uid, owner.st_gid)
+
+
+def one_move_from_dovecot(suite, call, nth, error):
+    name = "Moved%d" % next(suite.numbers)
+    put_dovecots_folder(suite, name)
+    c = suite.imap("alice")
+    suite.disk.arm("imap", call, nth, error)
+    try:
+        c.select(name)
+    except (imaplib.IMAP4.abort, ConnectionError):
+        pass
+    fired = suite.disk.disarm()
+    c.shutdown()
+    c = suite.imap("alice")
+    assert c.select(name)[0] == "OK"
+    assert c.response("UIDVALIDITY")[1] == [b"1000"], (call, nth)
+    found = b" ".join(c.uid("FETCH", "1:*", "(FLAGS)")[1])
+    assert b"UID 11" in found and b"UID 12" in found and b"Work" in found, (call, nth, found)
+    c.logout()
+    return fired
+
+
+@pytest.mark.timeout(3000 if SLOW else 300)
+@pytest.mark.parametrize("call", ["look", "read", "stat"])
+def test_numbers_of_dovecot_are_taken_over_whatever_fails(faulty, call):
+    """else each client would load the folder again"""
+    for nth in range(1, MOST):
+        if not one_move_from_dovecot(faulty, call, nth, OTHERS[call]):
+            break
+    assert nth > 2
+
+
+@pytest.fixture
+def other_disk(faulty):
+    """a folder on a file system of its own"""
+    c, name = faulty.imap("alice"), "Disk%d" % next(faulty.numbers)
+    assert c.create(name)[0] == "OK"
+    c.logout()
+    path = faulty.maildir("alice", name)
+    owner = os.stat(path)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,uid=%d,gid=%d" % (owner.st_uid, owner.st_gid), "none", path]).returncode != 0:
+        pytest.skip("no mounts here")
+    yield name
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="mounts a file system")
+def test_a_message_that_cannot_be_removed_is_not_moved(faulty, other_disk):
+    """to another file system: it was in both folders, and the client was told OK"""
+    for nth in range(1, MOST):
+        c = faulty.imap("alice")
+        folder, mark = "From%d" % next(faulty.numbers), "m%d" % nth
+        assert c.create(folder)[0] == "OK"
+        fill(c, folder, [mark, mark + "b"])
+        c.select(folder)
+        faulty.disk.arm("imap", "unlink", nth, errno.EIO)
+        said = c.uid("MOVE", "1:2", other_disk)[0]
+        fired = faulty.disk.disarm()
+        c.logout()
+        c = faulty.imap("alice")
+        left, there = look(c, folder), look(c, other_disk)
+        for m in (mark, mark + "b"):
+            assert (m in left) != (m in there) and (said != "OK" or m in there), (nth, said, m, left, there)
+        c.logout()
+        if not fired:
+            break
+    assert nth > 2 and said == "OK"
 
 
 def one_pop3_session(suite, call, nth, error):

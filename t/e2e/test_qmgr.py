@@ -486,6 +486,59 @@ def test_misplaced_files_are_put_right():
         assert os.path.basename(new) in s.tool("postqueue", "-p").stdout  # without the mail system
 
 
+def put_log(s, path, rcpt):
+    """as bounce writes it"""
+    owner = os.stat(s.queue + "/bounce")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write("\n<%s>: no\nrecipient=%s\nstatus=5.1.1\naction=failed\nreason=no\n\n" % (rcpt, rcpt))
+    for name in (path, os.path.dirname(path)):
+        os.chown(name, owner.st_uid, owner.st_gid)
+
+
+def hashed_otherwise(s):
+    """a suite with a message that waits, and its id; hash_queue_depth is another one from now on"""
+    id = s.send(["a@far.test", "b@far.test", "c@far.test"], sender="sender@back.test")
+    wait_for(lambda: s.queue_files("deferred"))
+    put_log(s, "%s/bounce/%s/%s" % (s.queue, id[0], id), "b@far.test")
+    s.add_main("hash_queue_depth = 2\n")
+    return id
+
+
+HASHED = "hash_queue_names = deferred defer bounce\n"
+
+
+def test_a_log_that_stands_in_two_places_becomes_one():
+    """it was begun again in its new place: the suite starts, and nobody is forgotten"""
+    def policy(d):
+        if d.sender == "":
+            reports.append(email.message_from_string(content(s, d)))
+        return ("d" if d.sender == "" else "l") * len(d.to)
+
+    reports = []
+    with MiniSuite(HASHED) as s, Agent(s, "fake", policy):
+        id = hashed_otherwise(s)
+        s.stop()
+        for log in ("bounce", "defer"):
+            put_log(s, "%s/%s/%s/%s/%s" % (s.queue, log, id[0], id[1], id), "c@far.test")
+        s.start()
+        assert not glob.glob(s.queue + "/defer/?/" + id)
+        s.tool("postqueue", "-f")
+        wait_for(lambda: reports)
+        assert named_in(reports) == [("b@far.test", "5.1.1"), ("c@far.test", "5.1.1")]
+
+
+def test_a_reload_puts_files_where_the_new_settings_look_for_them():
+    reports = []
+    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l" * len(d.to)) as agent:
+        id = hashed_otherwise(s)
+        s.reload()
+        agent.policy = lambda d: d.sender == "" and reports.append(email.message_from_string(content(s, d))) or "d" * len(d.to)
+        wait_for(lambda: s.tool("postqueue", "-i", id) and len(agent.seen) > 1)
+        wait_for(lambda: reports)
+        assert named_in(reports) == [("b@far.test", "5.1.1")]
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="gives files away")
 def test_files_of_another_owner_are_told():
     with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
@@ -768,6 +821,25 @@ def test_a_redirected_message_is_redirected_once():
         os.kill(s.pids("qmgr")[0], signal.SIGKILL)
         s.wait_log("%s: removed" % id)
         assert [d.to for d in agent.seen] == [["r@far.test"]]
+
+
+@pytest.mark.parametrize("main", ["smtpd_sender_restrictions = check_sender_access inline:{{sender@far.test=REDIRECT r@far.test}}\n",
+                                  "header_checks = regexp:$config_directory/checks\n"], ids=["client", "content"])
+def test_a_redirected_message_that_is_requeued_is_not_redirected_again(main):
+    """its delivery ended while postsuper -r took it away"""
+    with MiniSuite(main, start=False) as s, Agent(s, "fake", lambda d: "l") as agent:
+        s.write("etc/checks", "/^Subject: test/ REDIRECT r@far.test\n")
+        s.start()
+        id = s.send(["a@far.test", "b@far.test"])
+        (path,) = wait_for(lambda: s.queue_files("deferred"))
+        assert agent.seen[0].to == ["r@far.test"]
+        with open(path, "r+b") as f:
+            f.seek(agent.seen[0].rcpts[0]["rcpt_at"])
+            f.write(b"D")
+        s.tool("postsuper", "-r", id)
+        s.tool("postkick", "public", "pickup", "W")
+        s.wait_log(r"pickup\[\d+\]: %s: all recipients are done: removed$" % id)
+        assert not s.queue_files() and len(agent.seen) == 1
 
 
 REASON = "no %s no" % ("x" * 5000)

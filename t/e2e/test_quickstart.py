@@ -16,9 +16,9 @@ def place():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def quickstart(*args):
+def quickstart(*args, **env):
     return subprocess.run([pombal.TOP + "/quickstart"] + list(args), capture_output=True, text=True, timeout=170,
-                          env=dict(os.environ, POMBAL_BIN=pombal.BIN))
+                          env=dict(os.environ, POMBAL_BIN=pombal.BIN, **env))
 
 
 def test_shows_mail_read_and_says_what_runs_the_second_time(place):
@@ -49,6 +49,17 @@ def test_options_for_scripts_give_the_promised_layout(place):
         if offset not in (465, 995, 993):
             assert raw.line()
         raw.close()
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="makes accounts")
+def test_two_may_make_the_accounts_at_the_same_time(place, tmp_path):
+    """an account is not there when it is looked for the first time, and made by somebody else before it is made"""
+    fake = tmp_path / "getent"
+    fake.write_text("#!/bin/sh\n[ -e %s/$2 ] || { : > %s/$2; exit 2; }\nexec /usr/bin/getent \"$@\"\n" % (tmp_path, tmp_path))
+    fake.chmod(0o755)
+    r = quickstart("--dir", place, "--no-start", "--port-base", str(pombal.free_base()), PATH="%s:%s" % (tmp_path, os.environ["PATH"]))
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert (tmp_path / "pombalnet").exists()
 
 
 @pytest.mark.parametrize("args,words", [

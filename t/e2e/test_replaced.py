@@ -4,6 +4,7 @@ import os, re, smtplib, socket, ssl, subprocess
 
 import pytest
 
+from agents import Agent, MiniSuite, content
 from pombal import IS_ROOT, Raw, wait_for
 
 
@@ -104,6 +105,27 @@ def test_virtual_mailbox_base_is_mounted_later(make_suite):
     finally:
         subprocess.run(["umount", "-l", base], check=True)
     assert "status=deferred" not in suite.log()
+
+
+def test_the_directory_of_the_reasons_is_replaced():
+    """the queue manager could not remove those of the attempt before: a report had them all"""
+    def policy(d):
+        if d.sender == "":
+            reports.append(content(s, d))
+        return "l" if d.sender else "d"
+
+    reports = []
+    soon = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n"
+    with MiniSuite(soon) as s, Agent(s, "fake", policy) as agent:
+        id = s.send("a@far.test", sender="sender@back.test")
+        wait_for(lambda: s.queue_files("deferred"))
+        replace(s.queue + "/defer")
+        s.wait_log(r"qmgr\[\d+\]: defer has changed -- restarting")
+        seen = len(agent.seen)
+        wait_for(lambda: len(agent.seen) > seen + 2)
+        s.tool("postsuper", "-f", id)
+        wait_for(lambda: reports)
+        assert reports[0].count("Final-Recipient:") == 1, reports
 
 
 def certificate(suite, cert, key):

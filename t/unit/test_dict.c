@@ -3,6 +3,7 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,6 +112,38 @@ TEST(a_table_that_cannot_be_opened_fails_each_lookup)
                         "fail: open database nosuch.db: No such file or directory");
     assert_non_null(strstr(logged.p, "error: open database nosuch.db"));
     assert_non_null(strstr(logged.p, "warning: hash:nosuch is unavailable. open database"));
+}
+
+/* The next descriptor is one too many. */
+static void let_no_file_be_opened(struct rlimit *was)
+{
+    int next = dup(0);
+    struct rlimit few;
+
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, was), 0);
+    few = *was;
+    few.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+TEST(accounts_that_cannot_be_read_now_are_not_unknown)
+{
+    static const char *const specs[] = {"unix:passwd.byname", "unix:group.byname"};
+
+    prepare();
+    conf.transport_retry_time = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct rlimit was;
+        let_no_file_be_opened(&was);
+        struct dict *d = dict_open(specs[i], DICT_READ, DICT_MAY_FAIL, NULL);
+        setrlimit(RLIMIT_NOFILE, &was);
+        struct buf value = BUF(10);
+        assert_int_equal(dict_find(d, "no such user", &value, NULL), DICT_FAILED);
+        buf_free(&value);
+        assert_string_equal(dicts_changed(), specs[i]); /* it is tried again */
+        dict_close(&d);
+    }
 }
 
 static void make(const char *spec, enum dict_mode mode, unsigned flags, const char *text)
@@ -370,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(simple_types_answer_from_their_argument),
         T(a_table_that_cannot_be_opened_fails_each_lookup),
+        T(accounts_that_cannot_be_read_now_are_not_unknown),
         T(berkeley_db_tables_are_made_changed_and_read),
         T(a_change_that_is_not_committed_leaves_the_table_as_it_was),
         T(a_table_older_than_its_source_is_told),
