@@ -19,7 +19,7 @@
  *   -bm               read mail and send it; the default
  *   -bp               list the queue (mailq)
  *   -bs               speak SMTP on standard input and output
- *   -bv               do not send: report what would be done
+ *   -bv               do not send, and read no message: report what would be done
  *   -C dir            the configuration
  *   -F name           the sender's full name
  *   -f sender, -r     the envelope sender
@@ -269,8 +269,14 @@ static int check_together(const struct sendmail *m)
 
     if (m->extract && m->mode != SENDMAIL_MAIL)
         return sendmail_wrong(m, "-t can be used only in delivery mode");
-    if (m->extract && m->verify)
+    if (m->verify && m->extract)
         return sendmail_wrong(m, "-t option cannot be used with -bv");
+    if (m->verify && m->notify != 0)
+        return sendmail_wrong(m, "-N option cannot be used with -bv");
+    if (m->verify && m->ret != DSN_RET_NONE)
+        return sendmail_wrong(m, "-R option cannot be used with -bv");
+    if (m->verify && m->verbose == 1)
+        return sendmail_wrong(m, "-v option cannot be used with -bv");
     if (m->rcpts.n > 0 && modes[m->mode] != NULL)
         return sendmail_wrong(m, "%s mode requires no recipient",
                               m->flush ? "flush queue" : modes[m->mode]);
