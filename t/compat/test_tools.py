@@ -19,9 +19,9 @@ CALLS = {
         "-N nosuch root", "-N never,failure root", "-R x root", "-q5m", "-q5m root", "-qx", "-qSx", "-qI", "-qR", "-qRbad..dom", "-qRnosuch.dom",
         "-qI!", "-q root", "-bv root", "-bv root b@x.test", "-bv -N never root", "-bv -R hdrs root", "-v -bv root", "-v root", "-bv", "-bv -t", "-bs -t", "-bs root", "-bp root", "-bp -t", "-I root", "-bd root",
         "-bd -t", "-bh", "-bH", "-h 3 root", "-U root", "-m root", "-L x root", "-Ac root", "-O a=b root", "-o7 root", "-e x root", "-c root",
-        "-x root", "-oA/etc/aliases root", "-p x root", "-om -oem -odb root", "-Ve root"],
+        "-x root", "-oA/etc/aliases root", "-oA", "-bi -oA", "-bi -oA/nonexist", "-I -oAhash:/nonexist", "-p x root", "-om -oem -odb root", "-Ve root"],
     "mailq": ["", "-x", "x", "-z"],
-    "newaliases": ["", "-z", "x"],
+    "newaliases": ["", "-z", "x", "-oA", "-oA/nonexist", "-oAtexthash:/nonexist"],
     "postqueue": [
         "", "-x", "-p -f", "-p x", "-c /nonexist -p", "-i !", "-i ABCDEF0123", "-i", "-s", "-s bad..dom", "-s nosuch.dom", "-s [127.0.0.1]",
         "-s [xxx]", "-s -x.dom", "-s a_b.dom", "-s 127.0.0.1", "-s [mx.dom]", "-s mx.dom:25", "-s fast.test", "-s sub.fast.test", "-p", "-j", "-f"],

@@ -131,6 +131,9 @@ def test_newaliases_makes_the_database(suite):
         f.write("fresh: bob\n")
     suite.tool("newaliases")
     assert suite.tool("postalias", "-q", "fresh", "hash:%s/aliases" % suite.etc).stdout.strip() == "bob"
+    other = "hash:" + suite.write("etc/others", "other: bob\n")
+    suite.tool("newaliases", "-oA" + other)
+    assert suite.tool("postalias", "-q", "other", other).stdout.strip() == "bob"
 
 
 def test_postdrop_refuses_what_is_no_message(suite):
