@@ -66,6 +66,8 @@ owned: "|echo sorry; exit 69", games
 owner-owned: boss@remote.test
 ownedfine: "|cat >/dev/null", nosuchmember
 owner-ownedfine: boss3@remote.test
+boxonly: "\\\\www-data"
+boxonly2: \\\\games+x, \\\\nobody1, \\\\owned, sys
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
 wide2: wide1, wide3
@@ -76,6 +78,7 @@ RECIPIENTS = """
 one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing noowner looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
+boxonly boxonly2
 owned ownedfine
 """.split()
 
