@@ -62,6 +62,7 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
                              .protocols = protocols,
                              .ciphers = ciphers,
                              .exclude_ciphers = exclude,
+                             .old_peers = true,
                              .session_life = conf.smtp_tls_session_cache_timeout,
                              .fingerprint_digest = conf.smtp_tls_fingerprint_digest};
 

@@ -87,6 +87,7 @@ void smtpd_open_tls(void)
         .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
         .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
         .exclude_ciphers = exclude.p,
+        .old_peers = true,
         .ask_client_cert = conf.smtpd_tls_ask_ccert || conf.smtpd_tls_req_ccert,
         .require_client_cert = conf.smtpd_tls_req_ccert && tls.required,
         .session_life = conf.smtpd_tls_session_cache_timeout,
