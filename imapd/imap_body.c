@@ -180,6 +180,22 @@ static void put_span(struct imap *c, struct fetching *m, const struct fetch_item
         stream_fail(c->client, "message is shorter than it was");
 }
 
+/* Where the first empty line of text ends: it is the first of all, or not before from. 0: there is
+ * none. */
+static size_t empty_line(struct str text, size_t from)
+{
+    struct str fresh = str_from(text, from);
+    ptrdiff_t lf = str_search(fresh, STR("\n\n")), crlf = str_search(fresh, STR("\n\r\n"));
+
+    if (str_starts(text, STR("\n")))
+        return 1;
+    if (str_starts(text, STR("\r\n")))
+        return 2;
+    if (lf >= 0 && (crlf < 0 || lf < crlf))
+        return from + (size_t)lf + 2;
+    return crlf >= 0 ? from + (size_t)crlf + 3 : 0;
+}
+
 /* Reads the file from the start up to and with the empty line, or to its end. */
 static bool read_header(int fd, uint64_t size, struct buf *header)
 {
@@ -193,17 +209,11 @@ static bool read_header(int fd, uint64_t size, struct buf *header)
             break;
         size_t from = header->n > 3 ? header->n - 3 : 0;
         buf_grown(header, (size_t)got);
-        struct str fresh = str_from(buf_str(header), from);
-        ptrdiff_t lf = str_search(fresh, STR("\n\n")), crlf = str_search(fresh, STR("\n\r\n"));
-        if (lf >= 0 && (crlf < 0 || lf < crlf))
-            buf_cut(header, from + (size_t)lf + 2);
-        else if (crlf >= 0)
-            buf_cut(header, from + (size_t)crlf + 3);
-        else if (!(from == 0 && (str_starts(fresh, STR("\n")) || str_starts(fresh, STR("\r\n")))))
-            continue;
-        else
-            buf_cut(header, fresh.p[0] == '\n' ? 1 : 2); /* no header at all */
-        break;
+        size_t end = empty_line(buf_str(header), from);
+        if (end > 0) {
+            buf_cut(header, end);
+            break;
+        }
     }
     return true;
 }

@@ -167,6 +167,18 @@ static bool is_loop(struct local *l, const struct address *a)
     return true;
 }
 
+/* "\\user" in a table or file of this host: that user's mailbox, whatever aliases and .forward
+ * files there are, as in Postfix. ("\user" is only another spelling of user, RFC 5322 3.2.4.) */
+static bool take_backslash(struct address *a)
+{
+    if (a->level == 0 || a->local[0] != '\\')
+        return false;
+    a->local++;
+    a->user += a->user[0] == '\\';
+    a->address = strchr(a->address, '\\') + 1;
+    return true;
+}
+
 void local_recipient(struct local *l, const struct address *from)
 {
     struct address a = *from;
@@ -178,6 +190,11 @@ void local_recipient(struct local *l, const struct address *from)
     if (is_loop(l, &a))
         return;
     split(l, &a);
+    if (take_backslash(&a)) {
+        if (!to_mailbox(l, &a))
+            unknown(l, &a);
+        return;
+    }
     if (find_alias(l, &a))
         return;
     /* What somebody forwards gets a record of its own in the queue. */

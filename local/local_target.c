@@ -133,6 +133,23 @@ static size_t to_target(struct local *l, const struct address *a, struct str raw
     return 1;
 }
 
+/* Where the name of a file ends that has no quotes: at a blank, and another entry follows, as with
+ * addresses. -1: it is none, or nothing follows. */
+static ptrdiff_t file_end(struct str raw)
+{
+    struct str file = str_trim(raw);
+
+    if (!str_starts(file, STR("/")) && !str_starts(file, STR("~/")))
+        return -1;
+    for (size_t i = (size_t)(file.p - raw.p); i < raw.n; i++) {
+        if (strchr("\"\\(", raw.p[i]) != NULL)
+            return -1;
+        if (strchr(" \t\r\n", raw.p[i]) != NULL)
+            return str_trim(str_from(raw, i)).n > 0 ? (ptrdiff_t)i : -1;
+    }
+    return -1;
+}
+
 size_t local_targets(struct local *l, const struct address *a, struct str line)
 {
     struct buf item = BUF(ITEM_LIMIT);
@@ -144,7 +161,11 @@ size_t local_targets(struct local *l, const struct address *a, struct str line)
         if (raw.n > 0 && raw.p[raw.n - 1] == ',' && line.n + raw.n <= start.n)
             raw.n--;
         start = line;
-        if (buf_ok(&item))
+        ptrdiff_t end = file_end(raw);
+        if (end >= 0)
+            n += local_targets(l, a, str_upto(raw, (size_t)end)) +
+                 local_targets(l, a, str_from(raw, (size_t)end));
+        else if (buf_ok(&item))
             n += to_target(l, a, raw, item.p);
         else {
             local_target_fail(l, a, "5.3.5",

@@ -67,6 +67,51 @@ static void copy_to_postmaster(struct notice n, const char *to, const char *what
     why_free(&why);
 }
 
+static bool is_told(const struct bounce_record *r, const char *whom)
+{
+    return strcmp(r->report_to, whom) == 0;
+}
+
+/* One report to the owner of a list, or with "" to the sender, about what is theirs of n. */
+static int tell_owner(struct notice n, const char *owner, struct bounce_record *same,
+                      struct why *why)
+{
+    struct delivery d = *n.d;
+    const struct bounce_record *all = n.records;
+    size_t found = 0;
+
+    if (*owner != 0) {
+        d.sender = owner;
+        d.dsn_envid = "";
+        d.dsn_ret = DSN_RET_NONE;
+        n.d = &d;
+        n.to = owner;
+    }
+    for (size_t i = 0; i < n.n; i++)
+        if (is_told(&all[i], owner))
+            same[found++] = all[i];
+    n.records = same;
+    n.n = found;
+    return found > 0 ? notice_send(&n, why) : 0;
+}
+
+static int tell_all(struct notice n, struct why *why)
+{
+    struct arena *mem = arena_new(NULL);
+    struct bounce_record *same = arena_array(mem, n.n + 1, sizeof *same);
+    int result = tell_owner(n, "", same, why);
+
+    for (size_t i = 0; i < n.n && result == 0; i++) {
+        bool told = is_told(&n.records[i], "");
+        for (size_t k = 0; k < i && !told; k++)
+            told = is_told(&n.records[k], n.records[i].report_to);
+        if (!told)
+            result = tell_owner(n, n.records[i].report_to, same, why);
+    }
+    arena_free(&mem);
+    return result;
+}
+
 static int bounce_service_failed(struct notice n, const struct bounce_log *log, struct why *why)
 {
     struct notice all = n;
@@ -84,7 +129,7 @@ static int bounce_service_failed(struct notice n, const struct bounce_log *log, 
         return send_to_postmaster(all, conf._2bounce_notice_recipient,
                                   "postmaster non-delivery notification", why);
     }
-    if (n.n > 0 && notice_send(&n, why) < 0)
+    if (tell_all(n, why) < 0)
         return -1;
     all.headers_only = true;
     if (str_listed(conf.notify_classes, "bounce"))

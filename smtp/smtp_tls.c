@@ -64,6 +64,7 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
                              .exclude_ciphers = exclude,
                              .ssl_options = conf.tls_ssl_options,
                              .verify_depth = conf.smtp_tls_scert_verifydepth,
+                             .old_peers = true,
                              .session_life = conf.smtp_tls_session_cache_timeout,
                              .fingerprint_digest = conf.smtp_tls_fingerprint_digest};
 

@@ -90,6 +90,7 @@ void smtpd_open_tls(void)
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,
         .verify_depth = conf.smtpd_tls_ccert_verifydepth,
+        .old_peers = true,
         .ask_client_cert = conf.smtpd_tls_ask_ccert || conf.smtpd_tls_req_ccert,
         .require_client_cert = conf.smtpd_tls_req_ccert && tls.required,
         .session_life = conf.smtpd_tls_session_cache_timeout,

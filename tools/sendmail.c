@@ -19,7 +19,7 @@
  *   -bm               read mail and send it; the default
  *   -bp               list the queue (mailq)
  *   -bs               speak SMTP on standard input and output
- *   -bv               do not send: report what would be done
+ *   -bv               do not send, and read no message: report what would be done
  *   -C dir            the configuration
  *   -F name           the sender's full name
  *   -f sender, -r     the envelope sender
@@ -29,10 +29,12 @@
  *   -N dsn            when to report: never, or of delay,failure,success
  *   -m -U -h N -e X -c -O option=value -o7 -o8 -oX ...   accepted, no effect
  *   -n -X file        refused
- *   -q                try all deferred mail now; -qI id, -qR site: that part; -q15m: nothing is
- * done -R full|hdrs      what a report contains -t                take the recipients from To, Cc
- * and Bcc -V envid          an identifier for reports -v                report each delivery;
- * twice: debugging
+ *   -oAdatabase       make this alias database anew, in the place of alias_database's
+ *   -q                try all deferred mail now; -qI id, -qR site: that part; -q15m: nothing
+ *   -R full|hdrs      what a report contains
+ *   -t                take the recipients from To, Cc and Bcc
+ *   -V envid          an identifier for reports
+ *   -v                report each delivery; twice: debugging
  *
  *   Exit status is one of sysexits.h, and Postfix's: 65 bad data, 69 refused, 75 wrong use, or try
  *   again.
@@ -99,7 +101,8 @@ static int run_queue(const struct sendmail *m)
 
 static int run_aliases(const struct sendmail *m)
 {
-    struct str rest = strz(conf.alias_database), word;
+    struct str rest = strz(m->alias_database != NULL ? m->alias_database : conf.alias_database);
+    struct str word;
     VEC(const char *) argv = {0};
 
     *VEC_ADD(&argv) = "postalias";
@@ -237,6 +240,10 @@ static int set_option(struct sendmail *m, int c, const char *arg)
         m->envid = arg;
         return EX_OK;
     case 'o':
+        if (arg[0] == 'A' && arg[1] == 0)
+            return sendmail_wrong(m, "-oA requires pathname");
+        if (arg[0] == 'A')
+            m->alias_database = arg + 1;
         m->ignore_dots = m->ignore_dots || strchr(arg, 'i') == arg;
         return EX_OK;
     case 'q':
@@ -269,8 +276,14 @@ static int check_together(const struct sendmail *m)
 
     if (m->extract && m->mode != SENDMAIL_MAIL)
         return sendmail_wrong(m, "-t can be used only in delivery mode");
-    if (m->extract && m->verify)
+    if (m->verify && m->extract)
         return sendmail_wrong(m, "-t option cannot be used with -bv");
+    if (m->verify && m->notify != 0)
+        return sendmail_wrong(m, "-N option cannot be used with -bv");
+    if (m->verify && m->ret != DSN_RET_NONE)
+        return sendmail_wrong(m, "-R option cannot be used with -bv");
+    if (m->verify && m->verbose == 1)
+        return sendmail_wrong(m, "-v option cannot be used with -bv");
     if (m->rcpts.n > 0 && modes[m->mode] != NULL)
         return sendmail_wrong(m, "%s mode requires no recipient",
                               m->flush ? "flush queue" : modes[m->mode]);

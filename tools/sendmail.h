@@ -34,6 +34,7 @@ struct sendmail {
     const char *encoding; /* -B; null: not said */
     int verbose; /* -v, twice for debugging */
     bool verify; /* -bv */
+    const char *alias_database; /* -oA; null: the parameter */
     const char *flush_site, *flush_id; /* -qR, -qI */
     bool flush; /* -q */
     VEC(const char *) rcpts; /* as on the command line */

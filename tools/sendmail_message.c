@@ -281,6 +281,21 @@ static int send_on(struct message *g, const char *sender, bool body)
     return status;
 }
 
+/* -bv asks about addresses and reads no message: the report shows this one. */
+static void make_probe(struct message *g, const char *sender)
+{
+    struct sendmail *m = g->m;
+    const char *to = "";
+
+    for (size_t i = 0; i < m->rcpts.n; i++)
+        to = arena_printf(m->mem, "%s%s\t%s", to, i > 0 ? ",\n" : "",
+                          sendmail_one_line(m, strz(m->rcpts.at[i])).p);
+    *VEC_ADD(&g->header) =
+        strz(arena_printf(m->mem, "From: %s", sendmail_one_line(m, strz(sender)).p));
+    *VEC_ADD(&g->header) = STR("Subject: probe");
+    *VEC_ADD(&g->header) = strz(arena_printf(m->mem, "To:%s", to));
+}
+
 static int too_long(const struct sendmail *m, const char *whose)
 {
     sendmail_wrong(m, "the %s address is longer than %d bytes", whose, ADDRESS_MOST);
@@ -304,6 +319,9 @@ int sendmail_message(struct sendmail *m)
                                 "%s(%ld): Recipient addresses must be specified on the command "
                                 "line or via the -t option",
                                 sender, (long)getuid());
+    } else if (m->verify) {
+        make_probe(&g, sender);
+        status = send_on(&g, sender, false);
     } else {
         bool body = read_header(&g);
         if (m->extract)

@@ -32,6 +32,8 @@ struct tls_settings {
     const char *ssl_options; /* "NO_TICKET, PRIORITIZE_CHACHA", "0x800": see tls_ssl_options */
     int64_t verify_depth; /* authorities between a peer's certificate and a trusted one, at most,
                              and one less: as Postfix counts */
+    bool old_peers; /* these two alone decide; false: OpenSSL's security level, too, for which old
+                       versions, short keys and old hashes are not good enough */
     bool ask_client_cert; /* server: smtpd_tls_ask_ccert */
     bool require_client_cert; /* server: the handshake fails without a valid one */
     int64_t session_life; /* seconds that sessions can be resumed; 0: no resumption */

@@ -58,14 +58,17 @@ static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
     return 0;
 }
 
+/* What no grade has, as in Postfix. */
+#define WEAK ":!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5"
+
 static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, struct why *why)
 {
     static const struct {
         const char *grade, *list;
-    } grades[] = {{"high", "HIGH:!aNULL:@STRENGTH"},
-                  {"medium", "HIGH:MEDIUM:!aNULL:@STRENGTH"},
-                  {"low", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
-                  {"export", "HIGH:MEDIUM:LOW:!aNULL:@STRENGTH"},
+    } grades[] = {{"high", "HIGH:!aNULL" WEAK ":@STRENGTH"},
+                  {"medium", "HIGH:MEDIUM:!aNULL" WEAK ":@STRENGTH"},
+                  {"low", "HIGH:MEDIUM:LOW:!aNULL" WEAK ":@STRENGTH"},
+                  {"export", "HIGH:MEDIUM:LOW:!aNULL" WEAK ":@STRENGTH"},
                   {"null", "eNULL:!aNULL"}};
     struct buf list = BUF(4000);
     struct str rest = strz(exclude), word;

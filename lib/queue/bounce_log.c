@@ -30,6 +30,7 @@ enum field {
     FIELD_MTA_TYPE,
     FIELD_MTA_NAME,
     FIELD_REASON,
+    FIELD_REPORT_TO,
     FIELDS
 };
 
@@ -50,6 +51,7 @@ static const struct {
     [FIELD_MTA_TYPE] = {"mta_type", offsetof(struct bounce_record, mta_type)},
     [FIELD_MTA_NAME] = {"mta_mname", offsetof(struct bounce_record, mta_name)},
     [FIELD_REASON] = {"reason", offsetof(struct bounce_record, reason)},
+    [FIELD_REPORT_TO] = {"report_to", offsetof(struct bounce_record, report_to)},
 };
 
 /* The first member is a text at offset 0: so numbers are known by their field, not by at. */

@@ -138,6 +138,7 @@ static int append(const struct outcome *o, enum queue log, const struct rcpt *r,
         .status = status,
         .action = action,
         .reason = reason,
+        .report_to = o->report_to,
     };
 
     split_type(o->mta, &mta, &record.mta_type, &record.mta_name);

@@ -31,6 +31,7 @@ struct outcome {
     unsigned conn_use; /* deliveries over this connection so far; logged if above 1 */
     const char *mta; /* "dns; host" for Remote-MTA, or "" (null is as "") */
     const char *reply; /* "smtp; 550 ..." for Diagnostic-Code, or "" */
+    const char *report_to; /* whom a bounce is reported to; null: the sender */
     const char *action; /* of a success notice: null "delivered", "relayed", "expanded"; "" when the
                            next server knows DSN and sends the notice itself */
     int64_t begin_us, conn_us, data_us;

@@ -119,6 +119,7 @@ static struct bounce_record record_of(const struct rcpt *r, struct arena *mem)
         .mta_name = "",
         .reason = "the message could not be delivered in time; the reason of the last attempt "
                   "is not known",
+        .report_to = "",
     };
 }
 

@@ -588,5 +588,17 @@ def test_parts_without_a_body(pair, filled):
     play([filled], ["FETCH %d BODYSTRUCTURE" % HEADER_ONLY] + ["FETCH %d BODY.PEEK[%s]" % (HEADER_ONLY, s) for s in sections])
 
 
+# No header at all, and empty lines in what follows.
+BODIES = [b"\r\n\r\ntext\r\n", b"\n\ntext\n", b"\r\n\r\n", b"\n", b"\nSubject: text\n\nmore\n", b"\r\nSubject: text\r\n\r\nmore\r\n",
+          b"\r\n" + b"line\r\n" * 1000 + b"\r\nmore\r\n", b"A: b\n\n\nmore\n\n", b"A: b\r\n\r\nC: d\n\nmore"]
+
+
+def test_a_message_without_a_header_has_none(pair):
+    (clients,) = pair.fresh()
+    script = ["APPEND Empty {%d}\r\n%s" % (len(m), m.decode()) for m in BODIES] + ["SELECT Empty"]
+    play([clients], script + ["FETCH 1:* " + item for item in ("BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]", "RFC822.HEADER", "BODY.PEEK[HEADER]<1.9>",
+                                                               "BODY.PEEK[HEADER.FIELDS (Subject)]", "BODY.PEEK[HEADER.FIELDS.NOT (C)]")])
+
+
 def test_envelopes_and_structures_of_odd_messages(filled):
     play([filled], ["FETCH 1:* ENVELOPE", "FETCH 1:* (BODYSTRUCTURE BODY)"])

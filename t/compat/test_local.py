@@ -62,6 +62,16 @@ half: "|echo 4.2 x; exit 5"
 fullsig: "|echo 4.2.2 full; kill -9 $$"
 emptylist: :include:{out}/emptylist
 nulllist: :include:{out}/nulllist
+owned: "|echo sorry; exit 69", games
+owner-owned: boss@remote.test
+ownedfine: "|cat >/dev/null", nosuchmember
+owner-ownedfine: boss3@remote.test
+boxonly: "\\\\www-data"
+boxonly2: \\\\games+x, \\\\nobody1, \\\\owned, sys
+twofiles: {out}/first games, sys
+threefiles: {out}/one {out}/two
+ bin
+homefile: "{out}/in quotes", ~/x games
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
 wide2: wide1, wide3
@@ -72,6 +82,9 @@ RECIPIENTS = """
 one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing noowner looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
+twofiles threefiles homefile
+boxonly boxonly2
+owned ownedfine
 """.split()
 
 

@@ -17,11 +17,11 @@ CALLS = {
     "sendmail": [
         "-bp", "", "-t", "-bx", "-bz", "-bt", "-bD", "-b", "-B BAD root", "-C /nonexist root", "-z", "-f", "-V", "-V root", "-n root", "-X log root",
         "-N nosuch root", "-N never,failure root", "-R x root", "-q5m", "-q5m root", "-qx", "-qSx", "-qI", "-qR", "-qRbad..dom", "-qRnosuch.dom",
-        "-qI!", "-q root", "-bv root", "-v root", "-bv", "-bv -t", "-bs -t", "-bs root", "-bp root", "-bp -t", "-I root", "-bd root",
+        "-qI!", "-q root", "-bv root", "-bv root b@x.test", "-bv -N never root", "-bv -R hdrs root", "-v -bv root", "-v root", "-bv", "-bv -t", "-bs -t", "-bs root", "-bp root", "-bp -t", "-I root", "-bd root",
         "-bd -t", "-bh", "-bH", "-h 3 root", "-U root", "-m root", "-L x root", "-Ac root", "-O a=b root", "-o7 root", "-e x root", "-c root",
-        "-x root", "-oA/etc/aliases root", "-p x root", "-om -oem -odb root", "-Ve root"],
+        "-x root", "-oA/etc/aliases root", "-oA", "-bi -oA", "-bi -oA/nonexist", "-I -oAhash:/nonexist", "-p x root", "-om -oem -odb root", "-Ve root"],
     "mailq": ["", "-x", "x", "-z"],
-    "newaliases": ["", "-z", "x"],
+    "newaliases": ["", "-z", "x", "-oA", "-oA/nonexist", "-oAtexthash:/nonexist"],
     "postqueue": [
         "", "-x", "-p -f", "-p x", "-c /nonexist -p", "-i !", "-i ABCDEF0123", "-i", "-s", "-s bad..dom", "-s nosuch.dom", "-s [127.0.0.1]",
         "-s [xxx]", "-s -x.dom", "-s a_b.dom", "-s 127.0.0.1", "-s [mx.dom]", "-s mx.dom:25", "-s fast.test", "-s sub.fast.test", "-p", "-j", "-f"],
@@ -120,6 +120,7 @@ RCPT TO:<b@x.test> NOTIFY=NEVER ORCPT=rfc822;b@x.test|DATA|Subject: z||\u00e9|.|
 MESSAGES = [(["-N", "success, delay", "root"], "\n"), (["-N", "success,,", "root"], "\n"), (["-N", ",", "root"], "\n"), (["-N", "never, x", "root"], "\n")]
 MESSAGES += [(["root"], text) for text in ("S: x\r\n\r\na\r\r\nb\r\n", "S: x\r\r\n\r\nb\r", "S: x\n\na\r\r\n", "S: x\r\n\n.\r\r\nb\n")]
 MESSAGES += [(["-t"], "To: %s\n\nb\n" % to) for to in ("a@b>", "a@b>, c", "> a@b")]
+MESSAGES += [(["-bv", "root"], "\n"), (["-bv", "root", "B <b@x.test>, c"], "Subject: not read\n\nb\n")]
 
 
 def submitted(suite, run, args, message):

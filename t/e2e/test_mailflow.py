@@ -9,6 +9,25 @@ from pombal import wait_for
 SUITE_MAIN = ""
 
 
+def test_a_list_s_owner_is_told_of_its_command_and_the_writer_of_the_rest(make_suite):
+    """a message to two lists whose commands fail, and to nobody: each is told of what is theirs, once"""
+    s = make_suite(start=False, main="mydestination = lists.test\nmyorigin = lists.test\nlocal_transport = local\nvirtual_mailbox_domains = example.test\n"
+                                     "local_recipient_maps =\nalias_maps = hash:$config_directory/lists\n")
+    s.tool("postalias", s.write("etc/lists", 'post: "|echo wrong; exit 69"\nowner-post: bob@example.test\n'
+                                             'other: "|exit 69"\nowner-other: carol@example.test\n'))
+    s.add_user("carol")
+    s.start()
+    s.tool("sendmail", "-f", "alice@example.test", "-V", "writers-id", "-N", "failure", "post@lists.test", "nobody@lists.test", "other@lists.test",
+           input="Subject: to the list\n\nbody\n")
+    told = {user: s.wait_mail(user)[0].get_payload()[1].as_string() for user in ("alice", "bob", "carol")}
+    s.wait_queue_empty()
+    assert [len(s.messages(user)) for user in told] == [1, 1, 1]
+    for user, sender, rcpt in (("alice", "alice@example.test", "nobody"), ("bob", "owner-post@lists.test", "post"), ("carol", "owner-other@lists.test", "other")):
+        assert re.findall("Final-Recipient: (.*)", told[user]) == ["rfc822; %s@lists.test" % rcpt]
+        assert "X-Postfix-Sender: rfc822; %s\n" % sender in told[user]
+        assert ("Original-Envelope-Id: writers-id" in told[user]) == (user == "alice")
+
+
 def test_the_log_tells_of_a_message_in_the_order_of_its_life(suite):
     """whoever reads it forgets a message at \"removed\""""
     for i in range(20):

@@ -108,6 +108,18 @@ def test_bs_keeps_what_is_asked_for_a_report(suite):
     assert "Subject: asks" in report and "secret" not in report
 
 
+def test_bv_asks_without_a_message(suite):
+    """nobody needs to end its input: it is not read"""
+    end, other_end = os.pipe()
+    try:
+        subprocess.run([pombal.BIN + "/sendmail", "-bv", "-f", "bob@example.test", "alice@example.test"], stdin=end, check=True,
+                       stdout=subprocess.DEVNULL, timeout=pombal.PATIENCE, env=dict(os.environ, MAIL_CONFIG=suite.etc))
+    finally:
+        os.close(end), os.close(other_end)
+    report = suite.wait_mail("bob", match="Mail Delivery Status Report")[0].as_string()
+    assert "Action: deliverable" in report and "Subject: probe" in report and not [m for m in suite.messages("alice") if m["Subject"] == "probe"]
+
+
 def test_bp_and_mailq_list_the_queue(suite):
     suite.wait_queue_empty()
     assert "Mail queue is empty" in suite.tool("sendmail", "-bp").stdout
@@ -119,6 +131,9 @@ def test_newaliases_makes_the_database(suite):
         f.write("fresh: bob\n")
     suite.tool("newaliases")
     assert suite.tool("postalias", "-q", "fresh", "hash:%s/aliases" % suite.etc).stdout.strip() == "bob"
+    other = "hash:" + suite.write("etc/others", "other: bob\n")
+    suite.tool("newaliases", "-oA" + other)
+    assert suite.tool("postalias", "-q", "other", other).stdout.strip() == "bob"
 
 
 def test_postdrop_refuses_what_is_no_message(suite):

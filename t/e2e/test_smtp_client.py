@@ -425,6 +425,17 @@ def test_tls_with_a_verified_certificate(suite, sink, tls):
     assert [c.split(" ")[0] for c in s.commands][:3] == ["EHLO", "STARTTLS", "EHLO"]
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_a_server_with_an_old_version_of_tls_gets_its_mail(suite, sink, tls):
+    """smtp_tls_mandatory_protocols allows it; else it would wait until it is returned"""
+    tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    r = Route(suite, sink(tls=tls).slot, "secure")
+    r.send("a")
+    r.wait("a", r".*status=sent")
+    suite.wait_log(r"TLS connection established to localhost\[127\.0\.0\.1\]:\d+: TLSv1\.1 with cipher")
+
+
 def test_certificate_of_somebody_else_is_refused(suite, sink, tls, tmp_path):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "k", "-out", tmp_path / "c",
                     "-subj", "/CN=localhost", "-days", "2"], check=True, capture_output=True)

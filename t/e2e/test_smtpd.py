@@ -1,5 +1,5 @@
 """The receiving side: limits, timeouts, access actions, logins, TLS, and what is logged of them."""
-import base64, hashlib, hmac, os, re, socket, subprocess, time
+import base64, hashlib, hmac, os, re, socket, ssl, subprocess, time
 
 import pytest
 
@@ -488,6 +488,17 @@ def test_tls_from_the_first_byte(suite):
     plain_client.send("EHLO x\r\n")
     assert not (plain_client.reply() or "").startswith("2")
     plain_client.close()
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_tls_versions_that_the_parameter_allows_are_spoken(suite):
+    """whatever level OpenSSL has by default: an old client would else find no mail server, or send in the clear"""
+    old = suite.tls_context()
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    raw = pombal.Raw(PORTS["wrapped"], tls=old)
+    assert raw.reply().startswith("220 ") and raw.sock.version() == "TLSv1.1"
+    raw.close()
 
 
 # ---- what goes into the queue

@@ -125,7 +125,8 @@ TEST(records_travel_as_attributes)
                               .diag_text = "",
                               .mta_type = "",
                               .mta_name = "",
-                              .reason = "no such user"};
+                              .reason = "no such user",
+                              .report_to = "owner-list@x"};
     struct bounce_record got;
     struct attrs a = ATTRS(10000);
 
@@ -133,6 +134,7 @@ TEST(records_travel_as_attributes)
     assert_int_equal(bounce_record_of_attrs(&a, mem, &got, NULL), 0);
     assert_string_equal(got.recipient, "a@x");
     assert_string_equal(got.original, "b@x");
+    assert_string_equal(got.report_to, "owner-list@x");
     assert_int_equal(got.at, 77);
     assert_int_equal(got.dsn_notify, 4);
     assert_string_equal(got.reason, "no such user");
