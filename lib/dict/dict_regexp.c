@@ -31,6 +31,7 @@ struct half {
     size_t seen; /* bytes that re has looked at */
     void *pcre; /* null: PCRE2 has no words for it */
     bool has_reference; /* pcre finds the groups, too */
+    bool is_odd; /* re may find more than pcre, and decides while the key is short */
 };
 
 struct pattern {
@@ -71,22 +72,23 @@ static int split_pattern(struct str *rest, struct buf *pattern, int *flags, stru
     return 0;
 }
 
-/* Null: why says what PCRE2 has no words for. */
-static void *compile_pcre(struct str pattern, int flags, bool has_reference, size_t *groups,
-                          struct why *why)
+/* h->pcre is null: why says what PCRE2 has no words for. */
+static void compile_pcre(struct half *h, size_t *groups, struct why *why)
 {
-    bool newline = (flags & REG_NEWLINE) != 0, any_case = (flags & REG_ICASE) != 0;
+    bool newline = (h->flags & REG_NEWLINE) != 0, any_case = (h->flags & REG_ICASE) != 0;
     unsigned pcre_flags = (any_case ? PCRE_ANY_CASE : 0u) | (newline ? PCRE_LINES : 0u) |
-                          (has_reference ? 0u : PCRE_NO_GROUPS);
-    struct buf text = BUF(4 * PATTERN_LIMIT); /* asked: by posix_to_pcre */
-    void *pcre = NULL;
+                          (h->has_reference ? 0u : PCRE_NO_GROUPS);
+    struct buf text = BUF(8 * PATTERN_LIMIT); /* asked: by posix_to_pcre */
+    int said = -1;
 
-    if ((flags & REG_EXTENDED) == 0)
+    if ((h->flags & REG_EXTENDED) == 0)
         why_set(why, "4.3.5", "the option x");
-    else if (posix_to_pcre(pattern, newline, any_case, &text, why) == 0)
-        pcre = pcre_compile(buf_str(&text), pcre_flags, groups, why);
+    else
+        said = posix_to_pcre(strz(h->text), newline, any_case, &text, why);
+    if (said >= 0)
+        h->pcre = pcre_compile(buf_str(&text), pcre_flags, groups, why);
+    h->is_odd = said > 0;
     buf_free(&text);
-    return pcre;
 }
 
 /* With a back reference the C library may need hours for one line of mail: PCRE2 alone matches it,
@@ -98,8 +100,7 @@ static int compile_bounded(struct half *h, size_t *groups, struct why *why)
     size_t unused;
 
     h->has_reference = posix_has_reference(strz(h->text));
-    h->pcre = compile_pcre(strz(h->text), h->flags, h->has_reference,
-                           h->has_reference ? groups : &unused, &own);
+    compile_pcre(h, h->has_reference ? groups : &unused, &own);
     bool bad = h->pcre == NULL && h->has_reference;
     if (bad)
         why_set(why, "4.3.5", "back reference together with %s: use a pcre: table", why_text(&own));
@@ -221,18 +222,19 @@ static enum rules_answer match_plain(struct half *h, struct str subject, size_t 
 static enum rules_answer match_half(struct half *h, struct str subject, size_t groups,
                                     struct rules_hit *hit, struct why *why)
 {
-    enum rules_answer answer = RULES_BROKEN;
+    bool is_plain = !h->has_reference && subject.n <= PLAIN_LIMIT;
 
-    if (h->pcre != NULL)
-        answer = pcre_match(h->pcre, subject, hit, why);
-    else
+    if (is_plain && (h->pcre == NULL || h->is_odd))
+        return match_plain(h, subject, 0, groups, hit, why);
+    if (h->pcre == NULL) {
         why_set(why, "4.3.0", "key of over %d bytes, and the pattern is none that can be limited",
                 PLAIN_LIMIT);
-    if (h->has_reference)
-        return answer;
-    if (answer == RULES_BROKEN && subject.n <= PLAIN_LIMIT)
+        return RULES_BROKEN;
+    }
+    enum rules_answer answer = pcre_match(h->pcre, subject, hit, why);
+    if (is_plain && answer == RULES_BROKEN)
         return match_plain(h, subject, 0, groups, hit, why);
-    if (answer == RULES_YES && groups > 0)
+    if (!h->has_reference && answer == RULES_YES && groups > 0)
         return match_plain(h, subject, hit->at[0].start, groups, hit, why);
     return answer;
 }
