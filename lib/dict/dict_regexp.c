@@ -37,7 +37,6 @@ struct half {
 struct pattern {
     struct half yes, no;
     bool has_no;
-    size_t groups; /* of yes */
 };
 
 struct regexp {
@@ -155,7 +154,7 @@ static void *compile(struct str *rest, size_t *groups, struct why *why)
     struct pattern *p = mem_new(sizeof *p);
     size_t unused;
 
-    if (compile_one(rest, 0, &p->yes, &p->groups, why) < 0) {
+    if (compile_one(rest, 0, &p->yes, groups, why) < 0) {
         free(p);
         return NULL;
     }
@@ -168,7 +167,6 @@ static void *compile(struct str *rest, size_t *groups, struct why *why)
         }
         p->has_no = true;
     }
-    *groups = p->groups;
     return p;
 }
 
@@ -218,7 +216,8 @@ static enum rules_answer match_plain(struct half *h, struct str subject, size_t 
     return RULES_YES;
 }
 
-/* In a short key the library decides as well where PCRE2 gives up. */
+/* In a short key the library decides as well where PCRE2 gives up. It is asked for no group that
+ * nobody wants: what it does to find them may take long, or for ever: "((^|-)*)+" in "-_". */
 static enum rules_answer match_half(struct half *h, struct str subject, size_t groups,
                                     struct rules_hit *hit, struct why *why)
 {
@@ -244,7 +243,7 @@ static enum rules_answer match(void *pattern, const void *subject, struct rules_
 {
     struct pattern *p = pattern;
     struct rules_hit unused;
-    enum rules_answer answer = match_half(&p->yes, strz(subject), p->groups, hit, why);
+    enum rules_answer answer = match_half(&p->yes, strz(subject), hit->n, hit, why);
 
     if (answer != RULES_YES || !p->has_no)
         return answer;

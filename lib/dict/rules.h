@@ -11,7 +11,7 @@ struct rules_span {
 enum { RULES_GROUPS = 100 };
 struct rules_hit {
     struct rules_span at[RULES_GROUPS];
-    size_t n;
+    size_t n; /* before: $n is the last that is asked for, 0 if none is */
 };
 
 /* RULES_OTHER: neither the pattern nor its negation applies, as for IPv6 and an IPv4 network. */

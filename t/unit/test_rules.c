@@ -217,6 +217,15 @@ TEST(a_long_text_does_not_cost_its_square)
     buf_free(&key);
 }
 
+/* The C library looks for these groups without end. */
+TEST(no_groups_are_looked_for_that_the_result_does_not_have)
+{
+    alarm(60);
+    assert_string_equal(ask("regexp", "/((^|-)*)+/ x\n", "-_"), "x");
+    assert_string_equal(ask("regexp", "if /((^|-)*)+/\n/_/ x\nendif\n", "-_"), "x");
+    alarm(0);
+}
+
 /* Where only the C library can match, it gets no long text. */
 TEST(a_pattern_without_limits_gets_no_long_key)
 {
@@ -381,5 +390,6 @@ RUN_TESTS(T(pcre_rules), T(regexp_rules), T(a_pattern_that_takes_too_long_fails)
           T(a_back_reference_that_takes_too_long_fails),
           T(a_back_reference_finds_what_the_library_finds), T(what_cannot_be_said_to_pcre_is_told),
           T(a_long_text_does_not_cost_its_square), T(a_pattern_without_limits_gets_no_long_key),
+          T(no_groups_are_looked_for_that_the_result_does_not_have),
           T(an_ordinary_pattern_takes_a_long_key), T(a_short_key_is_matched_where_pcre_gives_up),
           T(what_is_said_to_pcre_finds_what_the_library_finds), T(cidr_rules))
