@@ -1,5 +1,5 @@
 /*
- * regexp:, rules of POSIX patterns. "/yes/!/no/ text": the key matches the first and not the
+ * regexp:, rules of POSIX patterns. "/one/!/other/ text": the key matches the first and not the
  * second.
  *
  * The C library's matcher tries each place of the text anew, and may go through all that follows
@@ -35,8 +35,9 @@ struct half {
 };
 
 struct pattern {
-    struct half yes, no;
-    bool has_no;
+    struct half first, second;
+    bool first_negated, second_negated;
+    bool has_second;
 };
 
 struct regexp {
@@ -149,23 +150,24 @@ static int compile_one(struct str *rest, int more_flags, struct half *out, size_
     return status;
 }
 
-static void *compile(struct str *rest, size_t *groups, struct why *why)
+static void *compile(struct str *rest, bool negated, size_t *groups, struct why *why)
 {
     struct pattern *p = mem_new(sizeof *p);
     size_t unused;
 
-    if (compile_one(rest, 0, &p->yes, groups, why) < 0) {
+    p->first_negated = negated;
+    if (compile_one(rest, 0, &p->first, groups, why) < 0) {
         free(p);
         return NULL;
     }
-    if (rest->n > 0 && rest->p[0] == '!') {
-        *rest = str_trim(str_from(*rest, 1));
-        if (compile_one(rest, REG_NOSUB, &p->no, &unused, why) < 0) {
-            free_half(&p->yes);
-            free(p);
-            return NULL;
-        }
-        p->has_no = true;
+    p->has_second = rest->n > 0 && rest->p[0] == '!';
+    if (!p->has_second)
+        return p;
+    p->second_negated = rules_negation(rest);
+    if (compile_one(rest, REG_NOSUB, &p->second, &unused, why) < 0) {
+        free_half(&p->first);
+        free(p);
+        return NULL;
     }
     return p;
 }
@@ -238,26 +240,29 @@ static enum rules_answer match_half(struct half *h, struct str subject, size_t g
     return answer;
 }
 
+/* Each of the two patterns has a "!" of its own; the caller knows that of the first. */
 static enum rules_answer match(void *pattern, const void *subject, struct rules_hit *hit,
                                struct why *why)
 {
     struct pattern *p = pattern;
     struct rules_hit unused;
-    enum rules_answer answer = match_half(&p->yes, strz(subject), hit->n, hit, why);
+    enum rules_answer answer = match_half(&p->first, strz(subject), hit->n, hit, why);
 
-    if (answer != RULES_YES || !p->has_no)
+    if (!p->has_second || answer != (p->first_negated ? RULES_NO : RULES_YES))
         return answer;
-    answer = match_half(&p->no, strz(subject), 0, &unused, why);
-    return answer == RULES_BROKEN ? answer : answer == RULES_YES ? RULES_NO : RULES_YES;
+    enum rules_answer second = match_half(&p->second, strz(subject), 0, &unused, why);
+    if (second == RULES_BROKEN)
+        return second;
+    return second == (p->second_negated ? RULES_NO : RULES_YES) ? answer : RULES_OTHER;
 }
 
 static void free_pattern(void *pattern)
 {
     struct pattern *p = pattern;
 
-    free_half(&p->yes);
-    if (p->has_no)
-        free_half(&p->no);
+    free_half(&p->first);
+    if (p->has_second)
+        free_half(&p->second);
     free(p);
 }
 

@@ -120,18 +120,25 @@ static void drop_rule(struct rules *r, struct rule *rule)
     VEC_FREE(&rule->pieces);
 }
 
-/* "!" and blanks may stand before the pattern, several times. */
+bool rules_negation(struct str *rest)
+{
+    bool negated = false;
+
+    for (*rest = str_trim(*rest); rest->n > 0 && rest->p[0] == '!';
+         *rest = str_trim(str_from(*rest, 1)))
+        negated = !negated;
+    return negated;
+}
+
 static bool parse_pattern(struct rules *r, struct str *rest, struct rule *rule, size_t *groups)
 {
     struct why why = WHY;
 
-    for (*rest = str_trim(*rest); rest->n > 0 && rest->p[0] == '!';
-         *rest = str_trim(str_from(*rest, 1)))
-        rule->negated = !rule->negated;
+    rule->negated = rules_negation(rest);
     if (rest->n == 0)
         why_set(&why, "4.3.5", "no pattern");
     else
-        rule->pattern = r->kind->compile(rest, groups, &why);
+        rule->pattern = r->kind->compile(rest, rule->negated, groups, &why);
     if (rule->pattern == NULL)
         WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
     why_free(&why);

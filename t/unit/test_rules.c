@@ -111,9 +111,13 @@ TEST(pcre_rules)
 TEST(regexp_rules)
 {
     static const struct row own[] = {
-        {"/a/!/b/ x\n", "ac", "x", NULL},   {"/a/!/b/ x\n", "ab", "none", NULL},
-        {"/^b/ x\n", "a\nb", "none", NULL}, {"/^b/m x\n", "a\nb", "x", NULL},
-        {"/a+/x x\n", "a", "none", NULL},   {"/a+/x x\n", "a+", "x", NULL},
+        {"/a/!/b/ x\n", "ac", "x", NULL},     {"/a/!/b/ x\n", "ab", "none", NULL},
+        {"/^b/ x\n", "a\nb", "none", NULL},   {"/^b/m x\n", "a\nb", "x", NULL},
+        {"/a+/x x\n", "a", "none", NULL},     {"/a+/x x\n", "a+", "x", NULL},
+        {"!/a/!/b/ x\n", "c", "x", NULL},     {"!/a/!/b/ x\n", "b", "none", NULL},
+        {"!/a/!/b/ x\n", "ab", "none", NULL}, {"!/a/!/b/ x\n", "a", "none", NULL},
+        {"/a/! !/b/ x\n", "ab", "x", NULL},   {"/a/!!/b/ x\n", "a", "none", NULL},
+        {"!/a/!!/b/ x\n", "b", "x", NULL},    {"!/a/!!/b/ x\n", "c", "none", NULL},
     };
 
     check("regexp", patterns, sizeof patterns / sizeof *patterns);
