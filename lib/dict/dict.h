@@ -26,7 +26,7 @@ enum dict_mode { DICT_READ, DICT_UPDATE, DICT_REBUILD };
 
 enum dict_flag {
     DICT_FOLD = 1, /* fixed keys compare without case: folded here, not by the caller */
-    DICT_NO_GROUPS = 2, /* results are paths, ids, commands: $1 in them is not allowed */
+    DICT_NO_GROUPS = 2, /* results are paths, ids, commands, routes: no $1 in them is allowed */
     DICT_MAY_FAIL = 4, /* see above; the reason is logged once */
     DICT_SOURCE_MODE = 8, /* REBUILD: a new file gets the source's permissions, not 0644 */
     DICT_FILE_VALUES = 16, /* values are names of files, whose contents are the values */

@@ -1,5 +1,5 @@
 /*
- * regexp:, rules of POSIX patterns. "/yes/!/no/ text": the key matches the first and not the
+ * regexp:, rules of POSIX patterns. "/one/!/other/ text": the key matches the first and not the
  * second.
  *
  * The C library's matcher tries each place of the text anew, and may go through all that follows
@@ -31,12 +31,13 @@ struct half {
     size_t seen; /* bytes that re has looked at */
     void *pcre; /* null: PCRE2 has no words for it */
     bool has_reference; /* pcre finds the groups, too */
+    bool is_odd; /* re may find more than pcre, and decides while the key is short */
 };
 
 struct pattern {
-    struct half yes, no;
-    bool has_no;
-    size_t groups; /* of yes */
+    struct half first, second;
+    bool first_negated, second_negated;
+    bool has_second;
 };
 
 struct regexp {
@@ -71,22 +72,23 @@ static int split_pattern(struct str *rest, struct buf *pattern, int *flags, stru
     return 0;
 }
 
-/* Null: why says what PCRE2 has no words for. */
-static void *compile_pcre(struct str pattern, int flags, bool has_reference, size_t *groups,
-                          struct why *why)
+/* h->pcre is null: why says what PCRE2 has no words for. */
+static void compile_pcre(struct half *h, size_t *groups, struct why *why)
 {
-    bool newline = (flags & REG_NEWLINE) != 0, any_case = (flags & REG_ICASE) != 0;
+    bool newline = (h->flags & REG_NEWLINE) != 0, any_case = (h->flags & REG_ICASE) != 0;
     unsigned pcre_flags = (any_case ? PCRE_ANY_CASE : 0u) | (newline ? PCRE_LINES : 0u) |
-                          (has_reference ? 0u : PCRE_NO_GROUPS);
-    struct buf text = BUF(4 * PATTERN_LIMIT); /* asked: by posix_to_pcre */
-    void *pcre = NULL;
+                          (h->has_reference ? 0u : PCRE_NO_GROUPS);
+    struct buf text = BUF(8 * PATTERN_LIMIT); /* asked: by posix_to_pcre */
+    int said = -1;
 
-    if ((flags & REG_EXTENDED) == 0)
+    if ((h->flags & REG_EXTENDED) == 0)
         why_set(why, "4.3.5", "the option x");
-    else if (posix_to_pcre(pattern, newline, any_case, &text, why) == 0)
-        pcre = pcre_compile(buf_str(&text), pcre_flags, groups, why);
+    else
+        said = posix_to_pcre(strz(h->text), newline, any_case, &text, why);
+    if (said >= 0)
+        h->pcre = pcre_compile(buf_str(&text), pcre_flags, groups, why);
+    h->is_odd = said > 0;
     buf_free(&text);
-    return pcre;
 }
 
 /* With a back reference the C library may need hours for one line of mail: PCRE2 alone matches it,
@@ -98,8 +100,7 @@ static int compile_bounded(struct half *h, size_t *groups, struct why *why)
     size_t unused;
 
     h->has_reference = posix_has_reference(strz(h->text));
-    h->pcre = compile_pcre(strz(h->text), h->flags, h->has_reference,
-                           h->has_reference ? groups : &unused, &own);
+    compile_pcre(h, h->has_reference ? groups : &unused, &own);
     bool bad = h->pcre == NULL && h->has_reference;
     if (bad)
         why_set(why, "4.3.5", "back reference together with %s: use a pcre: table", why_text(&own));
@@ -149,25 +150,25 @@ static int compile_one(struct str *rest, int more_flags, struct half *out, size_
     return status;
 }
 
-static void *compile(struct str *rest, size_t *groups, struct why *why)
+static void *compile(struct str *rest, bool negated, size_t *groups, struct why *why)
 {
     struct pattern *p = mem_new(sizeof *p);
     size_t unused;
 
-    if (compile_one(rest, 0, &p->yes, &p->groups, why) < 0) {
+    p->first_negated = negated;
+    if (compile_one(rest, 0, &p->first, groups, why) < 0) {
         free(p);
         return NULL;
     }
-    if (rest->n > 0 && rest->p[0] == '!') {
-        *rest = str_trim(str_from(*rest, 1));
-        if (compile_one(rest, REG_NOSUB, &p->no, &unused, why) < 0) {
-            free_half(&p->yes);
-            free(p);
-            return NULL;
-        }
-        p->has_no = true;
+    p->has_second = rest->n > 0 && rest->p[0] == '!';
+    if (!p->has_second)
+        return p;
+    p->second_negated = rules_negation(rest);
+    if (compile_one(rest, REG_NOSUB, &p->second, &unused, why) < 0) {
+        free_half(&p->first);
+        free(p);
+        return NULL;
     }
-    *groups = p->groups;
     return p;
 }
 
@@ -217,46 +218,51 @@ static enum rules_answer match_plain(struct half *h, struct str subject, size_t 
     return RULES_YES;
 }
 
-/* In a short key the library decides as well where PCRE2 gives up. */
+/* In a short key the library decides as well where PCRE2 gives up. It is asked for no group that
+ * nobody wants: what it does to find them may take long, or for ever: "((^|-)*)+" in "-_". */
 static enum rules_answer match_half(struct half *h, struct str subject, size_t groups,
                                     struct rules_hit *hit, struct why *why)
 {
-    enum rules_answer answer = RULES_BROKEN;
+    bool is_plain = !h->has_reference && subject.n <= PLAIN_LIMIT;
 
-    if (h->pcre != NULL)
-        answer = pcre_match(h->pcre, subject, hit, why);
-    else
+    if (is_plain && (h->pcre == NULL || h->is_odd))
+        return match_plain(h, subject, 0, groups, hit, why);
+    if (h->pcre == NULL) {
         why_set(why, "4.3.0", "key of over %d bytes, and the pattern is none that can be limited",
                 PLAIN_LIMIT);
-    if (h->has_reference)
-        return answer;
-    if (answer == RULES_BROKEN && subject.n <= PLAIN_LIMIT)
+        return RULES_BROKEN;
+    }
+    enum rules_answer answer = pcre_match(h->pcre, subject, hit, why);
+    if (is_plain && answer == RULES_BROKEN)
         return match_plain(h, subject, 0, groups, hit, why);
-    if (answer == RULES_YES && groups > 0)
+    if (!h->has_reference && answer == RULES_YES && groups > 0)
         return match_plain(h, subject, hit->at[0].start, groups, hit, why);
     return answer;
 }
 
+/* Each of the two patterns has a "!" of its own; the caller knows that of the first. */
 static enum rules_answer match(void *pattern, const void *subject, struct rules_hit *hit,
                                struct why *why)
 {
     struct pattern *p = pattern;
     struct rules_hit unused;
-    enum rules_answer answer = match_half(&p->yes, strz(subject), p->groups, hit, why);
+    enum rules_answer answer = match_half(&p->first, strz(subject), hit->n, hit, why);
 
-    if (answer != RULES_YES || !p->has_no)
+    if (!p->has_second || answer != (p->first_negated ? RULES_NO : RULES_YES))
         return answer;
-    answer = match_half(&p->no, strz(subject), 0, &unused, why);
-    return answer == RULES_BROKEN ? answer : answer == RULES_YES ? RULES_NO : RULES_YES;
+    enum rules_answer second = match_half(&p->second, strz(subject), 0, &unused, why);
+    if (second == RULES_BROKEN)
+        return second;
+    return second == (p->second_negated ? RULES_NO : RULES_YES) ? answer : RULES_OTHER;
 }
 
 static void free_pattern(void *pattern)
 {
     struct pattern *p = pattern;
 
-    free_half(&p->yes);
-    if (p->has_no)
-        free_half(&p->no);
+    free_half(&p->first);
+    if (p->has_second)
+        free_half(&p->second);
     free(p);
 }
 

@@ -25,6 +25,7 @@ struct rule {
     size_t skip_to; /* of an if that does not hold: the rule after its endif */
     void *pattern;
     char *text;
+    size_t groups; /* the last $number in it */
     VEC(struct piece) pieces;
 };
 
@@ -71,6 +72,8 @@ static void add_piece(struct rule *rule, size_t at, size_t n, int group)
 {
     if (n > 0 || group >= 0)
         *VEC_ADD(&rule->pieces) = (struct piece){at, n, group};
+    if (group > 0 && (size_t)group > rule->groups)
+        rule->groups = (size_t)group;
 }
 
 /* Splits the text at its $; false with a warning if it cannot mean anything. */
@@ -117,18 +120,25 @@ static void drop_rule(struct rules *r, struct rule *rule)
     VEC_FREE(&rule->pieces);
 }
 
-/* "!" and blanks may stand before the pattern, several times. */
+bool rules_negation(struct str *rest)
+{
+    bool negated = false;
+
+    for (*rest = str_trim(*rest); rest->n > 0 && rest->p[0] == '!';
+         *rest = str_trim(str_from(*rest, 1)))
+        negated = !negated;
+    return negated;
+}
+
 static bool parse_pattern(struct rules *r, struct str *rest, struct rule *rule, size_t *groups)
 {
     struct why why = WHY;
 
-    for (*rest = str_trim(*rest); rest->n > 0 && rest->p[0] == '!';
-         *rest = str_trim(str_from(*rest, 1)))
-        rule->negated = !rule->negated;
+    rule->negated = rules_negation(rest);
     if (rest->n == 0)
         why_set(&why, "4.3.5", "no pattern");
     else
-        rule->pattern = r->kind->compile(rest, groups, &why);
+        rule->pattern = r->kind->compile(rest, rule->negated, groups, &why);
     if (rule->pattern == NULL)
         WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
     why_free(&why);
@@ -308,7 +318,7 @@ enum dict_answer rules_find(struct rules *r, struct str key, const void *subject
         struct rule *rule = &r->list.at[i];
         if (rule->op == RULE_ENDIF)
             continue;
-        hit.n = 0;
+        hit.n = rule->groups;
         enum rules_answer answer = r->kind->match(rule->pattern, subject, &hit, why);
         if (answer == RULES_BROKEN) {
             why_in(why, "%s map %s, line %d", r->kind->name, r->path, rule->line);

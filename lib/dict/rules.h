@@ -11,23 +11,27 @@ struct rules_span {
 enum { RULES_GROUPS = 100 };
 struct rules_hit {
     struct rules_span at[RULES_GROUPS];
-    size_t n;
+    size_t n; /* before: $n is the last that is asked for, 0 if none is */
 };
 
-/* RULES_OTHER: neither the pattern nor its negation applies, as for IPv6 and an IPv4 network. */
+/* RULES_OTHER: neither the pattern nor its negation applies, as for IPv6 and an IPv4 network, or
+ * where the second pattern of a rule does not. */
 enum rules_answer { RULES_NO, RULES_YES, RULES_OTHER, RULES_BROKEN };
 
 struct rules_kind {
     const char *name; /* "pcre", for messages */
     bool groups; /* $1 stands for a group; else the text is used as written */
-    /* Compiles the pattern at the start of *rest ("/x/i", "10.0.0.0/8") and cuts it off. Null: why
-     * says what is wrong, and the rule is skipped. */
-    void *(*compile)(struct str *rest, size_t *groups, struct why *why);
+    /* Compiles the pattern at the start of *rest ("/x/i", "10.0.0.0/8") and cuts it off. negated:
+     * it stands behind a "!". Null: why says what is wrong, and the rule is skipped. */
+    void *(*compile)(struct str *rest, bool negated, size_t *groups, struct why *why);
     /* subject is the argument of rules_find */
     enum rules_answer (*match)(void *pattern, const void *subject, struct rules_hit *hit,
                                struct why *why);
     void (*free)(void *pattern);
 };
+
+/* Cuts off what may stand before a pattern, each "!" and blanks. True: it is negated. */
+bool rules_negation(struct str *rest);
 
 struct rules;
 

@@ -185,19 +185,25 @@ static bool cut_bits(unsigned char *ip, size_t bytes, unsigned bits)
     return clean;
 }
 
+static struct str without_brackets(struct str s)
+{
+    return s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']' ? str_part(s, 1, s.n - 2) : s;
+}
+
 int prefix_parse(struct str text, struct prefix *p, struct why *why)
 {
-    ptrdiff_t slash = str_rfind(text, '/');
-    struct str ip = slash < 0 ? text : str_upto(text, (size_t)slash);
+    struct str bare = without_brackets(text);
+    ptrdiff_t slash = str_rfind(bare, '/');
+    struct str ip = slash < 0 ? bare : str_upto(bare, (size_t)slash);
     char right[ADDR_TEXT];
 
-    if (ip.n > 2 && ip.p[0] == '[' && ip.p[ip.n - 1] == ']')
-        ip = str_part(ip, 1, ip.n - 2);
+    if (bare.n == text.n)
+        ip = without_brackets(ip);
     if (!addr_parse_mapped(ip, &p->addr))
         return why_set(why, "4.3.5", "bad net/mask pattern: \"%.*s\"", (int)text.n, text.p);
     unsigned most = (unsigned)ip_bytes(&p->addr) * 8;
     p->bits = most;
-    if (slash >= 0 && !num_parse_u32(str_from(text, (size_t)slash + 1), 0, most, &p->bits))
+    if (slash >= 0 && !num_parse_u32(str_from(bare, (size_t)slash + 1), 0, most, &p->bits))
         return why_set(why, "4.3.5", "bad mask value in net/mask pattern: \"%.*s\"", (int)text.n,
                        text.p);
     if (!cut_bits(p->addr.ip, most / 8, p->bits))

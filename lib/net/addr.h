@@ -39,9 +39,9 @@ bool addr_is_loopback(const struct addr *a); /* 127/8, ::1, and UNIX sockets */
  * DNS list's: "4.3.2.1.zone". */
 void addr_reverse(const struct addr *a, const char *zone, struct buf *name);
 
-/* "10.0.0.0/8", "2001:db8::/32", "[2001:db8::]/32", "1.2.3.4". Postfix refuses bits set behind the
- * prefix, and so does this. As with Postfix, "[::ffff:127.0.0.0]/104" is a valid IPv6 prefix that
- * no client matches, because clients with such an address count as IPv4. */
+/* "10.0.0.0/8", "2001:db8::/32", "[2001:db8::]/32", "[2001:db8::/32]", "1.2.3.4". Postfix refuses
+ * bits set behind the prefix, and so does this. As with Postfix, "[::ffff:127.0.0.0]/104" is a
+ * valid IPv6 prefix that no client matches, because clients with such an address count as IPv4. */
 struct prefix {
     struct addr addr;
     unsigned bits;

@@ -29,6 +29,12 @@ static struct maps *open_maps(const char *parameter, const char *specs)
     return *specs == 0 ? NULL : maps_open(parameter, specs, DICT_FOLD);
 }
 
+/* Whoever writes an address must not choose with it where mail goes, nor what takes it there. */
+static struct maps *open_ways(const char *parameter, const char *specs)
+{
+    return *specs == 0 ? NULL : maps_open(parameter, specs, DICT_FOLD | DICT_NO_GROUPS);
+}
+
 void resolve_open(void)
 {
     if (resolver.open)
@@ -42,10 +48,10 @@ void resolve_open(void)
         conf.relay_transport,
         conf.default_transport,
         conf.relayhost,
-        open_maps("sender_dependent_default_transport_maps",
+        open_ways("sender_dependent_default_transport_maps",
                   conf.sender_dependent_default_transport_maps),
-        open_maps("sender_dependent_relayhost_maps", conf.sender_dependent_relayhost_maps),
-        open_maps("transport_maps", conf.transport_maps),
+        open_ways("sender_dependent_relayhost_maps", conf.sender_dependent_relayhost_maps),
+        open_ways("transport_maps", conf.transport_maps),
     };
     resolver.settings[RESOLVE_VERIFY] = (struct settings){
         conf.address_verify_local_transport,
@@ -53,11 +59,11 @@ void resolve_open(void)
         conf.address_verify_relay_transport,
         conf.address_verify_default_transport,
         conf.address_verify_relayhost,
-        open_maps("address_verify_sender_dependent_default_transport_maps",
+        open_ways("address_verify_sender_dependent_default_transport_maps",
                   conf.address_verify_sender_dependent_default_transport_maps),
-        open_maps("address_verify_sender_dependent_relayhost_maps",
+        open_ways("address_verify_sender_dependent_relayhost_maps",
                   conf.address_verify_sender_dependent_relayhost_maps),
-        open_maps("address_verify_transport_maps", conf.address_verify_transport_maps),
+        open_ways("address_verify_transport_maps", conf.address_verify_transport_maps),
     };
 }
 

@@ -58,16 +58,6 @@ static int next_hops(const char *value, const char *words, struct why *why)
     return nexthop_check(strz(value), strcmp(words, "lmtp") == 0, why);
 }
 
-/* "[host]:port" of the one relay host; a second would be part of its name. */
-static int next_hop(const char *value, const char *words, struct why *why)
-{
-    struct str rest = strz(value), word;
-
-    if (str_word(&rest, separators, &word) && str_word(&rest, separators, &word))
-        return why_set(why, "4.3.5", "one host is wanted; smtp_fallback_relay may have more");
-    return next_hops(value, words, why);
-}
-
 static int host_name(const char *value, const char *words, struct why *why)
 {
     (void)words;
@@ -170,7 +160,7 @@ static const struct {
     value_fn *check;
     const char *words;
 } values[] = {
-    {"address_verify_relayhost", next_hop, ""},
+    {"address_verify_relayhost", next_hops, ""},
     {"allow_mail_to_commands", many_words, ORIGINS},
     {"allow_mail_to_files", many_words, ORIGINS},
     {"canonical_classes", many_words, CLASSES},
@@ -208,7 +198,7 @@ static const struct {
      "alias, canonical, forward, generic, include, virtual"},
     {"queue_directory", absolute_path, ""},
     {"recipient_canonical_classes", many_words, "envelope_recipient, header_recipient"},
-    {"relayhost", next_hop, ""},
+    {"relayhost", next_hops, ""},
     {"sender_canonical_classes", many_words, "envelope_sender, header_sender"},
     {"sendmail_fix_line_endings", one_word, "always, never, strict"},
     {"smtp_address_preference", one_word, FAMILIES},

@@ -25,6 +25,8 @@ SCENES = {
     "relaydomain": ("smtp", {"relayhost": "gone.good.test"}, "gone.good.test"),
     "relaynull": ("smtp", {"relayhost": "null.test"}, "null.test"),
     "relayloops": ("smtp", {"relayhost": "loops.test"}, "loops.test"),
+    "relaylist": ("smtp", {"relayhost": GONE + ", " + DEAD}, GONE + ", " + DEAD),
+    "relaylisttakes": ("smtp", {"relayhost": DEAD + " [127.0.0.1]:2525"}, DEAD + " [127.0.0.1]:2525"),
     "relaydead": ("smtp", {"relayhost": DEAD}, DEAD),
     "relayrefuses": ("smtp", {"relayhost": "[127.0.0.1]:2727"}, "[127.0.0.1]:2727"),
     "fall": ("smtp", {"smtp_fallback_relay": GONE}, DEAD),

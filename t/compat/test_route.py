@@ -50,6 +50,10 @@ VARIANTS = {
     "append_dot_mydomain = yes\nempty_address_recipient = nobody\n",
     "moved": "relocated_maps = inline:{{gone@local.test=new@x.y},{@old.org=no more},{gone2=away}}\n"
     "default_transport = smtp:[d]\nlocal_transport = lmtp:unix:/x\nvirtual_transport = virtual:v\n",
+    "patterns": "transport_maps = regexp:{{/^(.*)@bar$$/ slow:$$1},{/^(.*)@relay.test$$/ fixed:x}}\n"
+    "relocated_maps = regexp:{{/^(gone.*)@local.test$$/ to $$1}}\n",
+    "sender_patterns": "sender_dependent_relayhost_maps = regexp:{{/^(.*)@x.y$$/ [$$1]},{/^(.*)@z.y$$/ [zrh]}}\n"
+    "sender_dependent_default_transport_maps = regexp:{{/^(.*)@q.r$$/ slow:$$1},{/^(.*)@x.y$$/ slow:x}}\n",
     "broken": "relay_domains = fail:x\n",
     "broken2": "transport_maps = fail:x\n",
 }
@@ -158,14 +162,14 @@ def test_myorigin_is_the_first_line_of_a_file_as_in_debians_postfix(configured, 
     assert differences(questions, ours(configured, questions), theirs) == ""
 
 
-@pytest.mark.parametrize("configured", [v for v in VARIANTS if v != "sender"], indirect=True)
+@pytest.mark.parametrize("configured", [v for v in VARIANTS if not v.startswith("sender")], indirect=True)
 def test_addresses_are_resolved_as_postfix_does(configured):
     questions = ["resolve <> %s" % a for a in ADDRESSES]
     theirs = [postfix_resolve(configured, "<>", a) for a in ADDRESSES]
     assert differences(questions, ours(configured, questions), theirs) == ""
 
 
-@pytest.mark.parametrize("configured", ["sender"], indirect=True)
+@pytest.mark.parametrize("configured", ["sender", "sender_patterns"], indirect=True)
 def test_the_sender_chooses_as_in_postfix(configured):
     questions = ["resolve %s %s" % (s, a) for s in SENDERS for a in ("foo@bar.org", "x@relay.test", "x@local.test")]
     theirs = [postfix_resolve(configured, *q.split()[1:]) for q in questions]

@@ -210,7 +210,7 @@ MALFORMED = [
     ("relayhost", "[127.0.0.1]:2x", 'there is no port "2x"'),
     ("smtp_fallback_relay", "backup.test:25 [other.test", r'"\[other.test" is no next hop'),
     ("lmtp_fallback_relay", "unix:", "no path"),
-    ("address_verify_relayhost", "one.test, two.test", "one host is wanted"),
+    ("address_verify_relayhost", "one.test, [two.test", r'"\[two.test" is no next hop'),
     ("smtp_tcp_port", "smpt", 'there is no port "smpt"'),
     ("smtp_bind_address", "::1", "is not an IPv4 address"),
     ("smtp_bind_address6", "127.0.0.1", "is not an IPv6 address"),

@@ -575,3 +575,13 @@ def test_a_kept_connection_is_not_used_where_another_tls_policy_holds(make_suite
     suite.wait_log(r"to=<a@must\.test>, .*status=deferred \(TLS is required, but was not offered")
     assert len(s.messages) == 1
     s.close()
+
+
+def test_relayhost_may_name_several_hosts(make_suite):
+    s = Sink()
+    try:
+        suite = make_suite(main="relayhost = [127.0.0.1]:%d, [127.0.0.1]:%d\nmynetworks = 127.0.0.0/8\n" % (pombal.free_port(), s.port))
+        suite.send("x@elsewhere.test")
+        suite.wait_log(r"to=<x@elsewhere\.test>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:%d, .*status=sent" % s.port)
+    finally:
+        s.close()

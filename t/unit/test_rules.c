@@ -111,9 +111,13 @@ TEST(pcre_rules)
 TEST(regexp_rules)
 {
     static const struct row own[] = {
-        {"/a/!/b/ x\n", "ac", "x", NULL},   {"/a/!/b/ x\n", "ab", "none", NULL},
-        {"/^b/ x\n", "a\nb", "none", NULL}, {"/^b/m x\n", "a\nb", "x", NULL},
-        {"/a+/x x\n", "a", "none", NULL},   {"/a+/x x\n", "a+", "x", NULL},
+        {"/a/!/b/ x\n", "ac", "x", NULL},     {"/a/!/b/ x\n", "ab", "none", NULL},
+        {"/^b/ x\n", "a\nb", "none", NULL},   {"/^b/m x\n", "a\nb", "x", NULL},
+        {"/a+/x x\n", "a", "none", NULL},     {"/a+/x x\n", "a+", "x", NULL},
+        {"!/a/!/b/ x\n", "c", "x", NULL},     {"!/a/!/b/ x\n", "b", "none", NULL},
+        {"!/a/!/b/ x\n", "ab", "none", NULL}, {"!/a/!/b/ x\n", "a", "none", NULL},
+        {"/a/! !/b/ x\n", "ab", "x", NULL},   {"/a/!!/b/ x\n", "a", "none", NULL},
+        {"!/a/!!/b/ x\n", "b", "x", NULL},    {"!/a/!!/b/ x\n", "c", "none", NULL},
     };
 
     check("regexp", patterns, sizeof patterns / sizeof *patterns);
@@ -184,8 +188,9 @@ TEST(a_back_reference_finds_what_the_library_finds)
 
 TEST(what_cannot_be_said_to_pcre_is_told)
 {
-    assert_string_equal(ask("regexp", "/(a)\\1**/ x\n/a/ y\n", "aa"), "y");
+    assert_string_equal(ask("regexp", "/(a)\\1{2}*/ x\n/a/ y\n", "aa"), "y");
     assert_non_null(strstr(logged.p, "line 1: back reference together with a quantifier"));
+    assert_string_equal(ask("regexp", "/(a)\\1**|x^y/ x\n/a/ y\n", "aa"), "x");
     assert_string_equal(ask("regexp", "/\\(a\\)\\1/x x\n/a/ y\n", "aa"), "y");
     assert_non_null(strstr(logged.p, "line 1: back reference together with the option x"));
     assert_string_equal(ask("regexp", "/(.)\\1/ $1!\n", "xaay"), "a!");
@@ -216,6 +221,15 @@ TEST(a_long_text_does_not_cost_its_square)
     buf_free(&key);
 }
 
+/* The C library looks for these groups without end. */
+TEST(no_groups_are_looked_for_that_the_result_does_not_have)
+{
+    alarm(60);
+    assert_string_equal(ask("regexp", "/((^|-)*)+/ x\n", "-_"), "x");
+    assert_string_equal(ask("regexp", "if /((^|-)*)+/\n/_/ x\nendif\n", "-_"), "x");
+    alarm(0);
+}
+
 /* Where only the C library can match, it gets no long text. */
 TEST(a_pattern_without_limits_gets_no_long_key)
 {
@@ -230,6 +244,30 @@ TEST(a_pattern_without_limits_gets_no_long_key)
         buf_addc(&key, 'a');
         assert_string_equal(ask("regexp", rules[i], key.p), "fail");
     }
+    buf_free(&key);
+}
+
+/* What people write in their tables: mail with a long header must not be refused for it. */
+TEST(an_ordinary_pattern_takes_a_long_key)
+{
+    static const struct {
+        const char *rule, *answer;
+    } t[] = {
+        {"/b[^ -~]/ x\n", "none"},   {"/A[!-~]{3}-$/ x\n", "x"}, {"/b[+-Z]*-$/ x\n", "x"},
+        {"/a[A-z]{3}a-$/ x\n", "x"}, {"/^b[.][=]/ x\n", "none"}, {"/^[.b]+(a)/ $1\n", "a"},
+        {"/^b.*?-$/ x\n", "x"},      {"/^b(a+?)$/ x\n", "none"}, {"/b\\d+/ x\n", "none"},
+        {"/\\B\\-/ x\n", "none"},    {"/a)|-$/ x\n", "x"},       {"/(a|^)b(a)/ $2\n", "a"},
+        {"/(-$|c)|d/ x\n", "x"},     {"/(a|$)d/ x\n", "none"},   {"/a(^a)*-/ x\n", "x"},
+    };
+    struct buf key = BUF(10000);
+
+    buf_set(&key, STR("b"));
+    while (key.n < 9000)
+        buf_addc(&key, 'a');
+    buf_addc(&key, '-');
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+        if (strcmp(ask("regexp", t[i].rule, key.p), t[i].answer) != 0)
+            fail_msg("%s: it should be %s", t[i].rule, t[i].answer);
     buf_free(&key);
 }
 
@@ -297,7 +335,9 @@ TEST(what_is_said_to_pcre_finds_what_the_library_finds)
                                          "{,2}",        "{1,}",    "{0}",   "[^[:lower:]-]",
                                          "]",           "\n",      "[--/]", "\xe4",
                                          "[\xe4-\xf0]", "[^\xe4]", "(",     ")",
-                                         "\\]",         "#"};
+                                         "\\]",         "#",       "[.b]",  "[=]",
+                                         "[ -~]",       "[+-z]",   "[A-z]", "[_-~]",
+                                         "[^!-a]",      "*?",      "+?",    "[\\[-`]"};
     struct buf pattern = BUF(200), said = BUF(2000);
     unsigned compared = 0;
     size_t groups;
@@ -311,7 +351,7 @@ TEST(what_is_said_to_pcre_finds_what_the_library_finds)
         if (regcomp(&re, pattern.p, flags) != 0)
             continue;
         buf_clear(&said);
-        void *pcre = posix_to_pcre(buf_str(&pattern), newline, any_case, &said, NULL) < 0
+        void *pcre = posix_to_pcre(buf_str(&pattern), newline, any_case, &said, NULL) != 0
                          ? NULL
                          : pcre_compile(buf_str(&said),
                                         PCRE_NO_GROUPS | (any_case ? (unsigned)PCRE_ANY_CASE : 0) |
@@ -354,5 +394,6 @@ RUN_TESTS(T(pcre_rules), T(regexp_rules), T(a_pattern_that_takes_too_long_fails)
           T(a_back_reference_that_takes_too_long_fails),
           T(a_back_reference_finds_what_the_library_finds), T(what_cannot_be_said_to_pcre_is_told),
           T(a_long_text_does_not_cost_its_square), T(a_pattern_without_limits_gets_no_long_key),
-          T(a_short_key_is_matched_where_pcre_gives_up),
+          T(no_groups_are_looked_for_that_the_result_does_not_have),
+          T(an_ordinary_pattern_takes_a_long_key), T(a_short_key_is_matched_where_pcre_gives_up),
           T(what_is_said_to_pcre_finds_what_the_library_finds), T(cidr_rules))
