@@ -133,21 +133,32 @@ static size_t to_target(struct local *l, const struct address *a, struct str raw
     return 1;
 }
 
-/* Where the name of a file ends that has no quotes: at a blank, and another entry follows, as with
- * addresses. -1: it is none, or nothing follows. */
-static ptrdiff_t file_end(struct str raw)
+static bool is_white(char c)
 {
-    struct str file = str_trim(raw);
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
-    if (!str_starts(file, STR("/")) && !str_starts(file, STR("~/")))
-        return -1;
-    for (size_t i = (size_t)(file.p - raw.p); i < raw.n; i++) {
-        if (strchr("\"\\(", raw.p[i]) != NULL)
-            return -1;
-        if (strchr(" \t\r\n", raw.p[i]) != NULL)
-            return str_trim(str_from(raw, i)).n > 0 ? (ptrdiff_t)i : -1;
-    }
-    return -1;
+/* Cuts the name of a file off line that has no quotes and ends at a blank: another entry follows,
+ * as with addresses. */
+static bool take_file(struct str *line, struct buf *file)
+{
+    size_t from = 0, end, next;
+
+    while (from < line->n && is_white(line->p[from]))
+        from++;
+    struct str rest = str_from(*line, from);
+    if (!str_starts(rest, STR("/")) && !str_starts(rest, STR("~/")))
+        return false;
+    for (end = from; end < line->n && !is_white(line->p[end]); end++)
+        if (strchr(",\"\\(", line->p[end]) != NULL)
+            return false;
+    for (next = end; next < line->n && is_white(line->p[next]);)
+        next++;
+    if (next == line->n || line->p[next] == ',' || line->p[next] == '(')
+        return false;
+    buf_set(file, str_part(*line, from, end - from));
+    *line = str_from(*line, next);
+    return true;
 }
 
 size_t local_targets(struct local *l, const struct address *a, struct str line)
@@ -156,16 +167,12 @@ size_t local_targets(struct local *l, const struct address *a, struct str line)
     struct str start = line;
     size_t n = 0;
 
-    while (alias_item(&line, &item)) {
+    while (take_file(&line, &item) || alias_item(&line, &item)) {
         struct str raw = {start.p, (size_t)(line.p - start.p)};
         if (raw.n > 0 && raw.p[raw.n - 1] == ',' && line.n + raw.n <= start.n)
             raw.n--;
         start = line;
-        ptrdiff_t end = file_end(raw);
-        if (end >= 0)
-            n += local_targets(l, a, str_upto(raw, (size_t)end)) +
-                 local_targets(l, a, str_from(raw, (size_t)end));
-        else if (buf_ok(&item))
+        if (buf_ok(&item))
             n += to_target(l, a, raw, item.p);
         else {
             local_target_fail(l, a, "5.3.5",

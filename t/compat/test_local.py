@@ -71,6 +71,7 @@ boxonly2: \\\\games+x, \\\\nobody1, \\\\owned, sys
 twofiles: {out}/first games, sys
 threefiles: {out}/one {out}/two
  bin
+manyfiles:{many} games
 homefile: "{out}/in quotes", ~/x games
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
@@ -82,7 +83,7 @@ RECIPIENTS = """
 one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing noowner looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
-twofiles threefiles homefile
+twofiles threefiles homefile manyfiles
 boxonly boxonly2
 owned ownedfine
 """.split()
@@ -121,7 +122,7 @@ def prepare(out):
     os.symlink(out + "/odd/target", out + "/odd/lp")
     os.symlink(out + "/safe/target", out + "/safe/link")
     with open(out + "/aliases", "w") as f:
-        f.write(ALIASES.format(out=out))
+        f.write(ALIASES.format(out=out, many=(" %s/many" % out) * 1000))
 
 
 def settings(out):
