@@ -108,6 +108,9 @@ static int append(struct attrs *ask, struct arena *mem, struct why *why)
         return -1;
     if (bounce_record_of_attrs(ask, mem, &r, why) < 0)
         return -1;
+    /* Whoever names another reader of the report can have the message sent to anybody. */
+    if (*r.report_to != 0 && strcmp(attrs_get(ask, A_REQUEST), REQUEST_APPEND_OWNER) != 0)
+        return why_set(why, "5.7.0", "malformed request: it tells nobody but the sender");
     return bounce_file_append(which_log(), id, &r, why);
 }
 
@@ -203,10 +206,8 @@ static const struct {
     const char *name;
     int (*run)(struct attrs *ask, struct arena *mem, struct why *why);
 } requests[] = {
-    {REQUEST_APPEND, append},
-    {REQUEST_FLUSH, flush},
-    {REQUEST_WARN, warn},
-    {REQUEST_FORGET, forget},
+    {REQUEST_APPEND, append}, {REQUEST_APPEND_OWNER, append}, {REQUEST_FLUSH, flush},
+    {REQUEST_WARN, warn},     {REQUEST_FORGET, forget},
 };
 
 static void bounce_request(struct attrs *ask, struct attrs *answer, struct arena *mem)

@@ -61,17 +61,19 @@
  * private/bounce, private/defer, private/trace (agents, qmgr, cleanup): queue/bounce_log.h is the
  * client. The service's name says which log is meant.
  *   append  queue_id and the attributes of struct bounce_record: one record, durable when answered
+ *   append_owner  the same, of a list whose owner (report_to) is told in the place of the sender
  *   flush   the attributes of struct delivery: send a report made from the log, forget the log
  *   warn    the same, as a delayed-mail warning; the log stays
  *   forget  the same, with no report: what was appended is to be without consequences
- * append, flush and forget come with the open descriptor of the message's file, in incoming (from
- * cleanup) or in active (from agents; or in incoming, deferred or hold, where others may have moved
- * it while it was being delivered). Only qmgr need not send it.
+ * append (both), flush and forget come with the open descriptor of the message's file, in incoming
+ * (from cleanup) or in active (from agents; or in incoming, deferred or hold, where others may have
+ * moved it while it was being delivered). Only qmgr need not send it.
  */
-#define REQUEST_APPEND "append"
-#define REQUEST_FLUSH  "flush"
-#define REQUEST_WARN   "warn"
-#define REQUEST_FORGET "forget"
+#define REQUEST_APPEND       "append"
+#define REQUEST_APPEND_OWNER "append_owner"
+#define REQUEST_FLUSH        "flush"
+#define REQUEST_WARN         "warn"
+#define REQUEST_FORGET       "forget"
 
 /*
  * private/auth: not attributes but Dovecot's authentication protocol, see auth/auth_wire.h.

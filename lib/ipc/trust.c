@@ -84,6 +84,7 @@ static const struct trust_rule rules[] = {
     {"lmtp", REQUEST_DELIVER, QMGR | LOCAL, FILE_OF_MESSAGE},
 
     {"bounce", REQUEST_APPEND, QMGR | CLEANUP | AGENTS, FILE_AS_NAMED},
+    {"bounce", REQUEST_APPEND_OWNER, LOCAL, FILE_AS_NAMED},
     {"bounce", REQUEST_FLUSH, QMGR | CLEANUP, FILE_AS_NAMED},
     {"bounce", REQUEST_WARN, QMGR, ""},
     {"bounce", REQUEST_FORGET, CLEANUP, FILE_AS_NAMED},

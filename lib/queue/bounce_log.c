@@ -308,8 +308,9 @@ int bounce_append(enum queue q, const char *id, const struct bounce_record *r,
                   const struct qfile *file, struct why *why)
 {
     struct attrs ask = ATTRS(BOUNCE_REQUEST_MAX);
+    bool has_owner = r->report_to != NULL && *r->report_to != 0;
 
-    attrs_putz(&ask, A_REQUEST, REQUEST_APPEND);
+    attrs_putz(&ask, A_REQUEST, has_owner ? REQUEST_APPEND_OWNER : REQUEST_APPEND);
     attrs_putz(&ask, A_QUEUE_ID, id);
     bounce_record_to_attrs(r, &ask);
     put_file(&ask, file);

@@ -21,7 +21,7 @@ struct bounce_record {
     const char *diag_type, *diag_text; /* "smtp" and "550 no such user", or "" */
     const char *mta_type, *mta_name; /* "dns" and the host that said so, or "" */
     const char *reason; /* one line for people */
-    const char *report_to; /* who is told instead of the sender, as in an envelope, or "" */
+    const char *report_to; /* who is told, and not the sender; "" or null: nobody else */
 };
 
 void bounce_record_format(const struct bounce_record *r, struct buf *out); /* appends */

@@ -385,6 +385,11 @@ def test_the_log_of_a_message_is_written_by_whoever_has_its_file(role):
         for fds in ([], [wrong], [name]):
             answer = take_place(place, s, lambda: answer_of("private/bounce", text, fds).decode())
             assert "not your message" in answer and not os.path.exists(log), fds
+        elsewhere = text.replace(b"reason\0", b"report_to\0evil@b.test\0reason\0", 1)
+        assert elsewhere != text
+        for other in (elsewhere, elsewhere.replace(b"append", b"append_owner", 1)):
+            answer = take_place(place, s, lambda: (answer_of("private/bounce", other, [right]) or b"").decode())
+            assert "\0ok\0" not in answer and not os.path.exists(log), answer
         answer = take_place(place, s, lambda: answer_of("private/bounce", text, [right]).decode())
         assert answer.split("\0")[:2] == ["status", "ok"] and os.path.exists(log)
         for fd in (right, wrong, name):
