@@ -99,13 +99,14 @@ static bool append_all(int in, int out)
 }
 
 /* The directories were hashed in another way while a log was kept (hash_queue_depth, a reload): so
- * it was begun again in its right place, where the rest is added to it. */
+ * it was begun again in its right place, where the rest is added to it. Both are locked: bounce may
+ * be writing a record. */
 static bool add_to_log(const char *from, const char *to)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int out = open(to, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool added = in >= 0 && out >= 0 && lock_try_flock(out, true) == 0 && append_all(in, out) &&
-                 unlink(from) == 0;
+    bool added = in >= 0 && out >= 0 && lock_try_flock(in, true) == 0 &&
+                 lock_try_flock(out, true) == 0 && append_all(in, out) && unlink(from) == 0;
     int saved = errno;
 
     if (in >= 0)
