@@ -75,7 +75,20 @@ static bool is_odd_address(struct str raw, const struct addr_list *list)
     return list->n > 0 && list->at[0].kind == ADDR_GROUP && str_find(raw, ';') < 0;
 }
 
-/* How many. */
+static void to_entry(struct local *l, const struct address *a, const char *item)
+{
+    if (item[0] == '|')
+        to_command(l, a, item + 1);
+    else if (item[0] == '/')
+        to_file(l, a, item);
+    else if (item[0] == '~' && item[1] == '/')
+        to_home_file(l, a, item);
+    else
+        local_address(l, a, item);
+}
+
+/* How many. Several may stand there with only blanks between them, files and commands, too, as in
+ * name "|command". */
 static size_t to_addresses(struct local *l, const struct address *a, struct str raw,
                            const char *item)
 {
@@ -90,7 +103,10 @@ static size_t to_addresses(struct local *l, const struct address *a, struct str 
             continue;
         buf_clear(&address);
         addr_internal(&list.at[i], &address);
-        local_address(l, a, buf_ok(&address) ? address.p : item);
+        if (buf_ok(&address))
+            to_entry(l, a, address.p);
+        else
+            local_address(l, a, item);
         n++;
     }
     if (n == 0 && is_odd_address(raw, &list)) {
@@ -115,17 +131,32 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     buf_free(&command);
 }
 
+static bool is_command_or_file(const char *item)
+{
+    return item[0] == '|' || item[0] == '/' || (item[0] == '~' && item[1] == '/');
+}
+
+/* Is there more than one? A command without quotes may have blanks in it. */
+static bool is_several(struct local *l, struct str raw)
+{
+    struct arena *mem = arena_new(l->mem);
+    struct addr_list list;
+    size_t n = 0;
+
+    addr_list_parse(mem, raw, raw.n + 1, &list);
+    for (size_t i = 0; i < list.n; i++)
+        n += is_address(&list.at[i]);
+    arena_free(&mem);
+    return n > 1 && !str_starts(str_trim(raw), STR("|"));
+}
+
 /* How many addresses, commands and files it is. */
 static size_t to_target(struct local *l, const struct address *a, struct str raw, const char *item)
 {
     if (item[0] == '|' && str_find(raw, '"') < 0 && str_trim(raw).p[0] == '|')
         to_unquoted_command(l, a, raw);
-    else if (item[0] == '|')
-        to_command(l, a, item + 1);
-    else if (item[0] == '/')
-        to_file(l, a, item);
-    else if (item[0] == '~' && item[1] == '/')
-        to_home_file(l, a, item);
+    else if (is_command_or_file(item) && !is_several(l, raw))
+        to_entry(l, a, item);
     else if (str_istarts(strz(item), STR(":include:")))
         local_include(l, a, item + 9 + strspn(item + 9, " \t"));
     else

@@ -45,6 +45,24 @@ static int lock(int fd)
     return 0;
 }
 
+/* The log, locked. While we waited postsuper may have moved all that was in it. */
+static int open_locked(enum queue log, const char *id, const char *path)
+{
+    for (;;) {
+        struct stat st;
+        int fd = open_log(log, id, path);
+        bool locked = fd >= 0 && lock(fd) == 0 && fstat(fd, &st) == 0;
+        if (locked && st.st_nlink > 0)
+            return fd;
+        int error = errno;
+        if (fd >= 0)
+            close(fd);
+        errno = error;
+        if (!locked)
+            return -1;
+    }
+}
+
 /*
  * A record is there whole or not at all: half of one would name a wrong recipient, and one that the
  * agent was not told of would report a failure of a recipient that is tried again. Under the lock.
@@ -75,10 +93,10 @@ int bounce_file_append(enum queue log, const char *id, const struct bounce_recor
 
     queue_path(&path, log, id);
     bounce_record_format(r, &text);
-    int fd = open_log(log, id, path.p);
+    int fd = open_locked(log, id, path.p);
     if (!buf_ok(&text))
         result = why_set(why, "4.3.0", "append to %s: the record is too long", path.p);
-    else if (fd < 0 || lock(fd) < 0 || write_record(fd, buf_str(&text), log != Q_DEFER) < 0)
+    else if (fd < 0 || write_record(fd, buf_str(&text), log != Q_DEFER) < 0)
         result = why_errno(why, "4.3.0", "append to %s", path.p);
     if (fd >= 0)
         close(fd);

@@ -14,7 +14,8 @@
  *   exit status 1. Each may be given several times; the queue id "-" reads ids from
  *   standard input, ALL means every message. -s puts names and places of queue files right after a
  *   restore or a change of hash_queue_names, -p removes old temporary files; without options both
- *   are done. The queues are those named, or those that the option is meant for.
+ *   are done. While the mail system runs, long ids are kept where enable_long_queue_ids is no. The
+ *   queues are those named, or those that the option is meant for.
  *
  * SECURITY
  *   For the superuser, who becomes the mail owner, or the mail owner himself.
@@ -58,6 +59,7 @@ static struct {
     enum queue queues[Q_COUNT + 1]; /* named on the command line */
     size_t nqueues;
     bool structure, purge;
+    bool running; /* the mail system */
     size_t done[ACTIONS];
     bool failed; /* something was there and could not be done */
 } super;
@@ -269,7 +271,7 @@ static void check_structure(void)
         if (super.purge)
             fix_purge(*q);
         if (super.structure)
-            fixed += fix_names(*q, &super.failed);
+            fixed += fix_names(*q, super.running, &super.failed);
     }
     if (super.structure && super.nqueues == 0 && !super.failed)
         for (const enum queue *log = logs; *log != Q_COUNT; log++)
@@ -336,6 +338,22 @@ static void take_queues(char **names)
     super.queues[super.nqueues] = Q_COUNT;
 }
 
+/* Master holds a lock on its pid file. What cannot be told counts as running. */
+static bool is_running(void)
+{
+    struct buf path = BUF(4096);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    buf_addf(&path, "%s/master.pid", conf.process_id_directory);
+    int fd = buf_ok(&path) ? open(path.p, O_RDONLY | O_CLOEXEC) : -1;
+    bool running =
+        fd < 0 ? errno != ENOENT : fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+    if (fd >= 0)
+        close(fd);
+    buf_free(&path);
+    return running;
+}
+
 /* Files keep their owner, and a fault of ours stays in the queue. */
 static void become_mail_owner(void)
 {
@@ -369,6 +387,7 @@ int main(int argc, char **argv)
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("chdir %s: %s", conf.queue_directory, strerror(errno));
     take_queues(argv + optind);
+    super.running = is_running();
     become_mail_owner();
     if (super.structure || super.purge)
         check_structure();

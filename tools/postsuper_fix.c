@@ -99,13 +99,14 @@ static bool append_all(int in, int out)
 }
 
 /* The directories were hashed in another way while a log was kept (hash_queue_depth, a reload): so
- * it was begun again in its right place, where the rest is added to it. */
+ * it was begun again in its right place, where the rest is added to it. Both are locked: bounce may
+ * be writing a record. */
 static bool add_to_log(const char *from, const char *to)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int out = open(to, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool added = in >= 0 && out >= 0 && lock_try_flock(out, true) == 0 && append_all(in, out) &&
-                 unlink(from) == 0;
+    bool added = in >= 0 && out >= 0 && lock_try_flock(in, true) == 0 &&
+                 lock_try_flock(out, true) == 0 && append_all(in, out) && unlink(from) == 0;
     int saved = errno;
 
     if (in >= 0)
@@ -122,8 +123,9 @@ static bool move_log(const char *from, const char *to)
 }
 
 /* A short name says the inode, so that it is given once only. A long one is unique as it is, but
- * must go when long names are no longer wanted. */
-static bool right_id(const char *id, const char *path, struct buf *out)
+ * must go when long names are no longer wanted; not while the mail system runs: whoever delivers
+ * the message knows it by that name, could not say what became of it, and it would go out again. */
+static bool right_id(const char *id, const char *path, bool running, struct buf *out)
 {
     struct stat st;
     uint64_t inode = 0;
@@ -132,7 +134,7 @@ static bool right_id(const char *id, const char *path, struct buf *out)
     if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     buf_setz(out, id);
-    if (is_long && conf.enable_long_queue_ids)
+    if (is_long && (conf.enable_long_queue_ids || running))
         return true;
     if (!is_long && qid_inode(strz(id), &inode) && inode == st.st_ino)
         return true;
@@ -173,14 +175,14 @@ static bool rename_message(enum queue q, const char *path, const char *old, cons
 }
 
 /* 1: it has been given its right name and place; 0: it had them; -1: it could not be. */
-static int fix(enum queue q, const char *path, const char *id)
+static int fix(enum queue q, const char *path, const char *id, bool running)
 {
     struct buf right = BUF(QID_MAX); /* fits: a queue id */
     struct buf place = BUF(512);
     int result = 0;
 
     buf_setz(&right, id);
-    if (is_message_queue(q) && !right_id(id, path, &right)) {
+    if (is_message_queue(q) && !right_id(id, path, running, &right)) {
         result = -1;
     } else {
         queue_path(&place, q, right.p);
@@ -244,14 +246,14 @@ static bool is_still_a_file(const char *path)
     return lstat(path, &st) == 0 ? S_ISREG(st.st_mode) : errno != ENOENT;
 }
 
-size_t fix_names(enum queue q, bool *failed)
+size_t fix_names(enum queue q, bool running, bool *failed)
 {
     struct list_of_found all = list_queue(q, failed);
     size_t changed = 0;
 
     tell_owners(q, &all);
     VEC_EACH (&all, f) {
-        int result = fix(q, f->path, f->id);
+        int result = fix(q, f->path, f->id, running);
         changed += result > 0;
         *failed |= result < 0 && is_still_a_file(f->path);
     }

@@ -95,6 +95,7 @@ static const struct {
     {"NO_RENEGOTIATION", SSL_OP_NO_RENEGOTIATION},
     {"NO_SESSION_RESUMPTION_ON_RENEGOTIATION", SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION},
     {"NO_TICKET", SSL_OP_NO_TICKET},
+    {"ENABLE_MIDDLEBOX_COMPAT", SSL_OP_ENABLE_MIDDLEBOX_COMPAT},
     {"LEGACY_SERVER_CONNECT", SSL_OP_LEGACY_SERVER_CONNECT},
     {"PRIORITIZE_CHACHA", SSL_OP_PRIORITIZE_CHACHA},
     {"ENABLE_KTLS", 0}, /* records are made outside of the kernel: no difference but in speed */
@@ -122,7 +123,8 @@ static int set_options(SSL_CTX *ctx, const char *text, struct why *why)
             return why_set(why, "4.3.5",
                            "tls_ssl_options: unknown option \"%.*s\": known are NO_COMPRESSION, "
                            "NO_RENEGOTIATION, NO_SESSION_RESUMPTION_ON_RENEGOTIATION, NO_TICKET, "
-                           "LEGACY_SERVER_CONNECT, PRIORITIZE_CHACHA, ENABLE_KTLS",
+                           "ENABLE_MIDDLEBOX_COMPAT, LEGACY_SERVER_CONNECT, PRIORITIZE_CHACHA, "
+                           "ENABLE_KTLS",
                            (int)word.n, word.p);
         SSL_CTX_set_options(ctx, bit);
     }

@@ -73,6 +73,21 @@ threefiles: {out}/one {out}/two
  bin
 manyfiles:{many} games
 homefile: "{out}/in quotes", ~/x games
+b1: games {out}/b1
+b2: games "|cat > {out}/b2"
+b3: {out}/b3 "|cat > {out}/b3b" sys
+b4: {out}/b4;sys
+b5: "{out}/b5" sys
+b6: "|cat > {out}/b6" sys
+b7: "{out}/b7" "{out}/b7b" "|cat > {out}/b7c"
+b8: {out}/"b 8"c
+b9: "{out}/b9"{out}/x
+b10: {out}/[b]10
+b11: {out}/b!11@x
+b12: games {out}/bdir/
+b13: Foo {out}/b13 <sys@local.test>
+b14: games ~/x
+b15: \\\\games games \\\\nosuch
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
 wide2: wide1, wide3
@@ -84,6 +99,7 @@ one two three mixed cmd env+x.y nouser tempfail output code odd plain signal not
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 twofiles threefiles homefile manyfiles
+b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15
 boxonly boxonly2
 owned ownedfine
 """.split()

@@ -129,8 +129,8 @@ class SlowSink(Sink):
         return super().pick(line)
 
 
-def to_sink(make_suite, sink):
-    return make_suite(main="mydestination =\nrelay_domains = example.test\nrelay_recipient_maps =\n"
+def to_sink(make_suite, sink, main=""):
+    return make_suite(main=main + "mydestination =\nrelay_domains = example.test\nrelay_recipient_maps =\n"
                       "transport_maps = inline:{example.test=smtp:[127.0.0.1]:%d}" % sink.port)
 
 
@@ -151,6 +151,28 @@ def test_deliveries_under_way_are_finished_and_not_repeated(make_suite):
         assert found == collections.Counter(str(i) for i in range(40))
         assert len(suite.wait_log(r"status=sent", 40)) == 40
         assert warnings(suite) == []
+    finally:
+        sink.close()
+
+
+def test_a_delivery_under_way_keeps_its_name_when_long_names_end(make_suite):
+    """under another name nobody would know that it is done: it would go out again"""
+    sink = SlowSink()
+    suite = to_sink(make_suite, sink, "enable_long_queue_ids = yes\n")
+    try:
+        with suite.smtp() as c:
+            c.ehlo()
+            c.mail("alice@example.test")
+            c.docmd("RCPT", "TO:<slow@example.test> NOTIFY=SUCCESS")
+            id = c.data(b"Subject: slow\r\n\r\ntext\r\n")[1].split()[-1].decode()
+        wait_for(lambda: sink.messages)
+        suite.add_main("enable_long_queue_ids = no")
+        suite.reload()
+        assert suite.tool("postqueue", "-p").stdout.count(id) == 1
+        sink.go.set()
+        suite.wait_log(r"%s: to=<slow@example\.test>.* status=sent" % id)
+        suite.wait_queue_empty()
+        assert len(sink.messages) == 2  # the message, once, and the report
     finally:
         sink.close()
 
