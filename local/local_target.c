@@ -164,41 +164,13 @@ static size_t to_target(struct local *l, const struct address *a, struct str raw
     return 1;
 }
 
-static bool is_white(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* Cuts the name of a file off line that has no quotes and ends at a blank: another entry follows,
- * as with addresses. */
-static bool take_file(struct str *line, struct buf *file)
-{
-    size_t from = 0, end, next;
-
-    while (from < line->n && is_white(line->p[from]))
-        from++;
-    struct str rest = str_from(*line, from);
-    if (!str_starts(rest, STR("/")) && !str_starts(rest, STR("~/")))
-        return false;
-    for (end = from; end < line->n && !is_white(line->p[end]); end++)
-        if (strchr(",\"\\(", line->p[end]) != NULL)
-            return false;
-    for (next = end; next < line->n && is_white(line->p[next]);)
-        next++;
-    if (next == line->n || line->p[next] == ',' || line->p[next] == '(')
-        return false;
-    buf_set(file, str_part(*line, from, end - from));
-    *line = str_from(*line, next);
-    return true;
-}
-
 size_t local_targets(struct local *l, const struct address *a, struct str line)
 {
     struct buf item = BUF(ITEM_LIMIT);
     struct str start = line;
     size_t n = 0;
 
-    while (take_file(&line, &item) || alias_item(&line, &item)) {
+    while (alias_item(&line, &item)) {
         struct str raw = {start.p, (size_t)(line.p - start.p)};
         if (raw.n > 0 && raw.p[raw.n - 1] == ',' && line.n + raw.n <= start.n)
             raw.n--;
