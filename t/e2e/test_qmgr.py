@@ -539,6 +539,27 @@ def test_a_reload_puts_files_where_the_new_settings_look_for_them():
         assert named_in(reports) == [("b@far.test", "5.1.1")]
 
 
+def test_what_waits_in_active_is_found_where_the_settings_before_had_put_it():
+    """a reload with another hash_queue_names, before postsuper has come to the active queue"""
+    def policy(d):
+        begun.set()
+        end.wait(PATIENCE)
+        return "d" if d.id == ids[0] else "l"
+
+    ids, begun, end = [], threading.Event(), threading.Event()
+    with MiniSuite("default_destination_concurrency_limit = 1\ninitial_destination_concurrency = 1\n") as s, Agent(s, "fake", policy):
+        ids.append(s.send("a@far.test"))
+        begun.wait(PATIENCE)
+        ids.append(s.send("b@far.test"))
+        wait_for(lambda: os.path.exists("%s/active/%s" % (s.queue, ids[1])))
+        s.add_main("hash_queue_names = active deferred defer\n")
+        os.kill(s.master_pid(), signal.SIGHUP)
+        s.wait_log("reload")
+        end.set()
+        s.wait_log("%s: removed" % ids[0])
+        wait_for(lambda: [p for p in s.queue_files("deferred") if ids[1] in p])
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="gives files away")
 def test_files_of_another_owner_are_told():
     with MiniSuite() as s, Agent(s, "fake", lambda d: "l"):
