@@ -30,7 +30,7 @@ static int open_log(enum queue log, const char *id, const char *path)
 
 /* Others hold the lock for one record and its sync: with a slow disk and many recipients that
  * bounce at a time it may take as long as the lock of a mailbox. */
-static int lock(int fd)
+static int wait_for_lock(int fd)
 {
     int64_t left = conf.deliver_lock_attempts, next_ms = 0;
 
@@ -43,6 +43,26 @@ static int lock(int fd)
             return -1;
     }
     return 0;
+}
+
+/* Whoever had the lock before may have removed the file: it was reported, or postsuper has added it
+ * to the one in its right place. */
+static int open_locked(enum queue log, const char *id, const char *path)
+{
+    struct stat st;
+    int fd;
+
+    while ((fd = open_log(log, id, path)) >= 0) {
+        bool locked = wait_for_lock(fd) == 0 && fstat(fd, &st) == 0;
+        int saved = errno;
+        if (locked && st.st_nlink > 0)
+            return fd;
+        close(fd);
+        errno = saved;
+        if (!locked)
+            return -1;
+    }
+    return -1;
 }
 
 /*
@@ -75,10 +95,10 @@ int bounce_file_append(enum queue log, const char *id, const struct bounce_recor
 
     queue_path(&path, log, id);
     bounce_record_format(r, &text);
-    int fd = open_log(log, id, path.p);
+    int fd = open_locked(log, id, path.p);
     if (!buf_ok(&text))
         result = why_set(why, "4.3.0", "append to %s: the record is too long", path.p);
-    else if (fd < 0 || lock(fd) < 0 || write_record(fd, buf_str(&text), log != Q_DEFER) < 0)
+    else if (fd < 0 || write_record(fd, buf_str(&text), log != Q_DEFER) < 0)
         result = why_errno(why, "4.3.0", "append to %s", path.p);
     if (fd >= 0)
         close(fd);

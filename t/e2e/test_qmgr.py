@@ -1,9 +1,9 @@
 """The queue: what the queue manager does with what agents say, reports, recovery, and the administrator's tools."""
-import email, fcntl, glob, json, os, re, signal, socket, threading, time
+import email, fcntl, glob, json, os, re, signal, socket, subprocess, threading, time
 
 import pytest
 from agents import Agent, MiniSuite, content, encode, receive
-from pombal import IS_ROOT, PATIENCE, wait_for
+from pombal import BIN, IS_ROOT, PATIENCE, wait_for
 
 SOON = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n"
 
@@ -537,6 +537,51 @@ def test_a_reload_puts_files_where_the_new_settings_look_for_them():
         wait_for(lambda: s.tool("postqueue", "-i", id) and len(agent.seen) > 1)
         wait_for(lambda: reports)
         assert named_in(reports) == [("b@far.test", "5.1.1")]
+
+
+def has_open(pid, path):
+    try:
+        return path in [os.readlink(fd) for fd in glob.glob("/proc/%d/fd/*" % pid)]
+    except OSError:
+        return False
+
+
+def test_a_log_that_is_being_written_becomes_one_with_all_that_is_written():
+    """a bounce process of before the reload writes to the log that postsuper adds to the other one"""
+    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l"):
+        id = hashed_otherwise(s)
+        s.stop()
+        old, new = ["%s/bounce/%s/%s" % (s.queue, d, id) for d in (id[0], id[0] + "/" + id[1])]
+        put_log(s, new, "c@far.test")
+        with open(old, "a") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            p = subprocess.Popen([BIN + "/postsuper", "-c", s.etc, "-s"])
+            wait_for(lambda: p.poll() is not None or has_open(p.pid, old))
+            log.write("\n<d@far.test>: no\nrecipient=d@far.test\nstatus=5.1.1\naction=failed\nreason=no\n\n")
+        assert p.wait(PATIENCE) == 0
+        assert re.findall("recipient=(.)@", open(new).read()) == ["c", "b", "d"] and not os.path.exists(old)
+
+
+def test_a_record_is_not_written_to_a_log_that_is_gone():
+    """its writer waits for the lock as another removes the file"""
+    def policy(d):
+        path = "%s/bounce/%s" % (s.queue, d.id)
+        put_log(s, path, "a@far.test")
+        with open(path) as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            writer = threading.Thread(target=agent.end, args=(d, d.rcpts[0], "b", "no"))
+            writer.start()
+            wait_for(lambda: any(has_open(pid, path) for pid in s.pids("bounce")))
+            os.unlink(path)
+        writer.join()
+        written.append(open(path).read() if os.path.exists(path) else "")
+        return "l" * len(d.to)
+
+    written = []
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        s.send("b@far.test")
+        wait_for(lambda: written)
+        assert "recipient=b@far.test" in written[0]
 
 
 def test_what_waits_in_active_is_found_where_the_settings_before_had_put_it():
