@@ -687,8 +687,8 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(reads_are_short_only_at_the_end), T(a_read_that_waits_flushes_the_output_first),
           T(time_out_sticks_but_good_bye_can_be_said), T(who_is_woken_may_shorten_the_wait),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
-          T(descriptors_ride_along),
-          T(what_follows_a_descriptor_that_has_no_room_is_read), T(a_lent_descriptor_stays_the_lender_s),
-          T(files_go_out_as_asked), T(layers_take_no_input_from_before),
-          T(wait_is_for_input_or_a_wake_up), T(no_bytes_are_waited_for_that_were_read),
-          T(formatted_text_may_be_long), T(pipes_work_as_well))
+          T(descriptors_ride_along), T(what_follows_a_descriptor_that_has_no_room_is_read),
+          T(a_lent_descriptor_stays_the_lender_s), T(files_go_out_as_asked),
+          T(layers_take_no_input_from_before), T(wait_is_for_input_or_a_wake_up),
+          T(no_bytes_are_waited_for_that_were_read), T(formatted_text_may_be_long),
+          T(pipes_work_as_well))
