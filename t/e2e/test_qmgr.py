@@ -539,6 +539,24 @@ def test_a_reload_puts_files_where_the_new_settings_look_for_them():
         assert named_in(reports) == [("b@far.test", "5.1.1")]
 
 
+def waits(p):
+    """for something other than a child; or it has ended"""
+    return p.poll() is not None or "nanosleep" in open("/proc/%d/wchan" % p.pid).read()
+
+
+def test_what_is_recorded_before_master_has_reloaded_is_put_right_too():
+    """a bounce process that has not heard of the new settings"""
+    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l"):
+        id = hashed_otherwise(s)
+        os.kill(s.master_pid(), signal.SIGSTOP)
+        p = subprocess.Popen([BIN + "/pombal", "-c", s.etc, "reload"])
+        wait_for(lambda: waits(p))
+        put_log(s, "%s/bounce/%s/%s" % (s.queue, id[0], id), "c@far.test")
+        os.kill(s.master_pid(), signal.SIGCONT)
+        assert p.wait(PATIENCE) == 0
+        assert not glob.glob(s.queue + "/bounce/?/" + id) and glob.glob(s.queue + "/bounce/?/?/" + id)
+
+
 def has_open(pid, path):
     try:
         return path in [os.readlink(fd) for fd in glob.glob("/proc/%d/fd/*" % pid)]
