@@ -490,8 +490,10 @@ static void master_run(void)
     while (self.stop == 0) {
         loop_turn(next);
         master.now = clock_ms();
-        if (self.reload)
+        if (self.reload) {
             reload();
+            control_reloaded();
+        }
         next = run_timers();
     }
     stop();

@@ -151,6 +151,7 @@ void control_lock(void); /* pid file and lock; ends the process if another maste
 bool control_is_locked(void); /* -t */
 void control_find_manager(void);
 void control_notify(const char *state); /* sd_notify(3): "READY=1" */
+void control_reloaded(void); /* the pid file's time tells pombal(1) that a reload is over */
 void control_unlock(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -88,6 +89,12 @@ void control_lock(void)
                   path.p);
     buf_free(&path);
     buf_free(&text);
+}
+
+void control_reloaded(void)
+{
+    if (futimens(control.pid_file, NULL) < 0)
+        msg_warn("pid file: %m");
 }
 
 void control_unlock(void)

@@ -30,7 +30,7 @@ static int open_log(enum queue log, const char *id, const char *path)
 
 /* Others hold the lock for one record and its sync: with a slow disk and many recipients that
  * bounce at a time it may take as long as the lock of a mailbox. */
-static int lock(int fd)
+static int wait_for_lock(int fd)
 {
     int64_t left = conf.deliver_lock_attempts, next_ms = 0;
 
@@ -45,22 +45,24 @@ static int lock(int fd)
     return 0;
 }
 
-/* The log, locked. While we waited postsuper may have moved all that was in it. */
+/* Whoever had the lock before may have removed the file: it was reported, or postsuper has added it
+ * to the one in its right place. */
 static int open_locked(enum queue log, const char *id, const char *path)
 {
-    for (;;) {
-        struct stat st;
-        int fd = open_log(log, id, path);
-        bool locked = fd >= 0 && lock(fd) == 0 && fstat(fd, &st) == 0;
+    struct stat st;
+    int fd;
+
+    while ((fd = open_log(log, id, path)) >= 0) {
+        bool locked = wait_for_lock(fd) == 0 && fstat(fd, &st) == 0;
+        int saved = errno;
         if (locked && st.st_nlink > 0)
             return fd;
-        int error = errno;
-        if (fd >= 0)
-            close(fd);
-        errno = error;
+        close(fd);
+        errno = saved;
         if (!locked)
             return -1;
     }
+    return -1;
 }
 
 /*

@@ -150,15 +150,16 @@ static void qmgr_paths(void)
     jail_read_tables(conf.relay_domains);
 }
 
-static bool recover(const char *id)
+/* As it was found: with other hash_queue_names the process before had it in another directory. One
+ * that is gone may just have been brought from there (postsuper, after a reload): one more look. */
+static bool recover(const char *id, const char *path)
 {
     struct why why = WHY;
-    bool moved = queue_move(id, Q_ACTIVE, Q_INCOMING, &why) == 0;
+    bool moved = queue_move_found(path, id, Q_INCOMING, &why) == 0;
 
-    if (!moved && errno != ENOENT) {
+    if (!moved && errno != ENOENT)
         msg_warn("%s: %s", id, why_text(&why));
-        state.left_behind = true;
-    }
+    state.left_behind |= !moved;
     why_free(&why);
     return moved;
 }
@@ -174,7 +175,7 @@ void qmgr_recover_active(void)
     state.left_behind = false;
     scan = queue_scan_new(Q_ACTIVE);
     while ((id = queue_scan_next(scan)) != NULL)
-        if (qmgr_find(id) == NULL && recover(id))
+        if (qmgr_find(id) == NULL && recover(id, queue_scan_path(scan)))
             moved++;
     state.left_behind |= queue_scan_failed(scan);
     queue_scan_free(&scan);

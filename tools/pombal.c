@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@
 
 enum {
     STOP_WAIT_MS = 15000, /* master itself takes at most ten seconds */
+    RELOAD_WAIT_MS = 10000,
     LOOK_MS = 20,
 };
 
@@ -227,9 +229,32 @@ static int cmd_abort(void)
     return end_with(SIGQUIT);
 }
 
+/* When master started or last came to the end of a reload. */
+static int64_t master_time_ns(void)
+{
+    struct buf path = BUF(4096); /* asked: by pid_path */
+    struct stat st = {0};
+
+    pid_path(&path);
+    if (stat(path.p, &st) < 0 && errno != ENOENT)
+        msg_warn("look at %s: %m", path.p);
+    buf_free(&path);
+    return clock_ns(&st.st_mtim);
+}
+
+/* Until it has told its processes, they put files where the settings of before say. */
+static void wait_reloaded(int64_t before_ns)
+{
+    int64_t until = clock_ms() + RELOAD_WAIT_MS;
+
+    while (master_time_ns() == before_ns && clock_ms() < until)
+        usleep(LOOK_MS * 1000);
+}
+
 static int cmd_reload(void)
 {
     pid_t pid = running();
+    int64_t before_ns = master_time_ns();
 
     need_running(pid);
     if (!check())
@@ -238,6 +263,7 @@ static int cmd_reload(void)
     union sigval checked = {.sival_int = (int)conf_snapshot_number(conf_snapshot_used())};
     if (sigqueue(pid, SIGHUP, checked) < 0)
         msg_fatal("signal process %d: %m", (int)pid);
+    wait_reloaded(before_ns);
     /* hash_queue_depth may be another one, for example: under the old names nothing is found. */
     if (!mend_queue())
         msg_warn("some files of the queue are not in their places: see the errors above");

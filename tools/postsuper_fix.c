@@ -20,6 +20,7 @@
 #include "postsuper.h"
 
 enum { TEMPORARY_AGE = 24 * 3600, TEMPORARY_AGE_DEAD = 3600, OWNERS_TOLD = 10 };
+enum { LOCK_TRIES = 1000, LOCK_MS = 10 };
 
 static const enum queue messages[] = {Q_MAILDROP, Q_INCOMING, Q_ACTIVE, Q_DEFERRED,
                                       Q_HOLD,     Q_CORRUPT,  Q_COUNT};
@@ -98,15 +99,39 @@ static bool append_all(int in, int out)
     return false;
 }
 
+/* bounce holds it for one record and its sync. */
+static bool lock_log(int fd)
+{
+    int left = LOCK_TRIES;
+
+    while (lock_try_flock(fd, true) < 0) {
+        if (errno != EAGAIN || left-- == 0)
+            return false;
+        usleep(LOCK_MS * 1000);
+    }
+    return true;
+}
+
+/* Whoever had the lock before may have removed it. */
+static bool has_name(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return false;
+    errno = ENOENT;
+    return st.st_nlink > 0;
+}
+
 /* The directories were hashed in another way while a log was kept (hash_queue_depth, a reload): so
- * it was begun again in its right place, where the rest is added to it. Both are locked: bounce may
- * be writing a record. */
+ * it was begun again in its right place, where the rest is added to it. A bounce process of before
+ * the reload may still write to the first one. */
 static bool add_to_log(const char *from, const char *to)
 {
     int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int out = open(to, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool added = in >= 0 && out >= 0 && lock_try_flock(in, true) == 0 &&
-                 lock_try_flock(out, true) == 0 && append_all(in, out) && unlink(from) == 0;
+    bool added = in >= 0 && out >= 0 && lock_log(in) && has_name(in) && lock_log(out) &&
+                 has_name(out) && append_all(in, out) && unlink(from) == 0;
     int saved = errno;
 
     if (in >= 0)

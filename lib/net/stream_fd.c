@@ -54,8 +54,9 @@ static ssize_t recv_with_fds(struct stream_fd *f, void *p, size_t n)
                        .msg_controllen = sizeof control};
     ssize_t got = recvmsg(f->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    /* Linux ends a read behind a descriptor, also when more bytes are there. */
-    f->short_reads_drain = m.msg_controllen == 0;
+    /* Linux ends a read behind a descriptor, also when more bytes are there, and when the
+     * descriptor itself has no room in this process. */
+    f->short_reads_drain = m.msg_controllen == 0 && (m.msg_flags & MSG_CTRUNC) == 0;
     if (got >= 0)
         keep_fds(f, &m);
     return got;

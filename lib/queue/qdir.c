@@ -81,21 +81,31 @@ int queue_make_dirs(enum queue q, const char *id, struct why *why)
     return result;
 }
 
-int queue_move(const char *id, enum queue from, enum queue to, struct why *why)
+int queue_move_found(const char *path, const char *id, enum queue to, struct why *why)
 {
-    struct buf old = BUF(512), new = BUF(512);
+    struct buf new = BUF(512);
     int result, saved;
 
-    queue_path(&old, from, id);
     queue_path(&new, to, id);
-    result = rename(old.p, new.p);
+    result = rename(path, new.p);
     if (result < 0 && errno == ENOENT && hash_depth(to) > 0 && queue_make_dirs(to, id, why) == 0)
-        result = rename(old.p, new.p);
+        result = rename(path, new.p);
     saved = errno;
     if (result < 0)
-        why_errno(why, "4.3.0", "rename %s to %s", old.p, new.p);
-    buf_free(&old);
+        why_errno(why, "4.3.0", "rename %s to %s", path, new.p);
     buf_free(&new);
+    errno = saved;
+    return result;
+}
+
+int queue_move(const char *id, enum queue from, enum queue to, struct why *why)
+{
+    struct buf old = BUF(512);
+
+    queue_path(&old, from, id);
+    int result = queue_move_found(old.p, id, to, why);
+    int saved = errno;
+    buf_free(&old);
     errno = saved;
     return result;
 }

@@ -53,6 +53,8 @@ int queue_make_dirs(enum queue q, const char *id, struct why *why);
 /* errno tells why after -1: ENOENT if there is no such file. A move makes hash directories when
  * they are missing. */
 int queue_move(const char *id, enum queue from, enum queue to, struct why *why);
+/* From where a scan found it: other settings may have put it there. */
+int queue_move_found(const char *path, const char *id, enum queue to, struct why *why);
 int queue_remove(enum queue q, const char *id, struct why *why);
 bool queue_stat(enum queue q, const char *id, struct stat *st); /* false: not there, or errno */
 /* False: it is certain that there is none. What is owed to somebody is not forgotten because a disk

@@ -1,9 +1,9 @@
 """The queue: what the queue manager does with what agents say, reports, recovery, and the administrator's tools."""
-import email, fcntl, glob, json, os, re, signal, socket, threading, time
+import email, fcntl, glob, json, os, re, signal, socket, subprocess, threading, time
 
 import pytest
 from agents import Agent, MiniSuite, content, encode, receive
-from pombal import IS_ROOT, PATIENCE, wait_for
+from pombal import BIN, IS_ROOT, PATIENCE, wait_for
 
 SOON = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s\n"
 
@@ -578,6 +578,90 @@ def test_a_reload_puts_files_where_the_new_settings_look_for_them():
         wait_for(lambda: s.tool("postqueue", "-i", id) and len(agent.seen) > 1)
         wait_for(lambda: reports)
         assert named_in(reports) == [("b@far.test", "5.1.1")]
+
+
+def waits(p):
+    """for something other than a child; or it has ended"""
+    return p.poll() is not None or "nanosleep" in open("/proc/%d/wchan" % p.pid).read()
+
+
+def test_what_is_recorded_before_master_has_reloaded_is_put_right_too():
+    """a bounce process that has not heard of the new settings"""
+    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l"):
+        id = hashed_otherwise(s)
+        os.kill(s.master_pid(), signal.SIGSTOP)
+        p = subprocess.Popen([BIN + "/pombal", "-c", s.etc, "reload"])
+        wait_for(lambda: waits(p))
+        put_log(s, "%s/bounce/%s/%s" % (s.queue, id[0], id), "c@far.test")
+        os.kill(s.master_pid(), signal.SIGCONT)
+        assert p.wait(PATIENCE) == 0
+        assert not glob.glob(s.queue + "/bounce/?/" + id) and glob.glob(s.queue + "/bounce/?/?/" + id)
+
+
+def has_open(pid, path):
+    try:
+        return path in [os.readlink(fd) for fd in glob.glob("/proc/%d/fd/*" % pid)]
+    except OSError:
+        return False
+
+
+def test_a_log_that_is_being_written_becomes_one_with_all_that_is_written():
+    """a bounce process of before the reload writes to the log that postsuper adds to the other one"""
+    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l"):
+        id = hashed_otherwise(s)
+        s.stop()
+        old, new = ["%s/bounce/%s/%s" % (s.queue, d, id) for d in (id[0], id[0] + "/" + id[1])]
+        put_log(s, new, "c@far.test")
+        with open(old, "a") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            p = subprocess.Popen([BIN + "/postsuper", "-c", s.etc, "-s"])
+            wait_for(lambda: p.poll() is not None or has_open(p.pid, old))
+            log.write("\n<d@far.test>: no\nrecipient=d@far.test\nstatus=5.1.1\naction=failed\nreason=no\n\n")
+        assert p.wait(PATIENCE) == 0
+        assert re.findall("recipient=(.)@", open(new).read()) == ["c", "b", "d"] and not os.path.exists(old)
+
+
+def test_a_record_is_not_written_to_a_log_that_is_gone():
+    """its writer waits for the lock as another removes the file"""
+    def policy(d):
+        path = "%s/bounce/%s" % (s.queue, d.id)
+        put_log(s, path, "a@far.test")
+        with open(path) as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            writer = threading.Thread(target=agent.end, args=(d, d.rcpts[0], "b", "no"))
+            writer.start()
+            wait_for(lambda: any(has_open(pid, path) for pid in s.pids("bounce")))
+            os.unlink(path)
+        writer.join()
+        written.append(open(path).read() if os.path.exists(path) else "")
+        return "l" * len(d.to)
+
+    written = []
+    with MiniSuite() as s, Agent(s, "fake", policy) as agent:
+        s.send("b@far.test")
+        wait_for(lambda: written)
+        assert "recipient=b@far.test" in written[0]
+
+
+def test_what_waits_in_active_is_found_where_the_settings_before_had_put_it():
+    """a reload with another hash_queue_names, before postsuper has come to the active queue"""
+    def policy(d):
+        begun.set()
+        end.wait(PATIENCE)
+        return "d" if d.id == ids[0] else "l"
+
+    ids, begun, end = [], threading.Event(), threading.Event()
+    with MiniSuite("default_destination_concurrency_limit = 1\ninitial_destination_concurrency = 1\n") as s, Agent(s, "fake", policy):
+        ids.append(s.send("a@far.test"))
+        begun.wait(PATIENCE)
+        ids.append(s.send("b@far.test"))
+        wait_for(lambda: os.path.exists("%s/active/%s" % (s.queue, ids[1])))
+        s.add_main("hash_queue_names = active deferred defer\n")
+        os.kill(s.master_pid(), signal.SIGHUP)
+        s.wait_log("reload")
+        end.set()
+        s.wait_log("%s: removed" % ids[0])
+        wait_for(lambda: [p for p in s.queue_files("deferred") if ids[1] in p])
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="gives files away")

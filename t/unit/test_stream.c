@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -434,6 +435,59 @@ TEST(descriptors_ride_along)
     mini_run(pass, fds);
 }
 
+static void send_with_fd(int to, char byte, int fd)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {0};
+    struct iovec part = {&byte, 1};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    assert_int_equal(sendmsg(to, &m, 0), 1);
+}
+
+static void no_room_for_fd(void *arg)
+{
+    int *fds = arg;
+    struct stream *s = stream_new(fds[0]);
+    struct rlimit was, full;
+    char c;
+
+    stream_allow_fds(s);
+    assert_int_equal(send(fds[1], "w", 1, 0), 1);
+    assert_int_equal(stream_wait_unread(s, task_now() + 5000), WAIT_READY);
+    assert_int_equal(stream_read(s, &c, 1), 1);
+    send_with_fd(fds[1], 'x', 0);
+    assert_int_equal(send(fds[1], "y", 1, 0), 1);
+    task_sleep(task_now() + 10); /* the loop is told of them */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    full = (struct rlimit){(rlim_t)dup(0), was.rlim_max};
+    close((int)full.rlim_cur);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+    assert_int_equal(stream_read(s, &c, 1), 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_int_equal(stream_take_fd(s), -1);
+    stream_set_deadline(s, task_now() + 5000);
+    assert_int_equal(stream_read(s, &c, 1), 1);
+    assert_int_equal(c, 'y');
+    stream_free(&s);
+}
+
+TEST(what_follows_a_descriptor_that_has_no_room_is_read)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    mini_run(no_room_for_fd, fds);
+    close(fds[1]);
+}
+
 static void put_file(struct stream *s, void *arg)
 {
     int fd = *(int *)arg;
@@ -633,7 +687,8 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(reads_are_short_only_at_the_end), T(a_read_that_waits_flushes_the_output_first),
           T(time_out_sticks_but_good_bye_can_be_said), T(who_is_woken_may_shorten_the_wait),
           T(writing_to_who_does_not_read_ends_at_the_deadline), T(writing_to_who_has_gone_fails),
-          T(descriptors_ride_along), T(a_lent_descriptor_stays_the_lender_s),
-          T(files_go_out_as_asked), T(layers_take_no_input_from_before),
-          T(wait_is_for_input_or_a_wake_up), T(no_bytes_are_waited_for_that_were_read),
-          T(formatted_text_may_be_long), T(pipes_work_as_well))
+          T(descriptors_ride_along), T(what_follows_a_descriptor_that_has_no_room_is_read),
+          T(a_lent_descriptor_stays_the_lender_s), T(files_go_out_as_asked),
+          T(layers_take_no_input_from_before), T(wait_is_for_input_or_a_wake_up),
+          T(no_bytes_are_waited_for_that_were_read), T(formatted_text_may_be_long),
+          T(pipes_work_as_well))
