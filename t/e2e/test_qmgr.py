@@ -528,47 +528,6 @@ def test_a_log_that_stands_in_two_places_becomes_one():
         assert named_in(reports) == [("b@far.test", "5.1.1"), ("c@far.test", "5.1.1")]
 
 
-def test_a_log_that_is_being_written_is_not_moved():
-    """what came behind the copied part would be gone"""
-    with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l" * len(d.to)):
-        id = hashed_otherwise(s)
-        s.stop()
-        old = "%s/bounce/%s/%s" % (s.queue, id[0], id)
-        put_log(s, "%s/bounce/%s/%s/%s" % (s.queue, id[0], id[1], id), "c@far.test")
-        with open(old) as f:
-            fcntl.flock(f, fcntl.LOCK_EX)
-            assert s.tool("postsuper", check=False).returncode == 1 and os.path.exists(old)
-        s.tool("postsuper")
-        assert not os.path.exists(old)
-
-
-def test_a_record_goes_into_the_log_that_there_is_after_the_lock():
-    """postsuper has moved the old one while bounce waited for it"""
-    def policy(d):
-        if d.sender == "":
-            reports.append(email.message_from_string(content(s, d)))
-            return "d"
-        return fates.pop(0)
-
-    def has_open(path):
-        return any(os.path.realpath(fd) == path for pid in s.pids("bounce") for fd in glob.glob("/proc/%d/fd/*" % pid))
-
-    reports, fates = [], ["ll", "bl"]
-    with MiniSuite() as s, Agent(s, "fake", policy):
-        id = s.send(["a@far.test", "b@far.test"], sender="sender@back.test")
-        wait_for(lambda: s.queue_files("deferred"))
-        log = s.queue + "/bounce/" + id
-        put_log(s, log, "b@far.test")
-        with open(log) as f:
-            fcntl.flock(f, fcntl.LOCK_EX)
-            s.tool("postqueue", "-i", id)
-            wait_for(lambda: has_open(log))
-            put_log(s, log + ".new", "b@far.test")
-            os.rename(log + ".new", log)
-        wait_for(lambda: reports)
-        assert named_in(reports) == [("a@far.test", "5.1.1"), ("b@far.test", "5.1.1")]
-
-
 def test_a_reload_puts_files_where_the_new_settings_look_for_them():
     reports = []
     with MiniSuite(HASHED) as s, Agent(s, "fake", lambda d: "l" * len(d.to)) as agent:
