@@ -28,12 +28,12 @@ struct tls_settings {
     const char *protocols; /* ">=TLSv1.2", "!SSLv2 !SSLv3", "TLSv1.2, TLSv1.3", "<=TLSv1.2" */
     const char *ciphers; /* grade: high medium low export null; or an OpenSSL list */
     const char *exclude_ciphers; /* "aNULL, MD5" */
+    bool old_peers; /* these three alone decide; false: OpenSSL's security level, too, for which old
+                       versions, short keys and old hashes are not good enough */
     bool prefer_own_ciphers; /* server: in the order of ours, not of the client's */
     const char *ssl_options; /* "NO_TICKET, PRIORITIZE_CHACHA", "0x800": see tls_ssl_options */
     int64_t verify_depth; /* authorities between a peer's certificate and a trusted one, at most,
                              and one less: as Postfix counts */
-    bool old_peers; /* these two alone decide; false: OpenSSL's security level, too, for which old
-                       versions, short keys and old hashes are not good enough */
     bool ask_client_cert; /* server: smtpd_tls_ask_ccert */
     bool require_client_cert; /* server: the handshake fails without a valid one */
     int64_t session_life; /* seconds that sessions can be resumed; 0: no resumption */

@@ -85,8 +85,7 @@ static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, s
     return ok == 1 ? 0 : tls_fail(why, "ciphers ", ciphers);
 }
 
-/* Compression and renegotiation are off without being asked. Not all names are known to each
- * version of OpenSSL. */
+/* Compression and renegotiation are off without being asked. */
 static const struct {
     const char *name;
     uint64_t bit;
