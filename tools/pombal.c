@@ -28,17 +28,13 @@
  *   master(8), postconf(1), postqueue(1)
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/lock.h"
 #include "base/msg.h"
-#include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "conf/conf_snapshot.h"
@@ -46,6 +42,7 @@
 
 #include "pombal_check.h"
 #include "pombal_status.h"
+#include "running.h"
 
 enum {
     STOP_WAIT_MS = 15000, /* master itself takes at most ten seconds */
@@ -60,37 +57,13 @@ static struct {
     char checked[30]; /* the number of the configuration that was checked, for master */
 } self;
 
-static void pid_path(struct buf *path)
-{
-    const char *dir = conf.process_id_directory;
-
-    if (dir[0] != '/')
-        buf_addf(path, "%s/", conf.queue_directory);
-    buf_addf(path, "%s/master.pid", dir);
-    if (!buf_ok(path))
-        msg_fatal("process_id_directory: the name is too long");
-}
-
-/* The process that holds the lock on the pid file; 0 if nobody does. */
 static pid_t running(void)
 {
-    /* asked: by pid_path; text by file_read_fd */
-    struct buf path = BUF(4096), text = BUF(100);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int64_t pid = 0;
+    pid_t pid = running_master();
 
-    pid_path(&path);
-    int fd = open(path.p, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno != ENOENT)
-        msg_fatal("open %s: %m", path.p);
-    if (fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK &&
-        (file_read_fd(fd, &text) < 0 || !num_parse(str_trim(buf_str(&text)), 2, INT32_MAX, &pid)))
-        pid = lock.l_pid;
-    if (fd >= 0)
-        close(fd);
-    buf_free(&path);
-    buf_free(&text);
-    return (pid_t)pid;
+    if (pid < 0)
+        msg_fatal("look at master's pid file: %m");
+    return pid;
 }
 
 static void need_running(pid_t pid)
@@ -232,10 +205,10 @@ static int cmd_abort(void)
 /* When master started or last came to the end of a reload. */
 static int64_t master_time_ns(void)
 {
-    struct buf path = BUF(4096); /* asked: by pid_path */
+    struct buf path = BUF(4096); /* asked: by running_path */
     struct stat st = {0};
 
-    pid_path(&path);
+    running_path(&path);
     if (stat(path.p, &st) < 0 && errno != ENOENT)
         msg_warn("look at %s: %m", path.p);
     buf_free(&path);

@@ -39,6 +39,8 @@
 #include "queue/qid.h"
 #include "service/openlog.h"
 
+#include "running.h"
+
 enum { MODE_EXPIRE = 0010, ACTIONS = 6 };
 
 static const enum queue logs[] = {Q_BOUNCE, Q_DEFER, Q_TRACE, Q_COUNT};
@@ -338,22 +340,6 @@ static void take_queues(char **names)
     super.queues[super.nqueues] = Q_COUNT;
 }
 
-/* Master holds a lock on its pid file. What cannot be told counts as running. */
-static bool is_running(void)
-{
-    struct buf path = BUF(4096);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    buf_addf(&path, "%s/master.pid", conf.process_id_directory);
-    int fd = buf_ok(&path) ? open(path.p, O_RDONLY | O_CLOEXEC) : -1;
-    bool running =
-        fd < 0 ? errno != ENOENT : fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
-    if (fd >= 0)
-        close(fd);
-    buf_free(&path);
-    return running;
-}
-
 /* Files keep their owner, and a fault of ours stays in the queue. */
 static void become_mail_owner(void)
 {
@@ -387,7 +373,7 @@ int main(int argc, char **argv)
     if (chdir(conf.queue_directory) < 0)
         msg_fatal("chdir %s: %s", conf.queue_directory, strerror(errno));
     take_queues(argv + optind);
-    super.running = is_running();
+    super.running = running_master() != 0; /* what cannot be told counts as running */
     become_mail_owner();
     if (super.structure || super.purge)
         check_structure();
