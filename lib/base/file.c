@@ -21,6 +21,8 @@ static bool is_larger(int fd, size_t room)
 
 int file_read_fd(int fd, struct buf *out)
 {
+    /* Files of /proc say that they have none, and some give all at the first read only. */
+    enum { OF_NO_SIZE = 1024 };
     bool too_large = is_larger(fd, out->max - out->n);
 
     while (!too_large) {
@@ -28,7 +30,7 @@ int file_read_fd(int fd, struct buf *out)
         char more;
         size_t want = 64 * 1024;
         if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0)
-            want = (size_t)st.st_size + 1;
+            want = st.st_size > 0 ? (size_t)st.st_size + 1 : OF_NO_SIZE;
         if (want > out->max - out->n)
             want = out->max - out->n;
         ssize_t got = want > 0 ? read(fd, buf_room(out, want), want) : read(fd, &more, 1);

@@ -45,6 +45,23 @@ TEST(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside)
     buf_free(&small), buf_free(&got), buf_free(&path), why_free(&why);
 }
 
+TEST(a_file_without_a_size_that_answers_only_the_first_read_is_read_whole)
+{
+    static const char pid_max[] = "/proc/sys/kernel/pid_max";
+    struct buf got = BUF(100);
+    struct why why = WHY;
+    char want[100];
+    FILE *f = fopen(pid_max, "re");
+
+    assert_non_null(f);
+    assert_non_null(fgets(want, sizeof want, f));
+    fclose(f);
+    assert_true(strlen(want) > 2);
+    assert_int_equal(file_read(pid_max, &got, &why), 0);
+    assert_string_equal(got.p, want);
+    buf_free(&got), why_free(&why);
+}
+
 TEST(a_file_may_be_as_large_as_the_ceiling)
 {
     static const struct {
@@ -213,6 +230,7 @@ TEST(only_a_plain_file_is_opened_and_nothing_is_waited_for)
 }
 
 RUN_TESTS(T(replacing_a_file_gives_old_or_new_and_leaves_nothing_beside),
+          T(a_file_without_a_size_that_answers_only_the_first_read_is_read_whole),
           T(a_file_may_be_as_large_as_the_ceiling), T(so_may_a_pipe),
           T(a_lock_that_is_held_says_again), T(a_stale_dot_lock_is_removed_by_one_process_only),
           T(maildir_names_differ_and_hold_no_slash),
