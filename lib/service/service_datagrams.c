@@ -7,17 +7,22 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/num.h"
+#include "base/str.h"
 #include "service/service_process.h"
 
 enum {
     SIZE = 64 * 1024, /* of a datagram; of a longer one the rest is lost */
-    AT_ONCE = 16, /* the queue of such a socket often has no room for more than eleven */
-    ROUNDS = 4, /* what has come is passed on after so many */
+    AT_ONCE = 16, /* of one call */
+    STOP_AT = 256, /* what has come is passed on after so many */
     BUSY_MS = 10, /* datagrams that come so soon after others are waited for a moment, ... */
-    NAP_MOST_MS = 8, /* ... which is longer, up to this, ... */
-    FEW = 3, /* ... while fewer than these come in it, ... */
-    MANY = 5, /* ... and shorter if more: senders must not have to wait for room */
+    NAP_MOST_MS = 8, /* ... which is longer, up to this, while less than a quarter of what the
+                        socket has room for comes in it, and shorter if more than three quarters
+                        come: senders must not have to wait for room */
+    NAPS = 4, /* so many follow each other before the loop may see to other things */
+    ROOM = 10, /* datagrams that a socket has room for, if the kernel does not say it */
 };
 
 union control {
@@ -31,6 +36,8 @@ struct reader {
     int64_t last_ms; /* task_now() when something was read last, or a little later */
     int last_n; /* how many it were */
     int nap_ms; /* as it was last */
+    int few; /* if fewer come in a nap it can be longer, ... */
+    int many; /* ... if more it must be shorter */
     struct mmsghdr heads[AT_ONCE];
     struct iovec parts[AT_ONCE];
     union control control[AT_ONCE];
@@ -46,11 +53,26 @@ static bool is_private(int fd)
            strncmp(at.sun_path, "private/", 8) == 0;
 }
 
+int datagrams_room(void)
+{
+    struct buf text = BUF(32);
+    struct why why = WHY;
+    uint32_t room = ROOM;
+
+    if (file_read("/proc/sys/net/unix/max_dgram_qlen", &text, &why) == 0)
+        num_parse_u32(str_rtrim(buf_str(&text)), 1, UINT32_MAX, &room);
+    why_free(&why);
+    buf_free(&text);
+    return (int)(room < STOP_AT ? room : STOP_AT);
+}
+
 static struct reader *reader_new(struct listener *l)
 {
     struct reader *r = mem_new(sizeof *r); /* of which only what is used takes memory */
 
     r->l = l;
+    r->few = (l->room + 2) / 4;
+    r->many = l->room * 3 / 4;
     r->from.is_private = is_private(l->fd);
     for (int i = 0; i < AT_ONCE; i++) {
         r->parts[i] = (struct iovec){r->bytes[i], SIZE};
@@ -91,7 +113,7 @@ static bool take(struct reader *r, bool may_stop)
     int n = AT_ONCE;
 
     r->last_n = 0;
-    for (int round = 0; n == AT_ONCE && (!may_stop || round < ROUNDS); round++) {
+    while (n == AT_ONCE && (!may_stop || r->last_n < STOP_AT)) {
         n = receive(r);
         r->last_n += n;
         for (int i = 0; i < n; i++) {
@@ -113,13 +135,27 @@ static void wait_for_more(struct reader *r)
 
     if (now - r->last_ms >= BUSY_MS)
         r->nap_ms = 0;
-    else if (r->last_n > MANY)
+    else if (r->last_n > r->many)
         r->nap_ms /= 2;
-    else if (r->last_n < FEW && r->nap_ms < NAP_MOST_MS)
+    else if (r->last_n < r->few && r->nap_ms < NAP_MOST_MS)
         r->nap_ms = r->nap_ms == 0 ? 1 : r->nap_ms * 2;
     if (r->nap_ms > 0)
         nanosleep(&(struct timespec){.tv_nsec = r->nap_ms * 1000000L}, NULL);
-    r->last_ms = now + r->nap_ms;
+    r->last_ms = (now > r->last_ms ? now : r->last_ms) + r->nap_ms;
+}
+
+/* After a nap in which something came, the next follows at once: waiting for the next datagram
+ * would only be one more wake-up. True: the socket is empty. */
+static bool take_while_busy(struct reader *r)
+{
+    bool empty;
+    int naps = 0;
+
+    do {
+        wait_for_more(r);
+        empty = take(r, true);
+    } while (r->nap_ms > 0 && r->last_n > 0 && ++naps < NAPS);
+    return empty;
 }
 
 void datagrams_read(void *listener)
@@ -130,8 +166,7 @@ void datagrams_read(void *listener)
     enum wait w = WAIT_READY;
 
     while (w == WAIT_READY && !p->draining && p->service->datagram != NULL) {
-        wait_for_more(r);
-        bool empty = take(r, true);
+        bool empty = take_while_busy(r);
         p->last_used = task_now();
         w = empty ? task_wait_again(l->fd, POLLIN, 0) : task_wait_fd(l->fd, POLLIN, 0);
     }

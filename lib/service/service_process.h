@@ -13,6 +13,7 @@ struct listener {
     int fd; /* never waited for */
     int active; /* a copy to wait for; closed while we may not accept, so that the kernel wakes
                    only who may; -1: none */
+    int room; /* of datagrams: how many wait in it before their senders have to */
     struct process *process;
     struct task *task; /* accepts; null once it has ended */
 };
@@ -71,6 +72,9 @@ void clients_listener_gone(struct listener *l); /* its task ends */
 
 /* service_datagrams.c: (waits) the task of a listener of datagrams, until the process drains */
 void datagrams_read(void *listener);
+/* How many datagrams a socket keeps that nobody has read, or 256 if it is more: 10 is a kernel's
+ * own default, systemd makes it 512. To be asked before the jail, which may hide /proc. */
+int datagrams_room(void);
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */
