@@ -7,10 +7,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/num.h"
-#include "base/str.h"
 #include "service/service_process.h"
 
 enum {
@@ -22,7 +19,7 @@ enum {
                         socket has room for comes in it, and shorter if more than three quarters
                         come: senders must not have to wait for room */
     NAPS = 4, /* so many follow each other before the loop may see to other things */
-    ROOM = 10, /* datagrams that a socket has room for, if the kernel does not say it */
+    ROOM = 10, /* datagrams that a socket has room for, if master does not say it */
 };
 
 union control {
@@ -53,26 +50,16 @@ static bool is_private(int fd)
            strncmp(at.sun_path, "private/", 8) == 0;
 }
 
-int datagrams_room(void)
-{
-    struct buf text = BUF(32);
-    struct why why = WHY;
-    uint32_t room = ROOM;
-
-    if (file_read("/proc/sys/net/unix/max_dgram_qlen", &text, &why) == 0)
-        num_parse_u32(str_rtrim(buf_str(&text)), 1, UINT32_MAX, &room);
-    why_free(&why);
-    buf_free(&text);
-    return (int)(room < STOP_AT ? room : STOP_AT);
-}
-
 static struct reader *reader_new(struct listener *l)
 {
     struct reader *r = mem_new(sizeof *r); /* of which only what is used takes memory */
+    int told = l->process->datagrams_kept, room = told == 0 ? ROOM : told;
 
+    if (room > STOP_AT)
+        room = STOP_AT;
     r->l = l;
-    r->few = (l->room + 2) / 4;
-    r->many = l->room * 3 / 4;
+    r->few = (room + 2) / 4;
+    r->many = room * 3 / 4;
     r->from.is_private = is_private(l->fd);
     for (int i = 0; i < AT_ONCE; i++) {
         r->parts[i] = (struct iovec){r->bytes[i], SIZE};
