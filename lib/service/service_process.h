@@ -13,6 +13,7 @@ struct listener {
     int fd; /* never waited for */
     int active; /* a copy to wait for; closed while we may not accept, so that the kernel wakes
                    only who may; -1: none */
+    bool is_private; /* of datagrams */
     struct process *process;
     struct task *task; /* accepts; null once it has ended */
 };
@@ -39,6 +40,7 @@ struct process {
     char **argv; /* behind the options */
 
     VEC(struct listener) listeners;
+    struct reader *reader; /* of datagrams; null: no task needs it */
     struct list clients; /* struct client */
     int nclients;
     int64_t uses, max_uses; /* clients so far, and how many are enough; 0: any number */
