@@ -30,6 +30,7 @@ struct svc;
 struct endpoint { /* one listening socket or fifo */
     struct watch watch;
     char *at; /* "127.0.0.1:25", "private/bounce" */
+    int datagrams_kept; /* it was made so; 0: it is not of datagrams */
     bool kept; /* found again in the new configuration */
 };
 

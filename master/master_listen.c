@@ -62,6 +62,7 @@ static void add_endpoint(struct svc *s, int fd, const char *at)
     e->watch = (struct watch){.fd = fd, .fn = on_client, .arg = s};
     e->at = mem_dupz(at);
     e->kept = true;
+    e->datagrams_kept = s->conf.type == SERVICE_UNIX_DGRAM ? sock_datagrams_kept() : 0;
     loop_add(&e->watch);
     *VEC_ADD(&s->endpoints) = e;
 }

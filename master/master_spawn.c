@@ -153,6 +153,19 @@ static char *number(int64_t n)
     return buf_take(&b);
 }
 
+/* Of its sockets the one that keeps the fewest: the kernel's setting may be another one by now. */
+static int datagrams_kept(const struct svc *s)
+{
+    int least = 0;
+
+    for (size_t i = 0; i < s->endpoints.n; i++) {
+        int kept = s->endpoints.at[i]->datagrams_kept;
+        if (least == 0 || kept < least)
+            least = kept;
+    }
+    return least;
+}
+
 /* Leaks nothing: exec follows, or the end. */
 static void __attribute__((noreturn))
 master_spawn_run(const struct svc *s, const struct child *c, int status)
@@ -189,6 +202,10 @@ master_spawn_run(const struct svc *s, const struct child *c, int status)
     if (c->part >= 0) {
         *VEC_ADD(&argv) = "-i";
         *VEC_ADD(&argv) = number(c->part);
+    }
+    if (s->conf.type == SERVICE_UNIX_DGRAM) {
+        *VEC_ADD(&argv) = "-q";
+        *VEC_ADD(&argv) = number(datagrams_kept(s));
     }
     if (ids_of_suite()->base != 0) {
         *VEC_ADD(&argv) = "-G";

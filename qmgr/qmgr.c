@@ -150,16 +150,16 @@ static void qmgr_paths(void)
     jail_read_tables(conf.relay_domains);
 }
 
-/* As it was found: with other hash_queue_names the process before had it in another directory. One
- * that is gone may just have been brought from there (postsuper, after a reload): one more look. */
+/* As it was found: with other hash_queue_names the process before had it in another directory. */
 static bool recover(const char *id, const char *path)
 {
     struct why why = WHY;
     bool moved = queue_move_found(path, id, Q_INCOMING, &why) == 0;
 
-    if (!moved && errno != ENOENT)
+    if (!moved && errno != ENOENT) {
         msg_warn("%s: %s", id, why_text(&why));
-    state.left_behind |= !moved;
+        state.left_behind = true;
+    }
     why_free(&why);
     return moved;
 }
@@ -189,6 +189,9 @@ static void qmgr_start(void)
     state.removed = metrics_counter("messages_ended");
     state.left_behind = true; /* what another process had under way */
     qmgr_recover_active();
+    /* Once more with the first walk: after a reload postsuper may bring files into their places at
+     * the same time, from where our look had not come yet to where it had been. */
+    state.left_behind = true;
     scan_start();
 }
 

@@ -2,6 +2,8 @@
  * Looking for work in incoming and deferred: after a start, when announcements were missed, and for
  * what is due again.
  */
+#include <errno.h>
+
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -30,6 +32,23 @@ static bool wait_for_room(void)
     return !task_is_cancelled() && !qmgr_draining();
 }
 
+/* After a reload with another hash_queue_depth: what the process before us put off meanwhile stands
+ * where nobody finds it by its id. One that stands there already, or is active, is another
+ * message. */
+static void put_in_place(const char *id, const char *path)
+{
+    struct buf place = BUF(512); /* fits: see queue_path */
+    struct why why = WHY;
+
+    queue_path(&place, Q_DEFERRED, id);
+    if (strcmp(place.p, path) != 0 && !queue_may_have(Q_DEFERRED, id) &&
+        !queue_may_have(Q_ACTIVE, id) && queue_move_found(path, id, Q_DEFERRED, &why) < 0 &&
+        errno != ENOENT)
+        msg_warn("%s: %s", id, why_text(&why));
+    buf_free(&place);
+    why_free(&why);
+}
+
 static void walk(struct scanner *s)
 {
     struct queue_scan *scan = queue_scan_new(s->queue);
@@ -41,7 +60,9 @@ static void walk(struct scanner *s)
     if (s->queue == Q_INCOMING)
         qmgr_recover_active();
     while (wait_for_room() && (id = queue_scan_next(scan)) != NULL) {
-        message_take_file(s->queue, id, queue_scan_path(scan), ignore_time);
+        if (!message_take_file(s->queue, id, queue_scan_path(scan), ignore_time) &&
+            s->queue == Q_DEFERRED)
+            put_in_place(id, queue_scan_path(scan));
         if (++seen % FILES_A_TURN == 0)
             task_yield();
     }

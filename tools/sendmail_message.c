@@ -285,15 +285,18 @@ static int send_on(struct message *g, const char *sender, bool body)
 static void make_probe(struct message *g, const char *sender)
 {
     struct sendmail *m = g->m;
-    const char *to = "";
+    struct buf to = BUF(HEADER_MOST); /* asked: by keep_field */
 
-    for (size_t i = 0; i < m->rcpts.n; i++)
-        to = arena_printf(m->mem, "%s%s\t%s", to, i > 0 ? ",\n" : "",
-                          sendmail_one_line(m, strz(m->rcpts.at[i])).p);
+    buf_addz(&to, "To:");
+    for (size_t i = 0; i < m->rcpts.n; i++) {
+        buf_addz(&to, i > 0 ? ",\n\t" : "\t");
+        buf_add(&to, sendmail_one_line(m, strz(m->rcpts.at[i])));
+    }
     *VEC_ADD(&g->header) =
         strz(arena_printf(m->mem, "From: %s", sendmail_one_line(m, strz(sender)).p));
     *VEC_ADD(&g->header) = STR("Subject: probe");
-    *VEC_ADD(&g->header) = strz(arena_printf(m->mem, "To:%s", to));
+    *VEC_ADD(&g->header) = keep_field(g, &to);
+    buf_free(&to);
 }
 
 static int too_long(const struct sendmail *m, const char *whose)

@@ -8,6 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/num.h"
+#include "base/str.h"
 #include "net/peer.h"
 #include "task/task.h"
 
@@ -83,6 +86,20 @@ int sock_listen(const struct addr *at, int backlog, struct why *why)
 int sock_listen_shared(const struct addr *at, int backlog, struct why *why)
 {
     return listening(at, backlog, true, why);
+}
+
+int sock_datagrams_kept(void)
+{
+    enum { OF_KERNEL = 10, MOST = 1000000 };
+    struct buf text = BUF(32); /* asked: by file_read */
+    struct why why = WHY;
+    uint32_t kept = OF_KERNEL;
+
+    if (file_read("/proc/sys/net/unix/max_dgram_qlen", &text, &why) == 0)
+        num_parse_u32(str_rtrim(buf_str(&text)), 1, UINT32_MAX, &kept);
+    why_free(&why);
+    buf_free(&text);
+    return (int)(kept < MOST ? kept : MOST);
 }
 
 int sock_datagram(const struct addr *at, struct why *why)

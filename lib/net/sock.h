@@ -16,6 +16,9 @@ int sock_listen_shared(const struct addr *at, int backlog, struct why *why);
 void sock_share_port(int fd);
 int sock_listen_unix(const char *path, int backlog, unsigned mode,
                      struct why *why); /* replaces a socket that is there */
+/* How many datagrams a unix socket that is made now keeps unread before senders have to wait: 10 is
+ * a kernel's own default, systemd makes it 512. An open socket keeps its number. */
+int sock_datagrams_kept(void);
 /* A UDP socket bound to an address, for tests. */
 int sock_datagram(const struct addr *at, struct why *why);
 

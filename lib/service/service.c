@@ -126,9 +126,7 @@ static void set_limits(struct process *p)
 
 static void add_listener(struct process *p, int fd)
 {
-    int room = p->type == SERVICE_UNIX_DGRAM ? datagrams_room() : 0;
-
-    *VEC_ADD(&p->listeners) = (struct listener){.fd = fd, .active = -1, .room = room, .process = p};
+    *VEC_ADD(&p->listeners) = (struct listener){.fd = fd, .active = -1, .process = p};
 }
 
 static void listen_by_hand(struct process *p, const char *at)

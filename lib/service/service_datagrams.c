@@ -7,10 +7,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/num.h"
-#include "base/str.h"
 #include "service/service_process.h"
 
 enum {
@@ -22,7 +19,7 @@ enum {
                         socket has room for comes in it, and shorter if more than three quarters
                         come: senders must not have to wait for room */
     NAPS = 4, /* so many follow each other before the loop may see to other things */
-    ROOM = 10, /* datagrams that a socket has room for, if the kernel does not say it */
+    ROOM = 10, /* datagrams that a socket has room for, if master does not say it */
 };
 
 union control {
@@ -30,11 +27,14 @@ union control {
     char room[CMSG_SPACE(sizeof(struct ucred))];
 };
 
+/* One for all sockets of a process: who sleeps for one of them keeps the senders of the others
+ * waiting, so after each nap all are read. */
 struct reader {
-    struct listener *l;
+    struct process *process;
+    int tasks; /* that use it */
     struct service_sender from;
     int64_t last_ms; /* task_now() when something was read last, or a little later */
-    int last_n; /* how many it were */
+    int last_n; /* how many it were, of the socket that had most */
     int nap_ms; /* as it was last */
     int few; /* if fewer come in a nap it can be longer, ... */
     int many; /* ... if more it must be shorter */
@@ -53,27 +53,18 @@ static bool is_private(int fd)
            strncmp(at.sun_path, "private/", 8) == 0;
 }
 
-int datagrams_room(void)
-{
-    struct buf text = BUF(32);
-    struct why why = WHY;
-    uint32_t room = ROOM;
-
-    if (file_read("/proc/sys/net/unix/max_dgram_qlen", &text, &why) == 0)
-        num_parse_u32(str_rtrim(buf_str(&text)), 1, UINT32_MAX, &room);
-    why_free(&why);
-    buf_free(&text);
-    return (int)(room < STOP_AT ? room : STOP_AT);
-}
-
-static struct reader *reader_new(struct listener *l)
+static struct reader *reader_new(struct process *p)
 {
     struct reader *r = mem_new(sizeof *r); /* of which only what is used takes memory */
+    int room = p->datagrams_kept == 0 ? ROOM : p->datagrams_kept;
 
-    r->l = l;
-    r->few = (l->room + 2) / 4;
-    r->many = l->room * 3 / 4;
-    r->from.is_private = is_private(l->fd);
+    if (room > STOP_AT)
+        room = STOP_AT;
+    r->process = p;
+    r->few = (room + 2) / 4;
+    r->many = room * 3 / 4;
+    VEC_EACH (&p->listeners, l)
+        l->is_private = is_private(l->fd);
     for (int i = 0; i < AT_ONCE; i++) {
         r->parts[i] = (struct iovec){r->bytes[i], SIZE};
         r->heads[i].msg_hdr.msg_iov = &r->parts[i];
@@ -83,13 +74,13 @@ static struct reader *reader_new(struct listener *l)
 }
 
 /* How many there were; fewer than AT_ONCE: the socket is empty. */
-static int receive(struct reader *r)
+static int receive(struct reader *r, int fd)
 {
     for (int i = 0; i < AT_ONCE; i++) {
         r->heads[i].msg_hdr.msg_control = &r->control[i];
         r->heads[i].msg_hdr.msg_controllen = sizeof r->control[i];
     }
-    int n = recvmmsg(r->l->fd, r->heads, AT_ONCE, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+    int n = recvmmsg(fd, r->heads, AT_ONCE, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
     return n > 0 ? n : 0;
 }
 
@@ -106,25 +97,46 @@ static void find_sender(struct msghdr *m, struct service_sender *from)
     from->uid = who.uid;
 }
 
-/* All that has come, or, if may_stop, some of it. True: the socket is empty. */
-static bool take(struct reader *r, bool may_stop)
+/* All that has come to a socket, or, if may_stop, some of it. True: it is empty. */
+static bool take(struct reader *r, const struct listener *l, bool may_stop)
 {
-    const struct service *service = r->l->process->service;
-    int n = AT_ONCE;
+    const struct service *service = r->process->service;
+    int n = AT_ONCE, all = 0;
 
-    r->last_n = 0;
-    while (n == AT_ONCE && (!may_stop || r->last_n < STOP_AT)) {
-        n = receive(r);
-        r->last_n += n;
+    r->from.is_private = l->is_private;
+    while (n == AT_ONCE && (!may_stop || all < STOP_AT)) {
+        n = receive(r, l->fd);
+        all += n;
         for (int i = 0; i < n; i++) {
             find_sender(&r->heads[i].msg_hdr, &r->from);
             service->datagram((struct str){r->bytes[i], r->heads[i].msg_len}, &r->from);
-            clients_served(r->l->process);
+            clients_served(r->process);
         }
     }
-    if (service->datagrams_end != NULL)
-        service->datagrams_end();
+    if (all > r->last_n)
+        r->last_n = all;
     return n < AT_ONCE;
+}
+
+static void end_of_datagrams(const struct process *p)
+{
+    if (p->service->datagrams_end != NULL)
+        p->service->datagrams_end();
+}
+
+/* Of all sockets. True: l is empty. The tasks of the others are woken for what came meanwhile. */
+static bool take_some(struct reader *r, const struct listener *l)
+{
+    bool empty = false;
+
+    r->last_n = 0;
+    VEC_EACH (&r->process->listeners, other) {
+        bool is_empty = other->fd < 0 || take(r, other, true);
+        if (other == l)
+            empty = is_empty;
+    }
+    end_of_datagrams(r->process);
+    return empty;
 }
 
 /* Where much is going on, a moment is waited for more. The loop does not do it, because it would
@@ -145,15 +157,15 @@ static void wait_for_more(struct reader *r)
 }
 
 /* After a nap in which something came, the next follows at once: waiting for the next datagram
- * would only be one more wake-up. True: the socket is empty. */
-static bool take_while_busy(struct reader *r)
+ * would only be one more wake-up. True: l is empty. */
+static bool take_while_busy(struct reader *r, const struct listener *l)
 {
     bool empty;
     int naps = 0;
 
     do {
         wait_for_more(r);
-        empty = take(r, true);
+        empty = take_some(r, l);
     } while (r->nap_ms > 0 && r->last_n > 0 && ++naps < NAPS);
     return empty;
 }
@@ -162,17 +174,24 @@ void datagrams_read(void *listener)
 {
     struct listener *l = listener;
     struct process *p = l->process;
-    struct reader *r = reader_new(l);
     enum wait w = WAIT_READY;
 
+    if (p->reader == NULL)
+        p->reader = reader_new(p);
+    p->reader->tasks++;
     while (w == WAIT_READY && !p->draining && p->service->datagram != NULL) {
-        bool empty = take_while_busy(r);
+        bool empty = take_while_busy(p->reader, l);
         p->last_used = task_now();
         w = empty ? task_wait_again(l->fd, POLLIN, 0) : task_wait_fd(l->fd, POLLIN, 0);
     }
     /* Also what came before the process was told to end: whoever sent it hears nothing. */
-    if (p->service->datagram != NULL)
-        take(r, false);
-    free(r);
+    if (p->service->datagram != NULL) {
+        take(p->reader, l, false);
+        end_of_datagrams(p);
+    }
+    if (--p->reader->tasks == 0) {
+        free(p->reader);
+        p->reader = NULL;
+    }
     clients_listener_gone(l);
 }

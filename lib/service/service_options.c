@@ -88,6 +88,9 @@ static void service_options_take(struct process *p, int option)
     case 'm':
         p->limit = number(p, option, optarg);
         break;
+    case 'q':
+        p->datagrams_kept = number(p, option, optarg);
+        break;
     case 'v':
         p->debug = true;
         break;
@@ -130,7 +133,7 @@ void service_options(struct process *p, int argc, char **argv)
     p->type = SERVICE_UNIX;
     p->metrics_page = p->clients_part = -1;
     msg_open(p->program);
-    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:i:m:G:N:vfTCuUz")) != -1)
+    while ((option = getopt(argc, argv, "+c:n:o:t:l:s:k:i:m:q:G:N:vfTCuUz")) != -1)
         service_options_take(p, option);
     *VEC_ADD(&p->overrides) = NULL;
     p->argc = argc - optind;

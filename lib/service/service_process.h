@@ -13,7 +13,7 @@ struct listener {
     int fd; /* never waited for */
     int active; /* a copy to wait for; closed while we may not accept, so that the kernel wakes
                    only who may; -1: none */
-    int room; /* of datagrams: how many wait in it before their senders have to */
+    bool is_private; /* of datagrams */
     struct process *process;
     struct task *task; /* accepts; null once it has ended */
 };
@@ -35,10 +35,12 @@ struct process {
     int inherited; /* listening sockets from master */
     int metrics_page, clients_part;
     int limit; /* clients at a time */
+    int datagrams_kept; /* by a socket of theirs before senders have to wait; 0: not known */
     int argc;
     char **argv; /* behind the options */
 
     VEC(struct listener) listeners;
+    struct reader *reader; /* of datagrams; null: no task needs it */
     struct list clients; /* struct client */
     int nclients;
     int64_t uses, max_uses; /* clients so far, and how many are enough; 0: any number */
@@ -72,9 +74,6 @@ void clients_listener_gone(struct listener *l); /* its task ends */
 
 /* service_datagrams.c: (waits) the task of a listener of datagrams, until the process drains */
 void datagrams_read(void *listener);
-/* How many datagrams a socket keeps that nobody has read, or 256 if it is more: 10 is a kernel's
- * own default, systemd makes it 512. To be asked before the jail, which may hide /proc. */
-int datagrams_room(void);
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */

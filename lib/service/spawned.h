@@ -15,6 +15,7 @@
  *   -k PAGE    of the metrics file
  *   -m LIMIT   clients of this process at a time
  *   -i PART    of the memory with the clients; no other process of the service has it
+ *   -q COUNT   datagrams that its sockets keep before senders have to wait
  *   -C         chroot to the queue directory
  *   -G GID     the first group number of the roles (ipc/trust.h); only where master is root
  *   -N UID     of network_owner

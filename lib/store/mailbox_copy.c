@@ -246,6 +246,25 @@ static int record_added(struct copying *c, int64_t before, struct copied *out, s
     return 0;
 }
 
+/* (waits) The file of a message that was copied to another file system. Another program may have
+ * renamed it meanwhile, to set a flag. */
+static int remove_copied(struct folder *from, uint32_t uid, struct why *why)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        const struct slot *old = state_slot(&from->state, uid);
+        if (old == NULL)
+            return 0;
+        struct blob name = state_blob(&from->state, old);
+        if (blob_remove(&from->blobs, &name) == 0)
+            return 0;
+        if (errno != ENOENT)
+            return why_errno(why, "4.3.0", "cannot move a message from folder %s", from->name);
+        if (tries == 0 && maildir_merge(from, true, why) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* In the folder they came from: the files of a move are gone, or go now. One that does not go would
  * come back as a new message. */
 static int record_moved(struct copying *c, struct why *why)
@@ -256,16 +275,12 @@ static int record_moved(struct copying *c, struct why *why)
 
     for (size_t i = 0; i < c->items.n && result == 0; i++) {
         struct item *item = &c->items.at[i];
-        const struct slot *old = state_slot(&from->state, item->uid);
-        if (!item->moved && old != NULL) {
-            struct blob name = state_blob(&from->state, old);
-            item->moved = blob_remove(&from->blobs, &name) == 0 || errno == ENOENT;
-            if (!item->moved)
-                result =
-                    why_errno(why, "4.3.0", "cannot move a message from folder %s", from->name);
-        }
-        if (result == 0)
+        if (!item->moved)
+            result = remove_copied(from, item->uid, why);
+        if (result == 0) {
+            item->moved = true;
             uidset_add(&gone, item->uid, item->uid);
+        }
     }
     if (folder_record_expunged(from, &gone, result == 0 ? why : NULL) < 0)
         result = -1;

@@ -51,9 +51,9 @@ static void __attribute__((constructor)) attach(void)
 
 static bool names(const char *wanted, const char *call)
 {
-    static const char *const no_changes[] = {"send",   "recv", "connect", "accept",
-                                             "socket", "fork", "read",    "readdir",
-                                             "look",   "stat", "malloc",  "lock"};
+    static const char *const no_changes[] = {"send", "recv",   "connect", "accept",        "socket",
+                                             "fork", "read",   "readdir", "end_of_active", "look",
+                                             "stat", "malloc", "lock"};
 
     if (strcmp(wanted, call) == 0)
         return true;

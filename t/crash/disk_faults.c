@@ -44,10 +44,24 @@ ssize_t pread64(int fd, void *to, size_t n, off_t at)
     return read_at(fd, to, n, at);
 }
 
+static bool is_active(DIR *dir)
+{
+    struct stat active, st;
+
+    return disk_stat("active", &active) == 0 && disk_fstat(dirfd(dir), &st) == 0 &&
+           st.st_ino == active.st_ino && st.st_dev == active.st_dev;
+}
+
 struct dirent *readdir(DIR *dir)
 {
     REAL(struct dirent *, "readdir", DIR *);
-    return disk_refused("readdir", NULL) ? NULL : real(dir);
+    if (disk_refused("readdir", NULL))
+        return NULL;
+    if (is_active(dir) && disk_refused("end_of_active", NULL)) {
+        errno = 0; /* no error: the rest has gone elsewhere meanwhile */
+        return NULL;
+    }
+    return real(dir);
 }
 
 struct dirent64 *readdir64(DIR *dir)

@@ -385,3 +385,20 @@ def test_what_an_agent_had_done_is_not_asked_again_though_the_mark_cannot_be_rea
     assert nth > 1
     s.disk.close()
     s.close()
+
+
+def test_what_waits_in_active_is_found_though_it_moves_while_it_is_looked_for():
+    """postsuper brings files into their places after a reload: a walk may have been where they go to, and end without having met them"""
+    s = MiniSuite("default_destination_rate_delay = 1h\n", start=False)
+    s.disk = disk.Disk(s)
+    s.start()
+    with Agent(s, "fake") as agent:
+        s.send("a@far.test")
+        id = s.send("a@far.test")
+        wait_for(lambda: s.queue_files("active") and not s.queue_files("incoming"))
+        s.disk.arm("qmgr", "end_of_active", 1, errno.ENOENT)
+        s.reload()
+        wait_for(lambda: id in [d.id for d in agent.seen])
+        assert s.disk.disarm()
+    s.disk.close()
+    s.close()

@@ -1,7 +1,7 @@
 """As test_faults.py, for sessions of IMAP and POP3, and for what leads to one: the n-th call of a program fails. What a client
 was told is true, no other message is touched, and the next connection goes on.
 """
-import errno, imaplib, itertools, os, poplib, re, smtplib, subprocess
+import errno, glob, imaplib, itertools, os, poplib, re, signal, smtplib, subprocess, threading
 
 import pytest
 
@@ -245,6 +245,38 @@ def test_a_message_that_cannot_be_removed_is_not_moved(faulty, other_disk):
         if not fired:
             break
     assert nth > 2 and said == "OK"
+
+
+def other_program_marks(suite, folder, there, process):
+    """sets a flag of the second message as soon as it is copied, as Dovecot does"""
+    wait_for(lambda: len(glob.glob(there + "/cur/*")) > 1, every=0.0005)
+    os.kill(process, signal.SIGSTOP)
+    os.rename(folder + "/cur/2.b:2,", folder + "/cur/2.b:2,F")
+    os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="mounts a file system")
+def test_a_message_that_moves_is_gone_though_another_program_renames_it(faulty, other_disk):
+    """to another file system, while the next message is copied: it came back as a new message"""
+    name = "From%d" % next(faulty.numbers)
+    c = faulty.imap("alice")
+    assert c.create(name)[0] == "OK"
+    folder, there = faulty.maildir("alice", name), faulty.maildir("alice", other_disk)
+    owner = os.stat(folder)
+    for base, size in ("1.a", 100), ("2.b", 100), ("3.c", 300 << 20):
+        with open("%s/cur/%s:2," % (folder, base), "wb") as f:
+            f.write(b"Subject: moves\n\n")
+            f.truncate(size)
+            os.fchown(f.fileno(), owner.st_uid, owner.st_gid)
+    assert c.select(name)[1] == [b"3"]
+    process, = [pid for pid in faulty.pids("imap") if os.stat("/proc/%d" % pid).st_uid == owner.st_uid]
+    other = threading.Thread(target=other_program_marks, args=(faulty, folder, there, process))
+    other.start()
+    assert c.uid("MOVE", "1:*", other_disk)[0] == "OK"
+    other.join()
+    assert c.select(name)[1] == [b"0"] and os.listdir(folder + "/cur") == []
+    assert c.select(other_disk)[1] == [b"3"]
+    c.logout()
 
 
 def one_pop3_session(suite, call, nth, error):

@@ -539,6 +539,25 @@ def test_a_reload_puts_files_where_the_new_settings_look_for_them():
         assert named_in(reports) == [("b@far.test", "5.1.1")]
 
 
+def test_what_is_put_off_after_a_reload_is_found_by_its_id():
+    """the queue manager of before the reload waits for a delivery, and puts the file where it knows"""
+    def policy(d):
+        assert go.wait(PATIENCE)
+        return "l" * len(d.to)
+
+    go = threading.Event()
+    with MiniSuite(HASHED) as s, Agent(s, "fake", policy) as agent:
+        id = s.send("a@far.test")
+        wait_for(lambda: agent.seen)
+        s.add_main("hash_queue_depth = 2\n")
+        s.reload()
+        go.set()
+        wait_for(lambda: glob.glob("%s/deferred/?/?/%s" % (s.queue, id)))
+        s.tool("postqueue", "-i", id)
+        wait_for(lambda: len(agent.seen) == 2 and s.queue_files("deferred"))
+        assert "Deleted: 1 message" in s.tool("postsuper", "-d", id).stderr
+
+
 def waits(p):
     """for something other than a child; or it has ended"""
     return p.poll() is not None or "nanosleep" in open("/proc/%d/wchan" % p.pid).read()

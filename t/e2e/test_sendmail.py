@@ -120,6 +120,23 @@ def test_bv_asks_without_a_message(suite):
     assert "Action: deliverable" in report and "Subject: probe" in report and not [m for m in suite.messages("alice") if m["Subject"] == "probe"]
 
 
+def memory_of(suite, *args):
+    """of a sendmail with these arguments, in KB"""
+    p = subprocess.Popen([pombal.BIN + "/sendmail", *args], stdout=subprocess.DEVNULL, env=dict(os.environ, MAIL_CONFIG=suite.etc))
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 0
+    return used.ru_maxrss
+
+
+def test_bv_with_many_addresses_takes_little_memory(make_suite):
+    """each was added to a copy of all that stood before it"""
+    s = make_suite(start=False)
+    s.tool("pombal", "check")
+    addresses = ["user%04d@example.test" % i for i in range(4000)]
+    assert memory_of(s, "-bv", "-f", "bob", *addresses) < memory_of(s, "-bv", "-f", "bob", *addresses[:1]) + 50000
+
+
 def test_bp_and_mailq_list_the_queue(suite):
     suite.wait_queue_empty()
     assert "Mail queue is empty" in suite.tool("sendmail", "-bp").stdout
