@@ -14,6 +14,8 @@
 
 #include "smtp.h"
 
+enum { EXCLUDE_LIMIT = 10000 };
+
 static struct {
     struct maps *policies;
     enum smtp_tls_level level;
@@ -71,6 +73,35 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
     return tls_context_new(&s, why);
 }
 
+/* A policy's own list stands in the place of main.cf's. Where there must be TLS it encrypts. */
+static void add_excluded(bool must, const char *own, struct buf *out)
+{
+    if (own != NULL)
+        buf_addz(out, own);
+    else
+        buf_addf(out, "%s %s", conf.smtp_tls_exclude_ciphers,
+                 must ? conf.smtp_tls_mandatory_exclude_ciphers : "");
+    buf_addz(out, must ? " eNULL" : "");
+}
+
+/* What main.cf says of a level. */
+static struct tls_context *make_default(bool must, struct why *why)
+{
+    struct buf exclude = BUF(EXCLUDE_LIMIT);
+    struct tls_context *c = NULL;
+
+    add_excluded(must, NULL, &exclude);
+    if (!buf_ok(&exclude))
+        why_set(why, "4.7.5", "smtp_tls_exclude_ciphers and the mandatory ones are too long");
+    else if (must)
+        c = make_context(conf.smtp_tls_mandatory_protocols, conf.smtp_tls_mandatory_ciphers,
+                         exclude.p, why);
+    else
+        c = make_context(conf.smtp_tls_protocols, conf.smtp_tls_ciphers, exclude.p, why);
+    buf_free(&exclude);
+    return c;
+}
+
 static void set_level(void)
 {
     const char *text = conf.smtp_tls_security_level;
@@ -106,12 +137,9 @@ void smtp_open_tls(void)
                  "stronger): mail waits");
     if (tls.level == SMTP_TLS_NONE && maps_empty(tls.policies))
         return;
-    tls.may = make_context(conf.smtp_tls_protocols, conf.smtp_tls_ciphers,
-                           conf.smtp_tls_exclude_ciphers, &why);
+    tls.may = make_default(false, &why);
     if (tls.may != NULL)
-        tls.mandatory =
-            make_context(conf.smtp_tls_mandatory_protocols, conf.smtp_tls_mandatory_ciphers,
-                         conf.smtp_tls_mandatory_exclude_ciphers, &why);
+        tls.mandatory = make_default(true, &why);
     if (tls.mandatory == NULL)
         conf_fault("smtp_tls_security_level", "%s; no TLS is used", why_text(&why));
     if (service_trying())
@@ -122,7 +150,7 @@ void smtp_open_tls(void)
 static struct tls_context *other_context(const char *protocols, const char *ciphers,
                                          const char *exclude, struct why *why)
 {
-    struct buf key = BUF(2000);
+    struct buf key = BUF(2000 + EXCLUDE_LIMIT);
     struct tls_context *c;
 
     if (tls.may == NULL) {
@@ -155,6 +183,7 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
 {
     struct str rest = strz(text), word;
     struct buf protocols = BUF(500), ciphers = BUF(500), exclude = BUF(500), match = BUF(2000);
+    struct buf excluded = BUF(EXCLUDE_LIMIT);
     const struct level *l;
     int result = 0;
 
@@ -180,13 +209,15 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
         else
             result = why_set(why, "4.7.5", "client TLS configuration problem");
     }
-    if (!buf_ok(&protocols) || !buf_ok(&ciphers) || !buf_ok(&exclude) || !buf_ok(&match))
+    add_excluded(must, exclude.n > 0 ? exclude.p : NULL, &excluded);
+    if (!buf_ok(&protocols) || !buf_ok(&ciphers) || !buf_ok(&exclude) || !buf_ok(&match) ||
+        !buf_ok(&excluded))
         result = why_set(why, "4.7.5", "client TLS configuration problem: a list is too long");
     if (result == 0 && protocols.n + ciphers.n + exclude.n > 0) {
         const char *p = must ? conf.smtp_tls_mandatory_protocols : conf.smtp_tls_protocols;
         const char *c = must ? conf.smtp_tls_mandatory_ciphers : conf.smtp_tls_ciphers;
         out->context = other_context(protocols.n > 0 ? protocols.p : p,
-                                     ciphers.n > 0 ? ciphers.p : c, exclude.p, why);
+                                     ciphers.n > 0 ? ciphers.p : c, excluded.p, why);
         result = out->context == NULL ? -1 : 0;
     } else {
         out->context = must ? tls.mandatory : tls.may;
@@ -194,6 +225,7 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
     buf_free(&protocols);
     buf_free(&ciphers);
     buf_free(&exclude);
+    buf_free(&excluded);
     buf_free(&match);
     return result;
 }

@@ -18,6 +18,10 @@ LOGIN = ["sasl_auth_enable=yes", "sasl_password_maps=inline:{ { [127.0.0.1]:%(po
          "sasl_security_options=noplaintext, noanonymous", "sasl_tls_security_options=noplaintext, noanonymous"]
 VERIFIED = LOGIN + ["sasl_tls_verified_security_options=noanonymous"]
 EC = ["tls_eccert_file=%(ec)s/cert.pem", "tls_eckey_file=%(ec)s/key.pem", "tls_security_level=encrypt"]
+MUST = ["tls_security_level=encrypt"]
+ONLY = "ECDHE-ECDSA-AES128-GCM-SHA256"
+EXCLUDE = "tls_exclude_ciphers=" + ONLY
+LISTED = "tls_policy_maps=inline:{ { [127.0.0.1]:%%(port)d = %s } }"
 SCENES = {
     "path": ("smtp", "n", [PATH], {}),
     "pathjail": ("smtp", "y", [PATH], {}),
@@ -44,6 +48,13 @@ SCENES = {
     "deep0": ("smtp", "n", [PATH, "tls_scert_verifydepth=0"], {"chain": True}),
     "deeplmtp": ("lmtp", "n", [PATH, "tls_scert_verifydepth=0"], {"chain": True}),
     "shallow": ("smtp", "n", [PATH, "tls_scert_verifydepth=0"], {}),
+    "excluded": ("smtp", "n", MUST + [EXCLUDE], {"cipher": ONLY}),
+    "excludedlmtp": ("lmtp", "n", MUST + [EXCLUDE], {"cipher": ONLY}),
+    "excludedpolicy": ("smtp", "n", [EXCLUDE, LISTED % "encrypt protocols=TLSv1.2"], {"cipher": ONLY}),
+    "excludedmust": ("smtp", "n", ["tls_mandatory_exclude_ciphers=" + ONLY, LISTED % "encrypt ciphers=high"], {"cipher": ONLY}),
+    "excludedmay": ("smtp", "n", ["tls_mandatory_exclude_ciphers=" + ONLY, LISTED % "may ciphers=high"], {"cipher": ONLY}),
+    "excludedelse": ("smtp", "n", [EXCLUDE, "tls_mandatory_exclude_ciphers=" + ONLY, LISTED % "encrypt exclude=RC4"], {"cipher": ONLY}),
+    "nullmay": ("smtp", "n", ["tls_security_level=may", "tls_ciphers=null"], {"cipher": "ECDHE-ECDSA-NULL-SHA"}),
     "ecbeside": ("smtp", "n", EC + ["tls_cert_file=%(rsa)s/cert.pem", "tls_key_file=%(rsa)s/key.pem"], {"asks": True}),
 }
 MAIN = """inet_protocols = ipv4
@@ -95,15 +106,18 @@ def make_chain(directory, key, ca):
     return made + ".pem"
 
 
-def server_context(paths, asks=False, chain=False):
+def server_context(paths, asks=False, chain=False, cipher=None):
     """asks: for a certificate, and takes only that with the elliptic curve; chain: its own is signed by an authority that the
-    trusted one has signed"""
+    trusted one has signed; cipher: the only one that it has"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*(paths["chain"],) if chain else (paths["etc"] + "/server.pem", paths["etc"] + "/server.key"))
     if asks:
         context.load_verify_locations(paths["ec"] + "/cert.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # the client hears of it in the handshake
+    if cipher:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(cipher + ":@SECLEVEL=0")
     return context
 
 
