@@ -91,6 +91,14 @@ b12: games {out}/bdir/
 b13: Foo {out}/b13 <sys@local.test>
 b14: games ~/x
 b15: \\\\games games \\\\nosuch
+b16: games :include:/nonexistent/list
+b17: :include:{out}/list "|cat > {out}/b17"
+b18: "|cat > {out}/b18; true" ":include:{out}/list" {out}/b18b
+b19: {out}/b19.x {out}/b19:y
+b20: error: games
+b21: friends: games {out}/b21, sys; uucp: bin
+b22: "{out}/b22" c:;
+b23: ~games sys
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
 wide2: wide1, wide3
@@ -102,7 +110,7 @@ one two three mixed cmd env+x.y nouser tempfail output code odd plain signal not
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 twofiles threefiles homefile manyfiles
-b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15
+b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15 b16 b17 b18 b19 b20 b21 b22 b23
 boxonly boxonly2
 owned ownedfine
 """.split()
