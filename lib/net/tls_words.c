@@ -19,7 +19,7 @@ static const struct {
     {"TLSv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
     {"TLSv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
 };
-enum { VERSIONS = sizeof versions / sizeof versions[0] };
+enum { VERSIONS = sizeof versions / sizeof versions[0], CIPHERS_LIMIT = 32 * 1024 };
 
 static int find_version(struct str name)
 {
@@ -58,26 +58,35 @@ static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
     return 0;
 }
 
-/* What no grade has, as in Postfix. */
-#define WEAK ":!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5"
+static const struct {
+    const char *name, *list;
+} grades[] = {{"high", "HIGH"},
+              {"medium", "HIGH:MEDIUM"},
+              {"low", "HIGH:MEDIUM:LOW"},
+              {"export", "HIGH:MEDIUM:LOW"}};
 
-static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, struct why *why)
+/* A list of OpenSSL's, or a grade. What no grade has is as in Postfix; and like there, of two that
+ * are as strong the one without a certificate comes first. */
+static void add_grade(const char *name, bool anonymous, struct buf *list)
 {
-    static const struct {
-        const char *grade, *list;
-    } grades[] = {{"high", "HIGH:!aNULL" WEAK ":@STRENGTH"},
-                  {"medium", "HIGH:MEDIUM:!aNULL" WEAK ":@STRENGTH"},
-                  {"low", "HIGH:MEDIUM:LOW:!aNULL" WEAK ":@STRENGTH"},
-                  {"export", "HIGH:MEDIUM:LOW:!aNULL" WEAK ":@STRENGTH"},
-                  {"null", "eNULL:!aNULL"}};
-    struct buf list = BUF(4000);
-    struct str rest = strz(exclude), word;
+    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
+        if (str_ieqz(strz(name), grades[i].name)) {
+            buf_addf(list,
+                     "%s:%s:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH",
+                     anonymous ? "aNULL:-aNULL" : "!aNULL", grades[i].list);
+            return;
+        }
+    buf_addz(list, str_ieqz(strz(name), "null") ? "eNULL:!aNULL" : name);
+}
+
+static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const struct tls_settings *s,
+                       struct why *why)
+{
+    struct buf list = BUF(CIPHERS_LIMIT);
+    struct str rest = strz(s->exclude_ciphers), word;
     int ok;
 
-    buf_addz(&list, ciphers);
-    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
-        if (str_ieqz(strz(ciphers), grades[i].grade))
-            buf_setz(&list, grades[i].list);
+    add_grade(ciphers, s->anonymous, &list);
     while (str_word(&rest, " \t,:", &word))
         buf_addf(&list, ":!%.*s", (int)word.n, word.p);
     ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;
@@ -138,5 +147,5 @@ int tls_set_words(SSL_CTX *ctx, const struct tls_settings *s, struct why *why)
         return -1;
     if (s->prefer_own_ciphers)
         SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    return set_ciphers(ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers, why);
+    return set_ciphers(ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s, why);
 }
