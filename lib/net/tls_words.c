@@ -29,6 +29,24 @@ static int find_version(struct str name)
     return -1;
 }
 
+/* The name of a version, or the number that it has on the wire: "TLSv1.2", "0303", "0x0303". One
+ * that OpenSSL does not have is taken only where no version that it has is behind the bound. */
+static bool set_bound(SSL_CTX *ctx, struct str text, bool low)
+{
+    int i = find_version(text);
+    uint64_t version = 0;
+
+    if (i < 0 && !num_parse_hex(str_from(text, str_istarts(text, STR("0x")) ? 2 : 0), &version))
+        return false;
+    version = i < 0 ? version : (uint64_t)versions[i].version;
+    if (version > TLS1_3_VERSION)
+        return !low;
+    if (version > 0 && version < SSL3_VERSION)
+        return low;
+    return low ? SSL_CTX_set_min_proto_version(ctx, (int)version)
+               : SSL_CTX_set_max_proto_version(ctx, (int)version);
+}
+
 /* ">=TLSv1.2, !TLSv1.3": bounds, exclusions, or a list of those that are allowed. */
 static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
 {
@@ -40,16 +58,12 @@ static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
     while (str_word(&rest, " \t,:", &word)) {
         bool low = str_starts(word, STR(">=")), high = str_starts(word, STR("<="));
         bool bar = str_starts(word, STR("!"));
-        int i = find_version(str_from(word, low || high ? 2 : bar));
-        if (i < 0)
+        int i = low || high ? -1 : find_version(str_from(word, bar));
+        if (low || high ? !set_bound(ctx, str_from(word, 2), low) : i < 0)
             return why_set(why, "4.3.5", "invalid TLS protocol: \"%.*s\"", (int)word.n, word.p);
-        if (low)
-            SSL_CTX_set_min_proto_version(ctx, versions[i].version);
-        else if (high)
-            SSL_CTX_set_max_proto_version(ctx, versions[i].version);
-        else if (bar)
+        if (bar)
             off |= versions[i].off;
-        else
+        else if (i >= 0)
             allowed |= versions[i].off;
     }
     if (allowed != 0)
