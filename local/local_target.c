@@ -10,6 +10,8 @@
 
 #include "local.h"
 
+#define INCLUDE STR(":include:")
+
 enum { ITEM_LIMIT = 1024 * 1024 };
 
 static bool allowed(const char *parameter, enum origin origin)
@@ -41,8 +43,10 @@ static void to_home_file(struct local *l, const struct address *a, const char *p
 {
     struct buf full = BUF(ITEM_LIMIT);
 
-    if (a->rights.uid == 0 || *a->rights.home != '/') {
-        msg_warn("unknown home directory for: %s", path);
+    if (path[1] != '/' || a->rights.uid == 0 || *a->rights.home != '/') {
+        msg_warn("%s: %s",
+                 path[1] == '/' ? "unknown home directory for" : "bad home directory syntax for",
+                 path);
         local_target_fail(l, a, "5.3.5", "mail system configuration error");
     } else {
         buf_addf(&full, "%s%s", a->rights.home, path + 1);
@@ -68,54 +72,47 @@ static bool is_address(const struct addr *a)
     return a->kind == ADDR_MAILBOX && a->spec.n > 0;
 }
 
-/* "error:" and the like: a group that is never closed and has no members is taken as an address,
- * which nobody has, so that the mail comes back. "group:;" is a list that is empty. */
-static bool is_odd_address(struct str raw, const struct addr_list *list)
-{
-    return list->n > 0 && list->at[0].kind == ADDR_GROUP && str_find(raw, ';') < 0;
-}
-
 static void to_entry(struct local *l, const struct address *a, const char *item)
 {
     if (item[0] == '|')
         to_command(l, a, item + 1);
     else if (item[0] == '/')
         to_file(l, a, item);
-    else if (item[0] == '~' && item[1] == '/')
+    else if (item[0] == '~')
         to_home_file(l, a, item);
+    else if (str_istarts(strz(item), INCLUDE))
+        local_include(l, a, item + INCLUDE.n + strspn(item + INCLUDE.n, " \t"));
     else
         local_address(l, a, item);
 }
 
-/* How many. Several may stand there with only blanks between them, files and commands, too, as in
- * name "|command". */
-static size_t to_addresses(struct local *l, const struct address *a, struct str raw,
-                           const char *item)
+static size_t count(const struct addr_list *list)
 {
-    struct arena *mem = arena_new(l->mem);
-    struct addr_list list;
-    struct buf address = BUF(ITEM_LIMIT);
     size_t n = 0;
 
-    addr_list_parse(mem, raw, raw.n + 1, &list); /* all of it */
-    for (size_t i = 0; i < list.n; i++) {
-        if (!is_address(&list.at[i]))
+    for (size_t i = 0; i < list->n; i++)
+        n += is_address(&list->at[i]);
+    return n;
+}
+
+/* Several may stand there with only blanks between them, files and commands, too, as in name
+ * "|command". */
+static void to_entries(struct local *l, const struct address *a, const struct addr_list *list,
+                       const char *item)
+{
+    struct buf address = BUF(ITEM_LIMIT);
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (!is_address(&list->at[i]))
             continue;
         buf_clear(&address);
-        addr_internal(&list.at[i], &address);
+        addr_internal(&list->at[i], &address);
         if (buf_ok(&address))
             to_entry(l, a, address.p);
         else
             local_address(l, a, item);
-        n++;
-    }
-    if (n == 0 && is_odd_address(raw, &list)) {
-        local_address(l, a, item);
-        n++;
     }
     buf_free(&address);
-    arena_free(&mem);
-    return n;
 }
 
 /* Without quotes a command stands as it was written, also with what is special in addresses. */
@@ -131,37 +128,50 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     buf_free(&command);
 }
 
-static bool is_command_or_file(const char *item)
+static bool is_own_entry(const char *item)
 {
-    return item[0] == '|' || item[0] == '/' || (item[0] == '~' && item[1] == '/');
+    return item[0] == '|' || item[0] == '/' || item[0] == '~' || str_istarts(strz(item), INCLUDE);
 }
 
-/* Is there more than one? A command without quotes may have blanks in it. */
-static bool is_several(struct local *l, struct str raw)
+/* Does a group end in rest before another one begins? */
+static bool ends_group(struct str rest)
 {
-    struct arena *mem = arena_new(l->mem);
+    bool quoted = false;
+
+    for (size_t i = 0; i < rest.n; i++) {
+        char c = rest.p[i];
+        if (c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (c == ':' || c == ';'))
+            return c == ';';
+    }
+    return false;
+}
+
+/* How many addresses, commands and files it is. rest: what follows raw. A command without quotes
+ * may have blanks in it. */
+static size_t to_target(struct local *l, const struct address *a, struct str raw, struct str rest,
+                        const char *item)
+{
+    bool command = str_starts(str_trim(raw), STR("|"));
     struct addr_list list;
-    size_t n = 0;
 
-    addr_list_parse(mem, raw, raw.n + 1, &list);
-    for (size_t i = 0; i < list.n; i++)
-        n += is_address(&list.at[i]);
-    arena_free(&mem);
-    return n > 1 && !str_starts(str_trim(raw), STR("|"));
-}
-
-/* How many addresses, commands and files it is. */
-static size_t to_target(struct local *l, const struct address *a, struct str raw, const char *item)
-{
-    if (item[0] == '|' && str_find(raw, '"') < 0 && str_trim(raw).p[0] == '|')
+    if (command && str_find(raw, '"') < 0) {
         to_unquoted_command(l, a, raw);
-    else if (is_command_or_file(item) && !is_several(l, raw))
+        return 1;
+    }
+    struct arena *mem = arena_new(l->mem);
+    addr_list_parse_entry(mem, raw, str_find(raw, ':') >= 0 && ends_group(rest), &list);
+    size_t n = count(&list);
+    if (is_own_entry(item) && (list.n < 2 || command)) {
         to_entry(l, a, item);
-    else if (str_istarts(strz(item), STR(":include:")))
-        local_include(l, a, item + 9 + strspn(item + 9, " \t"));
-    else
-        return to_addresses(l, a, raw, item);
-    return 1;
+        n = 1;
+    } else
+        to_entries(l, a, &list, item);
+    arena_free(&mem);
+    return n;
 }
 
 size_t local_targets(struct local *l, const struct address *a, struct str line)
@@ -176,7 +186,7 @@ size_t local_targets(struct local *l, const struct address *a, struct str line)
             raw.n--;
         start = line;
         if (buf_ok(&item))
-            n += to_target(l, a, raw, item.p);
+            n += to_target(l, a, raw, line, item.p);
         else {
             local_target_fail(l, a, "5.3.5",
                               "mail system configuration error: an entry is too long");

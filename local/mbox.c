@@ -20,6 +20,7 @@ struct mbox {
     char *dot_locked; /* the path, if the dot lock is ours */
     bool regular;
     bool any_file; /* as in mbox_rules */
+    bool readable; /* false: who may write it may not read it, or it is a device */
     bool line_start; /* the next byte begins a line */
     off_t start;
     int64_t size_limit, size;
@@ -74,20 +75,30 @@ static int check_link(const char *path, struct why *why)
     return why_set(why, "5.2.0", "file is a symbolic link");
 }
 
-static int open_file(const char *path, struct why *why)
+/* In order to write, and to read how it ends where that is possible. Of a FIFO a reader is wanted,
+ * who would not be missed if it was open for reading here. What is there is opened without O_CREAT:
+ * in a directory such as /tmp Linux refuses that for the files of others. */
+static int open_file(struct mbox *m, const char *path, struct why *why)
 {
-    int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    struct stat target;
-    int fd = open(path, flags | O_CREAT | O_NOFOLLOW, 0600);
+    int flags = O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
+    struct stat st;
 
-    if (fd < 0 && errno == ELOOP && stat(path, &target) == 0) {
+    m->readable = stat(path, &st) < 0 || S_ISREG(st.st_mode);
+    int access = m->readable ? O_RDWR : O_WRONLY;
+    m->fd = open(path, flags | access);
+    if (m->fd < 0 && errno == ENOENT)
+        m->fd = open(path, flags | O_CREAT | access, 0600);
+    else if (m->fd < 0 && errno == ELOOP && stat(path, &st) == 0) { /* else: ENOENT */
         if (check_link(path, why) < 0)
             return -1;
-        fd = open(path, flags);
+        flags &= ~O_NOFOLLOW;
+        m->fd = open(path, flags | access);
     }
-    if (fd < 0 && errno == EINVAL)
-        fd = open(path, (flags & ~O_RDWR) | O_WRONLY | O_NOFOLLOW);
-    return fd < 0 ? mbox_fail(errno, "cannot open file", "", why) : fd;
+    if (m->fd < 0 && errno == EACCES && m->readable) {
+        m->readable = false;
+        m->fd = open(path, flags | O_WRONLY);
+    }
+    return m->fd < 0 ? mbox_fail(errno, "cannot open file", "", why) : 0;
 }
 
 static int check_file(struct mbox *m, const char *path, const struct mbox_rules *r, struct why *why)
@@ -211,7 +222,7 @@ static int find_end(struct mbox *m, const char *path, struct why *why)
 
     m->start = m->regular ? lseek(m->fd, 0, SEEK_END) : 0;
     m->size = m->start;
-    if (m->start < 0 || (m->start > 0 && pread(m->fd, &last, 1, m->start - 1) < 0))
+    if (m->start < 0 || (m->start > 0 && m->readable && pread(m->fd, &last, 1, m->start - 1) < 0))
         return mbox_fail(errno, "read", path, why);
     if (last != '\n')
         mbox_put_raw(m, STR("\n\n"));
@@ -230,8 +241,7 @@ struct mbox *mbox_open(const char *path, const struct mbox_rules *rules, struct 
         release(&m);
         return NULL;
     }
-    m->fd = open_file(path, why);
-    if (m->fd < 0 || check_file(m, path, rules, why) < 0 ||
+    if (open_file(m, path, why) < 0 || check_file(m, path, rules, why) < 0 ||
         (m->regular && take_file_locks(m, path, rules->locks, why) < 0) ||
         find_end(m, path, why) < 0) {
         release(&m);

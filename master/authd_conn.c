@@ -298,7 +298,7 @@ static void cancel_attempts(struct authd_conn *c, bool all)
 
     while (hash_next(c->attempts, &cursor, &key, &value)) {
         struct attempt *a = value;
-        if (!all && !a->wants_response)
+        if (!all && (!a->wants_response || a->has_response))
             continue;
         attempt_cancel(a);
         cursor = 0;

@@ -210,6 +210,9 @@ bool message_reports_idle(void)
 
 void message_done(struct message *m)
 {
+    /* Of an alias some members may have failed and others wait: then it counts as put off. */
+    if (m->deferred && !m->bounced)
+        m->bounced = queue_may_have(Q_BOUNCE, m->d.queue_id);
     /* A record may be about a recipient that bounced or was put off, too: with sendmail -v, and of
      * an alias that reached some of its members only. */
     if (!m->traced && (m->bounced || (m->d.flags & DELIVERY_REPORT) != 0))

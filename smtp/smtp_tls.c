@@ -14,11 +14,13 @@
 
 #include "smtp.h"
 
+enum { EXCLUDE_LIMIT = 10000 };
+
 static struct {
     struct maps *policies;
     enum smtp_tls_level level;
     const char *match; /* of the level */
-    struct tls_context *may, *mandatory;
+    struct tls_context *may, *encrypt, *checked;
     struct hash *others; /* contexts with a policy's own protocols and ciphers, by these */
 } tls;
 
@@ -47,7 +49,13 @@ static const char *match_of(const struct level *l)
                                                  : conf.smtp_tls_verify_cert_match;
 }
 
-static struct tls_context *make_context(const char *protocols, const char *ciphers,
+/* Where the server's certificate counts it must have one. */
+static bool is_checked(enum smtp_tls_level level)
+{
+    return level > SMTP_TLS_ENCRYPT;
+}
+
+static struct tls_context *make_context(bool checked, const char *protocols, const char *ciphers,
                                         const char *exclude, struct why *why)
 {
     struct tls_settings s = {.cert_file = conf.smtp_tls_cert_file,
@@ -62,6 +70,7 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
                              .protocols = protocols,
                              .ciphers = ciphers,
                              .exclude_ciphers = exclude,
+                             .anonymous = !checked,
                              .ssl_options = conf.tls_ssl_options,
                              .verify_depth = conf.smtp_tls_scert_verifydepth,
                              .old_peers = true,
@@ -69,6 +78,40 @@ static struct tls_context *make_context(const char *protocols, const char *ciphe
                              .fingerprint_digest = conf.smtp_tls_fingerprint_digest};
 
     return tls_context_new(&s, why);
+}
+
+/* A policy's own list stands in the place of main.cf's. Where there must be TLS it encrypts. */
+static void add_excluded(bool must, const char *own, struct buf *out)
+{
+    if (own != NULL)
+        buf_addz(out, own);
+    else
+        buf_addf(out, "%s %s", conf.smtp_tls_exclude_ciphers,
+                 must ? conf.smtp_tls_mandatory_exclude_ciphers : "");
+    buf_addz(out, must ? " eNULL" : "");
+}
+
+/* What main.cf says of a level. */
+static struct tls_context *make_default(enum smtp_tls_level level, struct why *why)
+{
+    struct buf exclude = BUF(EXCLUDE_LIMIT);
+    struct tls_context *c = NULL;
+    bool must = level >= SMTP_TLS_ENCRYPT;
+
+    add_excluded(must, NULL, &exclude);
+    if (!buf_ok(&exclude))
+        why_set(why, "4.7.5", "smtp_tls_exclude_ciphers and the mandatory ones are too long");
+    else
+        c = make_context(
+            is_checked(level), must ? conf.smtp_tls_mandatory_protocols : conf.smtp_tls_protocols,
+            must ? conf.smtp_tls_mandatory_ciphers : conf.smtp_tls_ciphers, exclude.p, why);
+    buf_free(&exclude);
+    return c;
+}
+
+static struct tls_context *default_context(enum smtp_tls_level level)
+{
+    return is_checked(level) ? tls.checked : level == SMTP_TLS_ENCRYPT ? tls.encrypt : tls.may;
 }
 
 static void set_level(void)
@@ -106,36 +149,35 @@ void smtp_open_tls(void)
                  "stronger): mail waits");
     if (tls.level == SMTP_TLS_NONE && maps_empty(tls.policies))
         return;
-    tls.may = make_context(conf.smtp_tls_protocols, conf.smtp_tls_ciphers,
-                           conf.smtp_tls_exclude_ciphers, &why);
+    tls.may = make_default(SMTP_TLS_MAY, &why);
     if (tls.may != NULL)
-        tls.mandatory =
-            make_context(conf.smtp_tls_mandatory_protocols, conf.smtp_tls_mandatory_ciphers,
-                         conf.smtp_tls_mandatory_exclude_ciphers, &why);
-    if (tls.mandatory == NULL)
+        tls.encrypt = make_default(SMTP_TLS_ENCRYPT, &why);
+    if (tls.encrypt != NULL)
+        tls.checked = make_default(SMTP_TLS_VERIFY, &why);
+    if (tls.checked == NULL)
         conf_fault("smtp_tls_security_level", "%s; no TLS is used", why_text(&why));
     if (service_trying())
         maps_values(tls.policies, check_policy, NULL);
     why_free(&why);
 }
 
-static struct tls_context *other_context(const char *protocols, const char *ciphers,
+static struct tls_context *other_context(bool checked, const char *protocols, const char *ciphers,
                                          const char *exclude, struct why *why)
 {
-    struct buf key = BUF(2000);
+    struct buf key = BUF(2000 + EXCLUDE_LIMIT);
     struct tls_context *c;
 
     if (tls.may == NULL) {
         why_set(why, "4.7.5", "client TLS configuration problem: no TLS is used");
         return NULL;
     }
-    buf_addf(&key, "%s|%s|%s", protocols, ciphers, exclude);
+    buf_addf(&key, "%d|%s|%s|%s", checked, protocols, ciphers, exclude);
     if (!buf_ok(&key)) {
         why_set(why, "4.7.5", "client TLS configuration problem: the lists are too long");
         return NULL;
     }
     c = hash_find(tls.others, buf_str(&key));
-    if (c == NULL && (c = make_context(protocols, ciphers, exclude, why)) != NULL)
+    if (c == NULL && (c = make_context(checked, protocols, ciphers, exclude, why)) != NULL)
         hash_put(tls.others, buf_str(&key), c);
     buf_free(&key);
     return c;
@@ -155,6 +197,7 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
 {
     struct str rest = strz(text), word;
     struct buf protocols = BUF(500), ciphers = BUF(500), exclude = BUF(500), match = BUF(2000);
+    struct buf excluded = BUF(EXCLUDE_LIMIT);
     const struct level *l;
     int result = 0;
 
@@ -180,20 +223,23 @@ static int parse_policy(struct arena *mem, const char *text, struct smtp_tls_pol
         else
             result = why_set(why, "4.7.5", "client TLS configuration problem");
     }
-    if (!buf_ok(&protocols) || !buf_ok(&ciphers) || !buf_ok(&exclude) || !buf_ok(&match))
+    add_excluded(must, exclude.n > 0 ? exclude.p : NULL, &excluded);
+    if (!buf_ok(&protocols) || !buf_ok(&ciphers) || !buf_ok(&exclude) || !buf_ok(&match) ||
+        !buf_ok(&excluded))
         result = why_set(why, "4.7.5", "client TLS configuration problem: a list is too long");
     if (result == 0 && protocols.n + ciphers.n + exclude.n > 0) {
         const char *p = must ? conf.smtp_tls_mandatory_protocols : conf.smtp_tls_protocols;
         const char *c = must ? conf.smtp_tls_mandatory_ciphers : conf.smtp_tls_ciphers;
-        out->context = other_context(protocols.n > 0 ? protocols.p : p,
-                                     ciphers.n > 0 ? ciphers.p : c, exclude.p, why);
+        out->context = other_context(is_checked(l->level), protocols.n > 0 ? protocols.p : p,
+                                     ciphers.n > 0 ? ciphers.p : c, excluded.p, why);
         result = out->context == NULL ? -1 : 0;
     } else {
-        out->context = must ? tls.mandatory : tls.may;
+        out->context = default_context(l->level);
     }
     buf_free(&protocols);
     buf_free(&ciphers);
     buf_free(&exclude);
+    buf_free(&excluded);
     buf_free(&match);
     return result;
 }
@@ -236,7 +282,7 @@ int smtp_tls_policy_for(struct smtp_job *job, const struct smtp_dest *dest,
     int result = 0;
 
     *out = (struct smtp_tls_policy){.level = tls.level, .match = tls.match};
-    out->context = tls.level >= SMTP_TLS_ENCRYPT ? tls.mandatory : tls.may;
+    out->context = default_context(tls.level);
     if (!maps_empty(tls.policies))
         a = find_policy(dest, &value, why);
     if (a == DICT_FAILED)

@@ -14,8 +14,8 @@ struct cidr {
     struct rules *rules;
 };
 
-static void *compile(struct str *rest, bool negated __attribute__((unused)), size_t *groups,
-                     struct why *why)
+static void *compile(struct str *rest, enum rules_place place __attribute__((unused)),
+                     size_t *groups, struct why *why)
 {
     struct prefix prefix;
     size_t n = 0;

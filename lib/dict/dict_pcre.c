@@ -133,8 +133,8 @@ void *pcre_compile(struct str pattern, unsigned flags, size_t *groups, struct wh
     return compile_with(pattern, options, groups, why);
 }
 
-static void *compile(struct str *rest, bool negated __attribute__((unused)), size_t *groups,
-                     struct why *why)
+static void *compile(struct str *rest, enum rules_place place __attribute__((unused)),
+                     size_t *groups, struct why *why)
 {
     struct str pattern;
     uint32_t options = 0;

@@ -150,17 +150,17 @@ static int compile_one(struct str *rest, int more_flags, struct half *out, size_
     return status;
 }
 
-static void *compile(struct str *rest, bool negated, size_t *groups, struct why *why)
+static void *compile(struct str *rest, enum rules_place place, size_t *groups, struct why *why)
 {
     struct pattern *p = mem_new(sizeof *p);
     size_t unused;
 
-    p->first_negated = negated;
+    p->first_negated = place == RULES_NEGATED;
     if (compile_one(rest, 0, &p->first, groups, why) < 0) {
         free(p);
         return NULL;
     }
-    p->has_second = rest->n > 0 && rest->p[0] == '!';
+    p->has_second = place != RULES_IF && rest->n > 0 && rest->p[0] == '!';
     if (!p->has_second)
         return p;
     p->second_negated = rules_negation(rest);

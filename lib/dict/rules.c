@@ -138,7 +138,11 @@ static bool parse_pattern(struct rules *r, struct str *rest, struct rule *rule, 
     if (rest->n == 0)
         why_set(&why, "4.3.5", "no pattern");
     else
-        rule->pattern = r->kind->compile(rest, rule->negated, groups, &why);
+        rule->pattern = r->kind->compile(rest,
+                                         rule->op == RULE_IF ? RULES_IF
+                                         : rule->negated     ? RULES_NEGATED
+                                                             : RULES_PLAIN,
+                                         groups, &why);
     if (rule->pattern == NULL)
         WARN(r, rule->line, "%s: skipping this rule", why_text(&why));
     why_free(&why);

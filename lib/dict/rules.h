@@ -18,12 +18,16 @@ struct rules_hit {
  * where the second pattern of a rule does not. */
 enum rules_answer { RULES_NO, RULES_YES, RULES_OTHER, RULES_BROKEN };
 
+/* Where a pattern stands: before a result, there behind a "!", or behind an IF, where a second one
+ * is no part of it. */
+enum rules_place { RULES_PLAIN, RULES_NEGATED, RULES_IF };
+
 struct rules_kind {
     const char *name; /* "pcre", for messages */
     bool groups; /* $1 stands for a group; else the text is used as written */
-    /* Compiles the pattern at the start of *rest ("/x/i", "10.0.0.0/8") and cuts it off. negated:
-     * it stands behind a "!". Null: why says what is wrong, and the rule is skipped. */
-    void *(*compile)(struct str *rest, bool negated, size_t *groups, struct why *why);
+    /* Compiles the pattern at the start of *rest ("/x/i", "10.0.0.0/8") and cuts it off. Null: why
+     * says what is wrong, and the rule is skipped. */
+    void *(*compile)(struct str *rest, enum rules_place place, size_t *groups, struct why *why);
     /* subject is the argument of rules_find */
     enum rules_answer (*match)(void *pattern, const void *subject, struct rules_hit *hit,
                                struct why *why);

@@ -5,7 +5,8 @@
 #include "base/vec.h"
 #include "mail/path.h"
 
-/* kind: 'a' atom, '"' quoted string, '[' domain literal, '(' comment, or the special itself. */
+/* kind: 'a' atom, '"' quoted string, '[' domain literal, '(' comment, '.' what joins words, or the
+ * special itself. */
 struct token {
     char kind;
     struct str text; /* with its delimiters */
@@ -183,7 +184,7 @@ static const struct token *bare_end(const struct token *t, const struct token *e
         bool word = is_word(t);
         if (word && !joined_on && !joins(t->text.p[0]))
             break;
-        if (!word && t->kind != '@')
+        if (!word && t->kind != '@' && t->kind != '.')
             return t > from ? t : t + 1;
         joined_on = !word || (t->kind == 'a' && joins(t->text.p[t->text.n - 1]));
     }
@@ -308,14 +309,12 @@ static void take_item(struct arena *mem, const struct token *t, const struct tok
     }
 }
 
-void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct addr_list *out)
+static void parse(struct arena *mem, const struct tokens *tokens, struct addr_list *out)
 {
-    struct tokens tokens;
     struct found all = {0};
     bool group = false;
+    const struct token *t = tokens->at, *end = tokens->at + tokens->n;
 
-    out->cut = tokenize(mem, text, limit, &tokens);
-    const struct token *t = tokens.at, *end = tokens.at + tokens.n;
     while (t < end) {
         const struct token *stop = item_end(t, end);
         if (stop < end && stop->kind == ':' && (!group || t < stop)) {
@@ -326,7 +325,7 @@ void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct ad
         } else {
             size_t had = all.v.n;
             take_item(mem, t, stop, &all);
-            if (all.v.n > had && t > tokens.at && !is_separator(t - 1))
+            if (all.v.n > had && t > tokens->at && !is_separator(t - 1))
                 all.v.at[had].comma_missing = true;
         }
         if (stop < end && stop->kind == ';' && group) {
@@ -342,6 +341,41 @@ void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct ad
     if (all.v.n > 0)
         memcpy(out->at, all.v.at, all.v.n * sizeof *all.v.at);
     VEC_FREE(&all.v);
+}
+
+void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct addr_list *out)
+{
+    struct tokens tokens;
+
+    out->cut = tokenize(mem, text, limit, &tokens);
+    parse(mem, &tokens, out);
+}
+
+/* Colons that begin no group are parts of words. */
+static void join_colons(struct tokens *tokens, bool ends)
+{
+    bool inside = false;
+
+    for (size_t i = tokens->n; i-- > 0;) {
+        struct token *t = &tokens->at[i];
+        if (t->kind == '<' || t->kind == '>')
+            inside = t->kind == '>';
+        else if (t->kind == ';')
+            ends = true;
+        else if (t->kind == ':' && !inside) {
+            t->kind = ends ? ':' : '.';
+            ends = false;
+        }
+    }
+}
+
+void addr_list_parse_entry(struct arena *mem, struct str text, bool ends, struct addr_list *out)
+{
+    struct tokens tokens;
+
+    out->cut = tokenize(mem, text, text.n + 1, &tokens);
+    join_colons(&tokens, ends);
+    parse(mem, &tokens, out);
 }
 
 void addr_internal(const struct addr *a, struct buf *out)

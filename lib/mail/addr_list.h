@@ -35,6 +35,10 @@ struct addr_list {
  * (header_address_token_limit).
  */
 void addr_list_parse(struct arena *mem, struct str text, size_t limit, struct addr_list *out);
+/* What stands between two commas of an alias or .forward, all of it. As in Postfix a colon begins a
+ * group only if a ";" ends that, else it joins what stands beside it, as in ":include:/file". ends:
+ * behind text a ";" follows before the next colon. */
+void addr_list_parse_entry(struct arena *mem, struct str text, bool ends, struct addr_list *out);
 
 void addr_internal(const struct addr *a,
                    struct buf *out); /* appends the internal form, see path.h */

@@ -28,7 +28,8 @@ struct tls_settings {
     const char *protocols; /* ">=TLSv1.2", "!SSLv2 !SSLv3", "TLSv1.2, TLSv1.3", "<=TLSv1.2" */
     const char *ciphers; /* grade: high medium low export null; or an OpenSSL list */
     const char *exclude_ciphers; /* "aNULL, MD5" */
-    bool old_peers; /* these three alone decide; false: OpenSSL's security level, too, for which old
+    bool anonymous; /* the grades have ciphers without a certificate, too */
+    bool old_peers; /* these alone decide; false: OpenSSL's security level, too, for which old
                        versions, short keys and old hashes are not good enough */
     bool prefer_own_ciphers; /* server: in the order of ours, not of the client's */
     const char *ssl_options; /* "NO_TICKET, PRIORITIZE_CHACHA", "0x800": see tls_ssl_options */

@@ -19,7 +19,7 @@ static const struct {
     {"TLSv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
     {"TLSv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
 };
-enum { VERSIONS = sizeof versions / sizeof versions[0] };
+enum { VERSIONS = sizeof versions / sizeof versions[0], CIPHERS_LIMIT = 32 * 1024 };
 
 static int find_version(struct str name)
 {
@@ -27,6 +27,24 @@ static int find_version(struct str name)
         if (str_ieqz(name, versions[i].name))
             return i;
     return -1;
+}
+
+/* The name of a version, or the number that it has on the wire: "TLSv1.2", "0303", "0x0303". One
+ * that OpenSSL does not have is taken only where no version that it has is behind the bound. */
+static bool set_bound(SSL_CTX *ctx, struct str text, bool low)
+{
+    int i = find_version(text);
+    uint64_t version = 0;
+
+    if (i < 0 && !num_parse_hex(str_from(text, str_istarts(text, STR("0x")) ? 2 : 0), &version))
+        return false;
+    version = i < 0 ? version : (uint64_t)versions[i].version;
+    if (version > TLS1_3_VERSION)
+        return !low;
+    if (version > 0 && version < SSL3_VERSION)
+        return low;
+    return low ? SSL_CTX_set_min_proto_version(ctx, (int)version)
+               : SSL_CTX_set_max_proto_version(ctx, (int)version);
 }
 
 /* ">=TLSv1.2, !TLSv1.3": bounds, exclusions, or a list of those that are allowed. */
@@ -40,16 +58,12 @@ static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
     while (str_word(&rest, " \t,:", &word)) {
         bool low = str_starts(word, STR(">=")), high = str_starts(word, STR("<="));
         bool bar = str_starts(word, STR("!"));
-        int i = find_version(str_from(word, low || high ? 2 : bar));
-        if (i < 0)
+        int i = low || high ? -1 : find_version(str_from(word, bar));
+        if (low || high ? !set_bound(ctx, str_from(word, 2), low) : i < 0)
             return why_set(why, "4.3.5", "invalid TLS protocol: \"%.*s\"", (int)word.n, word.p);
-        if (low)
-            SSL_CTX_set_min_proto_version(ctx, versions[i].version);
-        else if (high)
-            SSL_CTX_set_max_proto_version(ctx, versions[i].version);
-        else if (bar)
+        if (bar)
             off |= versions[i].off;
-        else
+        else if (i >= 0)
             allowed |= versions[i].off;
     }
     if (allowed != 0)
@@ -58,26 +72,35 @@ static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
     return 0;
 }
 
-/* What no grade has, as in Postfix. */
-#define WEAK ":!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5"
+static const struct {
+    const char *name, *list;
+} grades[] = {{"high", "HIGH"},
+              {"medium", "HIGH:MEDIUM"},
+              {"low", "HIGH:MEDIUM:LOW"},
+              {"export", "HIGH:MEDIUM:LOW"}};
 
-static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const char *exclude, struct why *why)
+/* A list of OpenSSL's, or a grade. What no grade has is as in Postfix; and like there, of two that
+ * are as strong the one without a certificate comes first. */
+static void add_grade(const char *name, bool anonymous, struct buf *list)
 {
-    static const struct {
-        const char *grade, *list;
-    } grades[] = {{"high", "HIGH:!aNULL" WEAK ":@STRENGTH"},
-                  {"medium", "HIGH:MEDIUM:!aNULL" WEAK ":@STRENGTH"},
-                  {"low", "HIGH:MEDIUM:LOW:!aNULL" WEAK ":@STRENGTH"},
-                  {"export", "HIGH:MEDIUM:LOW:!aNULL" WEAK ":@STRENGTH"},
-                  {"null", "eNULL:!aNULL"}};
-    struct buf list = BUF(4000);
-    struct str rest = strz(exclude), word;
+    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
+        if (str_ieqz(strz(name), grades[i].name)) {
+            buf_addf(list,
+                     "%s:%s:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH",
+                     anonymous ? "aNULL:-aNULL" : "!aNULL", grades[i].list);
+            return;
+        }
+    buf_addz(list, str_ieqz(strz(name), "null") ? "eNULL:!aNULL" : name);
+}
+
+static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const struct tls_settings *s,
+                       struct why *why)
+{
+    struct buf list = BUF(CIPHERS_LIMIT);
+    struct str rest = strz(s->exclude_ciphers), word;
     int ok;
 
-    buf_addz(&list, ciphers);
-    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
-        if (str_ieqz(strz(ciphers), grades[i].grade))
-            buf_setz(&list, grades[i].list);
+    add_grade(ciphers, s->anonymous, &list);
     while (str_word(&rest, " \t,:", &word))
         buf_addf(&list, ":!%.*s", (int)word.n, word.p);
     ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;
@@ -138,5 +161,5 @@ int tls_set_words(SSL_CTX *ctx, const struct tls_settings *s, struct why *why)
         return -1;
     if (s->prefer_own_ciphers)
         SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    return set_ciphers(ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s->exclude_ciphers, why);
+    return set_ciphers(ctx, tls_given(s->ciphers) ? s->ciphers : "medium", s, why);
 }

@@ -31,6 +31,9 @@ include: :include:{out}/list
 upper: :Include:{out}/list
 link: {out}/link
 hard: {out}/hard
+fifo: {out}/fifo
+read: {out}/read
+writeonly: {out}/writeonly
 safe: {out}/safe/link
 relative: :include:list
 missing: :include:{out}/nolist
@@ -88,6 +91,14 @@ b12: games {out}/bdir/
 b13: Foo {out}/b13 <sys@local.test>
 b14: games ~/x
 b15: \\\\games games \\\\nosuch
+b16: games :include:/nonexistent/list
+b17: :include:{out}/list "|cat > {out}/b17"
+b18: "|cat > {out}/b18; true" ":include:{out}/list" {out}/b18b
+b19: {out}/b19.x {out}/b19:y
+b20: error: games
+b21: friends: games {out}/b21, sys; uucp: bin
+b22: "{out}/b22" c:;
+b23: ~games sys
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
 wide2: wide1, wide3
@@ -95,14 +106,17 @@ wide3: wide4, wide4
 wide4: games, sys
 """
 RECIPIENTS = """
-one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard safe relative missing noowner looped
+one two three mixed cmd env+x.y nouser tempfail output code odd plain signal notthere where null:env file dir include upper link hard fifo read writeonly safe relative missing noowner looped
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 twofiles threefiles homefile manyfiles
-b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15
+b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15 b16 b17 b18 b19 b20 b21 b22 b23
 boxonly boxonly2
 owned ownedfine
 """.split()
+
+
+READERS = {} # descriptors that FIFOs are read from, by path
 
 
 def prepare(out):
@@ -137,6 +151,12 @@ def prepare(out):
     os.link(out + "/hard", out + "/hard2")
     os.symlink(out + "/odd/target", out + "/odd/lp")
     os.symlink(out + "/safe/target", out + "/safe/link")
+    for name in ("fifo", "read"):
+        os.mkfifo(out + "/" + name)
+        os.chmod(out + "/" + name, 0o622)
+    READERS[out + "/read"] = os.open(out + "/read", os.O_RDONLY | os.O_NONBLOCK)
+    open(out + "/writeonly", "w").close()
+    os.chmod(out + "/writeonly", 0o622)
     with open(out + "/aliases", "w") as f:
         f.write(ALIASES.format(out=out, many=(" %s/many" % out) * 1000))
 
@@ -200,9 +220,10 @@ def contents(out):
             path = os.path.join(d, name)
             if "/forward/" in path or name.startswith("aliases") or name in ("list", "cmdlist", "emptylist", "nulllist") or "pombal" in name:
                 continue
-            if "/odd/" in path and os.path.islink(path):
+            if "/odd/" in path and os.path.islink(path) or name == "fifo":
                 continue
-            text = open(path, errors="replace").read().replace(out, "OUT")
+            with os.fdopen(READERS.pop(path)) if name == "read" else open(path, errors="replace") as f:
+                text = f.read().replace(out, "OUT")
             text = re.sub(r"^/tmp/pombal-\S+/queue$", "QUEUE", text, flags=re.M)
             text = re.sub(r"^Received:.*\n(?:[ \t].*\n)*", "Received\n", text, flags=re.M)
             text = re.sub(r"^From (\S+)  .*", r"From \1  DATE", text, flags=re.M)

@@ -138,7 +138,8 @@ RULES = {
     "pcre": "/^(.*)@a\\.b$/ ${1}-$1\nif /x/\n!/y/i notlower\n/XY/ found\nendif\n/^d.e$/s dot\n/q(w)?(e)/ [$1|$2]\n/\\/s/ sl\n|p\\|e| pipe\n/z(z)/ $0\n"
             "/noresult/\n/bad(/ x\nendif\n/$9(a)/ b\n/g$/ $$1\nif !/zz/\n/last/ l\nendif\n/^\\s/ blank\n/U/U x\n",
     "regexp": "/^(.*)@a\\.b$/ ${1}-$1\nif /x/\n!/y/i notlower\n/XY/ found\nendif\n/^de/!/def/ de\n/q(w)?(e)/ [$1|$2]\n"
-              "/noresult/\n/bad\\(/ x\nendif\n/g$/ $$1\nif !/zz/\n/last/ l\nendif\n/a+/x plus\n/z(z)/ $0\n",
+              "/noresult/\n/bad\\(/ x\nendif\n/g$/ $$1\nif !/zz/\n/last/ l\nendif\n/a+/x plus\n/z(z)/ $0\n"
+              "if /one/!/two/\n/o/ in\nendif\n!/three/!!/four/ neither\n",
     "cidr": "10.0.0.0/8 ten\n!10.0.0.0/7 nine\nif 192.168.0.0/16\n192.168.1.0/24 one\nendif\n2001:db8::/32 doc\n[::1] loop\n"
             "[2001:db9::/32] bracketed\n![::/1] no\n[[::2]/128] x\n::ffff:127.0.0.0/104 mapped\n[::ffff:10.0.0.0]/97 wrong\n"
             "1.2.3.6\n1.2.3.4 exact\n1.2.3.4/33 bad\n1.2.3.4/24 bits\nx y\n0.0.0.0/0 any\n::/0 any6\n",
@@ -146,7 +147,8 @@ RULES = {
 KEYS = {
     "pcre": ["u@a.b", "U@A.B", "x", "xy", "XY", "d\te", "dfe", "qe", "qwe", "a/s", "p|e", "noresult", "bad(", "g", "last", "lastzz",
              " s", "u", "zz", ""],
-    "regexp": ["u@a.b", "U@A.B", "x", "xy", "XY", "dex", "def", "qe", "qwe", "noresult", "bad(", "g", "last", "lastzz", "a+", "aa", "zz"],
+    "regexp": ["u@a.b", "U@A.B", "x", "xy", "XY", "dex", "def", "qe", "qwe", "noresult", "bad(", "g", "last", "lastzz", "a+", "aa", "zz",
+               "one", "onetwo", "threeo", "fouro", "threefour"],
     "cidr": ["10.1.2.3", "11.1.2.3", "12.0.0.1", "192.168.1.2", "192.168.2.2", "2001:db8::1", "2001:DB8:0:0::1", "2001:db9::1", "fe80::1", "::2", "::1", "1.2.3.4",
              "127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.1.2.3", "::ffff:7f00:1",
              "1.2.3.5", "1.2.3.6", "name", "1.2.3"],

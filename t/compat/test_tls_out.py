@@ -18,6 +18,11 @@ LOGIN = ["sasl_auth_enable=yes", "sasl_password_maps=inline:{ { [127.0.0.1]:%(po
          "sasl_security_options=noplaintext, noanonymous", "sasl_tls_security_options=noplaintext, noanonymous"]
 VERIFIED = LOGIN + ["sasl_tls_verified_security_options=noanonymous"]
 EC = ["tls_eccert_file=%(ec)s/cert.pem", "tls_eckey_file=%(ec)s/key.pem", "tls_security_level=encrypt"]
+MUST = ["tls_security_level=encrypt"]
+ONLY = "ECDHE-ECDSA-AES128-GCM-SHA256"
+ANONYMOUS = "AECDH-AES256-SHA"
+EXCLUDE = "tls_exclude_ciphers=" + ONLY
+LISTED = "tls_policy_maps=inline:{ { [127.0.0.1]:%%(port)d = %s } }"
 SCENES = {
     "path": ("smtp", "n", [PATH], {}),
     "pathjail": ("smtp", "y", [PATH], {}),
@@ -44,6 +49,20 @@ SCENES = {
     "deep0": ("smtp", "n", [PATH, "tls_scert_verifydepth=0"], {"chain": True}),
     "deeplmtp": ("lmtp", "n", [PATH, "tls_scert_verifydepth=0"], {"chain": True}),
     "shallow": ("smtp", "n", [PATH, "tls_scert_verifydepth=0"], {}),
+    "excluded": ("smtp", "n", MUST + [EXCLUDE], {"cipher": ONLY}),
+    "excludedlmtp": ("lmtp", "n", MUST + [EXCLUDE], {"cipher": ONLY}),
+    "excludedpolicy": ("smtp", "n", [EXCLUDE, LISTED % "encrypt protocols=TLSv1.2"], {"cipher": ONLY}),
+    "excludedmust": ("smtp", "n", ["tls_mandatory_exclude_ciphers=" + ONLY, LISTED % "encrypt ciphers=high"], {"cipher": ONLY}),
+    "excludedmay": ("smtp", "n", ["tls_mandatory_exclude_ciphers=" + ONLY, LISTED % "may ciphers=high"], {"cipher": ONLY}),
+    "excludedelse": ("smtp", "n", [EXCLUDE, "tls_mandatory_exclude_ciphers=" + ONLY, LISTED % "encrypt exclude=RC4"], {"cipher": ONLY}),
+    "nullmay": ("smtp", "n", ["tls_security_level=may", "tls_ciphers=null"], {"cipher": "ECDHE-ECDSA-NULL-SHA"}),
+    "anonymousmay": ("smtp", "n", ["tls_security_level=may"], {"cipher": ANONYMOUS}),
+    "anonymousmust": ("smtp", "n", MUST, {"cipher": ANONYMOUS}),
+    "anonymouspolicy": ("smtp", "n", [LISTED % "encrypt ciphers=high"], {"cipher": ANONYMOUS}),
+    "anonymouschecked": ("smtp", "n", [PATH], {"cipher": ANONYMOUS}),
+    "anonymousprint": ("smtp", "n", [LISTED % "fingerprint match=aa"], {"cipher": ANONYMOUS}),
+    "anonymousfirst": ("smtp", "n", MUST, {"cipher": ANONYMOUS + ":ECDHE-ECDSA-AES256-GCM-SHA384"}),
+    "anonymousout": ("smtp", "n", MUST + ["tls_exclude_ciphers=aNULL"], {"cipher": ANONYMOUS}),
     "ecbeside": ("smtp", "n", EC + ["tls_cert_file=%(rsa)s/cert.pem", "tls_key_file=%(rsa)s/key.pem"], {"asks": True}),
 }
 MAIN = """inet_protocols = ipv4
@@ -95,15 +114,18 @@ def make_chain(directory, key, ca):
     return made + ".pem"
 
 
-def server_context(paths, asks=False, chain=False):
+def server_context(paths, asks=False, chain=False, cipher=None):
     """asks: for a certificate, and takes only that with the elliptic curve; chain: its own is signed by an authority that the
-    trusted one has signed"""
+    trusted one has signed; cipher: the only one that it has"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*(paths["chain"],) if chain else (paths["etc"] + "/server.pem", paths["etc"] + "/server.key"))
     if asks:
         context.load_verify_locations(paths["ec"] + "/cert.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # the client hears of it in the handshake
+    if cipher:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(cipher + ":@SECLEVEL=0")
     return context
 
 
@@ -191,17 +213,22 @@ def test_a_client_certificate_with_an_elliptic_curve_is_shown(sides):
     assert sent == ["ec", "eclmtp", "ecjail", "ecpolicy", "ecbeside"]
 
 
-@pytest.mark.parametrize("kind", ["ECDSA", "aRSA"])
-def test_the_server_shows_the_certificate_that_the_client_can_use(sides, kind):
-    suite, _, real, _ = sides
+def ciphers_of(sides, wanted):
+    """whom each server shows itself as, to a client that has only these"""
     shown = []
-    for port in (suite.port("smtp"), real.port):
+    for port in (sides[0].port("smtp"), sides[2].port):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers(kind)
+        context.set_ciphers(wanted)
         client = smtplib.SMTP("127.0.0.1", port)
         client.starttls(context=context)
-        shown.append(client.sock.getpeercert(binary_form=True))
+        shown.append((client.sock.cipher(), client.sock.getpeercert(binary_form=True)))
         client.close()
-    assert shown[0] == shown[1]
+    return shown
+
+
+@pytest.mark.parametrize("kind", ["ECDSA", "aRSA", ANONYMOUS + ":@SECLEVEL=0"])
+def test_the_server_shows_the_certificate_that_the_client_can_use(sides, kind):
+    mine, theirs = ciphers_of(sides, kind)
+    assert mine == theirs

@@ -178,6 +178,8 @@ STARTS = [
     ("mynetworks = 127.0.0.0/8 !", "without a name"),
     ("smtpd_client_event_limit_exceptions = 10.0.0/8", "bad net/mask pattern"),
     ("virtual_alias_maps = hsah:/etc/x", "virtual_alias_maps = hsah:/etc/x: unsupported dictionary type: hsah"),
+    ("smtp_tls_security_level = encrypt\nsmtp_tls_mandatory_ciphers = null", "smtp_tls_security_level = encrypt: TLS: ciphers null: no cipher match"),
+    ("smtp_tls_policy_maps = inline:{{{{ x.test = encrypt ciphers=null exclude=RC4 }}}}", "encrypt ciphers=null exclude=RC4.*no cipher"),
     ("relay_domains = hsah:/etc/x", "relay_domains = hsah:/etc/x: unsupported dictionary type: hsah"),
 ]
 # The rest of a value that a blank has cut in two, and a comment: -o and what follows, and the word that is told

@@ -220,6 +220,19 @@ def test_who_can_say_nothing_more_is_not_waited_for(suite):
     assert auth.line() is None
 
 
+def test_whose_last_word_came_with_the_end_is_answered(suite):
+    """the end is read before the attempt has seen the response"""
+    auth = Auth(suite, "imapd", "VERSION\t1\t1\nCPID\t%d\n" % os.getpid())
+    auth.sock.sendall(b"AUTH\t1\tPLAIN\tservice=imap\tsecured\n")
+    assert auth.line()[0] == "CONT"
+    os.kill(auth.pid, signal.SIGSTOP)
+    auth.sock.sendall(b"CONT\t1\t%s\n" % base64.b64encode(b"\0alice\0" + suite.password.encode()))
+    auth.sock.shutdown(socket.SHUT_WR)
+    os.kill(auth.pid, signal.SIGCONT)
+    assert auth.line()[:2] == ["OK", "1"]
+    assert auth.line() is None
+
+
 def test_tokens_and_tickets_end_with_their_time(make_suite):
     suite = make_suite(main="login_token_lifetime = 1s\n")
 

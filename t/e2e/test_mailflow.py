@@ -28,6 +28,18 @@ def test_a_list_s_owner_is_told_of_its_command_and_the_writer_of_the_rest(make_s
         assert ("Original-Envelope-Id: writers-id" in told[user]) == (user == "alice")
 
 
+def test_what_failed_for_good_is_reported_though_another_member_waits(make_suite):
+    """at once, and not with the next attempt"""
+    s = make_suite(start=False, main="mydestination = lists.test\nmyorigin = lists.test\nlocal_transport = local\nvirtual_mailbox_domains = example.test\n"
+                                     "local_recipient_maps =\nalias_maps = hash:$config_directory/lists\n")
+    s.tool("postalias", s.write("etc/lists", 'both: "|exit 75", "|exit 69"\n'))
+    s.start()
+    s.tool("sendmail", "-f", "alice@example.test", "both@lists.test", input="Subject: to both\n\nbody\n")
+    report = s.wait_mail("alice")[0].get_payload()[1].as_string()
+    assert re.findall("Status: (.*)", report) == ["5.3.0"]
+    assert s.log().count("status=deferred") == 1 and len(s.queue_files("deferred")) == 1
+
+
 def test_the_log_tells_of_a_message_in_the_order_of_its_life(suite):
     """whoever reads it forgets a message at \"removed\""""
     for i in range(20):

@@ -4,14 +4,10 @@
 #include "test.h"
 
 /* name|route|local|domain;... with "name{" and "}" for groups */
-static void describe(const char *text, struct buf *out)
+static void describe(const struct addr_list *list, struct buf *out)
 {
-    struct arena *mem = arena_new(NULL);
-    struct addr_list list;
-
-    addr_list_parse(mem, strz(text), 1000, &list);
-    for (size_t i = 0; i < list.n; i++) {
-        struct addr *a = &list.at[i];
+    for (size_t i = 0; i < list->n; i++) {
+        const struct addr *a = &list->at[i];
         if (a->kind == ADDR_GROUP)
             buf_addf(out, "%.*s{", (int)a->name.n, a->name.p);
         else if (a->kind == ADDR_GROUP_END)
@@ -21,7 +17,15 @@ static void describe(const char *text, struct buf *out)
                      a->route.p, (int)a->local.n, a->local.p, (int)a->domain.n, a->domain.p,
                      (int)a->spec.n, a->spec.p);
     }
-    arena_free(&mem);
+}
+
+static void assert_described(const struct addr_list *list, const char *want)
+{
+    struct buf out = BUF(10000);
+
+    describe(list, &out);
+    assert_string_equal(out.n > 0 ? out.p : "", want);
+    buf_free(&out);
 }
 
 TEST(lists_of_the_standard_and_of_the_world)
@@ -73,10 +77,40 @@ TEST(lists_of_the_standard_and_of_the_world)
         {"a:: b@c;", "a{||b|c[b@c];}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct buf out = BUF(10000);
-        describe(cases[i].text, &out);
-        assert_string_equal(out.p, cases[i].want);
-        buf_free(&out);
+        struct arena *mem = arena_new(NULL);
+        struct addr_list list;
+        addr_list_parse(mem, strz(cases[i].text), 1000, &list);
+        assert_described(&list, cases[i].want);
+        arena_free(&mem);
+    }
+}
+
+TEST(in_an_alias_a_colon_without_its_semicolon_joins)
+{
+    static const struct {
+        const char *text;
+        bool ends;
+        const char *want;
+    } cases[] = {
+        {":include:/list", false, "||:include:/list|[:include:/list];"},
+        {":include:/list a", false, "||:include:/list|[:include:/list];||a|[a];"},
+        {"a :include: /list b", false, "||a:include:/list|[a :include: /list];||b|[b];"},
+        {"\"|c; d\" \":include:/list\"", false,
+         "|||c; d|[\"|c; d\"];||:include:/list|[\":include:/list\"];"},
+        {"error: a", false, "||error:a|[error: a];"},
+        {"error:", false, "||error:|[error:];"},
+        {"friends: a", true, "friends{||a|[a];}"},
+        {"friends: a b;", false, "friends{||a|[a];||b|[b];}"},
+        {":include:/list friends: a;", true, ": include: /list friends{||a|[a];}"},
+        {"a: b; c: d", false, "a{||b|[b];}||c:d|[c: d];"},
+        {"A <@x,@y:b@c> d:e", false, "A|@x,@y|b|c[b@c];||d:e|[d:e];"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena *mem = arena_new(NULL);
+        struct addr_list list;
+        addr_list_parse_entry(mem, strz(cases[i].text), cases[i].ends, &list);
+        assert_described(&list, cases[i].want);
+        arena_free(&mem);
     }
 }
 
@@ -111,5 +145,6 @@ TEST(tokens_are_bounded)
     arena_free(&mem);
 }
 
-RUN_TESTS(T(lists_of_the_standard_and_of_the_world), T(printing_can_be_read_again),
+RUN_TESTS(T(lists_of_the_standard_and_of_the_world),
+          T(in_an_alias_a_colon_without_its_semicolon_joins), T(printing_can_be_read_again),
           T(tokens_are_bounded))

@@ -200,6 +200,24 @@ TEST(protocol_ranges_hold)
     end(&t);
 }
 
+TEST(protocols_may_be_numbers)
+{
+    static const struct {
+        const char *protocols, *want;
+    } cases[] = {{"<=0303", "TLSv1.2 "},
+                 {">=0x0302 <=0x303", "TLSv1.2 "},
+                 {">=0304", "TLSv1.3 "},
+                 {">=0303, <=0305", "TLSv1.3 "}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct session t = begin((struct session){.server_settings.protocols = cases[i].protocols});
+        talk(&t);
+        assert_int_equal(t.client_result, 0);
+        assert_int_equal(strncmp(t.client_summary.p, cases[i].want, strlen(cases[i].want)), 0);
+        end(&t);
+    }
+}
+
 static const char *cipher_of(bool servers_choice)
 {
     static char cipher[100];
@@ -439,6 +457,10 @@ TEST(broken_settings_are_refused)
 {
     static const struct tls_settings bad[] = {{.server = true, .cert_file = "/nonexistent"},
                                               {.protocols = "TLSv9"},
+                                              {.protocols = ">=0305"},
+                                              {.protocols = "<=0x"},
+                                              {.protocols = "<=0100"},
+                                              {.protocols = "0303"},
                                               {.ssl_options = "NO_SUCH"},
                                               {.ssl_options = "NO_TICKET 0x"},
                                               {.ciphers = "no-such-cipher"},
@@ -526,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(lines_pass_inside_tls),
         T(protocol_ranges_hold),
+        T(protocols_may_be_numbers),
         T(the_cipher_is_what_the_client_prefers_or_the_server),
         T(options_of_openssl_have_their_effect),
         T(a_chain_has_no_more_authorities_than_verify_depth_says),
