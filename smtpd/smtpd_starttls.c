@@ -87,7 +87,6 @@ void smtpd_open_tls(void)
         .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
         .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
         .exclude_ciphers = exclude.p,
-        .anonymous = !conf.smtpd_tls_ask_ccert && !conf.smtpd_tls_req_ccert,
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,
         .verify_depth = conf.smtpd_tls_ccert_verifydepth,
