@@ -308,6 +308,15 @@ static bool wait_done(struct dns_question *q, int64_t deadline)
     return q->done;
 }
 
+void dns_drop(struct dns_question **question)
+{
+    struct dns_question *q = *question;
+
+    *question = NULL;
+    if (q != NULL && --q->users == 0 && q->done && q->key == NULL)
+        free_question(q);
+}
+
 enum dns_status dns_await(struct dns_question **question, struct arena *mem, int64_t deadline,
                           struct dns_answer *answer, struct why *why)
 {
@@ -326,8 +335,7 @@ enum dns_status dns_await(struct dns_question **question, struct arena *mem, int
     type = q->type;
     if (wait_done(q, deadline))
         dns_wire_parse(buf_str(&q->message), name, type, mem, answer, &ttl);
-    if (--q->users == 0 && q->done && q->key == NULL)
-        free_question(q);
+    dns_drop(&q);
     return explain(answer->status, name, type, why);
 }
 

@@ -1,14 +1,16 @@
-/* dns_ask.h - for files of lib/net only: several DNS questions at the same time */
+/* dns_ask.h - several DNS questions at the same time */
 #ifndef NET_DNS_ASK_H
 #define NET_DNS_ASK_H
 
 #include "net/dns.h"
 
-/* Begin any number of questions, and then call dns_await once for each of them. If several tasks
- * ask the same question at the same time, it is sent once. */
+/* Begin any number of questions, and then call dns_await or dns_drop once for each of them. If
+ * several tasks ask the same question at the same time, it is sent once. Null: it is not a name;
+ * dns_await says so. */
 struct dns_question;
 struct dns_question *dns_begin(const char *name, enum dns_type type);
 enum dns_status dns_await(struct dns_question **q, struct arena *mem, int64_t deadline_ms,
                           struct dns_answer *answer, struct why *why); /* (waits) */
+void dns_drop(struct dns_question **q); /* nobody wants to know any more; null is accepted */
 
 #endif
