@@ -12,6 +12,7 @@
 
 struct tls_info;
 struct smtpd_found;
+struct smtpd_question;
 struct match;
 
 struct smtpd_rcpt {
@@ -91,6 +92,8 @@ struct smtpd {
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
 
     struct smtpd_found *found; /* smtpd_facts.c: during the present command; null: nothing yet */
+    struct smtpd_question *questions; /* smtpd_ask.c: of the present command; null: none */
+    struct arena *question_mem;
 
     /* smtpd_check.c */
     struct smtpd_denial denial; /* result of the list that was checked last */

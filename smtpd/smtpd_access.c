@@ -36,12 +36,7 @@ static void log_action(const struct action *a, const char *word)
     buf_free(&line);
 }
 
-/*
- * RFC 3463 3.2: X.1.Y is about an address, and each Y about a sender's or a recipient's only. A
- * table may name one that does not fit what was looked up; then it becomes the nearest one that
- * does, as in Postfix.
- */
-static void fit_dsn(char dsn[10], const char *class)
+void check_fit_dsn(char dsn[10], const char *class)
 {
     static const char senders[] = "078770778", rcpts[] = "012345632";
     bool sender = strcmp(class, "Sender address") == 0;
@@ -64,7 +59,7 @@ static void take_dsn(struct action *a, char dsn[10], const char *otherwise)
         a->text = str_trim(str_from(a->text, n));
     else
         snprintf(dsn, 10, "%s", otherwise);
-    fit_dsn(dsn, a->class);
+    check_fit_dsn(dsn, a->class);
 }
 
 static enum verdict say_no(struct action *a, int code, const char *dsn_default)

@@ -15,6 +15,7 @@ static restriction_fn warn_if_reject;
 void smtpd_open_checks(void)
 {
     smtpd_open_clients();
+    smtpd_open_dnsbl();
     smtpd_open_senders();
     smtpd_open_lists();
 }
@@ -89,6 +90,8 @@ void check_defer_if_reject(struct check *k, int code, const char *dsn, const cha
 
 static enum verdict go_through(struct check *k, const struct restrictions *list)
 {
+    const struct restrictions *outer = k->list;
+    size_t outer_at = k->at;
     enum verdict v = VERDICT_DUNNO;
 
     if (k->depth > RESTRICTION_DEPTH_MOST) {
@@ -98,10 +101,14 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
     k->depth++;
     for (size_t i = 0; i < list->at.n && v == VERDICT_DUNNO; i++) {
         const struct restriction *r = &list->at.at[i];
+        k->list = list;
+        k->at = i;
         v = r->fn(k, r);
         if (r->fn != warn_if_reject)
             k->warn_only = false;
     }
+    k->list = outer;
+    k->at = outer_at;
     k->depth--;
     return v;
 }

@@ -4,6 +4,7 @@
 
 #include "dict/maps.h"
 #include "net/dns.h"
+#include "net/dnsbl.h"
 #include "route/resolve.h"
 
 #include "smtpd.h"
@@ -32,6 +33,14 @@ const struct route *smtpd_route_of(struct smtpd *s, const char *address, struct 
 enum dns_status smtpd_domain_exists(struct smtpd *s, const char *domain, const char **code);
 void smtpd_forget_facts(struct smtpd *s); /* the next command asks anew */
 
+/*
+ * smtpd_ask.c: addresses (A records) of names. smtpd_ask only asks; smtpd_answer (waits) for the
+ * answer, which is valid for the command. A name that nobody can have is DNS_NO_NAME.
+ */
+void smtpd_ask(struct smtpd *s, const char *name);
+const struct dns_answer *smtpd_answer(struct smtpd *s, const char *name, struct why *why);
+void smtpd_forget_questions(struct smtpd *s);
+
 enum verdict { VERDICT_DUNNO, VERDICT_PERMIT, VERDICT_REJECT };
 
 /* The state of going through one list. */
@@ -42,6 +51,8 @@ struct check {
     const char *rcpt; /* null before RCPT */
     bool warn_only; /* warn_if_reject precedes the present restriction */
     unsigned depth; /* of restriction classes and tables with lists */
+    const struct restrictions *list; /* that is gone through, and where */
+    size_t at;
 };
 
 struct restriction;
@@ -52,17 +63,23 @@ struct restriction {
     char *arg; /* null if it takes none */
     struct maps *table; /* of check_*_access */
     struct restrictions *list; /* of a restriction class */
+    struct dnsbl *dnsbl; /* of reject_rbl_client and its like */
 };
 /* A name of a restriction, its function, and what stands behind the name in a list. Tables of these
  * end with a null name. */
-enum restriction_arg { RESTRICTION_ALONE, RESTRICTION_TABLE, RESTRICTION_TEXT };
+enum restriction_arg {
+    RESTRICTION_ALONE,
+    RESTRICTION_TABLE,
+    RESTRICTION_TEXT,
+    RESTRICTION_DNSBL,
+};
 struct restriction_def {
     const char *name;
     restriction_fn *fn;
     enum restriction_arg arg;
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
-    smtpd_address_restrictions[], smtpd_access_restrictions[];
+    smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -90,6 +107,10 @@ enum verdict check_deny_subject(struct check *k, int code, const char *dsn, cons
                                 const char *class, const char *text);
 /* Refuses with 451 because a table or the DNS failed; logs why. */
 enum verdict check_failed(struct check *k, const char *subject, const struct why *why);
+/* (waits) smtpd_dnsbl_reply.c: refuses what is in the restriction's DNS list, in the words of
+ * rbl_reply_maps. class: "Client host"; what: its address; reason: the list's TXT record, or "". */
+enum verdict check_deny_listed(struct check *k, const struct restriction *r, const char *class,
+                               const char *what, const char *reason);
 /* (waits) Where mail for an address goes: smtpd_route_of. Null: not known, *v is the refusal. */
 const struct route *check_route(struct check *k, const char *address, enum verdict *v);
 /* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
@@ -106,9 +127,18 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
 int access_action_check(const char *action, struct why *why);
 
 restriction_fn check_class, check_unknown, check_left_out;
+/*
+ * smtpd_access.c. RFC 3463 3.2: X.1.Y is about an address, and each Y about a sender's or a
+ * recipient's only. A table or template may name one that does not fit what was looked up; then it
+ * becomes the nearest one that does, as in Postfix.
+ */
+void check_fit_dsn(char dsn[10], const char *class);
+
+restriction_fn check_permit_auth_destination;
 restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
 restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;
 void smtpd_open_senders(void); /* smtpd_sender_login_maps */
+void smtpd_open_dnsbl(void); /* rbl_reply_maps, default_rbl_reply, maps_rbl_domains */
 void smtpd_open_clients(void); /* mynetworks, local_header_rewrite_clients */
 
 #endif

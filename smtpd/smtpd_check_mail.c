@@ -61,7 +61,7 @@ static int is_ours(struct check *k, const char *address, enum verdict *v)
     return r->class != CLASS_DEFAULT && (!r->routed || conf.allow_untrusted_routing);
 }
 
-static enum verdict permit_auth_destination(struct check *k, const struct restriction *r)
+enum verdict check_permit_auth_destination(struct check *k, const struct restriction *r)
 {
     enum verdict v;
 
@@ -320,7 +320,7 @@ static enum verdict reject_known_mismatch(struct check *k, const struct restrict
 
 const struct restriction_def smtpd_address_restrictions[] = {
     {"defer_unauth_destination", defer_unauth_destination},
-    {"permit_auth_destination", permit_auth_destination},
+    {"permit_auth_destination", check_permit_auth_destination},
     {"reject_authenticated_sender_login_mismatch", reject_authenticated_mismatch},
     {"reject_known_sender_login_mismatch", reject_known_mismatch},
     {"reject_non_fqdn_recipient", reject_non_fqdn_recipient},

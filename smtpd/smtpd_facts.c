@@ -31,6 +31,7 @@ void smtpd_forget_facts(struct smtpd *s)
 {
     struct smtpd_found *f = s->found;
 
+    smtpd_forget_questions(s);
     if (f == NULL)
         return;
     for (size_t i = 0; i < f->nroutes; i++)

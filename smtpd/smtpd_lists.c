@@ -18,7 +18,7 @@ static const struct restriction_def *find_known(struct str name)
 {
     static const struct restriction_def *const tables[] = {
         smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
-        smtpd_access_restrictions};
+        smtpd_access_restrictions, smtpd_dnsbl_restrictions};
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
@@ -56,6 +56,16 @@ static void warn_of_logins(const struct restrictions *list, const struct restric
         msg_warn("%s: restriction `%s' ignored: no SASL support", list->parameter, d->name);
 }
 
+/* "zen.example=127.0.0.[2..11]". What is wrong; null: nothing. */
+static const char *read_dnsbl(struct restriction *r)
+{
+    r->dnsbl = mem_new(sizeof *r->dnsbl);
+    return dnsbl_parse(strz(r->arg), r->dnsbl, NULL) == 0
+               ? NULL
+               : "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a number or a "
+                 "pattern such as [2..11]";
+}
+
 /* What follows the name is taken off *rest. What is wrong; null: nothing. */
 static const char *read_known(struct restrictions *list, struct restriction *r,
                               const struct restriction_def *d, struct str *rest)
@@ -70,7 +80,7 @@ static const char *read_known(struct restrictions *list, struct restriction *r,
         r->arg = mem_dup(arg.p, arg.n);
     if (d->arg == RESTRICTION_TABLE)
         r->table = open_table(list, r->arg);
-    return NULL;
+    return d->arg == RESTRICTION_DNSBL ? read_dnsbl(r) : NULL;
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */
@@ -156,6 +166,9 @@ void smtpd_free_list(struct restrictions *list)
 {
     VEC_EACH (&list->at, r) {
         maps_close(&r->table);
+        if (r->dnsbl != NULL)
+            dnsbl_free(r->dnsbl);
+        free(r->dnsbl);
         if (r->arg != r->name)
             free(r->arg);
         free(r->name);

@@ -39,7 +39,7 @@ MISSING = [
     ("non_smtpd_milters = $smtpd_milters\nsmtpd_milters = unix:/x", "", "non_smtpd_milters smtpd_milters", "mail would pass unfiltered"),
     ("smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination,\n  check_policy_service unix:private/spf", "",
      "check_policy_service", "without asking this policy service"),
-    ("smtpd_client_restrictions = reject_rbl_client zen.example", "", "reject_rbl_client", "blocklisted clients would pass"),
+    ("smtpd_client_restrictions = permit_mx_backup", "", "permit_mx_backup", "whose backup this host is would be refused"),
     ("smtpd_restriction_classes = strict\nstrict = reject_unverified_sender, reject", "", "reject_unverified_sender", "strict: reject_unverified_sender"),
     ("virtual_alias_maps = hash:/etc/aliases, mysql:/etc/postfix/a.cf", "", "mysql", "virtual_alias_maps: table type mysql"),
     ("virtual_mailbox_maps = proxy:ldap:/etc/postfix/a.cf", "", "ldap", "the mail that needs it waits"),
@@ -57,9 +57,9 @@ MISSING = [
     ("", "-o smtpd_proxy_filter=127.0.0.1:10024", "smtpd_proxy_filter", "-o smtpd_proxy_filter = 127.0.0.1:10024: is not there"),
     ("", "-o receive_override_options=no_address_mappings", "receive_override_options", "-o receive_override_options"),
     ("", "-o { smtpd_milters = inet:127.0.0.1:1 }", "smtpd_milters", "-o smtpd_milters = inet:127.0.0.1:1"),
-    ("mine = reject_rbl_client x.example, permit", "-o smtpd_sender_restrictions=$mine", "reject_rbl_client", "-o smtpd_sender_restrictions: reject_rbl_client"),
-    ("", "-o smtpd_restriction_classes=lists -o { lists = permit_dnswl_client x.example } -o smtpd_client_restrictions=lists", "permit_dnswl_client",
-     "-o lists: permit_dnswl_client"),
+    ("mine = reject_unverified_sender, permit", "-o smtpd_sender_restrictions=$mine", "reject_unverified_sender", "-o smtpd_sender_restrictions: reject_unverified_sender"),
+    ("", "-o smtpd_restriction_classes=lists -o { lists = check_client_a_access inline:{x=OK} } -o smtpd_client_restrictions=lists", "check_client_a_access",
+     "-o lists: check_client_a_access"),
     ("smtpd_end_of_data_restrictions = CHECK_POLICY_SERVICE { inet:127.0.0.1:1, timeout=1 }", "", "check_policy_service", "check_policy_service"),
     ("alias_maps = nis:mail.aliases\nlocal_recipient_maps =", "", "nis", "alias_maps: table type nis"),
     ("smtpd_client_restrictions = check_client_access tcp:127.0.0.1:1", "", "tcp", "smtpd_client_restrictions: table type tcp"),
@@ -106,13 +106,13 @@ def test_programs_that_nobody_misses_are_left_out_without_a_word(make_suite):
 
 
 def test_a_restriction_that_is_accepted_is_skipped(make_suite):
-    s = make_suite(main="pombal_accept_missing = check_policy_service reject_rbl_client\n"
-                   "smtpd_recipient_restrictions = check_policy_service { unix:private/x, timeout=1s } reject_rbl_client rbl.test,\n"
+    s = make_suite(main="pombal_accept_missing = check_policy_service reject_unverified_recipient\n"
+                   "smtpd_recipient_restrictions = check_policy_service { unix:private/x, timeout=1s } reject_unverified_recipient,\n"
                    "  permit_mynetworks, reject_unauth_destination")
     s.smtp().sendmail("a@elsewhere.test", ["alice@example.test"], "Subject: passes\r\n\r\n")
     s.wait_mail("alice")
     s.wait_log("check_policy_service is left out")
-    s.wait_log("reject_rbl_client is left out")
+    s.wait_log("reject_unverified_recipient is left out")
 
 
 def test_a_reload_that_asks_for_what_is_missing_keeps_the_old_configuration(make_suite):
@@ -254,6 +254,9 @@ MALFORMED = [
     ("auth_username_format", "%Lz", "unknown variable %z"),
     ("auth_mechanisms", "plan", "unknown mechanism"),
     ("smtpd_sender_restrictions", "check_sender_access hsah:/x", "unsupported dictionary type: hsah"),
+    ("smtpd_client_restrictions", "permit_mynetworks, reject_rbl_client zen.test=127.0.0.[2..", '"reject_rbl_client" wants a DNS list behind it'),
+    ("smtpd_helo_restrictions", "reject_rhsbl_helo", '"reject_rhsbl_helo" wants a value behind it'),
+    ("default_rbl_reply", "$rbl_code $rbl_rason", "has only names that default_rbl_reply knows, is wanted"),
     ("smtpd_milters", "inet:127.0.0.1:8891", "is not there yet"),
     ("login_tls_cert_file", "/nonexistent/cert.pem", "cannot load the certificate /nonexistent/cert.pem"),
 ]
@@ -292,14 +295,16 @@ def test_reply_codes_that_would_say_yes_are_refused(idle):
 
 # Tables: parameter, a file of it, and what is said of it; the lines without a word are right
 TABLES = [
+    ("rbl_reply_maps", "texthash", "a.test 554 no\nb.test $rbl_code 5.7.1 no\nc.test go away\nd.test 554 $rbl_rason\ne.test ${rbl_reason?554} what\n",
+     ['c.test: a reply that begins with an SMTP reply code, 400 to 599, and has only names', "d.test: a reply"]),
     ("header_checks", "pcre", "/^X-A:/ REJCT no spam\n/^X-B: ([0-9]+)/ REPLACE nothing\n/^X-C: (.*)/ REPLACE X-D: $1\n/^X-E:/ STRIP\n/^X-F/ warn $1\n",
      ['line 1: "REJCT" is no action: mail would pass unfiltered', "line 2: bad REPLACE header text"]),
     ("body_checks", "regexp", "/x/ FILTER smtp\n/y/ DISCARD\n/z/ BCC nobody\n/w/ PREPEND text\n",
      ["line 1: FILTER wants transport:destination", "line 3: BCC wants user@domain"]),
     ("smtpd_sender_restrictions", "texthash", "a@b.test REJCT\nc@d.test OK\ne@f.test 550 no\ng@h.test 5550 no\ni.test REDIRECT nobody\nj.test 450\n"
-     "k.test permit_mynetworks, reject\nl.test reject_rbl_client x.test\nm.test strict\nn.test DEFER_IF_PERMIT later\n",
+     "k.test permit_mynetworks, reject\nl.test permit_mx_backup\nm.test strict\nn.test DEFER_IF_PERMIT later\n",
      ['a@b.test: "REJCT" is neither an action nor a restriction', 'g@h.test: "5550" is neither', "i.test: REDIRECT wants user@domain",
-      "l.test: reject_rbl_client is not there yet"]),
+      "l.test: permit_mx_backup is not there yet"]),
     ("smtpd_client_restrictions", "cidr", "10.0.0.0/8 PERMIT\n11.0.0.0/8 DENY\n", ['line 2: "DENY" is neither']),
     ("transport_maps", "texthash", "a.test smtp:[127.0.0.1]:2x\nb.test error:5.1.1 no\nc.test :[10.0.0.1\nd.test local:\ne.test lmtp:unix:private/x\n",
      ['a.test: "[127.0.0.1]:2x" is no next hop', 'c.test: "[10.0.0.1" is no next hop']),
