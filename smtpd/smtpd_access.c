@@ -270,6 +270,20 @@ static bool is_number(struct str word, struct str text)
     return digits == word.n && text.n == 0;
 }
 
+/* A list of restrictions; what those refuse that can be about anything is what was looked up. */
+static enum verdict restrictions_of(struct check *k, const char *list, const char *subject,
+                                    const char *class)
+{
+    const char *outer = k->subject, *outer_class = k->class;
+
+    k->subject = subject;
+    k->class = class;
+    enum verdict v = check_text(k, list);
+    k->subject = outer;
+    k->class = outer_class;
+    return v;
+}
+
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table)
 {
@@ -287,7 +301,7 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
         return say_no(&a, (int)code, code < 500 ? "4.7.1" : "5.7.1");
     if (is_number(word, a.text))
         return VERDICT_PERMIT;
-    return check_text(k, action);
+    return restrictions_of(k, action, subject, class);
 }
 
 /* ---- is it an action at all? For check, which looks at all of a table ---- */
@@ -337,7 +351,7 @@ int access_action_check(const char *action, struct why *why)
 
 static const char sender_class[] = "Sender address", rcpt_class[] = "Recipient address";
 
-static enum verdict apply(struct check *k, const struct restriction *r, enum dict_answer answer,
+enum verdict access_apply(struct check *k, const struct restriction *r, enum dict_answer answer,
                           const struct buf *value, const char *subject, const char *class,
                           const struct why *why)
 {
@@ -350,7 +364,19 @@ static enum verdict apply(struct check *k, const struct restriction *r, enum dic
     return access_action(k, value->p, subject, class, r->arg);
 }
 
-static enum verdict client_access(struct check *k, const struct restriction *r, const char *name)
+enum verdict access_never_ok(struct check *k, const struct restriction *r, enum verdict v,
+                             const char *about)
+{
+    if (v != VERDICT_PERMIT)
+        return v;
+    msg_warn("restriction %s returns OK for %s: this is not allowed, for safety; DUNNO makes an "
+             "exception",
+             r->name, about);
+    return check_deny(k, 451, "4.3.5", "Server configuration error");
+}
+
+static enum verdict client_access(struct check *k, const struct restriction *r, const char *name,
+                                  const char *subject, const char *class)
 {
     struct smtpd *s = k->s;
     struct buf value = BUF(DICT_VALUE_LIMIT);
@@ -363,7 +389,7 @@ static enum verdict client_access(struct check *k, const struct restriction *r, 
         answer = hostaddr_find(r->table, s->peer.addr_text, &value, &why);
     if (answer == DICT_NONE && strcmp(name, "unknown") == 0)
         answer = maps_find(r->table, name, &value, &why);
-    enum verdict v = apply(k, r, answer, &value, s->namaddr, "Client host", &why);
+    enum verdict v = access_apply(k, r, answer, &value, subject, class, &why);
     buf_free(&value);
     why_free(&why);
     return v;
@@ -371,12 +397,14 @@ static enum verdict client_access(struct check *k, const struct restriction *r, 
 
 enum verdict check_client_access(struct check *k, const struct restriction *r)
 {
-    return client_access(k, r, k->s->peer.name);
+    return client_access(k, r, k->s->peer.name, k->s->namaddr, "Client host");
 }
 
 static enum verdict reverse_client_access(struct check *k, const struct restriction *r)
 {
-    return client_access(k, r, k->s->peer.reverse_name);
+    const char *name = k->s->peer.reverse_name;
+
+    return access_never_ok(k, r, client_access(k, r, name, name, "Unverified Client host"), name);
 }
 
 enum verdict check_helo_access(struct check *k, const struct restriction *r)
@@ -388,7 +416,7 @@ enum verdict check_helo_access(struct check *k, const struct restriction *r)
         return VERDICT_DUNNO;
     enum dict_answer answer =
         domain_find(r->table, k->s->helo, parent_matches("smtpd_access_maps"), &value, &why);
-    enum verdict v = apply(k, r, answer, &value, k->s->helo, "Helo command", &why);
+    enum verdict v = access_apply(k, r, answer, &value, k->s->helo, "Helo command", &why);
     buf_free(&value);
     why_free(&why);
     return v;
@@ -400,7 +428,7 @@ static enum verdict null_sender_access(struct check *k, const struct restriction
     struct buf value = BUF(DICT_VALUE_LIMIT);
     struct why why = WHY;
     enum dict_answer answer = maps_find(r->table, conf.smtpd_null_access_lookup_key, &value, &why);
-    enum verdict v = apply(k, r, answer, &value, "", sender_class, &why);
+    enum verdict v = access_apply(k, r, answer, &value, "", sender_class, &why);
 
     buf_free(&value);
     why_free(&why);
@@ -423,7 +451,7 @@ static enum verdict resolved_access(struct check *k, const struct restriction *r
     path_quote(strz(address), &external);
     enum dict_answer answer =
         addr_find(r->table, route->recipient.p, parts, NULL, &value, NULL, &why);
-    enum verdict v = apply(k, r, answer, &value, external.p, class, &why);
+    enum verdict v = access_apply(k, r, answer, &value, external.p, class, &why);
     buf_free(&external);
     buf_free(&value);
     why_free(&why);
@@ -468,7 +496,7 @@ static enum verdict sasl_access(struct check *k, const struct restriction *r)
     if (user == NULL)
         return VERDICT_DUNNO;
     enum dict_answer answer = maps_find(r->table, user, &value, &why);
-    enum verdict v = apply(k, r, answer, &value, user, "SASL login name", &why);
+    enum verdict v = access_apply(k, r, answer, &value, user, "SASL login name", &why);
     buf_free(&value);
     why_free(&why);
     return v;

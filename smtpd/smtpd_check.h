@@ -79,7 +79,8 @@ struct restriction_def {
     enum restriction_arg arg;
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
-    smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[];
+    smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[],
+    smtpd_server_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -122,6 +123,15 @@ enum verdict check_text(struct check *k, const char *list);
 /* (waits) Executes a result of an access table: access(5). */
 enum verdict access_action(struct check *k, const char *action, const char *subject,
                            const char *class, const char *table);
+
+/* (waits) The same for what a table has said, or failed to say: why. */
+enum verdict access_apply(struct check *k, const struct restriction *r, enum dict_answer answer,
+                          const struct buf *value, const char *subject, const char *class,
+                          const struct why *why);
+/* Whoever may choose his own names and servers shall not open the door with them: OK becomes a
+ * refusal, and a warning. */
+enum verdict access_never_ok(struct check *k, const struct restriction *r, enum verdict v,
+                             const char *about);
 
 /* Would access_action take it? -1: why says what is wrong. For check, which reads whole tables. */
 int access_action_check(const char *action, struct why *why);
