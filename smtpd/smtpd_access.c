@@ -487,6 +487,22 @@ enum verdict check_recipient_access(struct check *k, const struct restriction *r
     return k->rcpt == NULL ? VERDICT_DUNNO : mail_access(k, r, k->rcpt, rcpt_class);
 }
 
+/* In smtpd_etrn_restrictions, where the domain is what the list is about. */
+static enum verdict etrn_access(struct check *k, const struct restriction *r)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct why why = WHY;
+
+    if (strcmp(k->class, "Etrn command") != 0)
+        return VERDICT_DUNNO;
+    enum dict_answer answer =
+        domain_find(r->table, k->subject, parent_matches("smtpd_access_maps"), &value, &why);
+    enum verdict v = access_apply(k, r, answer, &value, k->subject, k->class, &why);
+    buf_free(&value);
+    why_free(&why);
+    return v;
+}
+
 static enum verdict sasl_access(struct check *k, const struct restriction *r)
 {
     struct buf value = BUF(DICT_VALUE_LIMIT);
@@ -504,6 +520,7 @@ static enum verdict sasl_access(struct check *k, const struct restriction *r)
 
 const struct restriction_def smtpd_access_restrictions[] = {
     {"check_client_access", check_client_access, RESTRICTION_TABLE},
+    {"check_etrn_access", etrn_access, RESTRICTION_TABLE},
     {"check_helo_access", check_helo_access, RESTRICTION_TABLE},
     {"check_recipient_access", check_recipient_access, RESTRICTION_TABLE},
     {"check_reverse_client_hostname_access", reverse_client_access, RESTRICTION_TABLE},

@@ -259,6 +259,20 @@ static enum verdict reject_unknown_sender_domain(struct check *k, const struct r
     return unknown_domain(k, &d);
 }
 
+/* RFC 5321 4.5.5: a report goes to one address, that of the sender. At RCPT the present recipient
+ * is not counted yet. */
+static enum verdict reject_multi_recipient_bounce(struct check *k, const struct restriction *r)
+{
+    const struct smtpd_mail *m = k->s->mail;
+    size_t most = strcmp(k->s->where, "RCPT") == 0 ? 0 : 1;
+
+    (void)r;
+    if (m == NULL || m->sender[0] != 0 || m->rcpts.n <= most)
+        return VERDICT_DUNNO;
+    return check_deny_subject(k, (int)conf.multi_recipient_bounce_reject_code, "5.5.3", k->subject,
+                              k->class, "Multi-recipient bounce");
+}
+
 /* ---- whose address ---- */
 
 enum mismatch { WRONG_LOGIN = 1, NO_LOGIN = 2, ONLY_LISTED = 4 };
@@ -323,6 +337,7 @@ const struct restriction_def smtpd_address_restrictions[] = {
     {"permit_auth_destination", check_permit_auth_destination},
     {"reject_authenticated_sender_login_mismatch", reject_authenticated_mismatch},
     {"reject_known_sender_login_mismatch", reject_known_mismatch},
+    {"reject_multi_recipient_bounce", reject_multi_recipient_bounce},
     {"reject_non_fqdn_recipient", reject_non_fqdn_recipient},
     {"reject_non_fqdn_sender", reject_non_fqdn_sender},
     {"reject_sender_login_mismatch", reject_sender_login_mismatch},

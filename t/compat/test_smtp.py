@@ -80,6 +80,15 @@ SERVICES = {
     "codes": ["reject_code=541", "access_map_reject_code=553", "relay_domains_reject_code=555",
               "unknown_local_recipient_reject_code=450", "smtpd_sender_restrictions=check_sender_access "
               "inline:{ { no@x.test=REJECT } }"],
+    "multi_bounce_rcpt": ["smtpd_recipient_restrictions=reject_multi_recipient_bounce", "multi_recipient_bounce_reject_code=553"],
+    "multi_bounce_data": ["smtpd_data_restrictions=reject_multi_recipient_bounce"],
+    "multi_bounce_end": ["smtpd_end_of_data_restrictions=reject_multi_recipient_bounce"],
+    "etrn_map": ["smtpd_etrn_restrictions=check_etrn_access inline:{ { no.test=REJECT go } { sub.test=450 4.7.0 later } { list.test=defer } { ok.test=OK } },reject"],
+    "list_results": ["smtpd_sender_restrictions=check_sender_access inline:{ { d@x.test=sleep 0, defer } { r@x.test=sleep 0, reject } }",
+                     "smtpd_helo_restrictions=check_helo_access inline:{ { h.test=sleep 0, reject } { c.test=class_one, defer } }",
+                     "smtpd_client_restrictions=check_reverse_client_hostname_access inline:{ { 127.0.0.1=DUNNO } { unknown=DUNNO } { localhost=DUNNO } }"],
+    "reverse_ok": ["smtpd_client_restrictions=check_reverse_client_hostname_access inline:{ { 127.0.0.1=OK } }"],
+    "reverse_no": ["smtpd_client_restrictions=check_reverse_client_hostname_access inline:{ { 127.0.0.1=REJECT no } }"],
     "soft": ["soft_bounce=yes"],
     "plaintext": ["smtpd_sender_restrictions=reject_plaintext_session"],
     "tls": ["smtpd_tls_security_level=encrypt", "smtpd_tls_cert_file=DIR/cert.pem", "smtpd_tls_key_file=DIR/key.pem"],
@@ -174,6 +183,14 @@ TRANSCRIPTS = {
         RCPT TO:<elsewhere.test!alice@example.test>|RCPT TO:<alice@localhost>|RCPT TO:<alice>|RCPT TO:<nobody>|
         RCPT TO:<"x@elsewhere.test"@example.test>|RCPT TO:<any@catch.test>|DATA|QUIT""".split("|")),
     "mine": ("mine", GO + "RCPT TO:<x@elsewhere.test>|RCPT TO:<nobody@example.test>|RCPT TO:<x@[10.1.2.3]>|QUIT".split("|")),
+    **{"multi_" + at: ("multi_bounce_" + at, "EHLO x|MAIL FROM:<>|RCPT TO:<alice@example.test>|RCPT TO:<bob@example.test>|DATA|RSET|MAIL FROM:<>|"
+                       "RCPT TO:<alice@example.test>|RSET|MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|RCPT TO:<bob@example.test>|QUIT") for at in ("rcpt", "data")},
+    "multi_end": ("multi_bounce_end", ["EHLO x", "MAIL FROM:<>", "RCPT TO:<alice@example.test>", "RCPT TO:<bob@example.test>", "DATA", BODY, "QUIT"]),
+    "etrn_access": ("etrn_map", "EHLO x|ETRN no.test|ETRN a.no.test|ETRN sub.test|ETRN x.sub.test|ETRN list.test|ETRN other.test|QUIT"),
+    "what_lists_of_tables_are_about": ("list_results", sum([["EHLO " + h, "MAIL FROM:<%s@x.test>" % f, "RCPT TO:<alice@example.test>", "RSET"]
+                                                            for h in ("h.test", "c.test", "x") for f in "drx"], [])),
+    "reverse_may_not_permit": ("reverse_ok", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
+    "reverse_name": ("reverse_no", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),
     "defer_relay": ("defer_relay", GO + "RCPT TO:<x@elsewhere.test>|RCPT TO:<alice@example.test>|QUIT".split("|")),
     "unlisted": ("unlisted", GO + "RCPT TO:<nobody@example.test>|RCPT TO:<unknown@relay.test>|QUIT".split("|")),
     "unlisted_sender": ("sender", senders("nobody@example.test", "alice@example.test", "x@elsewhere.test", "none@box.test",
