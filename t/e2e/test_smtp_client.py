@@ -54,7 +54,7 @@ def suite():
     for n, port in enumerate(s.ports):
         lines += ["n%d-%s.test %s:[%s]:%d" % (n, t, t, "localhost" if t in ("secure", "renewed") else "127.0.0.1", port) for t in TRANSPORTS]
         lines += ["n%d-two.test smtp:[127.0.0.1]:%d, [127.0.0.1]:%d" % (n, port, s.ports[(n + 1) % SLOTS]),
-                  "n%d-unix.test lmtp:unix:private/test-lmtp" % n]
+                  "n%d-unix.test lmtp:unix:private/test-lmtp" % n, "n%d-long.test lmtp:unix:private/test-long" % n]
     s.write("etc/transport", "\n".join(lines) + "\n")
     s.add_main("relay_domains = regexp:%s\n" % s.write("etc/relay", "/\\.test$/ yes\n"))
     s.add_master(MASTER % {"ca": s.dir + "/ca.pem", "policies": s.write("etc/policies", "# none yet\n")})
@@ -354,14 +354,14 @@ def test_a_reply_before_its_command_defers(suite, sink, stage, replies, greeting
 
 def test_an_unasked_reply_may_fill_the_buffer(suite, sink):
     """the largest one, up to its last byte, with digits"""
-    path = suite.queue + "/private/test-lmtp"
+    path = suite.queue + "/private/test-long"                    # of its own: its message is tried again when nobody listens any more
     long = ["250-X" + "a" * 993] * 61 + ["250-X" + "a" * 433]  # what is read with less room
     assert sum(len(line) + 2 for line in long) == (4 + 8 + 16 + 32) * 1024
     s = sink(lmtp=True, path=path, replies={"LHLO": "\n".join(long + ["250 OK", "1" * 70000])})
     os.chmod(path, 0o666)
-    r = Route(suite, s.slot, "unix")
+    r = Route(suite, s.slot, "long")
     r.send("a")
-    r.wait("a", r".*dsn=4\.5\.0, status=deferred \(host \S+\[private/test-lmtp\] sent an unasked reply while sending MAIL FROM: 1")
+    r.wait("a", r".*dsn=4\.5\.0, status=deferred \(host \S+\[private/test-long\] sent an unasked reply while sending MAIL FROM: 1")
     s.close()
     os.unlink(path)
 
