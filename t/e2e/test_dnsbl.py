@@ -1,6 +1,8 @@
 """DNS block lists: several are asked side by side, each once a command, and what a slow or dead one costs."""
 import re, socket, struct, threading
 
+import pytest
+
 import pombal
 
 LISTS = ["l%d.test" % i for i in range(4)]
@@ -99,3 +101,12 @@ def test_a_client_that_leaves_while_lists_are_asked_leaves_nothing_behind(make_s
         assert rcpt(s, "nobody@example.test")[0].startswith("550 5.1.1 ")
     finally:
         dns.close()
+
+
+@pytest.mark.parametrize("list_", ["reject_rhsbl_sender a..b", "reject_rbl_client l0.test=127.0.0.300", "permit_dnswl_client a..b",
+                                   "sleep 0, reject_rhsbl_helo a..b"])
+def test_what_is_no_list_in_the_result_of_a_table_is_a_configuration_error(make_suite, list_):
+    """check tells it; this is a table that has changed since"""
+    s = make_suite(main="smtpd_sender_restrictions = check_sender_access inline:{ { a@sender.test = %s } }\npombal_accept_missing = unknown_action\n" % list_)
+    assert rcpt(s, "alice@example.test") == ["451 4.3.5 Server configuration error"]
+    s.wait_log(r'smtpd\[\d+\]: warning: restriction %s: "%s" is no DNS list$' % tuple(map(re.escape, list_.split()[-2:])))
