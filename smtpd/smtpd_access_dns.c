@@ -48,7 +48,7 @@ static void not_looked_up(struct lookup *l, const char *host, const struct why *
 static enum verdict ask_addresses(struct lookup *l, const char *host)
 {
     struct dns_how how = {
-        .families = DNS_ALL, .native = true, .dns = true, .limit = ADDRESSES_MOST};
+        .families = DNS_ALL, .native = true, .dns = true, .limit = ADDRESSES_MOST + 1};
     enum verdict v = VERDICT_DUNNO;
     char text[ADDR_TEXT];
     struct dns_hosts hosts;
@@ -57,8 +57,11 @@ static enum verdict ask_addresses(struct lookup *l, const char *host)
     if (dns_addresses(host, &how, l->mem, l->deadline, &hosts, &why) != DNS_OK)
         not_looked_up(l, host, &why);
     else
-        for (size_t i = 0; i < hosts.n && !l->found; i++)
+        for (size_t i = 0; i < hosts.n && i < ADDRESSES_MOST && !l->found; i++)
             v = ask_table(l, addr_text(&hosts.at[i].addr, text), true);
+    if (hosts.n > ADDRESSES_MOST)
+        msg_warn("%s: %s has more than %d addresses: the others are not looked at", l->r->name,
+                 host, ADDRESSES_MOST);
     why_free(&why);
     return v;
 }

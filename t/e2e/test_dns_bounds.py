@@ -116,3 +116,18 @@ def test_long_answers_are_not_kept(odd):
         assert odd.asked.count(("long.test", 15)) == 3 and odd.asked.count(("short.test", 15)) == 1
     finally:
         suite.close()
+
+
+@pytest.mark.parametrize("n, said", [(100, 0), (101, 1)])
+def test_addresses_that_an_access_table_is_not_asked_about_are_in_the_log(make_suite, n, said):
+    dns = Dns({"many.test": "".join("@ A 127.1.1.%d\n" % i for i in range(1, 1 + n))})
+    try:
+        s = make_suite(main="dns_servers = %s\nsmtpd_sender_restrictions = check_sender_a_access inline:{ { 127.9.9.9 = REJECT } }\n" % dns.server)
+        raw = Raw(s.port("smtp"))
+        raw.reply(), raw.ask("HELO x"), raw.ask("MAIL FROM:<a@many.test>")
+        assert raw.ask("RCPT TO:<alice@example.test>").startswith("250 ")
+        raw.close()
+        s.wait_log(r"smtpd\[\d+\]: disconnect from ")
+        assert len(re.findall(r"warning: check_sender_a_access: many\.test has more than 100 addresses: the others are not looked at", s.log())) == said
+    finally:
+        dns.close()
