@@ -129,7 +129,7 @@ enum verdict access_apply(struct check *k, const struct restriction *r, enum dic
                           const struct buf *value, const char *subject, const char *class,
                           const struct why *why);
 /* Whoever may choose his own names and servers shall not open the door with them: OK becomes a
- * refusal, and a warning. */
+ * refusal, and a warning. DISCARD, which lets in nothing, stays. */
 enum verdict access_never_ok(struct check *k, const struct restriction *r, enum verdict v,
                              const char *about);
 
