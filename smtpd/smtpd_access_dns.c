@@ -86,7 +86,8 @@ static enum verdict ask_hosts(struct lookup *l, const struct dns_answer *a)
     return v;
 }
 
-/* Without a mail exchanger the host itself is asked about: RFC 5321 5.1. */
+/* Without a mail exchanger the host itself is asked about: RFC 5321 5.1. Also if the DNS does not
+ * know the name: the table may, or the hosts file. */
 static enum verdict ask_exchangers(struct lookup *l, const char *domain)
 {
     struct dns_answer answer;
@@ -96,9 +97,9 @@ static enum verdict ask_exchangers(struct lookup *l, const char *domain)
 
     if (s == DNS_OK)
         v = ask_hosts(l, &answer);
-    else if (s == DNS_NO_DATA)
+    else if (s == DNS_NO_DATA || s == DNS_NO_NAME)
         v = ask_host(l, domain);
-    else if (s == DNS_FAILED)
+    else
         not_looked_up(l, domain, &why);
     why_free(&why);
     return v;

@@ -28,12 +28,13 @@ nsx.evil.test REJECT the name server
 127.0.0.66 REJECT its address
 nsok.ok.test OK
 ::1 REJECT six
+gone.good.test REJECT a name that there is not
 mxclass.good.test reject_unauth_destination, defer
 mxdiscard.good.test DISCARD
 """
 NAMES = ["good.test", "only.good.test", "plain.good.test", "net.good.test", "lost.good.test", "ok.good.test", "two.good.test", "dunno.good.test", "alias.good.test",
          "alias2.good.test", "byaddr.good.test", "sub.good.test", "x.sub.good.test", "six.good.test", "many.good.test", "text.good.test", "class.good.test", "discard.good.test",
-         "numeric.good.test", "nobody.good.test", "null.test", "evil.test", "mx.evil.test", "host.evil.test", "deep.evil.test", "x.deep.evil.test", "no.deep.evil.test",
+         "numeric.good.test", "nobody.good.test", "gone.good.test", "x.gone.good.test", "null.test", "evil.test", "mx.evil.test", "host.evil.test", "deep.evil.test", "x.deep.evil.test", "no.deep.evil.test",
          "ok.test", "www.ok.test", "nobody.answers.example", "test"]
 KINDS = ["check_%s_%s_access" % (about, what) for about in ("client", "reverse_client_hostname", "helo", "sender", "recipient") for what in ("a", "mx", "ns")]
 KINDS += ["check_reverse_client_hostname_access"]
