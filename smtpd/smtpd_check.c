@@ -206,6 +206,15 @@ static bool refuse_rcpt(struct smtpd *s, const char *rcpt)
             refuses(check_reject_unlisted_recipient(&k, NULL)));
 }
 
+static bool refuse_etrn(struct smtpd *s, const char *domain)
+{
+    s->etrn_domain = domain;
+    bool refused =
+        refuse_delayed(s, NULL) || refuses(go(s, &smtpd_lists.etrn, domain, "Etrn command", NULL));
+    s->etrn_domain = NULL;
+    return refused;
+}
+
 /* The recipient that lists at DATA are about: none if there are several. */
 static const char *only_rcpt(const struct smtpd *s)
 {
@@ -226,8 +235,7 @@ bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smt
     case SMTPD_RCPT:
         return refuse_rcpt(s, facts->rcpt);
     case SMTPD_ETRN:
-        return refuse_delayed(s, NULL) ||
-               refuses(go(s, &smtpd_lists.etrn, facts->domain, "Etrn command", NULL));
+        return refuse_etrn(s, facts->domain);
     case SMTPD_DATA:
         return refuses(go(s, &smtpd_lists.data, "DATA", "Data command", only_rcpt(s)));
     case SMTPD_END_OF_DATA:
