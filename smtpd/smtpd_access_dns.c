@@ -78,8 +78,10 @@ static enum verdict ask_hosts(struct lookup *l, const struct dns_answer *a)
     enum verdict v = VERDICT_DUNNO;
 
     for (size_t i = 0; i < a->n && i < HOSTS_MOST && !l->found; i++)
-        if (a->records[i].type == DNS_MX || a->records[i].type == DNS_NS)
+        if (a->records[i].type == DNS_MX || a->records[i].type == DNS_NS) {
             v = ask_host(l, a->records[i].name);
+            task_yield(); /* 101 questions to the table; answers of the DNS may be kept */
+        }
     if (a->n > HOSTS_MOST)
         msg_warn("%s: %zu hosts for %s, of which %d were looked at", l->r->name, a->n, l->subject,
                  HOSTS_MOST);
