@@ -367,9 +367,7 @@ enum verdict access_apply(struct check *k, const struct restriction *r, enum dic
 enum verdict access_never_ok(struct check *k, const struct restriction *r, enum verdict v,
                              const char *about)
 {
-    const struct smtpd_mail *m = k->s->mail;
-
-    if (v != VERDICT_PERMIT || (m != NULL && (m->submit_flags & SUBMIT_DISCARD) != 0))
+    if (v != VERDICT_PERMIT || check_discards(k->s))
         return v;
     msg_warn("restriction %s returns OK for %s: this is not allowed, for safety; DUNNO makes an "
              "exception",

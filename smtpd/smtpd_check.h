@@ -117,6 +117,8 @@ const struct route *check_route(struct check *k, const char *address, enum verdi
 /* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
 void check_defer_if_permit(struct check *k, int code, const char *dsn, const char *text);
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text);
+/* A table has said DISCARD of the present message: nothing more is asked about it. */
+bool check_discards(const struct smtpd *s);
 /* (waits) Applies restrictions that are the result of a table. */
 enum verdict check_text(struct check *k, const char *list);
 
