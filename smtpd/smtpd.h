@@ -96,6 +96,7 @@ struct smtpd {
     struct arena *question_mem;
 
     /* smtpd_check.c */
+    const char *etrn_domain; /* while the lists are asked about ETRN; else null */
     struct smtpd_denial denial; /* result of the list that was checked last */
     struct smtpd_denial defer_if_permit, defer_if_reject;
     bool rcpt_checked; /* reject_unlisted_recipient has looked at this one */

@@ -367,7 +367,7 @@ enum verdict access_apply(struct check *k, const struct restriction *r, enum dic
 enum verdict access_never_ok(struct check *k, const struct restriction *r, enum verdict v,
                              const char *about)
 {
-    if (v != VERDICT_PERMIT)
+    if (v != VERDICT_PERMIT || check_discards(k->s))
         return v;
     msg_warn("restriction %s returns OK for %s: this is not allowed, for safety; DUNNO makes an "
              "exception",
@@ -487,17 +487,18 @@ enum verdict check_recipient_access(struct check *k, const struct restriction *r
     return k->rcpt == NULL ? VERDICT_DUNNO : mail_access(k, r, k->rcpt, rcpt_class);
 }
 
-/* In smtpd_etrn_restrictions, where the domain is what the list is about. */
+/* In all lists that ETRN asks: those of client and HELO may have waited for it. */
 static enum verdict etrn_access(struct check *k, const struct restriction *r)
 {
+    const char *domain = k->s->etrn_domain;
     struct buf value = BUF(DICT_VALUE_LIMIT);
     struct why why = WHY;
 
-    if (strcmp(k->class, "Etrn command") != 0)
+    if (domain == NULL)
         return VERDICT_DUNNO;
     enum dict_answer answer =
-        domain_find(r->table, k->subject, parent_matches("smtpd_access_maps"), &value, &why);
-    enum verdict v = access_apply(k, r, answer, &value, k->subject, k->class, &why);
+        domain_find(r->table, domain, parent_matches("smtpd_access_maps"), &value, &why);
+    enum verdict v = access_apply(k, r, answer, &value, domain, "Etrn command", &why);
     buf_free(&value);
     why_free(&why);
     return v;

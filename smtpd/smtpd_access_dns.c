@@ -48,7 +48,7 @@ static void not_looked_up(struct lookup *l, const char *host, const struct why *
 static enum verdict ask_addresses(struct lookup *l, const char *host)
 {
     struct dns_how how = {
-        .families = DNS_ALL, .native = true, .dns = true, .limit = ADDRESSES_MOST};
+        .families = DNS_ALL, .native = true, .dns = true, .limit = ADDRESSES_MOST + 1};
     enum verdict v = VERDICT_DUNNO;
     char text[ADDR_TEXT];
     struct dns_hosts hosts;
@@ -57,8 +57,11 @@ static enum verdict ask_addresses(struct lookup *l, const char *host)
     if (dns_addresses(host, &how, l->mem, l->deadline, &hosts, &why) != DNS_OK)
         not_looked_up(l, host, &why);
     else
-        for (size_t i = 0; i < hosts.n && !l->found; i++)
+        for (size_t i = 0; i < hosts.n && i < ADDRESSES_MOST && !l->found; i++)
             v = ask_table(l, addr_text(&hosts.at[i].addr, text), true);
+    if (hosts.n > ADDRESSES_MOST)
+        msg_warn("%s: %s has more than %d addresses: the others are not looked at", l->r->name,
+                 host, ADDRESSES_MOST);
     why_free(&why);
     return v;
 }
@@ -75,15 +78,18 @@ static enum verdict ask_hosts(struct lookup *l, const struct dns_answer *a)
     enum verdict v = VERDICT_DUNNO;
 
     for (size_t i = 0; i < a->n && i < HOSTS_MOST && !l->found; i++)
-        if (a->records[i].type == DNS_MX || a->records[i].type == DNS_NS)
+        if (a->records[i].type == DNS_MX || a->records[i].type == DNS_NS) {
             v = ask_host(l, a->records[i].name);
+            task_yield(); /* 101 questions to the table; answers of the DNS may be kept */
+        }
     if (a->n > HOSTS_MOST)
         msg_warn("%s: %zu hosts for %s, of which %d were looked at", l->r->name, a->n, l->subject,
                  HOSTS_MOST);
     return v;
 }
 
-/* Without a mail exchanger the host itself is asked about: RFC 5321 5.1. */
+/* Without a mail exchanger the host itself is asked about: RFC 5321 5.1. Also if the DNS does not
+ * know the name: the table may, or the hosts file. */
 static enum verdict ask_exchangers(struct lookup *l, const char *domain)
 {
     struct dns_answer answer;
@@ -93,9 +99,9 @@ static enum verdict ask_exchangers(struct lookup *l, const char *domain)
 
     if (s == DNS_OK)
         v = ask_hosts(l, &answer);
-    else if (s == DNS_NO_DATA)
+    else if (s == DNS_NO_DATA || s == DNS_NO_NAME)
         v = ask_host(l, domain);
-    else if (s == DNS_FAILED)
+    else
         not_looked_up(l, domain, &why);
     why_free(&why);
     return v;

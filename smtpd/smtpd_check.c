@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "conf/conf.h"
 #include "mail/path.h"
+#include "queue/submit.h"
 #include "task/task.h"
 
 static restriction_fn warn_if_reject;
@@ -88,6 +89,11 @@ void check_defer_if_reject(struct check *k, int code, const char *dsn, const cha
 
 /* ---- going through ---- */
 
+bool check_discards(const struct smtpd *s)
+{
+    return s->mail != NULL && (s->mail->submit_flags & SUBMIT_DISCARD) != 0;
+}
+
 static enum verdict go_through(struct check *k, const struct restrictions *list)
 {
     const struct restrictions *outer = k->list;
@@ -99,7 +105,7 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
         return check_deny(k, 451, "4.3.5", "Server configuration error");
     }
     k->depth++;
-    for (size_t i = 0; i < list->at.n && v == VERDICT_DUNNO; i++) {
+    for (size_t i = 0; i < list->at.n && v == VERDICT_DUNNO && !check_discards(k->s); i++) {
         const struct restriction *r = &list->at.at[i];
         k->list = list;
         k->at = i;
@@ -168,7 +174,7 @@ static bool refuse_sender(struct smtpd *s, const char *rcpt)
     if (refuses(go_address(s, &smtpd_lists.sender, m->sender, "Sender address", rcpt)))
         return true;
     struct check k = {.s = s, .subject = m->sender, .class = "Sender address", .rcpt = rcpt};
-    return conf.smtpd_reject_unlisted_sender && !s->sender_checked &&
+    return conf.smtpd_reject_unlisted_sender && !s->sender_checked && !check_discards(s) &&
            refuses(check_reject_unlisted_sender(&k, NULL));
 }
 
@@ -202,8 +208,17 @@ static bool refuse_rcpt(struct smtpd *s, const char *rcpt)
     s->rcpt_checked = false;
     return refuse_delayed(s, rcpt) || refuses(go_address(s, first, rcpt, class, rcpt)) ||
            refuses(go_address(s, second, rcpt, class, rcpt)) || defer_if_permitted(s, rcpt) ||
-           (conf.smtpd_reject_unlisted_recipient && !s->rcpt_checked &&
+           (conf.smtpd_reject_unlisted_recipient && !s->rcpt_checked && !check_discards(s) &&
             refuses(check_reject_unlisted_recipient(&k, NULL)));
+}
+
+static bool refuse_etrn(struct smtpd *s, const char *domain)
+{
+    s->etrn_domain = domain;
+    bool refused =
+        refuse_delayed(s, NULL) || refuses(go(s, &smtpd_lists.etrn, domain, "Etrn command", NULL));
+    s->etrn_domain = NULL;
+    return refused;
 }
 
 /* The recipient that lists at DATA are about: none if there are several. */
@@ -226,8 +241,7 @@ bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smt
     case SMTPD_RCPT:
         return refuse_rcpt(s, facts->rcpt);
     case SMTPD_ETRN:
-        return refuse_delayed(s, NULL) ||
-               refuses(go(s, &smtpd_lists.etrn, facts->domain, "Etrn command", NULL));
+        return refuse_etrn(s, facts->domain);
     case SMTPD_DATA:
         return refuses(go(s, &smtpd_lists.data, "DATA", "Data command", only_rcpt(s)));
     case SMTPD_END_OF_DATA:

@@ -117,6 +117,8 @@ const struct route *check_route(struct check *k, const char *address, enum verdi
 /* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
 void check_defer_if_permit(struct check *k, int code, const char *dsn, const char *text);
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text);
+/* A table has said DISCARD of the present message: nothing more is asked about it. */
+bool check_discards(const struct smtpd *s);
 /* (waits) Applies restrictions that are the result of a table. */
 enum verdict check_text(struct check *k, const char *list);
 
@@ -129,7 +131,7 @@ enum verdict access_apply(struct check *k, const struct restriction *r, enum dic
                           const struct buf *value, const char *subject, const char *class,
                           const struct why *why);
 /* Whoever may choose his own names and servers shall not open the door with them: OK becomes a
- * refusal, and a warning. */
+ * refusal, and a warning. DISCARD, which lets in nothing, stays. */
 enum verdict access_never_ok(struct check *k, const struct restriction *r, enum verdict v,
                              const char *about);
 

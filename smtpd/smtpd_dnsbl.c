@@ -141,10 +141,12 @@ static enum verdict reject_listed(struct check *k, const struct restriction *r)
     return v;
 }
 
-/* Nobody shall relay because he stands in a list of good clients. */
+/* Nobody shall relay because he stands in a list of good clients. Behind RCPT that is decided. */
 static enum verdict may_permit(struct check *k)
 {
-    return k->rcpt == NULL ? VERDICT_PERMIT : check_permit_auth_destination(k, NULL);
+    return k->rcpt == NULL || strcmp(k->s->where, "RCPT") != 0
+               ? VERDICT_PERMIT
+               : check_permit_auth_destination(k, NULL);
 }
 
 static enum verdict permit_listed(struct check *k, const struct restriction *r)

@@ -219,11 +219,33 @@ static const char not_a_reply[] =
     "a reply that begins with an SMTP reply code, 400 to 599, and has only names that "
     "default_rbl_reply knows, is wanted";
 
-static void check_value(void *arg, const char *table, const char *where, const char *value)
+/* A conf_find_fn: what a group of a pattern may have found. */
+static const char *find_group(struct str name, void *arg)
 {
     (void)arg;
-    if (!is_reply(value))
+    return name.n > 0 && strspn(name.p, "0123456789") >= name.n ? "1" : NULL;
+}
+
+/* A table of patterns takes "$1" for what a group has found, and "$$" for a "$". */
+static void after_patterns(const char *table, const char *value, struct buf *template)
+{
+    struct str kind = strz(table);
+
+    if (!str_starts(kind, STR("pcre:")) && !str_starts(kind, STR("regexp:")))
+        buf_addz(template, value);
+    else
+        conf_expand_text(strz(value), 0, find_group, NULL, template, NULL);
+}
+
+static void check_value(void *arg, const char *table, const char *where, const char *value)
+{
+    struct buf template = BUF(DICT_VALUE_LIMIT); /* asked: what is cut is no template */
+
+    (void)arg;
+    after_patterns(table, value, &template);
+    if (!buf_ok(&template) || !is_reply(template.p))
         conf_unknown_action("rbl_reply_maps", table, where, not_a_reply);
+    buf_free(&template);
 }
 
 void smtpd_open_dnsbl(void)

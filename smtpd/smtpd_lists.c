@@ -56,14 +56,26 @@ static void warn_of_logins(const struct restrictions *list, const struct restric
         msg_warn("%s: restriction `%s' ignored: no SASL support", list->parameter, d->name);
 }
 
+/* In the result of a table, which nobody has looked at before it is needed. */
+static enum verdict no_dnsbl(struct check *k, const struct restriction *r)
+{
+    msg_warn("restriction %s: \"%s\" is no DNS list", r->name, r->arg);
+    return check_deny(k, 451, "4.3.5", "Server configuration error");
+}
+
 /* "zen.example=127.0.0.[2..11]". What is wrong; null: nothing. */
 static const char *read_dnsbl(struct restriction *r)
 {
+    struct dnsbl list;
+
+    if (dnsbl_parse(strz(r->arg), &list, NULL) < 0) {
+        r->fn = no_dnsbl;
+        return "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a number or a "
+               "pattern such as [2..11]";
+    }
     r->dnsbl = mem_new(sizeof *r->dnsbl);
-    return dnsbl_parse(strz(r->arg), r->dnsbl, NULL) == 0
-               ? NULL
-               : "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a number or a "
-                 "pattern such as [2..11]";
+    *r->dnsbl = list;
+    return NULL;
 }
 
 /* What follows the name is taken off *rest. What is wrong; null: nothing. */

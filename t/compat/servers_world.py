@@ -9,14 +9,14 @@ from dns_world import ask, world  # noqa: E402
 ZONES = {
     "good.test": "@ MX 10 mx\nmx A 127.0.0.9\nonly A 127.0.0.8\nplain A 127.0.0.40\nnet A 127.0.7.1\nlost MX 10 nobody\nok MX 10 mxok\nmxok A 127.0.0.40\n"
                  "two MX 10 plain\ntwo MX 20 mx\ndunno MX 10 mxdunno\ndunno MX 20 mx\nmxdunno A 127.0.0.9\nalias CNAME only\nalias2 CNAME two\nbyaddr MX 10 plain9\n"
-                 "plain9 A 127.0.0.9\nsub NS nsx.evil.test.\nsix AAAA ::1\nmany A 127.0.0.40\nmany A 127.0.0.9\ntext TXT \"x\"\nclass MX 10 mxclass\nmxclass A 127.0.0.40\n"
+                 "plain9 A 127.0.0.9\nsub NS nsx.evil.test.\nsix AAAA ::1\nmany A 127.0.0.40\nmany A 127.0.0.9\ntext TXT \"x\"\nclass MX 10 mxclass\nmxclass A 127.0.0.40\ndiscard MX 10 mxdiscard\nmxdiscard A 127.0.0.40\n"
                  "numeric MX 10 127.0.0.9\n",
     "null.test": "@ MX 0 .\n@ A 127.0.0.9\n",
     "evil.test": "@ NS nsx\n@ A 127.0.0.40\nnsx A 127.0.0.66\nmx MX 10 nsx\nhost A 127.0.0.41\n",
     "deep.evil.test": "@ NS ns.other.test.\n@ A 127.0.0.40\nx A 127.0.0.40\n",
     "ok.test": "@ NS nsok.ok.test.\nnsok A 127.0.0.40\n@ A 127.0.0.40\n",
     "127.in-addr.arpa": "2.0.0 PTR only.good.test.\n3.0.0 PTR mx.evil.test.\n4.0.0 PTR good.test.\n8.0.0 PTR only.good.test.\n9.0.0 PTR mx.good.test.\n"
-                        "41.0.0 PTR host.evil.test.\n5.0.0 PTR mxok.good.test.\n40.0.0 PTR plain.good.test.\n",
+                        "41.0.0 PTR host.evil.test.\n5.0.0 PTR mxok.good.test.\n40.0.0 PTR plain.good.test.\n10.0.0 PTR mxdiscard.good.test.\n",
 }
 TABLE = """mx.good.test REJECT the exchanger
 127.0.0.9 450 4.7.9 the address
@@ -28,11 +28,13 @@ nsx.evil.test REJECT the name server
 127.0.0.66 REJECT its address
 nsok.ok.test OK
 ::1 REJECT six
+gone.good.test REJECT a name that there is not
 mxclass.good.test reject_unauth_destination, defer
+mxdiscard.good.test DISCARD
 """
 NAMES = ["good.test", "only.good.test", "plain.good.test", "net.good.test", "lost.good.test", "ok.good.test", "two.good.test", "dunno.good.test", "alias.good.test",
-         "alias2.good.test", "byaddr.good.test", "sub.good.test", "x.sub.good.test", "six.good.test", "many.good.test", "text.good.test", "class.good.test",
-         "numeric.good.test", "nobody.good.test", "null.test", "evil.test", "mx.evil.test", "host.evil.test", "deep.evil.test", "x.deep.evil.test", "no.deep.evil.test",
+         "alias2.good.test", "byaddr.good.test", "sub.good.test", "x.sub.good.test", "six.good.test", "many.good.test", "text.good.test", "class.good.test", "discard.good.test",
+         "numeric.good.test", "nobody.good.test", "gone.good.test", "x.gone.good.test", "null.test", "evil.test", "mx.evil.test", "host.evil.test", "deep.evil.test", "x.deep.evil.test", "no.deep.evil.test",
          "ok.test", "www.ok.test", "nobody.answers.example", "test"]
 KINDS = ["check_%s_%s_access" % (about, what) for about in ("client", "reverse_client_hostname", "helo", "sender", "recipient") for what in ("a", "mx", "ns")]
 KINDS += ["check_reverse_client_hostname_access"]
@@ -71,7 +73,7 @@ def questions():
     for kind in KINDS:
         to = kind + "@here.test"
         if "client" in kind:
-            for client in (2, 3, 4, 5, 6, 8, 9, 40, 41):
+            for client in (2, 3, 4, 5, 6, 8, 9, 10, 40, 41):
                 yield "%s %d" % (kind, client), "127.0.0.%d" % client, "x", "a@x.test", to
             continue
         for name in NAMES + ["[127.0.0.9]", "[127.0.0.40]"]:

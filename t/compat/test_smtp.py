@@ -31,7 +31,8 @@ smtpd_client_connection_rate_limit = 0
 smtpd_forbid_unauth_pipelining = yes
 smtpd_helo_required = no
 smtpd_sender_login_maps = inline:{ { owned@example.test = alice } }
-smtpd_restriction_classes = class_one, class_two
+smtpd_restriction_classes = class_one, class_two, class_etrn
+class_etrn = check_etrn_access inline:{ in.test=REJECT }
 class_one = check_sender_access inline:{ one@x.test=REJECT }, class_two
 class_two = check_sender_access inline:{ two@x.test=REJECT }
 """
@@ -84,6 +85,11 @@ SERVICES = {
     "multi_bounce_data": ["smtpd_data_restrictions=reject_multi_recipient_bounce"],
     "multi_bounce_end": ["smtpd_end_of_data_restrictions=reject_multi_recipient_bounce"],
     "etrn_map": ["smtpd_etrn_restrictions=check_etrn_access inline:{ { no.test=REJECT go } { sub.test=450 4.7.0 later } { list.test=defer } { ok.test=OK } },reject"],
+    "discard": ["smtpd_sender_restrictions=check_sender_access inline:{ { d@x.test=DISCARD } }",
+                "smtpd_recipient_restrictions=check_recipient_access inline:{ { bob@example.test=REJECT } { trap@example.test=DISCARD } }"],
+    "etrn_early": ["smtpd_client_restrictions=check_etrn_access inline:{ { no.test=REJECT go } }",
+                   "smtpd_etrn_restrictions=check_client_access inline:{ { 127.0.0.1=class_etrn } },"
+                   "check_etrn_access inline:{ { ok.test=OK } },reject"],
     "list_results": ["smtpd_sender_restrictions=check_sender_access inline:{ { d@x.test=sleep 0, defer } { r@x.test=sleep 0, reject } }",
                      "smtpd_helo_restrictions=check_helo_access inline:{ { h.test=sleep 0, reject } { c.test=class_one, defer } }",
                      "smtpd_client_restrictions=check_reverse_client_hostname_access inline:{ { 127.0.0.1=DUNNO } { unknown=DUNNO } { localhost=DUNNO } }"],
@@ -187,6 +193,9 @@ TRANSCRIPTS = {
                        "RCPT TO:<alice@example.test>|RSET|MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|RCPT TO:<bob@example.test>|QUIT") for at in ("rcpt", "data")},
     "multi_end": ("multi_bounce_end", ["EHLO x", "MAIL FROM:<>", "RCPT TO:<alice@example.test>", "RCPT TO:<bob@example.test>", "DATA", BODY, "QUIT"]),
     "etrn_access": ("etrn_map", "EHLO x|ETRN no.test|ETRN a.no.test|ETRN sub.test|ETRN x.sub.test|ETRN list.test|ETRN other.test|QUIT"),
+    "discard": ("discard", sum([["EHLO x" if f == "d" else "NOOP", "MAIL FROM:<%s@x.test>" % f, "RCPT TO:<bob@example.test>", "RCPT TO:<x@elsewhere.test>", "RCPT TO:<trap@example.test>",
+                                 "RCPT TO:<nobody@example.test>", "RCPT TO:<x@elsewhere.test>", "RSET"] for f in ("d", "e")], []) + ["QUIT"]),
+    "etrn_early": ("etrn_early", "EHLO x|ETRN no.test|ETRN in.test|ETRN other.test|MAIL FROM:<s@x.test>|RCPT TO:<alice@example.test>|QUIT".split("|")),
     "what_lists_of_tables_are_about": ("list_results", sum([["EHLO " + h, "MAIL FROM:<%s@x.test>" % f, "RCPT TO:<alice@example.test>", "RSET"]
                                                             for h in ("h.test", "c.test", "x") for f in "drx"], [])),
     "reverse_may_not_permit": ("reverse_ok", GO + ["RCPT TO:<alice@example.test>", "QUIT"]),

@@ -332,6 +332,13 @@ def test_what_tables_say_that_nobody_understands_is_told(idle):
     assert len(check(idle, main + "pombal_accept_missing = unknown_action", "lmtp unix - - n - - lmtp")) == len(errors) - len(actions) < len(errors)
 
 
+@pytest.mark.parametrize("kind", ["pcre", "regexp"])
+def test_replies_of_a_table_of_patterns_are_looked_at_as_they_will_be_used(idle, kind):
+    path = idle.write("etc/replies", "/(a)/ 554 5.7.1 $1 ${1} $$rbl_what\n/b/ 554 $$rbl_rason\n/(c)/ go away, $1\n/(d)/ $$rbl_code $1\n")
+    errors = check(idle, "rbl_reply_maps = %s:%s\n" % (kind, path))
+    assert [re.search(r"line (\d): a reply", e).group(1) for e in errors] == ["2", "3"], errors
+
+
 def test_a_domain_of_two_classes_and_a_transport_that_is_not_there_are_told(idle):
     configure(idle, "mydestination = $myhostname, localhost, both.test, fine.test\nvirtual_mailbox_domains = inline:{both.test=x, vm.test=x}\n"
               "virtual_alias_domains = vm.test va.test @x.test\nrelay_domains = va.test *.y.test .z.test !w.test\ntransport_maps = inline:{x.test=nosuch:, y.test=[127.0.0.1]:25}")

@@ -116,3 +116,35 @@ def test_long_answers_are_not_kept(odd):
         assert odd.asked.count(("long.test", 15)) == 3 and odd.asked.count(("short.test", 15)) == 1
     finally:
         suite.close()
+
+
+@pytest.mark.parametrize("n, said", [(100, 0), (101, 1)])
+def test_addresses_that_an_access_table_is_not_asked_about_are_in_the_log(make_suite, n, said):
+    dns = Dns({"many.test": "".join("@ A 127.1.1.%d\n" % i for i in range(1, 1 + n))})
+    try:
+        s = make_suite(main="dns_servers = %s\nsmtpd_sender_restrictions = check_sender_a_access inline:{ { 127.9.9.9 = REJECT } }\n" % dns.server)
+        raw = Raw(s.port("smtp"))
+        raw.reply(), raw.ask("HELO x"), raw.ask("MAIL FROM:<a@many.test>")
+        assert raw.ask("RCPT TO:<alice@example.test>").startswith("250 ")
+        raw.close()
+        s.wait_log(r"smtpd\[\d+\]: disconnect from ")
+        assert len(re.findall(r"warning: check_sender_a_access: many\.test has more than 100 addresses: the others are not looked at", s.log())) == said
+    finally:
+        dns.close()
+
+
+def test_many_hosts_with_many_addresses_do_not_hold_up_others_while_an_access_table_is_asked(make_suite):
+    """at the second recipient the DNS has answered all: no wait gives others a turn; the suite's end looks at the longest turn"""
+    hosts = range(90)
+    dns = Dns({"many.test": "".join("@ MX 10 m%d\n" % i + "".join("m%d A 127.%d.1.%d\nm%d AAAA fd00::%x:%x\n" % (i, 1 + i, k, i, 1 + i, k) for k in range(50)) for i in hosts)})
+    try:
+        s = make_suite(main="dns_servers = %s\n" % dns.server, start=False)
+        patterns = s.write("etc/patterns", "".join("/^host%d.*\\.test$/ REJECT\n" % i for i in range(2000)))
+        s.add_main("smtpd_sender_restrictions = check_sender_mx_access pcre:%s\n" % patterns)
+        s.start()
+        raw = Raw(s.port("smtp"))
+        raw.reply(), raw.ask("HELO x"), raw.ask("MAIL FROM:<a@many.test>")
+        assert [raw.ask("RCPT TO:<alice@example.test>")[:4] for _ in range(3)] == ["250 "] * 3
+        raw.close()
+    finally:
+        dns.close()

@@ -1,6 +1,8 @@
 """DNS block lists: several are asked side by side, each once a command, and what a slow or dead one costs."""
 import re, socket, struct, threading
 
+import pytest
+
 import pombal
 
 LISTS = ["l%d.test" % i for i in range(4)]
@@ -97,5 +99,32 @@ def test_a_client_that_leaves_while_lists_are_asked_leaves_nothing_behind(make_s
         raw.close()
         s.wait_log(r"smtpd\[\d+\]: disconnect from ")
         assert rcpt(s, "nobody@example.test")[0].startswith("550 5.1.1 ")
+    finally:
+        dns.close()
+
+
+@pytest.mark.parametrize("list_", ["reject_rhsbl_sender a..b", "reject_rbl_client l0.test=127.0.0.300", "permit_dnswl_client a..b",
+                                   "sleep 0, reject_rhsbl_helo a..b"])
+def test_what_is_no_list_in_the_result_of_a_table_is_a_configuration_error(make_suite, list_):
+    """check tells it; this is a table that has changed since"""
+    s = make_suite(main="smtpd_sender_restrictions = check_sender_access inline:{ { a@sender.test = %s } }\npombal_accept_missing = unknown_action\n" % list_)
+    assert rcpt(s, "alice@example.test") == ["451 4.3.5 Server configuration error"]
+    s.wait_log(r'smtpd\[\d+\]: warning: restriction %s: "%s" is no DNS list$' % tuple(map(re.escape, list_.split()[-2:])))
+
+
+def test_behind_rcpt_a_welcome_list_permits_also_what_leaves_this_host(make_suite):
+    """whether it may leave was decided at RCPT; with one recipient, lists at DATA are about it"""
+    dns = Together(at=1, listed=["1.0.0.127.l0.test"])
+    try:
+        s = suite_with(make_suite, dns, "permit_mynetworks, permit_dnswl_client l0.test, reject", "mynetworks = 127.0.0.2\nsmtpd_data_restrictions = permit_dnswl_client l0.test, reject\n"
+                       "smtpd_relay_restrictions = check_recipient_access inline:{ { b@elsewhere.test = OK } }, reject_unauth_destination\n")
+        assert rcpt(s, "b@elsewhere.test", "alice@example.test") == ["554 5.7.1 <b@elsewhere.test>: Recipient address rejected: Access denied", "250 2.1.5 Ok"]
+        s.add_main("smtpd_recipient_restrictions =\n")
+        s.reload()
+        pombal.wait_for(lambda: rcpt(s, "b@elsewhere.test") == ["250 2.1.5 Ok"])
+        raw = pombal.Raw(s.port("smtp"))
+        raw.reply(), raw.ask("HELO x"), raw.ask("MAIL FROM:<a@sender.test>"), raw.ask("RCPT TO:<b@elsewhere.test>")
+        assert raw.ask("DATA").startswith("354 ")
+        raw.close()
     finally:
         dns.close()
