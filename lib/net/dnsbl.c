@@ -106,6 +106,14 @@ bool dnsbl_name_of_addr(const struct dnsbl *d, const struct addr *a, struct buf 
     return domain_valid(str_from(buf_str(name), before));
 }
 
+static bool is_number(struct str label)
+{
+    for (size_t i = 0; i < label.n; i++)
+        if (label.p[i] < '0' || label.p[i] > '9')
+            return false;
+    return label.n > 0;
+}
+
 bool dnsbl_name_of_domain(const struct dnsbl *d, struct str domain, struct buf *name)
 {
     size_t before = name->n;
@@ -113,7 +121,7 @@ bool dnsbl_name_of_domain(const struct dnsbl *d, struct str domain, struct buf *
     if (domain.n > 0 && domain.p[domain.n - 1] == '.')
         domain.n--;
     struct str last = str_from(domain, (size_t)(str_rfind(domain, '.') + 1));
-    if (!domain_valid(domain) || (last.n > 0 && strspn(last.p, "0123456789") >= last.n))
+    if (!domain_valid(domain) || is_number(last))
         return false;
     buf_add(name, domain);
     buf_addc(name, '.');
