@@ -1,6 +1,7 @@
 """Run in a network and mount namespace of its own: Pombal and Postfix ask the same name server on port 53, and are asked the
 same. Prints both's replies as JSON: [[what, ours, theirs], ...]. Postfix asks only the servers of /etc/resolv.conf."""
 import json, os, shutil, subprocess, sys, tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = all(shutil.which(name) for name in ("unshare", "ip", "knotd"))
@@ -20,13 +21,11 @@ NAMES = ["good.test", "only.good.test", "nobody.good.test", "lost.good.test", "h
          "deadalias.good.test", "text.good.test", "null.test", "sub.null.test", "nosuch.null.test", "nobody.answers.example"]
 RESTRICTIONS = ["reject_unknown_sender_domain", "reject_unknown_helo_hostname", "reject_unknown_client_hostname",
                 "reject_unknown_reverse_client_hostname"]
-MAIN = """
+SETTINGS = """
 myhostname = mx.here.test
 mydomain = here.test
 myorigin = $myhostname
 mydestination = here.test
-relay_domains = relay.null.test
-mynetworks = 127.0.0.0/8
 local_recipient_maps =
 alias_maps =
 alias_database =
@@ -36,6 +35,10 @@ smtp_host_lookup = dns
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 1000
 smtpd_hard_error_limit = 2000
+"""
+MAIN = SETTINGS + """
+relay_domains = relay.null.test
+mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_restriction_classes = %s
 smtpd_recipient_restrictions = check_recipient_access inline:{%s}, reject_unknown_recipient_domain, permit
@@ -75,6 +78,23 @@ def ask(port, client, helo, sender, rcpt):
     return said
 
 
+def ask_both(questions, ours, port):
+    """[[what, ours, theirs], ...]; several at a time, because many of Postfix's sessions wait for a second"""
+    asked = list(questions)
+    with ThreadPoolExecutor(8) as pool:
+        replies = [list(pool.map(lambda q, at=at: ask(at, *q[1:]), asked)) for at in (ours.port("smtp"), port)]
+    return [[what[0], mine, other] for what, mine, other in zip(asked, *replies)]
+
+
+def readable(text):
+    """a file with this text that everybody may read; gone when it is closed"""
+    f = tempfile.NamedTemporaryFile("w")
+    f.write(text)
+    f.flush()
+    os.chmod(f.name, 0o644)
+    return f
+
+
 def port_answers(port):
     try:
         pombal.Raw(port).close()
@@ -86,10 +106,7 @@ def port_answers(port):
 def world(zones, main, master, act):
     """prints as JSON what act(ours, theirs, port) returns: both suites run, in the namespaces; port: of Postfix's smtpd"""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with tempfile.NamedTemporaryFile("w") as resolv:
-        resolv.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        resolv.flush()
-        os.chmod(resolv.name, 0o644)
+    with readable("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n") as resolv:
         subprocess.run(["mount", "--bind", resolv.name, "/etc/resolv.conf"], check=True)
         dns = Dns(zones, 53)
         ours = pombal.Instance(start=False)
@@ -117,4 +134,4 @@ def result_of(script):
 
 
 if __name__ == "__main__":
-    world(ZONES, MAIN, "", lambda ours, theirs, port: [[what, ask(ours.port("smtp"), *q), ask(port, *q)] for what, *q in questions()])
+    world(ZONES, MAIN, "", lambda ours, theirs, port: ask_both(questions(), ours, port))

@@ -1,10 +1,9 @@
 """As dns_world.py, for restrictions that ask DNS lists. Prints [[what, ours, theirs], ...]"""
-import os, sys, tempfile
-from concurrent.futures import ThreadPoolExecutor
+import os, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 
-from dns_world import ask, world  # noqa: E402
+from dns_world import SETTINGS, ask_both, readable, world  # noqa: E402
 
 LIST = """
 2.0.0.127 A 127.0.0.2
@@ -63,22 +62,9 @@ TEMPLATES = ["554 $rbl_class|$rbl_code|$rbl_domain|$rbl_reason|$rbl_what", "450 
 def main_cf(classes, replies):
     """replies: a file of templates, of which we refuse some at start, unless told not to"""
     named = {"class_%d" % i: text for i, text in enumerate(classes)}
-    return """
-myhostname = mx.here.test
-mydomain = here.test
-myorigin = $myhostname
-mydestination = here.test
+    return SETTINGS + """
 relay_domains = good.test
 mynetworks = 127.0.0.1
-local_recipient_maps =
-alias_maps =
-alias_database =
-smtpd_peername_lookup = yes
-smtp_dns_support_level = enabled
-smtp_host_lookup = dns
-smtpd_error_sleep_time = 0
-smtpd_soft_error_limit = 1000
-smtpd_hard_error_limit = 2000
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 smtpd_restriction_classes = %s
 smtpd_recipient_restrictions = check_recipient_access inline:{%s}, permit
@@ -112,18 +98,7 @@ def questions(classes):
         yield "recipient " + rcpt, "127.0.0.6", "x.test", "a@other.test", rcpt
 
 
-def both(ours, theirs, port):
-    """several at a time, because many of Postfix's sessions wait for a second"""
-    asked = list(questions(list(lists())))
-    with ThreadPoolExecutor(8) as pool:
-        replies = [list(pool.map(lambda q, at=at: ask(at, *q[1:]), asked)) for at in (ours.port("smtp"), port)]
-    return [[what[0], mine, other] for what, mine, other in zip(asked, *replies)]
-
-
 if __name__ == "__main__":
     classes = list(lists())
-    with tempfile.NamedTemporaryFile("w") as f:
-        f.writelines("list.test=127.0.0.[%s] %s\n" % (";".join(["2"] * (t + 2)), text) for t, text in enumerate(TEMPLATES))
-        f.flush()
-        os.chmod(f.name, 0o644)
-        world(ZONES, main_cf(classes, f.name), "", both)
+    with readable("".join("list.test=127.0.0.[%s] %s\n" % (";".join(["2"] * (t + 2)), text) for t, text in enumerate(TEMPLATES))) as f:
+        world(ZONES, main_cf(classes, f.name), "", lambda ours, theirs, port: ask_both(questions(classes), ours, port))

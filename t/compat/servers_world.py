@@ -1,10 +1,9 @@
 """As dns_world.py, for check_*_a_access, check_*_mx_access and check_*_ns_access. Prints [[what, ours, theirs], ...]"""
-import os, sys, tempfile
-from concurrent.futures import ThreadPoolExecutor
+import os, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 
-from dns_world import ask, world  # noqa: E402
+from dns_world import SETTINGS, ask_both, readable, world  # noqa: E402
 
 ZONES = {
     "good.test": "@ MX 10 mx\nmx A 127.0.0.9\nonly A 127.0.0.8\nplain A 127.0.0.40\nnet A 127.0.7.1\nlost MX 10 nobody\nok MX 10 mxok\nmxok A 127.0.0.40\n"
@@ -38,22 +37,9 @@ NAMES = ["good.test", "only.good.test", "plain.good.test", "net.good.test", "los
          "ok.test", "www.ok.test", "nobody.answers.example", "test"]
 KINDS = ["check_%s_%s_access" % (about, what) for about in ("client", "reverse_client_hostname", "helo", "sender", "recipient") for what in ("a", "mx", "ns")]
 KINDS += ["check_reverse_client_hostname_access"]
-MAIN = """
-myhostname = mx.here.test
+MAIN = SETTINGS + """
 inet_protocols = all
-mydomain = here.test
-myorigin = $myhostname
-mydestination = here.test
 mynetworks = 127.0.0.1
-local_recipient_maps =
-alias_maps =
-alias_database =
-smtpd_peername_lookup = yes
-smtp_dns_support_level = enabled
-smtp_host_lookup = dns
-smtpd_error_sleep_time = 0
-smtpd_soft_error_limit = 1000
-smtpd_hard_error_limit = 2000
 smtpd_relay_restrictions = permit
 smtpd_restriction_classes = %s
 smtpd_recipient_restrictions = check_recipient_access inline:{%s}, check_recipient_access inline:{%s}, reject_unauth_destination
@@ -87,17 +73,6 @@ def questions():
             yield "sender %s %s" % (what, sender), "127.0.0.7", "x", sender, "check_sender_%s_access@here.test" % what
 
 
-def both(ours, theirs, port):
-    """several at a time, because many of Postfix's sessions wait for a second"""
-    asked = list(questions())
-    with ThreadPoolExecutor(8) as pool:
-        replies = [list(pool.map(lambda q, at=at: ask(at, *q[1:]), asked)) for at in (ours.port("smtp"), port)]
-    return [[what[0], mine, other] for what, mine, other in zip(asked, *replies)]
-
-
 if __name__ == "__main__":
-    with tempfile.NamedTemporaryFile("w") as f:
-        f.write(TABLE)
-        f.flush()
-        os.chmod(f.name, 0o644)
-        world(ZONES, main_cf(f.name), "", both)
+    with readable(TABLE) as f:
+        world(ZONES, main_cf(f.name), "", lambda ours, theirs, port: ask_both(questions(), ours, port))
