@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "service/jail_parts.h"
 #include "service/service.h"
+#include "task/task.h"
 
 enum { DNS_PORT = 53 };
 
@@ -50,7 +51,10 @@ static struct {
     bool has_other; /* in the jail */
     bool may_become;
     VEC(struct noted) noted;
+    int64_t looked_ms; /* at all of them */
 } jail;
+
+enum { GLANCE_MS = 1000 };
 
 #if defined(__SANITIZE_ADDRESS__)
 /* For sanitized builds: leaks are looked for in /proc, which a process that has changed its uid or
@@ -130,13 +134,31 @@ static void forget_absolute(void)
     jail.noted.n = left;
 }
 
-const char *jail_replaced(void)
+static bool is_another(const struct noted *d)
 {
     struct stat now;
 
+    return stat(d->name, &now) == 0 && S_ISDIR(now.st_mode) &&
+           (now.st_dev != d->dev || now.st_ino != d->ino);
+}
+
+const char *jail_replaced(void)
+{
+    jail.looked_ms = task_now();
     VEC_EACH (&jail.noted, d)
-        if (stat(d->name, &now) == 0 && S_ISDIR(now.st_mode) &&
-            (now.st_dev != d->dev || now.st_ino != d->ino))
+        if (is_another(d))
+            return d->name;
+    return NULL;
+}
+
+const char *jail_glance(void)
+{
+    bool all = task_now() - jail.looked_ms >= GLANCE_MS;
+
+    if (all)
+        return jail_replaced();
+    VEC_EACH (&jail.noted, d)
+        if (d->name[0] == '/' && is_another(d))
             return d->name;
     return NULL;
 }

@@ -89,13 +89,21 @@ void service_refresh(const char *what_changed)
     buf_free(&text);
 }
 
+static bool refresh_if(const char *replaced)
+{
+    if (replaced != NULL)
+        service_refresh(replaced);
+    return replaced != NULL;
+}
+
 bool service_look_at_dirs(void)
 {
-    const char *dir = jail_replaced();
+    return refresh_if(jail_replaced());
+}
 
-    if (dir != NULL)
-        service_refresh(dir);
-    return dir != NULL;
+bool service_glance_at_dirs(void)
+{
+    return refresh_if(jail_glance());
 }
 
 static void load_conf(struct process *p)

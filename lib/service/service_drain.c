@@ -116,7 +116,7 @@ void drain_begin(struct process *p, const char *because)
 bool drain_if_stale(struct process *p)
 {
     struct buf what = BUF_TEXT(300);
-    const char *table = p->draining || service_look_at_dirs() ? NULL : dicts_changed();
+    const char *table = p->draining || service_glance_at_dirs() ? NULL : dicts_changed();
 
     if (table != NULL) {
         buf_addf(&what, "table %s has changed -- restarting", table);

@@ -77,7 +77,9 @@ void datagrams_read(void *listener);
 
 /* service_drain.c: how a process ends, and what it says to master */
 void drain_start(struct process *p); /* signals, master's channel, idle timer */
-/* Has a table's file changed since it was opened? Then the process drains: true. */
+bool service_glance_at_dirs(void); /* service.c: jail_glance, as service_look_at_dirs */
+/* Has a table's file changed since it was opened, or a directory been replaced? Then the process
+ * drains: true. */
 bool drain_if_stale(struct process *p);
 void drain_begin(struct process *p, const char *because);
 void drain_check(struct process *p); /* a client has gone */

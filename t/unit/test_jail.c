@@ -822,6 +822,35 @@ static int try_notice_in_chroot(void)
     return result_of(replaced_in(sub.p, dir) != NULL);
 }
 
+/* Looked at just now, then replaced: a glance sees at once only what is outside of the queue. */
+static int glance(const char *name, bool at_once)
+{
+    int64_t began = task_now();
+
+    if (chdir(dir) < 0)
+        return 40;
+    jail_note(name);
+    if (jail_replaced() != NULL || jail_glance() != NULL)
+        return 41;
+    if (rename("sub", "sub.old") < 0 || mkdir("sub", 0755) < 0)
+        return 42;
+    bool seen = jail_glance() != NULL;
+    if (seen != at_once && task_now() - began < 1000) /* else it was time to look */
+        return 43;
+    return result_of(jail_replaced() != NULL);
+}
+static int try_glance_at_queue(void)
+{
+    return glance("sub", false);
+}
+static int try_glance_elsewhere(void)
+{
+    struct buf sub = BUF(300);
+
+    buf_addf(&sub, "%s/sub", dir);
+    return glance(sub.p, true);
+}
+
 static int noticed(int (*attempt)(void))
 {
     struct buf clean = BUF(700);
@@ -841,6 +870,12 @@ TEST(a_directory_that_was_replaced_is_told_of)
     assert_int_equal(noticed(try_nothing_replaced), REFUSED);
     if (geteuid() == 0)
         assert_int_equal(noticed(try_notice_in_chroot), REFUSED);
+}
+
+TEST(a_glance_passes_over_directories_of_the_queue_for_a_second)
+{
+    assert_int_equal(noticed(try_glance_at_queue), DONE);
+    assert_int_equal(noticed(try_glance_elsewhere), DONE);
 }
 
 /* In a session: a child of a process with RIGHT_FORK that has become a user. */
@@ -1246,6 +1281,7 @@ TEST(what_acts_as_other_users_is_neither_root_nor_somebody_else)
 
 RUN_TESTS(T(each_right_opens_what_its_row_says_and_nothing_else), T(the_kernel_says_so),
           T(a_socket_that_came_later_is_told_of), T(a_directory_that_was_replaced_is_told_of),
+          T(a_glance_passes_over_directories_of_the_queue_for_a_second),
           T(who_becomes_a_user_sees_only_his_directory),
           T(a_session_may_do_what_it_needs_and_nothing_else),
           T(what_forks_sessions_can_open_nothing_of_root),
