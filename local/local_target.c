@@ -87,21 +87,13 @@ static void to_entry(struct local *l, const struct address *a, const char *item)
         local_address(l, a, item);
 }
 
-static size_t count(const struct addr_list *list)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        n += is_address(&list->at[i]);
-    return n;
-}
-
-/* Several may stand there with only blanks between them, files and commands, too, as in name
- * "|command". */
-static void to_entries(struct local *l, const struct address *a, const struct addr_list *list,
-                       const char *item)
+/* How many: several may stand there with only blanks between them, files and commands, too, as in
+ * name "|command". */
+static size_t to_entries(struct local *l, const struct address *a, const struct addr_list *list,
+                         const char *item)
 {
     struct buf address = BUF(ITEM_LIMIT);
+    size_t n = 0;
 
     for (size_t i = 0; i < list->n; i++) {
         local_step(l);
@@ -113,8 +105,10 @@ static void to_entries(struct local *l, const struct address *a, const struct ad
             to_entry(l, a, address.p);
         else
             local_address(l, a, item);
+        n++;
     }
     buf_free(&address);
+    return n;
 }
 
 /* Without quotes a command stands as it was written, also with what is special in addresses. */
@@ -130,31 +124,23 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     buf_free(&command);
 }
 
-static bool is_own_entry(const char *item)
-{
-    return item[0] == '|' || item[0] == '/' || item[0] == '~' || str_istarts(strz(item), INCLUDE);
-}
-
 /* How many addresses, commands and files it is. ends: a group ends behind raw before another one
  * begins. A command without quotes may have blanks in it. */
 static size_t to_target(struct local *l, const struct address *a, struct str raw, bool ends,
                         const char *item)
 {
-    bool command = str_starts(str_trim(raw), STR("|"));
     struct addr_list list;
 
-    if (command && str_find(raw, '"') < 0) {
-        to_unquoted_command(l, a, raw);
+    if (str_starts(str_trim(raw), STR("|"))) {
+        if (str_find(raw, '"') < 0)
+            to_unquoted_command(l, a, raw);
+        else
+            to_entry(l, a, item);
         return 1;
     }
     struct arena *mem = arena_new(l->mem);
     addr_list_parse_entry(mem, raw, ends, &list);
-    size_t n = count(&list);
-    if (is_own_entry(item) && (list.n < 2 || command)) {
-        to_entry(l, a, item);
-        n = 1;
-    } else
-        to_entries(l, a, &list, item);
+    size_t n = to_entries(l, a, &list, item);
     arena_free(&mem);
     return n;
 }
