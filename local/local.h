@@ -50,6 +50,7 @@ struct local {
     enum rcpt_status status; /* the delivery status of all that it led to so far, joined */
     bool said; /* at least one log line about this recipient has been written */
     bool included; /* an :include: file was read: it may have no entries */
+    unsigned steps; /* lines and entries that were looked at */
 };
 
 /* The tables, opened before the jail. */
@@ -70,9 +71,12 @@ bool local_alias(struct local *l, struct address *a, const char *name);
 bool local_forward(struct local *l, struct address *a);
 void local_include(struct local *l, const struct address *a, const char *path);
 
-/* local_target.c: delivers to each entry of a line of an alias, a .forward or an :include: file.
- * Returns how many there were. */
+/* local_target.c: (waits) delivers to each entry of a line of an alias, a .forward or an :include:
+ * file. Returns how many there were. */
 size_t local_targets(struct local *l, const struct address *a, struct str line);
+/* (waits) To be called for each line and each entry: a file may have millions of them, and other
+ * deliveries get a turn now and then. */
+void local_step(struct local *l);
 
 /* local_command.c, local_file.c, local_mailbox.c */
 void local_command(struct local *l, const struct address *a, const char *command);

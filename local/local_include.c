@@ -21,6 +21,7 @@ size_t local_lines(struct local *l, const struct address *a, struct str text)
     size_t n = 0;
 
     while (str_split(&text, '\n', &line)) {
+        local_step(l);
         ptrdiff_t zero = str_find(line, 0); /* as Postfix, where a line ends there */
         if (zero >= 0)
             line = str_upto(line, (size_t)zero);

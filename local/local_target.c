@@ -7,12 +7,13 @@
 #include "conf/conf.h"
 #include "dict/alias_text.h"
 #include "mail/addr_list.h"
+#include "task/task.h"
 
 #include "local.h"
 
 #define INCLUDE STR(":include:")
 
-enum { ITEM_LIMIT = 1024 * 1024 };
+enum { ITEM_LIMIT = 1024 * 1024, STEPS_A_TURN = 64 };
 
 static bool allowed(const char *parameter, enum origin origin)
 {
@@ -86,23 +87,16 @@ static void to_entry(struct local *l, const struct address *a, const char *item)
         local_address(l, a, item);
 }
 
-static size_t count(const struct addr_list *list)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        n += is_address(&list->at[i]);
-    return n;
-}
-
-/* Several may stand there with only blanks between them, files and commands, too, as in name
- * "|command". */
-static void to_entries(struct local *l, const struct address *a, const struct addr_list *list,
-                       const char *item)
+/* How many: several may stand there with only blanks between them, files and commands, too, as in
+ * name "|command". */
+static size_t to_entries(struct local *l, const struct address *a, const struct addr_list *list,
+                         const char *item)
 {
     struct buf address = BUF(ITEM_LIMIT);
+    size_t n = 0;
 
     for (size_t i = 0; i < list->n; i++) {
+        local_step(l);
         if (!is_address(&list->at[i]))
             continue;
         buf_clear(&address);
@@ -111,8 +105,10 @@ static void to_entries(struct local *l, const struct address *a, const struct ad
             to_entry(l, a, address.p);
         else
             local_address(l, a, item);
+        n++;
     }
     buf_free(&address);
+    return n;
 }
 
 /* Without quotes a command stands as it was written, also with what is special in addresses. */
@@ -128,65 +124,49 @@ static void to_unquoted_command(struct local *l, const struct address *a, struct
     buf_free(&command);
 }
 
-static bool is_own_entry(const char *item)
-{
-    return item[0] == '|' || item[0] == '/' || item[0] == '~' || str_istarts(strz(item), INCLUDE);
-}
-
-/* Does a group end in rest before another one begins? */
-static bool ends_group(struct str rest)
-{
-    bool quoted = false;
-
-    for (size_t i = 0; i < rest.n; i++) {
-        char c = rest.p[i];
-        if (c == '\\')
-            i++;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && (c == ':' || c == ';'))
-            return c == ';';
-    }
-    return false;
-}
-
-/* How many addresses, commands and files it is. rest: what follows raw. A command without quotes
- * may have blanks in it. */
-static size_t to_target(struct local *l, const struct address *a, struct str raw, struct str rest,
+/* How many addresses, commands and files it is. ends: a group ends behind raw before another one
+ * begins. A command without quotes may have blanks in it. */
+static size_t to_target(struct local *l, const struct address *a, struct str raw, bool ends,
                         const char *item)
 {
-    bool command = str_starts(str_trim(raw), STR("|"));
     struct addr_list list;
 
-    if (command && str_find(raw, '"') < 0) {
-        to_unquoted_command(l, a, raw);
+    if (str_starts(str_trim(raw), STR("|"))) {
+        if (str_find(raw, '"') < 0)
+            to_unquoted_command(l, a, raw);
+        else
+            to_entry(l, a, item);
         return 1;
     }
     struct arena *mem = arena_new(l->mem);
-    addr_list_parse_entry(mem, raw, str_find(raw, ':') >= 0 && ends_group(rest), &list);
-    size_t n = count(&list);
-    if (is_own_entry(item) && (list.n < 2 || command)) {
-        to_entry(l, a, item);
-        n = 1;
-    } else
-        to_entries(l, a, &list, item);
+    addr_list_parse_entry(mem, raw, ends, &list);
+    size_t n = to_entries(l, a, &list, item);
     arena_free(&mem);
     return n;
+}
+
+void local_step(struct local *l)
+{
+    if (++l->steps % STEPS_A_TURN == 0)
+        task_yield();
 }
 
 size_t local_targets(struct local *l, const struct address *a, struct str line)
 {
     struct buf item = BUF(ITEM_LIMIT);
-    struct str start = line;
+    struct str start = line, mark = line; /* where a group begins or ends */
     size_t n = 0;
 
     while (alias_item(&line, &item)) {
+        local_step(l);
         struct str raw = {start.p, (size_t)(line.p - start.p)};
         if (raw.n > 0 && raw.p[raw.n - 1] == ',' && line.n + raw.n <= start.n)
             raw.n--;
         start = line;
-        if (buf_ok(&item))
-            n += to_target(l, a, raw, line, item.p);
+        if (mark.n > line.n)
+            mark = alias_find(line, ":;");
+        if (buf_ok(&item) && raw.n <= ITEM_LIMIT)
+            n += to_target(l, a, raw, str_starts(mark, STR(";")), item.p);
         else {
             local_target_fail(l, a, "5.3.5",
                               "mail system configuration error: an entry is too long");

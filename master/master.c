@@ -53,7 +53,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -418,7 +417,7 @@ static bool is_ours(const char *pid)
 }
 
 /* Sessions and helpers whose parent has ended are our children: prctl(PR_SET_CHILD_SUBREAPER).
- * How many were found. */
+ * How many were found. The log's writer is none of them. */
 static size_t kill_orphans(void)
 {
     struct buf path = BUF(100);
@@ -429,7 +428,7 @@ static size_t kill_orphans(void)
     FILE *f = buf_ok(&path) ? fopen(path.p, "re") : NULL;
     while (f != NULL && fscanf(f, "%20s", text) == 1) {
         int64_t pid;
-        if (num_parse(strz(text), 2, INT32_MAX, &pid) && is_ours(text)) {
+        if (num_parse(strz(text), 2, INT32_MAX, &pid) && !spawn_has((pid_t)pid) && is_ours(text)) {
             kill((pid_t)pid, SIGKILL);
             found++;
         }
@@ -447,8 +446,7 @@ static void end_orphans(void)
 
     while (kill_orphans() > 0 && clock_ms() < until) {
         loop_turn(clock_ms() + ORPHAN_MS);
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
+        spawn_reap();
     }
 }
 

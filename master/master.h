@@ -121,6 +121,7 @@ void listen_attend(struct svc *s, bool attend); /* is master to watch for client
 /* master_spawn.c */
 void spawn_child(struct svc *s);
 void spawn_reap(void); /* on SIGCHLD: collects the children that have ended */
+bool spawn_has(pid_t pid); /* is it a process of a service? */
 void spawn_signal(int signo, bool to_log); /* likewise */
 /* The log's writer is started before the others and ends after them. */
 bool services_is_log(const struct svc *s);

@@ -344,6 +344,11 @@ static struct child *find_child(pid_t pid)
     return NULL;
 }
 
+bool spawn_has(pid_t pid)
+{
+    return find_child(pid) != NULL;
+}
+
 /* Master is the reaper of its children's children, too; about those it says nothing. */
 void spawn_reap(void)
 {

@@ -228,3 +228,15 @@ bool alias_item(struct str *rest, struct buf *item)
     buf_free(&b.text);
     return any;
 }
+
+struct str alias_find(struct str text, const char *operators)
+{
+    struct word w = {.kind = WORD_END, .text = BUF(text.n)}; /* fits: no longer than text */
+    struct str rest = text;
+    bool found = false;
+
+    while (!found && next_word(&rest, &w))
+        found = w.kind == WORD_OPERATOR && is_among(operators, w.op);
+    buf_free(&w.text);
+    return found ? str_from(text, text.n - rest.n - 1) : str_from(text, text.n);
+}

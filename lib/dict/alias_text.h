@@ -13,5 +13,8 @@ int alias_entry(struct str line, struct buf *key, struct buf *value, struct why 
  * a .forward or :include: file. Comments and quotes are removed. False: no more.
  */
 bool alias_item(struct str *rest, struct buf *item);
+/* What begins with the first of these operators (each is one of |(),.:;<>@]%!) that stands outside
+ * of quotes, comments and literals; empty: there is none. */
+struct str alias_find(struct str text, const char *operators);
 
 #endif

@@ -36,9 +36,12 @@ static bool set_bound(SSL_CTX *ctx, struct str text, bool low)
     int i = find_version(text);
     uint64_t version = 0;
 
-    if (i < 0 && !num_parse_hex(str_from(text, str_istarts(text, STR("0x")) ? 2 : 0), &version))
+    if (i >= 0)
+        version = (uint64_t)versions[i].version;
+    else if (!num_parse_hex(str_from(text, str_istarts(text, STR("0x")) ? 2 : 0), &version))
         return false;
-    version = i < 0 ? version : (uint64_t)versions[i].version;
+    if (i >= 0 && version == 0) /* SSLv2: for OpenSSL 0 is no bound at all */
+        return false;
     if (version > TLS1_3_VERSION)
         return !low;
     if (version > 0 && version < SSL3_VERSION)

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "service/service_process.h"
 
@@ -18,6 +19,7 @@ enum {
     NAP_MOST_MS = 8, /* ... which is longer, up to this, while less than a quarter of what the
                         socket has room for comes in it, and shorter if more than three quarters
                         come: senders must not have to wait for room */
+    LAST_MS = 1000, /* in which all that had come before the end is read long since */
     NAPS = 4, /* so many follow each other before the loop may see to other things */
     ROOM = 10, /* datagrams that a socket has room for, if master does not say it */
 };
@@ -97,14 +99,14 @@ static void find_sender(struct msghdr *m, struct service_sender *from)
     from->uid = who.uid;
 }
 
-/* All that has come to a socket, or, if may_stop, some of it. True: it is empty. */
-static bool take(struct reader *r, const struct listener *l, bool may_stop)
+/* What has come to a socket, or some of it. True: it is empty. */
+static bool take(struct reader *r, const struct listener *l)
 {
     const struct service *service = r->process->service;
     int n = AT_ONCE, all = 0;
 
     r->from.is_private = l->is_private;
-    while (n == AT_ONCE && (!may_stop || all < STOP_AT)) {
+    while (n == AT_ONCE && all < STOP_AT) {
         n = receive(r, l->fd);
         all += n;
         for (int i = 0; i < n; i++) {
@@ -131,7 +133,7 @@ static bool take_some(struct reader *r, const struct listener *l)
 
     r->last_n = 0;
     VEC_EACH (&r->process->listeners, other) {
-        bool is_empty = other->fd < 0 || take(r, other, true);
+        bool is_empty = other->fd < 0 || take(r, other);
         if (other == l)
             empty = is_empty;
     }
@@ -170,6 +172,19 @@ static bool take_while_busy(struct reader *r, const struct listener *l)
     return empty;
 }
 
+/* Also what came before the process was told to end: whoever sent it hears nothing. Who goes on
+ * sending does not keep us. */
+static void take_last(struct reader *r, const struct listener *l)
+{
+    int64_t until = clock_ms() + LAST_MS;
+    bool empty;
+
+    do {
+        empty = take(r, l);
+        end_of_datagrams(r->process);
+    } while (!empty && clock_ms() < until);
+}
+
 void datagrams_read(void *listener)
 {
     struct listener *l = listener;
@@ -184,11 +199,8 @@ void datagrams_read(void *listener)
         p->last_used = task_now();
         w = empty ? task_wait_again(l->fd, POLLIN, 0) : task_wait_fd(l->fd, POLLIN, 0);
     }
-    /* Also what came before the process was told to end: whoever sent it hears nothing. */
-    if (p->service->datagram != NULL) {
-        take(p->reader, l, false);
-        end_of_datagrams(p);
-    }
+    if (p->service->datagram != NULL)
+        take_last(p->reader, l);
     if (--p->reader->tasks == 0) {
         free(p->reader);
         p->reader = NULL;

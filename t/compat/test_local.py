@@ -99,6 +99,10 @@ b20: error: games
 b21: friends: games {out}/b21, sys; uucp: bin
 b22: "{out}/b22" c:;
 b23: ~games sys
+b24: "{out}/b24 q" <games@local.test>
+b25: "|cat > {out}/b25" Foo <sys@local.test>, "~" <bin@local.test>
+b26: "{out}/b26 q";
+b27: {out}/b27 .x
 wide: wide1, wide1, wide2
 wide1: wide3, wide3, wide3
 wide2: wide1, wide3
@@ -110,7 +114,7 @@ one two three mixed cmd env+x.y nouser tempfail output code odd plain signal not
 daemon list unknown addr ext includecmd delim+ext delim games games+e nobody1 one+tag ONE www-data www-data+fwd
 proxy postmaster mailer-daemon uucp e1 e2 e3 e4 e5 e6 e8 e9 full never fine half fullsig emptylist nulllist wide
 twofiles threefiles homefile manyfiles
-b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15 b16 b17 b18 b19 b20 b21 b22 b23
+b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 b11 b12 b13 b14 b15 b16 b17 b18 b19 b20 b21 b22 b23 b24 b25 b26 b27
 boxonly boxonly2
 owned ownedfine
 """.split()

@@ -295,6 +295,22 @@ def test_all_addresses_of_an_alias_get_the_mail(make_suite):
     c.close()
 
 
+def test_a_long_list_does_not_keep_other_deliveries(make_suite):
+    """with all on one line, a line for each, blanks between them; make_suite looks for long turns. What stands in quotes is no group."""
+    many = 30000
+    lists = {"quoted": '"a:"@x.test,' * many, "lines": "a@x.test\n" * many, "blanks": "a@x.test " * many, "comments": "()" * 600000 + " a@x.test"}
+    s = make_suite(start=False, main="mydestination = lists.test\nmyorigin = lists.test\nlocal_transport = local\nlocal_recipient_maps =\n"
+                                     "default_transport = discard\nalias_maps = hash:$config_directory/lists\n")
+    files = {name: s.write("lists/" + name, text) for name, text in lists.items()}
+    s.tool("postalias", s.write("etc/lists", "".join("%s: :include:%s\n" % f for f in files.items())))
+    s.start()
+    for name in lists:
+        s.tool("sendmail", "-f", "alice@example.test", name + "@lists.test", input="Subject: to many\n\nbody\n")
+    for name in ("quoted", "lines", "blanks"):
+        s.wait_log(r"to=<%s@lists.test>, .*status=sent \(forwarded as" % name)
+    s.wait_log(r"to=<comments@lists.test>, .*status=bounced \(mail system configuration error: an entry is too long\)")
+
+
 # At their highest these would keep mail waiting or out of the queue, or exclude all users.
 WAITING = {"auth_failure_delay", "smtpd_error_sleep_time", "queue_minfree", "message_size_limit", "virtual_minimum_uid",
            "first_valid_uid", "first_valid_gid", "default_destination_rate_delay", "default_transport_rate_delay"}

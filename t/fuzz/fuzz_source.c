@@ -34,6 +34,9 @@ static void items(struct str text)
     size_t before = rest.n + 1;
 
     while (alias_item(&rest, &item)) {
+        struct str mark = alias_find(rest, ":;");
+        if (mark.p + mark.n != rest.p + rest.n || (mark.n > 0 && *mark.p != ':' && *mark.p != ';'))
+            abort(); /* no end of it, or another one */
         if (rest.n >= before)
             abort(); /* no progress */
         before = rest.n;

@@ -181,5 +181,19 @@ TEST(a_zero_byte_in_an_alias_is_a_byte_like_any_other)
     buf_free(&item);
 }
 
+TEST(an_operator_counts_outside_of_quotes_comments_and_literals)
+{
+    static const struct {
+        const char *text, *found;
+    } t[] = {
+        {"a, b: c;", ": c;"}, {"\"a:b\"; x", "; x"}, {"(a;\")[x:y] a\\:b ;", ";"},
+        {"(a:b", ""},         {"a, b", ""},          {"", ""},
+    };
+
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+        assert_true(str_eqz(alias_find(strz(t[i].text), ":;"), t[i].found));
+}
+
 RUN_TESTS(T(logical_lines_join_and_skip), T(no_line_is_too_long), T(map_entries), T(alias_entries),
-          T(items_of_an_alias), T(a_zero_byte_in_an_alias_is_a_byte_like_any_other))
+          T(items_of_an_alias), T(a_zero_byte_in_an_alias_is_a_byte_like_any_other),
+          T(an_operator_counts_outside_of_quotes_comments_and_literals))

@@ -460,6 +460,7 @@ TEST(broken_settings_are_refused)
                                               {.protocols = ">=0305"},
                                               {.protocols = "<=0x"},
                                               {.protocols = "<=0100"},
+                                              {.protocols = "<=SSLv2"},
                                               {.protocols = "0303"},
                                               {.ssl_options = "NO_SUCH"},
                                               {.ssl_options = "NO_TICKET 0x"},
