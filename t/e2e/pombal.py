@@ -106,6 +106,14 @@ def wait_for(what, seconds=PATIENCE, every=0.02):
         time.sleep(every)
 
 
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        return True
+    except OSError:
+        return False
+
+
 class Instance:
     """main: lines for main.cf; master: lines for master.cf; a service named again replaces the old one"""
     def __init__(self, main="", master="", domain="example.test", password="secret", start=True):
@@ -261,11 +269,7 @@ class Instance:
         self.write("etc/master.cf", text)
 
     def listens(self, name):
-        try:
-            socket.create_connection(("127.0.0.1", self.port(name)), 5).close()
-            return True
-        except OSError:
-            return False
+        return answers(self.port(name))
 
     def reload(self):
         """waits for its end, and fails if master refuses the configuration"""
