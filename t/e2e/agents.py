@@ -48,7 +48,7 @@ QUEUE = []  # a tar archive of an empty one
 
 class MiniSuite(pombal.Instance):
     def __init__(self, main="", master="", start=True):
-        self.faults, self.start_env = [], {}
+        self.faults, self.start_env, self.parsed = [], {}, {}
         self.dir = tempfile.mkdtemp(prefix="pombal-queue-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.etc, self.queue, self.log_path = self.dir + "/etc", self.dir + "/queue", self.dir + "/log/maillog"

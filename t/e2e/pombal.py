@@ -127,6 +127,7 @@ class Instance:
         self.base = free_base()
         copy_model(self.dir, self.base, domain, password)
         self.places = PLACES.findall(self.read("etc/main.cf"))
+        self.parsed = {}
         if "POMBAL_HOSTILE_WAITS" in os.environ:  # lib/task/task.h
             self.add_main("import_environment = MAIL_CONFIG TZ LANG=C POMBAL_HOSTILE_WAITS\n")
         # Tests do not ask the machine's name servers, and wait for nothing. Folder names are Dovecot's, whose default
@@ -334,16 +335,28 @@ class Instance:
     def maildir(self, user, folder=""):
         return "%s/mail/%s/%s%s" % (self.dir, self.domain, user, "/." + folder if folder else "")
 
+    def message(self, path):
+        """(time, email object) of a file in a Maildir, which nobody changes any more: it is read and parsed once. Its text is what
+        stands in the file."""
+        st = os.stat(path)
+        key = st.st_ino, st.st_mtime_ns, st.st_size
+        if key not in self.parsed:
+            with open(path, "rb") as f:
+                content = f.read()
+            self.parsed[key] = email.message_from_bytes(content)
+            self.parsed[key].text = content.decode("latin-1")
+        return st.st_mtime_ns, self.parsed[key]
+
     def messages(self, user, folder=""):
         """the messages in a Maildir, as email objects, oldest first"""
         found = []
         for sub in ("new", "cur"):
             for path in glob.glob("%s/%s/*" % (self.maildir(user, folder), sub)):
                 try:
-                    found.append((os.stat(path).st_mtime_ns, open(path, "rb").read()))
+                    found.append(self.message(path))
                 except OSError:
                     pass  # moved by a session meanwhile: the next look finds it
-        return [email.message_from_bytes(text) for _, text in sorted(found)]
+        return [m for _, m in sorted(found, key=lambda one: (one[0], one[1].text))]
 
     def wait_mail(self, user, count=1, folder="", match=None, seconds=PATIENCE):
         """the messages of user, when at least count (whose subject matches) are there"""
