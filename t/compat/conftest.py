@@ -7,3 +7,4 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 make_suite, suite = module.make_suite, module.suite
 pytest_runtest_makereport = module.pytest_runtest_makereport
+pytest_collection_modifyitems = module.pytest_collection_modifyitems

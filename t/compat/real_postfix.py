@@ -1,9 +1,11 @@
 """A private Postfix, Debian's own: directory, queue, configuration and log below one folder. Needs root."""
-import os, shutil, socket, subprocess, tempfile, threading
+import os, shutil, signal, socket, subprocess, tempfile, threading
 
 import pombal
 
-HAVE = os.path.exists("/usr/lib/postfix/sbin/master") and pombal.IS_ROOT
+MASTER = "/usr/lib/postfix/sbin/master"
+HAVE = os.path.exists(MASTER) and pombal.IS_ROOT
+QUEUE = []  # a tar archive of an empty queue
 SERVICES = {
     "pickup": "n - n 60 1 pickup", "cleanup": "n - n - 0 cleanup", "qmgr": "n - n 300 1 qmgr",
     "rewrite": "- - n - - trivial-rewrite", "bounce": "- - n - 0 bounce", "defer": "- - n - 0 bounce",
@@ -87,7 +89,7 @@ class RealPostfix:
 
     def run(self, name, *args, input=None, check=True):
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err: # no pipe: the daemons would keep it open
-            r = subprocess.run(["/usr/sbin/" + name] + list(args), input=input, text=True, stdout=out, stderr=err, timeout=60,
+            r = subprocess.run([os.path.join("/usr/sbin", name)] + list(args), input=input, text=True, stdout=out, stderr=err, timeout=60,
                                env=dict(os.environ, MAIL_CONFIG=self.etc, PATH="/usr/sbin:/usr/bin:/sbin:/bin"))
             out.seek(0), err.seek(0)
             r.stdout, r.stderr = out.read(), err.read()
@@ -95,11 +97,31 @@ class RealPostfix:
         return r
 
     def start(self):
-        self.run("postfix", "start")
+        """an empty queue is a copy of one that postfix has made and looked at, which takes two seconds of CPU time"""
+        if os.listdir(self.queue):
+            self.run("postfix", "start")
+            return self
+        if not QUEUE:
+            self.run("postfix", "check")
+            QUEUE.append(subprocess.run(["tar", "-C", self.queue, "-c", "."], check=True, capture_output=True).stdout)
+        else:
+            subprocess.run(["tar", "-C", self.queue, "-xp"], check=True, input=QUEUE[0])
+        self.run(MASTER, "-w")
         return self
 
+    def master_pid(self):
+        try:
+            with open(self.queue + "/pid/master.pid") as f:
+                pid = int(f.read())
+            return pid if os.readlink("/proc/%d/cwd" % pid) == self.queue else None
+        except (OSError, ValueError):
+            return None
+
     def stop(self):
-        self.run("postfix", "stop", check=False)
+        pid = self.master_pid()
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            pombal.wait_for(lambda: not self.master_pid())
 
     def log(self):
         try:

@@ -168,7 +168,12 @@ def test_generated_expressions(tmp_path):
     rng = random.Random(3463)
     values = list(dict.fromkeys(expression(rng) for _ in range(400)))
     names = ["notify_classes", "maillog_file", "bounce_template_file", "syslog_name", "export_environment", "relocated_maps",
-             "canonical_maps", "mail_name", "authorized_mailq_users", "defer_transports"]
+             "canonical_maps", "mail_name", "authorized_mailq_users", "defer_transports", "authorized_flush_users",
+             "authorized_submit_users", "transport_maps", "virtual_alias_maps", "virtual_mailbox_maps", "sender_canonical_maps",
+             "recipient_canonical_maps", "header_checks", "body_checks", "mime_header_checks", "nested_header_checks",
+             "relay_recipient_maps", "smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions",
+             "smtpd_data_restrictions", "smtpd_etrn_restrictions", "fallback_transport", "virtual_alias_domains", "mailbox_transport",
+             "home_mailbox", "relay_domains", "sender_bcc_maps", "smtp_fallback_relay", "smtp_helo_name", "smtpd_banner"]
     for i in range(0, len(values), len(names)):
         chunk = dict(zip(names, values[i:i + len(names)]))
         main = "compatibility_level = 3.6\nmyhostname = a.b.c\nrelayhost =\nx = x$y\ny = z\nempty =\nten=10\nbounce_size_limit = $x$ten$empty$y\n"

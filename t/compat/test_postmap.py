@@ -91,8 +91,9 @@ def test_a_table_of_either_is_read_by_the_other(place, kind, source):
     assert dump(place, POSTMAP, kind + ":ours") == dump(place, POSTMAP, kind + ":theirs")
     assert dump(place, ours("postmap"), kind + ":theirs") == dump(place, ours("postmap"), kind + ":ours")
     keys = [line.split("\t")[0] for line in dump(place, POSTMAP, kind + ":theirs")]
-    for key in [k for k in keys if k][:6] + ["nosuch"]:
-        answers = {place.run(program, "-q", key, kind + ":" + name)[:2] for program in (POSTMAP, ours("postmap"))
+    keys = [k for k in keys if k][:6] + ["nosuch"]
+    for key, text in [("-", "\n".join(keys) + "\n"), (keys[0], ""), ("nosuch", "")]:
+        answers = {place.run(program, "-q", key, kind + ":" + name, input=text.encode())[:2] for program in (POSTMAP, ours("postmap"))
                    for name in ("ours", "theirs")}
         assert len(answers) == 1, (key, answers)
 

@@ -41,7 +41,7 @@ def in_box(suite, mark):
 
 def reported(suite, mark):
     """a report came to alice, and the message with it: it may be all that is left of it"""
-    return any("Subject: " + mark in m.as_string() and nobody(mark) in m.as_string() and "Undelivered" in (m["Subject"] or "")
+    return any("Subject: " + mark in m.text and nobody(mark) in m.text and "Undelivered" in (m["Subject"] or "")
                for m in suite.messages("alice"))
 
 

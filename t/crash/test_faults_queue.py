@@ -164,7 +164,7 @@ def test_start_up_repairs_that_fail_forget_no_report(faulty, call, modes):
     faulty.start()
     faulty.tool("postsuper", "-H", "ALL")
     arrives(faulty, "owed-%s." % call)
-    wait_for(lambda: any(user in m.as_string() for m in faulty.messages("alice")))
+    wait_for(lambda: any(user in m.text for m in faulty.messages("alice")))
 
 
 TABLE_FAULTS = [(call, errno.ENOSPC, disk.ERROR) for call in ("open", "write", "sync", "rename", "chmod", "truncate")] + [
@@ -249,7 +249,7 @@ def test_a_record_that_was_not_synced_is_taken_back(faulty):
     faulty.wait_log(r"to=<r@elsewhere.invalid>.*status=deferred \(bounce failed\)")
     assert faulty.disk.disarm()
     faulty.tool("postqueue", "-f")
-    report = faulty.wait_mail("alice", match="Undelivered")[-1].as_string()
+    report = faulty.wait_mail("alice", match="Undelivered")[-1].text
     assert report.count("Final-Recipient:") == 1, report
     faulty.wait_queue_empty()
 
@@ -316,7 +316,7 @@ def test_what_was_reported_is_not_reported_again_though_its_log_stays(faulty):
     """the message itself waits for another recipient, and is tried again and again"""
     faulty.disk.arm("bounce", "unlink", 1, errno.EIO)
     faulty.send(["r@later.test", "x@elsewhere.invalid"], subject="reported once.", sender="alice@" + faulty.domain)
-    reports = lambda: [m for m in faulty.messages("alice") if "x@elsewhere.invalid" in m.as_string()]
+    reports = lambda: [m for m in faulty.messages("alice") if "x@elsewhere.invalid" in m.text]
     wait_for(reports)
     assert faulty.disk.disarm()
     tried = len(faulty.wait_log("to=<r@later.test>.*status=deferred"))

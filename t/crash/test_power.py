@@ -65,7 +65,7 @@ class Scenario:
         s.wait_queue_empty()
         # Refused by the agent: a report to alice.
         self.send(["nobody@elsewhere.invalid"], "four", sender="alice@" + s.domain, expect=["alice"])
-        wait_for(lambda: any("four" in m.as_string() for m in s.messages("alice")))
+        wait_for(lambda: any("four" in m.text for m in s.messages("alice")))
         self.dropped("five")
         self.read()
         self.send(["list"], "seven", expect=["alice", "bob"])
@@ -197,7 +197,7 @@ def missing_marks(s, upto):
         if user == "box":
             there = "mark %s." % mark in open(s.suite.dir + "/box/box").read()
         else:
-            there = any("mark %s." % mark in m.as_string() for m in s.suite.messages(user))
+            there = any("mark %s." % mark in m.text for m in s.suite.messages(user))
         if not there:
             lost.append((user, mark))
     return lost

@@ -43,11 +43,12 @@ smtpd_peername_lookup = no
 
 
 AGENTS = "fake", "few", "local"  # what tests may call theirs
+QUEUE = []  # a tar archive of an empty one
 
 
 class MiniSuite(pombal.Instance):
     def __init__(self, main="", master="", start=True):
-        self.faults, self.start_env = [], {}
+        self.faults, self.start_env, self.parsed = [], {}, {}
         self.dir = tempfile.mkdtemp(prefix="pombal-queue-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.etc, self.queue, self.log_path = self.dir + "/etc", self.dir + "/queue", self.dir + "/log/maillog"
@@ -60,22 +61,29 @@ class MiniSuite(pombal.Instance):
         if pombal.IS_ROOT:
             os.chown(self.dir + "/data", pwd.getpwnam(owner).pw_uid, -1)
             os.chown(self.dir + "/log", pwd.getpwnam(owner).pw_uid, -1)
-        # A daemon connects to the sockets that are there when it starts, and to no others: Agent comes later.
-        os.makedirs(self.queue + "/private", 0o710)
-        if pombal.IS_ROOT:
-            os.chown(self.queue + "/private", pwd.getpwnam(owner).pw_uid, -1)
-        for name in AGENTS:
-            with socket.socket(socket.AF_UNIX) as place:
-                place.bind("%s/private/%s" % (self.queue, name))
         self.write("etc/main.cf", MAIN % values)
         self.write("etc/master.cf", MASTER % values)
+        self.places = pombal.PLACES.findall(self.read("etc/main.cf"))
+        self.make_queue()
         self.add_main(main)
         self.add_master(master)
         if start:
             self.start()
 
+    def make_queue(self):
+        if not QUEUE:
+            pombal.make_queue(self.etc)
+            os.unlink(self.log_path)
+            QUEUE.append(pombal.archive(self.queue))
+        else:
+            pombal.unpack(self.queue, QUEUE[0])
+        # A daemon connects to the sockets that are there when it starts, and to no others: Agent comes later.
+        for name in AGENTS:
+            with socket.socket(socket.AF_UNIX) as place:
+                place.bind("%s/private/%s" % (self.queue, name))
+
     def start(self):
-        self.tool("pombal", "start", env=self.start_env)
+        self.tool(*self.start_command(), env=self.start_env)
         pombal.wait_for(lambda: self.listens("smtp"))
 
     def port(self, name):

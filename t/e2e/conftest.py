@@ -25,6 +25,18 @@ def note_failure(name, excinfo, instance):
         f.write("%s\n%s\n%s\n%s\n" % (name, str(excinfo.value)[:300], instance.state(), "\n".join(instance.log().splitlines()[-8:])[-1500:]))
 
 
+# The files that take longest, in this order. They begin first: the tests of a file stay together (t/run), and a long file at
+# the end would keep one process busy and the others waiting.
+LONGEST = ["e2e/test_%s.py" % name for name in (
+    "reload", "trust", "conf", "configurations", "qmgr", "badinput", "bounds", "quickstart", "master", "two_servers", "mailflow",
+    "jail", "login", "smtpd", "imap_shared", "tables", "smtp_client", "stress", "imap", "syslog", "sendmail")]
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get("/".join(item.path.parts[-2:]), len(place)))
+
+
 def pytest_make_parametrize_id(val):
     """Short names for long input: pytest hands a test's name to every child in its environment, which has a limit."""
     return repr(val[:40]) + "..." if isinstance(val, (bytes, str)) and len(val) > 40 else None

@@ -293,6 +293,7 @@ def test_plus_mail_in_the_queue_is_listed_and_flushed(make_suite):
     sink = subprocess.Popen(["smtp-sink", "127.0.0.1:%d" % port, "10"] if os.getuid() else
                             ["smtp-sink", "-u", "nobody", "127.0.0.1:%d" % port, "10"])
     try:
+        pombal.wait_for(lambda: pombal.answers(port))
         suite.tool("postqueue", "-f")
         suite.wait_log(queue_id + r": to=<x@later\.test>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:%d, .*status=sent" % port)
         suite.wait_queue_empty()

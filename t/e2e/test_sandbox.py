@@ -162,7 +162,6 @@ def test_sockets_are_open_for_those_who_may_ask(suite, processes):
 def test_directories_of_postfix_are_opened_as_far_as_needed(make_suite):
     suite = make_suite(start=False)
     for name, mode, gid in (("private", 0o700, 0), ("public", 0o2710, grp.getgrnam("pombaldrop").gr_gid)):
-        os.mkdir(suite.queue + "/" + name)
         os.chown(suite.queue + "/" + name, mail_owner(suite).pw_uid, gid)
         os.chmod(suite.queue + "/" + name, mode)
     suite.start()

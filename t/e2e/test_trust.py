@@ -192,7 +192,7 @@ def tries(suite):
 @pytest.fixture(scope="module")
 def asked(suite):
     """a suite with something in the queue, so that a list of it is not empty"""
-    suite.add_main("defer_transports = smtp\n")
+    suite.add_main("defer_transports = smtp\nmax_idle = 3600s\n")  # on a slow machine there are minutes between two tests
     suite.reload()
     suite.send("alice")
     suite.wait_mail("alice")
