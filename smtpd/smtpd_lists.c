@@ -63,36 +63,42 @@ static enum verdict no_dnsbl(struct check *k, const struct restriction *r)
     return check_deny(k, 451, "4.3.5", "Server configuration error");
 }
 
-/* "zen.example=127.0.0.[2..11]". What is wrong; null: nothing. */
-static const char *read_dnsbl(struct restriction *r)
+static int wrong(struct why *why, const char *text)
+{
+    return why_set(why, "4.3.5", "%s", text);
+}
+
+/* "zen.example=127.0.0.[2..11]" */
+static int read_dnsbl(struct restriction *r, struct why *why)
 {
     struct dnsbl list;
 
     if (dnsbl_parse(strz(r->arg), &list, NULL) < 0) {
         r->fn = no_dnsbl;
-        return "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a number or a "
-               "pattern such as [2..11]";
+        return wrong(why, "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a "
+                          "number or a pattern such as [2..11]");
     }
     r->dnsbl = mem_new(sizeof *r->dnsbl);
     *r->dnsbl = list;
-    return NULL;
+    return 0;
 }
 
-/* What follows the name is taken off *rest. What is wrong; null: nothing. */
-static const char *read_known(struct restrictions *list, struct restriction *r,
-                              const struct restriction_def *d, struct str *rest)
+/* What follows the name is taken off *rest. */
+static int read_known(struct restrictions *list, struct restriction *r,
+                      const struct restriction_def *d, struct str *rest, struct why *why)
 {
     struct str arg;
 
     if (d->arg != RESTRICTION_ALONE && !str_word_braces(rest, ", \t\r\n", &arg))
-        return d->arg == RESTRICTION_TABLE ? "wants a table behind it" : "wants a value behind it";
+        return wrong(why, d->arg == RESTRICTION_TABLE ? "wants a table behind it"
+                                                      : "wants a value behind it");
     warn_of_logins(list, d);
     r->fn = d->fn;
     if (d->arg != RESTRICTION_ALONE)
         r->arg = mem_dup(arg.p, arg.n);
     if (d->arg == RESTRICTION_TABLE)
         r->table = open_table(list, r->arg);
-    return d->arg == RESTRICTION_DNSBL ? read_dnsbl(r) : NULL;
+    return d->arg == RESTRICTION_DNSBL ? read_dnsbl(r, why) : 0;
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */
@@ -109,8 +115,8 @@ static void read_missing(struct restriction *r, const struct conf_missing *missi
         r->fn = check_left_out;
 }
 
-/* What is wrong with it; null: nothing. */
-static const char *read_one(struct restrictions *list, struct str name, struct str *rest)
+/* -1: why says what is wrong with it, without its name: "wants a table behind it". */
+static int read_one(struct restrictions *list, struct str name, struct str *rest, struct why *why)
 {
     struct restriction *r = VEC_ADD(&list->at);
     const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
@@ -119,7 +125,7 @@ static const char *read_one(struct restrictions *list, struct str name, struct s
     r->name = mem_dup(name.p, name.n);
     r->fn = check_unknown;
     if (known != NULL)
-        return read_known(list, r, known, rest);
+        return read_known(list, r, known, rest, why);
     if (missing != NULL) {
         read_missing(r, missing, rest);
     } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
@@ -129,9 +135,9 @@ static const char *read_one(struct restrictions *list, struct str name, struct s
         r->arg = r->name;
         r->table = open_table(list, r->arg);
     } else {
-        return "is no restriction that is known here";
+        return wrong(why, "is no restriction that is known here");
     }
-    return NULL;
+    return 0;
 }
 
 void smtpd_read_result(struct restrictions *list, const char *text)
@@ -140,22 +146,21 @@ void smtpd_read_result(struct restrictions *list, const char *text)
 
     list->parameter = "access table";
     while (str_word_braces(&rest, ", \t\r\n", &word))
-        read_one(list, word, &rest);
+        read_one(list, word, &rest, NULL);
 }
 
 int smtpd_check_result(const char *text, struct why *why)
 {
     struct restrictions list = {.only_names = true};
     struct str rest = strz(text), word;
-    const char *wrong = NULL;
+    int result = 0;
 
-    while (wrong == NULL && str_word_braces(&rest, ", \t\r\n", &word))
-        wrong = read_one(&list, word, &rest);
+    while (result == 0 && str_word_braces(&rest, ", \t\r\n", &word))
+        result = read_one(&list, word, &rest, why);
     smtpd_free_list(&list);
-    if (wrong == NULL)
+    if (result == 0)
         return 0;
-    return why_set(why, "4.3.5", "\"%.*s\" is neither an action nor a restriction: it %s",
-                   (int)word.n, word.p, wrong);
+    return why_in(why, "\"%.*s\" is neither an action nor a restriction", (int)word.n, word.p);
 }
 
 /* A fault would be answered with "Server configuration error" for ever. bare_table: what a table
@@ -164,14 +169,14 @@ static void read_list(struct restrictions *list, const char *parameter, const ch
                       restriction_fn *bare_table)
 {
     struct str rest = strz(text), word;
+    struct why why = WHY;
 
     list->parameter = parameter;
     list->bare_table = bare_table;
-    while (str_word_braces(&rest, ", \t\r\n", &word)) {
-        const char *wrong = read_one(list, word, &rest);
-        if (wrong != NULL)
-            conf_fault(parameter, "\"%.*s\" %s", (int)word.n, word.p, wrong);
-    }
+    while (str_word_braces(&rest, ", \t\r\n", &word))
+        if (read_one(list, word, &rest, &why) < 0)
+            conf_fault(parameter, "\"%.*s\" %s", (int)word.n, word.p, why_text(&why));
+    why_free(&why);
 }
 
 void smtpd_free_list(struct restrictions *list)
