@@ -10,6 +10,7 @@
 #include "net/peer.h"
 #include "net/stream.h"
 
+struct policy_conn;
 struct tls_info;
 struct smtpd_found;
 struct smtpd_question;
@@ -30,6 +31,7 @@ struct smtpd_mail {
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
+    const char *instance; /* tells it from all others, for policy services; null: not taken yet */
     VEC(struct smtpd_rcpt) rcpts;
     int64_t refused; /* recipients beyond smtpd_recipient_limit */
     int64_t bytes; /* of content so far, counted as in SIZE */
@@ -86,6 +88,8 @@ struct smtpd {
      * which moves as it comes */
     enum awaited { AWAIT_LINE, AWAIT_CONTENT, AWAIT_HANDSHAKE } awaited;
     int64_t awaited_since, content_until;
+    unsigned messages; /* that have begun */
+    struct policy_conn *policies; /* smtpd_policy_conn.c: connections of the present message */
     bool early_talk; /* the client has sent commands ahead where it must not */
     struct client_count *count; /* null: not counted */
     int64_t errors, junk;
@@ -173,6 +177,9 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
 void smtpd_open_limits(void);
 bool smtpd_limit_enter(struct smtpd *s); /* false: too many. Call smtpd_limit_leave in both cases */
 void smtpd_limit_leave(struct smtpd *s);
+
+/* smtpd_policy_conn.c: others may have the connections of the message that ends. */
+void smtpd_policy_release(struct smtpd *s);
 
 /* smtpd_data.c */
 void smtpd_open_data(void);

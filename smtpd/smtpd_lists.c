@@ -9,6 +9,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_policy.h"
 
 struct smtpd_lists smtpd_lists;
 
@@ -18,7 +19,8 @@ static const struct restriction_def *find_known(struct str name)
 {
     static const struct restriction_def *const tables[] = {
         smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
-        smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions};
+        smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions,
+        smtpd_policy_restrictions};
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
@@ -83,6 +85,24 @@ static int read_dnsbl(struct restriction *r, struct why *why)
     return 0;
 }
 
+/* In the result of a table, or the reply of a policy service. */
+static enum verdict no_policy(struct check *k, const struct restriction *r)
+{
+    msg_warn("restriction %s: no list of main.cf has the service %s", r->name, r->arg);
+    return check_deny(k, 451, "4.3.5", "Server configuration error");
+}
+
+/* Only the services that lists of main.cf have can be reached in the jail. */
+static int read_policy(const struct restrictions *list, struct restriction *r, struct why *why)
+{
+    if (list->only_names)
+        return smtpd_policy_want(r->arg, why) == 0 ? 0 : why_in(why, "wants a policy service");
+    r->policy = list->of_table ? smtpd_policy_find(r->arg) : smtpd_policy_open(r->arg, why);
+    if (r->policy == NULL)
+        r->fn = no_policy;
+    return r->policy != NULL || list->of_table ? 0 : why_in(why, "wants a policy service");
+}
+
 /* What follows the name is taken off *rest. */
 static int read_known(struct restrictions *list, struct restriction *r,
                       const struct restriction_def *d, struct str *rest, struct why *why)
@@ -98,7 +118,9 @@ static int read_known(struct restrictions *list, struct restriction *r,
         r->arg = mem_dup(arg.p, arg.n);
     if (d->arg == RESTRICTION_TABLE)
         r->table = open_table(list, r->arg);
-    return d->arg == RESTRICTION_DNSBL ? read_dnsbl(r, why) : 0;
+    return d->arg == RESTRICTION_DNSBL    ? read_dnsbl(r, why)
+           : d->arg == RESTRICTION_POLICY ? read_policy(list, r, why)
+                                          : 0;
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */
@@ -145,6 +167,7 @@ void smtpd_read_result(struct restrictions *list, const char *text)
     struct str rest = strz(text), word;
 
     list->parameter = "access table";
+    list->of_table = true;
     while (str_word_braces(&rest, ", \t\r\n", &word))
         read_one(list, word, &rest, NULL);
 }
@@ -256,6 +279,7 @@ void smtpd_open_lists(void)
     read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
               conf.smtpd_end_of_data_restrictions, NULL);
     read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
+    smtpd_policy_check();
     if (!closes_relay(&l->relay, 0) && !closes_relay(&l->rcpt, 0))
         msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
                   "at least one working instance of: reject_unauth_destination, "

@@ -50,6 +50,7 @@ void smtpd_drop_mail(struct smtpd *s)
     if (s->mail == NULL)
         return;
     struct arena *mem = s->mail->mem;
+    smtpd_policy_release(s);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
     VEC_FREE(&s->mail->bcc);

@@ -9,11 +9,11 @@ def reply(action):
 class PolicyService:
     """answer(request): bytes to send; None: the connection is closed without an answer; a function is called with the socket, and
     true if the connection stays open. requests: all that came, as dictionaries in the order of their attributes; "connection" is which
-    one it came by, "raw" its bytes."""
+    one it came by, "raw" its bytes. closed: the connections that are over."""
 
     def __init__(self, answer=lambda request: reply("dunno"), path=None, mode=0o666):
         self.answer, self.path, self.requests, self.connections, self.open = answer, path, [], 0, set()
-        self.lock = threading.Lock()
+        self.lock, self.closed = threading.Lock(), set()
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(path)
@@ -46,6 +46,7 @@ class PolicyService:
             pass
         with self.lock:
             self.open.discard(sock)
+            self.closed.add(number)
         f.close()
         sock.close()
 
