@@ -135,7 +135,9 @@ void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str tex
 void smtpd_reply_denial(struct smtpd *s); /* s->denial */
 /* Replies 421 and ends the session. */
 void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text);
-/* "NOQUEUE: reject: RCPT from ...: reply; from=<> to=<> proto= helo=" */
+/* "NOQUEUE: action: RCPT from ...: text; from=<> to=<> proto= helo=". The second one's text is a
+ * reply. rcpt: null: there is none. */
+void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text);
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why);
 
