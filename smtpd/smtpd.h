@@ -83,6 +83,7 @@ struct smtpd {
     struct smtpd_mail *mail; /* null outside of a transaction */
 
     bool closing; /* the last reply has been sent: end the session */
+    bool denied; /* refused when it connected: only QUIT is answered (RFC 5321 3.1) */
     bool failed; /* the reply to this command was 4yz or 5yz */
     /* smtpd_time.c: what the client is waited for, since when, and until when its content may take,
      * which moves as it comes */

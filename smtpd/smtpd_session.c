@@ -147,6 +147,8 @@ static void run_command(struct smtpd *s)
         s->where = c->name;
         if (talks_early(s, c))
             ;
+        else if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0)
+            smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
         else if (smtpd_tls_required() && s->tls == NULL && (c->flags & CMD_BEFORE_TLS) == 0)
             smtpd_reply(s, 530, "5.7.0", "Must issue a STARTTLS command first"); /* RFC 3207 4 */
         else
@@ -202,6 +204,7 @@ static void greet(struct smtpd *s)
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
+        s->denied = true;
     } else {
         smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);
     }
