@@ -63,7 +63,7 @@ struct smtpd_denial {
     struct why why;
 };
 
-enum { SMTPD_COMMANDS = 16 };
+enum { SMTPD_COMMANDS = 16, SMTPD_EARLY_LISTS = 3 };
 
 struct smtpd {
     struct arena *mem;
@@ -104,6 +104,8 @@ struct smtpd {
     const char *etrn_domain; /* while the lists are asked about ETRN; else null */
     struct smtpd_denial denial; /* result of the list that was checked last */
     struct smtpd_denial defer_if_permit, defer_if_reject;
+    /* What the lists of client, HELO and sender would defer, when they have not waited for RCPT. */
+    struct smtpd_denial deferred[SMTPD_EARLY_LISTS];
     bool rcpt_checked; /* reject_unlisted_recipient has looked at this one */
     bool sender_checked;
 };

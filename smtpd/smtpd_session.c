@@ -279,6 +279,8 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     /* fits: HELO cuts at RFC 5321 4.5.3.1.2 */
     s.helo_name = s.helo_asked = BUF(255);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
+    for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
+        s.deferred[i].why = WHY;
     smtpd_time_begins(&s);
     smtpd_session_begin(&s);
     if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
@@ -298,4 +300,6 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     why_free(&s.denial.why);
     why_free(&s.defer_if_permit.why);
     why_free(&s.defer_if_reject.why);
+    for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
+        why_free(&s.deferred[i].why);
 }
