@@ -78,7 +78,10 @@ class PolicyService:
         """closes the connections that are open"""
         with self.lock:
             for sock in self.open:
-                sock.shutdown(socket.SHUT_RDWR)
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the other side was faster
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -59,8 +59,10 @@ def suite(service):
         main="mynetworks = 127.0.0.9\nlocal_recipient_maps =\nsmtpd_restriction_classes = %s\n%s\n"
              "smtpd_recipient_restrictions = reject_unauth_destination, check_recipient_access inline:{ %s }\n"
              % (" ".join(classes), "\n".join("%s = check_policy_service %s" % item for item in classes.items()),
-                ", ".join("%s@example.test=%s" % item for item in tables.items())),
+                ", ".join("%s@example.test=%s" % item for item in tables.items()))
+             + "smtpd_end_of_data_restrictions = check_policy_service { %s, policy_context=end }\n" % at,
         start=False)
+    s.add_user("bob")
     s.add_master("policy unix - n n - 0 spawn\n  user=nobody argv=/bin/sh %s\n" % s.write("policy.sh", SCRIPT))
     os.mkdir(s.queue + "/sockets")
     s.start()
@@ -186,6 +188,21 @@ def test_a_reply_may_not_lead_to_what_main_cf_does_not_name(suite, service, acti
         assert rcpt(suite, "plain") == "451 4.3.5 Server configuration error"
     finally:
         service.answer = say
+
+
+@pytest.mark.parametrize("size", [10, 200000])
+def test_an_order_at_the_end_of_a_message_is_carried_out(suite, service, size):
+    """also when most of the message has gone to cleanup before"""
+    orders = {"redirect": "REDIRECT bob@example.test", "bcc": "BCC bob@example.test", "hold": "HOLD it", "discard": "DISCARD it", "filter": "FILTER error:filtered away"}
+    for name, order in orders.items():
+        service.answer = lambda request: reply(order if request["policy_context"] == "end" else "dunno")
+        suite.send("alice", subject="%s %d" % (name, size), body="x\n" * (size // 2), sender=name + "@x.test")
+    service.answer = say
+    suite.wait_mail("bob", match="redirect %d" % size), suite.wait_mail("bob", match="bcc %d" % size), suite.wait_mail("alice", match="bcc %d" % size)
+    pombal.wait_for(lambda: len(suite.queue_files("hold")) == (1 if size == 10 else 2))
+    suite.wait_log("discard: END-OF-MESSAGE from .*<END-OF-MESSAGE>: End-of-data it; from=<discard@x.test>", 1 if size == 10 else 2)
+    suite.wait_log(r"to=<alice@example.test>, .*status=bounced \(filtered away\)", 1 if size == 10 else 2)
+    assert [m["Subject"] for m in suite.messages("alice") if str(size) in m["Subject"].split()] == ["bcc %d" % size]
 
 
 WRONG = {
