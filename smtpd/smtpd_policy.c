@@ -47,6 +47,17 @@ static bool has_all_rcpts(const struct smtpd *s)
     return strcmp(s->where, "DATA") == 0 || strcmp(s->where, "END-OF-MESSAGE") == 0;
 }
 
+/* As the client has written it: in xtext; "<>" is empty. */
+static void put_sasl_sender(struct buf *b, const char *sender)
+{
+    struct buf text = BUF(REQUEST_MOST); /* asked: what is too long is left out */
+
+    if (sender != NULL && strcmp(sender, "<>") != 0)
+        encode_xtext(&text, strz(sender));
+    policy_put(b, "sasl_sender", buf_ok(&text) ? text.p : "");
+    buf_free(&text);
+}
+
 static void put_message(struct buf *b, const struct check *k)
 {
     const struct smtpd *s = k->s;
@@ -54,7 +65,8 @@ static void put_message(struct buf *b, const struct check *k)
 
     policy_put(b, "sender", m != NULL ? m->sender : "");
     policy_put(b, "recipient", k->rcpt);
-    policy_put_number(b, "recipient_count", m != NULL && has_all_rcpts(s) ? (int64_t)m->rcpts.n : 0);
+    policy_put_number(b, "recipient_count",
+                      m != NULL && has_all_rcpts(s) ? (int64_t)m->rcpts.n : 0);
     policy_put(b, "queue_id", ""); /* only cleanup knows it before the end (submit.h) */
     policy_put(b, "instance", m != NULL ? m->instance : "");
     policy_put_number(b, "size", m == NULL ? 0 : m->bytes > 0 ? m->bytes : m->size);
@@ -62,7 +74,7 @@ static void put_message(struct buf *b, const struct check *k)
     policy_put(b, "stress", conf.stress);
     policy_put(b, "sasl_method", s->sasl_method);
     policy_put(b, "sasl_username", s->sasl_username);
-    policy_put(b, "sasl_sender", m != NULL ? m->sasl_sender : "");
+    put_sasl_sender(b, m != NULL ? m->sasl_sender : NULL);
 }
 
 /* A name in a certificate that anybody may have made is nobody's. */

@@ -23,9 +23,9 @@ struct policy_service {
 
 /*
  * smtpd_policy_conf.c. smtpd_policy_open, before the jail, knows a service of a list in main.cf.
- * Null: why says what is wrong. smtpd_policy_find: null: it is none of those. smtpd_policy_want: the
- * result of a table names it. smtpd_policy_check, behind all lists, reports those that none has, and
- * a wrong default action.
+ * Null: why says what is wrong. smtpd_policy_find: null: it is none of those. smtpd_policy_want:
+ * the result of a table names it. smtpd_policy_check, behind all lists, reports those that none
+ * has, and a wrong default action.
  */
 struct policy_service *smtpd_policy_open(const char *text, struct why *why);
 struct policy_service *smtpd_policy_find(const char *text);
@@ -36,8 +36,8 @@ void smtpd_policy_paths(void); /* what the jail must leave open */
 void smtpd_policy_each(void (*fn)(struct policy_service *p));
 
 /*
- * smtpd_policy_conn.c. (waits) Asks, over a connection that this message or nobody has, and again if
- * that fails, for as long and as often as the settings say. -1: there is no answer, as has been
+ * smtpd_policy_conn.c. (waits) Asks, over a connection that this message or nobody has, and again
+ * if that fails, for as long and as often as the settings say. -1: there is no answer, as has been
  * logged. Until the message ends, its session keeps the connection: so a service hears all about
  * one message before it hears of the next (SMTPD_POLICY_README).
  */

@@ -1,7 +1,7 @@
 /*
  * Connections to policy services: kept for the next question, given up when they are old or broken.
- * Whatever a service does, an answer or none is there in its time: a deadline holds for one attempt,
- * from the connection to the last line.
+ * Whatever a service does, an answer or none is there in its time: a deadline holds for one
+ * attempt, from the connection to the last line.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -238,8 +238,7 @@ static bool was_stale(const struct policy_conn *c, const struct policy_reply *re
 static int try_once(struct smtpd *s, struct policy_service *p, struct str request,
                     struct policy_reply *reply, struct why *why)
 {
-    int64_t deadline =
-        task_now() + either(p->timeout, conf.smtpd_policy_service_timeout) * 1000;
+    int64_t deadline = task_now() + either(p->timeout, conf.smtpd_policy_service_timeout) * 1000;
     struct policy_conn *c = take(s, p);
     int result = -1;
 
