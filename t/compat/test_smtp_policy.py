@@ -4,7 +4,9 @@ import re, socket, ssl, threading
 import pytest
 
 import pombal
+from dns_world import TOOLS, result_of
 from policy_service import PolicyService, reply
+from policy_world import HAVE as HAVE_SERVICES
 from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs root and Debian's postfix")
@@ -213,3 +215,13 @@ def test_answers_do_the_same(pair, stage, early):
             if wrong[-1] == action:
                 wrong.pop()
     assert not wrong, "\n".join([""] + wrong)
+
+
+@pytest.mark.skipif(not TOOLS or not HAVE_SERVICES, reason="needs postgrey, policyd-spf, knot and iproute2")
+def test_services_of_debian_do_the_same():
+    replies = result_of("policy_world.py")
+    assert [what for what, ours, theirs in replies if [line.replace("ESMTP", "") for line in ours[1:]] != [line.replace("ESMTP", "") for line in theirs[1:]]] == [], replies
+    said = {what: ours for what, ours, _ in replies}
+    assert said["spf pass"][2].startswith("250 ") and said["spf fail"][2].startswith("550 5.7.23 <spf@here.test>: Recipient address rejected: Message rejected due to: SPF fail")
+    assert said["grey first"][2].startswith("450 4.2.0 <grey@here.test>: Recipient address rejected: Greylisted") and said["grey again"][2].startswith("250 ")
+    assert any("X-Greylist: ..." in line for line in said["grey fields"]) and sum("Received-SPF: Pass" in line for line in said["spf fields"]) == 1
