@@ -419,6 +419,27 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
     }
 }
 
+/* smtpd's lists may order something at the end of the content, as checks may in it. */
+static bool take_order(struct cleanup *c, enum rec type, struct str body)
+{
+    uint32_t flags;
+
+    if (type == REC_FLGS && num_parse_u32(body, 0, UINT32_MAX, &flags)) {
+        c->flags |= flags & (SUBMIT_HOLD | SUBMIT_DISCARD);
+        if ((flags & SUBMIT_HOLD) != 0)
+            qfile_set_queue(c->file, Q_HOLD);
+    } else if (type == REC_FILT) {
+        c->d.filter = c->found_filter = arena_strz(c->mem, body);
+    } else if (type == REC_RDIR) {
+        c->d.redirect = c->found_redirect = arena_strz(c->mem, body);
+    } else if (type == REC_RCPT) {
+        *VEC_ADD(&c->found_bcc) = arena_strz(c->mem, body);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
 {
     if (type == REC_END) {
@@ -429,8 +450,9 @@ void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
         VEC_EACH (&c->found_bcc, address)
             add_bcc(c, *address);
         c->phase = CLEANUP_ENDED;
-    } else if (type == REC_RRTO || type == REC_ERTO)
+    } else if (type == REC_RRTO || type == REC_ERTO) {
         cleanup_put(c, type, body);
-    else
+    } else if (!take_order(c, type, body)) {
         cleanup_fail(c, "4.3.0", "internal protocol error: unexpected record after the content");
+    }
 }

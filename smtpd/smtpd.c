@@ -38,6 +38,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_policy.h"
 
 static void smtpd_open_all(void)
 {
@@ -63,6 +64,7 @@ static void smtpd_paths(void)
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
     jail_port(53);
+    smtpd_policy_paths();
 }
 
 int main(int argc, char **argv)

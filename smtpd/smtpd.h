@@ -10,6 +10,7 @@
 #include "net/peer.h"
 #include "net/stream.h"
 
+struct policy_conn;
 struct tls_info;
 struct smtpd_found;
 struct smtpd_question;
@@ -30,6 +31,7 @@ struct smtpd_mail {
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
+    const char *instance; /* tells it from all others, for policy services; null: not taken yet */
     VEC(struct smtpd_rcpt) rcpts;
     int64_t refused; /* recipients beyond smtpd_recipient_limit */
     int64_t bytes; /* of content so far, counted as in SIZE */
@@ -61,7 +63,7 @@ struct smtpd_denial {
     struct why why;
 };
 
-enum { SMTPD_COMMANDS = 16 };
+enum { SMTPD_COMMANDS = 16, SMTPD_EARLY_LISTS = 3 };
 
 struct smtpd {
     struct arena *mem;
@@ -81,11 +83,14 @@ struct smtpd {
     struct smtpd_mail *mail; /* null outside of a transaction */
 
     bool closing; /* the last reply has been sent: end the session */
+    bool denied; /* refused when it connected: only QUIT is answered (RFC 5321 3.1) */
     bool failed; /* the reply to this command was 4yz or 5yz */
     /* smtpd_time.c: what the client is waited for, since when, and until when its content may take,
      * which moves as it comes */
     enum awaited { AWAIT_LINE, AWAIT_CONTENT, AWAIT_HANDSHAKE } awaited;
     int64_t awaited_since, content_until;
+    unsigned messages; /* that have begun */
+    struct policy_conn *policies; /* smtpd_policy_conn.c: connections of the present message */
     bool early_talk; /* the client has sent commands ahead where it must not */
     struct client_count *count; /* null: not counted */
     int64_t errors, junk;
@@ -99,6 +104,8 @@ struct smtpd {
     const char *etrn_domain; /* while the lists are asked about ETRN; else null */
     struct smtpd_denial denial; /* result of the list that was checked last */
     struct smtpd_denial defer_if_permit, defer_if_reject;
+    /* What the lists of client, HELO and sender would defer, when they have not waited for RCPT. */
+    struct smtpd_denial deferred[SMTPD_EARLY_LISTS];
     bool rcpt_checked; /* reject_unlisted_recipient has looked at this one */
     bool sender_checked;
 };
@@ -131,7 +138,9 @@ void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str tex
 void smtpd_reply_denial(struct smtpd *s); /* s->denial */
 /* Replies 421 and ends the session. */
 void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text);
-/* "NOQUEUE: reject: RCPT from ...: reply; from=<> to=<> proto= helo=" */
+/* "NOQUEUE: action: RCPT from ...: text; from=<> to=<> proto= helo=". The second one's text is a
+ * reply. rcpt: null: there is none. */
+void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text);
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why);
 
@@ -173,6 +182,9 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
 void smtpd_open_limits(void);
 bool smtpd_limit_enter(struct smtpd *s); /* false: too many. Call smtpd_limit_leave in both cases */
 void smtpd_limit_leave(struct smtpd *s);
+
+/* smtpd_policy_conn.c: others may have the connections of the message that ends. */
+void smtpd_policy_release(struct smtpd *s);
 
 /* smtpd_data.c */
 void smtpd_open_data(void);

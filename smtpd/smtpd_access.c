@@ -20,20 +20,18 @@ struct action {
     struct str text; /* behind the word */
 };
 
-static void log_action(const struct action *a, const char *word)
+static void log_action(const struct action *a, const char *word, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void log_action(const struct action *a, const char *word, const char *fmt, ...)
 {
-    struct smtpd *s = a->k->s;
-    struct buf line = BUF_TEXT(4096);
+    struct buf text = BUF_TEXT(4096);
+    va_list ap;
 
-    buf_addf(&line, "NOQUEUE: %s: %s from %s: <%s>: %s%s%.*s;", word, s->where, s->namaddr,
-             a->subject, a->class, a->text.n > 0 ? " " : "", (int)a->text.n, a->text.p);
-    if (s->mail != NULL)
-        buf_addf(&line, " from=<%s>", s->mail->sender);
-    if (a->k->rcpt != NULL)
-        buf_addf(&line, " to=<%s>", a->k->rcpt);
-    buf_addf(&line, " proto=%s helo=<%s>", smtpd_protocol(s), s->helo != NULL ? s->helo : "");
-    msg_info("%s", line.p);
-    buf_free(&line);
+    va_start(ap, fmt);
+    buf_addv(&text, fmt, ap);
+    va_end(ap);
+    smtpd_log(a->k->s, word, a->k->rcpt, text.p);
+    buf_free(&text);
 }
 
 void check_fit_dsn(char dsn[10], const char *class)
@@ -126,33 +124,49 @@ static enum verdict act_dunno(struct action *a)
 
 static enum verdict act_warn(struct action *a)
 {
-    log_action(a, "warn");
+    log_action(a, "warn", "%.*s", (int)a->text.n, a->text.p);
     return VERDICT_DUNNO;
 }
 
 static enum verdict act_info(struct action *a)
 {
-    log_action(a, "info");
+    log_action(a, "info", "%.*s", (int)a->text.n, a->text.p);
     return VERDICT_DUNNO;
 }
 
-/* The actions on a message have none before MAIL. */
+/* The message that the action is about; with the words of Postfix where there is none. VRFY is
+ * about none, also between MAIL and DATA. */
 static struct smtpd_mail *mail_of(struct action *a, const char *word)
 {
-    if (a->k->s->mail == NULL)
-        msg_warn("access table %s: %s has no effect before the MAIL command", a->table, word);
-    return a->k->s->mail;
+    const struct smtpd *s = a->k->s;
+
+    if (strcmp(s->where, "ETRN") == 0 && strcmp(word, "PREPEND") != 0)
+        msg_warn("access table %s: action %s is unavailable in smtpd_etrn_restrictions", a->table,
+                 word);
+    else if (s->mail == NULL || strcmp(s->where, "VRFY") == 0)
+        msg_warn("access table %s: with smtpd_delay_reject=no, action %s is always skipped in "
+                 "Client host or Helo command restrictions",
+                 a->table, word);
+    else
+        return s->mail;
+    return NULL;
+}
+
+static void log_flag(const struct action *a, const char *word, const char *text)
+{
+    log_action(a, word, "<%s>: %s %.*s", a->subject, a->class,
+               a->text.n > 0 ? (int)a->text.n : (int)strlen(text),
+               a->text.n > 0 ? a->text.p : text);
 }
 
 static enum verdict act_hold(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "HOLD");
 
-    if (a->text.n == 0)
-        a->text = STR("triggers HOLD action");
-    log_action(a, "hold");
-    if (m != NULL)
+    if (m != NULL && (m->submit_flags & SUBMIT_HOLD) == 0) {
+        log_flag(a, "hold", "triggers HOLD action");
         m->submit_flags |= SUBMIT_HOLD;
+    }
     return VERDICT_DUNNO;
 }
 
@@ -160,23 +174,30 @@ static enum verdict act_discard(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "DISCARD");
 
-    if (a->text.n == 0)
-        a->text = STR("triggers DISCARD action");
-    log_action(a, "discard");
-    if (m != NULL)
-        m->submit_flags |= SUBMIT_DISCARD;
+    if (m == NULL)
+        return VERDICT_DUNNO;
+    log_flag(a, "discard", "triggers DISCARD action");
+    m->submit_flags |= SUBMIT_DISCARD;
     return VERDICT_PERMIT;
+}
+
+static void log_target(const struct action *a, const char *word, const char *name)
+{
+    log_action(a, word, "<%s>: %s triggers %s %.*s", a->subject, a->class, name, (int)a->text.n,
+               a->text.p);
 }
 
 static enum verdict act_filter(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "FILTER");
 
+    if (m == NULL)
+        return VERDICT_DUNNO;
     if (str_find(a->text, ':') <= 0) {
         msg_warn("access table %s: FILTER wants transport:destination", a->table);
-    } else if (m != NULL) {
+    } else {
         m->filter = arena_strz(m->mem, a->text);
-        log_action(a, "filter");
+        log_target(a, "filter", "FILTER");
     }
     return VERDICT_DUNNO;
 }
@@ -185,11 +206,13 @@ static enum verdict act_redirect(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "REDIRECT");
 
+    if (m == NULL)
+        return VERDICT_DUNNO;
     if (str_find(a->text, '@') < 0) {
         msg_warn("access table %s: REDIRECT wants user@domain", a->table);
-    } else if (m != NULL) {
+    } else {
         m->redirect = arena_strz(m->mem, a->text);
-        log_action(a, "redirect");
+        log_target(a, "redirect", "REDIRECT");
     }
     return VERDICT_DUNNO;
 }
@@ -207,13 +230,15 @@ static enum verdict act_bcc(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "BCC");
 
+    if (m == NULL)
+        return VERDICT_DUNNO;
     if (str_find(a->text, '@') < 0) {
         msg_warn("access table %s: BCC wants user@domain", a->table);
-    } else if (m != NULL && m->bcc.n >= (size_t)conf.smtpd_recipient_limit) {
+    } else if (m->bcc.n >= (size_t)conf.smtpd_recipient_limit) {
         return too_much(a, "BCC");
-    } else if (m != NULL) {
+    } else {
         *VEC_ADD(&m->bcc) = arena_strz(m->mem, a->text);
-        log_action(a, "bcc");
+        log_target(a, "bcc", "BCC");
     }
     return VERDICT_DUNNO;
 }
@@ -222,13 +247,18 @@ static enum verdict act_prepend(struct action *a)
 {
     struct smtpd_mail *m = mail_of(a, "PREPEND");
 
-    if (str_find(a->text, ':') <= 0) {
+    if (m == NULL)
+        return VERDICT_DUNNO;
+    if (strcmp(a->k->s->where, "END-OF-MESSAGE") == 0) {
+        msg_warn("access table %s: action PREPEND must be used before "
+                 "smtpd_end_of_data_restrictions",
+                 a->table);
+    } else if (str_find(a->text, ':') <= 0) {
         msg_warn("access table %s: PREPEND wants a header field", a->table);
-    } else if (m != NULL && m->prepend.n >= (size_t)conf.smtpd_recipient_limit) {
+    } else if (m->prepend.n >= (size_t)conf.smtpd_recipient_limit) {
         return too_much(a, "PREPEND");
-    } else if (m != NULL) {
+    } else {
         *VEC_ADD(&m->prepend) = arena_strz(m->mem, a->text);
-        log_action(a, "prepend");
     }
     return VERDICT_DUNNO;
 }
@@ -291,8 +321,10 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
     struct action a = {.k = k, .subject = subject, .class = class, .table = table};
     uint32_t code;
 
-    if (!str_word(&rest, " \t", &word))
+    if (!str_word(&rest, " \t", &word)) {
+        msg_warn("access table %s: an entry has an empty value", table);
         return VERDICT_DUNNO;
+    }
     a.text = str_trim(rest);
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (str_ieqz(word, actions[i].word))

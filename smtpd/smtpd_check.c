@@ -197,6 +197,25 @@ static bool defer_if_permitted(struct smtpd *s, const char *rcpt)
     return true;
 }
 
+/* A list that does not wait for RCPT: what it would defer is remembered until then. */
+enum { EARLY_CLIENT, EARLY_HELO, EARLY_SENDER };
+static bool refuse_early(struct smtpd *s, int which, bool (*refuse)(struct smtpd *, const char *))
+{
+    s->defer_if_permit.code = 0;
+    bool refused = refuse(s, NULL);
+    copy_denial(&s->deferred[which], &s->defer_if_permit);
+    return refused;
+}
+
+static void recall_deferred(struct smtpd *s)
+{
+    int n = s->mail != NULL ? SMTPD_EARLY_LISTS : EARLY_SENDER;
+
+    s->defer_if_permit.code = 0;
+    for (int i = 0; i < n && s->defer_if_permit.code == 0; i++)
+        copy_denial(&s->defer_if_permit, &s->deferred[i]);
+}
+
 static bool refuse_rcpt(struct smtpd *s, const char *rcpt)
 {
     bool relay_first = conf.smtpd_relay_before_recipient_restrictions;
@@ -206,6 +225,7 @@ static bool refuse_rcpt(struct smtpd *s, const char *rcpt)
     struct check k = {.s = s, .subject = rcpt, .class = class, .rcpt = rcpt};
 
     s->rcpt_checked = false;
+    recall_deferred(s);
     return refuse_delayed(s, rcpt) || refuses(go_address(s, first, rcpt, class, rcpt)) ||
            refuses(go_address(s, second, rcpt, class, rcpt)) || defer_if_permitted(s, rcpt) ||
            (conf.smtpd_reject_unlisted_recipient && !s->rcpt_checked && !check_discards(s) &&
@@ -215,8 +235,10 @@ static bool refuse_rcpt(struct smtpd *s, const char *rcpt)
 static bool refuse_etrn(struct smtpd *s, const char *domain)
 {
     s->etrn_domain = domain;
-    bool refused =
-        refuse_delayed(s, NULL) || refuses(go(s, &smtpd_lists.etrn, domain, "Etrn command", NULL));
+    recall_deferred(s);
+    bool refused = refuse_delayed(s, NULL) ||
+                   refuses(go(s, &smtpd_lists.etrn, domain, "Etrn command", NULL)) ||
+                   defer_if_permitted(s, NULL);
     s->etrn_domain = NULL;
     return refused;
 }
@@ -227,26 +249,33 @@ static const char *only_rcpt(const struct smtpd *s)
     return s->mail->rcpts.n == 1 ? s->mail->rcpts.at[0].address : NULL;
 }
 
+static bool refuse_content(struct smtpd *s, const struct restrictions *list, const char *subject,
+                           const char *class)
+{
+    s->defer_if_permit.code = 0;
+    return refuses(go(s, list, subject, class, only_rcpt(s))) ||
+           defer_if_permitted(s, only_rcpt(s));
+}
+
 bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts)
 {
     bool now = !conf.smtpd_delay_reject;
 
     switch (stage) {
     case SMTPD_CONNECT:
-        return now && refuse_client(s, NULL);
+        return now && refuse_early(s, EARLY_CLIENT, refuse_client);
     case SMTPD_HELO:
-        return now && refuse_helo(s, NULL);
+        return now && refuse_early(s, EARLY_HELO, refuse_helo);
     case SMTPD_MAIL:
-        return now && refuse_sender(s, NULL);
+        return now && refuse_early(s, EARLY_SENDER, refuse_sender);
     case SMTPD_RCPT:
         return refuse_rcpt(s, facts->rcpt);
     case SMTPD_ETRN:
         return refuse_etrn(s, facts->domain);
     case SMTPD_DATA:
-        return refuses(go(s, &smtpd_lists.data, "DATA", "Data command", only_rcpt(s)));
+        return refuse_content(s, &smtpd_lists.data, "DATA", "Data command");
     case SMTPD_END_OF_DATA:
-        return refuses(
-            go(s, &smtpd_lists.end_of_data, "END-OF-MESSAGE", "End-of-data", only_rcpt(s)));
+        return refuse_content(s, &smtpd_lists.end_of_data, "END-OF-MESSAGE", "End-of-data");
     }
     return false;
 }

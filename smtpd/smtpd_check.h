@@ -50,6 +50,7 @@ struct check {
     const char *class; /* "Recipient address" */
     const char *rcpt; /* null before RCPT */
     bool warn_only; /* warn_if_reject precedes the present restriction */
+    bool without_policy; /* a policy service has not answered: its default action is under way */
     unsigned depth; /* of restriction classes and tables with lists */
     const struct restrictions *list; /* that is gone through, and where */
     size_t at;
@@ -64,6 +65,7 @@ struct restriction {
     struct maps *table; /* of check_*_access */
     struct restrictions *list; /* of a restriction class */
     struct dnsbl *dnsbl; /* of reject_rbl_client and its like */
+    struct policy_service *policy; /* of check_policy_service */
 };
 /* A name of a restriction, its function, and what stands behind the name in a list. Tables of these
  * end with a null name. */
@@ -72,6 +74,7 @@ enum restriction_arg {
     RESTRICTION_TABLE,
     RESTRICTION_TEXT,
     RESTRICTION_DNSBL,
+    RESTRICTION_POLICY,
 };
 struct restriction_def {
     const char *name;
@@ -80,7 +83,7 @@ struct restriction_def {
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
     smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[],
-    smtpd_server_restrictions[];
+    smtpd_server_restrictions[], smtpd_policy_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -90,6 +93,7 @@ struct restrictions {
     restriction_fn
         *bare_table; /* the restriction that "hash:/file" alone stands for in this list */
     bool only_names; /* to see whether they are right: no table is opened */
+    bool of_table; /* they are its result */
 };
 extern struct smtpd_lists {
     struct restrictions client, helo, sender, relay, rcpt, data, end_of_data, etrn;

@@ -29,6 +29,13 @@ static struct {
     struct match *bare_lf_exceptions;
 } data;
 
+/* Results of actions in access tables: a part of struct smtpd_mail, as it was. */
+struct smtpd_orders {
+    unsigned submit_flags;
+    const char *filter, *redirect;
+    size_t bcc; /* how many */
+};
+
 /* The message on its way. */
 struct transfer {
     struct smtpd *s;
@@ -36,6 +43,7 @@ struct transfer {
     struct buf records; /* not passed on yet */
     struct submit *submit; /* null until something was */
     struct why why;
+    struct smtpd_orders ordered; /* by the lists up to DATA: they are in the envelope */
     bool too_big, broken;
     bool header_begun; /* a line came that is no mailbox separator */
     struct buf line; /* one that was changed */
@@ -50,7 +58,7 @@ void smtpd_open_data(void)
 static void pass_on(struct transfer *t)
 {
     if (t->why.code[0] == 0 && t->submit == NULL)
-        t->submit = submit_begin(SUBMIT_EXTERNAL | t->m->submit_flags, &t->why);
+        t->submit = submit_begin(SUBMIT_EXTERNAL | t->ordered.submit_flags, &t->why);
     if (t->submit != NULL)
         submit_raw(t->submit, buf_str(&t->records));
     buf_clear(&t->records);
@@ -358,12 +366,29 @@ static void accept_mail(struct smtpd *s, const char *queue_id)
     s->errors = s->junk = 0;
 }
 
+/* What the list at the end has ordered. It comes behind the content, as what cleanup finds in it.
+ */
+static void put_late_orders(struct transfer *t)
+{
+    const struct smtpd_mail *m = t->m;
+
+    if (m->submit_flags != t->ordered.submit_flags)
+        putf(t, REC_FLGS, "%u", m->submit_flags);
+    if (m->filter != t->ordered.filter)
+        put(t, REC_FILT, strz(m->filter));
+    if (m->redirect != t->ordered.redirect)
+        put(t, REC_RDIR, strz(m->redirect));
+    for (size_t i = t->ordered.bcc; i < m->bcc.n; i++)
+        put(t, REC_RCPT, strz(m->bcc.at[i]));
+}
+
 static void commit(struct transfer *t)
 {
     struct smtpd *s = t->s;
     struct buf queue_id = BUF(100);
 
     put(t, REC_XTRA, STR(""));
+    put_late_orders(t);
     put(t, REC_END, STR(""));
     pass_on(t);
     if (t->submit == NULL || submit_commit(&t->submit, &queue_id, &t->why) < 0)
@@ -424,6 +449,10 @@ void smtpd_data(struct smtpd *s, struct str args)
         return;
     }
     struct transfer t = {.s = s, .m = s->mail, .why = WHY};
+    t.ordered = (struct smtpd_orders){.submit_flags = t.m->submit_flags,
+                                      .filter = t.m->filter,
+                                      .redirect = t.m->redirect,
+                                      .bcc = t.m->bcc.n};
     t.records = BUF(RECORDS_LIMIT);
     t.line = BUF(RECORDS_LIMIT / 2);
     put_envelope(&t);

@@ -9,6 +9,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_policy.h"
 
 struct smtpd_lists smtpd_lists;
 
@@ -18,7 +19,8 @@ static const struct restriction_def *find_known(struct str name)
 {
     static const struct restriction_def *const tables[] = {
         smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
-        smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions};
+        smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions,
+        smtpd_policy_restrictions};
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
@@ -63,36 +65,62 @@ static enum verdict no_dnsbl(struct check *k, const struct restriction *r)
     return check_deny(k, 451, "4.3.5", "Server configuration error");
 }
 
-/* "zen.example=127.0.0.[2..11]". What is wrong; null: nothing. */
-static const char *read_dnsbl(struct restriction *r)
+static int wrong(struct why *why, const char *text)
+{
+    return why_set(why, "4.3.5", "%s", text);
+}
+
+/* "zen.example=127.0.0.[2..11]" */
+static int read_dnsbl(struct restriction *r, struct why *why)
 {
     struct dnsbl list;
 
     if (dnsbl_parse(strz(r->arg), &list, NULL) < 0) {
         r->fn = no_dnsbl;
-        return "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a number or a "
-               "pattern such as [2..11]";
+        return wrong(why, "wants a DNS list behind it: domain or domain=d.d.d.d, where d is a "
+                          "number or a pattern such as [2..11]");
     }
     r->dnsbl = mem_new(sizeof *r->dnsbl);
     *r->dnsbl = list;
-    return NULL;
+    return 0;
 }
 
-/* What follows the name is taken off *rest. What is wrong; null: nothing. */
-static const char *read_known(struct restrictions *list, struct restriction *r,
-                              const struct restriction_def *d, struct str *rest)
+/* In the result of a table, or the reply of a policy service. */
+static enum verdict no_policy(struct check *k, const struct restriction *r)
+{
+    msg_warn("restriction %s: no list of main.cf has the service %s", r->name, r->arg);
+    return check_deny(k, 451, "4.3.5", "Server configuration error");
+}
+
+/* Only the services that lists of main.cf have can be reached in the jail. */
+static int read_policy(const struct restrictions *list, struct restriction *r, struct why *why)
+{
+    if (list->only_names)
+        return smtpd_policy_want(r->arg, why) == 0 ? 0 : why_in(why, "wants a policy service");
+    r->policy = list->of_table ? smtpd_policy_find(r->arg) : smtpd_policy_open(r->arg, why);
+    if (r->policy == NULL)
+        r->fn = no_policy;
+    return r->policy != NULL || list->of_table ? 0 : why_in(why, "wants a policy service");
+}
+
+/* What follows the name is taken off *rest. */
+static int read_known(struct restrictions *list, struct restriction *r,
+                      const struct restriction_def *d, struct str *rest, struct why *why)
 {
     struct str arg;
 
     if (d->arg != RESTRICTION_ALONE && !str_word_braces(rest, ", \t\r\n", &arg))
-        return d->arg == RESTRICTION_TABLE ? "wants a table behind it" : "wants a value behind it";
+        return wrong(why, d->arg == RESTRICTION_TABLE ? "wants a table behind it"
+                                                      : "wants a value behind it");
     warn_of_logins(list, d);
     r->fn = d->fn;
     if (d->arg != RESTRICTION_ALONE)
         r->arg = mem_dup(arg.p, arg.n);
     if (d->arg == RESTRICTION_TABLE)
         r->table = open_table(list, r->arg);
-    return d->arg == RESTRICTION_DNSBL ? read_dnsbl(r) : NULL;
+    return d->arg == RESTRICTION_DNSBL    ? read_dnsbl(r, why)
+           : d->arg == RESTRICTION_POLICY ? read_policy(list, r, why)
+                                          : 0;
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */
@@ -109,8 +137,8 @@ static void read_missing(struct restriction *r, const struct conf_missing *missi
         r->fn = check_left_out;
 }
 
-/* What is wrong with it; null: nothing. */
-static const char *read_one(struct restrictions *list, struct str name, struct str *rest)
+/* -1: why says what is wrong with it, without its name: "wants a table behind it". */
+static int read_one(struct restrictions *list, struct str name, struct str *rest, struct why *why)
 {
     struct restriction *r = VEC_ADD(&list->at);
     const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
@@ -119,7 +147,7 @@ static const char *read_one(struct restrictions *list, struct str name, struct s
     r->name = mem_dup(name.p, name.n);
     r->fn = check_unknown;
     if (known != NULL)
-        return read_known(list, r, known, rest);
+        return read_known(list, r, known, rest, why);
     if (missing != NULL) {
         read_missing(r, missing, rest);
     } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
@@ -129,9 +157,9 @@ static const char *read_one(struct restrictions *list, struct str name, struct s
         r->arg = r->name;
         r->table = open_table(list, r->arg);
     } else {
-        return "is no restriction that is known here";
+        return wrong(why, "is no restriction that is known here");
     }
-    return NULL;
+    return 0;
 }
 
 void smtpd_read_result(struct restrictions *list, const char *text)
@@ -139,23 +167,23 @@ void smtpd_read_result(struct restrictions *list, const char *text)
     struct str rest = strz(text), word;
 
     list->parameter = "access table";
+    list->of_table = true;
     while (str_word_braces(&rest, ", \t\r\n", &word))
-        read_one(list, word, &rest);
+        read_one(list, word, &rest, NULL);
 }
 
 int smtpd_check_result(const char *text, struct why *why)
 {
     struct restrictions list = {.only_names = true};
     struct str rest = strz(text), word;
-    const char *wrong = NULL;
+    int result = 0;
 
-    while (wrong == NULL && str_word_braces(&rest, ", \t\r\n", &word))
-        wrong = read_one(&list, word, &rest);
+    while (result == 0 && str_word_braces(&rest, ", \t\r\n", &word))
+        result = read_one(&list, word, &rest, why);
     smtpd_free_list(&list);
-    if (wrong == NULL)
+    if (result == 0)
         return 0;
-    return why_set(why, "4.3.5", "\"%.*s\" is neither an action nor a restriction: it %s",
-                   (int)word.n, word.p, wrong);
+    return why_in(why, "\"%.*s\" is neither an action nor a restriction", (int)word.n, word.p);
 }
 
 /* A fault would be answered with "Server configuration error" for ever. bare_table: what a table
@@ -164,14 +192,14 @@ static void read_list(struct restrictions *list, const char *parameter, const ch
                       restriction_fn *bare_table)
 {
     struct str rest = strz(text), word;
+    struct why why = WHY;
 
     list->parameter = parameter;
     list->bare_table = bare_table;
-    while (str_word_braces(&rest, ", \t\r\n", &word)) {
-        const char *wrong = read_one(list, word, &rest);
-        if (wrong != NULL)
-            conf_fault(parameter, "\"%.*s\" %s", (int)word.n, word.p, wrong);
-    }
+    while (str_word_braces(&rest, ", \t\r\n", &word))
+        if (read_one(list, word, &rest, &why) < 0)
+            conf_fault(parameter, "\"%.*s\" %s", (int)word.n, word.p, why_text(&why));
+    why_free(&why);
 }
 
 void smtpd_free_list(struct restrictions *list)
@@ -251,6 +279,7 @@ void smtpd_open_lists(void)
     read_list(&l->end_of_data, "smtpd_end_of_data_restrictions",
               conf.smtpd_end_of_data_restrictions, NULL);
     read_list(&l->etrn, "smtpd_etrn_restrictions", conf.smtpd_etrn_restrictions, NULL);
+    smtpd_policy_check();
     if (!closes_relay(&l->relay, 0) && !closes_relay(&l->rcpt, 0))
         msg_fatal("in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify "
                   "at least one working instance of: reject_unauth_destination, "

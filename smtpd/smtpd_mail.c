@@ -2,6 +2,9 @@
  * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
  * 4954 (AUTH)
  */
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "base/num.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
@@ -125,6 +128,16 @@ static bool has_room(struct smtpd *s)
     return false;
 }
 
+/* As Postfix writes it: process, time, and a number in the session. */
+static void name_instance(struct smtpd *s)
+{
+    int64_t us = clock_wall_us();
+
+    s->mail->instance = arena_printf(s->mail->mem, "%x.%llx.%llx.%x", (unsigned)getpid(),
+                                     (unsigned long long)us / 1000000,
+                                     (unsigned long long)us % 1000000, s->messages++);
+}
+
 void smtpd_mail(struct smtpd *s, struct str args)
 {
     if (conf.smtpd_helo_required && s->helo == NULL) {
@@ -150,6 +163,7 @@ void smtpd_mail(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         smtpd_drop_mail(s);
     } else {
+        name_instance(s);
         smtpd_reply(s, 250, "2.1.0", "Ok");
     }
 }

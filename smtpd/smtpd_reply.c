@@ -66,13 +66,11 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
     s->closing = true;
 }
 
-void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
-                      const struct why *why)
+void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text)
 {
     struct buf line = BUF_TEXT(REPLY_LIMIT);
 
-    buf_addf(&line, "NOQUEUE: %s: %s from %s: %d %s%s%s;", action, s->where, s->namaddr, code,
-             why->code, why->code[0] ? " " : "", why_text(why));
+    buf_addf(&line, "NOQUEUE: %s: %s from %s: %s;", action, s->where, s->namaddr, text);
     if (s->mail != NULL) {
         buf_addz(&line, " from=<");
         path_quote(strz(s->mail->sender), &line);
@@ -90,4 +88,14 @@ void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcp
         buf_addf(&line, " sasl_username=<%s>", s->sasl_username);
     msg_info("%s", line.p);
     buf_free(&line);
+}
+
+void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
+                      const struct why *why)
+{
+    struct buf text = BUF_TEXT(REPLY_LIMIT);
+
+    buf_addf(&text, "%d %s%s%s", code, why->code, why->code[0] ? " " : "", why_text(why));
+    smtpd_log(s, action, rcpt, text.p);
+    buf_free(&text);
 }

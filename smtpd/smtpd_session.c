@@ -50,6 +50,7 @@ void smtpd_drop_mail(struct smtpd *s)
     if (s->mail == NULL)
         return;
     struct arena *mem = s->mail->mem;
+    smtpd_policy_release(s);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
     VEC_FREE(&s->mail->bcc);
@@ -146,6 +147,8 @@ static void run_command(struct smtpd *s)
         s->where = c->name;
         if (talks_early(s, c))
             ;
+        else if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0)
+            smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
         else if (smtpd_tls_required() && s->tls == NULL && (c->flags & CMD_BEFORE_TLS) == 0)
             smtpd_reply(s, 530, "5.7.0", "Must issue a STARTTLS command first"); /* RFC 3207 4 */
         else
@@ -201,6 +204,7 @@ static void greet(struct smtpd *s)
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
+        s->denied = true;
     } else {
         smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);
     }
@@ -275,6 +279,8 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     /* fits: HELO cuts at RFC 5321 4.5.3.1.2 */
     s.helo_name = s.helo_asked = BUF(255);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
+    for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
+        s.deferred[i].why = WHY;
     smtpd_time_begins(&s);
     smtpd_session_begin(&s);
     if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
@@ -294,4 +300,6 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     why_free(&s.denial.why);
     why_free(&s.defer_if_permit.why);
     why_free(&s.defer_if_reject.why);
+    for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
+        why_free(&s.deferred[i].why);
 }

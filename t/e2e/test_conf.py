@@ -37,8 +37,8 @@ def check(s, main="", master=""):
 MISSING = [
     ("smtpd_milters = inet:127.0.0.1:8891", "", "smtpd_milters", "mail would pass unfiltered"),
     ("non_smtpd_milters = $smtpd_milters\nsmtpd_milters = unix:/x", "", "non_smtpd_milters smtpd_milters", "mail would pass unfiltered"),
-    ("smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination,\n  check_policy_service unix:private/spf", "",
-     "check_policy_service", "without asking this policy service"),
+    ("smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination,\n  reject_unverified_recipient", "",
+     "reject_unverified_recipient", "addresses that do not exist would be accepted"),
     ("smtpd_client_restrictions = permit_mx_backup", "", "permit_mx_backup", "whose backup this host is would be refused"),
     ("smtpd_restriction_classes = strict\nstrict = reject_unverified_sender, reject", "", "reject_unverified_sender", "strict: reject_unverified_sender"),
     ("virtual_alias_maps = hash:/etc/aliases, mysql:/etc/postfix/a.cf", "", "mysql", "virtual_alias_maps: table type mysql"),
@@ -60,7 +60,7 @@ MISSING = [
     ("mine = reject_unverified_sender, permit", "-o smtpd_sender_restrictions=$mine", "reject_unverified_sender", "-o smtpd_sender_restrictions: reject_unverified_sender"),
     ("", "-o smtpd_restriction_classes=lists -o { lists = permit_tls_clientcerts } -o smtpd_client_restrictions=lists", "permit_tls_clientcerts",
      "-o lists: permit_tls_clientcerts"),
-    ("smtpd_end_of_data_restrictions = CHECK_POLICY_SERVICE { inet:127.0.0.1:1, timeout=1 }", "", "check_policy_service", "check_policy_service"),
+    ("smtpd_end_of_data_restrictions = REJECT_UNVERIFIED_SENDER", "", "reject_unverified_sender", "reject_unverified_sender"),
     ("alias_maps = nis:mail.aliases\nlocal_recipient_maps =", "", "nis", "alias_maps: table type nis"),
     ("smtpd_client_restrictions = check_client_access tcp:127.0.0.1:1", "", "tcp", "smtpd_client_restrictions: table type tcp"),
     ("virtual_maps = lmdb:/etc/postfix/virtual", "", "lmdb", "virtual_maps: table type lmdb"),
@@ -90,7 +90,7 @@ def test_what_is_switched_off_counts_for_nothing(idle, main, option):
 
 
 def test_all_that_is_missing_is_told_at_once(idle):
-    errors = check(idle, "smtpd_milters = unix:/m\nsmtp_generic_maps = hash:/g\nsmtpd_data_restrictions = check_policy_service unix:p",
+    errors = check(idle, "smtpd_milters = unix:/m\nsmtp_generic_maps = hash:/g\nsmtpd_data_restrictions = reject_unverified_sender",
                    "127.0.0.1:%d inet n - n - 1 postscreen" % idle.port("submission"))
     assert len(errors) == 4, errors
     assert "bin/postscreen is not there yet: nobody would listen there, and no mail would come in" in errors[-1]
@@ -106,12 +106,12 @@ def test_programs_that_nobody_misses_are_left_out_without_a_word(make_suite):
 
 
 def test_a_restriction_that_is_accepted_is_skipped(make_suite):
-    s = make_suite(main="pombal_accept_missing = check_policy_service reject_unverified_recipient\n"
-                   "smtpd_recipient_restrictions = check_policy_service { unix:private/x, timeout=1s } reject_unverified_recipient,\n"
+    s = make_suite(main="pombal_accept_missing = reject_unverified_sender reject_unverified_recipient\n"
+                   "smtpd_recipient_restrictions = reject_unverified_sender reject_unverified_recipient,\n"
                    "  permit_mynetworks, reject_unauth_destination")
     s.smtp().sendmail("a@elsewhere.test", ["alice@example.test"], "Subject: passes\r\n\r\n")
     s.wait_mail("alice")
-    s.wait_log("check_policy_service is left out")
+    s.wait_log("reject_unverified_sender is left out")
     s.wait_log("reject_unverified_recipient is left out")
 
 

@@ -262,7 +262,7 @@ CONFIGURATIONS = {
     "blocklists and greylisting": (
         "smtpd_helo_required = yes\nsmtpd_recipient_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination,\n"
         "  reject_invalid_helo_hostname, reject_rbl_client zen.spamhaus.org, reject_rhsbl_sender dbl.spamhaus.org,\n"
-        "  check_policy_service inet:127.0.0.1:10023, permit\n", "", {}, ["check_policy_service"]),
+        "  check_policy_service inet:127.0.0.1:10023, permit\n", "", {}, []),
     "mysql in the manner of ISPConfig": (
         "virtual_alias_maps = proxy:mysql:/etc/postfix/mysql-virtual_forwardings.cf, proxy:mysql:/etc/postfix/mysql-virtual_email2email.cf\n"
         "virtual_mailbox_domains = proxy:mysql:/etc/postfix/mysql-virtual_domains.cf\n"

@@ -282,7 +282,7 @@ def test_prepend(suite):
 def test_bcc_sends_one_more_copy(suite):
     put(talk(suite, "actions"), "bcc@x.test", text="Subject: copied\r\n\r\n")
     suite.wait_mail("alice", match="copied"), suite.wait_mail("bob", match="copied")
-    suite.wait_log(r"NOQUEUE: bcc: RCPT from \S+: <bcc@x\.test>: Sender address bob@example\.test; from=<bcc@x\.test>")
+    suite.wait_log(r"NOQUEUE: bcc: RCPT from \S+: <bcc@x\.test>: Sender address triggers BCC bob@example\.test; from=<bcc@x\.test>")
 
 
 def test_more_than_a_buffer_of_prepended_fields_arrives_whole(suite):
