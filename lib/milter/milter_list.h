@@ -31,9 +31,9 @@ enum { MILTERS_MOST = 8 };
 
 struct milter_entry {
     char *name; /* as written: "inet:127.0.0.1:8891", for the log */
-    const char *host; /* null: a UNIX socket */
-    const char *port; /* a number or a name of /etc/services */
-    const char *path;
+    char *host; /* null: a UNIX socket */
+    int port; /* of TCP, from 1 */
+    char *path;
     int64_t connect_ms, command_ms, content_ms;
     enum milter_default otherwise;
     bool no_header_reply; /* milter_protocol's word no_header_reply */
@@ -45,8 +45,9 @@ struct milter_list {
     size_t n;
 };
 
-/* Reads text. 0; -1: why says what is wrong with which entry and what would be right; the list is
- * then empty. The caller frees *list. */
+/* Reads text. Names of ports are those of /etc/services where it can be read. 0; -1: why says what
+ * is wrong with which entry and what would be right; the list is then empty. The caller frees
+ * *list. */
 int milter_list_read(struct milter_list *list, const char *text, struct why *why);
 void milter_list_free(struct milter_list *list); /* what it holds */
 
@@ -54,7 +55,7 @@ void milter_list_free(struct milter_list *list); /* what it holds */
  * Call it before the jail. */
 void milter_list_open(struct milter_list *list, const char *parameter, const char *text);
 
-/* The TCP port of an entry; 0: it has none, or there is no such name. Before the jail. */
-int milter_entry_port(const struct milter_entry *e);
+/* Has milter_macro_defaults the form that it must have? -1: why. */
+int milter_macro_defaults_check(const char *text, struct why *why);
 
 #endif
