@@ -108,7 +108,7 @@ bool milters_want_content(const struct milters *m);
  * accepted.
  */
 enum { MILTERS_STATE_MOST = 32 * 1024 };
-bool milters_export(const struct milters *m, struct buf *state, int fds[MILTERS_MOST], size_t *n);
+bool milters_export(struct milters *m, struct buf *state, int fds[MILTERS_MOST], size_t *n);
 /*
  * The other end. Takes over all n descriptors, also if it fails: null and why (4.3.0), if state is
  * not one that milters_export has written, or does not have n filters. Its macros are evaluated
