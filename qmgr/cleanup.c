@@ -182,21 +182,49 @@ static bool read_message(struct cleanup *c, struct stream *s)
     return c->phase == CLEANUP_ENDED;
 }
 
-static void start_message(struct cleanup *c, struct attrs *ask, struct arena *mem)
+/* With SUBMIT_MILTERS. What the client is told early. */
+static void tell_id(struct cleanup *c)
+{
+    struct attrs answer = ATTRS(4096);
+    struct why why = WHY;
+
+    attrs_put_why(&answer, NULL);
+    attrs_putz(&answer, A_QUEUE_ID, qfile_id(c->file));
+    if (attrs_send(c->from, &answer, &why) < 0)
+        cleanup_fail(c, "4.3.0", "%s", why_text(&why));
+    attrs_free(&answer);
+    why_free(&why);
+}
+
+/* What the table of ipc/trust.c lets smtpd alone ask for. */
+static void read_flags(struct cleanup *c, struct attrs *ask)
+{
+    c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff) & ~(unsigned)SUBMIT_MILTERS;
+    if (strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT_MILTERS) == 0)
+        c->flags |= SUBMIT_MILTERS | SUBMIT_EDIT;
+    else if (strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT) != 0)
+        broken(c, "not a submission");
+    if (!attrs_ok(ask))
+        broken(c, "malformed attributes");
+}
+
+static void start_message(struct cleanup *c, struct stream *client, struct attrs *ask,
+                          struct arena *mem)
 {
     *c = (struct cleanup){.mem = mem, .used_before = arena_used(mem), .why = WHY};
+    c->from = client;
+    c->client = ask->from;
+    c->client_pid = ask->from_pid;
     c->dsn.original = BUF(RECORD_LIMIT); /* asked: by take_rcpt */
     c->dsn.orcpt = BUF(2 * RECORD_LIMIT); /* asked: by take_rcpt; quoted it may be longer */
     /* asked: by step_read */
     c->block.field = BUF((size_t)conf.header_size_limit + RECORD_LIMIT + 1);
-    c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff);
     c->seen = hash_new();
     c->d = (struct delivery){.sender = "", .nexthop = "", .encoding = "", .dsn_envid = ""};
     c->d.client_name = c->d.client_addr = c->d.client_port = c->d.client_proto = "";
     c->d.client_helo = c->d.sasl_method = c->d.sasl_username = c->d.sasl_sender = "";
     c->d.rewrite_context = c->d.log_ident = c->d.filter = c->d.redirect = "";
-    if (!attrs_ok(ask) || strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT) != 0)
-        broken(c, "not a submission");
+    read_flags(c, ask);
     c->file = qfile_create((c->flags & SUBMIT_HOLD) != 0 ? Q_HOLD : Q_INCOMING, &c->why);
     if (c->file == NULL)
         service_look_at_dirs();
@@ -210,6 +238,7 @@ static void end_message(struct cleanup *c)
     buf_free(&c->dsn.orcpt);
     buf_free(&c->block.field);
     cleanup_mime_free(c);
+    cleanup_drop_milters(c);
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);
     VEC_FREE(&c->prepend);
@@ -222,10 +251,12 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
 {
     struct cleanup c;
 
-    start_message(&c, ask, mem);
-    c.client = ask->from;
-    c.client_pid = ask->from_pid;
-    if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
+    start_message(&c, client, ask, mem);
+    if ((c.flags & SUBMIT_MILTERS) != 0 && c.file != NULL)
+        tell_id(&c);
+    if ((c.flags & SUBMIT_MILTERS) != 0 && cleanup_failed(&c)) {
+        attrs_put_why(answer, &c.why); /* at once */
+    } else if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
         /* Protocol error: whatever follows cannot be understood, so close the channel. */
         cleanup_fail(&c, "4.3.0", "the client has gone");
         attrs_put_why(answer, &c.why);

@@ -62,6 +62,10 @@ struct cleanup {
     const char *log_as, *log_text; /* the client's own log line */
     enum role client; /* as the kernel says */
     pid_t client_pid;
+    struct stream *from; /* the client: what descriptors come by */
+    struct str milters_state; /* of the milters whose connections came from smtpd */
+    int milters_fd[SUBMIT_MILTERS_MOST];
+    size_t nmilters;
     VEC(const char *) prepend; /* header fields that go above all */
     enum rewrite rewrite;
     const char *found_filter, *found_redirect; /* by cleanup_checks.c; null: none */
@@ -98,6 +102,10 @@ void cleanup_edit_header(struct cleanup *c);
 void cleanup_edit_body(struct cleanup *c);
 /* Writes a record: so that a pointer has room in its place, if it may be changed. */
 off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body);
+
+/* cleanup_milter.c */
+void cleanup_take_milters(struct cleanup *c, struct str state); /* a record with descriptors */
+void cleanup_drop_milters(struct cleanup *c);
 
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);

@@ -43,11 +43,9 @@ off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body)
     if (!wants_gaps(c) || (type != REC_FROM && !begins_body && c->phase != CLEANUP_HEADER))
         return qfile_put(c->file, type, body);
     off_t at = qedit_put(c->file, type, body);
-    if (type == REC_FROM) {
+    if (type == REC_FROM)
         c->edit.sender = at;
-        c->edit.envelope = qfile_tell(c->file);
-    } else if (begins_body) {
+    else if (begins_body)
         c->edit.body = at;
-    }
     return at;
 }

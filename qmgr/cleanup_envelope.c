@@ -374,8 +374,8 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 {
     int64_t arrival;
 
-    body = without_controls(c, type, body);
-
+    if (type != REC_MILT)
+        body = without_controls(c, type, body);
     if (c->d.queue_id == NULL && c->file != NULL) {
         bool given = type == REC_TIME && qrec_parse_time(body, &arrival);
         begin_file(c, given ? arrival : clock_wall_us());
@@ -407,6 +407,9 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
     case REC_RDIR:
         c->d.redirect = arena_strz(c->mem, body);
         cleanup_put(c, type, body);
+        break;
+    case REC_MILT:
+        cleanup_take_milters(c, body);
         break;
     case REC_VERP:
         cleanup_put(c, type, body);

@@ -24,13 +24,26 @@ enum submit_flag {
     SUBMIT_BCC_OK = 16, /* always_bcc and friends */
     SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
     SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
+    SUBMIT_MILTERS = 128, /* the queue id is told early, and connections to milters may follow */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
 /* Bytes of a record that cleanup takes. */
 enum { SUBMIT_RECORD_MAX = 60000 };
+/* Connections to milters for one message: what a stream takes at a time. */
+enum { SUBMIT_MILTERS_MOST = 8 };
 
 struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */
+/*
+ * With SUBMIT_MILTERS, for smtpd alone. submit_queue_id (waits) comes first and once: cleanup makes
+ * the queue file and tells its id. -1 and why: there is none; abort. submit_milters (waits) hands
+ * over the connections to the filters that are to see the content, once, behind the recipients and
+ * before REC_MESG. state and fds: of milters_export; the descriptors stay the caller's, who leaves
+ * them alone before commit or abort. They are not sent a second time: if cleanup ends meanwhile,
+ * commit fails with 4.3.0.
+ */
+int submit_queue_id(struct submit *s, struct buf *queue_id, struct why *why);
+void submit_milters(struct submit *s, struct str state, const int *fds, size_t n);
 /* (waits) A record. A failure sticks, and submit_commit tells it; also of one that is too long. Of
  * content, a longer one goes in pieces. */
 void submit_put(struct submit *s, enum rec type, struct str body);
