@@ -34,6 +34,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
+#include "milter/milter.h"
 #include "net/stream.h"
 #include "route/classes.h"
 #include "service/jail.h"
@@ -95,7 +96,7 @@ static void broken(struct cleanup *c, const char *what)
 }
 
 /* What is held in memory for the client: nearly all of it is recipients. */
-static bool has_room(struct cleanup *c)
+bool cleanup_has_room(struct cleanup *c)
 {
     size_t held = arena_used(c->mem) - c->used_before + c->kept +
                   c->rcpts.room * sizeof *c->rcpts.at + c->prepend.room * sizeof *c->prepend.at;
@@ -162,7 +163,7 @@ static size_t take_records(struct cleanup *c, struct str bytes, size_t *need)
         }
         take_record(c, type, body);
         used += size;
-        if (!has_room(c))
+        if (!cleanup_has_room(c))
             break;
     }
     return used;
@@ -238,7 +239,7 @@ static void end_message(struct cleanup *c)
     buf_free(&c->dsn.orcpt);
     buf_free(&c->block.field);
     cleanup_mime_free(c);
-    cleanup_drop_milters(c);
+    milters_free(&c->milters);
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);
     VEC_FREE(&c->prepend);
@@ -261,8 +262,10 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
         cleanup_fail(&c, "4.3.0", "the client has gone");
         attrs_put_why(answer, &c.why);
         stream_fail(client, "protocol error");
-    } else if (cleanup_finish(&c) < 0) {
+    } else if (cleanup_ask_milters(&c), cleanup_finish(&c) < 0) {
         attrs_put_why(answer, &c.why);
+        if (c.reply != NULL)
+            attrs_putz(answer, A_REPLY, c.reply);
     } else {
         attrs_putz(answer, A_QUEUE_ID, c.d.queue_id);
     }
@@ -303,6 +306,7 @@ static void cleanup_paths(void)
     jail_read_tables(conf.header_checks);
     jail_read_tables(conf.mime_header_checks);
     jail_read_tables(conf.nested_header_checks);
+    jail_read_tables(conf.milter_header_checks);
     jail_read_tables(conf.body_checks);
 }
 
@@ -311,7 +315,7 @@ int main(int argc, char **argv)
     static const struct service cleanup = {
         .name = "cleanup",
         .in_queue = true,
-        .rights = RIGHT_READ | RIGHT_WRITE,
+        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT,
         .open = cleanup_open_all,
         .paths = cleanup_paths,
         .stream_request = submission,

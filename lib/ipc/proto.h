@@ -19,6 +19,7 @@
 #define A_SENDER     "sender"
 #define A_RECIPIENT  "recipient"
 #define A_SIZE       "size"
+#define A_REPLY      "reply"
 
 /*
  * public/cleanup (smtpd, pickup, bounce, local): queue/submit.h is the client.
@@ -29,7 +30,8 @@
  * before the records, with the queue id, and is the last one if its status is not ok. The connections
  * to the milters are a record REC_MILT with their state, and the descriptors with its first byte.
  *   ask     request=submit_milters flags=N, and the same
- *   answer  status queue_id why_code why_text; then the same again
+ *   answer  status queue_id why_code why_text; then the same again, and reply: what a milter says,
+ *           an SMTP reply, lines parted by LF
  */
 #define REQUEST_SUBMIT         "submit"
 #define REQUEST_SUBMIT_MILTERS "submit_milters"

@@ -177,7 +177,9 @@ int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct 
 
     if (index == 0 || name.n == 0 || e->header == 0)
         return qedit_failed(why);
-    return find_field(e, name, index, &p) ? put_at(e, &p, field, false, why) : 0;
+    if (!find_field(e, name, index, &p))
+        return 0;
+    return put_at(e, &p, field, false, why) < 0 ? -1 : 1;
 }
 
 int qedit_set_sender(struct qedit *e, struct str address, struct why *why)

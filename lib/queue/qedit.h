@@ -41,7 +41,7 @@ off_t qedit_put(struct qfile *f, enum rec type, struct str body);
 int qedit_add_header(struct qedit *e, struct str field, struct why *why); /* behind all others */
 /* Before the field that is number index of all; 1 puts it above all. */
 int qedit_insert_header(struct qedit *e, size_t index, struct str field, struct why *why);
-/* field empty: removed. No field of that name and number: 0, and nothing changes. */
+/* field empty: removed. 1; or 0 if there is no field of that name and number. */
 int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct str field,
                          struct why *why);
 int qedit_set_sender(struct qedit *e, struct str address, struct why *why);

@@ -9,6 +9,8 @@
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 
+enum { ANSWER_MOST = 16 * 1024 }; /* a milter's reply of several lines, and what else there is */
+
 struct submit {
     struct call *call;
     bool too_long; /* a record did not fit: there will be no commit */
@@ -138,7 +140,16 @@ static int submit_failed(struct submit **s, struct why *why)
 
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)
 {
-    struct attrs answer = ATTRS(4096);
+    struct buf reply = BUF_TEXT(ANSWER_MOST);
+    int result = submit_commit_reply(s, queue_id, &reply, why);
+
+    buf_free(&reply);
+    return result;
+}
+
+int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply, struct why *why)
+{
+    struct attrs answer = ATTRS(ANSWER_MOST);
 
     if ((*s)->too_long || (*s)->why.code[0] != 0)
         return submit_failed(s, why);
@@ -146,6 +157,7 @@ int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)
 
     if (queue_id != NULL && result == 0)
         take_id(&answer, queue_id);
+    buf_setz(reply, attrs_opt(&answer, A_REPLY, ""));
     attrs_free(&answer);
     submit_free(s);
     return result;

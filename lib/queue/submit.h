@@ -56,6 +56,10 @@ void submit_raw(struct submit *s, struct str records); /* already encoded with q
 /* (waits) Ends the message. 0: queue_id is set and the message is on stable storage; -1 and why,
  * fit for an SMTP reply (4.x.x or 5.x.x): nothing is in the queue. */
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why);
+/* The same; if a milter has refused the message, reply is set to what it says: "550 5.7.1 text", of
+ * several lines parted by LF. Else it is empty. */
+int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply,
+                        struct why *why);
 void submit_abort(struct submit **s); /* cleanup drops the message; null is accepted */
 
 #endif
