@@ -59,6 +59,7 @@ struct cleanup {
     size_t attributes;
     bool has_sender;
     const char *full_name, *received_before, *received_after;
+    const char *own_trace; /* the Received field made of these; null: none */
     const char *log_as, *log_text; /* the client's own log line */
     enum role client; /* as the kernel says */
     pid_t client_pid;

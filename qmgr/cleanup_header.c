@@ -344,6 +344,7 @@ void cleanup_begin_headers(struct cleanup *c)
     if (c->received_before != NULL && c->received_after != NULL && !c->stopped) {
         buf_addf(&trace, "Received: %sid %s%s", c->received_before, c->d.queue_id,
                  c->received_after);
+        c->own_trace = arena_strz(c->mem, buf_str(&trace));
         if (buf_ok(&trace))
             put_own(c, buf_str(&trace));
         else

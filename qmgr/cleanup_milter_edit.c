@@ -125,7 +125,9 @@ static int insert_header(void *arg, size_t index, struct str name, struct str va
 static int replace_field(struct cleanup_view *v, struct str name, size_t index, struct str field,
                          struct why *why)
 {
-    if (str_ieqz(name, "Received") && cleanup_view_hides_first(v))
+    size_t own = str_ieqz(name, "Received") ? cleanup_view_own(v) : 0;
+
+    if (own > 0 && index >= own)
         index++;
     return qedit_replace_header(&v->c->edit, name, index, field, why);
 }

@@ -144,7 +144,7 @@ static void show_body(struct show *s)
 /* Values come without the blank behind the colon, unless both know better. */
 static struct str with_blank(const struct show *s, struct str value, struct buf *room)
 {
-    if ((s->m->terms.habits & MILTER_LEADING_SPACE) != 0 || value.n == 0)
+    if ((s->m->terms.habits & MILTER_LEADING_SPACE) != 0)
         return value;
     buf_setz(room, " ");
     buf_add(room, value);
@@ -155,7 +155,8 @@ static int edit_header(struct show *s, const struct milter_said *said, struct wh
 {
     const struct milter_content *c = s->content;
     struct buf room = BUF(MILTER_PACKET_MOST + 1);
-    struct str value = with_blank(s, said->more, &room);
+    bool removes = said->word == MILTER_CHANGE_HEADER && said->more.n == 0;
+    struct str value = removes ? said->more : with_blank(s, said->more, &room);
     int result = -1;
 
     if (!buf_ok(&room))
@@ -182,8 +183,8 @@ static int end_body(struct show *s, struct why *why)
 static int edit_body(struct show *s, const struct milter_said *said, struct why *why)
 {
     if (s->body == BODY_REPLACED) {
-        milter_fails(s->m,
-                     "body replacement requests can't currently be mixed with other requests");
+        milter_talks_nonsense(
+            s->m, "body replacement requests can't currently be mixed with other requests");
         return 0;
     }
     s->body = BODY_COMES;
