@@ -41,5 +41,11 @@ const char *cleanup_client_addr(const struct cleanup *c);
 
 /* cleanup_milter.c: does what the milters have said of an event, named as in the log. */
 void cleanup_milter_verdict(struct cleanup *c, const char *event, const struct milter_answer *a);
+void cleanup_show_message(struct cleanup *c, struct milters *milters); /* (waits) the content */
+/* Nobody looks at what is thrown away, or refused already. */
+bool cleanup_wants_milters(const struct cleanup *c);
+
+/* cleanup_milter_local.c. (waits) non_smtpd_milters, from CONNECT to the end of the message. */
+void cleanup_ask_local(struct cleanup *c);
 
 #endif

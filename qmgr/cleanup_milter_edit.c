@@ -66,7 +66,8 @@ static int make_field(struct buf *field, struct str name, struct str value, stru
     return good ? 0 : why_set(why, "4.3.0", "a header field of a milter is too long");
 }
 
-/* milter_header_checks. 1: the field may be put in; 0: it is dropped; -1: the message has failed. */
+/* milter_header_checks. 1: the field may be put in; 0: it is dropped; -1: the message has failed.
+ */
 static int check_field(struct cleanup *c, struct buf *field, struct why *why)
 {
     struct buf instead = BUF(DICT_VALUE_LIMIT); /* asked below */

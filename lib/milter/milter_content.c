@@ -295,6 +295,7 @@ enum milter_does milters_message(struct milters *m, const struct milter_content 
                          .until = task_now() + conf.milter_message_time_limit * 1000};
         if (s.m->state == MILTER_ASKED)
             show_to(&s);
+        s.m->told = false; /* it has seen the end: there is nothing to abort */
         if (a->does != MILTER_GOES_ON && a->does != MILTER_HOLDS)
             return a->does;
         holds |= a->does == MILTER_HOLDS;
