@@ -521,11 +521,25 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
     }
 }
 
+/* What smtpd has decided since it began. Any client could have asked for that at once. */
+static void take_flags(struct cleanup *c, struct str body)
+{
+    uint32_t flags = 0;
+
+    if (!num_parse_u32(body, 0, 0xffff, &flags))
+        cleanup_fail(c, "4.3.0", "internal protocol error: malformed flags");
+    c->flags |= flags & (SUBMIT_HOLD | SUBMIT_DISCARD);
+    if ((flags & SUBMIT_HOLD) != 0 && c->file != NULL)
+        qfile_set_queue(c->file, Q_HOLD);
+}
+
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
 {
     if (type == REC_END) {
         put_found(c);
         c->phase = CLEANUP_ENDED;
+    } else if (type == REC_FLGS) {
+        take_flags(c, body);
     } else if (type == REC_RRTO || type == REC_ERTO)
         cleanup_put(c, type, body);
     else

@@ -162,7 +162,9 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
 {
     switch (said->word) {
     case MILTER_CONTINUE:
+        return true;
     case MILTER_SKIP:
+        m->skips |= e->unwanted;
         return true;
     case MILTER_ACCEPT:
         passes(m, e);
@@ -195,8 +197,13 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
     }
 }
 
-enum milter_word milter_hear_answer(struct milter *m, const struct milter_event *e,
-                                    int64_t deadline, struct milter_answer *a)
+bool milter_wants(const struct milter *m, const struct milter_event *e)
+{
+    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips) & e->unwanted) == 0;
+}
+
+void milter_hear_answer(struct milter *m, const struct milter_event *e, int64_t deadline,
+                        struct milter_answer *a)
 {
     struct buf packet = BUF(MILTER_PACKET_MOST); /* asked: by milter_hear */
     struct milter_said said = {0};
@@ -217,7 +224,6 @@ enum milter_word milter_hear_answer(struct milter *m, const struct milter_event 
     if (holds && a->does == MILTER_GOES_ON)
         milter_reply(a, MILTER_HOLDS, "");
     buf_free(&packet);
-    return said.word;
 }
 
 /* Bytes that nobody has asked for would be taken for the answer to the next event. */
@@ -255,7 +261,7 @@ static void ask(struct milters *all, struct milter *m, const struct milter_event
     int64_t limit = e->command == MILTER_CONNECT ? m->entry->connect_ms : m->entry->command_ms;
     int64_t deadline = task_now() + limit;
 
-    if (m->state == MILTER_ASKED && (m->terms.habits & e->unwanted) == 0 && is_quiet(m)) {
+    if (milter_wants(m, e) && is_quiet(m)) {
         m->told |= e->command != MILTER_CONNECT && e->command != MILTER_UNKNOWN;
         if (!buf_ok(data))
             milter_fails(m, "SMFIC_%s is too long", e->name);
@@ -306,7 +312,6 @@ enum milter_does milters_connect(struct milters *m, const char *client_name,
     if (client->family == AF_INET || client->family == AF_INET6) {
         buf_addc(&data, client->family == AF_INET ? '4' : '6');
         buf_add(&data, (struct str){port, 2});
-        buf_addz(&data, client->family == AF_INET6 ? "IPv6:" : "");
         milter_put_text(&data, strz(addr_text(client, text)));
     } else {
         buf_addc(&data, 'U');
@@ -472,6 +477,7 @@ void milters_abort(struct milters *m)
         if (m->at[i].stream != NULL && m->at[i].told)
             say(&m->at[i], MILTER_ABORT);
         m->at[i].told = false;
+        m->at[i].skips = 0;
         if (m->at[i].state == MILTER_PASSED)
             m->at[i].state = MILTER_ASKED;
     }

@@ -65,7 +65,7 @@ int milter_answer_parts(const struct milter_answer *a, char dsn[10], struct buf 
 /*
  * The value of a macro that a filter is to be sent, by its name without braces for one letter and
  * with them for more: "i", "{client_addr}". Null: it has no value now, and milter_macro_defaults is
- * looked at. Borrowed until the next call. j, v and {daemon_name} are not asked for. Must not wait.
+ * looked at. Borrowed until the next call. j, v and {daemon_name} are not asked for. May wait.
  */
 typedef const char *milter_macro_fn(void *arg, struct str name);
 

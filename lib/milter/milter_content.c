@@ -39,7 +39,6 @@ struct show {
     int64_t until; /* the end of all of it */
     bool edited; /* the message is not what it was */
     enum { BODY_AS_IT_WAS, BODY_COMES, BODY_REPLACED } body;
-    bool enough_body;
     int64_t words; /* of its answer to the end */
 };
 
@@ -70,13 +69,12 @@ static void gives_up(struct show *s, const struct why *why)
 
 static void tell(struct show *s, const struct milter_event *e, struct str data)
 {
-    if ((s->m->terms.habits & e->unwanted) != 0)
+    if (!milter_wants(s->m, e))
         return;
     if (!milter_send_event(s->all, s->m, e, data, deadline_of(s)))
         milter_answer_copy(s->a, &s->m->held);
-    else if ((s->m->terms.habits & e->silent) == 0 &&
-             milter_hear_answer(s->m, e, deadline_of(s), s->a) == MILTER_SKIP && e == &body_event)
-        s->enough_body = true;
+    else if ((s->m->terms.habits & e->silent) == 0)
+        milter_hear_answer(s->m, e, deadline_of(s), s->a);
 }
 
 static struct str without_blanks(struct str value)
@@ -93,7 +91,7 @@ static void show_header(struct show *s)
     struct why why = WHY;
     int more = s->content->rewind(s->content->arg, &why) < 0 ? -1 : 1;
 
-    while (goes_on(s) && more > 0 &&
+    while (goes_on(s) && milter_wants(s->m, &header_event) && more > 0 &&
            (more = s->content->next_header(s->content->arg, &name, &value, &why)) > 0) {
         buf_clear(&data);
         milter_put_text(&data, name);
@@ -113,7 +111,7 @@ static void show_header(struct show *s)
 /* All whole chunks of what has gathered, or, at the end, all of it. */
 static void show_chunks(struct show *s, struct buf *gathered, bool end)
 {
-    while (goes_on(s) && !s->enough_body && gathered->n > 0 && (end || gathered->n >= CHUNK)) {
+    while (goes_on(s) && gathered->n > 0 && (end || gathered->n >= CHUNK)) {
         struct str chunk = str_upto(buf_str(gathered), CHUNK);
         tell(s, &body_event, chunk);
         buf_skip(gathered, chunk.n);
@@ -124,9 +122,9 @@ static void show_body(struct show *s)
 {
     struct buf gathered = BUF(CHUNK + MILTER_PIECE);
     struct why why = WHY;
-    int more = (s->m->terms.habits & MILTER_NO_BODY) != 0 ? 0 : 1;
+    int more = 1;
 
-    while (goes_on(s) && !s->enough_body && more > 0) {
+    while (goes_on(s) && milter_wants(s->m, &body_event) && more > 0) {
         more = s->content->next_body(s->content->arg, &gathered, &why);
         if (!buf_ok(&gathered))
             more = why_set(&why, "4.3.0", "a piece of the body is too long");

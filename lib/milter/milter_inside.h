@@ -21,6 +21,7 @@ struct milter {
     struct milter_answer held; /* its answer to all later events */
     struct milter_terms terms; /* lists: slices of list_text */
     struct buf list_text;
+    uint32_t skips; /* flags as habits: events that it has seen enough of, in this message */
     bool told; /* something since the last abort */
     bool lent; /* another process has used the connection */
 };
@@ -83,8 +84,10 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
 /* (waits) The macros of the event and the event. False: it has failed. */
 bool milter_send_event(struct milters *all, struct milter *m, const struct milter_event *e,
                        struct str data, int64_t deadline_ms);
-/* (waits) Until it has said what it thinks of the event. The last word; a is set. */
-enum milter_word milter_hear_answer(struct milter *m, const struct milter_event *e,
-                                    int64_t deadline_ms, struct milter_answer *a);
+/* Does it want to see such an event now? */
+bool milter_wants(const struct milter *m, const struct milter_event *e);
+/* (waits) Until it has said what it thinks of the event; a is set. */
+void milter_hear_answer(struct milter *m, const struct milter_event *e, int64_t deadline_ms,
+                        struct milter_answer *a);
 
 #endif
