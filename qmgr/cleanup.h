@@ -181,6 +181,7 @@ void cleanup_end_headers(struct cleanup *c); /* also when no body follows */
  * ended, and its last field has been processed. */
 bool cleanup_block_take(struct cleanup *c, struct cleanup_block *b, enum rec type, struct str text);
 void cleanup_block_end(struct cleanup *c, struct cleanup_block *b); /* processes the last field */
+void cleanup_cut_field(struct buf *field); /* to header_size_limit */
 /* A field as it is, its lines parted by LF. */
 void cleanup_put_field(struct cleanup *c, struct str text);
 void cleanup_put_fieldf(struct cleanup *c, const char *fmt, ...)

@@ -63,6 +63,7 @@ static int make_field(struct buf *field, struct str name, struct str value, stru
     }
     bool good = buf_ok(&text) && buf_ok(field);
     buf_free(&text);
+    cleanup_cut_field(field);
     return good ? 0 : why_set(why, "4.3.0", "a header field of a milter is too long");
 }
 

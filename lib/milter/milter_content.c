@@ -77,11 +77,9 @@ static void tell(struct show *s, const struct milter_event *e, struct str data)
         milter_hear_answer(s->m, e, deadline_of(s), s->a);
 }
 
-static struct str without_blanks(struct str value)
+static struct str without_blank(struct str value)
 {
-    while (value.n > 0 && (value.p[0] == ' ' || value.p[0] == '\t'))
-        value = str_from(value, 1);
-    return value;
+    return value.n > 0 && value.p[0] == ' ' ? str_from(value, 1) : value;
 }
 
 static void show_header(struct show *s)
@@ -96,7 +94,7 @@ static void show_header(struct show *s)
         buf_clear(&data);
         milter_put_text(&data, name);
         bool whole = (s->m->terms.habits & MILTER_LEADING_SPACE) != 0;
-        milter_put_text(&data, whole ? value : without_blanks(value));
+        milter_put_text(&data, whole ? value : without_blank(value));
         if (buf_ok(&data))
             tell(s, &header_event, buf_str(&data));
         else

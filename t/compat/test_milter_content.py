@@ -141,7 +141,7 @@ CONTENTS = {
     "large": b"Subject: s\r\n\r\n" + b"".join(b"line %d\r\n" % i for i in range(20000)),
     "a chunk to the byte": b"Subject: s\r\n\r\n" + b"x" * 533 + b"\r\n" + b"".join(b"%062d\r\n" % i for i in range(1016)),
     "an end of line between chunks": b"Subject: s\r\n\r\n" + b"x" * 532 + b"\r\n" + b"".join(b"%062d\r\n" % i for i in range(1020)),
-    "dots": b"Subject: s\r\n\r\n.\r\n..\r\n...\r\n", "a mailbox line": b"From x Tue\r\nSubject: s\r\n\r\nx\r\n", "blanks": b"Subject : s\r\n\r\n \r\n\t\r\n",
+    "dots": b"Subject: s\r\n\r\n.\r\n..\r\n...\r\n", "a mailbox line": b"From x Tue\r\nSubject: s\r\n\r\nx\r\n", "blanks": b"Subject : s\r\nX-Tab:\tv\r\nX-Both: \tv\r\n\r\n \r\n\t\r\n",
 }
 OFFERS = {
     "leading space": (6, 0x1ff, m.LEADING_SPACE), "no header": (6, 0x1ff, m.NO_HDRS), "no end of the header": (6, 0x1ff, m.NO_EOH),
@@ -152,6 +152,15 @@ OFFERS = {
 DIFFERENT = {
     "add with a bare CR": "Postfix passes it on; here it becomes a blank, as all of them do",
     "body with a bare CR": "the same",
+    "add a very long one": "Postfix cuts it at 60,000 bytes; here it is cut at header_size_limit",
+    "add with CR LF": "Postfix passes the CR on",
+    "a name with a blank": "Postfix shows the next milter that the body begins there; here it is a field, as programs read it",
+    "a name with LF": "the same",
+    "quarantine": "Postfix does not ask the next milter; here it can still refuse the message, or change it",
+    "quarantine without a reason": "the same",
+    "quarantine at the body": "the same",
+    "check: discard": "the same",
+    "recipient with wrong arguments": "other words in the log",
     "no name": "Postfix makes a line of it that is no field; here the message is refused",
     "shutdown": "Postfix tells the client that the message was taken, and drops it",
 }
@@ -159,6 +168,7 @@ WORDS = (  # of the log, that nobody looks for
     (r"Application error|lost connection|Connection reset by peer|Success", "LOST"),
     (r"\?+550 5\.7\.1 b|\?b", " b"),
     (r"unexpected filter response \(unknown filter reply\)|reply 90 is not one of the protocol", "NONSENSE"),
+    (r"Milter request to add multi-sender|more than one address from a milter", "MANY"),
     (r"milter_header/body_checks prepend", "milter_header_checks prepend"),
 )
 
