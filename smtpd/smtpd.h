@@ -45,7 +45,7 @@ struct smtpd_mail {
     unsigned early_flags; /* with which it began */
     const char *queue_id;
     bool filter_discards; /* a mail filter has said DISCARD: restrictions are asked all the same */
-    const char *milter_rcpt; /* of the last RCPT that filters were told of; internal form */
+    const char *milter_rcpt; /* whom filters are just told of; internal form; else null */
 };
 
 /* Stages of a session at which restrictions and others may refuse. */

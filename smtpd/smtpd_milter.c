@@ -239,15 +239,16 @@ static bool tell_rcpt(struct smtpd *s, const struct smtpd_facts *facts, bool ref
     struct str args[ARGS_MOST];
     size_t n = split_args(facts, args);
 
-    s->mail->milter_rcpt = arena_strz(s->mail->mem, strz(facts->rcpt));
+    s->mail->milter_rcpt = facts->rcpt;
     s->milter_rcpt_refused = refused;
     milters_rcpt(s->milters, args, n, refused, a);
+    s->mail->milter_rcpt = NULL;
     s->milter_rcpt_refused = false;
     return take_answer(s, a, facts->rcpt);
 }
 
-static bool tell(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts,
-                 struct milter_answer *a)
+static bool tell_stage(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts,
+                       struct milter_answer *a)
 {
     switch (stage) {
     case SMTPD_CONNECT:
@@ -288,7 +289,7 @@ bool smtpd_milter_event(struct smtpd *s, enum smtpd_stage stage, const struct sm
 
     if (!is_asked(s))
         return false;
-    bool refused = tell(s, stage, facts, &a);
+    bool refused = tell_stage(s, stage, facts, &a);
     milter_answer_free(&a);
     return refused;
 }

@@ -3,6 +3,7 @@
  * are.
  */
 #include "conf/conf.h"
+#include "mail/path.h"
 #include "net/tls.h"
 #include "route/resolve.h"
 
@@ -144,9 +145,13 @@ static const struct route *route_of(struct smtpd *s, const char *address)
     return address != NULL && address[0] != 0 ? smtpd_route_of(s, address, NULL) : NULL;
 }
 
-static const char *recipient_of(const struct route *r, const char *address)
+static const char *recipient_of(struct smtpd *s, const struct route *r, const char *address)
 {
-    return address != NULL && address[0] == 0 ? "" : r != NULL ? r->recipient.p : NULL;
+    if (r == NULL)
+        return address != NULL && address[0] == 0 ? "" : NULL;
+    buf_clear(&s->milter_text);
+    path_quote(buf_str(&r->recipient), &s->milter_text);
+    return s->milter_text.p;
 }
 
 static const char *host_of(const struct route *r)
@@ -173,7 +178,7 @@ static const struct route *sender_route(struct smtpd *s)
 
 static const char *mail_addr(struct smtpd *s)
 {
-    return recipient_of(route_of(s, sender(s)), sender(s));
+    return recipient_of(s, route_of(s, sender(s)), sender(s));
 }
 
 static const char *mail_host(struct smtpd *s)
@@ -186,9 +191,14 @@ static const char *mail_mailer(struct smtpd *s)
     return mailer_of(sender_route(s));
 }
 
+/* After RCPT it is the first of the message, as in Postfix. */
 static const char *rcpt(struct smtpd *s)
 {
-    return s->mail != NULL ? s->mail->milter_rcpt : NULL;
+    const struct smtpd_mail *m = s->mail;
+
+    if (m == NULL || m->milter_rcpt != NULL || m->rcpts.n == 0)
+        return m != NULL ? m->milter_rcpt : NULL;
+    return m->rcpts.at[0].address;
 }
 
 /* "<x@y>: Recipient address rejected: text": what is behind the address. */
@@ -202,7 +212,7 @@ static const char *refusal(struct smtpd *s)
 
 static const char *rcpt_addr(struct smtpd *s)
 {
-    return s->milter_rcpt_refused ? refusal(s) : recipient_of(route_of(s, rcpt(s)), rcpt(s));
+    return s->milter_rcpt_refused ? refusal(s) : recipient_of(s, route_of(s, rcpt(s)), rcpt(s));
 }
 
 static const char *rcpt_host(struct smtpd *s)

@@ -255,8 +255,8 @@ bool milter_send_event(struct milters *all, struct milter *m, const struct milte
     return sent;
 }
 
-static void ask(struct milters *all, struct milter *m, const struct milter_event *e,
-                const struct buf *data, struct milter_answer *a)
+static void ask_one(struct milters *all, struct milter *m, const struct milter_event *e,
+                    const struct buf *data, struct milter_answer *a)
 {
     int64_t limit = e->command == MILTER_CONNECT ? m->entry->connect_ms : m->entry->command_ms;
     int64_t deadline = task_now() + limit;
@@ -283,7 +283,7 @@ static enum milter_does ask_all(struct milters *all, const struct milter_event *
     for (size_t i = 0; all != NULL && i < all->n; i++) {
         if (e->command == MILTER_CONNECT && all->at[i].state == MILTER_UNASKED)
             milter_open(&all->at[i]);
-        ask(all, &all->at[i], e, data, a);
+        ask_one(all, &all->at[i], e, data, a);
         if (a->does != MILTER_GOES_ON && a->does != MILTER_HOLDS)
             return a->does;
         holds |= a->does == MILTER_HOLDS;
@@ -377,7 +377,7 @@ static void tell_refused(struct milters *all, const struct buf *data)
     for (size_t i = 0; i < all->n; i++) {
         struct milter_answer ignored = MILTER_ANSWER;
         if ((all->at[i].terms.habits & MILTER_REFUSED_RCPTS) != 0)
-            ask(all, &all->at[i], &rcpt_event, data, &ignored);
+            ask_one(all, &all->at[i], &rcpt_event, data, &ignored);
         milter_answer_free(&ignored);
     }
 }

@@ -67,7 +67,7 @@ static void gives_up(struct show *s, const struct why *why)
     milter_shut(s->m);
 }
 
-static void tell(struct show *s, const struct milter_event *e, struct str data)
+static void show_event(struct show *s, const struct milter_event *e, struct str data)
 {
     if (!milter_wants(s->m, e))
         return;
@@ -96,7 +96,7 @@ static void show_header(struct show *s)
         bool whole = (s->m->terms.habits & MILTER_LEADING_SPACE) != 0;
         milter_put_text(&data, whole ? value : without_blank(value));
         if (buf_ok(&data))
-            tell(s, &header_event, buf_str(&data));
+            show_event(s, &header_event, buf_str(&data));
         else
             more = why_set(&why, "5.3.4", "a header field is too long");
     }
@@ -111,7 +111,7 @@ static void show_chunks(struct show *s, struct buf *gathered, bool end)
 {
     while (goes_on(s) && gathered->n > 0 && (end || gathered->n >= CHUNK)) {
         struct str chunk = str_upto(buf_str(gathered), CHUNK);
-        tell(s, &body_event, chunk);
+        show_event(s, &body_event, chunk);
         buf_skip(gathered, chunk.n);
     }
 }
@@ -266,7 +266,7 @@ static void show_to(struct show *s)
     s->m->told = true;
     show_header(s);
     if (goes_on(s))
-        tell(s, &eoh_event, STR(""));
+        show_event(s, &eoh_event, STR(""));
     if (goes_on(s))
         show_body(s);
     if (goes_on(s))

@@ -89,6 +89,17 @@ static bool take_protocol(struct str value, struct milter_entry *e)
     return good && version != 0;
 }
 
+#define PROTOCOLS "2, 3, 4 or 6, and maybe no_header_reply,"
+
+int milter_protocol_check(const char *text, struct why *why)
+{
+    struct milter_entry e = {.version = 0};
+
+    if (take_protocol(strz(text), &e))
+        return 0;
+    return why_set(why, "4.3.5", "\"%s\": " PROTOCOLS " is wanted", text);
+}
+
 static bool take_time(struct str value, int64_t *ms)
 {
     int64_t seconds;
@@ -121,7 +132,7 @@ static int take_setting(struct milter_entry *e, struct str setting, struct why *
                      ? NULL
                      : "accept, reject, tempfail, quarantine or shutdown";
     else if (str_eqz(name, "protocol"))
-        wanted = take_protocol(value, e) ? NULL : "2, 3, 4 or 6, and maybe no_header_reply,";
+        wanted = take_protocol(value, e) ? NULL : PROTOCOLS;
     else
         return why_set(why, "4.3.5",
                        "\"%s\": there is no setting \"%.*s\", but connect_timeout, "

@@ -55,6 +55,8 @@ void milter_list_free(struct milter_list *list); /* what it holds */
  * Call it before the jail. */
 void milter_list_open(struct milter_list *list, const char *parameter, const char *text);
 
+/* Is it a value of milter_protocol? -1: why. */
+int milter_protocol_check(const char *text, struct why *why);
 /* Has milter_macro_defaults the form that it must have? -1: why. */
 int milter_macro_defaults_check(const char *text, struct why *why);
 

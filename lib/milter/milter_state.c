@@ -90,7 +90,7 @@ static bool get_milter(struct milter *m, struct milter_entry *e, struct str line
     return true;
 }
 
-static void take_line(struct milters *all, struct str line, int fd, bool *good)
+static void import_line(struct milters *all, struct str line, int fd, bool *good)
 {
     struct milter *m = &all->at[all->n];
 
@@ -117,7 +117,7 @@ struct milters *milters_import(struct str state, const int *fds, size_t n, milte
         line = STR("");
         good = good && str_split(&state, '\n', &line);
         if (i < MILTERS_MOST)
-            take_line(all, line, fds[i], &good);
+            import_line(all, line, fds[i], &good);
         else
             close(fds[i]);
     }

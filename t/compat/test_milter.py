@@ -18,6 +18,7 @@ smtpd_recipient_restrictions = check_recipient_access inline:{ bob@example.test=
 smtpd_hard_error_limit = 100
 smtpd_junk_command_limit = 100
 disable_vrfy_command = no
+milter_default_action = tempfail
 """
 ALL_MACROS = ("j _ v i {i} {auth_type} {auth_authen} {auth_author} {client_addr} {client_name} {client_port} {client_ptr} {client_resolve} "
               "{client_connections} {daemon_addr} {daemon_name} {daemon_port} {mail_addr} {mail_host} {mail_mailer} {rcpt_addr} {rcpt_host} "
@@ -68,8 +69,16 @@ def compare(both, service, commands, script={}, other={}, offer=None, symlists={
     wrong = []
     for what, ours, theirs in zip(("replies", "log", "packets"), *seen):
         if ours != theirs:
-            wrong.append("%s\n  ours   %s\n  theirs %s" % (what, ours, theirs))
+            wrong.append("%s\n  ours   %s\n  theirs %s" % ((what,) + first_difference(ours, theirs)))
     return seen[0], wrong
+
+
+def first_difference(ours, theirs):
+    """of lists within lists"""
+    for a, b in itertools.zip_longest(ours, theirs):
+        if a != b:
+            deeper = isinstance(a, (list, tuple)) and isinstance(b, (list, tuple))
+            return first_difference(a, b) if deeper else (a, b)
 
 
 ACTIONS = {"accept": ACCEPT, "reject": REJECT, "tempfail": TEMPFAIL, "discard": DISCARD, "shutdown": SHUTDOWN, "550": reply("550 5.7.1 no way"),
@@ -207,7 +216,7 @@ def test_a_table_names_other_milters_or_none(both):
 def test_what_restrictions_refuse_filters_do_not_see(both):
     for service in ("early", "closed"):
         (_, _, packets), wrong = compare(both, service, ["EHLO c", "MAIL FROM:<a@x.test>", "RSET", "MAIL FROM:<gone@x.test>", "RCPT TO:<alice@example.test>", "QUIT"])
-        assert not [w for w in wrong if not w.startswith("replies")], "\n".join(wrong)
+        assert not [w for w in wrong if w.startswith("packets")], "\n".join(wrong)
 
 
 def test_a_milter_that_is_not_there(both):
