@@ -34,6 +34,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
+#include "milter/milter.h"
 #include "net/stream.h"
 #include "route/classes.h"
 #include "service/jail.h"
@@ -95,10 +96,11 @@ static void broken(struct cleanup *c, const char *what)
 }
 
 /* What is held in memory for the client: nearly all of it is recipients. */
-static bool has_room(struct cleanup *c)
+bool cleanup_has_room(struct cleanup *c)
 {
     size_t held = arena_used(c->mem) - c->used_before + c->kept +
-                  c->rcpts.room * sizeof *c->rcpts.at + c->prepend.room * sizeof *c->prepend.at;
+                  c->rcpts.room * sizeof *c->rcpts.at + c->prepend.room * sizeof *c->prepend.at +
+                  c->asked.room * sizeof *c->asked.at;
 
     if (held <= (size_t)conf.cleanup_memory_limit)
         return true;
@@ -162,7 +164,7 @@ static size_t take_records(struct cleanup *c, struct str bytes, size_t *need)
         }
         take_record(c, type, body);
         used += size;
-        if (!has_room(c))
+        if (!cleanup_has_room(c))
             break;
     }
     return used;
@@ -182,21 +184,51 @@ static bool read_message(struct cleanup *c, struct stream *s)
     return c->phase == CLEANUP_ENDED;
 }
 
-static void start_message(struct cleanup *c, struct attrs *ask, struct arena *mem)
+/* With SUBMIT_MILTERS. What the client is told early. */
+static void tell_id(struct cleanup *c)
+{
+    struct attrs answer = ATTRS(4096);
+    struct why why = WHY;
+
+    attrs_put_why(&answer, NULL);
+    attrs_putz(&answer, A_QUEUE_ID, qfile_id(c->file));
+    if (attrs_send(c->from, &answer, &why) < 0)
+        cleanup_fail(c, "4.3.0", "%s", why_text(&why));
+    attrs_free(&answer);
+    why_free(&why);
+}
+
+/* What the table of ipc/trust.c lets smtpd alone ask for. */
+static void read_flags(struct cleanup *c, struct attrs *ask)
+{
+    c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff) & ~(unsigned)SUBMIT_MILTERS;
+    if (strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT_MILTERS) == 0)
+        c->flags |= SUBMIT_MILTERS | SUBMIT_EDIT;
+    else if (strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT) != 0)
+        broken(c, "not a submission");
+    if (!attrs_ok(ask))
+        broken(c, "malformed attributes");
+    if (cleanup_has_local_milters(c))
+        c->flags |= SUBMIT_EDIT;
+}
+
+static void start_message(struct cleanup *c, struct stream *client, struct attrs *ask,
+                          struct arena *mem)
 {
     *c = (struct cleanup){.mem = mem, .used_before = arena_used(mem), .why = WHY};
+    c->from = client;
+    c->client = ask->from;
+    c->client_pid = ask->from_pid;
     c->dsn.original = BUF(RECORD_LIMIT); /* asked: by take_rcpt */
     c->dsn.orcpt = BUF(2 * RECORD_LIMIT); /* asked: by take_rcpt; quoted it may be longer */
     /* asked: by step_read */
     c->block.field = BUF((size_t)conf.header_size_limit + RECORD_LIMIT + 1);
-    c->flags = (unsigned)attrs_getn(ask, A_FLAGS, 0, 0xffff);
     c->seen = hash_new();
     c->d = (struct delivery){.sender = "", .nexthop = "", .encoding = "", .dsn_envid = ""};
     c->d.client_name = c->d.client_addr = c->d.client_port = c->d.client_proto = "";
     c->d.client_helo = c->d.sasl_method = c->d.sasl_username = c->d.sasl_sender = "";
     c->d.rewrite_context = c->d.log_ident = c->d.filter = c->d.redirect = "";
-    if (!attrs_ok(ask) || strcmp(attrs_get(ask, A_REQUEST), REQUEST_SUBMIT) != 0)
-        broken(c, "not a submission");
+    read_flags(c, ask);
     c->file = qfile_create((c->flags & SUBMIT_HOLD) != 0 ? Q_HOLD : Q_INCOMING, &c->why);
     if (c->file == NULL)
         service_look_at_dirs();
@@ -210,9 +242,11 @@ static void end_message(struct cleanup *c)
     buf_free(&c->dsn.orcpt);
     buf_free(&c->block.field);
     cleanup_mime_free(c);
+    milters_free(&c->milters);
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);
     VEC_FREE(&c->prepend);
+    VEC_FREE(&c->asked);
     VEC_FREE(&c->found_bcc);
     why_free(&c->why);
 }
@@ -222,16 +256,20 @@ static void submission(struct stream *client, struct attrs *ask, struct attrs *a
 {
     struct cleanup c;
 
-    start_message(&c, ask, mem);
-    c.client = ask->from;
-    c.client_pid = ask->from_pid;
-    if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
+    start_message(&c, client, ask, mem);
+    if ((c.flags & SUBMIT_MILTERS) != 0 && c.file != NULL)
+        tell_id(&c);
+    if ((c.flags & SUBMIT_MILTERS) != 0 && cleanup_failed(&c)) {
+        attrs_put_why(answer, &c.why); /* at once */
+    } else if (c.phase == CLEANUP_BROKEN || !read_message(&c, client)) {
         /* Protocol error: whatever follows cannot be understood, so close the channel. */
         cleanup_fail(&c, "4.3.0", "the client has gone");
         attrs_put_why(answer, &c.why);
         stream_fail(client, "protocol error");
-    } else if (cleanup_finish(&c) < 0) {
+    } else if (cleanup_ask_milters(&c), cleanup_finish(&c) < 0) {
         attrs_put_why(answer, &c.why);
+        if (c.reply != NULL)
+            attrs_putz(answer, A_REPLY, c.reply);
     } else {
         attrs_putz(answer, A_QUEUE_ID, c.d.queue_id);
     }
@@ -244,6 +282,7 @@ static void cleanup_open_all(void)
     cleanup_open_maps();
     cleanup_open_checks();
     cleanup_open_body();
+    cleanup_open_milters();
 }
 
 /* "qmgr fifo" in an old master.cf: unlike a socket it is opened for writing. */
@@ -272,6 +311,8 @@ static void cleanup_paths(void)
     jail_read_tables(conf.header_checks);
     jail_read_tables(conf.mime_header_checks);
     jail_read_tables(conf.nested_header_checks);
+    jail_read_tables(conf.milter_header_checks);
+    cleanup_milter_paths();
     jail_read_tables(conf.body_checks);
 }
 
@@ -280,7 +321,7 @@ int main(int argc, char **argv)
     static const struct service cleanup = {
         .name = "cleanup",
         .in_queue = true,
-        .rights = RIGHT_READ | RIGHT_WRITE,
+        .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_SHUT,
         .open = cleanup_open_all,
         .paths = cleanup_paths,
         .stream_request = submission,

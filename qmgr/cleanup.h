@@ -59,9 +59,19 @@ struct cleanup {
     size_t attributes;
     bool has_sender;
     const char *full_name, *received_before, *received_after;
+    const char *own_trace; /* the Received field made of these; null: none */
     const char *log_as, *log_text; /* the client's own log line */
     enum role client; /* as the kernel says */
     pid_t client_pid;
+    struct stream *from; /* the client: what descriptors come by */
+    struct milters *milters; /* whose connections came from smtpd; null: none */
+    VEC(const char *) asked; /* recipients as they came, for non_smtpd_milters */
+    bool asked_sender; /* they have been told of the sender */
+    const char *asked_rcpt; /* the one that they have been asked about last; null: none */
+    bool has_end; /* REC_END has been written */
+    const char *reply; /* what a milter says in the place of why: "550 5.7.1 no"; null: nothing */
+    const char *last_rcpt; /* as it came, for the log; null: none */
+    const char *reverse_name, *server_addr, *server_port; /* for milters; null: not told */
     VEC(const char *) prepend; /* header fields that go above all */
     enum rewrite rewrite;
     const char *found_filter, *found_redirect; /* by cleanup_checks.c; null: none */
@@ -76,6 +86,8 @@ struct cleanup {
     bool resent;
     int64_t hops;
     int64_t content; /* bytes of content so far, with a line end each */
+    int64_t header_content; /* the same, of the header */
+    int64_t header_size; /* bytes of its records */
     struct cleanup_mime *mime; /* cleanup_mime.c; null: nothing looks at parts of this message */
     VEC(const char *) found_bcc; /* by cleanup_checks.c */
     size_t kept; /* bytes held for this message outside of mem */
@@ -89,6 +101,8 @@ void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool cleanup_failed(const struct cleanup *c);
 const char *cleanup_id(const struct cleanup *c); /* for the log: "NOQUEUE" before there is one */
+/* False: c keeps more than cleanup_memory_limit, and has failed. */
+bool cleanup_has_room(struct cleanup *c);
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */
 
 /* cleanup_edit.c: gaps for changes, if the client asked for them (SUBMIT_EDIT). Called at the end
@@ -99,12 +113,39 @@ void cleanup_edit_body(struct cleanup *c);
 /* Writes a record: so that a pointer has room in its place, if it may be changed. */
 off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body);
 
+/* cleanup_milter.c */
+void cleanup_take_milters(struct cleanup *c, struct str state); /* a record with descriptors */
+void cleanup_open_milters(void);
+void cleanup_milter_paths(void); /* those that they are reached by, for the jail */
+/* Do non_smtpd_milters see this message? */
+bool cleanup_has_local_milters(const struct cleanup *c);
+/* (waits) The milters see the message, when all of it has been written, and change or refuse it. */
+void cleanup_ask_milters(struct cleanup *c);
+void cleanup_milter_hold(struct cleanup *c,
+                         const char *event); /* for one of them, with a log line */
+
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body);
 /* Adds a recipient with the parameters in c->dsn: it is rewritten, mapped and expanded, and
  * duplicates are dropped. */
 void cleanup_add_rcpt(struct cleanup *c, struct str address);
+/* Changes of the envelope behind the content, for milters (SUBMIT_EDIT): addresses in internal
+ * form. 0, or -1 and why. */
+struct cleanup_late {
+    enum dsn_ret ret; /* of a sender */
+    const char *envid; /* null: none */
+    unsigned notify; /* of a recipient */
+    const char *orcpt; /* null: none */
+};
+int cleanup_late_sender(struct cleanup *c, const char *address, const struct cleanup_late *late,
+                        struct why *why);
+int cleanup_late_rcpt(struct cleanup *c, const char *address, const struct cleanup_late *late,
+                      struct why *why);
+/* What header_checks have found since: a filter, a redirection, copies. */
+int cleanup_late_actions(struct cleanup *c, struct why *why);
+/* All recipients that this address, as the client gave it, has become. */
+int cleanup_drop_rcpt(struct cleanup *c, const char *address, struct why *why);
 
 /* cleanup_map.c */
 void cleanup_open_maps(void);
@@ -117,6 +158,9 @@ enum cleanup_class {
 /* Canonical maps and masquerading, as the class says, in place (internal form). -1: a table could
  * not be asked; c has failed. */
 int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf *address);
+/* Appends the internal form of the address in a text like "<user@domain>". False: it did not fit.
+ */
+bool cleanup_one_address(struct cleanup *c, struct str text, struct buf *address);
 /* Virtual aliases: the addresses that this one stands for, at least one, in c->mem. */
 struct cleanup_addresses {
     const char **at;
@@ -137,6 +181,7 @@ void cleanup_end_headers(struct cleanup *c); /* also when no body follows */
  * ended, and its last field has been processed. */
 bool cleanup_block_take(struct cleanup *c, struct cleanup_block *b, enum rec type, struct str text);
 void cleanup_block_end(struct cleanup *c, struct cleanup_block *b); /* processes the last field */
+void cleanup_cut_field(struct buf *field); /* to header_size_limit */
 /* A field as it is, its lines parted by LF. */
 void cleanup_put_field(struct cleanup *c, struct str text);
 void cleanup_put_fieldf(struct cleanup *c, const char *fmt, ...)
@@ -174,14 +219,20 @@ size_t cleanup_body_records(struct cleanup *c, struct str bytes);
 void cleanup_body_record(struct cleanup *c, enum rec type, struct str text); /* the first one */
 /* A record of the body that is no header field of a part; offset: its place in the part's body. */
 void cleanup_put_body(struct cleanup *c, enum rec type, struct str text, int64_t offset);
+/* A record of content as it is, but for characters that may not be in it. */
+void cleanup_put_text(struct cleanup *c, enum rec type, struct str text);
+/* Content that is written otherwise counts, too: c fails when the message is too big. */
+void cleanup_count(struct cleanup *c, struct str text);
 /* One line, or a piece of one, of the header: checked and changed as body lines are. */
 void cleanup_put_line(struct cleanup *c, struct str line);
 
 /* cleanup_checks.c */
 void cleanup_open_checks(void);
-enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_BODY };
+enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_MILTER, CHECK_BODY };
 /* Is there a table of this kind, and is this message subject to checks (SUBMIT_FILTER)? */
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what);
+/* Appends " from=<> to=<> proto= helo=", as log lines about a message have it. */
+void cleanup_add_context(const struct cleanup *c, struct buf *line);
 void cleanup_pause(void); /* (waits) if this turn has been long: other messages come first */
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
 /* The table's action for a field or line; for CLEANUP_REPLACE, instead is the new text. (waits) now

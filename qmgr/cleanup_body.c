@@ -128,7 +128,12 @@ static void note(struct cleanup *c, struct str text, unsigned found)
         cleanup_fail(c, "5.3.4", "message file too big");
 }
 
-static void put_plain(struct cleanup *c, enum rec type, struct str text)
+void cleanup_count(struct cleanup *c, struct str text)
+{
+    note(c, text, survey(text));
+}
+
+void cleanup_put_text(struct cleanup *c, enum rec type, struct str text)
 {
     unsigned found = found_in(c, text);
 
@@ -155,9 +160,9 @@ void cleanup_put_body(struct cleanup *c, enum rec type, struct str text, int64_t
     if (verdict == CLEANUP_REPLACE && type == REC_NORM)
         cleanup_put_line(c, buf_str(&instead));
     else if (verdict == CLEANUP_REPLACE)
-        put_plain(c, type, buf_str(&instead));
+        cleanup_put_text(c, type, buf_str(&instead));
     else if (verdict == CLEANUP_KEEP)
-        put_plain(c, type, text);
+        cleanup_put_text(c, type, text);
     buf_free(&instead);
 }
 
@@ -166,7 +171,7 @@ void cleanup_body_record(struct cleanup *c, enum rec type, struct str text)
     if (c->mime != NULL)
         cleanup_mime_line(c, type, text);
     else
-        put_plain(c, type, text);
+        cleanup_put_text(c, type, text);
 }
 
 static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
@@ -220,8 +225,8 @@ void cleanup_put_line(struct cleanup *c, struct str line)
     size_t most = (size_t)conf.line_length_limit;
 
     while (line.n > most) {
-        put_plain(c, REC_CONT, str_upto(line, most));
+        cleanup_put_text(c, REC_CONT, str_upto(line, most));
         line = str_from(line, most);
     }
-    put_plain(c, REC_NORM, line);
+    cleanup_put_text(c, REC_NORM, line);
 }

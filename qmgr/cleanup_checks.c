@@ -35,6 +35,8 @@ void cleanup_open_checks(void)
     checks[CHECK_MIME] = maps_open("mime_header_checks", conf.mime_header_checks, DICT_MAY_FAIL);
     checks[CHECK_NESTED] =
         maps_open("nested_header_checks", conf.nested_header_checks, DICT_MAY_FAIL);
+    checks[CHECK_MILTER] =
+        maps_open("milter_header_checks", conf.milter_header_checks, DICT_MAY_FAIL);
     checks[CHECK_BODY] = maps_open("body_checks", conf.body_checks, DICT_MAY_FAIL);
     for (enum cleanup_content what = CHECK_HEADER; service_trying() && what <= CHECK_BODY; what++)
         maps_values(checks[what], check_value, &what);
@@ -42,7 +44,9 @@ void cleanup_open_checks(void)
 
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what)
 {
-    return (c->flags & SUBMIT_FILTER) != 0 && !maps_empty(checks[what]);
+    bool wanted = what == CHECK_MILTER || (c->flags & SUBMIT_FILTER) != 0;
+
+    return wanted && !maps_empty(checks[what]);
 }
 
 /* The message is not looked at any more: what was found decides. */
@@ -62,25 +66,31 @@ struct action {
     enum cleanup_verdict verdict;
 };
 
+void cleanup_add_context(const struct cleanup *c, struct buf *line)
+{
+    buf_addf(line, " from=<%s>", c->d.sender);
+    if (c->last_rcpt != NULL)
+        buf_addf(line, " to=<%s>", c->last_rcpt);
+    if (c->d.client_proto[0] != 0)
+        buf_addf(line, " proto=%s", c->d.client_proto);
+    if (c->d.client_helo[0] != 0)
+        buf_addf(line, " helo=<%s>", c->d.client_helo);
+}
+
 static void log_action(const struct action *a, const char *word)
 {
     struct cleanup *c = a->c;
     struct buf line = BUF_TEXT(8192);
     struct str content = str_upto(a->content, 200);
 
-    buf_addf(&line, "%s: %s: %s %.*s from ", c->d.queue_id, word,
+    buf_addf(&line, "%s: %s%s: %s %.*s from ", c->d.queue_id,
+             a->what == CHECK_MILTER ? "milter-header-" : "", word,
              a->what == CHECK_BODY ? "body" : "header", (int)content.n, content.p);
     if (c->d.client_addr[0] != 0)
         buf_addf(&line, "%s[%s];", c->d.client_name, c->d.client_addr);
     else
         buf_addz(&line, "local;");
-    buf_addf(&line, " from=<%s>", c->d.sender);
-    if (c->rcpts.n > 0)
-        buf_addf(&line, " to=<%s>", c->rcpts.at[0].address);
-    if (c->d.client_proto[0] != 0)
-        buf_addf(&line, " proto=%s", c->d.client_proto);
-    if (c->d.client_helo[0] != 0)
-        buf_addf(&line, " helo=<%s>", c->d.client_helo);
+    cleanup_add_context(c, &line);
     if (a->text.n > 0)
         buf_addf(&line, ": %.*s", (int)a->text.n, a->text.p);
     msg_info("%s", line.p);
@@ -174,6 +184,10 @@ static void act_prepend(struct action *a)
     if (!is_good_text(a, "PREPEND"))
         return;
     log_action(a, "prepend");
+    if (a->what == CHECK_MILTER) { /* as in Postfix */
+        msg_warn("the %s prepend action is not implemented", a->parameter);
+        return;
+    }
     cleanup_put_line(a->c, a->text);
 }
 

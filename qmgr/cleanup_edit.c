@@ -24,6 +24,7 @@ void cleanup_edit_header(struct cleanup *c)
         return;
     c->edit.header = c->size.data_offset;
     c->edit.header_gap = qfile_gap(c->file);
+    c->header_content = c->content;
 }
 
 void cleanup_edit_body(struct cleanup *c)
@@ -33,6 +34,7 @@ void cleanup_edit_body(struct cleanup *c)
     c->edit.body_gap = qfile_gap(c->file);
     if (c->edit.body == 0) /* there is none */
         c->edit.body = c->edit.body_gap;
+    c->header_size = c->edit.body - c->size.data_offset;
 }
 
 off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body)
@@ -43,11 +45,9 @@ off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body)
     if (!wants_gaps(c) || (type != REC_FROM && !begins_body && c->phase != CLEANUP_HEADER))
         return qfile_put(c->file, type, body);
     off_t at = qedit_put(c->file, type, body);
-    if (type == REC_FROM) {
+    if (type == REC_FROM)
         c->edit.sender = at;
-        c->edit.envelope = qfile_tell(c->file);
-    } else if (begins_body) {
+    else if (begins_body)
         c->edit.body = at;
-    }
     return at;
 }

@@ -108,38 +108,47 @@ static void add_found_bcc(struct cleanup *c, enum cleanup_bcc which, const char 
     buf_free(&bcc);
 }
 
-static void take_sender(struct cleanup *c, struct str address)
+static void set_sender(struct cleanup *c, const char *address)
 {
     struct buf sender = BUF(ADDRESS_MOST); /* asked: by complete() */
 
+    if (complete(c, address, &sender) && sender.n > 0 && (c->flags & SUBMIT_MAP_OK) != 0)
+        cleanup_map_address(c, MAP_ENVELOPE_SENDER, &sender);
+    c->d.sender = arena_strz(c->mem, buf_str(&sender));
+    buf_free(&sender);
+}
+
+static void take_sender(struct cleanup *c, struct str address)
+{
     if (c->has_sender) {
         cleanup_fail(c, "4.3.0", "internal protocol error: two senders");
         return;
     }
     c->has_sender = true;
     put_warning_time(c);
-    if (complete(c, arena_strz(c->mem, address), &sender) && sender.n > 0 &&
-        (c->flags & SUBMIT_MAP_OK) != 0)
-        cleanup_map_address(c, MAP_ENVELOPE_SENDER, &sender);
-    c->d.sender = arena_strz(c->mem, buf_str(&sender));
-    cleanup_put(c, REC_FROM, buf_str(&sender));
-    buf_free(&sender);
+    set_sender(c, arena_strz(c->mem, address));
+    cleanup_put(c, REC_FROM, strz(c->d.sender));
     if (c->d.sender[0] != 0)
         add_found_bcc(c, BCC_SENDER, c->d.sender);
 }
 
 /* Postfix's key: with enable_original_recipient the same mailbox gets a copy for each address that
  * led to it, so that Delivered-To and the log tell. */
-static bool is_duplicate(struct cleanup *c, const char *address, const char *original)
+static void make_key(struct buf *key, const struct rcpt *r)
+{
+    buf_addf(key, "%s\n%u\n%s\n%s", r->dsn_orcpt, r->dsn_notify,
+             conf.enable_original_recipient ? r->original : "", r->address);
+    str_lower(key->p, key->n);
+}
+
+static bool is_duplicate(struct cleanup *c, const struct rcpt *r)
 {
     struct buf key = BUF(REC_MAX);
 
     if (hash_count(c->seen) >= (size_t)conf.duplicate_filter_limit &&
         conf.duplicate_filter_limit > 0)
         return false;
-    buf_addf(&key, "%s\n%u\n%s\n%s", c->dsn.orcpt.p, c->dsn.notify,
-             conf.enable_original_recipient ? original : "", address);
-    str_lower(key.p, key.n);
+    make_key(&key, r);
     bool seen = buf_ok(&key) && hash_put(c->seen, buf_str(&key), c) != NULL;
     c->kept += seen ? 0 : key.n + HASH_ENTRY;
     buf_free(&key);
@@ -148,7 +157,12 @@ static bool is_duplicate(struct cleanup *c, const char *address, const char *ori
 
 static void put_rcpt(struct cleanup *c, const char *address, const char *original)
 {
-    if (is_duplicate(c, address, original) || c->stopped)
+    struct rcpt new = {.address = address,
+                       .original = original,
+                       .dsn_orcpt = arena_strz(c->mem, buf_str(&c->dsn.orcpt)),
+                       .dsn_notify = c->dsn.notify};
+
+    if (is_duplicate(c, &new) || c->stopped)
         return;
     if (c->dsn.orcpt.n > 0)
         put_attr(c, "dsn_orig_rcpt", buf_str(&c->dsn.orcpt));
@@ -158,12 +172,8 @@ static void put_rcpt(struct cleanup *c, const char *address, const char *origina
         put_attr(c, "notify_flags", strz(text));
     }
     cleanup_put(c, REC_ORCP, strz(original));
-    struct rcpt *r = VEC_ADD(&c->rcpts);
-    r->at = cleanup_put(c, REC_RCPT, strz(address));
-    r->address = address;
-    r->original = original;
-    r->dsn_orcpt = arena_strz(c->mem, buf_str(&c->dsn.orcpt));
-    r->dsn_notify = c->dsn.notify;
+    new.at = cleanup_put(c, REC_RCPT, strz(address));
+    *VEC_ADD(&c->rcpts) = new;
     c->size.rcpts++;
     c->size.flags |= (int64_t)c->dsn.notify << 1;
 }
@@ -204,11 +214,98 @@ static void take_rcpt(struct cleanup *c, struct str address)
     }
     if (fits(c, &c->dsn.orcpt) && fits(c, &c->dsn.original))
         cleanup_add_rcpt(c, address);
+    c->last_rcpt = arena_strz(c->mem, address);
+    if (cleanup_has_local_milters(c))
+        *VEC_ADD(&c->asked) = c->last_rcpt;
     clear_dsn(&c->dsn);
     struct buf plain = BUF(ADDRESS_MOST); /* asked: by complete() */
     if (complete(c, arena_strz(c->mem, address), &plain))
         add_found_bcc(c, BCC_RCPT, plain.p);
     buf_free(&plain);
+}
+
+int cleanup_late_sender(struct cleanup *c, const char *address, const struct cleanup_late *late,
+                        struct why *why)
+{
+    set_sender(c, address);
+    if (c->stopped || qedit_set_sender(&c->edit, strz(c->d.sender), why) < 0)
+        return -1;
+    off_t begin = qedit_begin_rcpts(&c->edit, why);
+    if (begin < 0)
+        return -1;
+    if (late->envid != NULL) {
+        c->d.dsn_envid = late->envid;
+        put_attr(c, "envelope_id", strz(late->envid));
+    }
+    if (late->ret != DSN_RET_NONE) {
+        c->d.dsn_ret = late->ret;
+        put_attr(c, "ret_flags", late->ret == DSN_RET_FULL ? STR("1") : STR("2"));
+    }
+    return qedit_end_rcpts(&c->edit, begin, why);
+}
+
+int cleanup_late_rcpt(struct cleanup *c, const char *address, const struct cleanup_late *late,
+                      struct why *why)
+{
+    struct buf mapped = BUF(ADDRESS_MOST); /* asked: by complete() */
+    off_t begin = qedit_begin_rcpts(&c->edit, why);
+
+    if (begin < 0)
+        return -1;
+    if (complete(c, address, &mapped) && (c->flags & SUBMIT_MAP_OK) != 0)
+        cleanup_map_address(c, MAP_ENVELOPE_RCPT, &mapped);
+    buf_setz(&c->dsn.orcpt, late->orcpt != NULL ? late->orcpt : "");
+    c->dsn.notify = late->notify;
+    if (!c->stopped && fits(c, &c->dsn.orcpt))
+        cleanup_add_rcpt(c, buf_str(&mapped));
+    clear_dsn(&c->dsn);
+    buf_free(&mapped);
+    return qedit_end_rcpts(&c->edit, begin, why);
+}
+
+static void put_found(struct cleanup *c)
+{
+    if (c->found_filter != NULL)
+        cleanup_put(c, REC_FILT, strz(c->found_filter));
+    if (c->found_redirect != NULL)
+        cleanup_put(c, REC_RDIR, strz(c->found_redirect));
+    VEC_EACH (&c->found_bcc, address)
+        add_bcc(c, *address);
+    c->found_filter = c->found_redirect = NULL;
+    c->found_bcc.n = 0;
+}
+
+int cleanup_late_actions(struct cleanup *c, struct why *why)
+{
+    off_t begin = qedit_begin_rcpts(&c->edit, why);
+
+    if (begin < 0)
+        return -1;
+    put_found(c);
+    return qedit_end_rcpts(&c->edit, begin, why);
+}
+
+int cleanup_drop_rcpt(struct cleanup *c, const char *address, struct why *why)
+{
+    size_t kept = 0;
+    int result = 0;
+
+    for (size_t i = 0; i < c->rcpts.n; i++) {
+        struct rcpt *r = &c->rcpts.at[i];
+        struct buf key = BUF(REC_MAX);
+        if (strcmp(r->original, address) != 0) {
+            c->rcpts.at[kept++] = *r;
+            continue;
+        }
+        make_key(&key, r);
+        if (buf_ok(&key))
+            hash_drop(c->seen, buf_str(&key));
+        buf_free(&key);
+        if (qedit_drop_rcpt(&c->edit, r->at, strz(r->address), why) < 0)
+            result = -1;
+    }
+    c->rcpts.n = kept;
+    return result;
 }
 
 /* Attributes that cleanup keeps for qmgr's sake; they are written to the file too. */
@@ -219,11 +316,13 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
         const char *name;
         const char **to;
     } kept[] = {
-        {"log_client_name", &d->client_name},     {"log_client_address", &d->client_addr},
-        {"log_client_port", &d->client_port},     {"log_protocol_name", &d->client_proto},
-        {"log_helo_name", &d->client_helo},       {"sasl_method", &d->sasl_method},
-        {"sasl_username", &d->sasl_username},     {"sasl_sender", &d->sasl_sender},
-        {"rewrite_context", &d->rewrite_context}, {"envelope_id", &d->dsn_envid},
+        {"log_client_name", &d->client_name},      {"log_client_address", &d->client_addr},
+        {"log_client_port", &d->client_port},      {"log_protocol_name", &d->client_proto},
+        {"log_helo_name", &d->client_helo},        {"sasl_method", &d->sasl_method},
+        {"sasl_username", &d->sasl_username},      {"sasl_sender", &d->sasl_sender},
+        {"rewrite_context", &d->rewrite_context},  {"envelope_id", &d->dsn_envid},
+        {"reverse_client_name", &c->reverse_name}, {"server_address", &c->server_addr},
+        {"server_port", &c->server_port},
     };
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (str_eqz(name, kept[i].name)) {
@@ -374,8 +473,8 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 {
     int64_t arrival;
 
-    body = without_controls(c, type, body);
-
+    if (type != REC_MILT)
+        body = without_controls(c, type, body);
     if (c->d.queue_id == NULL && c->file != NULL) {
         bool given = type == REC_TIME && qrec_parse_time(body, &arrival);
         begin_file(c, given ? arrival : clock_wall_us());
@@ -408,6 +507,9 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
         c->d.redirect = arena_strz(c->mem, body);
         cleanup_put(c, type, body);
         break;
+    case REC_MILT:
+        cleanup_take_milters(c, body);
+        break;
     case REC_VERP:
         cleanup_put(c, type, body);
         break;
@@ -419,14 +521,15 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
     }
 }
 
-/* smtpd's lists may order something at the end of the content, as checks may in it. */
+/* smtpd's lists may order something at the end of the content, as checks may in it. Any client
+ * could have asked for that at once. */
 static bool take_order(struct cleanup *c, enum rec type, struct str body)
 {
     uint32_t flags;
 
     if (type == REC_FLGS && num_parse_u32(body, 0, UINT32_MAX, &flags)) {
         c->flags |= flags & (SUBMIT_HOLD | SUBMIT_DISCARD);
-        if ((flags & SUBMIT_HOLD) != 0)
+        if ((flags & SUBMIT_HOLD) != 0 && c->file != NULL)
             qfile_set_queue(c->file, Q_HOLD);
     } else if (type == REC_FILT) {
         c->d.filter = c->found_filter = arena_strz(c->mem, body);
@@ -443,12 +546,7 @@ static bool take_order(struct cleanup *c, enum rec type, struct str body)
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body)
 {
     if (type == REC_END) {
-        if (c->found_filter != NULL)
-            cleanup_put(c, REC_FILT, strz(c->found_filter));
-        if (c->found_redirect != NULL)
-            cleanup_put(c, REC_RDIR, strz(c->found_redirect));
-        VEC_EACH (&c->found_bcc, address)
-            add_bcc(c, *address);
+        put_found(c);
         c->phase = CLEANUP_ENDED;
     } else if (type == REC_RRTO || type == REC_ERTO) {
         cleanup_put(c, type, body);

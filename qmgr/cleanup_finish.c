@@ -109,7 +109,8 @@ int cleanup_finish(struct cleanup *c)
         qfile_abort(&c->file);
         return 0;
     }
-    cleanup_put(c, REC_END, STR(""));
+    if (!c->has_end)
+        cleanup_put(c, REC_END, STR(""));
     fill_in(c);
     int fd = -1;
     if (qfile_commit_keep(&c->file, &fd, &c->why) < 0)
@@ -119,7 +120,7 @@ int cleanup_finish(struct cleanup *c)
         return 0;
     }
     c->d.queue = Q_INCOMING;
-    c->d.content_size = c->size.size;
+    c->d.content_size = c->size.content;
     c->d.rcpts = c->rcpts.at;
     c->d.nrcpts = c->rcpts.n;
     delivery_announce(&c->d, fd);

@@ -52,6 +52,23 @@ void cleanup_open_maps(void)
     maps.virtual_extension = str_ilisted(conf.propagate_unmatched_extensions, STR("virtual"));
 }
 
+bool cleanup_one_address(struct cleanup *c, struct str text, struct buf *address)
+{
+    struct arena *mem = arena_new(c->mem);
+    struct addr_list list;
+    size_t n = 0;
+
+    addr_list_parse(mem, text, (size_t)conf.header_address_token_limit, &list);
+    for (const struct addr *a = list.at; a < list.at + list.n; a++)
+        if (a->kind == ADDR_MAILBOX && n++ == 0)
+            addr_internal(a, address);
+    if (n > 1)
+        msg_warn("%s: more than one address from a milter: \"%.*s\"", cleanup_id(c),
+                 (int)str_upto(text, 200).n, text.p);
+    arena_free(&mem);
+    return buf_ok(address);
+}
+
 static void cleanup_map_failed(struct cleanup *c, const struct why *why)
 {
     cleanup_fail(c, "4.3.0", "%s", why_text(why));

@@ -15,9 +15,9 @@
  *
  * SECURITY
  *   smtpd talks to strangers, and runs as network_owner, apart from what holds mail. It reads no
- *   file but tables, cannot execute, opens no connection but to name servers and to the services of
- *   the suite. Lines, recipients, sizes, errors, junk commands, waiting times and sessions per
- *   client are bounded by parameters.
+ *   file but tables, cannot execute, opens no connection but to name servers, to mail filters and
+ * to the services of the suite. Lines, recipients, sizes, errors, junk commands, waiting times and
+ * sessions per client are bounded by parameters.
  *
  * STANDARDS
  *   RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 1985 (ETRN), RFC 2034 (enhanced codes), RFC 2920
@@ -38,6 +38,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_milter.h"
 #include "smtpd_policy.h"
 
 static void smtpd_open_all(void)
@@ -52,6 +53,7 @@ static void smtpd_open_all(void)
     smtpd_open_tls();
     smtpd_open_auth();
     smtpd_open_data();
+    smtpd_open_milters();
 }
 
 static void smtpd_paths(void)
@@ -64,6 +66,7 @@ static void smtpd_paths(void)
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
     jail_port(53);
+    smtpd_milter_paths();
     smtpd_policy_paths();
 }
 

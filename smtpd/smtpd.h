@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "base/why.h"
 #include "mail/dsn.h"
+#include "milter/milter_list.h"
 #include "net/peer.h"
 #include "net/stream.h"
 
@@ -15,6 +16,8 @@ struct tls_info;
 struct smtpd_found;
 struct smtpd_question;
 struct match;
+struct milters;
+struct submit;
 
 struct smtpd_rcpt {
     const char *address; /* internal form, as given */
@@ -39,6 +42,12 @@ struct smtpd_mail {
     unsigned submit_flags; /* SUBMIT_HOLD, SUBMIT_DISCARD */
     const char *filter, *redirect;
     VEC(const char *) prepend, bcc;
+    /* If mail filters want the content: the submission, which DATA has begun. Else null. */
+    struct submit *submit;
+    unsigned early_flags; /* with which it began */
+    const char *queue_id;
+    bool filter_discards; /* a mail filter has said DISCARD: restrictions are asked all the same */
+    const char *milter_rcpt; /* whom filters are just told of; internal form; else null */
 };
 
 /* Stages of a session at which restrictions and others may refuse. */
@@ -50,17 +59,19 @@ enum smtpd_stage {
     SMTPD_DATA,
     SMTPD_END_OF_DATA, /* all content has been received; the message is not in the queue yet */
     SMTPD_ETRN, /* facts: domain */
+    SMTPD_UNKNOWN, /* facts: path is the word that is no command */
 };
 /* What a stage is about, in addition to struct smtpd. Members are null where they do not apply. */
 struct smtpd_facts {
     const char *rcpt; /* internal form */
     const char *domain;
+    struct str path, params; /* of MAIL and RCPT: as the client wrote them */
 };
 
 /* A refusal, made by a restriction. */
 struct smtpd_denial {
     int code; /* 0: none */
-    struct why why;
+    struct why why; /* of a mail filter the text may have several lines */
 };
 
 enum { SMTPD_COMMANDS = 16, SMTPD_EARLY_LISTS = 3 };
@@ -93,12 +104,19 @@ struct smtpd {
     struct policy_conn *policies; /* smtpd_policy_conn.c: connections of the present message */
     bool early_talk; /* the client has sent commands ahead where it must not */
     struct client_count *count; /* null: not counted */
+    int64_t connections; /* of this client at its begin, with this one */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
 
     struct smtpd_found *found; /* smtpd_facts.c: during the present command; null: nothing yet */
     struct smtpd_question *questions; /* smtpd_ask.c: of the present command; null: none */
     struct arena *question_mem;
+
+    /* smtpd_milter.c */
+    struct milters *milters; /* null: this client has none */
+    struct milter_list milter_list; /* its own, from smtpd_milter_maps */
+    struct buf milter_text; /* of a macro */
+    bool milter_rcpt_refused; /* filters are told of a recipient that s->denial is about */
 
     /* smtpd_check.c */
     const char *etrn_domain; /* while the lists are asked about ETRN; else null */
@@ -112,7 +130,7 @@ struct smtpd {
 
 /* smtpd_session.c. (waits) The whole session, from the greeting to the end. */
 void smtpd_session(struct stream *client, const struct peer *peer, struct arena *mem);
-void smtpd_drop_mail(struct smtpd *s); /* ends the transaction; does nothing without one */
+void smtpd_drop_mail(struct smtpd *s); /* (waits) ends the transaction; nothing without one */
 const char *smtpd_protocol(const struct smtpd *s); /* "SMTP" or "ESMTP", for the log */
 
 /*
@@ -143,6 +161,9 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text);
 void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text);
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why);
+/* The same line with any text in the place of the reply. */
+void smtpd_log_action(const struct smtpd *s, const char *action, const char *rcpt,
+                      const char *text);
 
 /* The commands, usually one per file. args has no blanks at its ends. (waits) */
 typedef void smtpd_command(struct smtpd *s, struct str args);
@@ -188,5 +209,8 @@ void smtpd_policy_release(struct smtpd *s);
 
 /* smtpd_data.c */
 void smtpd_open_data(void);
+/* (waits) Begins to hand the message to cleanup, which says its queue id, if that has not been done
+ * yet. False: it cannot; s->denial is set and logged. */
+bool smtpd_begin_submission(struct smtpd *s);
 
 #endif

@@ -10,6 +10,7 @@
 #include "task/task.h"
 
 #include "smtpd.h"
+#include "smtpd_milter.h"
 
 static struct {
     struct auth_client *client;
@@ -195,6 +196,8 @@ void smtpd_auth(struct smtpd *s, struct str args)
         smtpd_reply(s, 503, "5.5.1", "Error: MAIL transaction in progress");
     } else if (s->sasl_username != NULL) {
         smtpd_reply(s, 503, "5.5.1", "Error: already authenticated");
+    } else if (smtpd_milters_refuse(s)) {
+        smtpd_reply_denial(s);
     } else if (!str_word(&args, " \t", &mech) ||
                str_word(&args, " \t", &initial) + (args.n > 0) > 1) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism");

@@ -269,13 +269,16 @@ bool smtpd_check_event(struct smtpd *s, enum smtpd_stage stage, const struct smt
     case SMTPD_MAIL:
         return now && refuse_early(s, EARLY_SENDER, refuse_sender);
     case SMTPD_RCPT:
-        return refuse_rcpt(s, facts->rcpt);
+        return !(s->mail != NULL && smtpd_is_always_taken(facts->rcpt)) &&
+               refuse_rcpt(s, facts->rcpt);
     case SMTPD_ETRN:
         return refuse_etrn(s, facts->domain);
     case SMTPD_DATA:
         return refuse_content(s, &smtpd_lists.data, "DATA", "Data command");
     case SMTPD_END_OF_DATA:
         return refuse_content(s, &smtpd_lists.end_of_data, "END-OF-MESSAGE", "End-of-data");
+    case SMTPD_UNKNOWN:
+        break;
     }
     return false;
 }

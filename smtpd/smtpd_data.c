@@ -16,12 +16,14 @@
 #include "mail/header.h"
 #include "mail/path.h"
 #include "mail/received.h"
+#include "milter/milter.h"
 #include "net/tls.h"
 #include "queue/submit.h"
 #include "task/task.h"
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_milter.h"
 
 enum { PASS_ON = 48 * 1024, RECORDS_LIMIT = 128 * 1024, LINE_MOST = 32 * 1024, RECORD_HEAD = 8 };
 
@@ -42,8 +44,9 @@ struct transfer {
     struct smtpd_mail *m;
     struct buf records; /* not passed on yet */
     struct submit *submit; /* null until something was */
+    bool milters; /* that want the content: it has begun at DATA */
     struct why why;
-    struct smtpd_orders ordered; /* by the lists up to DATA: they are in the envelope */
+    struct smtpd_orders ordered; /* what cleanup was told at the beginning */
     bool too_big, broken;
     bool header_begun; /* a line came that is no mailbox separator */
     struct buf line; /* one that was changed */
@@ -53,6 +56,12 @@ void smtpd_open_data(void)
 {
     data.bare_lf_exceptions = match_open_hosts("smtpd_forbid_bare_newline_exclusions",
                                                conf.smtpd_forbid_bare_newline_exclusions);
+}
+
+/* Of submit.h, as far as is known by now. */
+static unsigned flags_of(const struct smtpd_mail *m)
+{
+    return m->submit_flags | (m->filter_discards ? SUBMIT_DISCARD : 0);
 }
 
 static void pass_on(struct transfer *t)
@@ -168,6 +177,15 @@ static void put_log_line(struct transfer *t)
     buf_free(&who);
 }
 
+/* Our own end, for filters. */
+static void put_server(struct transfer *t)
+{
+    char addr[ADDR_TEXT];
+
+    attr(t, "server_address", addr_text(&t->s->peer.local, addr));
+    putf(t, REC_ATTR, "server_port=%u", (unsigned)t->s->peer.local.port);
+}
+
 static void put_client(struct transfer *t)
 {
     struct smtpd *s = t->s;
@@ -184,6 +202,8 @@ static void put_client(struct transfer *t)
     attr(t, "client_port", s->port);
     attr(t, "helo_name", s->helo);
     attr(t, "protocol_name", smtpd_protocol(s));
+    if (t->milters)
+        put_server(t);
     attr(t, "sasl_method", s->sasl_method);
     attr(t, "sasl_username", s->sasl_username);
     if (s->sasl_username != NULL)
@@ -205,6 +225,21 @@ static void put_bcc(struct transfer *t, const char *address)
     putf(t, REC_ATTR, "notify_flags=%d", DSN_NEVER);
     put(t, REC_ORCP, strz(address));
     put(t, REC_RCPT, strz(address));
+}
+
+/* The filters' connections, which cleanup uses until it has answered. */
+static void put_milters(struct transfer *t)
+{
+    struct buf state = BUF(MILTERS_STATE_MOST);
+    int fds[MILTERS_MOST];
+    size_t n;
+
+    pass_on(t);
+    if (!milters_export(t->s->milters, &state, fds, &n))
+        why_set(&t->why, "4.3.0", "the state of the mail filters is too long");
+    else if (n > 0 && buf_ok(&state))
+        submit_milters(t->submit, buf_str(&state), fds, n);
+    buf_free(&state);
 }
 
 static void put_envelope(struct transfer *t)
@@ -233,6 +268,8 @@ static void put_envelope(struct transfer *t)
         put_rcpt(t, r);
     VEC_EACH (&m->bcc, address)
         put_bcc(t, *address);
+    if (t->milters)
+        put_milters(t);
     put(t, REC_MESG, STR(""));
 }
 
@@ -343,21 +380,54 @@ static bool receive(struct transfer *t)
     }
 }
 
+static int code_of(const struct why *why)
+{
+    if (strcmp(why->code, "5.3.4") == 0)
+        return 552;
+    if (strcmp(why->code, "5.4.0") == 0)
+        return 554;
+    if (strcmp(why->code, "4.3.1") == 0)
+        return 452;
+    return dsn_to_code(why->code);
+}
+
+/* What cleanup itself could not do; all else is the text of a table, or about the content. */
+static bool is_error(const struct why *why)
+{
+    return strncmp(why->code + 1, ".3.", 3) == 0 || strcmp(why->code, "5.4.0") == 0 ||
+           strcmp(why->code, "5.1.0") == 0;
+}
+
 static void smtpd_data_refuse(struct smtpd *s, const struct why *why)
 {
-    int code = dsn_to_code(why->code);
-    /* what cleanup itself could not do; all else is the text of a table, or about the content */
-    bool error = strncmp(why->code + 1, ".3.", 3) == 0 || strcmp(why->code, "5.4.0") == 0 ||
-                 strcmp(why->code, "5.1.0") == 0;
+    int code = code_of(why);
 
-    if (strcmp(why->code, "5.3.4") == 0)
-        code = 552;
-    else if (strcmp(why->code, "5.4.0") == 0)
-        code = 554;
-    else if (strcmp(why->code, "4.3.1") == 0)
-        code = 452;
     smtpd_log_reject(s, "reject", NULL, code, why);
-    smtpd_reply(s, code, why->code, "%s%s", error ? "Error: " : "", why_text(why));
+    smtpd_reply(s, code, why->code, "%s%s", is_error(why) ? "Error: " : "", why_text(why));
+}
+
+bool smtpd_begin_submission(struct smtpd *s)
+{
+    struct smtpd_mail *m = s->mail;
+    struct buf id = BUF(100);
+    struct why why = WHY;
+    bool good = m->submit != NULL;
+
+    if (!good) {
+        m->early_flags = flags_of(m);
+        m->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_MILTERS | m->early_flags, &why);
+        good = m->submit != NULL && submit_queue_id(m->submit, &id, &why) == 0 && buf_ok(&id);
+        m->queue_id = arena_strz(m->mem, buf_str(&id));
+    }
+    if (!good) {
+        submit_abort(&m->submit);
+        s->denial.code = code_of(&why);
+        why_set(&s->denial.why, why.code, "Error: %s", why_text(&why));
+        smtpd_log_reject(s, "reject", NULL, s->denial.code, &why);
+    }
+    buf_free(&id);
+    why_free(&why);
+    return good;
 }
 
 static void accept_mail(struct smtpd *s, const char *queue_id)
@@ -366,14 +436,14 @@ static void accept_mail(struct smtpd *s, const char *queue_id)
     s->errors = s->junk = 0;
 }
 
-/* What the list at the end has ordered. It comes behind the content, as what cleanup finds in it.
+/* What was ordered since then, mostly by the list at the end. It comes behind the content, as what cleanup finds in it.
  */
 static void put_late_orders(struct transfer *t)
 {
     const struct smtpd_mail *m = t->m;
 
-    if (m->submit_flags != t->ordered.submit_flags)
-        putf(t, REC_FLGS, "%u", m->submit_flags);
+    if (flags_of(m) != t->ordered.submit_flags)
+        putf(t, REC_FLGS, "%u", flags_of(m));
     if (m->filter != t->ordered.filter)
         put(t, REC_FILT, strz(m->filter));
     if (m->redirect != t->ordered.redirect)
@@ -385,16 +455,21 @@ static void put_late_orders(struct transfer *t)
 static void commit(struct transfer *t)
 {
     struct smtpd *s = t->s;
-    struct buf queue_id = BUF(100);
+    struct buf queue_id = BUF(100), reply = BUF_TEXT(MILTER_REPLY_MOST);
 
     put(t, REC_XTRA, STR(""));
     put_late_orders(t);
     put(t, REC_END, STR(""));
     pass_on(t);
-    if (t->submit == NULL || submit_commit(&t->submit, &queue_id, &t->why) < 0)
-        smtpd_data_refuse(s, &t->why);
-    else
+    if (t->submit != NULL && submit_commit_reply(&t->submit, &queue_id, &reply, &t->why) == 0) {
         accept_mail(s, queue_id.p);
+    } else if (reply.n > 0) { /* a filter's, logged by cleanup */
+        smtpd_deny_as(s, buf_str(&reply));
+        smtpd_reply_denial(s);
+    } else {
+        smtpd_data_refuse(s, &t->why);
+    }
+    buf_free(&reply);
     buf_free(&queue_id);
 }
 
@@ -448,8 +523,10 @@ void smtpd_data(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         return;
     }
-    struct transfer t = {.s = s, .m = s->mail, .why = WHY};
-    t.ordered = (struct smtpd_orders){.submit_flags = t.m->submit_flags,
+    struct transfer t = {.s = s, .m = s->mail, .why = WHY, .submit = s->mail->submit};
+    s->mail->submit = NULL;
+    t.milters = t.submit != NULL;
+    t.ordered = (struct smtpd_orders){.submit_flags = t.milters ? t.m->early_flags : flags_of(t.m),
                                       .filter = t.m->filter,
                                       .redirect = t.m->redirect,
                                       .bcc = t.m->bcc.n};

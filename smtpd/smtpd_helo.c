@@ -8,6 +8,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_milter.h"
 
 /* What the client calls itself, for the log and the trace field. False: refused. */
 static bool take_name(struct smtpd *s, struct str args)
@@ -78,6 +79,8 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
         ext |= ESMTP_AUTH;
+    if (smtpd_milters_refuse(s)) /* so will all commands be */
+        ext = ESMTP_ENHANCEDSTATUSCODES;
     return ext & ~s->hidden;
 }
 

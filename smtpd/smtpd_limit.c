@@ -32,11 +32,9 @@ static bool excepted(struct smtpd *s)
 
 bool smtpd_limit_enter(struct smtpd *s)
 {
-    int64_t all;
-
-    s->count = client_count_add(&s->peer.addr, &all);
+    s->count = client_count_add(&s->peer.addr, &s->connections);
     return conf.smtpd_client_connection_count_limit <= 0 ||
-           all <= conf.smtpd_client_connection_count_limit || excepted(s);
+           s->connections <= conf.smtpd_client_connection_count_limit || excepted(s);
 }
 
 void smtpd_limit_leave(struct smtpd *s)

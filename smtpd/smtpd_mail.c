@@ -91,17 +91,21 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
     return true;
 }
 
-static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m)
+static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
+                      struct smtpd_facts *facts)
 {
     struct esmtp_param p;
     int more;
 
     if (!esmtp_cmd_keyword(&args, "FROM") || args.n == 0)
         return bad(s, 501, "Syntax: MAIL FROM:<address>");
+    facts->path = args;
     if (!smtpd_take_path(s, &args, PATH_NULL, m->mem, &m->sender)) {
         smtpd_reply(s, 501, "5.1.7", "Bad sender address syntax");
         return false;
     }
+    facts->path = str_trim(str_upto(facts->path, facts->path.n - args.n));
+    facts->params = args;
     while ((more = esmtp_param_next(&args, &p)) > 0)
         if (!take_param(s, m, &p))
             return false;
@@ -150,8 +154,9 @@ void smtpd_mail(struct smtpd *s, struct str args)
     }
     struct arena *mem = arena_new(s->mem);
     struct smtpd_mail *m = arena_alloc(mem, sizeof *m);
+    struct smtpd_facts facts = {0};
     m->mem = mem;
-    if (!take_args(s, args, m)) {
+    if (!take_args(s, args, m, &facts)) {
         arena_free(&mem);
         return;
     }
@@ -159,7 +164,7 @@ void smtpd_mail(struct smtpd *s, struct str args)
     s->sender_checked = false;
     if (!has_room(s)) {
         smtpd_drop_mail(s);
-    } else if (!smtpd_event(s, SMTPD_MAIL, &(struct smtpd_facts){0})) {
+    } else if (!smtpd_event(s, SMTPD_MAIL, &facts)) {
         smtpd_reply_denial(s);
         smtpd_drop_mail(s);
     } else {

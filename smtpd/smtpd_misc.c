@@ -6,6 +6,7 @@
 #include "mail/path.h"
 
 #include "smtpd.h"
+#include "smtpd_milter.h"
 
 void smtpd_rset(struct smtpd *s, struct str args)
 {
@@ -34,7 +35,8 @@ void smtpd_vrfy(struct smtpd *s, struct str args)
         smtpd_reply(s, 501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
     } else if (!path_parse(&args, PATH_BARE, &address) || !buf_ok(&address) || args.n > 0) {
         smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
-    } else if (!smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = address.p})) {
+    } else if (smtpd_milters_refuse(s) ||
+               !smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = address.p})) {
         smtpd_reply_denial(s);
     } else { /* RFC 5321 3.5.3: not verified, but would be taken */
         smtpd_reply(s, 252, "2.0.0", "%.*s", (int)given.n, given.p);
@@ -61,7 +63,8 @@ void smtpd_etrn(struct smtpd *s, struct str args)
     const char *name = arena_strz(mem, domain);
     if (!domain_valid(domain) && !domain_is_literal(domain, NULL))
         smtpd_reply(s, 501, "", "Error: invalid parameter syntax");
-    else if (!smtpd_event(s, SMTPD_ETRN, &(struct smtpd_facts){.domain = name}))
+    else if (smtpd_milters_refuse(s) ||
+             !smtpd_event(s, SMTPD_ETRN, &(struct smtpd_facts){.domain = name}))
         smtpd_reply_denial(s);
     else
         smtpd_reply(s, 459, "", "<%s>: service unavailable", name); /* RFC 1985 5.2 */

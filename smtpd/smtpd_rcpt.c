@@ -51,17 +51,22 @@ static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtp
     return true;
 }
 
-static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r)
+static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r,
+                      struct smtpd_facts *facts)
 {
     struct esmtp_param p;
     int more;
 
     if (!esmtp_cmd_keyword(&args, "TO") || args.n == 0)
         return bad(s, "Syntax: RCPT TO:<address>");
+    facts->path = args;
     if (!smtpd_take_path(s, &args, 0, s->mail->mem, &r->address)) {
         smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
         return false;
     }
+    facts->path = str_trim(str_upto(facts->path, facts->path.n - args.n));
+    facts->params = args;
+    facts->rcpt = r->address;
     while ((more = esmtp_param_next(&args, &p)) > 0)
         if (!take_param(s, &p, r))
             return false;
@@ -83,15 +88,15 @@ static bool too_many(struct smtpd *s)
 void smtpd_rcpt(struct smtpd *s, struct str args)
 {
     struct smtpd_rcpt r = {0};
+    struct smtpd_facts facts = {0};
 
     if (s->mail == NULL) {
         smtpd_reply(s, 503, "5.5.1", "Error: need MAIL command");
         return;
     }
-    if (too_many(s) || !take_args(s, args, &r))
+    if (too_many(s) || !take_args(s, args, &r, &facts))
         return;
-    if (!smtpd_is_always_taken(r.address) &&
-        !smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = r.address})) {
+    if (!smtpd_event(s, SMTPD_RCPT, &facts)) {
         smtpd_reply_denial(s);
         return;
     }

@@ -55,7 +55,7 @@ void smtpd_reply(struct smtpd *s, int code, const char *dsn, const char *fmt, ..
 
 void smtpd_reply_denial(struct smtpd *s)
 {
-    smtpd_reply(s, s->denial.code, s->denial.why.code, "%s", why_text(&s->denial.why));
+    smtpd_reply_text(s, s->denial.code, s->denial.why.code, strz(why_text(&s->denial.why)));
     if (s->denial.code == 421 || s->denial.code == 521) /* RFC 5321 3.8, RFC 7504 */
         s->closing = true;
 }
@@ -67,6 +67,15 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
 }
 
 void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text)
+{
+    struct buf text = BUF_TEXT(REPLY_LIMIT);
+
+    buf_addf(&text, "%d %s%s%s", code, why->code, why->code[0] ? " " : "", why_text(why));
+    smtpd_log_action(s, action, rcpt, text.p);
+    buf_free(&text);
+}
+
+void smtpd_log_action(const struct smtpd *s, const char *action, const char *rcpt, const char *text)
 {
     struct buf line = BUF_TEXT(REPLY_LIMIT);
 

@@ -5,11 +5,14 @@
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
+#include "milter/milter.h"
+#include "queue/submit.h"
 #include "service/service.h"
 #include "task/task.h"
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_milter.h"
 
 enum command_flag {
     CMD_JUNK = 1, /* counts for smtpd_junk_command_limit */
@@ -51,11 +54,13 @@ void smtpd_drop_mail(struct smtpd *s)
         return;
     struct arena *mem = s->mail->mem;
     smtpd_policy_release(s);
+    submit_abort(&s->mail->submit);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
     VEC_FREE(&s->mail->bcc);
     s->mail = NULL;
     arena_free(&mem);
+    milters_abort(s->milters);
 }
 
 static int find_command(struct str verb)
@@ -121,6 +126,10 @@ static void unknown_command(struct smtpd *s, struct str verb)
         msg_warn_each("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
         smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
         s->closing = s->failed = true;
+        return;
+    }
+    if (!smtpd_event(s, SMTPD_UNKNOWN, &(struct smtpd_facts){.path = verb})) {
+        smtpd_reply_denial(s);
         return;
     }
     smtpd_reply(s, 500, "5.5.2",
@@ -200,7 +209,7 @@ static void greet(struct smtpd *s)
         smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
                     s->peer.addr_text);
         s->closing = true;
-    } else if (!smtpd_find_hidden(s)) {
+    } else if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
@@ -278,6 +287,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     s.line = BUF((size_t)conf.line_length_limit);
     /* fits: HELO cuts at RFC 5321 4.5.3.1.2 */
     s.helo_name = s.helo_asked = BUF(255);
+    s.milter_text = BUF_TEXT(4096);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
     for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
         s.deferred[i].why = WHY;
@@ -293,10 +303,12 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     log_disconnect(&s);
     smtpd_limit_leave(&s);
     smtpd_drop_mail(&s);
+    smtpd_end_milters(&s);
     smtpd_forget_facts(&s);
     buf_free(&s.line);
     buf_free(&s.helo_name);
     buf_free(&s.helo_asked);
+    buf_free(&s.milter_text);
     why_free(&s.denial.why);
     why_free(&s.defer_if_permit.why);
     why_free(&s.defer_if_reject.why);

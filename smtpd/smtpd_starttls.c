@@ -10,6 +10,7 @@
 #include "task/task.h"
 
 #include "smtpd.h"
+#include "smtpd_milter.h"
 
 static struct {
     struct tls_context *context; /* null: no TLS, or it could not be made */
@@ -155,6 +156,8 @@ void smtpd_starttls(struct smtpd *s, struct str args)
         smtpd_reply(s, 554, "5.5.1", "Error: TLS already active");
     } else if (!smtpd_tls_offered(s)) {
         smtpd_reply(s, 502, "5.5.1", "Error: command not implemented");
+    } else if (smtpd_milters_refuse(s)) {
+        smtpd_reply_denial(s);
     } else if (tls.context == NULL) {
         smtpd_reply(s, 454, "4.7.0", "TLS not available due to local problem");
     } else {

@@ -2,6 +2,7 @@
  * Requests on a channel. What a process that ends has left unread is sent again to the next one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -126,16 +127,45 @@ void channel_put(struct call *k, struct str bytes)
         forget_unsent(k);
 }
 
-int channel_end(struct call **k, struct attrs *answer, struct why *why)
+/* (waits) -1: there was no answer. */
+static int hear(struct call *k, struct attrs *answer, struct why *why)
 {
-    while (!stream_flush((*k)->conn->stream) || attrs_recv((*k)->conn->stream, answer, why) < 0) {
-        if (!(*k)->begun && answer->wire.n == 0 && reconnect(*k, why)) {
-            stream_put((*k)->conn->stream, buf_str(&(*k)->unsent));
+    while (!stream_flush(k->conn->stream) || attrs_recv(k->conn->stream, answer, why) < 0) {
+        if (!k->begun && answer->wire.n == 0 && reconnect(k, why)) {
+            stream_put(k->conn->stream, buf_str(&k->unsent));
             continue;
         }
-        if (stream_state((*k)->conn->stream) != STREAM_OK)
-            why_set(why, "4.3.0", "%s: %s", (*k)->channel->path, stream_error((*k)->conn->stream));
+        if (stream_state(k->conn->stream) != STREAM_OK)
+            why_set(why, "4.3.0", "%s: %s", k->channel->path, stream_error(k->conn->stream));
         attrs_clear(answer);
+        return -1;
+    }
+    return 0;
+}
+
+int channel_hear(struct call *k, struct attrs *answer, struct why *why)
+{
+    if (hear(k, answer, why) < 0)
+        return -1;
+    forget_unsent(k);
+    why_clear(why);
+    return attrs_get_why(answer, why);
+}
+
+int channel_put_fd(struct call *k, int fd, struct why *why)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (copy < 0)
+        return why_errno(why, "4.3.0", "pass a descriptor");
+    forget_unsent(k);
+    stream_put_fd(k->conn->stream, copy);
+    return 0;
+}
+
+int channel_end(struct call **k, struct attrs *answer, struct why *why)
+{
+    if (hear(*k, answer, why) < 0) {
         channel_abort(k);
         return -1;
     }

@@ -61,6 +61,7 @@ enum {
 
 static const struct trust_rule rules[] = {
     {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL, ""},
+    {"cleanup", REQUEST_SUBMIT_MILTERS, SMTPD, ""},
 
     {"qmgr", REQUEST_ARRIVED, CLEANUP, FILE_OF_MESSAGE},
     {"qmgr", REQUEST_FLUSH_ID, TOOL, ""},

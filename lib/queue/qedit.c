@@ -34,14 +34,21 @@ static void put_lines(struct qfile *f, struct str lines)
         qedit_put(f, REC_NORM, line);
 }
 
+static int fill_gap(struct qedit *e, off_t gap, off_t to, struct why *why)
+{
+    if (++e->edits > QEDIT_MOST)
+        return why_set(why, "4.3.0", "more than %d changes of one message", QEDIT_MOST);
+    return qfile_fill(e->f, gap, to) < 0 ? qedit_failed(why) : 0;
+}
+
 /* Lets reading go from the gap to what was written since begin, and from there on behind the gap. A
  * gap that was filled before is continued at its end: its last pointer is the new gap. */
 static int close_insertion(struct qedit *e, off_t *gap, off_t begin, off_t behind, struct why *why)
 {
     off_t last = qfile_go_on(e->f, behind);
 
-    if (qfile_fill(e->f, *gap, begin) < 0)
-        return qedit_failed(why);
+    if (fill_gap(e, *gap, begin, why) < 0)
+        return -1;
     *gap = last;
     return 0;
 }
@@ -148,7 +155,7 @@ static int put_at(struct qedit *e, const struct place *p, struct str text, bool 
     if (keep && copy_field(e, p) < 0)
         return qedit_failed(why);
     if (qfile_tell(e->f) == begin) /* nothing: passed over */
-        return qfile_fill(e->f, gap, p->end) < 0 ? qedit_failed(why) : 0;
+        return fill_gap(e, gap, p->end, why);
     return close_insertion(e, &gap, begin, p->end, why);
 }
 
@@ -170,7 +177,9 @@ int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct 
 
     if (index == 0 || name.n == 0 || e->header == 0)
         return qedit_failed(why);
-    return find_field(e, name, index, &p) ? put_at(e, &p, field, false, why) : 0;
+    if (!find_field(e, name, index, &p))
+        return 0;
+    return put_at(e, &p, field, false, why) < 0 ? -1 : 1;
 }
 
 int qedit_set_sender(struct qedit *e, struct str address, struct why *why)
@@ -186,56 +195,39 @@ int qedit_set_sender(struct qedit *e, struct str address, struct why *why)
         return qedit_failed(why);
     off_t begin = qedit_put(e->f, REC_FROM, address);
     qfile_go_on(e->f, next);
-    if (qfile_fill(e->f, e->sender, begin) < 0)
-        return qedit_failed(why);
+    if (fill_gap(e, e->sender, begin, why) < 0)
+        return -1;
     e->sender = begin;
     return 0;
 }
 
-int qedit_add_rcpt(struct qedit *e, struct str address, struct why *why)
+int qedit_drop_rcpt(struct qedit *e, off_t at, struct str address, struct why *why)
 {
-    off_t begin = qfile_tell(e->f);
+    return qfile_patch(e->f, at, REC_DRCP, address) < 0 ? qedit_failed(why) : 0;
+}
 
-    if (e->rcpt_gap == 0)
-        return qedit_failed(why);
-    qfile_put(e->f, REC_ORCP, address);
-    qfile_put(e->f, REC_RCPT, address);
+off_t qedit_begin_rcpts(const struct qedit *e, struct why *why)
+{
+    return e->rcpt_gap == 0 ? qedit_failed(why) : qfile_tell(e->f);
+}
+
+int qedit_end_rcpts(struct qedit *e, off_t begin, struct why *why)
+{
+    if (qfile_tell(e->f) == begin)
+        return 0;
     return close_insertion(e, &e->rcpt_gap, begin, e->rcpt_end, why);
 }
 
-int qedit_drop_rcpt(struct qedit *e, struct str address, struct why *why)
+off_t qedit_begin_body(struct qedit *e, struct why *why)
 {
-    struct qfile *r = qfile_read_back(e->f);
-    struct str text;
-    enum rec type;
-    int dropped = 0;
-
-    if (r == NULL || qfile_seek(r, e->envelope, NULL) < 0) {
-        qfile_close(&r);
-        return qedit_failed(why);
-    }
-    while ((type = qfile_next(r, &text)) != REC_MESG && type > 0)
-        if (type == REC_RCPT && str_ieq(text, address)) {
-            dropped++;
-            if (qfile_patch(e->f, qfile_at(r), REC_DRCP, text) < 0)
-                dropped = -1;
-            if (dropped < 0)
-                break;
-        }
-    qfile_close(&r);
-    return dropped < 0 ? qedit_failed(why) : dropped;
-}
-
-int qedit_replace_body(struct qedit *e, struct str lines, struct why *why)
-{
-    off_t begin = qfile_tell(e->f);
-
     if (e->body == 0 || e->body_gap == 0)
         return qedit_failed(why);
-    qedit_put(e->f, REC_NORM, STR("")); /* the line between header and body */
-    put_lines(e->f, lines);
-    qfile_go_on(e->f, e->body_gap + QFILE_GAP);
-    if (qfile_fill(e->f, e->body, begin) < 0)
-        return qedit_failed(why);
-    return 0;
+    return qedit_put(e->f, REC_NORM, STR("")); /* the line between header and body */
+}
+
+int qedit_end_body(struct qedit *e, off_t begin, struct why *why)
+{
+    off_t place = e->body;
+
+    return close_insertion(e, &place, begin, e->body_gap + QFILE_GAP, why);
 }

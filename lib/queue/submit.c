@@ -9,9 +9,12 @@
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 
+enum { ANSWER_MOST = 16 * 1024 }; /* a milter's reply of several lines, and what else there is */
+
 struct submit {
     struct call *call;
     bool too_long; /* a record did not fit: there will be no commit */
+    struct why why; /* of a descriptor that could not be sent */
 };
 
 /* One channel per process, shared by all its tasks. */
@@ -28,7 +31,8 @@ struct submit *submit_begin(unsigned flags, struct why *why)
         cleanup = channel_new(path.p, 0);
         buf_free(&path);
     }
-    attrs_putz(&ask, A_REQUEST, REQUEST_SUBMIT);
+    attrs_putz(&ask, A_REQUEST,
+               (flags & SUBMIT_MILTERS) != 0 ? REQUEST_SUBMIT_MILTERS : REQUEST_SUBMIT);
     attrs_putn(&ask, A_FLAGS, flags);
     struct call *call = channel_begin(cleanup, &ask, 0, why);
     attrs_free(&ask);
@@ -36,7 +40,34 @@ struct submit *submit_begin(unsigned flags, struct why *why)
         return NULL;
     struct submit *s = mem_new(sizeof *s);
     s->call = call;
+    s->why = WHY;
     return s;
+}
+
+static void submit_free(struct submit **s)
+{
+    why_free(&(*s)->why);
+    free(*s);
+    *s = NULL;
+}
+
+/* It is there all the same; the id is for people. */
+static void take_id(struct attrs *answer, struct buf *queue_id)
+{
+    buf_setz(queue_id, attrs_opt(answer, A_QUEUE_ID, ""));
+    if (!buf_ok(queue_id))
+        buf_setz(queue_id, "?");
+}
+
+int submit_queue_id(struct submit *s, struct buf *queue_id, struct why *why)
+{
+    struct attrs answer = ATTRS(4096);
+    int result = channel_hear(s->call, &answer, why);
+
+    if (result == 0)
+        take_id(&answer, queue_id);
+    attrs_free(&answer);
+    return result;
 }
 
 static void put_whole(struct submit *s, enum rec type, struct str body)
@@ -58,6 +89,16 @@ void submit_put(struct submit *s, enum rec type, struct str body)
         put_whole(s, type, body);
     else
         s->too_long = true;
+}
+
+void submit_milters(struct submit *s, struct str state, const int *fds, size_t n)
+{
+    if (state.n > SUBMIT_RECORD_MAX || n > SUBMIT_MILTERS_MOST)
+        s->too_long = true;
+    for (size_t i = 0; i < n && !s->too_long && s->why.code[0] == 0; i++)
+        channel_put_fd(s->call, fds[i], &s->why);
+    if (!s->too_long)
+        put_whole(s, REC_MILT, state);
 }
 
 void submit_putf(struct submit *s, enum rec type, const char *fmt, ...)
@@ -89,23 +130,36 @@ void submit_raw(struct submit *s, struct str records)
     channel_put(s->call, records);
 }
 
+static int submit_failed(struct submit **s, struct why *why)
+{
+    int result = (*s)->too_long ? why_set(why, "5.3.4", "a record of the message is too long")
+                                : why_set(why, (*s)->why.code, "%s", why_text(&(*s)->why));
+    submit_abort(s);
+    return result;
+}
+
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)
 {
-    struct attrs answer = ATTRS(4096);
+    struct buf reply = BUF_TEXT(ANSWER_MOST);
+    int result = submit_commit_reply(s, queue_id, &reply, why);
 
-    if ((*s)->too_long) {
-        submit_abort(s);
-        return why_set(why, "5.3.4", "a record of the message is too long");
-    }
+    buf_free(&reply);
+    return result;
+}
+
+int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply, struct why *why)
+{
+    struct attrs answer = ATTRS(ANSWER_MOST);
+
+    if ((*s)->too_long || (*s)->why.code[0] != 0)
+        return submit_failed(s, why);
     int result = channel_end(&(*s)->call, &answer, why);
 
-    if (result == 0 && queue_id != NULL)
-        buf_setz(queue_id, attrs_opt(&answer, A_QUEUE_ID, ""));
-    if (queue_id != NULL && !buf_ok(queue_id))
-        buf_setz(queue_id, "?"); /* it is queued all the same; the id is for people */
+    if (queue_id != NULL && result == 0)
+        take_id(&answer, queue_id);
+    buf_setz(reply, attrs_opt(&answer, A_REPLY, ""));
     attrs_free(&answer);
-    free(*s);
-    *s = NULL;
+    submit_free(s);
     return result;
 }
 
@@ -114,6 +168,5 @@ void submit_abort(struct submit **s)
     if (*s == NULL)
         return;
     channel_abort(&(*s)->call);
-    free(*s);
-    *s = NULL;
+    submit_free(s);
 }

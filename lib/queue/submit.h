@@ -18,19 +18,33 @@ struct submit;
 enum submit_flag {
     SUBMIT_BOUNCE = 1, /* if the message is refused, bounce it to its sender (pickup); without this
                           flag only the answer says so */
-    SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
+    SUBMIT_FILTER = 2, /* header_checks, body_checks */
     SUBMIT_HOLD = 4, /* into the hold queue */
     SUBMIT_DISCARD = 8, /* take it and throw it away */
     SUBMIT_BCC_OK = 16, /* always_bcc and friends */
     SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
     SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
+    SUBMIT_MILTERS = 128, /* the queue id is told early, and connections to milters may follow */
+    SUBMIT_LOCAL = 256, /* no smtpd has taken it: non_smtpd_milters see it */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
 /* Bytes of a record that cleanup takes. */
 enum { SUBMIT_RECORD_MAX = 60000 };
+/* Connections to milters for one message: what a stream takes at a time. */
+enum { SUBMIT_MILTERS_MOST = 8 };
 
 struct submit *submit_begin(unsigned flags, struct why *why); /* (waits) connects when needed */
+/*
+ * With SUBMIT_MILTERS, for smtpd alone. submit_queue_id (waits) comes first and once: cleanup makes
+ * the queue file and tells its id. -1 and why: there is none; abort. submit_milters (waits) hands
+ * over the connections to the filters that are to see the content, once, behind the recipients and
+ * before REC_MESG. state and fds: of milters_export; the descriptors stay the caller's, who leaves
+ * them alone before commit or abort. They are not sent a second time: if cleanup ends meanwhile,
+ * commit fails with 4.3.0.
+ */
+int submit_queue_id(struct submit *s, struct buf *queue_id, struct why *why);
+void submit_milters(struct submit *s, struct str state, const int *fds, size_t n);
 /* (waits) A record. A failure sticks, and submit_commit tells it; also of one that is too long. Of
  * content, a longer one goes in pieces. */
 void submit_put(struct submit *s, enum rec type, struct str body);
@@ -43,6 +57,10 @@ void submit_raw(struct submit *s, struct str records); /* already encoded with q
 /* (waits) Ends the message. 0: queue_id is set and the message is on stable storage; -1 and why,
  * fit for an SMTP reply (4.x.x or 5.x.x): nothing is in the queue. */
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why);
+/* The same; if a milter has refused the message, reply is set to what it says: "550 5.7.1 text", of
+ * several lines parted by LF. Else it is empty. */
+int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply,
+                        struct why *why);
 void submit_abort(struct submit **s); /* cleanup drops the message; null is accepted */
 
 #endif

@@ -9,6 +9,7 @@
 #include "conf/conf_main.h"
 #include "conf/conf_param.h"
 #include "mail/domain.h"
+#include "milter/milter_list.h"
 #include "net/addr.h"
 #include "route/nexthop.h"
 
@@ -144,6 +145,12 @@ static int parameter_names(const char *value, const char *words, struct why *why
     return 0;
 }
 
+static int milter_protocol(const char *value, const char *words, struct why *why)
+{
+    (void)words;
+    return milter_protocol_check(value, why);
+}
+
 #define CLASSES   "envelope_sender, envelope_recipient, header_sender, header_recipient"
 #define LOCKS     "fcntl, flock, dotlock"
 #define ORIGINS   "alias, forward, include"
@@ -171,6 +178,7 @@ static const struct {
     {"fallback_relay", next_hops, ""},
     {"header_from_format", one_word, "standard, obsolete"},
     {"inet_protocols", many_words, "all, ipv4, ipv6"},
+    {"internal_mail_filter_classes", many_words, "bounce, notify"},
     {"lmtp_address_preference", one_word, FAMILIES},
     {"lmtp_bind_address", ip_address, "ipv4"},
     {"lmtp_bind_address6", ip_address, "ipv6"},
@@ -189,6 +197,8 @@ static const struct {
     {"maillog_file_permissions", octal_mode, ""},
     {"masquerade_classes", many_words, CLASSES},
     {"master_service_disable", service_patterns, "inet, unix, fifo, pass, unix-dgram, *"},
+    {"milter_default_action", one_word, "accept, quarantine, reject, tempfail, shutdown"},
+    {"milter_protocol", milter_protocol, ""},
     {"mynetworks_style", one_word, "class, subnet, host"},
     {"notify_classes", many_words,
      "bounce, 2bounce, data, delay, policy, protocol, resource, software"},

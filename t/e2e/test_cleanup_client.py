@@ -87,3 +87,48 @@ def test_every_byte_that_is_kept_counts(suite, what):
 def test_a_message_with_many_recipients_passes(suite):
     records = [record(b"T", b"1795397122 0"), record(b"S", b"")] + [record(b"R", b"r%d@discard.test" % i) for i in range(1500)]
     assert "ok" in submit(suite, records + [record(b"M", b""), record(b"N", b"Subject: x"), record(b"X", b""), record(b"E", b"")])
+
+
+def with_id(suite):
+    """a submission of which smtpd wants to know the id early; socket and id"""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(suite.queue + "/public/cleanup")
+    s.sendall(b"request\0submit_milters\0flags\0000\0\0")
+    answer = b""
+    while not answer.endswith(b"\0\0"):
+        answer += s.recv(1000)
+    assert answer.startswith(b"status\0ok\0queue_id\0")
+    return s, answer.split(b"\0")[3].decode()
+
+
+ENVELOPE = record(b"T", b"1795397122 0") + record(b"S", b"") + record(b"R", b"a@discard.test")
+CONTENT = record(b"M", b"") + record(b"N", b"Subject: x") + record(b"X", b"") + record(b"E", b"")
+
+
+def test_the_id_is_told_before_the_message_has_come(suite):
+    s, id = with_id(suite)
+    s.sendall(ENVELOPE + CONTENT)
+    assert ("queue_id\0%s\0" % id).encode() in s.recv(1000)
+    s.close()
+
+
+@pytest.mark.parametrize("what", ["no descriptor", "a file", "twice", "not asked for"])
+def test_connections_to_milters_are_sockets_and_come_once(suite, what):
+    if what == "not asked for":
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        s.connect(suite.queue + "/public/cleanup")
+        s.sendall(b"request\0submit\0flags\000128\0\0")
+    else:
+        s, _ = with_id(suite)
+    s.sendall(ENVELOPE)
+    ours, theirs = socket.socketpair()
+    for _ in range(2 if what == "twice" else 1):
+        with open("/dev/null") as null:
+            fds = {"no descriptor": [], "a file": [null.fileno()]}.get(what, [theirs.fileno()])
+            socket.send_fds(s, [record(b"m", b"state")], fds)
+    s.sendall(CONTENT)
+    assert b"why_code\0004.3.0\0why_text\0internal protocol error: connections to milters" in s.recv(1000)
+    for x in (s, ours, theirs):
+        x.close()

@@ -35,8 +35,8 @@ def check(s, main="", master=""):
 
 # settings, -o settings of a service, the name, what would happen
 MISSING = [
-    ("smtpd_milters = inet:127.0.0.1:8891", "", "smtpd_milters", "mail would pass unfiltered"),
-    ("non_smtpd_milters = $smtpd_milters\nsmtpd_milters = unix:/x", "", "non_smtpd_milters smtpd_milters", "mail would pass unfiltered"),
+    ("smtp_body_checks = regexp:/x", "", "smtp_body_checks", "outgoing mail would pass unfiltered"),
+    ("smtp_body_checks = $smtp_mime_header_checks\nsmtp_mime_header_checks = regexp:/x", "", "smtp_body_checks smtp_mime_header_checks", "would pass unfiltered"),
     ("smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination,\n  reject_unverified_recipient", "",
      "reject_unverified_recipient", "addresses that do not exist would be accepted"),
     ("smtpd_client_restrictions = permit_mx_backup", "", "permit_mx_backup", "whose backup this host is would be refused"),
@@ -56,7 +56,7 @@ MISSING = [
     ("smtpd_upstream_proxy_protocol = haproxy", "", "smtpd_upstream_proxy_protocol", "count as the proxy itself"),
     ("", "-o smtpd_proxy_filter=127.0.0.1:10024", "smtpd_proxy_filter", "-o smtpd_proxy_filter = 127.0.0.1:10024: is not there"),
     ("", "-o receive_override_options=no_address_mappings", "receive_override_options", "-o receive_override_options"),
-    ("", "-o { smtpd_milters = inet:127.0.0.1:1 }", "smtpd_milters", "-o smtpd_milters = inet:127.0.0.1:1"),
+    ("", "-o { smtpd_command_filter = pcre:/x }", "smtpd_command_filter", "-o smtpd_command_filter = pcre:/x"),
     ("mine = reject_unverified_sender, permit", "-o smtpd_sender_restrictions=$mine", "reject_unverified_sender", "-o smtpd_sender_restrictions: reject_unverified_sender"),
     ("", "-o smtpd_restriction_classes=lists -o { lists = permit_tls_clientcerts } -o smtpd_client_restrictions=lists", "permit_tls_clientcerts",
      "-o lists: permit_tls_clientcerts"),
@@ -81,7 +81,7 @@ def test_what_is_missing_is_refused_and_can_be_accepted(idle, main, option, name
 
 
 @pytest.mark.parametrize("main, option", [
-    ("smtpd_milters =", "-o smtpd_milters="), ("smtpd_client_message_rate_limit = 0", ""), ("strict_8bitmime = no", ""),
+    ("smtpd_command_filter =", "-o smtpd_command_filter="), ("smtpd_client_message_rate_limit = 0", ""), ("strict_8bitmime = no", ""),
     ("mime_header_checks = $header_checks", ""), ("smtpd_client_connection_rate_limit = 0", ""), ("tls_wildcard_matches_multiple_labels = yes", ""),
     ("receive_override_options =", "-o receive_override_options="), ("biff = no\nsmtpd_tls_session_cache_database = btree:/x\nmilter_protocol = 6", ""),
 ])
@@ -90,7 +90,7 @@ def test_what_is_switched_off_counts_for_nothing(idle, main, option):
 
 
 def test_all_that_is_missing_is_told_at_once(idle):
-    errors = check(idle, "smtpd_milters = unix:/m\nsmtp_generic_maps = hash:/g\nsmtpd_data_restrictions = reject_unverified_sender",
+    errors = check(idle, "smtp_body_checks = regexp:/m\nsmtp_generic_maps = hash:/g\nsmtpd_data_restrictions = reject_unverified_sender",
                    "127.0.0.1:%d inet n - n - 1 postscreen" % idle.port("submission"))
     assert len(errors) == 4, errors
     assert "bin/postscreen is not there yet: nobody would listen there, and no mail would come in" in errors[-1]
@@ -117,14 +117,14 @@ def test_a_restriction_that_is_accepted_is_skipped(make_suite):
 
 def test_a_reload_that_asks_for_what_is_missing_keeps_the_old_configuration(make_suite):
     s = make_suite(main="smtpd_banner = old")
-    s.add_main("smtpd_banner = new\nsmtpd_milters = inet:127.0.0.1:1")
+    s.add_main("smtpd_banner = new\nsmtp_body_checks = regexp:/x")
     r = s.tool("pombal", "reload", check=False)
-    assert r.returncode == 1 and "smtpd_milters = inet:127.0.0.1:1: is not there yet: mail would pass unfiltered." in r.stderr
+    assert r.returncode == 1 and "smtp_body_checks = regexp:/x: is not there yet: outgoing mail would pass unfiltered by these tables." in r.stderr
     os.kill(s.master_pid(), signal.SIGHUP)
     s.wait_log(r"the old configuration stays in force")
     s.stop()
     r = s.tool("pombal", "start", check=False)
-    assert r.returncode == 1 and "smtpd_milters" in r.stderr
+    assert r.returncode == 1 and "smtp_body_checks" in r.stderr
 
 
 def banner(s):
@@ -257,7 +257,12 @@ MALFORMED = [
     ("smtpd_client_restrictions", "permit_mynetworks, reject_rbl_client zen.test=127.0.0.[2..", '"reject_rbl_client" wants a DNS list behind it'),
     ("smtpd_helo_restrictions", "reject_rhsbl_helo", '"reject_rhsbl_helo" wants a value behind it'),
     ("default_rbl_reply", "$rbl_code $rbl_rason", "has only names that default_rbl_reply knows, is wanted"),
-    ("smtpd_milters", "inet:127.0.0.1:8891", "is not there yet"),
+    ("smtp_body_checks", "regexp:/x", "is not there yet"),
+    ("smtpd_milters", "inet:127.0.0.1", "inet:host:port, unix:/path or"),
+    ("smtpd_milter_maps", "inline:{ { 127.0.0.1 = {unix:/x protocol=5} } }", "127.0.0.1: \"unix:/x\": \"protocol=5\": 2, 3, 4 or 6"),
+    ("milter_macro_defaults", "a = b", "name=value or {name = value} is wanted"),
+    ("milter_default_action", "acept", "none of: accept, quarantine, reject, tempfail, shutdown"),
+    ("milter_protocol", "5", '"5": 2, 3, 4 or 6, and maybe no_header_reply'),
     ("login_tls_cert_file", "/nonexistent/cert.pem", "cannot load the certificate /nonexistent/cert.pem"),
 ]
 

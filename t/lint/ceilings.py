@@ -54,6 +54,7 @@ ASKS = {
     "stream_line": "LINE_TOO_LONG when the line is longer",
     "stream_line_within": "LINE_TOO_LONG when the line is longer",
     "submit_commit": "the id is ? when it is too long",
+    "submit_commit_reply": "the id is ? when it is too long",
     "user_expand": "fails when the text is too long",
     "xtext_decode": "false when it does not fit",
 }

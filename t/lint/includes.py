@@ -3,7 +3,7 @@
 header that is not its own, base names are unique, each foreign library has its one module."""
 import os, re, sys
 
-LAYERS = "base task mail net conf ipc dict route queue auth store service login".split()
+LAYERS = "base task mail net conf milter ipc dict route queue auth store service login".split()
 PURE = {"mail": ["base"]}  # lib/mail is pure: of the lower layers it sees lib/base only
 PROGRAMS = "master smtpd qmgr local smtp pop3d imapd tools".split()
 FOREIGN = {

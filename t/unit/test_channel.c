@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "base/msg.h"
 #include "base/str.h"
@@ -33,6 +34,23 @@ static void take_content(struct stream *s)
     }
 }
 
+/* Answers early; then a byte comes with a descriptor, whose content is the text of the answer. */
+static void take_fd(struct stream *s, struct attrs *answer)
+{
+    char text[10] = "";
+
+    attrs_put_why(answer, NULL);
+    attrs_putz(answer, "text", "early");
+    attrs_send(s, answer, NULL);
+    assert_int_equal(stream_read(s, text, 1), 1);
+    int fd = stream_take_fd(s);
+    assert_true(fd >= 0 && stream_take_fd(s) < 0);
+    assert_int_equal(pread(fd, text, sizeof text - 1, 0), 6);
+    close(fd);
+    attrs_clear(answer);
+    attrs_putz(answer, "sent", text);
+}
+
 static void serve(void *arg)
 {
     struct stream *s = attrs_stream((int)(intptr_t)arg);
@@ -53,6 +71,8 @@ static void serve(void *arg)
             break;
         task_yield();
         attrs_clear(&answer);
+        if (strcmp(attrs_get(&ask, A_REQUEST), "early") == 0)
+            take_fd(s, &answer);
         attrs_put_why(&answer, NULL);
         attrs_putz(&answer, "text", attrs_get(&ask, "text"));
         attrs_send(s, &answer, NULL);
@@ -198,6 +218,48 @@ static void stepwise(void *arg)
     stop_server(acceptor);
 }
 
+static struct call *begin_early(struct channel *c)
+{
+    struct attrs ask = ATTRS(100);
+
+    attrs_putz(&ask, A_REQUEST, "early");
+    struct call *k = channel_begin(c, &ask, 0, NULL);
+    assert_non_null(k);
+    attrs_free(&ask);
+    return k;
+}
+
+static void descriptor(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct channel *c = channel_new(server.at.path, 1);
+    struct attrs answer = ATTRS(100);
+    int fd = memfd_create("sent", MFD_CLOEXEC);
+
+    (void)arg;
+    assert_int_equal(write(fd, "inside", 6), 6);
+    server.close_unread = 1; /* up to the early answer it is sent again */
+    struct call *k = begin_early(c);
+    assert_int_equal(channel_hear(k, &answer, NULL), 0);
+    assert_string_equal(attrs_get(&answer, "text"), "early");
+    assert_int_equal(channel_put_fd(k, fd, NULL), 0);
+    channel_put(k, STR("x"));
+    assert_int_equal(channel_end(&k, &answer, NULL), 0);
+    assert_string_equal(attrs_get(&answer, "sent"), "inside");
+    assert_int_equal(server.accepted, 2);
+
+    k = begin_early(c);
+    server.close_unread = 1; /* with a descriptor it is not */
+    assert_int_equal(channel_put_fd(k, fd, NULL), 0);
+    channel_put(k, STR("x"));
+    assert_int_equal(channel_end(&k, &answer, NULL), -1);
+    server.close_unread = 0;
+    close(fd);
+    attrs_free(&answer);
+    channel_free(&c);
+    stop_server(acceptor);
+}
+
 static int send_content(struct channel *c, size_t size)
 {
     struct attrs ask = ATTRS(100), answer = ATTRS(100);
@@ -317,6 +379,10 @@ TEST(a_call_can_be_made_in_steps)
 {
     run(stepwise);
 }
+TEST(a_descriptor_can_follow_an_early_answer)
+{
+    run(descriptor);
+}
 TEST(idle_connections_are_closed)
 {
     run(idle_ones_are_closed);
@@ -330,4 +396,5 @@ RUN_TESTS(T(one_connection_serves_many_calls), T(a_connection_that_died_is_repla
           T(a_request_that_was_read_is_not_sent_twice), T(a_request_that_nobody_read_is_sent_again),
           T(concurrency_is_the_number_of_connections),
           T(an_absent_service_is_waited_for_until_the_deadline), T(a_call_can_be_made_in_steps),
-          T(idle_connections_are_closed), T(a_trigger_is_one_byte))
+          T(a_descriptor_can_follow_an_early_answer), T(idle_connections_are_closed),
+          T(a_trigger_is_one_byte))

@@ -1,0 +1,134 @@
+"""Mail filters from the connection to the delivered message: one session, one connection; filters that die at every point."""
+import os, stat, sys
+
+import pytest
+
+import pombal
+
+sys.path.append(pombal.TOP + "/t/compat")
+import milter  # noqa: E402
+from milter import DIE, GO_ON, HANG, REJECT  # noqa: E402
+
+FROM, TO = "a@elsewhere.test", "alice@example.test"
+MESSAGE = "Subject: %s\r\n\r\n" + "a line of the body\r\n" * 100
+
+
+@pytest.fixture(scope="module")
+def world():
+    s = pombal.Instance(start=False)
+    one = milter.Milter(offer=None)
+    os.makedirs(s.queue + "/filters", exist_ok=True)
+    os.chmod(s.queue + "/filters", 0o755)
+    local = milter.Milter(offer=None, unix=s.queue + "/filters/one")
+    os.chmod(s.queue + "/filters/one", 0o777)
+    ports = {name: pombal.free_port() for name in ("accept", "tempfail", "unix", "held")}
+    s.add_main("milter_content_timeout = 2s\nmilter_command_timeout = 2s\n")
+    entry = "inet:127.0.0.1:%d" % one.port
+    s.add_master("".join("127.0.0.1:%d inet n - y - - smtpd\n    -o { %s }\n" % (ports[name], option) for name, option in (
+        ("accept", "smtpd_milters = { %s, default_action=accept }" % entry), ("tempfail", "smtpd_milters = { inet:localhost:%d, default_action=tempfail }" % one.port),
+        ("unix", "smtpd_milters = unix:/filters/one"), ("held", "smtpd_end_of_data_restrictions = check_sender_access inline:{ %s=HOLD }" % FROM))))
+    s.start()
+    yield s, ports, one, local
+    s.close()
+    one.close()
+    local.close()
+
+
+def session(port, messages):
+    """the reply to each message's end"""
+    raw, said = pombal.Raw(port), []
+    raw.reply()
+    raw.ask("EHLO client.test")
+    for text in messages:
+        for command in ("MAIL FROM:<%s>" % FROM, "RCPT TO:<%s>" % TO, "DATA"):
+            reply = raw.ask(command)
+        said.append(raw.ask(text + ".") if reply.startswith("354") else reply)
+        if not reply.startswith("354"):
+            raw.ask("RSET")
+    raw.ask("QUIT")
+    raw.close()
+    return said
+
+
+def with_changes(one, *changes):
+    one.changes = changes
+    one.script()
+    one.take()
+
+
+@pytest.mark.parametrize("service", ["accept", "unix"])
+def test_messages_of_a_session_go_over_one_connection(world, service):
+    s, ports, one, local = world
+    filter = local if service == "unix" else one
+    with_changes(filter, milter.add_header("X-Seen", "by " + service))
+    names = ["%s %d" % (service, n) for n in range(3)]
+    assert all(r.startswith("250 2.0.0 Ok: queued") for r in session(ports[service], [MESSAGE % n for n in names]))
+    for name in names:
+        (mail,) = s.wait_mail("alice", match=lambda m: m["Subject"] == name)
+        assert mail["X-Seen"] == "by " + service
+    filter.wait_idle()
+    (packets,) = filter.take()
+    commands = b"".join(p[:1] for p in packets if p[:1] != b"D")
+    assert commands.count(b"C") == 1 and commands.count(b"E") == 3 and commands.endswith(b"Q") and commands.count(b"A") == 3
+
+
+def test_a_message_that_is_given_up_is_told(world):
+    _, ports, one, _ = world
+    with_changes(one)
+    raw = pombal.Raw(ports["accept"])
+    raw.reply()
+    for command in ("EHLO x", "MAIL FROM:<%s>" % FROM, "RSET", "MAIL FROM:<%s>" % FROM, "RCPT TO:<%s>" % TO):
+        raw.ask(command)
+    raw.close()
+    one.wait_idle()
+    (packets,) = one.take()
+    assert b"".join(p[:1] for p in packets if p[:1] != b"D") == b"OCHMAMRAQ"
+
+
+POINTS = ["negotiate", "connect", "helo", "mail", "rcpt", "data", "header", "eoh", "body", "eom"]
+
+
+@pytest.mark.parametrize("service", ["accept", "tempfail"])
+def test_a_milter_dies_at_every_point(world, service):
+    s, ports, one, _ = world
+    milter.EVENTS.setdefault("negotiate", b"O")
+    for point in POINTS:
+        with_changes(one)
+        one.script(**{point: DIE})
+        (said,) = session(ports[service], [MESSAGE % ("%s dies at %s" % (service, point))])
+        if service == "tempfail":
+            # refused at MAIL or RCPT, the client is told again at DATA that there is no such command
+            assert said.startswith(("451 4.7.1", "503", "554 5.5.1")), (point, said)
+        else:
+            assert said.startswith("250 2.0.0"), (point, said)
+            s.wait_mail("alice", match=lambda m: m["Subject"] == "accept dies at " + point)
+    assert not [m for m in s.messages("alice") if m["Subject"].startswith("tempfail")]
+
+
+def test_what_is_half_changed_is_never_accepted(world):
+    s, ports, one, _ = world
+    for name, end in (("dies", DIE), ("lies", b"Z"), ("hangs", HANG), ("refuses", REJECT)):
+        with_changes(one)
+        one.script(eom=[milter.add_header("X-Half", "1"), milter.add_rcpt("bob@example.test"), end])
+        (said,) = session(ports["accept"], [MESSAGE % ("half " + name)])
+        assert said.startswith("550 5.7.1" if end == REJECT else "451 4.7.1"), (name, said)
+    assert not [m for m in s.messages("alice") if m["Subject"].startswith("half")]
+    assert not [n for n in os.listdir(s.queue + "/incoming") if stat.S_ISREG(os.stat(s.queue + "/incoming/" + n).st_mode)]
+
+
+def test_what_a_milter_says_unasked_is_no_answer_to_the_next_event(world):
+    s, ports, one, _ = world
+    with_changes(one)
+    one.script(eom=[GO_ON, GO_ON])
+    first, second = session(ports["tempfail"], [MESSAGE % "unasked 1", MESSAGE % "unasked 2"])
+    assert first.startswith("250") and not second.startswith("250"), second
+    s.wait_log(r"warning: milter inet:localhost:\d+: the connection was closed, or it said what it was not asked for")
+
+
+def test_a_large_message_is_held_by_a_restriction_at_its_end(world):
+    """it is on its way to cleanup before that is decided"""
+    s, ports, _, _ = world
+    for name, size in (("small", 1), ("large", 3000)):
+        (said,) = session(ports["held"], ["Subject: held %s\r\n\r\n" % name + "x" * 78 + "\r\n" + ("y" * 78 + "\r\n") * size])
+        queue_id = said.split()[-1]
+        assert os.path.exists("%s/hold/%s" % (s.queue, queue_id)), (name, said)
