@@ -161,9 +161,6 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text);
 void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text);
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why);
-/* The same line with any text in the place of the reply. */
-void smtpd_log_action(const struct smtpd *s, const char *action, const char *rcpt,
-                      const char *text);
 
 /* The commands, usually one per file. args has no blanks at its ends. (waits) */
 typedef void smtpd_command(struct smtpd *s, struct str args);

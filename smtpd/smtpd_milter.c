@@ -130,7 +130,7 @@ static void log_answer(const struct smtpd *s, const char *action, const char *rc
         buf_addz(&line, line.n > 0 ? "??" : "");
         buf_add(&line, part);
     }
-    smtpd_log_action(s, action, rcpt, line.p);
+    smtpd_log(s, action, rcpt, line.p);
     buf_free(&line);
 }
 

@@ -68,15 +68,6 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
 
 void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text)
 {
-    struct buf text = BUF_TEXT(REPLY_LIMIT);
-
-    buf_addf(&text, "%d %s%s%s", code, why->code, why->code[0] ? " " : "", why_text(why));
-    smtpd_log_action(s, action, rcpt, text.p);
-    buf_free(&text);
-}
-
-void smtpd_log_action(const struct smtpd *s, const char *action, const char *rcpt, const char *text)
-{
     struct buf line = BUF_TEXT(REPLY_LIMIT);
 
     buf_addf(&line, "NOQUEUE: %s: %s from %s: %s;", action, s->where, s->namaddr, text);
