@@ -14,7 +14,7 @@ milter_default_action = accept
 message_size_limit = 100000
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
-cleanup_memory_limit = 300000
+cleanup_memory_limit = 1048576
 """
 
 
@@ -49,7 +49,7 @@ def nothing_left(s):
     ("a body that grows beyond it in one packet", [milter.replace_body("x" * 150000)], "552 5.3.4"),
     ("fields beyond it", [milter.add_header("X-A", "y" * 900)] * 150, "552 5.3.4"),
     ("too many changes", [milter.insert_header(0, "X", "y")] * 600, "451 4.3.0"),
-    ("recipients beyond cleanup_memory_limit", [milter.add_rcpt("%03d%s@example.test" % (i, "r" * 900)) for i in range(300)], "452 4.3.1"),
+    ("recipients beyond cleanup_memory_limit", [milter.add_rcpt("%03d%s@example.test" % (i, "r" * 4000)) for i in range(400)], "452 4.3.1"),
     ("an address of a megabyte", [milter.change_sender("x" * 900000 + "@y.test")], "5"),
     ("a field without a name", [milter.add_header("", "x")], "451 4.3.5"),
 ])
