@@ -243,6 +243,13 @@ static int64_t retry_until(const struct notice *n)
     return n->d->created_s > 0 ? n->d->created_s + lifetime : 0;
 }
 
+static unsigned inspection(void)
+{
+    bool wanted = str_ilisted(conf.internal_mail_filter_classes, STR("bounce"));
+
+    return wanted ? SUBMIT_FILTER | SUBMIT_LOCAL : 0;
+}
+
 /* One message of it. */
 static int send_message(const struct notice *n, size_t *n_told, struct why *why)
 {
@@ -253,7 +260,7 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
     struct buf text = BUF_TEXT(TEXT_MAX);
     struct buf message_id = BUF(998); /* asked: by find_message_id. RFC 5322 2.1.1 */
     int64_t now_us = clock_wall_us();
-    struct outgoing m = {.submit = submit_begin(SUBMIT_MAP_OK, why)};
+    struct outgoing m = {.submit = submit_begin(SUBMIT_MAP_OK | inspection(), why)};
 
     if (m.submit == NULL)
         return -1;

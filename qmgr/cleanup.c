@@ -99,7 +99,8 @@ static void broken(struct cleanup *c, const char *what)
 bool cleanup_has_room(struct cleanup *c)
 {
     size_t held = arena_used(c->mem) - c->used_before + c->kept +
-                  c->rcpts.room * sizeof *c->rcpts.at + c->prepend.room * sizeof *c->prepend.at;
+                  c->rcpts.room * sizeof *c->rcpts.at + c->prepend.room * sizeof *c->prepend.at +
+                  c->asked.room * sizeof *c->asked.at;
 
     if (held <= (size_t)conf.cleanup_memory_limit)
         return true;
@@ -207,6 +208,8 @@ static void read_flags(struct cleanup *c, struct attrs *ask)
         broken(c, "not a submission");
     if (!attrs_ok(ask))
         broken(c, "malformed attributes");
+    if (cleanup_has_local_milters(c))
+        c->flags |= SUBMIT_EDIT;
 }
 
 static void start_message(struct cleanup *c, struct stream *client, struct attrs *ask,
@@ -243,6 +246,7 @@ static void end_message(struct cleanup *c)
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);
     VEC_FREE(&c->prepend);
+    VEC_FREE(&c->asked);
     VEC_FREE(&c->found_bcc);
     why_free(&c->why);
 }
@@ -278,6 +282,7 @@ static void cleanup_open_all(void)
     cleanup_open_maps();
     cleanup_open_checks();
     cleanup_open_body();
+    cleanup_open_milters();
 }
 
 /* "qmgr fifo" in an old master.cf: unlike a socket it is opened for writing. */
@@ -307,6 +312,7 @@ static void cleanup_paths(void)
     jail_read_tables(conf.mime_header_checks);
     jail_read_tables(conf.nested_header_checks);
     jail_read_tables(conf.milter_header_checks);
+    cleanup_milter_paths();
     jail_read_tables(conf.body_checks);
 }
 

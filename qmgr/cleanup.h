@@ -59,11 +59,15 @@ struct cleanup {
     size_t attributes;
     bool has_sender;
     const char *full_name, *received_before, *received_after;
+    const char *own_trace; /* the Received field made of these; null: none */
     const char *log_as, *log_text; /* the client's own log line */
     enum role client; /* as the kernel says */
     pid_t client_pid;
     struct stream *from; /* the client: what descriptors come by */
     struct milters *milters; /* whose connections came from smtpd; null: none */
+    VEC(const char *) asked; /* recipients as they came, for non_smtpd_milters */
+    bool asked_sender; /* they have been told of the sender */
+    const char *asked_rcpt; /* the one that they have been asked about last; null: none */
     bool has_end; /* REC_END has been written */
     const char *reply; /* what a milter says in the place of why: "550 5.7.1 no"; null: nothing */
     const char *last_rcpt; /* as it came, for the log; null: none */
@@ -111,9 +115,14 @@ off_t cleanup_edit_put(struct cleanup *c, enum rec type, struct str body);
 
 /* cleanup_milter.c */
 void cleanup_take_milters(struct cleanup *c, struct str state); /* a record with descriptors */
+void cleanup_open_milters(void);
+void cleanup_milter_paths(void); /* those that they are reached by, for the jail */
+/* Do non_smtpd_milters see this message? */
+bool cleanup_has_local_milters(const struct cleanup *c);
 /* (waits) The milters see the message, when all of it has been written, and change or refuse it. */
 void cleanup_ask_milters(struct cleanup *c);
-void cleanup_milter_hold(struct cleanup *c, const char *event); /* for one of them, with a log line */
+void cleanup_milter_hold(struct cleanup *c,
+                         const char *event); /* for one of them, with a log line */
 
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);
@@ -149,7 +158,8 @@ enum cleanup_class {
 /* Canonical maps and masquerading, as the class says, in place (internal form). -1: a table could
  * not be asked; c has failed. */
 int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf *address);
-/* Appends the internal form of the address in a text like "<user@domain>". False: it did not fit. */
+/* Appends the internal form of the address in a text like "<user@domain>". False: it did not fit.
+ */
 bool cleanup_one_address(struct cleanup *c, struct str text, struct buf *address);
 /* Virtual aliases: the addresses that this one stands for, at least one, in c->mem. */
 struct cleanup_addresses {
@@ -171,6 +181,7 @@ void cleanup_end_headers(struct cleanup *c); /* also when no body follows */
  * ended, and its last field has been processed. */
 bool cleanup_block_take(struct cleanup *c, struct cleanup_block *b, enum rec type, struct str text);
 void cleanup_block_end(struct cleanup *c, struct cleanup_block *b); /* processes the last field */
+void cleanup_cut_field(struct buf *field); /* to header_size_limit */
 /* A field as it is, its lines parted by LF. */
 void cleanup_put_field(struct cleanup *c, struct str text);
 void cleanup_put_fieldf(struct cleanup *c, const char *fmt, ...)

@@ -215,6 +215,8 @@ static void take_rcpt(struct cleanup *c, struct str address)
     if (fits(c, &c->dsn.orcpt) && fits(c, &c->dsn.original))
         cleanup_add_rcpt(c, address);
     c->last_rcpt = arena_strz(c->mem, address);
+    if (cleanup_has_local_milters(c))
+        *VEC_ADD(&c->asked) = c->last_rcpt;
     clear_dsn(&c->dsn);
     struct buf plain = BUF(ADDRESS_MOST); /* asked: by complete() */
     if (complete(c, arena_strz(c->mem, address), &plain))
@@ -314,11 +316,11 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
         const char *name;
         const char **to;
     } kept[] = {
-        {"log_client_name", &d->client_name},     {"log_client_address", &d->client_addr},
-        {"log_client_port", &d->client_port},     {"log_protocol_name", &d->client_proto},
-        {"log_helo_name", &d->client_helo},       {"sasl_method", &d->sasl_method},
-        {"sasl_username", &d->sasl_username},     {"sasl_sender", &d->sasl_sender},
-        {"rewrite_context", &d->rewrite_context}, {"envelope_id", &d->dsn_envid},
+        {"log_client_name", &d->client_name},      {"log_client_address", &d->client_addr},
+        {"log_client_port", &d->client_port},      {"log_protocol_name", &d->client_proto},
+        {"log_helo_name", &d->client_helo},        {"sasl_method", &d->sasl_method},
+        {"sasl_username", &d->sasl_username},      {"sasl_sender", &d->sasl_sender},
+        {"rewrite_context", &d->rewrite_context},  {"envelope_id", &d->dsn_envid},
         {"reverse_client_name", &c->reverse_name}, {"server_address", &c->server_addr},
         {"server_port", &c->server_port},
     };

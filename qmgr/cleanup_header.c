@@ -169,9 +169,9 @@ static bool is_named(const struct field *f, const char *name)
 /* True: on to the next step. False: this was the last one. */
 typedef bool field_step(struct field *f);
 
-/* As in Postfix: what is beyond header_size_limit is cut off, and with it the rest of a line of
- * which less than a tenth of the limit would stay. */
-static void cut_field(struct buf *field)
+/* As in Postfix: with what is cut off goes the rest of a line of which less than a tenth of the
+ * limit would stay. */
+void cleanup_cut_field(struct buf *field)
 {
     size_t limit = (size_t)conf.header_size_limit;
 
@@ -289,7 +289,7 @@ void cleanup_block_end(struct cleanup *c, struct cleanup_block *b)
     struct field f = {.c = c, .block = b, .instead = BUF(DICT_VALUE_LIMIT)};
     bool on = b->field.n > 0;
 
-    cut_field(&b->field);
+    cleanup_cut_field(&b->field);
     for (size_t i = 0; on && !c->stopped && i < sizeof steps / sizeof *steps; i++)
         on = steps[i](&f);
     buf_free(&f.instead);
@@ -344,6 +344,7 @@ void cleanup_begin_headers(struct cleanup *c)
     if (c->received_before != NULL && c->received_after != NULL && !c->stopped) {
         buf_addf(&trace, "Received: %sid %s%s", c->received_before, c->d.queue_id,
                  c->received_after);
+        c->own_trace = arena_strz(c->mem, buf_str(&trace));
         if (buf_ok(&trace))
             put_own(c, buf_str(&trace));
         else

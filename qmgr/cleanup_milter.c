@@ -1,6 +1,8 @@
 /*
  * Milters: who has a say about a whole message, and what comes of it.
  */
+#include "cleanup_milter.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,8 +10,6 @@
 #include "base/str.h"
 #include "mail/dsn.h"
 #include "net/stream.h"
-
-#include "cleanup_milter.h"
 
 /* A stream over a socket never blocks, whatever the client does with its own end. */
 static bool is_socket(int fd)
@@ -105,9 +105,10 @@ void cleanup_milter_verdict(struct cleanup *c, const char *event, const struct m
 
 /* ---- the message ---- */
 
-static void show_message(struct cleanup *c, struct milters *milters)
+void cleanup_show_message(struct cleanup *c, struct milters *milters)
 {
-    struct cleanup_view view = {.c = c, .field = BUF(MILTER_PACKET_MOST)}; /* asked: by read_field */
+    struct cleanup_view view = {.c = c,
+                                .field = BUF(MILTER_PACKET_MOST)}; /* asked: by read_field */
     struct milter_content content = {.arg = &view,
                                      .rewind = cleanup_view_rewind,
                                      .next_header = cleanup_view_header,
@@ -123,19 +124,21 @@ static void show_message(struct cleanup *c, struct milters *milters)
     buf_free(&view.line);
 }
 
-/* Nobody looks at what is thrown away, or refused already. */
-static bool is_wanted(const struct cleanup *c)
+bool cleanup_wants_milters(const struct cleanup *c)
 {
     return !cleanup_failed(c) && c->file != NULL && (c->flags & SUBMIT_DISCARD) == 0;
 }
 
 void cleanup_ask_milters(struct cleanup *c)
 {
-    if (c->milters == NULL || !is_wanted(c))
+    if (!cleanup_wants_milters(c) || (c->milters == NULL && !cleanup_has_local_milters(c)))
         return;
     cleanup_put(c, REC_END, STR("")); /* what they put in comes behind it */
     c->has_end = true;
-    show_message(c, c->milters);
-    if (is_wanted(c) && cleanup_late_actions(c, &c->why) < 0)
+    if (c->milters == NULL)
+        cleanup_ask_local(c);
+    else
+        cleanup_show_message(c, c->milters);
+    if (cleanup_wants_milters(c) && cleanup_late_actions(c, &c->why) < 0)
         c->stopped = true;
 }

@@ -14,7 +14,6 @@ struct cleanup_view {
     struct cleanup *c;
     struct qfile *back; /* the file as it was at rewind; null: not begun */
     struct buf field; /* the last one that was read */
-    bool at_top; /* nothing has been read yet */
     bool in_body;
     struct str rest; /* of a line of the body, in back */
     bool line_ends; /* it ends with a line's end */
@@ -28,8 +27,8 @@ struct cleanup_view {
 int cleanup_view_rewind(void *view, struct why *why);
 int cleanup_view_header(void *view, struct str *name, struct str *value, struct why *why);
 int cleanup_view_body(void *view, struct buf *piece, struct why *why);
-/* Is the field at the top of the file a Received field? It is ours, and milters do not see it. */
-bool cleanup_view_hides_first(struct cleanup_view *v);
+/* Which of the Received fields is our own, that milters do not see; 0: none. Ends reading. */
+size_t cleanup_view_own(struct cleanup_view *v);
 
 /* cleanup_milter_edit.c: sets the edits of content */
 void cleanup_view_edits(struct milter_content *content);
@@ -42,5 +41,11 @@ const char *cleanup_client_addr(const struct cleanup *c);
 
 /* cleanup_milter.c: does what the milters have said of an event, named as in the log. */
 void cleanup_milter_verdict(struct cleanup *c, const char *event, const struct milter_answer *a);
+void cleanup_show_message(struct cleanup *c, struct milters *milters); /* (waits) the content */
+/* Nobody looks at what is thrown away, or refused already. */
+bool cleanup_wants_milters(const struct cleanup *c);
+
+/* cleanup_milter_local.c. (waits) non_smtpd_milters, from CONNECT to the end of the message. */
+void cleanup_ask_local(struct cleanup *c);
 
 #endif

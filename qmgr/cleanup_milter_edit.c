@@ -63,10 +63,12 @@ static int make_field(struct buf *field, struct str name, struct str value, stru
     }
     bool good = buf_ok(&text) && buf_ok(field);
     buf_free(&text);
+    cleanup_cut_field(field);
     return good ? 0 : why_set(why, "4.3.0", "a header field of a milter is too long");
 }
 
-/* milter_header_checks. 1: the field may be put in; 0: it is dropped; -1: the message has failed. */
+/* milter_header_checks. 1: the field may be put in; 0: it is dropped; -1: the message has failed.
+ */
 static int check_field(struct cleanup *c, struct buf *field, struct why *why)
 {
     struct buf instead = BUF(DICT_VALUE_LIMIT); /* asked below */
@@ -125,7 +127,9 @@ static int insert_header(void *arg, size_t index, struct str name, struct str va
 static int replace_field(struct cleanup_view *v, struct str name, size_t index, struct str field,
                          struct why *why)
 {
-    if (str_ieqz(name, "Received") && cleanup_view_hides_first(v))
+    size_t own = str_ieqz(name, "Received") ? cleanup_view_own(v) : 0;
+
+    if (own > 0 && index >= own)
         index++;
     return qedit_replace_header(&v->c->edit, name, index, field, why);
 }

@@ -2,6 +2,7 @@
  * Macros: what milters may want to know of a message, and cleanup knows.
  */
 #include "base/str.h"
+#include "mail/path.h"
 
 #include "cleanup_milter.h"
 
@@ -13,6 +14,11 @@ const char *cleanup_client_name(const struct cleanup *c)
 const char *cleanup_client_addr(const struct cleanup *c)
 {
     return c->d.client_addr[0] != 0 ? c->d.client_addr : "127.0.0.1";
+}
+
+static bool is_local(const struct cleanup *c)
+{
+    return c->milters == NULL;
 }
 
 static const char *reverse_name(struct cleanup *c)
@@ -49,14 +55,35 @@ static const char *port(struct cleanup *c)
     return c->d.client_port[0] != 0 ? c->d.client_port : "0";
 }
 
+/* Mail of local programs comes to the host by its own address. */
 static const char *server_address(struct cleanup *c)
 {
-    return c->server_addr;
+    return c->server_addr == NULL && is_local(c) ? "127.0.0.1" : c->server_addr;
 }
 
 static const char *server_port(struct cleanup *c)
 {
-    return c->server_port;
+    return c->server_port == NULL && is_local(c) ? "0" : c->server_port;
+}
+
+static const char *external(struct cleanup *c, const char *address)
+{
+    struct buf quoted = BUF(REC_MAX);
+
+    path_quote(strz(address), &quoted);
+    const char *copy = buf_ok(&quoted) ? arena_strz(c->mem, buf_str(&quoted)) : "";
+    buf_free(&quoted);
+    return copy;
+}
+
+static const char *sender(struct cleanup *c)
+{
+    return c->asked_sender ? external(c, c->d.sender) : NULL;
+}
+
+static const char *rcpt(struct cleanup *c)
+{
+    return c->asked_rcpt != NULL ? external(c, c->asked_rcpt) : NULL;
 }
 
 static const char *login_method(struct cleanup *c)
@@ -86,6 +113,8 @@ static const struct {
     {"{client_ptr}", reverse_name},
     {"{daemon_addr}", server_address},
     {"{daemon_port}", server_port},
+    {"{mail_addr}", sender},
+    {"{rcpt_addr}", rcpt},
     {"{auth_type}", login_method},
     {"{auth_authen}", login},
     {"{auth_author}", login_sender},

@@ -18,7 +18,6 @@ int cleanup_view_rewind(void *arg, struct why *why)
 
     qfile_close(&v->back);
     v->back = qfile_read_back(v->c->file);
-    v->at_top = true;
     v->in_body = v->line_ends = false;
     v->rest = STR("");
     if (v->back == NULL || v->c->edit.header == 0)
@@ -63,14 +62,10 @@ static bool split_field(const struct buf *field, struct str *name, struct str *v
     return true;
 }
 
-/* As sendmail: our own Received field is not shown. A field that a milter has put above it makes it
- * one like all others. */
-static bool is_hidden(struct cleanup_view *v, struct str name)
+/* As sendmail: our own Received field is not shown. */
+static bool is_own(const struct cleanup_view *v)
 {
-    bool hidden = v->at_top && str_ieqz(name, "Received");
-
-    v->at_top = false;
-    return hidden;
+    return v->c->own_trace != NULL && str_eqz(buf_str(&v->field), v->c->own_trace);
 }
 
 int cleanup_view_header(void *arg, struct str *name, struct str *value, struct why *why)
@@ -80,16 +75,23 @@ int cleanup_view_header(void *arg, struct str *name, struct str *value, struct w
 
     do {
         result = read_field(v, why);
-    } while (result > 0 && (!split_field(&v->field, name, value) || is_hidden(v, *name)));
+    } while (result > 0 && (is_own(v) || !split_field(&v->field, name, value)));
     return result;
 }
 
-bool cleanup_view_hides_first(struct cleanup_view *v)
+size_t cleanup_view_own(struct cleanup_view *v)
 {
     struct str name, value;
+    size_t n = 0;
 
-    return cleanup_view_rewind(v, NULL) == 0 && read_field(v, NULL) > 0 &&
-           split_field(&v->field, &name, &value) && is_hidden(v, name);
+    if (cleanup_view_rewind(v, NULL) < 0)
+        return 0;
+    while (read_field(v, NULL) > 0) {
+        n += split_field(&v->field, &name, &value) && str_ieqz(name, "Received");
+        if (is_own(v))
+            return n;
+    }
+    return 0;
 }
 
 /* Behind the empty line that ends the header. */

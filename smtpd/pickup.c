@@ -287,7 +287,7 @@ static int pass_all(struct drop *d)
 
 static int submit(struct drop *d)
 {
-    d->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_BOUNCE, &d->why);
+    d->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_LOCAL | SUBMIT_BOUNCE, &d->why);
     int result =
         d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, NULL, &d->why);
     submit_abort(&d->submit);

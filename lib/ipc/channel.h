@@ -54,8 +54,9 @@ void channel_put(struct call *k, struct str bytes);
 /* (waits) Flushes, and receives an answer before the call's end: the other side tells something
  * early. As channel_call's; after it the request is not sent again. -1: only abort may follow. */
 int channel_hear(struct call *k, struct attrs *answer, struct why *why);
-/* (waits) Sends a copy of fd with the next byte, beside those put before, up to 8. A descriptor is sent once: if the other side goes
- * without reading the request, the call fails. So put one after channel_hear. -1: no copy. */
+/* (waits) Sends a copy of fd with the next byte, beside those put before, up to 8. A descriptor is
+ * sent once: if the other side goes without reading the request, the call fails. So put one after
+ * channel_hear. -1: no copy. */
 int channel_put_fd(struct call *k, int fd, struct why *why);
 int channel_end(struct call **k, struct attrs *answer, struct why *why); /* (waits) */
 void channel_abort(struct call **k);

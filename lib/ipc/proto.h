@@ -27,11 +27,10 @@
  *   answer  status queue_id why_code why_text
  *
  * From smtpd, if milters are to see the content. There are two answers: the first comes at once,
- * before the records, with the queue id, and is the last one if its status is not ok. The connections
- * to the milters are a record REC_MILT with their state, and the descriptors with its first byte.
- *   ask     request=submit_milters flags=N, and the same
- *   answer  status queue_id why_code why_text; then the same again, and reply: what a milter says,
- *           an SMTP reply, lines parted by LF
+ * before the records, with the queue id, and is the last one if its status is not ok. The
+ * connections to the milters are a record REC_MILT with their state, and the descriptors with its
+ * first byte. ask     request=submit_milters flags=N, and the same answer  status queue_id why_code
+ * why_text; then the same again, and reply: what a milter says, an SMTP reply, lines parted by LF
  */
 #define REQUEST_SUBMIT         "submit"
 #define REQUEST_SUBMIT_MILTERS "submit_milters"

@@ -79,11 +79,9 @@ static void show_event(struct show *s, const struct milter_event *e, struct str 
         milter_hear_answer(s->m, e, deadline_of(s), s->a);
 }
 
-static struct str without_blanks(struct str value)
+static struct str without_blank(struct str value)
 {
-    while (value.n > 0 && (value.p[0] == ' ' || value.p[0] == '\t'))
-        value = str_from(value, 1);
-    return value;
+    return value.n > 0 && value.p[0] == ' ' ? str_from(value, 1) : value;
 }
 
 static void show_header(struct show *s)
@@ -98,7 +96,7 @@ static void show_header(struct show *s)
         buf_clear(&data);
         milter_put_text(&data, name);
         bool whole = (s->m->terms.habits & MILTER_LEADING_SPACE) != 0;
-        milter_put_text(&data, whole ? value : without_blanks(value));
+        milter_put_text(&data, whole ? value : without_blank(value));
         if (buf_ok(&data))
             show_event(s, &header_event, buf_str(&data));
         else
@@ -144,7 +142,7 @@ static void show_body(struct show *s)
 /* Values come without the blank behind the colon, unless both know better. */
 static struct str with_blank(const struct show *s, struct str value, struct buf *room)
 {
-    if ((s->m->terms.habits & MILTER_LEADING_SPACE) != 0 || value.n == 0)
+    if ((s->m->terms.habits & MILTER_LEADING_SPACE) != 0)
         return value;
     buf_setz(room, " ");
     buf_add(room, value);
@@ -155,7 +153,8 @@ static int edit_header(struct show *s, const struct milter_said *said, struct wh
 {
     const struct milter_content *c = s->content;
     struct buf room = BUF(MILTER_PACKET_MOST + 1);
-    struct str value = with_blank(s, said->more, &room);
+    bool removes = said->word == MILTER_CHANGE_HEADER && said->more.n == 0;
+    struct str value = removes ? said->more : with_blank(s, said->more, &room);
     int result = -1;
 
     if (!buf_ok(&room))
@@ -182,8 +181,8 @@ static int end_body(struct show *s, struct why *why)
 static int edit_body(struct show *s, const struct milter_said *said, struct why *why)
 {
     if (s->body == BODY_REPLACED) {
-        milter_fails(s->m,
-                     "body replacement requests can't currently be mixed with other requests");
+        milter_talks_nonsense(
+            s->m, "body replacement requests can't currently be mixed with other requests");
         return 0;
     }
     s->body = BODY_COMES;
@@ -298,6 +297,7 @@ enum milter_does milters_message(struct milters *m, const struct milter_content 
                          .until = task_now() + conf.milter_message_time_limit * 1000};
         if (s.m->state == MILTER_ASKED)
             show_to(&s);
+        s.m->told = false; /* it has seen the end: there is nothing to abort */
         if (a->does != MILTER_GOES_ON && a->does != MILTER_HOLDS)
             return a->does;
         holds |= a->does == MILTER_HOLDS;

@@ -18,13 +18,14 @@ struct submit;
 enum submit_flag {
     SUBMIT_BOUNCE = 1, /* if the message is refused, bounce it to its sender (pickup); without this
                           flag only the answer says so */
-    SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
+    SUBMIT_FILTER = 2, /* header_checks, body_checks */
     SUBMIT_HOLD = 4, /* into the hold queue */
     SUBMIT_DISCARD = 8, /* take it and throw it away */
     SUBMIT_BCC_OK = 16, /* always_bcc and friends */
     SUBMIT_MAP_OK = 32, /* canonical, virtual, masquerade */
     SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
     SUBMIT_MILTERS = 128, /* the queue id is told early, and connections to milters may follow */
+    SUBMIT_LOCAL = 256, /* no smtpd has taken it: non_smtpd_milters see it */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 

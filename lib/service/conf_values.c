@@ -178,6 +178,7 @@ static const struct {
     {"fallback_relay", next_hops, ""},
     {"header_from_format", one_word, "standard, obsolete"},
     {"inet_protocols", many_words, "all, ipv4, ipv6"},
+    {"internal_mail_filter_classes", many_words, "bounce, notify"},
     {"lmtp_address_preference", one_word, FAMILIES},
     {"lmtp_bind_address", ip_address, "ipv4"},
     {"lmtp_bind_address6", ip_address, "ipv6"},

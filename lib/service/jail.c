@@ -156,6 +156,11 @@ void jail_port(int port)
     *VEC_ADD(&jail.paths.ports) = port;
 }
 
+void jail_socket(const char *path)
+{
+    *VEC_ADD(&jail.paths.sockets) = mem_dupz(path);
+}
+
 static void read_directory_of(struct str path)
 {
     struct buf dir = BUF(4096);
@@ -346,7 +351,7 @@ void jail_enter(const struct jail *j)
     if ((j->rights & RIGHT_DNS) != 0)
         jail_port(DNS_PORT);
     if (jail_knows_sockets(rights))
-        jail_sockets(j->on_new_socket);
+        jail_sockets(&jail.paths, j->on_new_socket);
     if (geteuid() == 0)
         drop_root(j, rights);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -359,6 +364,9 @@ void jail_enter(const struct jail *j)
         close(p->fd);
     VEC_FREE(&jail.paths.at);
     VEC_FREE(&jail.paths.ports);
+    VEC_EACH (&jail.paths.sockets, path)
+        free(*path);
+    VEC_FREE(&jail.paths.sockets);
     jail_seccomp(rights);
 }
 

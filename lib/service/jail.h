@@ -18,8 +18,8 @@
 /*
  * UNIX SOCKETS OF THE HOST
  *
- * A process connects to those that were in private/ and public/ when it entered the jail, and to no
- * others: jail_sockets.c says how. Some are special:
+ * A process connects to those that were in private/ and public/ when it entered the jail and those
+ * given to jail_socket, and to no others: jail_sockets.c says how. Some are special:
  *
  *   sessions (imap, pop3)      may not connect at all: second filter
  *   smtpd smtp lmtp            connect to the internet, too: a filter cannot tell
@@ -65,6 +65,8 @@ void jail_note(const char *dir);
  * this process cannot reach it; null: none. */
 const char *jail_replaced(void);
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
+/* Connections to the socket at this path, as it is written, which need not be there yet. */
+void jail_socket(const char *path);
 /* For each table of a list like "hash:/etc/aliases, pcre:/x": its directory, so a changed table is
  * noticed. */
 void jail_read_tables(const char *list);

@@ -16,6 +16,7 @@ struct jail_path {
 struct jail_paths {
     VEC(struct jail_path) at;
     VEC(int) ports;
+    VEC(char *) sockets; /* beside those of the queue */
 };
 
 bool jail_path_open(const char *path, bool may_write, struct jail_path *out); /* false: errno */
@@ -40,9 +41,9 @@ enum {
 };
 enum { JAIL_ANY_SOCKET = 1 << 30 }; /* beside the rights: jail.any_socket */
 bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */
-/* In the queue directory: those in private/ and public/ from now on; on_new: see sock_only_known.
- * Ends the process when it fails. */
-void jail_sockets(void (*on_new)(const char *path));
+/* In the queue directory: those in private/ and public/, and of paths, from now on; on_new: see
+ * sock_only_known. Ends the process when it fails. */
+void jail_sockets(struct jail_paths *paths, void (*on_new)(const char *path));
 
 /* The allow-list of the rights. Ends the process when it fails. */
 void jail_seccomp(unsigned rights);

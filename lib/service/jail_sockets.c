@@ -1,5 +1,6 @@
 /*
- * Connections to the sockets of the queue, and to no other socket that has a path.
+ * Connections to the sockets of the queue and those that the program names, and to no other socket
+ * that has a path.
  *
  * A filter sees the pointer that is given to connect(2), and not the path behind it; and Landlock
  * does not know sockets that have a path. So, before the filter is loaded, the addresses are
@@ -26,25 +27,30 @@
 
 static_assert(sizeof(struct sockaddr_un) <= SOCK_KNOWN_STEP, "an address fits into its place");
 
+/* How many there are with it. One whose path is too long is left out: nobody can connect to it. */
+static size_t add_socket(char *at, size_t n, const char *dir, const char *name)
+{
+    struct sockaddr_un *sa = (void *)(at + n * SOCK_KNOWN_STEP);
+
+    if (n == JAIL_SOCKETS_MOST) {
+        msg_warn("jail: more than %d sockets: %s is left out", JAIL_SOCKETS_MOST, name);
+        return n;
+    }
+    int len = snprintf(sa->sun_path, sizeof sa->sun_path, "%s%s", dir, name);
+    if (len >= (int)sizeof sa->sun_path)
+        return n;
+    sa->sun_family = AF_UNIX;
+    return n + 1;
+}
+
 /* Which sockets a service has is known when it starts: master has opened those of all services. */
 static size_t add_sockets_of(const char *dir, char *at, size_t n)
 {
     DIR *d = opendir(dir);
 
-    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        struct sockaddr_un *sa = (void *)(at + n * SOCK_KNOWN_STEP);
-        if (e->d_name[0] == '.')
-            continue;
-        if (n == JAIL_SOCKETS_MOST) {
-            msg_warn("jail: more than %d sockets in private/ and public/", JAIL_SOCKETS_MOST);
-            break;
-        }
-        int len = snprintf(sa->sun_path, sizeof sa->sun_path, "%s/%s", dir, e->d_name);
-        if (len >= (int)sizeof sa->sun_path)
-            continue; /* nobody can connect to it */
-        sa->sun_family = AF_UNIX;
-        n++;
-    }
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.')
+            n = add_socket(at, n, dir, e->d_name);
     if (d != NULL)
         closedir(d);
     else if (errno != ENOENT)
@@ -67,7 +73,7 @@ static void spoil_rest(char *at, size_t n)
         msg_fatal("jail: mprotect: %m");
 }
 
-void jail_sockets(void (*on_new)(const char *path))
+void jail_sockets(struct jail_paths *paths, void (*on_new)(const char *path))
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
     void *wanted = (void *)(uintptr_t)JAIL_SOCKETS_AT; // NOLINT: chosen by us
@@ -75,8 +81,10 @@ void jail_sockets(void (*on_new)(const char *path))
 
     if (at != wanted)
         msg_fatal("jail: memory at %d: %m", JAIL_SOCKETS_AT);
-    size_t n = add_sockets_of("private", at, 0);
-    n = add_sockets_of("public", at, n);
+    size_t n = add_sockets_of("private/", at, 0);
+    n = add_sockets_of("public/", at, n);
+    VEC_EACH (&paths->sockets, path)
+        n = add_socket(at, n, "", *path);
     spoil_rest(at, n);
     sock_only_known(at, n, on_new);
 }

@@ -213,16 +213,28 @@ bool service_may_ask(const struct stream *client, const char *request)
     return clients_may_ask(&process, service_peer_role(client), request);
 }
 
+void service_add_rights(unsigned rights)
+{
+    process.more_rights |= rights;
+}
+
+void service_leave_queue(void)
+{
+    process.leaves_queue = true;
+}
+
 static void enter_jail(struct process *p)
 {
     bool network = trust_uid_of_program(p->program) == TRUST_NETWORK;
+    bool in_queue = p->spawned && p->service->in_queue && !p->leaves_queue;
     struct jail jail = {
         .name = p->program,
-        .rights = p->service->rights | (p->service->wake != NULL ? RIGHT_SHUT : 0u),
+        .rights =
+            p->service->rights | p->more_rights | (p->service->wake != NULL ? RIGHT_SHUT : 0u),
         .user = conf.mail_owner,
         .uid = network ? p->network_uid : 0,
         .gid = p->group_base != 0 ? p->group_base + trust_role_of_program(p->program) : 0,
-        .root = p->chroot || (p->spawned && p->service->in_queue) ? conf.queue_directory : NULL,
+        .root = p->chroot || in_queue ? conf.queue_directory : NULL,
         .ends_with_parent = p->spawned,
         .any_socket = !p->spawned,
         .on_new_socket = service_refresh,

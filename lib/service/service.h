@@ -122,6 +122,11 @@ enum role service_peer_role(const struct stream *client);
 /* May whoever has connected ask this, by the table of ipc/trust.c? If not, one line is logged: the
  * caller ends the connection. For text protocols; requests are checked before they are served. */
 bool service_may_ask(const struct stream *client, const char *request);
+/* From open(), where main.cf asks for them: rights beside those of struct service; and paths
+ * outside of the queue directory, so that in_queue does not hold and master.cf says what the root
+ * is. */
+void service_add_rights(unsigned rights);
+void service_leave_queue(void);
 /* -T: open() is to check all that it would open, but to start no process and change no file. */
 bool service_trying(void);
 /* The arguments after the options: pipe's flags= and argv=, for example. */

@@ -27,6 +27,8 @@ struct process {
     VEC(const char *) listen_at; /* -l */
     enum conf_service_type type;
     bool chroot, unprivileged, debug, free_of_jail;
+    bool leaves_queue; /* service_leave_queue */
+    unsigned more_rights; /* service_add_rights */
     bool snapshot; /* -f: main.cf and master.cf are copies, from master */
     bool only_try; /* -T */
     bool spawned; /* by master */

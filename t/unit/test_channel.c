@@ -396,4 +396,5 @@ RUN_TESTS(T(one_connection_serves_many_calls), T(a_connection_that_died_is_repla
           T(a_request_that_was_read_is_not_sent_twice), T(a_request_that_nobody_read_is_sent_again),
           T(concurrency_is_the_number_of_connections),
           T(an_absent_service_is_waited_for_until_the_deadline), T(a_call_can_be_made_in_steps),
-          T(a_descriptor_can_follow_an_early_answer), T(idle_connections_are_closed), T(a_trigger_is_one_byte))
+          T(a_descriptor_can_follow_an_early_answer), T(idle_connections_are_closed),
+          T(a_trigger_is_one_byte))

@@ -34,8 +34,8 @@
 
 #include "test.h"
 
-static char dir[100], inside[200], outside[200], host_socket[200];
-static int listeners[2], accepting, closed; /* the last two of TCP; closed: has no other side */
+static char dir[100], inside[200], outside[200], host_socket[200], named_socket[200];
+static int listeners[3], accepting, closed; /* the last two of TCP; closed: has no other side */
 
 enum { DONE = 0, REFUSED = 10, KILLED = 20 }; /* refused: with an error; killed: by the filter */
 
@@ -167,6 +167,12 @@ static int try_unix_datagrams(void)
 static int try_queue_socket(void)
 {
     return result_of(sock_try_unix("private/known") >= 0);
+}
+
+/* One that the program has named. */
+static int try_named_socket(void)
+{
+    return result_of(sock_try_unix(named_socket) >= 0);
 }
 
 static int new_sockets;
@@ -531,6 +537,7 @@ static int in_jail(unsigned rights, int (*attempt)(void))
             jail_read(dir);
         if ((rights & RIGHT_WRITE) != 0)
             jail_write((rights & RIGHT_FORK) != 0 ? "/" : dir);
+        jail_socket(named_socket);
         jail_enter(&j);
         _exit(attempt());
     }
@@ -547,12 +554,15 @@ static void make_sockets(void)
 
     snprintf(known, sizeof known, "%s/private/known", dir);
     snprintf(host_socket, sizeof host_socket, "%s/elsewhere", dir);
+    snprintf(named_socket, sizeof named_socket, "%s/named", dir);
     listeners[0] = sock_listen_unix(known, SOMAXCONN, 0666, NULL);
     listeners[1] = sock_listen_unix(host_socket, SOMAXCONN, 0666, NULL);
+    listeners[2] = sock_listen_unix(named_socket, SOMAXCONN, 0666, NULL);
     struct addr here = {.family = AF_INET, .ip = {127, 0, 0, 1}};
     accepting = sock_listen(&here, SOMAXCONN, NULL);
     closed = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(listeners[0] >= 0 && listeners[1] >= 0 && accepting >= 0 && closed >= 0);
+    assert_true(listeners[0] >= 0 && listeners[1] >= 0 && listeners[2] >= 0 && accepting >= 0 &&
+                closed >= 0);
 }
 
 static void make_files(void)
@@ -586,10 +596,12 @@ static void remove_files(void)
     buf_addf(&known, "%s/known", private.p);
     close(listeners[0]);
     close(listeners[1]);
+    close(listeners[2]);
     close(accepting);
     close(closed);
     unlink(known.p);
     unlink(host_socket);
+    unlink(named_socket);
     rmdir(private.p);
     buf_free(&private);
     buf_free(&known);
@@ -628,6 +640,7 @@ static const struct attempt {
     {"a UNIX socket", try_unix_socket, ~0u},
     {"a UNIX socket for datagrams", try_unix_datagrams, 0},
     {"connect to a socket of the queue", try_queue_socket, ~0u},
+    {"connect to a socket that was named", try_named_socket, ~0u},
     {"connect to a socket of the host", try_host_socket, RIGHT_NET | RIGHT_DNS | RIGHT_ROOT},
     {"connect to an address cut short", try_other_length, 0},
     {"connect to the middle of an address", try_between_addresses, 0},
