@@ -90,7 +90,7 @@ static void hold_default(struct milter *m)
 
 void milter_shut(struct milter *m)
 {
-    if (m->stream != NULL)
+    if (m->stream != NULL && m->borrowed)
         shutdown(stream_fd(m->stream), SHUT_RDWR);
     milter_closes(m);
 }

@@ -24,6 +24,7 @@ struct milter {
     uint32_t skips; /* flags as habits: events that it has seen enough of, in this message */
     bool told; /* something since the last abort */
     bool lent; /* another process has used the connection */
+    bool borrowed; /* it is another process's connection, from milters_import */
 };
 
 /* Bytes of the answer to a negotiation, mostly lists of macros. */
