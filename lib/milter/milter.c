@@ -90,7 +90,7 @@ static void hold_default(struct milter *m)
 
 void milter_shut(struct milter *m)
 {
-    if (m->stream != NULL)
+    if (m->stream != NULL && m->borrowed)
         shutdown(stream_fd(m->stream), SHUT_RDWR);
     milter_closes(m);
 }
@@ -115,8 +115,9 @@ void milter_fails(struct milter *m, const char *fmt, ...)
 void milter_talks_nonsense(struct milter *m, const char *what)
 {
     milter_fails(m, "%s", what);
-    milter_reply(&m->held, MILTER_REPLIES,
-                 "451 4.3.5 Server configuration problem - try again later");
+    if (m->held.does == MILTER_REPLIES)
+        milter_reply(&m->held, MILTER_REPLIES,
+                     "451 4.3.5 Server configuration problem - try again later");
 }
 
 /* ---- one event ---- */

@@ -8,6 +8,7 @@
 
 #include "conf/conf.h"
 #include "milter/milter_inside.h"
+#include "net/stream.h"
 #include "task/task.h"
 
 enum { CHUNK = 65535 }; /* of the body, as filters know it from Sendmail */
@@ -38,6 +39,7 @@ struct show {
     struct milter_answer *a;
     int64_t until; /* the end of all of it */
     bool edited; /* the message is not what it was */
+    bool answered; /* it has said what it thinks of the whole */
     enum { BODY_AS_IT_WAS, BODY_COMES, BODY_REPLACED } body;
     int64_t words; /* of its answer to the end */
 };
@@ -256,8 +258,12 @@ static void show_end(struct show *s)
             else
                 done = end_word(s, &said);
         }
+    s->answered = done;
     if (!done)
         milter_answer_copy(s->a, &s->m->held);
+    /* its answer counts, but whoever uses the connection next would hear the rest */
+    if (s->m->stream != NULL && stream_ahead(s->m->stream) > 0)
+        milter_fails(s->m, "it said more than an answer to SMFIC_BODYEOB");
     buf_free(&packet);
 }
 
@@ -272,7 +278,7 @@ static void show_to(struct show *s)
     if (goes_on(s))
         show_end(s);
     /* It has failed in the middle: nobody wants half of its changes. */
-    if (s->edited && s->m->state == MILTER_GONE &&
+    if (s->edited && !s->answered && s->m->state == MILTER_GONE &&
         (s->a->does == MILTER_GOES_ON || s->a->does == MILTER_HOLDS))
         milter_reply(s->a, MILTER_REPLIES, "451 4.7.1 Service unavailable - try again later");
 }

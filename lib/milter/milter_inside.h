@@ -24,6 +24,7 @@ struct milter {
     uint32_t skips; /* flags as habits: events that it has seen enough of, in this message */
     bool told; /* something since the last abort */
     bool lent; /* another process has used the connection */
+    bool borrowed; /* it is another process's connection, from milters_import */
 };
 
 /* Bytes of the answer to a negotiation, mostly lists of macros. */
@@ -60,7 +61,7 @@ void milter_fails(struct milter *m, const char *fmt, ...) __attribute__((format(
 void milter_shut(struct milter *m);
 /* No more events of this session; "goes on" is the answer held, if there is none yet. */
 void milter_closes(struct milter *m);
-/* A reply that SMTP does not have: logged, and answered with 451 4.3.5 from now on. */
+/* A reply that SMTP does not have: it fails; a default action that refuses says 451 4.3.5. */
 void milter_talks_nonsense(struct milter *m, const char *what);
 
 /* milter_open.c. (waits) Connects and negotiates. False: it has failed. */

@@ -98,7 +98,7 @@ static void import_line(struct milters *all, struct str line, int fd, bool *good
     m->list_text = BUF(MILTERS_STATE_MOST); /* asked: by get_milter */
     m->stream = stream_new(fd);
     m->state = MILTER_ASKED;
-    m->told = true;
+    m->told = m->borrowed = true;
     *good = *good && get_milter(m, &all->own.at[all->n], line);
     all->n++;
     all->own.n++;

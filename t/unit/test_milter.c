@@ -342,7 +342,7 @@ TEST(values_have_their_blank_only_if_that_was_agreed)
     static const struct {
         const char *state;
         struct str packet;
-    } t[] = {{ALL, STR("LA\0001\0")}, {"6\t511\t1048576\t\t", STR("LA\0  1\0")}};
+    } t[] = {{ALL, STR("LA\0 1\0")}, {"6\t511\t1048576\t\t", STR("LA\0  1\0")}};
 
     settings();
     for (size_t i = 0; i < 2; i++) {
