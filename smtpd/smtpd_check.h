@@ -154,6 +154,7 @@ restriction_fn check_permit_auth_destination;
 restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
 restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;
 void smtpd_open_senders(void); /* smtpd_sender_login_maps */
+void smtpd_open_maps_rbl(void);
 void smtpd_open_dnsbl(void); /* rbl_reply_maps, default_rbl_reply */
 void smtpd_open_clients(void); /* mynetworks, local_header_rewrite_clients */
 

@@ -180,6 +180,21 @@ static enum verdict reject_invalid_helo(struct check *k, const struct restrictio
     return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "Invalid name");
 }
 
+/* An address without brackets. Of Postfix's first years; who wants to relay needs no more than that. */
+static enum verdict permit_naked_ip_address(struct check *k, const struct restriction *r)
+{
+    const char *helo = k->s->helo;
+
+    msg_warn("restriction %s is deprecated. Use permit_mynetworks or permit_sasl_authenticated "
+             "instead",
+             r->name);
+    if (helo == NULL || helo[strspn(helo, "0123456789.:")] != 0)
+        return VERDICT_DUNNO;
+    if (domain_is_ipv4(strz(helo)))
+        return VERDICT_PERMIT;
+    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "invalid ip address");
+}
+
 static enum verdict reject_non_fqdn_helo(struct check *k, const struct restriction *r)
 {
     struct str helo = strz(k->s->helo);
@@ -217,6 +232,7 @@ static enum verdict reject_unknown_helo(struct check *k, const struct restrictio
 const struct restriction_def smtpd_client_restrictions[] = {
     {"permit_inet_interfaces", permit_inet_interfaces},
     {"permit_mynetworks", permit_mynetworks},
+    {"permit_naked_ip_address", permit_naked_ip_address},
     {"permit_sasl_authenticated", permit_sasl},
     {"permit_tls_all_clientcerts", permit_tls_all_clientcerts},
     {"reject_invalid_helo_hostname", reject_invalid_helo},
