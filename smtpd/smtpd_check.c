@@ -16,6 +16,8 @@ static restriction_fn warn_if_reject;
 void smtpd_open_checks(void)
 {
     smtpd_open_clients();
+    smtpd_open_certs();
+    smtpd_open_maps_rbl();
     smtpd_open_dnsbl();
     smtpd_open_senders();
     smtpd_open_lists();

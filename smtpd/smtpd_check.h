@@ -66,6 +66,8 @@ struct restriction {
     struct restrictions *list; /* of a restriction class */
     struct dnsbl *dnsbl; /* of reject_rbl_client and its like */
     struct policy_service *policy; /* of check_policy_service */
+    /* Of check_ccert_access: what of a certificate is looked up, in order; 0: no more. */
+    enum cert_print { PRINT_OF_CERT = 1, PRINT_OF_KEY } prints[2];
 };
 /* A name of a restriction, its function, and what stands behind the name in a list. Tables of these
  * end with a null name. */
@@ -75,6 +77,7 @@ enum restriction_arg {
     RESTRICTION_TEXT,
     RESTRICTION_DNSBL,
     RESTRICTION_POLICY,
+    RESTRICTION_CCERT,
 };
 struct restriction_def {
     const char *name;
@@ -83,7 +86,7 @@ struct restriction_def {
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
     smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[],
-    smtpd_server_restrictions[], smtpd_policy_restrictions[];
+    smtpd_server_restrictions[], smtpd_policy_restrictions[], smtpd_cert_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -150,10 +153,18 @@ restriction_fn check_class, check_unknown, check_left_out;
  */
 void check_fit_dsn(char dsn[10], const char *class);
 
+/* smtpd_certs.c. smtpd_read_ccert: what stands behind check_ccert_access, of which table is the
+ * table. */
+enum { PRINTS = 2 };
+int smtpd_read_ccert(struct restriction *r, struct str *table, struct why *why);
+void smtpd_open_certs(void); /* relay_clientcerts */
+restriction_fn check_permit_tls_clientcerts, check_permit_tls_all_clientcerts;
+
 restriction_fn check_permit_auth_destination;
 restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
 restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;
 void smtpd_open_senders(void); /* smtpd_sender_login_maps */
+void smtpd_open_maps_rbl(void);
 void smtpd_open_dnsbl(void); /* rbl_reply_maps, default_rbl_reply */
 void smtpd_open_clients(void); /* mynetworks, local_header_rewrite_clients */
 

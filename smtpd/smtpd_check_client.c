@@ -7,7 +7,6 @@
 #include "dict/match.h"
 #include "mail/domain.h"
 #include "net/dns.h"
-#include "net/tls.h"
 #include "route/classes.h"
 #include "task/task.h"
 
@@ -18,8 +17,7 @@ static struct {
     VEC(struct restriction) local; /* local_header_rewrite_clients */
 } clients;
 
-static restriction_fn permit_inet_interfaces, permit_mynetworks, permit_sasl,
-    permit_tls_all_clientcerts;
+static restriction_fn permit_inet_interfaces, permit_mynetworks, permit_sasl;
 
 void smtpd_open_clients(void)
 {
@@ -29,7 +27,8 @@ void smtpd_open_clients(void)
     } names[] = {{"permit_inet_interfaces", permit_inet_interfaces},
                  {"permit_mynetworks", permit_mynetworks},
                  {"permit_sasl_authenticated", permit_sasl},
-                 {"permit_tls_all_clientcerts", permit_tls_all_clientcerts}};
+                 {"permit_tls_all_clientcerts", check_permit_tls_all_clientcerts},
+                 {"permit_tls_clientcerts", check_permit_tls_clientcerts}};
     struct str rest = strz(conf.local_header_rewrite_clients), word, spec;
 
     clients.mynetworks = match_open_hosts("mynetworks", conf.mynetworks);
@@ -122,12 +121,6 @@ static enum verdict permit_inet_interfaces(struct check *k, const struct restric
     return classes_have_address(&k->s->peer.addr) ? VERDICT_PERMIT : VERDICT_DUNNO;
 }
 
-static enum verdict permit_tls_all_clientcerts(struct check *k, const struct restriction *r)
-{
-    (void)r;
-    return k->s->tls != NULL && k->s->tls->trusted ? VERDICT_PERMIT : VERDICT_DUNNO;
-}
-
 static enum verdict reject_unknown_client(struct check *k, const struct restriction *r)
 {
     const struct peer *p = &k->s->peer;
@@ -180,6 +173,22 @@ static enum verdict reject_invalid_helo(struct check *k, const struct restrictio
     return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "Invalid name");
 }
 
+/* An address without brackets. Of Postfix's first years; who wants to relay needs no more than
+ * that. */
+static enum verdict permit_naked_ip_address(struct check *k, const struct restriction *r)
+{
+    const char *helo = k->s->helo;
+
+    msg_warn("restriction %s is deprecated. Use permit_mynetworks or permit_sasl_authenticated "
+             "instead",
+             r->name);
+    if (helo == NULL || helo[strspn(helo, "0123456789.:")] != 0)
+        return VERDICT_DUNNO;
+    if (domain_is_ipv4(strz(helo)))
+        return VERDICT_PERMIT;
+    return deny_helo(k, (int)conf.invalid_hostname_reject_code, "5.5.2", "invalid ip address");
+}
+
 static enum verdict reject_non_fqdn_helo(struct check *k, const struct restriction *r)
 {
     struct str helo = strz(k->s->helo);
@@ -217,8 +226,8 @@ static enum verdict reject_unknown_helo(struct check *k, const struct restrictio
 const struct restriction_def smtpd_client_restrictions[] = {
     {"permit_inet_interfaces", permit_inet_interfaces},
     {"permit_mynetworks", permit_mynetworks},
+    {"permit_naked_ip_address", permit_naked_ip_address},
     {"permit_sasl_authenticated", permit_sasl},
-    {"permit_tls_all_clientcerts", permit_tls_all_clientcerts},
     {"reject_invalid_helo_hostname", reject_invalid_helo},
     {"reject_invalid_hostname", reject_invalid_helo},
     {"reject_non_fqdn_helo_hostname", reject_non_fqdn_helo},

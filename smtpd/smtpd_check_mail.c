@@ -343,6 +343,7 @@ const struct restriction_def smtpd_address_restrictions[] = {
     {"reject_sender_login_mismatch", reject_sender_login_mismatch},
     {"reject_unauth_destination", reject_unauth_destination},
     {"reject_unauthenticated_sender_login_mismatch", reject_unauthenticated_mismatch},
+    {"reject_unknown_address", reject_unknown_sender_domain},
     {"reject_unknown_recipient_domain", reject_unknown_recipient_domain},
     {"reject_unknown_sender_domain", reject_unknown_sender_domain},
     {"reject_unlisted_recipient", check_reject_unlisted_recipient},

@@ -9,6 +9,8 @@
 
 #include "smtpd_check.h"
 
+static VEC(struct restriction) maps_rbl; /* of maps_rbl_domains: each as if in reject_rbl_client */
+
 enum { REASON_MOST = 1000 }; /* bytes of TXT records; the rest is not told */
 
 /* What a restriction asks about. The words are Postfix's. */
@@ -141,6 +143,44 @@ static enum verdict reject_listed(struct check *k, const struct restriction *r)
     return v;
 }
 
+/* reject_rbl_client for each of maps_rbl_domains: how it was written before Postfix 2.1. */
+static enum verdict reject_maps_rbl(struct check *k, const struct restriction *r)
+{
+    struct buf name = BUF(600); /* fits: a domain has at most 255 bytes */
+    enum verdict v = VERDICT_DUNNO;
+
+    (void)r;
+    VEC_EACH (&maps_rbl, list) {
+        buf_clear(&name);
+        if (find_question(k, list, kind_of(list), &name))
+            smtpd_ask(k->s, name.p);
+    }
+    buf_free(&name);
+    for (size_t i = 0; i < maps_rbl.n && v == VERDICT_DUNNO; i++)
+        v = reject_listed(k, &maps_rbl.at[i]);
+    return v;
+}
+
+void smtpd_open_maps_rbl(void)
+{
+    struct str rest = strz(conf.maps_rbl_domains), word;
+    struct dnsbl list;
+    struct why why = WHY;
+
+    while (str_word(&rest, ", \t\r\n", &word)) {
+        if (dnsbl_parse(word, &list, &why) < 0) {
+            conf_fault("maps_rbl_domains", "%s", why_text(&why));
+            continue;
+        }
+        struct restriction *r = VEC_ADD(&maps_rbl);
+        r->name = mem_dupz("reject_rbl_client");
+        r->arg = mem_dup(word.p, word.n);
+        r->dnsbl = mem_new(sizeof list);
+        *r->dnsbl = list;
+    }
+    why_free(&why);
+}
+
 /* Nobody shall relay because he stands in a list of good clients. Behind RCPT that is decided. */
 static enum verdict may_permit(struct check *k)
 {
@@ -175,6 +215,7 @@ static enum verdict permit_listed(struct check *k, const struct restriction *r)
 const struct restriction_def smtpd_dnsbl_restrictions[] = {
     {"permit_dnswl_client", permit_listed, RESTRICTION_DNSBL},
     {"permit_rhswl_client", permit_listed, RESTRICTION_DNSBL},
+    {"reject_maps_rbl", reject_maps_rbl},
     {"reject_rbl_client", reject_listed, RESTRICTION_DNSBL},
     {"reject_rhsbl_client", reject_listed, RESTRICTION_DNSBL},
     {"reject_rhsbl_helo", reject_listed, RESTRICTION_DNSBL},

@@ -20,7 +20,7 @@ static const struct restriction_def *find_known(struct str name)
     static const struct restriction_def *const tables[] = {
         smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
         smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions,
-        smtpd_policy_restrictions};
+        smtpd_policy_restrictions, smtpd_cert_restrictions};
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
@@ -85,6 +85,18 @@ static int read_dnsbl(struct restriction *r, struct why *why)
     return 0;
 }
 
+static int read_ccert(struct restrictions *list, struct restriction *r, struct why *why)
+{
+    struct str spec;
+    int result = smtpd_read_ccert(r, &spec, why);
+    char *table = mem_dup(spec.p, spec.n);
+
+    if (result == 0)
+        r->table = open_table(list, table);
+    free(table);
+    return result;
+}
+
 /* In the result of a table, or the reply of a policy service. */
 static enum verdict no_policy(struct check *k, const struct restriction *r)
 {
@@ -118,9 +130,16 @@ static int read_known(struct restrictions *list, struct restriction *r,
         r->arg = mem_dup(arg.p, arg.n);
     if (d->arg == RESTRICTION_TABLE)
         r->table = open_table(list, r->arg);
-    return d->arg == RESTRICTION_DNSBL    ? read_dnsbl(r, why)
-           : d->arg == RESTRICTION_POLICY ? read_policy(list, r, why)
-                                          : 0;
+    switch (d->arg) {
+    case RESTRICTION_DNSBL:
+        return read_dnsbl(r, why);
+    case RESTRICTION_POLICY:
+        return read_policy(list, r, why);
+    case RESTRICTION_CCERT:
+        return read_ccert(list, r, why);
+    default:
+        return 0;
+    }
 }
 
 /* A restriction of Postfix's that is not there yet, with what follows it. */

@@ -20,7 +20,7 @@ ZONES = {
 NAMES = ["good.test", "only.good.test", "nobody.good.test", "lost.good.test", "half.good.test", "alias.good.test", "tonull.good.test",
          "deadalias.good.test", "text.good.test", "null.test", "sub.null.test", "nosuch.null.test", "nobody.answers.example"]
 RESTRICTIONS = ["reject_unknown_sender_domain", "reject_unknown_helo_hostname", "reject_unknown_client_hostname",
-                "reject_unknown_reverse_client_hostname"]
+                "reject_unknown_reverse_client_hostname", "reject_unknown_address"]
 SETTINGS = """
 myhostname = mx.here.test
 mydomain = here.test
@@ -40,8 +40,9 @@ MAIN = SETTINGS + """
 relay_domains = relay.null.test
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_restriction_classes = %s
-smtpd_recipient_restrictions = check_recipient_access inline:{%s}, reject_unknown_recipient_domain, permit
+smtpd_restriction_classes = naked, %s
+naked = permit_naked_ip_address, reject
+smtpd_recipient_restrictions = check_recipient_access inline:{naked@here.test=naked, %s}, reject_unknown_recipient_domain, permit
 %s
 """ % (" ".join(RESTRICTIONS).replace("reject_", "class_"),
        ", ".join("%s@here.test=%s" % (r, r.replace("reject_", "class_")) for r in RESTRICTIONS),
@@ -52,6 +53,7 @@ def questions():
     """what it is about, the client's address, HELO, sender, recipient"""
     for name in NAMES:
         yield "sender " + name, "127.0.0.2", "x", "a@" + name, RESTRICTIONS[0] + "@here.test"
+        yield "address " + name, "127.0.0.2", "x", "a@" + name, RESTRICTIONS[4] + "@here.test"
         yield "recipient " + name, "127.0.0.2", "x", "a@good.test", "b@" + name
         yield "helo " + name, "127.0.0.2", name, "a@good.test", RESTRICTIONS[1] + "@here.test"
     for name in ("good.test", "nosuch.null.test", "null.test"):
@@ -63,6 +65,8 @@ def questions():
         yield "recipient " + address, "127.0.0.2", "x", "a@good.test", address
     for helo in ("[127.0.0.2]", "[127.0.0]", "127.0.0.2", "x", "bad_name", "a..b"):
         yield "helo " + helo, "127.0.0.2", helo, "a@good.test", RESTRICTIONS[1] + "@here.test"
+    for helo in ("127.0.0.2", "::1", "2001:db8::1", "127.0.0", "127.0.0.256", "1", ":", ".", "[127.0.0.2]", "x", "a.b"):
+        yield "naked " + helo, "127.0.0.2", helo, "a@good.test", "naked@here.test"
     for n in (2, 3, 4, 5, 6):
         yield "client %d" % n, "127.0.0.%d" % n, "x", "a@good.test", RESTRICTIONS[2] + "@here.test"
         yield "reverse client %d" % n, "127.0.0.%d" % n, "x", "a@good.test", RESTRICTIONS[3] + "@here.test"

@@ -47,6 +47,7 @@ def lists():
             yield "permit_%s_client %s, reject" % (kind, entry)
     yield "reject_rbl_client list.test=127.0.0.9, reject_rbl_client list.test=127.0.0.3, reject_rbl_client list.test"
     yield "warn_if_reject reject_rbl_client list.test, reject_rbl_client list.test=127.0.0.4"
+    yield "reject_maps_rbl"
     yield "permit_dnswl_client nobody.answers.example, reject_rbl_client list.test"
     for t in range(len(TEMPLATES)):
         yield "reject_rbl_client list.test=%s" % ("127.0.0.[%s]" % ";".join(["2"] * (t + 2)))
@@ -69,6 +70,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 smtpd_restriction_classes = %s
 smtpd_recipient_restrictions = check_recipient_access inline:{%s}, permit
 rbl_reply_maps = texthash:%s
+maps_rbl_domains = good.test, list.test nobody.answers.example
 pombal_accept_missing = unknown_action
 %s
 """ % (" ".join(named), ", ".join("%s@here.test=%s" % (n, n) for n in named) + ", good.test=class_%d" % classes.index("reject_rhsbl_recipient list.test"),
@@ -81,7 +83,7 @@ def questions(classes):
         rcpt = "class_%d@here.test" % i
         if "[2;2" in text:                                                                         # it is about the template
             yield text, "127.0.0.9", "x.test", '"a b"@bad.good.test', rcpt
-        elif "rbl_client" in text or "dnswl" in text or "rhswl" in text:
+        elif "rbl_client" in text or "maps_rbl" in text or "dnswl" in text or "rhswl" in text:
             for client in (2, 3, 4, 5, 6, 7, 8, 9):
                 yield "%s | client %d" % (text, client), "127.0.0.%d" % client, "x.test", "a@other.test", rcpt
         elif "_client" in text:

@@ -48,7 +48,7 @@ def restrictions():
 
 def test_each_restriction_is_named_where_it_can_be_used(pages):
     known = restrictions()
-    old = {"reject_invalid_hostname", "reject_non_fqdn_hostname", "reject_unknown_client", "reject_unknown_hostname"}
+    old = {"permit_naked_ip_address", "reject_unknown_address", "reject_invalid_hostname", "reject_non_fqdn_hostname", "reject_unknown_client", "reject_unknown_hostname"}
     lists = " ".join(text for name, text in parameters(pages["postconf.5"]).items() if name.endswith("_restrictions"))
     assert known and not [r for r in known if r not in old and not re.search(r"\b%s\b" % r, lists)]
 
@@ -114,7 +114,7 @@ def test_settings_of_the_page_are_understood(page, tmp_path):
 def test_parameters_that_the_page_names_exist(page):
     text = open(pombal.TOP + "/doc/man5/" + page).read()
     known = set(postconf("-dH").split())
-    others = set(restrictions()) | {"pcre_table", "smtpd_access_maps", "allow_nets"}
+    others = set(restrictions()) | {"pcre_table", "smtpd_access_maps", "allow_nets", "default_action"}
     words = re.findall(r"\b(?:smtpd|virtual|auth|bounce|mail|local|relay|default|first|last|pcre|body|access_map|allow|alias|canonical)_[a-z_]+[a-z]\b", text)
     units = re.compile(r"_(seconds|minutes|hours|days|weeks)$")
     assert not [w for w in words if units.sub("", w) not in known | others and "relay_" + w not in known]
