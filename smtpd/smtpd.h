@@ -80,6 +80,7 @@ struct smtpd {
     const char *sasl_method, *sasl_username; /* null: not logged in */
     struct smtpd_mail *mail; /* null outside of a transaction */
 
+    bool denied; /* refused when it connected: only QUIT is left to it */
     bool closing; /* the last reply has been sent: end the session */
     bool failed; /* the reply to this command was 4yz or 5yz */
     /* smtpd_time.c: what the client is waited for, since when, and until when its content may take,

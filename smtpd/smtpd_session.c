@@ -138,7 +138,10 @@ static void run_command(struct smtpd *s)
     s->failed = false;
     s->all_count[i]++;
     smtpd_forget_facts(s);
-    if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
+    if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0) {
+        s->where = c->name != NULL ? c->name : "UNKNOWN";
+        smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
+    } else if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
         smtpd_reply(s, 500, "5.5.2", "Error: bad UTF-8 syntax");
     } else if (i == UNKNOWN) {
         unknown_command(s, cmd.verb);
@@ -200,6 +203,7 @@ static void greet(struct smtpd *s)
     } else if (!smtpd_find_hidden(s)) {
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
+        s->denied = true;
         smtpd_reply_denial(s);
     } else {
         smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);
