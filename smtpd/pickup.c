@@ -287,7 +287,7 @@ static int pass_all(struct drop *d)
 
 static int submit(struct drop *d)
 {
-    d->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_BOUNCE, &d->why);
+    d->submit = submit_begin(submit_external() | SUBMIT_BOUNCE, &d->why);
     int result =
         d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, NULL, &d->why);
     submit_abort(&d->submit);
@@ -387,6 +387,7 @@ static void wake(char reason)
 static void pickup_open(void)
 {
     through = hash_new();
+    submit_open_overrides();
 }
 
 static void pickup_paths(void)

@@ -43,6 +43,7 @@ struct transfer {
 
 void smtpd_open_data(void)
 {
+    submit_open_overrides();
     data.bare_lf_exceptions = match_open_hosts("smtpd_forbid_bare_newline_exclusions",
                                                conf.smtpd_forbid_bare_newline_exclusions);
 }
@@ -50,7 +51,7 @@ void smtpd_open_data(void)
 static void pass_on(struct transfer *t)
 {
     if (t->why.code[0] == 0 && t->submit == NULL)
-        t->submit = submit_begin(SUBMIT_EXTERNAL | t->m->submit_flags, &t->why);
+        t->submit = submit_begin(submit_external() | t->m->submit_flags, &t->why);
     if (t->submit != NULL)
         submit_raw(t->submit, buf_str(&t->records));
     buf_clear(&t->records);

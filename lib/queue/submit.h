@@ -18,7 +18,7 @@ struct submit;
 enum submit_flag {
     SUBMIT_BOUNCE = 1, /* if the message is refused, bounce it to its sender (pickup); without this
                           flag only the answer says so */
-    SUBMIT_FILTER = 2, /* header_checks, body_checks, milters */
+    SUBMIT_FILTER = 2, /* header_checks, body_checks */
     SUBMIT_HOLD = 4, /* into the hold queue */
     SUBMIT_DISCARD = 8, /* take it and throw it away */
     SUBMIT_BCC_OK = 16, /* always_bcc and friends */
@@ -26,6 +26,20 @@ enum submit_flag {
     SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
+
+/*
+ * receive_override_options of this service. submit_open_overrides reads it, before the jail; a word
+ * that there is not is a conf_fault. submit_external: SUBMIT_EXTERNAL without what it switches off.
+ */
+enum submit_override {
+    OVERRIDE_NO_UNKNOWN_RECIPIENT_CHECKS = 1,
+    OVERRIDE_NO_ADDRESS_MAPPINGS = 2,
+    OVERRIDE_NO_HEADER_BODY_CHECKS = 4,
+    OVERRIDE_NO_MILTERS = 8,
+};
+void submit_open_overrides(void);
+unsigned submit_overrides(void); /* bits of enum submit_override */
+unsigned submit_external(void); /* bits of enum submit_flag */
 
 /* Bytes of a record that cleanup takes. */
 enum { SUBMIT_RECORD_MAX = 60000 };

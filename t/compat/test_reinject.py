@@ -21,10 +21,14 @@ disable_vrfy_command = no
 
 # name: options of the service
 SERVICES = {
+    "no_checks": ["receive_override_options=no_unknown_recipient_checks,no_milters", "smtpd_reject_unlisted_sender=yes"],
+    "no_explicit": ["receive_override_options=no_unknown_recipient_checks", "smtpd_recipient_restrictions=reject_unlisted_recipient,reject_unlisted_sender"],
     "denied": ["smtpd_delay_reject=no", "smtpd_client_restrictions=reject"],
 }
 
 TRANSCRIPTS = {
+    **{name: (name, ["EHLO x", "MAIL FROM:<nobody@example.test>", "RCPT TO:<nobody@example.test>", "RCPT TO:<alice@example.test>", "RSET",
+                     "VRFY nobody@example.test", "QUIT"]) for name in ("no_checks", "no_explicit")},
     "denied": ("denied", GO + ["RCPT TO:<alice@example.test>", "FOO", "NOOP", "EHLO \xff", "RSET", "DATA", "QUIT"]),
 }
 
