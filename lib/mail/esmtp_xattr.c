@@ -142,7 +142,7 @@ int esmtp_xattr_next(enum esmtp_xcommand command, struct str *rest, struct esmtp
         return 0;
     ptrdiff_t eq = str_find(word, '=');
     value = str_from(word, (size_t)eq + 1);
-    if (eq <= 0 || value.n == 0) {
+    if (eq < 0 || value.n == 0) {
         buf_setz(complaint, "Error: attribute=value expected");
         return -1;
     }
@@ -151,8 +151,8 @@ int esmtp_xattr_next(enum esmtp_xcommand command, struct str *rest, struct esmtp
         return -1;
     }
     word = str_upto(word, (size_t)eq);
-    while (attr < X_COUNT && !(str_ieqz(word, attrs[attr].name) &&
-                               (attrs[attr].commands & (1u << command)) != 0))
+    while (attr < X_COUNT &&
+           !(str_ieqz(word, attrs[attr].name) && (attrs[attr].commands & (1u << command)) != 0))
         attr++;
     buf_clear(complaint);
     if (attr == X_COUNT) {

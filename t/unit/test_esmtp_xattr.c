@@ -57,7 +57,7 @@ TEST(what_is_wrong_is_told)
     } bad[] = {
         {XCLIENT, "NAME", "Error: attribute=value expected"},
         {XCLIENT, "NAME=", "Error: attribute=value expected"},
-        {XCLIENT, "=x", "Error: attribute=value expected"},
+        {XCLIENT, "=x", "Bad XCLIENT attribute name: "},
         {XCLIENT, "IDENT=x", "Bad XCLIENT attribute name: IDENT"},
         {XFORWARD, "LOGIN=x", "Bad XFORWARD attribute name: LOGIN"},
         {XFORWARD, "NAME=[TEMPUNAVAIL]", "Bad NAME syntax: [TEMPUNAVAIL]"},
