@@ -219,11 +219,17 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
         const char *name;
         const char **to;
     } kept[] = {
-        {"log_client_name", &d->client_name},     {"log_client_address", &d->client_addr},
-        {"log_client_port", &d->client_port},     {"log_protocol_name", &d->client_proto},
-        {"log_helo_name", &d->client_helo},       {"sasl_method", &d->sasl_method},
-        {"sasl_username", &d->sasl_username},     {"sasl_sender", &d->sasl_sender},
-        {"rewrite_context", &d->rewrite_context}, {"envelope_id", &d->dsn_envid},
+        {"log_client_name", &d->client_name},
+        {"log_client_address", &d->client_addr},
+        {"log_client_port", &d->client_port},
+        {"log_protocol_name", &d->client_proto},
+        {"log_helo_name", &d->client_helo},
+        {"sasl_method", &d->sasl_method},
+        {"sasl_username", &d->sasl_username},
+        {"sasl_sender", &d->sasl_sender},
+        {"rewrite_context", &d->rewrite_context},
+        {"envelope_id", &d->dsn_envid},
+        {"log_ident", &d->log_ident}, /* after a filter: that before it */
     };
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (str_eqz(name, kept[i].name)) {
@@ -269,7 +275,7 @@ static bool special_attr(struct cleanup *c, struct str name, struct str value)
     else if (str_eqz(name, "encoding"))
         c->eight_bit = c->eight_bit || str_ieqz(value, "8bit");
     else
-        return str_eqz(name, "create_time") || str_eqz(name, "log_ident");
+        return str_eqz(name, "create_time");
     return true;
 }
 

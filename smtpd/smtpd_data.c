@@ -105,11 +105,10 @@ static void attr(struct transfer *t, const char *name, const char *value)
 }
 
 /* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA). */
-static void put_trace(struct transfer *t)
+static void make_trace(struct transfer *t, struct buf *before, struct buf *after)
 {
     struct smtpd *s = t->s;
-    struct buf before = BUF(RECORDS_LIMIT / 4), after = BUF(RECORDS_LIMIT / 4),
-               rcpt = BUF(RECORDS_LIMIT / 8);
+    struct buf rcpt = BUF(RECORDS_LIMIT / 8);
     struct buf protocol = BUF(20); /* fits: UTF8SMTPSA */
     struct received r = {.helo = s->helo != NULL ? s->helo : s->peer.name,
                          .client_name = s->peer.name,
@@ -129,16 +128,24 @@ static void put_trace(struct transfer *t)
         path_quote(strz(t->m->rcpts.at[0].address), &rcpt);
         r.rcpt = rcpt.p;
     }
-    received_before(&r, &before);
-    received_after(&r, &after);
-    if (!buf_ok(&before) || !buf_ok(&after) || !buf_ok(&rcpt))
+    received_before(&r, before);
+    received_after(&r, after);
+    if (!buf_ok(before) || !buf_ok(after) || !buf_ok(&rcpt))
         why_set(&t->why, "5.3.4", "the trace field is too long");
+    buf_free(&rcpt);
+    buf_free(&protocol);
+}
+
+static void put_trace(struct transfer *t)
+{
+    /* asked: by make_trace */
+    struct buf before = BUF(RECORDS_LIMIT / 4), after = BUF(RECORDS_LIMIT / 4);
+
+    make_trace(t, &before, &after);
     attr(t, "received_before", before.p);
     attr(t, "received_after", after.p);
     buf_free(&before);
     buf_free(&after);
-    buf_free(&rcpt);
-    buf_free(&protocol);
 }
 
 /* The line that begins the log of a message. cleanup writes it in our name, since it knows the
@@ -150,31 +157,43 @@ static void put_log_line(struct transfer *t)
 
     msg_who(&who);
     attr(t, "log_as", who.p);
-    buf_addf(&line, "client=%s", s->namaddr);
-    if (s->sasl_username != NULL) {
-        buf_addf(&line, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_username);
-        if (s->mail->sasl_sender != NULL)
-            buf_addf(&line, ", sasl_sender=%s", s->mail->sasl_sender);
-    }
+    smtpd_describe_client(s, &line);
     attr(t, "log_text", line.p);
     buf_free(&line);
     buf_free(&who);
 }
 
+/* Where it came from: after a content filter, what the filter says of it (XFORWARD). */
+static void put_origin(struct transfer *t)
+{
+    struct smtpd *s = t->s;
+    struct buf namaddr = BUF_TEXT(1000);
+
+    smtpd_origin_namaddr(s, &namaddr);
+    attr(t, "log_ident", smtpd_origin(s, X_IDENT));
+    attr(t, "log_client_name", smtpd_origin(s, X_NAME));
+    attr(t, "log_client_address", smtpd_origin(s, X_ADDR));
+    attr(t, "log_client_port", smtpd_origin(s, X_PORT));
+    attr(t, "log_message_origin", namaddr.p);
+    attr(t, "log_helo_name", smtpd_origin(s, X_HELO));
+    attr(t, "log_protocol_name", smtpd_origin(s, X_PROTO));
+    buf_free(&namaddr);
+}
+
+/* Who speaks with us now. */
 static void put_client(struct transfer *t)
 {
     struct smtpd *s = t->s;
+    char local[ADDR_TEXT], local_port[8];
 
-    attr(t, "log_client_name", s->peer.name);
-    attr(t, "log_client_address", s->peer.addr_text);
-    attr(t, "log_client_port", s->port);
-    attr(t, "log_message_origin", s->namaddr);
-    attr(t, "log_helo_name", s->helo);
-    attr(t, "log_protocol_name", smtpd_protocol(s));
+    snprintf(local_port, sizeof local_port, "%u", s->peer.local.port);
+    put_origin(t);
     attr(t, "client_name", s->peer.name);
     attr(t, "reverse_client_name", s->peer.reverse_name);
     attr(t, "client_address", s->peer.addr_text);
     attr(t, "client_port", s->port);
+    attr(t, "server_address", addr_text(&s->peer.local, local));
+    attr(t, "server_port", local_port);
     attr(t, "helo_name", s->helo);
     attr(t, "protocol_name", smtpd_protocol(s));
     attr(t, "sasl_method", s->sasl_method);
@@ -206,7 +225,7 @@ static void put_envelope(struct transfer *t)
     int64_t now = clock_wall_us();
 
     putf(t, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
-    attr(t, "rewrite_context", smtpd_is_local(t->s) ? "local" : "remote");
+    attr(t, "rewrite_context", smtpd_origin_is_local(t->s) ? "local" : "remote");
     put_trace(t);
     const char *filter = m->filter != NULL ? m->filter : conf.content_filter;
     if (*filter != 0)
@@ -437,5 +456,5 @@ void smtpd_data(struct smtpd *s, struct str args)
     buf_free(&t.records);
     buf_free(&t.line);
     why_free(&t.why);
-    smtpd_drop_mail(s);
+    smtpd_end_mail(s);
 }

@@ -53,7 +53,7 @@ static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
     bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
                          buf_ok(&address) && address.n > 0);
 
-    if (!conf.smtpd_sasl_auth_enable)
+    if (!conf.smtpd_sasl_auth_enable && s->sasl_username == NULL)
         bad(s, 555, "Unsupported option: AUTH");
     else if (!good)
         bad(s, 501, "Bad AUTH parameter syntax");

@@ -26,6 +26,8 @@ static const struct command {
 } commands[SMTPD_COMMANDS] = {
     {"HELO", smtpd_helo, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
     {"EHLO", smtpd_ehlo, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
+    {"XCLIENT", smtpd_xclient, CMD_BEFORE_TLS | CMD_LAST},
+    {"XFORWARD", smtpd_xforward, 0},
     {"STARTTLS", smtpd_starttls, CMD_BEFORE_TLS | CMD_LAST},
     {"AUTH", smtpd_auth, 0},
     {"MAIL", smtpd_mail, 0},
@@ -55,6 +57,12 @@ void smtpd_drop_mail(struct smtpd *s)
     VEC_FREE(&s->mail->bcc);
     s->mail = NULL;
     arena_free(&mem);
+}
+
+void smtpd_end_mail(struct smtpd *s)
+{
+    smtpd_drop_mail(s);
+    smtpd_forget_origin(s);
 }
 
 static int find_command(struct str verb)
@@ -191,9 +199,12 @@ static void read_command(struct smtpd *s)
     }
 }
 
-static void greet(struct smtpd *s)
+void smtpd_greet(struct smtpd *s)
 {
-    if (!smtpd_limit_enter(s)) {
+    s->may_xclient = smtpd_may_xclient(s);
+    s->may_xforward = smtpd_may_xforward(s);
+    /* All clients of a proxy come from its address: they count when it has named them. */
+    if (!s->may_xclient && !smtpd_limit_enter(s)) {
         msg_warn_each("Connection concurrency limit exceeded: %lld from %s for service %s",
                       (long long)conf.smtpd_client_connection_count_limit + 1, s->namaddr,
                       service_name());
@@ -264,9 +275,7 @@ static void smtpd_session_begin(struct smtpd *s)
         snprintf(s->port, sizeof s->port, "unknown");
     else
         snprintf(s->port, sizeof s->port, "%u", s->peer.addr.port);
-    s->namaddr = arena_printf(s->mem, "%s[%s]%s%s", s->peer.name, s->peer.addr_text,
-                              conf.smtpd_client_port_logging ? ":" : "",
-                              conf.smtpd_client_port_logging ? s->port : "");
+    smtpd_name_client(s, s->mem);
     msg_info("connect from %s", s->namaddr);
 }
 
@@ -282,7 +291,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     smtpd_time_begins(&s);
     smtpd_session_begin(&s);
     if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
-        greet(&s);
+        smtpd_greet(&s);
     while (!s.closing && stream_state(client) == STREAM_OK)
         read_command(&s);
     log_end(&s);
@@ -290,7 +299,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     smtpd_time_ends(&s);
     log_disconnect(&s);
     smtpd_limit_leave(&s);
-    smtpd_drop_mail(&s);
+    smtpd_end_mail(&s);
     smtpd_forget_facts(&s);
     buf_free(&s.line);
     buf_free(&s.helo_name);

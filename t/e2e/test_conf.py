@@ -235,6 +235,8 @@ MALFORMED = [
     ("sendmail_fix_line_endings", "yes", "none of: always, never, strict"),
     ("smtpd_forbid_bare_newline", "rejct", "none of: normalize"),
     ("receive_override_options", "no_milters, no_header_checks", 'there is no "no_header_checks"'),
+    ("smtpd_authorized_xclient_hosts", "10.0.0", "bad net/mask pattern"),
+    ("smtpd_authorized_xforward_hosts", "10.0.0.1/8", "non-null host address bits"),
     ("smtpd_tls_loglevel", "high", "none of: 0, 1"),
     ("syslog_facility", "mails", "none of"),
     ("maillog_file_permissions", "0999", "octal"),

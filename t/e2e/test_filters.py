@@ -1,0 +1,169 @@
+"""Mail that goes through content filters and proxies: out to the filter, back on a port of its own, and who the client is then."""
+import re, smtplib
+
+import pytest
+
+import pombal
+from filter import Filter
+from pombal import wait_for
+
+# As amavis' README.postfix has it.
+AMAVIS = """
+smtp-amavis unix - - n - 2 smtp
+    -o smtp_data_done_timeout=1200
+    -o smtp_send_xforward_command=yes
+    -o disable_dns_lookups=yes
+    -o max_use=20
+127.0.0.1:%(back)d inet n - n - - smtpd
+    -o content_filter=
+    -o local_recipient_maps=
+    -o relay_recipient_maps=
+    -o smtpd_restriction_classes=
+    -o smtpd_delay_reject=no
+    -o smtpd_client_restrictions=permit_mynetworks,reject
+    -o smtpd_helo_restrictions=
+    -o smtpd_sender_restrictions=
+    -o smtpd_recipient_restrictions=permit_mynetworks,reject
+    -o smtpd_data_restrictions=reject_unauth_pipelining
+    -o smtpd_end_of_data_restrictions=
+    -o mynetworks=127.0.0.0/8
+    -o smtpd_error_sleep_time=0
+    -o smtpd_soft_error_limit=1001
+    -o smtpd_hard_error_limit=1000
+    -o smtpd_client_connection_count_limit=0
+    -o smtpd_client_connection_rate_limit=0
+    -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks,no_milters
+    -o smtpd_authorized_xforward_hosts=127.0.0.0/8
+"""
+MAIN = """
+content_filter = smtp-amavis:[127.0.0.1]:%(filter)d
+receive_override_options = no_address_mappings
+virtual_alias_maps = inline:{ { info@example.test = alice@example.test } }
+recipient_bcc_maps = inline:{ { bob@example.test = alice@example.test } }
+header_checks = regexp:$config_directory/checks
+"""
+
+
+@pytest.fixture(scope="module")
+def filtered():
+    ports = {name: pombal.free_port() for name in ("back",)}
+    filter = Filter(lambda: ports["back"])
+    ports["filter"] = filter.port
+    s = pombal.Instance(start=False, main=MAIN % ports, master=AMAVIS % ports)
+    s.write("etc/checks", "/^Subject: check/ PREPEND X-Checked: yes\n")
+    s.ports, s.filter = ports, filter
+    s.start()
+    yield s
+    s.close()
+    filter.close()
+
+
+def one(s, user, subject):
+    """the one message with that subject, when it is there and the queue is empty"""
+    found = s.wait_mail(user, match="^%s$" % subject)
+    s.wait_queue_empty()
+    assert len([m for m in s.messages(user) if m["Subject"] == subject]) == len(found) == 1
+    return found[0]
+
+
+def test_each_thing_is_done_once_around_the_filter(filtered):
+    filtered.send("info", subject="check one", sender="x@elsewhere.test")
+    m = one(filtered, "alice", "check one")
+    assert m.get_all("X-Scanned") == ["yes"] and m.get_all("X-Checked") == ["yes"]
+    commands, _ = filtered.filter.seen[-1]
+    assert "RCPT TO:<info@example.test> ORCPT=rfc822;info@example.test" in commands  # not the alias' target
+    assert m["X-Original-To"] == "info@example.test" and m["Delivered-To"] == "alice@example.test"
+
+
+def test_the_log_after_the_filter_tells_where_mail_came_from(filtered):
+    with smtplib.SMTP("127.0.0.1", filtered.port("smtp"), local_hostname="client.test", source_address=("127.0.5.7", 0)) as c:
+        c.sendmail("x@elsewhere.test", ["alice@example.test"], "Subject: origin\r\n\r\n")
+    one(filtered, "alice", "origin")
+    first = filtered.wait_log(r"(\w+): client=unknown\[127\.0\.5\.7\]$")[0][1]
+    filtered.wait_log(r": client=\S+, orig_queue_id=%s, orig_client=unknown\[127\.0\.5\.7\]$" % first)
+    (client, session) = [c for c in filtered.filter.seen[-1][0] if c.startswith("XFORWARD")]
+    assert re.fullmatch(r"XFORWARD ADDR=127\.0\.5\.7 PORT=\d+", client)
+    assert session == "XFORWARD PROTO=ESMTP HELO=client.test IDENT=%s SOURCE=REMOTE" % first
+
+
+def test_mail_of_local_users_is_filtered_too(filtered):
+    filtered.tool("sendmail", "-f", "alice@example.test", "bob@example.test", input="Subject: from here\n\n")
+    assert one(filtered, "bob", "from here")["X-Scanned"] == "yes"
+    assert one(filtered, "alice", "from here")["X-Scanned"] == "yes"  # the copy is made behind the filter, once
+    assert [c for c in filtered.filter.seen[-1][0] if c.startswith("XFORWARD")][0].endswith("SOURCE=LOCAL")
+
+
+def test_what_the_filter_refuses_comes_back_to_the_sender(filtered):
+    filtered.send("bob", subject="bad", body="virus\n", sender="alice@example.test")
+    filtered.wait_log(r"to=<bob@example.test>, .*dsn=5\.7\.0, status=bounced \(host 127\.0\.0\.1\[127\.0\.0\.1\] said: 554 5\.7\.0 Reject, virus")
+    report = filtered.wait_mail("alice", match="Undelivered")[-1]
+    assert "X-Scanned" not in report  # a bounce is no mail from outside
+
+
+def test_requests_for_reports_survive_the_filter(filtered):
+    with filtered.smtp() as c:
+        c.sendmail("alice@example.test", ["bob@example.test"], "Subject: report\r\n\r\n", mail_options=["ENVID=e+2B1", "RET=HDRS"],
+                   rcpt_options=["NOTIFY=SUCCESS", "ORCPT=rfc822;b+2Bx@old.test"])
+    one(filtered, "bob", "report")
+    commands, _ = filtered.filter.seen[-1]
+    assert "MAIL FROM:<alice@example.test> ENVID=e+2B1 RET=HDRS" in [re.sub(r" (SIZE|BODY)=\S+", "", c) for c in commands]
+    assert "RCPT TO:<bob@example.test> NOTIFY=SUCCESS ORCPT=rfc822;b+2Bx@old.test" in commands
+    report = filtered.wait_mail("alice", match="Successful")[-1]
+    fields = report.get_payload(1).as_string()
+    assert "Original-Envelope-Id: e+1" in fields.replace("+2B", "+") and "Original-Recipient: rfc822;b+x@old.test" in fields.replace("rfc822; ", "rfc822;").replace("+2B", "+")
+
+
+def test_a_process_that_has_served_its_time_loses_nothing(filtered):
+    """max_use=20"""
+    before = len(filtered.filter.seen)
+    for n in range(25):
+        filtered.send("bob", subject="many %d" % n)
+    filtered.wait_mail("bob", 25, match="^many")
+    filtered.wait_queue_empty()
+    assert len(filtered.filter.seen) == before + 25
+    assert sorted(m["Subject"] for m in filtered.messages("bob") if m["Subject"].startswith("many")) == sorted("many %d" % n for n in range(25))
+
+
+# ---- XCLIENT
+
+SUITE_MASTER = """
+127.0.0.1:%d inet n - n - - smtpd
+    -o smtpd_authorized_xclient_hosts=127.0.0.1
+    -o smtpd_client_connection_count_limit=2
+    -o smtpd_recipient_restrictions=permit_mynetworks,permit_sasl_authenticated,reject
+    -o mynetworks=10.0.0.0/8
+    -o smtpd_relay_restrictions=
+""" % (XPORT := pombal.free_port())
+
+
+def xclient(said, source=None):
+    raw = pombal.Raw(XPORT, source=source)
+    raw.reply()
+    return raw, raw.ask("XCLIENT " + said)
+
+
+def test_a_proxy_may_have_any_number_of_connections_and_each_client_two(suite):
+    idle = []
+    for _ in range(4):
+        raw = pombal.Raw(XPORT)
+        assert raw.reply()[:3] == "220"
+        idle.append(raw)
+    clients = [xclient("ADDR=192.0.2.%d" % n) for n in (1, 1, 2, 1)]
+    assert [reply[:3] for _, reply in clients] == ["220", "220", "220", "421"]
+    for raw in idle + [raw for raw, _ in clients]:
+        raw.close()
+
+
+def test_nothing_is_left_of_the_client_before(suite):
+    raw, reply = xclient("ADDR=127.0.0.1 NAME=first.test LOGIN=alice HELO=one PROTO=ESMTP")
+    assert reply[:3] == "220"
+    assert raw.ask("MAIL FROM:<a@b.test>")[:3] == "250" and raw.ask("RCPT TO:<x@far.test>")[:3] == "250"
+    assert raw.ask("RSET")[:3] == "250"
+    assert raw.ask("XCLIENT NAME=second.test")[:3] == "220"
+    assert raw.ask("MAIL FROM:<a@b.test>")[:3] == "250" and raw.ask("RCPT TO:<x@far.test>")[:3] == "554"  # no login any more
+    assert raw.ask("RSET")[:3] == "250"
+    assert raw.ask("XCLIENT ADDR=10.1.1.1")[:3] == "220"
+    assert raw.ask("MAIL FROM:<a@b.test>")[:3] == "250" and raw.ask("RCPT TO:<x@far.test>")[:3] == "250"  # mynetworks
+    assert raw.ask("RSET")[:3] == "250"
+    assert raw.ask("XCLIENT NAME=third.test")[:3] == "550"  # 10.1.1.1 is no proxy
+    raw.close()
