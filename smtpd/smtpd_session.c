@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
+#include "net/proxy_header.h"
 #include "service/service.h"
 #include "task/task.h"
 
@@ -267,6 +268,25 @@ static void log_disconnect(struct smtpd *s)
     buf_free(&line);
 }
 
+/* (waits) Who the client behind a proxy is (smtpd_upstream_proxy_protocol). False: that is not
+ * known, so nothing can be decided. */
+static bool ask_proxy(struct smtpd *s)
+{
+    int64_t deadline = task_now() + conf.smtpd_upstream_proxy_timeout * 1000;
+    struct proxy_header header;
+    struct why why = WHY;
+
+    if (conf.smtpd_upstream_proxy_protocol[0] == 0)
+        return true;
+    bool known = proxy_header_read(s->stream, deadline, &header, &why) == 0;
+    if (!known)
+        msg_warn_each("haproxy read: %s from %s", why_text(&why), s->peer.addr_text);
+    else if (!header.local)
+        peer_set(&s->peer, &header.client, &header.server);
+    why_free(&why);
+    return known;
+}
+
 static void smtpd_session_begin(struct smtpd *s)
 {
     if (conf.smtpd_peername_lookup)
@@ -289,8 +309,11 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     s.helo_name = s.helo_asked = BUF(255);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
     smtpd_time_begins(&s);
+    bool known = ask_proxy(&s);
     smtpd_session_begin(&s);
-    if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
+    if (!known)
+        smtpd_hang_up(&s, "4.3.0", "Server local error");
+    else if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
         smtpd_greet(&s);
     while (!s.closing && stream_state(client) == STREAM_OK)
         read_command(&s);

@@ -40,6 +40,7 @@ SERVICES = {
     "xclient_names": [XCLIENT, "smtpd_recipient_restrictions=check_reverse_client_hostname_access inline:{ { rev.test=REJECT rev } { name.test=REJECT name } "
                       "{ unknown=REJECT unknown } }, check_client_access inline:{ { name.test=REJECT client } }, reject_unknown_reverse_client_hostname, reject_unknown_client_hostname"],
     "xclient_hidden": [XCLIENT, XFORWARD, "smtpd_discard_ehlo_keywords=xclient,xforward"],
+    "haproxy": ["smtpd_upstream_proxy_protocol=haproxy"],
     "filter": ["content_filter=scan:[127.0.0.1]:SINK", XCLIENT, XFORWARD],
 }
 
@@ -250,4 +251,29 @@ def test_a_filter_that_wants_less_gets_less(both, number):
         finally:
             s.sink.ehlo, s.sink.replies = old
             s.suite.tool("postsuper", "-d", "ALL") if hasattr(s.suite, "tool") else s.suite.run("postsuper", "-d", "ALL")
+    assert seen[0] == seen[1]
+
+
+V2 = "\r\n\r\n\0\r\nQUIT\n"
+FOUR = "\1\2\3\4\x7f\0\0\1\0c\0\x19"
+HEADERS = ["PROXY TCP4 1.2.3.4 127.0.0.1 99 25\r\n", "PROXY TCP6 ::1 ::2 99 25\r\n", "PROXY UNKNOWN\r\n", "PROXY UNKNOWN 1.2.3.4 127.0.0.1 99 25\r\n",
+           "PROXY TCP4 1.2.3.4 127.0.0.1 99\r\n", "PROXY TCP4 1.2.3.4 127.0.0.1 99 25\n", "PROXY TCP4 1.2.3.4 127.0.0.1 0 25\r\n",
+           "PROXY TCP4 1.2.3.4 127.0.0.1 70000 25\r\n", "PROXY  TCP4 1.2.3.4 127.0.0.1 99 25\r\n", "PROXY TCP4 1.2.3.4 127.0.0.1 99 25 x\r\n", "EHLO x\r\n",
+           V2 + "\x20\0\0\0", V2 + "\x21\x11\0\x0c" + FOUR, V2 + "\x21\x11\0\x0f" + FOUR + "\4\0\0", V2 + "\x21\x12\0\x0c" + FOUR,
+           V2 + "\x21\x31\0\x0c" + FOUR, V2 + "\x31\x11\0\x0c" + FOUR, V2 + "\x22\x11\0\x0c" + FOUR, V2 + "\x21\x11\0\x0b" + FOUR[:-1],
+           V2 + "\x20\x11\0\x0c" + FOUR]
+
+
+@pytest.mark.parametrize("number", range(len(HEADERS)))
+def test_the_header_of_a_proxy(both, number):
+    seen = []
+    for s in both:
+        start = len(s.suite.log())
+        raw = pombal.Raw(s.ports["haproxy"])
+        raw.send(HEADERS[number].encode("latin-1"))
+        seen.append([raw.reply()])
+        pombal.wait_for(lambda: re.search(r"smtpd\[\d+\]: connect from", s.suite.log()[start:]))
+        seen[-1].append(re.search(r"smtpd\[\d+\]: (connect from .*)", s.suite.log()[start:])[1])
+        raw.close()
+        pombal.wait_for(lambda: re.search(r"smtpd\[\d+\]: disconnect from", s.suite.log()[start:]))
     assert seen[0] == seen[1]

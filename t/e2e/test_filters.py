@@ -1,5 +1,5 @@
 """Mail that goes through content filters and proxies: out to the filter, back on a port of its own, and who the client is then."""
-import re, smtplib
+import os, re, shutil, smtplib, subprocess
 
 import pytest
 
@@ -122,6 +122,97 @@ def test_a_process_that_has_served_its_time_loses_nothing(filtered):
     filtered.wait_queue_empty()
     assert len(filtered.filter.seen) == before + 25
     assert sorted(m["Subject"] for m in filtered.messages("bob") if m["Subject"].startswith("many")) == sorted("many %d" % n for n in range(25))
+
+
+# ---- proxies
+
+HAPROXY = """
+defaults
+    mode tcp
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+listen v1
+    bind 127.0.0.1:%(v1)d
+    server s 127.0.0.1:%(plain)d send-proxy check inter 200
+listen v2
+    bind 127.0.0.1:%(v2)d
+    server s 127.0.0.1:%(plain)d send-proxy-v2 check inter 200
+listen tls
+    bind 127.0.0.1:%(v2tls)d
+    server s 127.0.0.1:%(tls)d send-proxy-v2
+"""
+PROXIED = """
+127.0.0.1:%(plain)d inet n - n - - smtpd
+    -o smtpd_upstream_proxy_protocol=haproxy
+    -o smtpd_upstream_proxy_timeout=2s
+    -o smtpd_client_connection_count_limit=3
+127.0.0.1:%(tls)d inet n - n - - smtpd
+    -o smtpd_upstream_proxy_protocol=haproxy
+    -o smtpd_tls_wrappermode=yes
+"""
+
+
+@pytest.fixture(scope="module")
+def proxied():
+    ports = {name: pombal.free_port() for name in ("plain", "tls", "v1", "v2", "v2tls")}
+    s = pombal.Instance(master=PROXIED % ports)
+    s.ports = ports
+    yield s
+    s.close()
+
+
+@pytest.fixture(scope="module")
+def haproxy(proxied):
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
+    if not program:
+        pytest.skip("needs Debian's haproxy")
+    p = subprocess.Popen([program, "-db", "-f", proxied.write("etc/haproxy.cfg", HAPROXY % proxied.ports)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listens():
+        try:
+            return pombal.Raw(proxied.ports["v1"]).close() is None
+        except OSError:
+            return False
+    wait_for(listens)
+    yield proxied
+    p.terminate()
+    p.wait()
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_haproxy_tells_who_the_client_is(haproxy, version):
+    source = "127.0.6.%s" % version[1]
+    with smtplib.SMTP("127.0.0.1", haproxy.ports[version], source_address=(source, 0)) as c:
+        c.sendmail("x@elsewhere.test", ["alice@example.test"], "Subject: by %s\r\n\r\n" % version)
+    assert "[%s]" % source in haproxy.wait_mail("alice", match="by " + version)[0]["Received"]
+    haproxy.wait_log(r" connect from \S+\[%s\]" % re.escape(source))
+
+
+def test_tls_from_the_first_byte_works_behind_haproxy(haproxy):
+    with smtplib.SMTP_SSL("127.0.0.1", haproxy.ports["v2tls"], context=haproxy.tls_context(), source_address=("127.0.6.9", 0)) as c:
+        assert c.ehlo("x")[0] == 250
+    haproxy.wait_log(r" disconnect from \S+\[127\.0\.6\.9\] ehlo=1")
+
+
+def test_the_limit_of_connections_counts_clients_and_not_the_proxy(proxied):
+    def client(n):
+        raw = pombal.Raw(proxied.ports["plain"])
+        raw.send("PROXY TCP4 10.0.0.%d 127.0.0.1 99 25\r\n" % n)
+        return raw, raw.reply()
+    clients = [client(n) for n in (1, 1, 1, 2, 2, 1)]
+    assert [reply[:3] for _, reply in clients] == ["220"] * 5 + ["421"]
+    for raw, _ in clients:
+        raw.close()
+
+
+@pytest.mark.parametrize("said", ["EHLO x\r\n", "PROXY UNKNOWN\r\n", "PROXY TCP4 1.2.3.4 127.0.0.1 99\r\n", "", "PROXY TCP4"])
+def test_without_a_header_nobody_is_served(proxied, said):
+    raw = pombal.Raw(proxied.ports["plain"])
+    raw.send(said)
+    assert re.fullmatch(r"421 4\.3\.0 \S+ Server local error", raw.reply())
+    assert raw.line() is None
+    raw.close()
 
 
 # ---- XCLIENT
