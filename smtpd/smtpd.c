@@ -38,6 +38,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_proxy.h"
 
 static void smtpd_open_all(void)
 {
@@ -53,6 +54,7 @@ static void smtpd_open_all(void)
     smtpd_open_tls();
     smtpd_open_auth();
     smtpd_open_data();
+    smtpd_open_proxy();
 }
 
 static void smtpd_paths(void)
@@ -65,6 +67,7 @@ static void smtpd_paths(void)
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
     jail_port(53);
+    smtpd_proxy_paths();
 }
 
 int main(int argc, char **argv)

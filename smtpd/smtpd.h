@@ -15,6 +15,7 @@ struct tls_info;
 struct smtpd_found;
 struct smtpd_question;
 struct smtpd_origin;
+struct smtpd_proxy;
 struct match;
 
 struct smtpd_rcpt {
@@ -39,6 +40,7 @@ struct smtpd_mail {
     unsigned submit_flags; /* SUBMIT_HOLD, SUBMIT_DISCARD */
     const char *filter, *redirect;
     VEC(const char *) prepend, bcc;
+    struct smtpd_proxy *proxy; /* smtpd_proxy.c; null: there is no before-queue filter */
 };
 
 /* Stages of a session at which restrictions and others may refuse. */

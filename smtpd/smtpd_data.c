@@ -22,6 +22,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_proxy.h"
 
 enum { PASS_ON = 48 * 1024, RECORDS_LIMIT = 128 * 1024, LINE_MOST = 32 * 1024, RECORD_HEAD = 8 };
 
@@ -219,6 +220,29 @@ static void put_bcc(struct transfer *t, const char *address)
     put(t, REC_RCPT, strz(address));
 }
 
+/* The before-queue filter has the envelope already: what is left are header fields. There is no
+ * queue id yet. */
+static void put_to_proxy(struct transfer *t)
+{
+    /* asked: by make_trace */
+    struct buf field = BUF(RECORDS_LIMIT), after = BUF(RECORDS_LIMIT / 4);
+    struct str rest, line;
+
+    VEC_EACH (&t->m->prepend, text)
+        smtpd_proxy_put(t->s, strz(*text), true);
+    buf_addz(&field, "Received: ");
+    make_trace(t, &field, &after);
+    buf_cut(&field, str_rtrim(buf_str(&field)).n);
+    buf_add(&field, buf_str(&after));
+    if (!buf_ok(&field) && t->why.code[0] == 0)
+        why_set(&t->why, "5.3.4", "the trace field is too long");
+    rest = buf_str(&field);
+    while (str_split(&rest, '\n', &line))
+        smtpd_proxy_put(t->s, line, true);
+    buf_free(&field);
+    buf_free(&after);
+}
+
 static void put_envelope(struct transfer *t)
 {
     struct smtpd_mail *m = t->m;
@@ -246,6 +270,15 @@ static void put_envelope(struct transfer *t)
     VEC_EACH (&m->bcc, address)
         put_bcc(t, *address);
     put(t, REC_MESG, STR(""));
+}
+
+/* To the queue, or to the before-queue filter. */
+static void put_content(struct transfer *t, enum rec type, struct str text)
+{
+    if (t->m->proxy != NULL)
+        smtpd_proxy_put(t->s, text, type == REC_NORM);
+    else
+        put(t, type, text);
 }
 
 /* "From a@x Tue ..." of mailbox files, which some programs send: as Postfix, a field is made of
@@ -286,13 +319,13 @@ static bool mend_mailbox_lines(struct transfer *t, enum rec type, struct str *te
     }
     t->header_begun = true;
     if (header_continues(*text)) /* it continues nothing: the body begins */
-        put(t, REC_NORM, STR(""));
+        put_content(t, REC_NORM, STR(""));
     return true;
 }
 
 static bool submit_content(struct transfer *t, enum rec type, struct str *text)
 {
-    put(t, type, *text);
+    put_content(t, type, *text);
     return true;
 }
 
@@ -406,6 +439,8 @@ static void end_of_content(struct transfer *t)
         smtpd_data_refuse(s, &t->why);
     } else if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
+    } else if (t->m->proxy != NULL) {
+        smtpd_proxy_end(s);
     } else {
         commit(t);
     }
@@ -443,10 +478,15 @@ void smtpd_data(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         return;
     }
+    if (s->mail->proxy != NULL && !smtpd_proxy_data(s))
+        return;
     struct transfer t = {.s = s, .m = s->mail, .why = WHY};
     t.records = BUF(RECORDS_LIMIT);
     t.line = BUF(RECORDS_LIMIT / 2);
-    put_envelope(&t);
+    if (s->mail->proxy != NULL)
+        put_to_proxy(&t);
+    else
+        put_envelope(&t);
     smtpd_reply(s, 354, "", "End data with <CR><LF>.<CR><LF>");
     if (receive(&t))
         end_of_content(&t);

@@ -11,6 +11,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, int code, const char *text)
 {
@@ -150,6 +151,8 @@ void smtpd_mail(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         smtpd_drop_mail(s);
     } else {
+        if (smtpd_has_proxy())
+            smtpd_proxy_mail(s);
         smtpd_reply(s, 250, "2.1.0", "Ok");
     }
 }

@@ -11,6 +11,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_proxy.h"
 
 enum command_flag {
     CMD_JUNK = 1, /* counts for smtpd_junk_command_limit */
@@ -53,6 +54,7 @@ void smtpd_drop_mail(struct smtpd *s)
     if (s->mail == NULL)
         return;
     struct arena *mem = s->mail->mem;
+    smtpd_proxy_close(s->mail);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
     VEC_FREE(&s->mail->bcc);

@@ -40,6 +40,10 @@ SERVICES = {
     "xclient_names": [XCLIENT, "smtpd_recipient_restrictions=check_reverse_client_hostname_access inline:{ { rev.test=REJECT rev } { name.test=REJECT name } "
                       "{ unknown=REJECT unknown } }, check_client_access inline:{ { name.test=REJECT client } }, reject_unknown_reverse_client_hostname, reject_unknown_client_hostname"],
     "xclient_hidden": [XCLIENT, XFORWARD, "smtpd_discard_ehlo_keywords=xclient,xforward"],
+    "before": ["smtpd_proxy_filter=127.0.0.1:SINK"],
+    "adjust": ["smtpd_proxy_filter=inet:127.0.0.1:SINK", "smtpd_proxy_options=speed_adjust", "smtpd_proxy_ehlo=before.test"],
+    "nobody": ["smtpd_proxy_filter=127.0.0.1:9"],
+    "nobody_adjust": ["smtpd_proxy_filter=127.0.0.1:9", "smtpd_proxy_options=speed_adjust"],
     "haproxy": ["smtpd_upstream_proxy_protocol=haproxy"],
     "filter": ["content_filter=scan:[127.0.0.1]:SINK", XCLIENT, XFORWARD],
 }
@@ -252,6 +256,90 @@ def test_a_filter_that_wants_less_gets_less(both, number):
             s.sink.ehlo, s.sink.replies = old
             s.suite.tool("postsuper", "-d", "ALL") if hasattr(s.suite, "tool") else s.suite.run("postsuper", "-d", "ALL")
     assert seen[0] == seen[1]
+
+
+class Filtering:
+    """both filters, for a time, with these replies and keywords"""
+
+    def __init__(self, both, replies, ehlo):
+        self.both, self.replies, self.ehlo = both, replies, ehlo
+
+    def __enter__(self):
+        self.old = [(s.sink.replies, s.sink.ehlo) for s in self.both]
+        for s in self.both:
+            s.sink.replies, s.sink.ehlo = dict(self.replies), list(self.ehlo)
+
+    def __exit__(self, *what):
+        for s, old in zip(self.both, self.old):
+            s.sink.replies, s.sink.ehlo = old
+
+
+TWO = ["EHLO client.test", "MAIL FROM:<s@x.test> BODY=8BITMIME RET=HDRS ENVID=e", "RCPT TO: <alice@example.test> NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c",
+       "RCPT TO:<nobody@example.test>", "rcpt to:<bob@example.test>", "DATA", "Subject: x\r\n\r\n..dot\r\n."]
+OFFERS = ("PIPELINING", XWORDS, "8BITMIME", "DSN")
+# what the filter answers, and offers
+BEFORE = {
+    "takes": ({}, OFFERS),
+    "no_xforward": ({}, ("8BITMIME",)),
+    "some_xforward": ({}, ("XFORWARD NAME HELO",)),
+    "ehlo": ({"EHLO": "550 5.5.5 what"}, OFFERS),
+    "xforward": ({"XFORWARD": "550 5.5.5 what"}, OFFERS),
+    "mail": ({"MAIL": "550 5.7.1 not you"}, OFFERS),
+    "first_rcpt": ({"RCPT TO: <alice": "450 4.7.1 not alice"}, OFFERS),
+    "second_rcpt": ({"RCPT TO:<bob": "450 4.7.1 not bob"}, OFFERS),
+    "data": ({"DATA": "550 5.7.1 not data"}, OFFERS),
+    "content": ({".": "550 5.7.1 not this"}, OFFERS),
+    "lines": ({".": "550-5.7.1 not\n550 5.7.1 this"}, OFFERS),
+    "later": ({".": "451 4.7.1 not now"}, OFFERS),
+    "closes": ({".": "421 4.3.2 not now"}, OFFERS),
+    "leaves": ({".": "close"}, OFFERS),
+    "leaves_at_rcpt": ({"RCPT": "close"}, OFFERS),
+    "leaves_at_data": ({"DATA": "close"}, OFFERS),
+}
+
+
+def before_queue(s, service, source):
+    """what the client and the filter were told, and the log"""
+    start, commands, messages = len(s.suite.log()), len(s.sink.commands), len(s.sink.messages)
+    said = []
+    raw = pombal.Raw(s.ports[service], source=source)
+    raw.reply()
+    for command in TWO + ["NOOP"]:
+        said.append((command[:20], raw.ask(command)) if not command.startswith("EHLO") else raw.ask(command)[:3])
+        if said[-1][1] is None or (command == "DATA" and said[-1][1][0] != "3"):
+            break
+    raw.close()
+    log = lambda: s.suite.log()[start:]
+    pombal.wait_for(lambda: re.search(r"disconnect from \S+\[%s\]" % re.escape(source), log()))
+    lines = re.findall(r"smtpd\[\d+\]: (NOQUEUE: client.*|proxy-.*|warning: .*)", log())
+    mask = lambda t: re.sub(r"queued as \w+", "queued as ID", re.sub(r"127\.0\.0\.1:\d+", "FILTER", re.sub(r"PORT=\d+", "PORT=N", t)))
+    clean = lambda message: re.sub(rb"[A-Z][a-z]{2}, .*\d{4}.*", b"DATE", message).replace(b"(Pombal)", b"(Postfix)")
+    return ([(t[0], mask(t[1] or "")) if isinstance(t, tuple) else t for t in said], [mask(c) for c in s.sink.commands[commands:] if c != "QUIT"],
+            [clean(m) for m in s.sink.messages[messages:]], list(dict.fromkeys(mask(l) for l in lines)))
+
+
+@pytest.mark.parametrize("service", ["before", "adjust"])
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_filter_before_the_queue(both, name, service):
+    with Filtering(both, *BEFORE[name]):
+        ours, theirs = [before_queue(s, service, "127.0.7.%d" % (list(BEFORE).index(name) + 1)) for s in both]
+    for what in range(3 if name == "lines" else 4):  # ours logs a reply as one line
+        assert ours[what] == theirs[what]
+
+
+@pytest.mark.parametrize("service", ["nobody", "nobody_adjust"])
+def test_no_filter_before_the_queue(both, service):
+    ours, theirs = [before_queue(s, service, "127.0.7.99") for s in both]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("service", ["before", "adjust"])
+@pytest.mark.parametrize("replies", [{"MAIL": "354 go"}, {"RCPT": "354 go"}, {"DATA": "250 2.0.0 taken"}, {".": "354 go on"}, {"EHLO": "354 what"}])
+def test_a_filter_that_answers_out_of_turn_takes_nothing(both, service, replies):
+    with Filtering(both, replies, OFFERS):
+        said = before_queue(both[0], service, "127.0.7.98")[0]
+    assert [t for t in said if t[0][:4] in ("RCPT", "rcpt", "DATA", "Subj") and "451 4.3.0" in t[1]]
+    assert not [t for t in said if t[0][:4] == "Subj" and t[1][0] in "23"] and not [t for t in said if t[0] == "DATA" and t[1][0] == "2"]
 
 
 V2 = "\r\n\r\n\0\r\nQUIT\n"

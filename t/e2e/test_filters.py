@@ -34,6 +34,16 @@ smtp-amavis unix - - n - 2 smtp
     -o smtpd_client_connection_rate_limit=0
     -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks,no_milters
     -o smtpd_authorized_xforward_hosts=127.0.0.0/8
+127.0.0.1:%(before)d inet n - n - - smtpd
+    -o content_filter=
+    -o receive_override_options=
+    -o smtpd_proxy_filter=127.0.0.1:%(filter)d
+127.0.0.1:%(adjust)d inet n - n - - smtpd
+    -o content_filter=
+    -o receive_override_options=
+    -o smtpd_proxy_filter=127.0.0.1:%(filter)d
+    -o smtpd_proxy_options=speed_adjust
+    -o smtpd_proxy_hold_limit=1000
 """
 MAIN = """
 content_filter = smtp-amavis:[127.0.0.1]:%(filter)d
@@ -46,7 +56,7 @@ header_checks = regexp:$config_directory/checks
 
 @pytest.fixture(scope="module")
 def filtered():
-    ports = {name: pombal.free_port() for name in ("back",)}
+    ports = {name: pombal.free_port() for name in ("back", "before", "adjust")}
     filter = Filter(lambda: ports["back"])
     ports["filter"] = filter.port
     s = pombal.Instance(start=False, main=MAIN % ports, master=AMAVIS % ports)
@@ -122,6 +132,51 @@ def test_a_process_that_has_served_its_time_loses_nothing(filtered):
     filtered.wait_queue_empty()
     assert len(filtered.filter.seen) == before + 25
     assert sorted(m["Subject"] for m in filtered.messages("bob") if m["Subject"].startswith("many")) == sorted("many %d" % n for n in range(25))
+
+
+# ---- before the queue
+
+@pytest.mark.parametrize("port", ["before", "adjust"])
+def test_a_filter_before_the_queue_decides_while_the_client_waits(filtered, port):
+    with smtplib.SMTP("127.0.0.1", filtered.ports[port]) as c:
+        c.sendmail("x@elsewhere.test", ["info@example.test"], "Subject: good %s\r\n\r\n.dot\r\n" % port)
+        m = one(filtered, "alice", "good " + port)
+        assert m["X-Scanned"] == "yes" and m.get_payload().startswith(".dot")
+        with pytest.raises(smtplib.SMTPDataError) as e:
+            c.sendmail("x@elsewhere.test", ["bob@example.test"], "Subject: bad\r\n\r\nvirus\r\n")
+        assert e.value.smtp_code == 554 and e.value.smtp_error == b"5.7.0 Reject, virus"
+        big = "Subject: big %s\r\n\r\n" % port + ("x" * 70 + "\r\n") * 5000
+        c.sendmail("x@elsewhere.test", ["bob@example.test"], big)
+    assert len(one(filtered, "bob", "big " + port).get_payload()) == 5000 * 71
+
+
+@pytest.mark.parametrize("port", ["before", "adjust"])
+def test_no_line_ends_for_the_filter_that_did_not_for_us(filtered, port):
+    raw = pombal.Raw(filtered.ports[port])
+    raw.reply()
+    for command in ("EHLO x", "MAIL FROM:<x@y.test>", "RCPT TO:<bob@example.test>", "DATA"):
+        assert raw.ask(command)[0] in "23"
+    assert raw.ask("Subject: stray %s\r\n\r\na\r.\r\rb\n.\nc\r\n." % port)[:3] == "250"
+    raw.close()
+    assert filtered.filter.seen[-1][1].endswith(b"\r\n\r\na .  b\r\n..\r\nc\r\n.\r\n")
+
+
+@pytest.mark.parametrize("port, most", [("before", 1), ("adjust", 0)])
+def test_a_slow_client_occupies_the_filter_or_does_not(filtered, port, most):
+    wait_for(lambda: filtered.filter.active == 0)
+    raw = pombal.Raw(filtered.ports[port])
+    raw.reply()
+    for command in ("EHLO x", "MAIL FROM:<x@y.test>", "RCPT TO:<bob@example.test>", "DATA"):
+        assert raw.ask(command)[0] in "23"
+    raw.send("Subject: half\r\n")
+    assert filtered.filter.active == most
+    before = len(filtered.filter.seen)
+    raw.close()  # in the middle of the content
+    filtered.wait_log(r"lost connection after DATA \(\d+ bytes\) from")
+    wait_for(lambda: filtered.filter.active == 0)
+    assert len(filtered.filter.seen) == before
+    raw = pombal.Raw(filtered.ports[port])
+    raw.close()
 
 
 # ---- proxies
