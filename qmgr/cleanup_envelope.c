@@ -323,6 +323,7 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
         {"rewrite_context", &d->rewrite_context},  {"envelope_id", &d->dsn_envid},
         {"reverse_client_name", &c->reverse_name}, {"server_address", &c->server_addr},
         {"server_port", &c->server_port},
+        {"log_ident", &d->log_ident}, /* after a filter: that before it */
     };
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (str_eqz(name, kept[i].name)) {
@@ -368,7 +369,7 @@ static bool special_attr(struct cleanup *c, struct str name, struct str value)
     else if (str_eqz(name, "encoding"))
         c->eight_bit = c->eight_bit || str_ieqz(value, "8bit");
     else
-        return str_eqz(name, "create_time") || str_eqz(name, "log_ident");
+        return str_eqz(name, "create_time");
     return true;
 }
 

@@ -28,8 +28,14 @@ static bool is_behind(const struct cleanup *c)
     return false;
 }
 
+/* smtpd and pickup, which have us log for them. */
+static bool is_from_outside(const struct cleanup *c)
+{
+    return c->log_as != NULL;
+}
+
 void cleanup_flow_wait(const struct cleanup *c)
 {
-    if (conf.in_flow_delay > 0 && (c->flags & SUBMIT_EXTERNAL) == SUBMIT_EXTERNAL && is_behind(c))
+    if (conf.in_flow_delay > 0 && is_from_outside(c) && is_behind(c))
         task_sleep(task_now() + conf.in_flow_delay * 1000);
 }

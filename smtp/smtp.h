@@ -123,6 +123,10 @@ int smtp_authenticate(struct smtp_job *job, struct smtp_session *s, struct why *
 
 /* smtp_transfer.c: one transaction, from MAIL to the end of DATA, for all waiting recipients. */
 void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
+/* smtp_xforward.c: the two commands that tell the server where the message comes from, which live
+ * in job->mem. Null: there is nothing to say, or it does not want to know. */
+const char *smtp_xforward_client(struct smtp_job *job, const struct smtp_session *s);
+const char *smtp_xforward_session(struct smtp_job *job, const struct smtp_session *s);
 /* smtp_body.c: sends the content. -1: it is incomplete, so the connection must be closed without
  * the final dot. */
 int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */

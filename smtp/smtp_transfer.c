@@ -4,6 +4,7 @@
  * per recipient.
  */
 #include "base/clock.h"
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
@@ -15,7 +16,15 @@
 /* What may be on its way without reading replies: RFC 2920 3.1, both sides must not wait. */
 enum { AHEAD_MOST = 4000, ADDRESS_MOST = 4096, ORCPT_MOST = 1500, ENVID_MOST = 500 };
 
-enum step { STEP_RSET, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_END };
+enum step {
+    STEP_RSET,
+    STEP_XFORWARD_CLIENT,
+    STEP_XFORWARD_SESSION,
+    STEP_MAIL,
+    STEP_RCPT,
+    STEP_DATA,
+    STEP_END
+};
 struct place {
     enum step step;
     size_t rcpt; /* STEP_RCPT: which of the list */
@@ -28,6 +37,7 @@ struct transaction {
     size_t n;
     struct place send, recv;
     size_t ahead; /* bytes of commands that are not answered yet */
+    const char *xforward_client, *xforward_session; /* commands; null: not to be sent */
     bool mail_ok, data_ok, data_sent;
     size_t taken;
 };
@@ -38,6 +48,10 @@ static void next_place(const struct transaction *t, struct place *p)
         p->step++;
     else if (++p->rcpt == t->n)
         p->step = STEP_DATA;
+    if (p->step == STEP_XFORWARD_CLIENT && t->xforward_client == NULL)
+        p->step++;
+    if (p->step == STEP_XFORWARD_SESSION && t->xforward_session == NULL)
+        p->step++;
 }
 
 /* As it stands between < and >. Null: too long to be said (RFC 5321 4.5.3.1.3 wants 256 bytes at
@@ -167,13 +181,30 @@ static void send_rcpt(struct smtp_job *job, struct smtp_session *s, const struct
     buf_free(&args);
 }
 
+static const char *doing(enum step step)
+{
+    static const char *const texts[] = {"sending RSET",
+                                        "sending XFORWARD name/address",
+                                        "sending XFORWARD helo/protocol",
+                                        "sending MAIL FROM",
+                                        "sending RCPT TO",
+                                        "sending DATA command"};
+    return texts[step];
+}
+
 static void send_one(struct transaction *t)
 {
     size_t before = stream_pending(t->s->stream);
 
     switch (t->send.step) {
     case STEP_RSET:
-        smtp_command(t->s, "sending RSET", "RSET");
+        smtp_command(t->s, doing(STEP_RSET), "RSET");
+        break;
+    case STEP_XFORWARD_CLIENT:
+        smtp_command(t->s, doing(STEP_XFORWARD_CLIENT), "%s", t->xforward_client);
+        break;
+    case STEP_XFORWARD_SESSION:
+        smtp_command(t->s, doing(STEP_XFORWARD_SESSION), "%s", t->xforward_session);
         break;
     case STEP_MAIL:
         send_mail(t->job, t->s);
@@ -188,6 +219,15 @@ static void send_one(struct transaction *t)
     size_t after = stream_pending(t->s->stream);
     t->ahead += after > before ? after - before : after;
     next_place(t, &t->send);
+}
+
+/* Only the log of the next host misses something. Also after a 421: see rcpt_reply. */
+static void xforward_reply(struct transaction *t, const char *what)
+{
+    if (t->s->reply.code / 100 != 2)
+        msg_warn("host %s said: %s (in reply to XFORWARD %s command)", t->s->namaddr,
+                 t->s->reply_text.p, what);
+    t->s->broken = false;
 }
 
 static void mail_reply(struct transaction *t, struct why *why)
@@ -231,16 +271,10 @@ static void data_reply(struct transaction *t, struct why *why)
     t->taken = 0;
 }
 
-static const char *doing(enum step step)
-{
-    static const char *const texts[] = {"sending RSET", "sending MAIL FROM", "sending RCPT TO",
-                                        "sending DATA command"};
-    return texts[step];
-}
-
 static int64_t limit_of(enum step step)
 {
     return step == STEP_RSET   ? conf.smtp_rset_timeout
+           : step < STEP_MAIL  ? conf.smtp_xforward_timeout
            : step == STEP_MAIL ? conf.smtp_mail_timeout
            : step == STEP_RCPT ? conf.smtp_rcpt_timeout
                                : conf.smtp_data_init_timeout;
@@ -254,7 +288,11 @@ static int receive_one(struct transaction *t, struct why *why)
     t->s->doing = doing(at.step);
     if (smtp_read_reply(t->s, limit_of(at.step), why) < 0)
         return -1;
-    if (at.step == STEP_MAIL)
+    if (at.step == STEP_XFORWARD_CLIENT)
+        xforward_reply(t, "name/address");
+    else if (at.step == STEP_XFORWARD_SESSION)
+        xforward_reply(t, "helo/protocol");
+    else if (at.step == STEP_MAIL)
         mail_reply(t, why);
     else if (at.step == STEP_RCPT && t->mail_ok)
         rcpt_reply(t, why);
@@ -386,7 +424,11 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
     list_rcpts(&t);
     if (t.n == 0)
         return;
-    t.send.step = s->needs_rset ? STEP_RSET : STEP_MAIL;
+    t.xforward_client = smtp_xforward_client(job, s);
+    t.xforward_session = smtp_xforward_session(job, s);
+    t.send.step = STEP_RSET;
+    if (!s->needs_rset)
+        next_place(&t, &t.send);
     t.recv = t.send;
     job->outcome.data_us = clock_wall_us();
     failed = smtp_check_turn(s, doing(t.send.step), &why);

@@ -287,7 +287,10 @@ static int pass_all(struct drop *d)
 
 static int submit(struct drop *d)
 {
-    d->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_LOCAL | SUBMIT_BOUNCE, &d->why);
+    bool filtered = (submit_overrides() & OVERRIDE_NO_MILTERS) == 0;
+
+    d->submit = submit_begin(submit_external() | SUBMIT_BOUNCE | (filtered ? SUBMIT_LOCAL : 0u),
+                             &d->why);
     int result =
         d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, NULL, &d->why);
     submit_abort(&d->submit);
@@ -387,6 +390,7 @@ static void wake(char reason)
 static void pickup_open(void)
 {
     through = hash_new();
+    submit_open_overrides();
 }
 
 static void pickup_paths(void)

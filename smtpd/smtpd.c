@@ -40,6 +40,7 @@
 #include "smtpd_check.h"
 #include "smtpd_milter.h"
 #include "smtpd_policy.h"
+#include "smtpd_proxy.h"
 
 static void smtpd_open_all(void)
 {
@@ -50,10 +51,13 @@ static void smtpd_open_all(void)
     smtpd_open_limits();
     smtpd_open_checks();
     smtpd_open_helo();
+    smtpd_open_xclient();
+    smtpd_open_xforward();
     smtpd_open_tls();
     smtpd_open_auth();
     smtpd_open_data();
     smtpd_open_milters();
+    smtpd_open_proxy();
 }
 
 static void smtpd_paths(void)
@@ -68,6 +72,7 @@ static void smtpd_paths(void)
     jail_port(53);
     smtpd_milter_paths();
     smtpd_policy_paths();
+    smtpd_proxy_paths();
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "base/why.h"
 #include "mail/dsn.h"
+#include "mail/esmtp_xattr.h"
 #include "milter/milter_list.h"
 #include "net/peer.h"
 #include "net/stream.h"
@@ -15,6 +16,8 @@ struct policy_conn;
 struct tls_info;
 struct smtpd_found;
 struct smtpd_question;
+struct smtpd_origin;
+struct smtpd_proxy;
 struct match;
 struct milters;
 struct submit;
@@ -48,6 +51,7 @@ struct smtpd_mail {
     const char *queue_id;
     bool filter_discards; /* a mail filter has said DISCARD: restrictions are asked all the same */
     const char *milter_rcpt; /* whom filters are just told of; internal form; else null */
+    struct smtpd_proxy *proxy; /* smtpd_proxy.c; null: there is no before-queue filter */
 };
 
 /* Stages of a session at which restrictions and others may refuse. */
@@ -74,7 +78,7 @@ struct smtpd_denial {
     struct why why; /* of a mail filter the text may have several lines */
 };
 
-enum { SMTPD_COMMANDS = 16, SMTPD_EARLY_LISTS = 3 };
+enum { SMTPD_COMMANDS = 24, SMTPD_EARLY_LISTS = 3 };
 
 struct smtpd {
     struct arena *mem;
@@ -91,6 +95,10 @@ struct smtpd {
     unsigned hidden; /* bits of enum esmtp_ext: extensions that this client is not given */
     const struct tls_info *tls; /* null: the connection is not encrypted */
     const char *sasl_method, *sasl_username; /* null: not logged in */
+    /* Of the client that XCLIENT has named: its texts. Null: nobody was named. */
+    struct arena *client_mem;
+    bool may_xclient, may_xforward;
+    struct smtpd_origin *origin; /* smtpd_xforward.c: of the next message; null: nothing was said */
     struct smtpd_mail *mail; /* null outside of a transaction */
 
     bool closing; /* the last reply has been sent: end the session */
@@ -130,7 +138,9 @@ struct smtpd {
 
 /* smtpd_session.c. (waits) The whole session, from the greeting to the end. */
 void smtpd_session(struct stream *client, const struct peer *peer, struct arena *mem);
+void smtpd_greet(struct smtpd *s); /* (waits) as at the begin of a session: 220, or a refusal */
 void smtpd_drop_mail(struct smtpd *s); /* (waits) ends the transaction; nothing without one */
+void smtpd_end_mail(struct smtpd *s); /* (waits) the same, and XFORWARD of it is forgotten */
 const char *smtpd_protocol(const struct smtpd *s); /* "SMTP" or "ESMTP", for the log */
 
 /*
@@ -162,12 +172,17 @@ void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, cons
 void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcpt, int code,
                       const struct why *why);
 
+/* " from=<> to=<> proto= helo=", the end of that and of other lines. rcpt may be null. */
+void smtpd_log_about(const struct smtpd *s, const char *rcpt, struct buf *line);
+void smtpd_describe_client(const struct smtpd *s, struct buf *line); /* "client=name[addr]..." */
+
 /* The commands, usually one per file. args has no blanks at its ends. (waits) */
 typedef void smtpd_command(struct smtpd *s, struct str args);
 smtpd_command smtpd_helo, smtpd_ehlo;
 /* Sets s->hidden from smtpd_discard_ehlo_keywords. (waits) False: its table failed, as logged. */
 bool smtpd_find_hidden(struct smtpd *s);
 void smtpd_open_helo(void); /* call before the jail, like the other smtpd_open_ functions */
+smtpd_command smtpd_xclient, smtpd_xforward;
 smtpd_command smtpd_starttls;
 smtpd_command smtpd_auth;
 smtpd_command smtpd_mail;
@@ -184,6 +199,25 @@ bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct a
                      const char **address);
 /* True for postmaster (RFC 5321 4.5.1) and address_verify_sender, which are never refused. */
 bool smtpd_is_always_taken(const char *address);
+
+/* smtpd_xclient.c */
+void smtpd_open_xclient(void);
+bool smtpd_may_xclient(struct smtpd *s);
+void smtpd_name_client(struct smtpd *s, struct arena *mem); /* sets s->namaddr */
+bool smtpd_is_among(struct smtpd *s, struct match *hosts); /* false also if a table failed */
+
+/*
+ * smtpd_xforward.c: where the next message comes from, as the log and later hops shall see it: what
+ * XFORWARD has said, and else this client. smtpd_origin: null, or "unknown" if it is an attribute
+ * of the client's that was said not to be known. smtpd_has_origin: has XFORWARD named a client?
+ */
+void smtpd_open_xforward(void);
+bool smtpd_may_xforward(struct smtpd *s);
+bool smtpd_has_origin(const struct smtpd *s);
+const char *smtpd_origin(const struct smtpd *s, enum esmtp_xattr attr);
+void smtpd_origin_namaddr(const struct smtpd *s, struct buf *out); /* "name[address]" */
+bool smtpd_origin_is_local(struct smtpd *s);
+void smtpd_forget_origin(struct smtpd *s);
 
 /* smtpd_starttls.c */
 void smtpd_open_tls(void); /* before the jail */

@@ -7,6 +7,7 @@
 #include "mail/domain.h"
 #include "mail/path.h"
 #include "net/dns.h"
+#include "queue/submit.h"
 #include "route/recipient.h"
 #include "route/rewrite.h"
 #include "task/task.h"
@@ -148,6 +149,8 @@ enum verdict check_reject_unlisted_recipient(struct check *k, const struct restr
     if (k->rcpt == NULL)
         return VERDICT_DUNNO;
     k->s->rcpt_checked = true;
+    if ((submit_overrides() & OVERRIDE_NO_UNKNOWN_RECIPIENT_CHECKS) != 0)
+        return VERDICT_DUNNO;
     return unlisted(k, k->rcpt, false);
 }
 
@@ -159,6 +162,8 @@ enum verdict check_reject_unlisted_sender(struct check *k, const struct restrict
     if (m == NULL || m->sender[0] == 0)
         return VERDICT_DUNNO;
     k->s->sender_checked = true;
+    if ((submit_overrides() & OVERRIDE_NO_UNKNOWN_RECIPIENT_CHECKS) != 0)
+        return VERDICT_DUNNO;
     return unlisted(k, m->sender, true);
 }
 

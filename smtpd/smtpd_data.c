@@ -24,6 +24,7 @@
 #include "smtpd.h"
 #include "smtpd_check.h"
 #include "smtpd_milter.h"
+#include "smtpd_proxy.h"
 
 enum { PASS_ON = 48 * 1024, RECORDS_LIMIT = 128 * 1024, LINE_MOST = 32 * 1024, RECORD_HEAD = 8 };
 
@@ -54,6 +55,7 @@ struct transfer {
 
 void smtpd_open_data(void)
 {
+    submit_open_overrides();
     data.bare_lf_exceptions = match_open_hosts("smtpd_forbid_bare_newline_exclusions",
                                                conf.smtpd_forbid_bare_newline_exclusions);
 }
@@ -67,7 +69,7 @@ static unsigned flags_of(const struct smtpd_mail *m)
 static void pass_on(struct transfer *t)
 {
     if (t->why.code[0] == 0 && t->submit == NULL)
-        t->submit = submit_begin(SUBMIT_EXTERNAL | t->ordered.submit_flags, &t->why);
+        t->submit = submit_begin(submit_external() | t->ordered.submit_flags, &t->why);
     if (t->submit != NULL)
         submit_raw(t->submit, buf_str(&t->records));
     buf_clear(&t->records);
@@ -121,11 +123,10 @@ static void attr(struct transfer *t, const char *name, const char *value)
 }
 
 /* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA). */
-static void put_trace(struct transfer *t)
+static void make_trace(struct transfer *t, struct buf *before, struct buf *after)
 {
     struct smtpd *s = t->s;
-    struct buf before = BUF(RECORDS_LIMIT / 4), after = BUF(RECORDS_LIMIT / 4),
-               rcpt = BUF(RECORDS_LIMIT / 8);
+    struct buf rcpt = BUF(RECORDS_LIMIT / 8);
     struct buf protocol = BUF(20); /* fits: UTF8SMTPSA */
     struct received r = {.helo = s->helo != NULL ? s->helo : s->peer.name,
                          .client_name = s->peer.name,
@@ -145,16 +146,24 @@ static void put_trace(struct transfer *t)
         path_quote(strz(t->m->rcpts.at[0].address), &rcpt);
         r.rcpt = rcpt.p;
     }
-    received_before(&r, &before);
-    received_after(&r, &after);
-    if (!buf_ok(&before) || !buf_ok(&after) || !buf_ok(&rcpt))
+    received_before(&r, before);
+    received_after(&r, after);
+    if (!buf_ok(before) || !buf_ok(after) || !buf_ok(&rcpt))
         why_set(&t->why, "5.3.4", "the trace field is too long");
+    buf_free(&rcpt);
+    buf_free(&protocol);
+}
+
+static void put_trace(struct transfer *t)
+{
+    /* asked: by make_trace */
+    struct buf before = BUF(RECORDS_LIMIT / 4), after = BUF(RECORDS_LIMIT / 4);
+
+    make_trace(t, &before, &after);
     attr(t, "received_before", before.p);
     attr(t, "received_after", after.p);
     buf_free(&before);
     buf_free(&after);
-    buf_free(&rcpt);
-    buf_free(&protocol);
 }
 
 /* The line that begins the log of a message. cleanup writes it in our name, since it knows the
@@ -166,44 +175,45 @@ static void put_log_line(struct transfer *t)
 
     msg_who(&who);
     attr(t, "log_as", who.p);
-    buf_addf(&line, "client=%s", s->namaddr);
-    if (s->sasl_username != NULL) {
-        buf_addf(&line, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_username);
-        if (s->mail->sasl_sender != NULL)
-            buf_addf(&line, ", sasl_sender=%s", s->mail->sasl_sender);
-    }
+    smtpd_describe_client(s, &line);
     attr(t, "log_text", line.p);
     buf_free(&line);
     buf_free(&who);
 }
 
-/* Our own end, for filters. */
-static void put_server(struct transfer *t)
+/* Where it came from: after a content filter, what the filter says of it (XFORWARD). */
+static void put_origin(struct transfer *t)
 {
-    char addr[ADDR_TEXT];
+    struct smtpd *s = t->s;
+    struct buf namaddr = BUF_TEXT(1000);
 
-    attr(t, "server_address", addr_text(&t->s->peer.local, addr));
-    putf(t, REC_ATTR, "server_port=%u", (unsigned)t->s->peer.local.port);
+    smtpd_origin_namaddr(s, &namaddr);
+    attr(t, "log_ident", smtpd_origin(s, X_IDENT));
+    attr(t, "log_client_name", smtpd_origin(s, X_NAME));
+    attr(t, "log_client_address", smtpd_origin(s, X_ADDR));
+    attr(t, "log_client_port", smtpd_origin(s, X_PORT));
+    attr(t, "log_message_origin", namaddr.p);
+    attr(t, "log_helo_name", smtpd_origin(s, X_HELO));
+    attr(t, "log_protocol_name", smtpd_origin(s, X_PROTO));
+    buf_free(&namaddr);
 }
 
+/* Who speaks with us now. */
 static void put_client(struct transfer *t)
 {
     struct smtpd *s = t->s;
+    char local[ADDR_TEXT], local_port[8];
 
-    attr(t, "log_client_name", s->peer.name);
-    attr(t, "log_client_address", s->peer.addr_text);
-    attr(t, "log_client_port", s->port);
-    attr(t, "log_message_origin", s->namaddr);
-    attr(t, "log_helo_name", s->helo);
-    attr(t, "log_protocol_name", smtpd_protocol(s));
+    snprintf(local_port, sizeof local_port, "%u", s->peer.local.port);
+    put_origin(t);
     attr(t, "client_name", s->peer.name);
     attr(t, "reverse_client_name", s->peer.reverse_name);
     attr(t, "client_address", s->peer.addr_text);
     attr(t, "client_port", s->port);
+    attr(t, "server_address", addr_text(&s->peer.local, local));
+    attr(t, "server_port", local_port);
     attr(t, "helo_name", s->helo);
     attr(t, "protocol_name", smtpd_protocol(s));
-    if (t->milters)
-        put_server(t);
     attr(t, "sasl_method", s->sasl_method);
     attr(t, "sasl_username", s->sasl_username);
     if (s->sasl_username != NULL)
@@ -242,13 +252,36 @@ static void put_milters(struct transfer *t)
     buf_free(&state);
 }
 
+/* The before-queue filter has the envelope already: what is left are header fields. There is no
+ * queue id yet. */
+static void put_to_proxy(struct transfer *t)
+{
+    /* asked: by make_trace */
+    struct buf field = BUF(RECORDS_LIMIT), after = BUF(RECORDS_LIMIT / 4);
+    struct str rest, line;
+
+    VEC_EACH (&t->m->prepend, text)
+        smtpd_proxy_put(t->s, strz(*text), true);
+    buf_addz(&field, "Received: ");
+    make_trace(t, &field, &after);
+    buf_cut(&field, str_rtrim(buf_str(&field)).n);
+    buf_add(&field, buf_str(&after));
+    if (!buf_ok(&field) && t->why.code[0] == 0)
+        why_set(&t->why, "5.3.4", "the trace field is too long");
+    rest = buf_str(&field);
+    while (str_split(&rest, '\n', &line))
+        smtpd_proxy_put(t->s, line, true);
+    buf_free(&field);
+    buf_free(&after);
+}
+
 static void put_envelope(struct transfer *t)
 {
     struct smtpd_mail *m = t->m;
     int64_t now = clock_wall_us();
 
     putf(t, REC_TIME, "%" PRId64 " %" PRId64, now / 1000000, now % 1000000);
-    attr(t, "rewrite_context", smtpd_is_local(t->s) ? "local" : "remote");
+    attr(t, "rewrite_context", smtpd_origin_is_local(t->s) ? "local" : "remote");
     put_trace(t);
     const char *filter = m->filter != NULL ? m->filter : conf.content_filter;
     if (*filter != 0)
@@ -271,6 +304,15 @@ static void put_envelope(struct transfer *t)
     if (t->milters)
         put_milters(t);
     put(t, REC_MESG, STR(""));
+}
+
+/* To the queue, or to the before-queue filter. */
+static void put_content(struct transfer *t, enum rec type, struct str text)
+{
+    if (t->m->proxy != NULL)
+        smtpd_proxy_put(t->s, text, type == REC_NORM);
+    else
+        put(t, type, text);
 }
 
 /* "From a@x Tue ..." of mailbox files, which some programs send: as Postfix, a field is made of
@@ -311,13 +353,13 @@ static bool mend_mailbox_lines(struct transfer *t, enum rec type, struct str *te
     }
     t->header_begun = true;
     if (header_continues(*text)) /* it continues nothing: the body begins */
-        put(t, REC_NORM, STR(""));
+        put_content(t, REC_NORM, STR(""));
     return true;
 }
 
 static bool submit_content(struct transfer *t, enum rec type, struct str *text)
 {
-    put(t, type, *text);
+    put_content(t, type, *text);
     return true;
 }
 
@@ -415,7 +457,7 @@ bool smtpd_begin_submission(struct smtpd *s)
 
     if (!good) {
         m->early_flags = flags_of(m);
-        m->submit = submit_begin(SUBMIT_EXTERNAL | SUBMIT_MILTERS | m->early_flags, &why);
+        m->submit = submit_begin(submit_external() | SUBMIT_MILTERS | m->early_flags, &why);
         good = m->submit != NULL && submit_queue_id(m->submit, &id, &why) == 0 && buf_ok(&id);
         m->queue_id = arena_strz(m->mem, buf_str(&id));
     }
@@ -486,6 +528,8 @@ static void end_of_content(struct transfer *t)
         smtpd_data_refuse(s, &t->why);
     } else if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
+    } else if (t->m->proxy != NULL) {
+        smtpd_proxy_end(s);
     } else {
         commit(t);
     }
@@ -523,6 +567,8 @@ void smtpd_data(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         return;
     }
+    if (s->mail->proxy != NULL && !smtpd_proxy_data(s))
+        return;
     struct transfer t = {.s = s, .m = s->mail, .why = WHY, .submit = s->mail->submit};
     s->mail->submit = NULL;
     t.milters = t.submit != NULL;
@@ -532,7 +578,10 @@ void smtpd_data(struct smtpd *s, struct str args)
                                       .bcc = t.m->bcc.n};
     t.records = BUF(RECORDS_LIMIT);
     t.line = BUF(RECORDS_LIMIT / 2);
-    put_envelope(&t);
+    if (s->mail->proxy != NULL)
+        put_to_proxy(&t);
+    else
+        put_envelope(&t);
     smtpd_reply(s, 354, "", "End data with <CR><LF>.<CR><LF>");
     if (receive(&t))
         end_of_content(&t);
@@ -542,5 +591,5 @@ void smtpd_data(struct smtpd *s, struct str args)
     buf_free(&t.records);
     buf_free(&t.line);
     why_free(&t.why);
-    smtpd_drop_mail(s);
+    smtpd_end_mail(s);
 }

@@ -23,7 +23,7 @@ static bool take_name(struct smtpd *s, struct str args)
         return false;
     }
     buf_swap(&s->helo_name, &s->helo_asked);
-    smtpd_drop_mail(s); /* RFC 5321 4.1.4: as RSET */
+    smtpd_end_mail(s); /* RFC 5321 4.1.4: as RSET */
     return true;
 }
 
@@ -79,6 +79,10 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
         ext |= ESMTP_AUTH;
+    if (s->may_xclient)
+        ext |= ESMTP_XCLIENT;
+    if (s->may_xforward)
+        ext |= ESMTP_XFORWARD;
     if (smtpd_milters_refuse(s)) /* so will all commands be */
         ext = ESMTP_ENHANCEDSTATUSCODES;
     return ext & ~s->hidden;
@@ -125,6 +129,10 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\nSTARTTLS");
     if (ext & ESMTP_AUTH)
         add_auth(s, &text);
+    if (ext & ESMTP_XCLIENT)
+        buf_addf(&text, "\n%s", esmtp_xattr_keyword(XCLIENT));
+    if (ext & ESMTP_XFORWARD)
+        buf_addf(&text, "\n%s", esmtp_xattr_keyword(XFORWARD));
     if (ext & ESMTP_ENHANCEDSTATUSCODES)
         buf_addz(&text, "\nENHANCEDSTATUSCODES");
     if (ext & ESMTP_8BITMIME)

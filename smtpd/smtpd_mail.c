@@ -14,6 +14,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, int code, const char *text)
 {
@@ -56,7 +57,7 @@ static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
     bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
                          buf_ok(&address) && address.n > 0);
 
-    if (!conf.smtpd_sasl_auth_enable)
+    if (!conf.smtpd_sasl_auth_enable && s->sasl_username == NULL)
         bad(s, 555, "Unsupported option: AUTH");
     else if (!good)
         bad(s, 501, "Bad AUTH parameter syntax");
@@ -169,6 +170,8 @@ void smtpd_mail(struct smtpd *s, struct str args)
         smtpd_drop_mail(s);
     } else {
         name_instance(s);
+        if (smtpd_has_proxy())
+            smtpd_proxy_mail(s);
         smtpd_reply(s, 250, "2.1.0", "Ok");
     }
 }

@@ -104,6 +104,8 @@ bool smtpd_begin_milters(struct smtpd *s)
 {
     const struct milter_list *list;
 
+    if ((submit_overrides() & OVERRIDE_NO_MILTERS) != 0)
+        return true;
     if (!find_list(s, &list))
         return false;
     s->milters = milters_new(list, smtpd_milter_macro, s);
@@ -262,7 +264,8 @@ static bool tell_stage(struct smtpd *s, enum smtpd_stage stage, const struct smt
     case SMTPD_RCPT: /* not VRFY */
         return s->mail != NULL && tell_rcpt(s, facts, false, a);
     case SMTPD_DATA:
-        if (milters_want_content(s->milters) && !smtpd_begin_submission(s))
+        if (milters_want_content(s->milters) && s->mail->proxy == NULL &&
+            !smtpd_begin_submission(s))
             return true;
         milters_data(s->milters, a);
         return take_answer(s, a, first_rcpt(s));

@@ -14,7 +14,7 @@ void smtpd_rset(struct smtpd *s, struct str args)
         smtpd_reply(s, 501, "5.5.4", "Syntax: RSET");
         return;
     }
-    smtpd_drop_mail(s);
+    smtpd_end_mail(s);
     smtpd_reply(s, 250, "2.0.0", "Ok");
 }
 

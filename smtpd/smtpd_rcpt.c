@@ -5,7 +5,7 @@
 #include "mail/esmtp_cmd.h"
 #include "mail/path.h"
 
-#include "smtpd.h"
+#include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, const char *text)
 {
@@ -100,6 +100,8 @@ void smtpd_rcpt(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
         return;
     }
+    if (s->mail->proxy != NULL && !smtpd_proxy_rcpt(s))
+        return;
     *VEC_ADD(&s->mail->rcpts) = r;
     smtpd_reply(s, 250, "2.1.5", "Ok");
 }

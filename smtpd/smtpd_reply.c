@@ -66,26 +66,31 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
     s->closing = true;
 }
 
+void smtpd_log_about(const struct smtpd *s, const char *rcpt, struct buf *line)
+{
+    if (s->mail != NULL) {
+        buf_addz(line, " from=<");
+        path_quote(strz(s->mail->sender), line);
+        buf_addc(line, '>');
+    }
+    if (rcpt != NULL) {
+        buf_addz(line, " to=<");
+        path_quote(strz(rcpt), line);
+        buf_addc(line, '>');
+    }
+    buf_addf(line, " proto=%s", smtpd_protocol(s));
+    if (s->helo != NULL)
+        buf_addf(line, " helo=<%s>", s->helo);
+    if (s->sasl_username != NULL)
+        buf_addf(line, " sasl_username=<%s>", s->sasl_username);
+}
+
 void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text)
 {
     struct buf line = BUF_TEXT(REPLY_LIMIT);
 
     buf_addf(&line, "NOQUEUE: %s: %s from %s: %s;", action, s->where, s->namaddr, text);
-    if (s->mail != NULL) {
-        buf_addz(&line, " from=<");
-        path_quote(strz(s->mail->sender), &line);
-        buf_addc(&line, '>');
-    }
-    if (rcpt != NULL) {
-        buf_addz(&line, " to=<");
-        path_quote(strz(rcpt), &line);
-        buf_addc(&line, '>');
-    }
-    buf_addf(&line, " proto=%s", smtpd_protocol(s));
-    if (s->helo != NULL)
-        buf_addf(&line, " helo=<%s>", s->helo);
-    if (s->sasl_username != NULL)
-        buf_addf(&line, " sasl_username=<%s>", s->sasl_username);
+    smtpd_log_about(s, rcpt, &line);
     msg_info("%s", line.p);
     buf_free(&line);
 }
@@ -98,4 +103,20 @@ void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcp
     buf_addf(&text, "%d %s%s%s", code, why->code, why->code[0] ? " " : "", why_text(why));
     smtpd_log(s, action, rcpt, text.p);
     buf_free(&text);
+}
+
+void smtpd_describe_client(const struct smtpd *s, struct buf *line)
+{
+    buf_addf(line, "client=%s", s->namaddr);
+    if (s->sasl_username != NULL) {
+        buf_addf(line, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_username);
+        if (s->mail->sasl_sender != NULL)
+            buf_addf(line, ", sasl_sender=%s", s->mail->sasl_sender);
+    }
+    if (smtpd_origin(s, X_IDENT) != NULL)
+        buf_addf(line, ", orig_queue_id=%s", smtpd_origin(s, X_IDENT));
+    if (smtpd_has_origin(s)) {
+        buf_addz(line, ", orig_client=");
+        smtpd_origin_namaddr(s, line);
+    }
 }

@@ -7,12 +7,14 @@
 #include "mail/esmtp_cmd.h"
 #include "milter/milter.h"
 #include "queue/submit.h"
+#include "net/proxy_header.h"
 #include "service/service.h"
 #include "task/task.h"
 
 #include "smtpd.h"
 #include "smtpd_check.h"
 #include "smtpd_milter.h"
+#include "smtpd_proxy.h"
 
 enum command_flag {
     CMD_JUNK = 1, /* counts for smtpd_junk_command_limit */
@@ -29,6 +31,8 @@ static const struct command {
 } commands[SMTPD_COMMANDS] = {
     {"HELO", smtpd_helo, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
     {"EHLO", smtpd_ehlo, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
+    {"XCLIENT", smtpd_xclient, CMD_BEFORE_TLS | CMD_LAST},
+    {"XFORWARD", smtpd_xforward, 0},
     {"STARTTLS", smtpd_starttls, CMD_BEFORE_TLS | CMD_LAST},
     {"AUTH", smtpd_auth, 0},
     {"MAIL", smtpd_mail, 0},
@@ -55,12 +59,19 @@ void smtpd_drop_mail(struct smtpd *s)
     struct arena *mem = s->mail->mem;
     smtpd_policy_release(s);
     submit_abort(&s->mail->submit);
+    smtpd_proxy_close(s->mail);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
     VEC_FREE(&s->mail->bcc);
     s->mail = NULL;
     arena_free(&mem);
     milters_abort(s->milters);
+}
+
+void smtpd_end_mail(struct smtpd *s)
+{
+    smtpd_drop_mail(s);
+    smtpd_forget_origin(s);
 }
 
 static int find_command(struct str verb)
@@ -148,7 +159,10 @@ static void run_command(struct smtpd *s)
     s->failed = false;
     s->all_count[i]++;
     smtpd_forget_facts(s);
-    if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
+    if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0) {
+        s->where = c->name != NULL ? c->name : "UNKNOWN";
+        smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
+    } else if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
         smtpd_reply(s, 500, "5.5.2", "Error: bad UTF-8 syntax");
     } else if (i == UNKNOWN) {
         unknown_command(s, cmd.verb);
@@ -156,8 +170,6 @@ static void run_command(struct smtpd *s)
         s->where = c->name;
         if (talks_early(s, c))
             ;
-        else if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0)
-            smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
         else if (smtpd_tls_required() && s->tls == NULL && (c->flags & CMD_BEFORE_TLS) == 0)
             smtpd_reply(s, 530, "5.7.0", "Must issue a STARTTLS command first"); /* RFC 3207 4 */
         else
@@ -200,9 +212,12 @@ static void read_command(struct smtpd *s)
     }
 }
 
-static void greet(struct smtpd *s)
+void smtpd_greet(struct smtpd *s)
 {
-    if (!smtpd_limit_enter(s)) {
+    s->may_xclient = smtpd_may_xclient(s);
+    s->may_xforward = smtpd_may_xforward(s);
+    /* All clients of a proxy come from its address: they count when it has named them. */
+    if (!s->may_xclient && !smtpd_limit_enter(s)) {
         msg_warn_each("Connection concurrency limit exceeded: %lld from %s for service %s",
                       (long long)conf.smtpd_client_connection_count_limit + 1, s->namaddr,
                       service_name());
@@ -212,8 +227,8 @@ static void greet(struct smtpd *s)
     } else if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
-        smtpd_reply_denial(s);
         s->denied = true;
+        smtpd_reply_denial(s);
     } else {
         smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);
     }
@@ -265,6 +280,25 @@ static void log_disconnect(struct smtpd *s)
     buf_free(&line);
 }
 
+/* (waits) Who the client behind a proxy is (smtpd_upstream_proxy_protocol). False: that is not
+ * known, so nothing can be decided. */
+static bool ask_proxy(struct smtpd *s)
+{
+    int64_t deadline = task_now() + conf.smtpd_upstream_proxy_timeout * 1000;
+    struct proxy_header header;
+    struct why why = WHY;
+
+    if (conf.smtpd_upstream_proxy_protocol[0] == 0)
+        return true;
+    bool known = proxy_header_read(s->stream, deadline, &header, &why) == 0;
+    if (!known)
+        msg_warn_each("haproxy read: %s from %s", why_text(&why), s->peer.addr_text);
+    else if (!header.local)
+        peer_set(&s->peer, &header.client, &header.server);
+    why_free(&why);
+    return known;
+}
+
 static void smtpd_session_begin(struct smtpd *s)
 {
     if (conf.smtpd_peername_lookup)
@@ -273,9 +307,7 @@ static void smtpd_session_begin(struct smtpd *s)
         snprintf(s->port, sizeof s->port, "unknown");
     else
         snprintf(s->port, sizeof s->port, "%u", s->peer.addr.port);
-    s->namaddr = arena_printf(s->mem, "%s[%s]%s%s", s->peer.name, s->peer.addr_text,
-                              conf.smtpd_client_port_logging ? ":" : "",
-                              conf.smtpd_client_port_logging ? s->port : "");
+    smtpd_name_client(s, s->mem);
     msg_info("connect from %s", s->namaddr);
 }
 
@@ -292,9 +324,12 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
         s.deferred[i].why = WHY;
     smtpd_time_begins(&s);
+    bool known = ask_proxy(&s);
     smtpd_session_begin(&s);
-    if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
-        greet(&s);
+    if (!known)
+        smtpd_hang_up(&s, "4.3.0", "Server local error");
+    else if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
+        smtpd_greet(&s);
     while (!s.closing && stream_state(client) == STREAM_OK)
         read_command(&s);
     log_end(&s);
@@ -302,7 +337,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     smtpd_time_ends(&s);
     log_disconnect(&s);
     smtpd_limit_leave(&s);
-    smtpd_drop_mail(&s);
+    smtpd_end_mail(&s);
     smtpd_end_milters(&s);
     smtpd_forget_facts(&s);
     buf_free(&s.line);

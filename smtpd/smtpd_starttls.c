@@ -166,7 +166,7 @@ void smtpd_starttls(struct smtpd *s, struct str args)
         stream_discard(s->stream);
         if (!stream_flush(s->stream) || smtpd_tls_begin(s) < 0)
             return;
-        smtpd_drop_mail(s); /* RFC 3207 4.2: all that was said before is forgotten */
+        smtpd_end_mail(s); /* RFC 3207 4.2: all that was said before is forgotten */
         s->helo = NULL;
         s->esmtp = false;
         s->sasl_method = s->sasl_username = NULL;

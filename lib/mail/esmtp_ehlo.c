@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "mail/esmtp_xattr.h"
 
 static const struct {
     const char *name;
@@ -69,6 +70,8 @@ void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line)
         num_parse_u64(str_trim(line), 0, INT64_MAX, &e->size);
     else if (ext == ESMTP_AUTH)
         add_mechanisms(e, line);
+    else if (ext == ESMTP_XFORWARD)
+        e->xforward = esmtp_xattr_mask(line);
 }
 
 bool esmtp_ehlo_has_auth(const struct esmtp_ehlo *e, const char *mechanism)
@@ -85,6 +88,7 @@ void esmtp_ehlo_clear(struct esmtp_ehlo *e)
 {
     e->ext = 0;
     e->size = 0;
+    e->xforward = 0;
     buf_clear(&e->auth);
 }
 

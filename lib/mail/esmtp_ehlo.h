@@ -32,10 +32,11 @@ unsigned esmtp_ext_mask(struct str list);
 struct esmtp_ehlo {
     unsigned ext;
     uint64_t size; /* largest message in bytes; 0: not announced */
+    unsigned xforward; /* attributes of XFORWARD: X_BIT of esmtp_xattr.h */
     struct buf auth; /* mechanisms in upper case, separated by single blanks */
 };
 /* fits: they are part of a reply, of which smtp_read_reply reads no more */
-#define ESMTP_EHLO ((struct esmtp_ehlo){0, 0, BUF(64 * 1024)})
+#define ESMTP_EHLO ((struct esmtp_ehlo){0, 0, 0, BUF(64 * 1024)})
 void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line);
 bool esmtp_ehlo_has_auth(const struct esmtp_ehlo *e, const char *mechanism);
 void esmtp_ehlo_clear(struct esmtp_ehlo *e); /* after STARTTLS: forget all */

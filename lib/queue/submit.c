@@ -20,6 +20,41 @@ struct submit {
 /* One channel per process, shared by all its tasks. */
 static struct channel *cleanup;
 
+static unsigned overrides; /* bits of enum submit_override */
+
+void submit_open_overrides(void)
+{
+    static const struct str_flag names[] = {
+        {"no_unknown_recipient_checks", OVERRIDE_NO_UNKNOWN_RECIPIENT_CHECKS},
+        {"no_address_mappings", OVERRIDE_NO_ADDRESS_MAPPINGS},
+        {"no_header_body_checks", OVERRIDE_NO_HEADER_BODY_CHECKS},
+        {"no_milters", OVERRIDE_NO_MILTERS},
+        {0}};
+    struct str unknown;
+
+    if (!str_flags(conf.receive_override_options, names, &overrides, &unknown))
+        conf_fault("receive_override_options",
+                   "there is no \"%.*s\": no_unknown_recipient_checks, no_address_mappings, "
+                   "no_header_body_checks, no_milters",
+                   (int)unknown.n, unknown.p);
+}
+
+unsigned submit_overrides(void)
+{
+    return overrides;
+}
+
+unsigned submit_external(void)
+{
+    unsigned flags = SUBMIT_EXTERNAL;
+
+    if ((overrides & OVERRIDE_NO_ADDRESS_MAPPINGS) != 0)
+        flags &= ~(unsigned)(SUBMIT_MAP_OK | SUBMIT_BCC_OK);
+    if ((overrides & OVERRIDE_NO_HEADER_BODY_CHECKS) != 0)
+        flags &= ~(unsigned)SUBMIT_FILTER;
+    return flags;
+}
+
 struct submit *submit_begin(unsigned flags, struct why *why)
 {
     struct attrs ask = ATTRS(1024);

@@ -29,6 +29,20 @@ enum submit_flag {
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
+/*
+ * receive_override_options of this service. submit_open_overrides reads it, before the jail; a word
+ * that there is not is a conf_fault. submit_external: SUBMIT_EXTERNAL without what it switches off.
+ */
+enum submit_override {
+    OVERRIDE_NO_UNKNOWN_RECIPIENT_CHECKS = 1,
+    OVERRIDE_NO_ADDRESS_MAPPINGS = 2,
+    OVERRIDE_NO_HEADER_BODY_CHECKS = 4,
+    OVERRIDE_NO_MILTERS = 8,
+};
+void submit_open_overrides(void);
+unsigned submit_overrides(void); /* bits of enum submit_override */
+unsigned submit_external(void); /* bits of enum submit_flag */
+
 /* Bytes of a record that cleanup takes. */
 enum { SUBMIT_RECORD_MAX = 60000 };
 /* Connections to milters for one message: what a stream takes at a time. */

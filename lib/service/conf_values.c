@@ -222,6 +222,7 @@ static const struct {
     {"smtp_tls_loglevel", one_word, LOG_LEVEL},
     {"smtpd_forbid_bare_newline", one_word, "normalize, note, reject, yes, no"},
     {"smtpd_tls_loglevel", one_word, LOG_LEVEL},
+    {"smtpd_upstream_proxy_protocol", one_word, "haproxy"},
     {"syslog_facility", one_word, FACILITIES},
     {"virtual_mailbox_base", absolute_path, ""},
     {"virtual_mailbox_lock", many_words, LOCKS},

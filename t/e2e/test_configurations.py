@@ -3,6 +3,7 @@ import os, pwd, re, shutil, smtplib
 
 import pytest
 
+from filter import Filter
 from pombal import IS_ROOT, Instance, wait_for
 from sink import Sink
 
@@ -254,7 +255,7 @@ CONFIGURATIONS = {
                   "smtp_tls_note_starttls_offer = yes\n", "", {}, []),
     "rspamd": ("smtpd_milters = inet:localhost:11332\nnon_smtpd_milters = inet:localhost:11332\nmilter_protocol = 6\nmilter_default_action = accept\n"
                "milter_mail_macros = i {mail_addr} {client_addr} {client_name} {auth_authen}\n", "", {}, ["non_smtpd_milters"]),
-    "amavis": ("content_filter = smtp-amavis:[127.0.0.1]:10024\n", AMAVIS_MASTER, {}, ["smtp_send_xforward_command", "receive_override_options"]),
+    "amavis": ("content_filter = smtp-amavis:[127.0.0.1]:%(filter)s\n", AMAVIS_MASTER, {}, []),
     "postscreen": ("postscreen_greet_action = enforce\npostscreen_dnsbl_sites = zen.spamhaus.org*2\npostscreen_dnsbl_action = enforce\n",
                    "smtpd     pass  -       -       y       -       -       smtpd\ndnsblog   unix  -       -       y       -       0       dnsblog\n"
                    "tlsproxy  unix  -       -       y       -       0       tlsproxy\n",
@@ -287,7 +288,7 @@ CONFIGURATIONS = {
         "forward_path = $home/.forward${recipient_delimiter}${extension}, $home/.forward\nluser_relay = root\nlocal_recipient_maps =\n", "", {}, []),
     "a proxy in front": ("", "127.0.0.1:%(other)s inet n - n - - smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n"
                          "  -o { smtpd_recipient_restrictions = reject_unverified_recipient, reject_unauth_destination }\n", {},
-                         ["smtpd_upstream_proxy_protocol", "reject_unverified_recipient"]),
+                         ["reject_unverified_recipient"]),
 }
 
 
@@ -307,8 +308,10 @@ FILES = {
 def place():
     s = Instance(start=False)
     s.made = {name: open(s.etc + "/main.cf").read() for name in ("main.cf",)}
+    s.filter = Filter(lambda: s.port("submission"))
     yield s
     s.close()
+    s.filter.close()
 
 
 def setting(s, name):
@@ -317,7 +320,7 @@ def setting(s, name):
 
 def configure(s, main, master, edits, more=""):
     words = {"dir": s.dir, "etc": s.etc, "queue": s.queue, "bin": setting(s, "daemon_directory"), "owner": setting(s, "mail_owner"),
-             "group": setting(s, "setgid_group"), "other": s.port("submission"), "smtps": s.port("submissions"),
+             "group": setting(s, "setgid_group"), "other": s.port("submission"), "filter": s.filter.port, "smtps": s.port("submissions"),
              "user": "nobody" if IS_ROOT else pwd.getpwuid(os.geteuid()).pw_name}
     text = (HERE + DEBIAN_MAIN) % words
     for line in (main % words).splitlines():
