@@ -242,8 +242,12 @@ static void take_signals(void)
     sigset_t set;
 
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    /* Whoever started us may ignore some (nohup does). A process that we start inherits that, and
+     * would not hear of a reload before it takes signals itself. */
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        signal(signals[i], SIG_DFL);
         sigaddset(&set, signals[i]);
+    }
     sigprocmask(SIG_SETMASK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     self.signals = (struct watch){

@@ -89,7 +89,7 @@ class RealPostfix:
 
     def run(self, name, *args, input=None, check=True):
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err: # no pipe: the daemons would keep it open
-            r = subprocess.run([os.path.join("/usr/sbin", name)] + list(args), input=input, text=True, stdout=out, stderr=err, timeout=60,
+            r = subprocess.run([os.path.join("/usr/sbin", name)] + list(args), input=input, text=True, stdout=out, stderr=err, timeout=180,
                                env=dict(os.environ, MAIL_CONFIG=self.etc, PATH="/usr/sbin:/usr/bin:/sbin:/bin"))
             out.seek(0), err.seek(0)
             r.stdout, r.stderr = out.read(), err.read()

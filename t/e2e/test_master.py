@@ -192,6 +192,17 @@ def test_abort_is_quick_even_with_clients(make):
         assert c.file.read() == ""
 
 
+def test_processes_hear_of_a_reload_though_who_started_the_suite_ignores_the_signal(make):
+    """as nohup does: a process that starts at the reload would stay, with the old configuration"""
+    s = make()
+    subprocess.run(["sh", "-c", "trap '' HUP INT TERM; exec \"$@\"", "sh", s.dir + "/bin/pombal", "-c", s.dir + "/etc", "start"],
+                   check=True, capture_output=True, timeout=60)
+    pid = s.dial().pid()
+    with open("/proc/%s/status" % pid) as f:
+        ignored = int(re.search(r"^SigIgn:\s+(\w+)$", f.read(), flags=re.M).group(1), 16)
+    assert [n for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM) if ignored >> (n - 1) & 1] == []
+
+
 def test_reload_keeps_sessions_and_refuses_nobody(make):
     s = make().start()
     old = s.dial()
