@@ -200,7 +200,7 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
 
 bool milter_wants(const struct milter *m, const struct milter_event *e)
 {
-    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips) & e->unwanted) == 0;
+    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips | m->lacks) & e->unwanted) == 0;
 }
 
 void milter_hear_answer(struct milter *m, const struct milter_event *e, int64_t deadline,
@@ -256,6 +256,20 @@ bool milter_send_event(struct milters *all, struct milter *m, const struct milte
     return sent;
 }
 
+/* A filter that does not want an event may want its macros: they go along with the next one. */
+static void put_macros_only(struct milters *all, struct milter *m, const struct milter_event *e)
+{
+    struct buf out = BUF(MILTER_PACKET_MOST);
+
+    if (m->state != MILTER_ASKED || ((m->skips | m->lacks) & e->unwanted) != 0)
+        return;
+    milter_put_macros(&out, all, m, e->stage, e->command);
+    stream_set_deadline(m->stream, task_now() + m->entry->command_ms);
+    if (buf_ok(&out)) /* a failure shows at the next event */
+        stream_put(m->stream, buf_str(&out));
+    buf_free(&out);
+}
+
 static void ask_one(struct milters *all, struct milter *m, const struct milter_event *e,
                     const struct buf *data, struct milter_answer *a)
 {
@@ -269,6 +283,8 @@ static void ask_one(struct milters *all, struct milter *m, const struct milter_e
         else if (milter_send_event(all, m, e, buf_str(data), deadline) &&
                  (m->terms.habits & e->silent) == 0)
             milter_hear_answer(m, e, deadline, a);
+    } else {
+        put_macros_only(all, m, e);
     }
     if (m->state == MILTER_GONE && a->does == MILTER_GOES_ON)
         milter_answer_copy(a, &m->held);
