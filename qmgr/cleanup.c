@@ -14,12 +14,16 @@
  * When the file is on stable storage it tells qmgr of it and answers with the queue id. Until then
  *   there is no message.
  *
+ *   Milters see the message when all of it has been written, and change it in place: those that
+ * smtpd has connected to, or non_smtpd_milters.
+ *
  *   Body records are checked and copied as blocks; only the header is parsed, and the MIME parts of
  *   messages that header_checks or body_checks look at.
  *
  * SECURITY
- *   cleanup creates files in the queue and talks to qmgr and bounce. It needs no network, runs no
- *   commands, and every record and attribute of its clients is bounded.
+ *   cleanup creates files in the queue and talks to qmgr and bounce. It connects to
+ * non_smtpd_milters and to nothing else outside, runs no commands, and every record and attribute
+ * of its clients is bounded.
  *
  * STANDARDS
  *   RFC 5321 (4.4 trace, 6.3 loops), RFC 5322 (message format)

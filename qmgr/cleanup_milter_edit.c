@@ -261,6 +261,8 @@ static int drop_rcpt(void *arg, struct str address, struct why *why)
 
 /* ---- body ---- */
 
+enum { LINE_MOST = 32 * 1024 }; /* bytes of a line that go into one record */
+
 /* The line so far, up to its end or up to as much as a record takes. */
 static void put_line(struct cleanup_view *v, enum rec type)
 {
@@ -282,7 +284,8 @@ static int begin_body(struct cleanup_view *v, struct why *why)
     if (v->new_body < 0)
         return -1;
     c->content = c->header_content;
-    v->line = BUF((size_t)conf.line_length_limit);
+    size_t most = (size_t)conf.line_length_limit;
+    v->line = BUF(most < LINE_MOST ? most : LINE_MOST); /* fits: it is filled up to there only */
     return 0;
 }
 

@@ -103,6 +103,7 @@ def with_id(suite):
 
 
 ENVELOPE = record(b"T", b"1795397122 0") + record(b"S", b"") + record(b"R", b"a@discard.test")
+STATE = b"inet:one\t1000\t1000\t3\t6\t0\t0\t\t\n"  # of a milter: lib/milter/milter_state.c
 CONTENT = record(b"M", b"") + record(b"N", b"Subject: x") + record(b"X", b"") + record(b"E", b"")
 
 
@@ -127,7 +128,7 @@ def test_connections_to_milters_are_sockets_and_come_once(suite, what):
     for _ in range(2 if what == "twice" else 1):
         with open("/dev/null") as null:
             fds = {"no descriptor": [], "a file": [null.fileno()]}.get(what, [theirs.fileno()])
-            socket.send_fds(s, [record(b"m", b"state")], fds)
+            socket.send_fds(s, [record(b"m", STATE)], fds)
     s.sendall(CONTENT)
     assert b"why_code\0004.3.0\0why_text\0internal protocol error: connections to milters" in s.recv(1000)
     for x in (s, ours, theirs):
