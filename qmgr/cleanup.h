@@ -68,6 +68,7 @@ struct cleanup {
     VEC(const char *) asked; /* recipients as they came, for non_smtpd_milters */
     bool asked_sender; /* they have been told of the sender */
     const char *asked_rcpt; /* the one that they have been asked about last; null: none */
+    bool is_decided; /* by cleanup_checks.c: nothing else looks at it */
     bool has_end; /* REC_END has been written */
     const char *reply; /* what a milter says in the place of why: "550 5.7.1 no"; null: nothing */
     const char *last_rcpt; /* as it came, for the log; null: none */

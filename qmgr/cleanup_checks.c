@@ -49,9 +49,10 @@ bool cleanup_checks(const struct cleanup *c, enum cleanup_content what)
     return wanted && !maps_empty(checks[what]);
 }
 
-/* The message is not looked at any more: what was found decides. */
+/* The message is not looked at any more, by milters neither: what was found decides. */
 static void stop_checks(struct cleanup *c)
 {
+    c->is_decided = true;
     c->flags &= ~(unsigned)SUBMIT_FILTER;
 }
 

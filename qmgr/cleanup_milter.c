@@ -131,7 +131,9 @@ bool cleanup_wants_milters(const struct cleanup *c)
 
 void cleanup_ask_milters(struct cleanup *c)
 {
-    if (!cleanup_wants_milters(c) || (c->milters == NULL && !cleanup_has_local_milters(c)))
+    bool any = c->milters != NULL || cleanup_has_local_milters(c);
+
+    if (!any || c->is_decided || !cleanup_wants_milters(c))
         return;
     cleanup_put(c, REC_END, STR("")); /* what they put in comes behind it */
     c->has_end = true;

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "mail/path.h"
 #include "service/jail.h"
+#include "service/resolver.h"
 #include "service/service.h"
 
 #include "cleanup_milter.h"
@@ -15,14 +16,19 @@ static struct milter_list filters;
 
 void cleanup_open_milters(void)
 {
+    bool names = false;
+
     milter_list_open(&filters, "non_smtpd_milters", conf.non_smtpd_milters);
     for (size_t i = 0; i < filters.n; i++) {
         const struct milter_entry *e = &filters.at[i];
+        names |= e->host != NULL;
         if (e->host != NULL)
             service_add_rights(RIGHT_DNS);
         else if (e->path[0] == '/')
             service_leave_queue();
     }
+    if (names)
+        resolver_open();
 }
 
 void cleanup_milter_paths(void)

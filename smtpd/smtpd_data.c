@@ -246,7 +246,7 @@ static void put_milters(struct transfer *t)
 
     pass_on(t);
     if (!milters_export(t->s->milters, &state, fds, &n))
-        why_set(&t->why, "4.3.0", "the state of the mail filters is too long");
+        why_set(&t->why, "4.3.0", "the mail filters cannot be handed over");
     else if (n > 0 && buf_ok(&state))
         submit_milters(t->submit, buf_str(&state), fds, n);
     buf_free(&state);

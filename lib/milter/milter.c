@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "base/msg.h"
-#include "base/num.h"
 #include "conf/conf.h"
 #include "milter/milter_inside.h"
 #include "net/stream.h"
@@ -14,50 +13,6 @@
 
 #define TRY_LATER "451 4.7.1 Service unavailable - try again later"
 #define GOOD_BYE  "421 4.7.0 Server closing connection"
-
-/* ---- answers ---- */
-
-void milter_answer_free(struct milter_answer *a)
-{
-    buf_free(&a->reply);
-    a->does = MILTER_GOES_ON;
-}
-
-enum milter_does milter_reply(struct milter_answer *a, enum milter_does does, const char *text)
-{
-    a->does = does;
-    buf_setz(&a->reply, text);
-    return does;
-}
-
-enum milter_does milter_answer_copy(struct milter_answer *a, const struct milter_answer *from)
-{
-    return milter_reply(a, from->does, from->reply.p);
-}
-
-int milter_answer_parts(const struct milter_answer *a, char dsn[10], struct buf *text)
-{
-    struct str rest = buf_str(&a->reply), line, status;
-    uint32_t code = 451;
-
-    num_parse_u32(str_upto(rest, 3), 400, 599, &code);
-    dsn[0] = 0;
-    for (bool first = true; str_split(&rest, '\n', &line); first = false) {
-        line = str_from(line, 4);
-        status = str_upto(
-            line, (size_t)(str_find(line, ' ') < 0 ? (ptrdiff_t)line.n : str_find(line, ' ')));
-        bool is_status =
-            status.n >= 5 && status.n < 10 && status.p[1] == '.' && status.p[0] == a->reply.p[0];
-        if (first && is_status)
-            snprintf(dsn, 10, "%.*s", (int)status.n, status.p);
-        if (is_status && str_eqz(status, dsn))
-            line = str_from(line, status.n + 1);
-        if (!first)
-            buf_addc(text, '\n');
-        buf_add(text, line);
-    }
-    return (int)code;
-}
 
 /* ---- the end of a filter ---- */
 
@@ -200,7 +155,7 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
 
 bool milter_wants(const struct milter *m, const struct milter_event *e)
 {
-    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips) & e->unwanted) == 0;
+    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips | m->lacks) & e->unwanted) == 0;
 }
 
 void milter_hear_answer(struct milter *m, const struct milter_event *e, int64_t deadline,
@@ -256,6 +211,20 @@ bool milter_send_event(struct milters *all, struct milter *m, const struct milte
     return sent;
 }
 
+/* A filter that does not want an event may want its macros: they go along with the next one. */
+static void put_macros_only(struct milters *all, struct milter *m, const struct milter_event *e)
+{
+    struct buf out = BUF(MILTER_PACKET_MOST);
+
+    if (m->state != MILTER_ASKED || ((m->skips | m->lacks) & e->unwanted) != 0)
+        return;
+    milter_put_macros(&out, all, m, e->stage, e->command);
+    stream_set_deadline(m->stream, task_now() + m->entry->command_ms);
+    if (buf_ok(&out)) /* a failure shows at the next event */
+        stream_put(m->stream, buf_str(&out));
+    buf_free(&out);
+}
+
 static void ask_one(struct milters *all, struct milter *m, const struct milter_event *e,
                     const struct buf *data, struct milter_answer *a)
 {
@@ -269,6 +238,8 @@ static void ask_one(struct milters *all, struct milter *m, const struct milter_e
         else if (milter_send_event(all, m, e, buf_str(data), deadline) &&
                  (m->terms.habits & e->silent) == 0)
             milter_hear_answer(m, e, deadline, a);
+    } else {
+        put_macros_only(all, m, e);
     }
     if (m->state == MILTER_GONE && a->does == MILTER_GOES_ON)
         milter_answer_copy(a, &m->held);

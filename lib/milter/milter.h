@@ -102,10 +102,10 @@ void milters_quit(struct milters *m); /* (waits) The session is over: tells all,
 bool milters_want_content(const struct milters *m);
 
 /*
- * For another process: the state of all filters that want the content, as a text without zero bytes
- * of at most MILTERS_STATE_MOST bytes, and their descriptors in the same order, at most
- * MILTERS_MOST. These stay ours: duplicates travel. False: it did not fit; the message cannot be
- * accepted.
+ * (waits) For another process: the state of all filters that want the content, as a text without
+ * zero bytes of at most MILTERS_STATE_MOST bytes, and their descriptors in the same order, at most
+ * MILTERS_MOST. These stay ours: duplicates travel. False: it did not fit, or a connection has
+ * failed; the message cannot be accepted.
  */
 enum { MILTERS_STATE_MOST = 32 * 1024 };
 bool milters_export(struct milters *m, struct buf *state, int fds[MILTERS_MOST], size_t *n);

@@ -21,7 +21,8 @@ struct milter {
     struct milter_answer held; /* its answer to all later events */
     struct milter_terms terms; /* lists: slices of list_text */
     struct buf list_text;
-    uint32_t skips; /* flags as habits: events that it has seen enough of, in this message */
+    uint32_t lacks; /* flags as habits: events that its version does not have */
+    uint32_t skips; /* the same: events that it has seen enough of, in this message */
     bool told; /* something since the last abort */
     bool lent; /* another process has used the connection */
     bool borrowed; /* it is another process's connection, from milters_import */

@@ -78,9 +78,9 @@ static void agree(struct milter *m)
     struct milter_terms *t = &m->terms;
 
     if (t->version < 3)
-        t->habits |= MILTER_NO_UNKNOWN;
+        m->lacks |= MILTER_NO_UNKNOWN;
     if (t->version < 4)
-        t->habits |= MILTER_NO_DATA;
+        m->lacks |= MILTER_NO_DATA;
     if (m->entry->no_header_reply)
         t->habits |= MILTER_SILENT_HEADER;
 }

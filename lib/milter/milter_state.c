@@ -13,6 +13,7 @@
 #include "base/num.h"
 #include "milter/milter_inside.h"
 #include "net/stream.h"
+#include "task/task.h"
 
 static void put_list(struct buf *state, struct str list)
 {
@@ -38,14 +39,18 @@ static void put_milter(struct buf *state, const struct milter *m)
 
 bool milters_export(struct milters *m, struct buf *state, int fds[MILTERS_MOST], size_t *n)
 {
+    bool good = true;
+
     *n = 0;
     for (size_t i = 0; m != NULL && i < m->n; i++)
         if (m->at[i].state == MILTER_ASKED) {
             m->at[i].lent = true;
+            stream_set_deadline(m->at[i].stream, task_now() + m->at[i].entry->command_ms);
+            good = stream_flush(m->at[i].stream) && good; /* macros that wait for an event */
             put_milter(state, &m->at[i]);
             fds[(*n)++] = stream_fd(m->at[i].stream);
         }
-    return buf_ok(state) && state->n <= MILTERS_STATE_MOST;
+    return good && buf_ok(state) && state->n <= MILTERS_STATE_MOST;
 }
 
 static bool get_number(struct str *line, int64_t low, int64_t high, int64_t *number)

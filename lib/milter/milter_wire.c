@@ -199,7 +199,7 @@ static bool cut_list(struct str *rest, struct milter_terms *terms)
 
     if (!cut_number(rest, &stage) || !cut_text(rest, &list))
         return false;
-    if (stage < MILTER_AT_UNKNOWN)
+    if (stage < MILTER_AT_UNKNOWN && list.n > 0)
         terms->lists[stage] = list;
     return true;
 }

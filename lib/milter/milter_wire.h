@@ -133,7 +133,7 @@ int milter_said_parse(struct str packet, struct milter_said *said, struct why *w
 int milter_reply_parse(struct str text, struct buf *reply, struct why *why);
 
 /* The answer to the negotiation. lists: the macros that the filter wants at a stage; a null slice:
- * it has not said. -1: it cannot be worked with. */
+ * it has not said, or named none. -1: it cannot be worked with. */
 struct milter_terms {
     uint32_t version, actions, habits;
     struct str lists[MILTER_STAGES];

@@ -20,6 +20,7 @@ milter_default_action = tempfail
 milter_end_of_header_macros = %(macros)s
 milter_end_of_data_macros = $milter_end_of_header_macros
 milter_header_checks = regexp:$config_directory/checks
+header_checks = regexp:$config_directory/before
 virtual_alias_maps = texthash:$config_directory/virtual
 recipient_canonical_maps = texthash:$config_directory/canonical
 """
@@ -27,7 +28,9 @@ CHECKS = "\n".join("/^X-%s/ %s" % line for line in (
     ("Warn", "WARN text"), ("Ignore", "IGNORE"), ("Reject", "REJECT no"), ("Later", "REJECT 4.7.1 later"), ("Hold", "HOLD text"),
     ("Discard", "DISCARD text"), ("Redirect", "REDIRECT red@far.test"), ("Bcc-Me", "BCC bcc@far.test"), ("Replace", "REPLACE X-Replaced: 2"),
     ("Prepend", "PREPEND X-Prepended: 2"), ("Changed-Ignore", "IGNORE"))) + "\n/^Subject: ignore/ IGNORE\n/^Subject: reject/ REJECT subject\n"
-FILES = {"checks": CHECKS, "canonical": "canonical@far.test other@far.test\n",
+BEFORE = "".join("/^Subject: %s/ %s\n" % line for line in (
+    ("pass", "PASS"), ("redirect", "REDIRECT red@far.test"), ("hold", "HOLD"), ("discard", "DISCARD"), ("refuse", "REJECT no"), ("copy", "BCC bcc@far.test")))
+FILES = {"checks": CHECKS, "before": BEFORE, "canonical": "canonical@far.test other@far.test\n",
          "virtual": "alias@far.test v1@far.test, v2@far.test\nexpanded@far.test e1@far.test, e2@far.test\n"}
 SENDER, RCPTS = "s@x.test", ["one@far.test", "expanded@far.test"]
 QUEUE_ID = r"\b[0-9A-F]{9,14}\b"
@@ -74,7 +77,7 @@ class Side:
 
     def wait_done(self, ids):
         for id in ids:
-            wait_for(lambda: re.search("%s: (removed|milter-(header-)?(hold|discard|reject))" % id, self.server.log()))
+            wait_for(lambda: re.search("%s: (removed|(milter-(header-)?)?(hold|discard|reject):)" % id, self.server.log()))
 
     def close(self):
         self.server.close()

@@ -64,7 +64,7 @@ def mask_reply(reply):
 def mask_warning(text):
     """Postfix has other words, or the wrong ones, for why a connection has ended"""
     text = re.sub(r"inet:127.0.0.1:\d+", "NAME", text)
-    return re.sub(r"(can't read \S+ reply packet header: ).*", r"\1...", text)
+    return re.sub(r"(can't read \S+ reply packet header: ).*", r"\1...", text).rstrip()
 
 
 def macros(data):
@@ -78,7 +78,7 @@ def mask_macro(command, name, value):
         return b"VERSION"
     if name in (b"{client_port}", b"{daemon_port}"):
         return b"PORT" if value.isdigit() and value != b"0" else value
-    if name == b"i" and re.fullmatch(rb"[0-9A-F]{6,}", value):
+    if name.strip(b"{}") == b"i" and re.fullmatch(rb"[0-9A-F]{6,}", value):
         return b"ID"
     return value
 

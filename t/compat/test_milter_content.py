@@ -251,6 +251,11 @@ def test_answers_at_other_events(sides):
     compare(sides, {name: (PLAIN, [answers, script(add("X-B", "2"))]) for name, answers in EVENTS.items()})
 
 
+def test_what_header_checks_have_decided_milters_do_not_see(sides):
+    compare(sides, {word: (b"Subject: %s\r\n\r\nx\r\n" % word.encode(), [script(add("X-A", "1")), {}])
+                    for word in ("pass", "redirect", "hold", "discard", "refuse", "copy")})
+
+
 def test_what_milters_see_of_any_message(sides):
     compare(sides, {name: (content, [{}, {}]) for name, content in CONTENTS.items()})
 

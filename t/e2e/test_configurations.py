@@ -254,7 +254,7 @@ CONFIGURATIONS = {
                   "smtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = encrypt\nheader_size_limit = 4096000\n"
                   "smtp_tls_note_starttls_offer = yes\n", "", {}, []),
     "rspamd": ("smtpd_milters = inet:localhost:11332\nnon_smtpd_milters = inet:localhost:11332\nmilter_protocol = 6\nmilter_default_action = accept\n"
-               "milter_mail_macros = i {mail_addr} {client_addr} {client_name} {auth_authen}\n", "", {}, ["non_smtpd_milters"]),
+               "milter_mail_macros = i {mail_addr} {client_addr} {client_name} {auth_authen}\n", "", {}, []),
     "amavis": ("content_filter = smtp-amavis:[127.0.0.1]:%(filter)s\n", AMAVIS_MASTER, {}, []),
     "postscreen": ("postscreen_greet_action = enforce\npostscreen_dnsbl_sites = zen.spamhaus.org*2\npostscreen_dnsbl_action = enforce\n",
                    "smtpd     pass  -       -       y       -       -       smtpd\ndnsblog   unix  -       -       y       -       0       dnsblog\n"
