@@ -34,7 +34,7 @@ static enum dict_answer find_print(struct maps *m, const struct tls_info *tls,
 enum verdict check_permit_tls_clientcerts(struct check *k, const struct restriction *r)
 {
     const struct tls_info *tls = shown(k);
-    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct buf value = BUF(DICT_VALUE_LIMIT); /* asked: by maps_find */
     struct why why = WHY;
     enum dict_answer answer = DICT_NONE;
 
@@ -62,11 +62,10 @@ enum verdict check_permit_tls_all_clientcerts(struct check *k, const struct rest
 static enum verdict print_access(struct check *k, const struct restriction *r,
                                  const struct tls_info *tls, enum cert_print which)
 {
-    struct buf value = BUF(DICT_VALUE_LIMIT);
+    struct buf value = BUF(DICT_VALUE_LIMIT); /* asked: by maps_find */
     struct why why = WHY;
     enum dict_answer answer = find_print(r->table, tls, which, &value, &why);
-    enum verdict v =
-        access_apply(k, r, answer, &value, tls->cert_name, "Client certificate", &why);
+    enum verdict v = access_apply(k, r, answer, &value, tls->cert_name, "Client certificate", &why);
 
     buf_free(&value);
     why_free(&why);
@@ -93,8 +92,9 @@ static int read_order(struct restriction *r, struct str setting, struct why *why
     str_unbrace(&setting);
     ptrdiff_t is = str_find(setting, '=');
     if (is < 0 || !str_eqz(str_trim(str_upto(setting, (size_t)is)), "search_order"))
-        return why_set(why, "4.3.5", "wants { type:table, { search_order = cert_fingerprint, "
-                                     "pubkey_fingerprint } }");
+        return why_set(why, "4.3.5",
+                       "wants { type:table, { search_order = cert_fingerprint, "
+                       "pubkey_fingerprint } }");
     struct str rest = str_from(setting, (size_t)is + 1);
     r->prints[0] = r->prints[1] = 0;
     while (str_word(&rest, ", \t\r\n", &word)) {

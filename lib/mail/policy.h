@@ -25,6 +25,7 @@ struct policy_reply {
     size_t bytes;
     bool has_action;
 };
+/* asked: by policy_reply_line */
 #define POLICY_REPLY(limit) ((struct policy_reply){.action = BUF(limit)})
 enum policy_line {
     POLICY_MORE, /* not complete yet */

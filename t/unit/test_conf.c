@@ -343,7 +343,8 @@ TEST(a_value_that_asks_for_nothing_is_not_missing)
 
 TEST(what_is_missing_is_found_by_kind_and_name)
 {
-    assert_int_equal(conf_missing_find(MISSING_RESTRICTION, STR("check_policy_service"))->args, 1);
+    assert_int_equal(conf_missing_find(MISSING_RESTRICTION, STR("REJECT_unverified_sender"))->args,
+                     0);
     assert_null(conf_missing_find(MISSING_RESTRICTION, STR("mysql")));
     assert_null(conf_missing_find(MISSING_PROGRAM, STR("trivial-rewrite"))->effect);
     assert_non_null(conf_missing_find(MISSING_PROGRAM, STR("postscreen"))->effect);
