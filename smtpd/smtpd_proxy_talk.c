@@ -199,8 +199,8 @@ static int connect_inet(struct smtpd *s, struct why *why)
 static struct proxy_talk *talk_connect(struct smtpd *s)
 {
     struct why why = WHY;
-    int fd = filter.port != 0 ? connect_inet(s, &why)
-                              : sock_connect_unix(filter.host, deadline(), &why);
+    int fd =
+        filter.port != 0 ? connect_inet(s, &why) : sock_connect_unix(filter.host, deadline(), &why);
 
     if (fd < 0)
         msg_warn_each("connect to proxy filter %s: %s", filter.name, why_text(&why));

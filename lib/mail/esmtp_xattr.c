@@ -121,12 +121,20 @@ static bool good_value(enum esmtp_xcommand command, struct esmtp_xvalue *v)
     return attrs[v->attr].good(command, v);
 }
 
+static bool is_control(char c)
+{
+    return ((unsigned char)c < ' ') || c == 127;
+}
+
 static void decode(struct str value, struct esmtp_xvalue *v)
 {
     struct buf plain = BUF(X_VALUE_MOST);
 
-    if (!xtext_decode(value, &plain) || !buf_ok(&plain))
-        buf_set(&plain, value);
+    if (!xtext_decode(value, &plain) || !buf_ok(&plain)) {
+        buf_clear(&plain);
+        for (size_t i = 0; i < value.n; i++) /* as xtext_decode does */
+            buf_addc(&plain, is_control(value.p[i]) ? '?' : value.p[i]);
+    }
     snprintf(v->text, sizeof v->text, "%s", buf_ok(&plain) ? plain.p : "");
     buf_free(&plain);
 }

@@ -122,7 +122,7 @@ static int parse_v2(struct str bytes, struct proxy_header *out, size_t *used, st
     size_t wanted = family == V2_TCP4 ? 12 : 36;
     if (command != V2_LOCAL && command != V2_PROXY)
         return proxy_bad(why, command >> 4 == 2 ? "bad command in proxy header"
-                                          : "unrecognized protocol version");
+                                                : "unrecognized protocol version");
     if (command == V2_PROXY && family != V2_TCP4 && family != V2_TCP6)
         return proxy_bad(why, "unsupported network protocol");
     if (command == V2_PROXY && length < wanted)

@@ -33,6 +33,7 @@ TEST(values_are_decoded_and_checked)
         {XCLIENT, "HELO=[TEMPUNAVAIL]", X_HELO, X_KNOWN, "[TEMPUNAVAIL]"},
         {XCLIENT, "LOGIN=a@b", X_LOGIN, X_KNOWN, "a@b"},
         {XCLIENT, "LOGIN=a+0Ab", X_LOGIN, X_KNOWN, "a?b"},
+        {XCLIENT, "LOGIN=a+\x13\x7f", X_LOGIN, X_KNOWN, "a+??"},
         {XFORWARD, "IDENT=x+zz", X_IDENT, X_KNOWN, "x+zz"},
         {XFORWARD, "SOURCE=local", X_SOURCE, X_KNOWN, "local"},
     };

@@ -1,11 +1,11 @@
 #include "base/str.h"
-#include "mini.h"
 #include "net/proxy_header.h"
 #include "net/stream.h"
 
+#include "mini.h"
 #include "test.h"
 
-#define V2 "\r\n\r\n\0\r\nQUIT\n"
+#define V2   "\r\n\r\n\0\r\nQUIT\n"
 #define FOUR "\1\2\3\4\177\0\0\1\0\143\0\31"
 #define SIX  "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\143\0\31"
 
@@ -143,11 +143,11 @@ TEST(nothing_behind_the_header_is_read_with_it)
 
 TEST(a_header_may_come_in_pieces_but_in_time)
 {
-    mini_dialogue(read_one, NULL, "C! PRO\nC! XY TCP4 1.2.3.4 127\nC: .0.0.1 99 25\nC: NOOP\nS: 1.2.3.4: NOOP\n");
+    mini_dialogue(read_one, NULL,
+                  "C! PRO\nC! XY TCP4 1.2.3.4 127\nC: .0.0.1 99 25\nC: NOOP\nS: 1.2.3.4: NOOP\n");
     mini_dialogue(read_one, NULL, "C! PROXY TCP4\nS: timeout error\n");
 }
 
 RUN_TESTS(T(both_versions_name_both_ends), T(a_health_check_speaks_for_the_proxy),
           T(a_client_of_whom_nothing_is_known_is_refused), T(a_line_without_end_is_refused),
-          T(nothing_behind_the_header_is_read_with_it),
-          T(a_header_may_come_in_pieces_but_in_time))
+          T(nothing_behind_the_header_is_read_with_it), T(a_header_may_come_in_pieces_but_in_time))
