@@ -316,12 +316,18 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
         const char *name;
         const char **to;
     } kept[] = {
-        {"log_client_name", &d->client_name},      {"log_client_address", &d->client_addr},
-        {"log_client_port", &d->client_port},      {"log_protocol_name", &d->client_proto},
-        {"log_helo_name", &d->client_helo},        {"sasl_method", &d->sasl_method},
-        {"sasl_username", &d->sasl_username},      {"sasl_sender", &d->sasl_sender},
-        {"rewrite_context", &d->rewrite_context},  {"envelope_id", &d->dsn_envid},
-        {"reverse_client_name", &c->reverse_name}, {"server_address", &c->server_addr},
+        {"log_client_name", &d->client_name},
+        {"log_client_address", &d->client_addr},
+        {"log_client_port", &d->client_port},
+        {"log_protocol_name", &d->client_proto},
+        {"log_helo_name", &d->client_helo},
+        {"sasl_method", &d->sasl_method},
+        {"sasl_username", &d->sasl_username},
+        {"sasl_sender", &d->sasl_sender},
+        {"rewrite_context", &d->rewrite_context},
+        {"envelope_id", &d->dsn_envid},
+        {"reverse_client_name", &c->reverse_name},
+        {"server_address", &c->server_addr},
         {"server_port", &c->server_port},
         {"log_ident", &d->log_ident}, /* after a filter: that before it */
     };

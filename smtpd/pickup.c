@@ -289,8 +289,8 @@ static int submit(struct drop *d)
 {
     bool filtered = (submit_overrides() & OVERRIDE_NO_MILTERS) == 0;
 
-    d->submit = submit_begin(submit_external() | SUBMIT_BOUNCE | (filtered ? SUBMIT_LOCAL : 0u),
-                             &d->why);
+    d->submit =
+        submit_begin(submit_external() | SUBMIT_BOUNCE | (filtered ? SUBMIT_LOCAL : 0u), &d->why);
     int result =
         d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, NULL, &d->why);
     submit_abort(&d->submit);

@@ -478,7 +478,8 @@ static void accept_mail(struct smtpd *s, const char *queue_id)
     s->errors = s->junk = 0;
 }
 
-/* What was ordered since then, mostly by the list at the end. It comes behind the content, as what cleanup finds in it.
+/* What was ordered since then, mostly by the list at the end. It comes behind the content, as what
+ * cleanup finds in it.
  */
 static void put_late_orders(struct transfer *t)
 {

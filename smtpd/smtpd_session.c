@@ -6,8 +6,8 @@
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
 #include "milter/milter.h"
-#include "queue/submit.h"
 #include "net/proxy_header.h"
+#include "queue/submit.h"
 #include "service/service.h"
 #include "task/task.h"
 
