@@ -4,6 +4,7 @@ import os, stat, sys
 import pytest
 
 import pombal
+from filter import Filter
 
 sys.path.append(pombal.TOP + "/t/compat")
 import milter  # noqa: E402
@@ -21,17 +22,22 @@ def world():
     os.chmod(s.queue + "/filters", 0o755)
     local = milter.Milter(offer=None, unix=s.queue + "/filters/one")
     os.chmod(s.queue + "/filters/one", 0o777)
-    ports = {name: pombal.free_port() for name in ("accept", "tempfail", "unix", "held")}
+    ports = {name: pombal.free_port() for name in ("accept", "tempfail", "unix", "held", "xclient", "none", "before", "back")}
+    before = Filter(lambda: ports["back"])
     s.add_main("milter_content_timeout = 2s\nmilter_command_timeout = 2s\n")
     entry = "inet:127.0.0.1:%d" % one.port
     s.add_master("".join("127.0.0.1:%d inet n - y - - smtpd\n    -o { %s }\n" % (ports[name], option) for name, option in (
         ("accept", "smtpd_milters = { %s, default_action=accept }" % entry), ("tempfail", "smtpd_milters = { inet:localhost:%d, default_action=tempfail }" % one.port),
-        ("unix", "smtpd_milters = unix:/filters/one"), ("held", "smtpd_end_of_data_restrictions = check_sender_access inline:{ %s=HOLD }" % FROM))))
+        ("unix", "smtpd_milters = unix:/filters/one"), ("back", "smtpd_milters ="),
+        ("xclient", "smtpd_milters = %s }\n    -o { smtpd_authorized_xclient_hosts = 127.0.0.0/8" % entry),
+        ("none", "smtpd_milters = %s }\n    -o { receive_override_options = no_milters" % entry),
+        ("before", "smtpd_milters = %s }\n    -o { smtpd_proxy_filter = 127.0.0.1:%d" % (entry, before.port)), ("held", "smtpd_end_of_data_restrictions = check_sender_access inline:{ %s=HOLD }" % FROM))))
     s.start()
     yield s, ports, one, local
     s.close()
     one.close()
     local.close()
+    before.listener.close()
 
 
 def session(port, messages):
@@ -83,6 +89,48 @@ def test_a_message_that_is_given_up_is_told(world):
     one.wait_idle()
     (packets,) = one.take()
     assert b"".join(p[:1] for p in packets if p[:1] != b"D") == b"OCHMAMRAQ"
+
+
+def letters(packets):
+    """the events: no macros, and not what ends a message"""
+    return b"".join(p[:1] for p in packets if p[:1] not in (b"D", b"A"))
+
+
+def test_whom_xclient_names_is_a_new_client_for_filters(world):
+    _, ports, one, _ = world
+    with_changes(one)
+    raw = pombal.Raw(ports["xclient"])
+    raw.reply()
+    raw.ask("EHLO proxy.test")
+    assert raw.ask("XCLIENT NAME=second.test ADDR=10.1.1.1")[:3] == "220"
+    for command in ("EHLO second.test", "MAIL FROM:<%s>" % FROM, "QUIT"):
+        raw.ask(command)
+    raw.close()
+    one.wait_idle()
+    first, second = one.take()
+    assert letters(first) == b"OCHQ" and letters(second) == b"OCHMQ"
+    (connect,) = [p for p in second if p[:1] == b"C"]
+    assert connect.startswith(b"Csecond.test\0") and b"10.1.1.1" in connect
+
+
+def test_no_milters_keeps_them_out(world):
+    s, ports, one, _ = world
+    with_changes(one)
+    one.script(mail=REJECT)
+    (said,) = session(ports["none"], [MESSAGE % "unfiltered"])
+    assert said.startswith("250 2.0.0") and one.take() == []
+    s.wait_mail("alice", match="^unfiltered$")
+
+
+def test_content_of_a_before_queue_filter_is_not_shown_to_milters(world):
+    s, ports, one, _ = world
+    with_changes(one)
+    (said,) = session(ports["before"], [MESSAGE % "through the filter"])
+    assert said.startswith("250"), said
+    s.wait_mail("alice", match="^through the filter$")
+    one.wait_idle()
+    (packets,) = one.take()
+    assert letters(packets) == b"OCHMRTQ"
 
 
 POINTS = ["negotiate", "connect", "helo", "mail", "rcpt", "data", "header", "eoh", "body", "eom"]
