@@ -64,8 +64,9 @@ void jail_note(const char *dir);
 /* Which of all these is another directory by now (moved away, another disk mounted, made), so that
  * this process cannot reach it; null: none. */
 const char *jail_replaced(void);
-/* The same for before each request: at the directories of the queue, whose names are relative, it
- * looks once a second only. In the meantime whatever opens a file there fails. */
+/* The same for before each request on a connection that is kept: at the directories of the queue,
+ * whose names are relative, it looks once a second only. In the meantime whatever opens a file
+ * there fails. */
 const char *jail_glance(void);
 void jail_port(int port); /* TCP connections to this port, beside those the rights give */
 /* Connections to the socket at this path, as it is written, which need not be there yet. */

@@ -148,8 +148,8 @@ int service_limit(void);
 void service_refresh(const char *what_changed);
 /* To be called when a directory could not be read or written: if one that was given to
  * jail_read_queue, jail_write_queue or jail_note is another one than when the process started, its
- * jail keeps the process out, and service_refresh follows. True: it is so. A new connection or
- * request asks jail_glance before it is taken. */
+ * jail keeps the process out, and service_refresh follows. True: it is so. A new connection asks
+ * the same before it is taken, a request on one that is kept asks jail_glance. */
 bool service_look_at_dirs(void);
 /*
  * Called by a session: marks its own client as evictable, or no longer so. When the process is full

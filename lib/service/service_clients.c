@@ -204,7 +204,8 @@ static bool next_request(struct client *c, struct stream *s)
 {
     if (stream_ahead(s) > 0)
         return true;
-    return !c->process->draining && wait_request(c, s, 0) && !drain_if_stale(c->process);
+    return !c->process->draining && wait_request(c, s, 0) &&
+           !drain_if_stale(c->process, service_glance_at_dirs);
 }
 
 static void serve_channel(struct client *c, struct arena *mem)
@@ -399,7 +400,7 @@ static void accept_one(struct listener *l)
     struct process *p = l->process;
     struct peer peer;
 
-    if (drain_if_stale(p))
+    if (drain_if_stale(p, service_look_at_dirs))
         return;
     int fd = sock_accept(l->active, &peer);
 

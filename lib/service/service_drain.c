@@ -113,10 +113,10 @@ void drain_begin(struct process *p, const char *because)
     task_start("drain", call_drain, p);
 }
 
-bool drain_if_stale(struct process *p)
+bool drain_if_stale(struct process *p, bool (*look_at_dirs)(void))
 {
     struct buf what = BUF_TEXT(300);
-    const char *table = p->draining || service_glance_at_dirs() ? NULL : dicts_changed();
+    const char *table = p->draining || look_at_dirs() ? NULL : dicts_changed();
 
     if (table != NULL) {
         buf_addf(&what, "table %s has changed -- restarting", table);

@@ -81,8 +81,8 @@ void datagrams_read(void *listener);
 void drain_start(struct process *p); /* signals, master's channel, idle timer */
 bool service_glance_at_dirs(void); /* service.c: jail_glance, as service_look_at_dirs */
 /* Has a table's file changed since it was opened, or a directory been replaced? Then the process
- * drains: true. */
-bool drain_if_stale(struct process *p);
+ * drains: true. look_at_dirs: one of the two, for a new connection service_look_at_dirs. */
+bool drain_if_stale(struct process *p, bool (*look_at_dirs)(void));
 void drain_begin(struct process *p, const char *because);
 void drain_check(struct process *p); /* a client has gone */
 void drain_tell(struct process *p, char status);
