@@ -223,7 +223,7 @@ def test_check_refuses_what_is_no_policy_service(make_suite):
     r = s.tool("pombal", "check", check=False)
     assert r.returncode == 1
     for i, said in enumerate(WRONG.values()):
-        assert len(re.findall(r"main\.cf, line \d+: class%d = .*%s" % (i, re.escape(said)), r.stderr)) == 1, (said, r.stderr)
+        assert len(re.findall(r"main\.cf, line \d+: class%d: .*%s" % (i, re.escape(said)), r.stderr)) == 1, (said, r.stderr)
     assert len(re.findall(r"main\.cf, line", r.stderr)) == len(WRONG), r.stderr
 
 
