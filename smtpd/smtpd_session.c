@@ -227,8 +227,8 @@ void smtpd_greet(struct smtpd *s)
     } else if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
-        s->denied = true;
         smtpd_reply_denial(s);
+        s->denied = !smtpd_milters_refuse(s); /* filters refuse each command themselves */
     } else {
         smtpd_reply(s, 220, "", "%s", conf.smtpd_banner);
     }
