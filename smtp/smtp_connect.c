@@ -29,12 +29,7 @@ static struct {
 
 static void read_families(void)
 {
-    bool all = str_listed(conf.inet_protocols, "all");
-
-    if (all || str_listed(conf.inet_protocols, "ipv4"))
-        hosts.families |= DNS_INET;
-    if (all || str_listed(conf.inet_protocols, "ipv6"))
-        hosts.families |= DNS_INET6;
+    hosts.families = dns_families(conf.inet_protocols);
     if (strcmp(conf.smtp_address_preference, "ipv4") == 0)
         hosts.first = DNS_INET;
     else if (strcmp(conf.smtp_address_preference, "ipv6") == 0)

@@ -111,35 +111,11 @@ static bool is_worn(const struct policy_conn *c)
 
 /* ---- a new one ---- */
 
-static unsigned families(void)
-{
-    bool all = str_listed(conf.inet_protocols, "all");
-
-    return (all || str_listed(conf.inet_protocols, "ipv4") ? DNS_INET : 0u) |
-           (all || str_listed(conf.inet_protocols, "ipv6") ? DNS_INET6 : 0u);
-}
-
-static int connect_inet(const struct policy_service *p, int64_t deadline, struct why *why)
-{
-    struct dns_how how = {
-        .families = families(), .first = DNS_INET, .native = true, .dns = true, .limit = 10};
-    struct arena *mem = arena_new(NULL);
-    struct dns_hosts hosts;
-    int fd = -1;
-
-    if (dns_addresses(p->host, &how, mem, deadline, &hosts, why) == DNS_OK)
-        for (size_t i = 0; i < hosts.n && fd < 0; i++) {
-            hosts.at[i].addr.port = p->port;
-            fd = sock_connect(&hosts.at[i].addr, NULL, deadline, why);
-        }
-    arena_free(&mem);
-    return fd;
-}
-
 static struct policy_conn *new_conn(struct policy_service *p, int64_t deadline, struct why *why)
 {
-    int fd = p->host != NULL ? connect_inet(p, deadline, why)
-                             : sock_connect_unix(p->name, deadline, why);
+    int fd = p->host != NULL
+                 ? dns_connect(p->host, p->port, dns_families(conf.inet_protocols), deadline, why)
+                 : sock_connect_unix(p->name, deadline, why);
 
     if (fd < 0)
         return NULL;

@@ -15,44 +15,14 @@
 #include "net/stream.h"
 #include "task/task.h"
 
-static int connect_addresses(const struct milter_entry *e, const struct dns_hosts *found,
-                             int64_t deadline, struct why *why)
-{
-    int fd = -1;
-
-    for (size_t i = 0; i < found->n && fd < 0; i++) {
-        struct addr to = found->at[i].addr;
-        to.port = (in_port_t)e->port;
-        fd = sock_connect(&to, NULL, deadline, why);
-    }
-    return fd;
-}
-
 /* A name is looked up each time, since the filter may have moved. */
-static int connect_host(const struct milter_entry *e, int64_t deadline, struct why *why)
-{
-    struct arena *mem = arena_new(NULL);
-    struct dns_hosts found = {0};
-    struct dns_how how = {
-        .families = DNS_ALL, .first = DNS_INET, .native = true, .dns = true, .limit = 10};
-    int fd = -1;
-
-    if (strcmp(conf.inet_protocols, "ipv4") == 0)
-        how.families = DNS_INET;
-    else if (strcmp(conf.inet_protocols, "ipv6") == 0)
-        how.families = how.first = DNS_INET6;
-    if (dns_addresses(e->host, &how, mem, deadline, &found, why) == DNS_OK)
-        fd = connect_addresses(e, &found, deadline, why);
-    arena_free(&mem);
-    return fd;
-}
-
 static bool connect_to(struct milter *m, int64_t deadline)
 {
     const struct milter_entry *e = m->entry;
     struct why why = WHY;
     int fd = e->path != NULL ? sock_connect_unix(e->path, deadline, &why)
-                             : connect_host(e, deadline, &why);
+                             : dns_connect(e->host, (in_port_t)e->port,
+                                           dns_families(conf.inet_protocols), deadline, &why);
 
     if (fd >= 0)
         m->stream = stream_new(fd);

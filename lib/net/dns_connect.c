@@ -1,0 +1,38 @@
+/*
+ * A connection to a service that is named by its host.
+ */
+#include "base/arena.h"
+#include "base/str.h"
+#include "net/dns.h"
+#include "net/sock.h"
+
+enum { ADDRESSES_MOST = 10 };
+
+unsigned dns_families(const char *protocols)
+{
+    bool all = str_listed(protocols, "all");
+
+    return (all || str_listed(protocols, "ipv4") ? DNS_INET : 0u) |
+           (all || str_listed(protocols, "ipv6") ? DNS_INET6 : 0u);
+}
+
+int dns_connect(const char *host, in_port_t port, unsigned families, int64_t deadline_ms,
+                struct why *why)
+{
+    struct dns_how how = {.families = families,
+                          .first = DNS_INET,
+                          .native = true,
+                          .dns = true,
+                          .limit = ADDRESSES_MOST};
+    struct arena *mem = arena_new(NULL);
+    struct dns_hosts found = {0};
+    int fd = -1;
+
+    if (dns_addresses(host, &how, mem, deadline_ms, &found, why) == DNS_OK)
+        for (size_t i = 0; i < found.n && fd < 0; i++) {
+            found.at[i].addr.port = port;
+            fd = sock_connect(&found.at[i].addr, NULL, deadline_ms, why);
+        }
+    arena_free(&mem);
+    return fd;
+}
