@@ -41,6 +41,7 @@ recipient_delimiter = +
 smtpd_peername_lookup = no
 smtpd_error_sleep_time = 0
 smtpd_client_connection_count_limit = 0
+in_flow_delay = 0
 """
 SENDING = """
 myhostname = real.test

@@ -20,7 +20,6 @@ virtual_mailbox_maps = inline:{ u@box.test=u/ }
 local_recipient_maps = inline:{ alice=x bob=x ceo=x }
 mynetworks = 10.0.0.0/8
 smtpd_soft_error_limit = 1000
-in_flow_delay = 0
 smtpd_hard_error_limit = 1000
 smtpd_junk_command_limit = 1000
 smtpd_client_connection_rate_limit = 0
