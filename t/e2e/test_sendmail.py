@@ -143,6 +143,24 @@ def test_bp_and_mailq_list_the_queue(suite):
     assert "Mail queue is empty" in suite.tool("mailq").stdout
 
 
+@pytest.mark.skipif(pombal.BUILD.endswith("release"), reason="needs AddressSanitizer")
+def test_tools_leak_nothing(suite):
+    leaks = {"ASAN_OPTIONS": "detect_leaks=1"}
+    suite.write("etc/table", "a b\n")
+    table = "hash:%s/etc/table" % suite.dir
+    suite.tool("sendmail", "-t", input="To: alice\nSubject: leaks\n\nx\n", env=leaks)
+    suite.wait_mail("alice", match="^leaks$")
+    suite.tool("sendmail", "-f", "s@x.test", "nobody@[127.0.0.9]", input="Subject: stays\n\nx\n", env=leaks)
+    name = os.path.basename(pombal.wait_for(lambda: suite.queue_files("deferred"))[0])
+    for command in (["postconf", "-n"], ["postconf", "-d"], ["postconf", "-x", "myhostname"], ["postconf", "-M"], ["postconf", "-m"],
+                    ["postconf", "-e", "relay_domains ="], ["postmap", table], ["postmap", "-q", "a", table], ["postmap", "-s", table],
+                    ["postalias", "hash:%s/aliases" % suite.etc], ["postqueue", "-p"], ["postqueue", "-j"], ["postqueue", "-f"],
+                    ["postcat", "-q", name], ["postsuper", "-h", name], ["postsuper", "-d", name], ["postsuper"],
+                    ["postlog", "-t", "postfix/test", "words"], ["postkick", "public", "qmgr", "D"],
+                    ["pombal", "status"], ["pombal", "check"]):
+        suite.tool(*command, env=leaks)
+
+
 def test_newaliases_makes_the_database(suite):
     with open(suite.etc + "/aliases", "a") as f:
         f.write("fresh: bob\n")
