@@ -305,8 +305,9 @@ class Instance:
 
     def stop(self):
         self.look_at_turns()
-        if self.master_pid():
-            self.tool("pombal", "stop", check=False)
+        master = self.master_pid()
+        if master:
+            os.kill(master, signal.SIGTERM)  # as pombal(1) does
             try:
                 wait_for(lambda: not self.master_pid(), 20)
             except AssertionError:
