@@ -20,7 +20,7 @@ void cleanup_open_milters(void)
 
     milter_list_open(&filters, "non_smtpd_milters", conf.non_smtpd_milters);
     for (size_t i = 0; i < filters.n; i++) {
-        const struct milter_entry *e = &filters.at[i];
+        const struct endpoint *e = &filters.at[i].at;
         names |= e->host != NULL;
         if (e->host != NULL)
             service_add_rights(RIGHT_DNS);
@@ -34,10 +34,10 @@ void cleanup_open_milters(void)
 void cleanup_milter_paths(void)
 {
     for (size_t i = 0; i < filters.n; i++)
-        if (filters.at[i].host != NULL)
-            jail_port(filters.at[i].port);
+        if (filters.at[i].at.host != NULL)
+            jail_port(filters.at[i].at.port);
         else
-            jail_socket(filters.at[i].path);
+            jail_socket(filters.at[i].at.path);
 }
 
 bool cleanup_has_local_milters(const struct cleanup *c)

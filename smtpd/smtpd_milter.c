@@ -54,8 +54,8 @@ void smtpd_open_milters(void)
 static void open_ports(const struct milter_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (list->at[i].host != NULL)
-            jail_port(list->at[i].port);
+        if (list->at[i].at.host != NULL)
+            jail_port(list->at[i].at.port);
 }
 
 static void open_ports_of(void *arg, const char *table, const char *where, const char *value)

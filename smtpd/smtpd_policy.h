@@ -4,7 +4,7 @@
 
 #include "base/list.h"
 #include "mail/policy.h"
-#include "net/addr.h"
+#include "net/endpoint.h"
 
 #include "smtpd.h"
 
@@ -13,8 +13,7 @@
 struct policy_service {
     char *text; /* as it stands there: the same text is the same service */
     char *name; /* for the log: "127.0.0.1:10023", "private/policy" */
-    char *host; /* null: name is the path of a UNIX socket */
-    in_port_t port;
+    struct endpoint at;
     int64_t timeout, max_idle, max_ttl, retry_delay; /* seconds */
     int64_t request_limit, try_limit;
     const char *default_action, *context;

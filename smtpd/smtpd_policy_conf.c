@@ -3,7 +3,6 @@
  * of its own, "{ inet:host:port, timeout=10s, { default_action = 451 4.3.5 text } }".
  */
 #include <stddef.h>
-#include <sys/un.h>
 
 #include "base/num.h"
 #include "conf/conf.h"
@@ -40,7 +39,7 @@ static void service_free(struct policy_service *p)
 {
     free(p->text);
     free(p->name);
-    free(p->host);
+    endpoint_free(&p->at);
     free((void *)(uintptr_t)p->default_action);
     free((void *)(uintptr_t)p->context);
     free(p);
@@ -86,35 +85,12 @@ static int set_one(struct policy_service *p, struct str setting, struct why *why
     return access_action_check(p->default_action, why);
 }
 
-/* As in Postfix a port alone is one of this host. */
-static int set_inet(struct policy_service *p, struct str at, struct why *why)
-{
-    struct hostport hp = {.host = STR("localhost"), .port = at};
-    bool alone = str_find(at, ':') < 0;
-
-    if ((!alone && !hostport_parse(at, &hp)) || !port_parse(hp.port, &p->port))
-        return why_set(why, "4.3.5", "\"inet:%.*s\" is not inet:host:port", (int)at.n, at.p);
-    p->host = mem_dup(hp.host.p, hp.host.n);
-    return 0;
-}
-
 static int set_endpoint(struct policy_service *p, struct str endpoint, struct why *why)
 {
-    ptrdiff_t colon = str_find(endpoint, ':');
-    struct str kind = str_upto(endpoint, colon < 0 ? 0 : (size_t)colon);
-    struct str at = str_from(endpoint, colon < 0 ? endpoint.n : (size_t)colon + 1);
+    struct str name = str_from(endpoint, (size_t)(str_find(endpoint, ':') + 1));
 
-    p->name = mem_dup(at.p, at.n);
-    if (str_eqz(kind, "inet"))
-        return set_inet(p, at, why);
-    if (!str_eqz(kind, "unix") && !str_eqz(kind, "local"))
-        return why_set(why, "4.3.5",
-                       "\"%.*s\" is no policy service: wants inet:host:port or unix:path",
-                       (int)endpoint.n, endpoint.p);
-    if (at.n == 0 || at.n >= sizeof((struct sockaddr_un *)0)->sun_path)
-        return why_set(why, "4.3.5", "the path of a socket has 1 to %zu bytes: %.*s",
-                       sizeof((struct sockaddr_un *)0)->sun_path - 1, (int)at.n, at.p);
-    return 0;
+    p->name = mem_dup(name.p, name.n);
+    return endpoint_parse(endpoint, false, &p->at, why);
 }
 
 static struct policy_service *parse(const char *text, struct why *why)
@@ -189,8 +165,8 @@ void smtpd_policy_check(void)
 void smtpd_policy_paths(void)
 {
     VEC_EACH (&services.all, p)
-        if ((*p)->host != NULL)
-            jail_port((*p)->port);
+        if ((*p)->at.host != NULL)
+            jail_port((*p)->at.port);
 }
 
 void smtpd_policy_each(void (*fn)(struct policy_service *p))

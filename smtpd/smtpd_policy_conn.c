@@ -9,7 +9,6 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "net/dns.h"
-#include "net/sock.h"
 #include "net/stream.h"
 #include "task/task.h"
 
@@ -113,9 +112,7 @@ static bool is_worn(const struct policy_conn *c)
 
 static struct policy_conn *new_conn(struct policy_service *p, int64_t deadline, struct why *why)
 {
-    int fd = p->host != NULL
-                 ? dns_connect(p->host, p->port, dns_families(conf.inet_protocols), deadline, why)
-                 : sock_connect_unix(p->name, deadline, why);
+    int fd = endpoint_connect(&p->at, dns_families(conf.inet_protocols), deadline, why);
 
     if (fd < 0)
         return NULL;

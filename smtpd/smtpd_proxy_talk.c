@@ -9,7 +9,7 @@
 #include "mail/esmtp_ehlo.h"
 #include "mail/esmtp_reply.h"
 #include "net/dns.h"
-#include "net/sock.h"
+#include "net/endpoint.h"
 #include "service/jail.h"
 #include "task/task.h"
 
@@ -22,50 +22,26 @@ struct proxy_talk {
     bool failed;
 };
 
-/* smtpd_proxy_filter: "host:port", "port", "inet:host:port", "unix:path". */
-static struct {
-    const char *name; /* as it was written */
-    char *host; /* or the path */
-    in_port_t port; /* 0: a UNIX socket */
-} filter;
+static struct endpoint filter; /* smtpd_proxy_filter */
 
 static const char failure[] = "Error: queue file write error";
 
-static bool parse_filter(void)
-{
-    struct str text = str_trim(strz(conf.smtpd_proxy_filter));
-    struct hostport hp;
-
-    if (str_istarts(text, STR("unix:"))) {
-        text = str_from(text, 5);
-        filter.host = mem_dup(text.p, text.n);
-        return text.n > 0;
-    }
-    if (str_istarts(text, STR("inet:")))
-        text = str_from(text, 5);
-    if (port_parse(text, &filter.port))
-        hp.host = STR("localhost");
-    else if (str_starts(text, STR(":")) && port_parse(str_from(text, 1), &filter.port))
-        hp.host = STR("localhost");
-    else if (!hostport_parse(text, &hp) || !port_parse(hp.port, &filter.port))
-        return false;
-    filter.host = mem_dup(hp.host.p, hp.host.n);
-    return filter.port != 0;
-}
-
 bool proxy_talk_open(void)
 {
-    filter.name = conf.smtpd_proxy_filter;
-    if (filter.name[0] == 0)
+    struct why why = WHY;
+
+    if (conf.smtpd_proxy_filter[0] == 0)
         return false;
-    if (!parse_filter())
-        conf_fault("smtpd_proxy_filter", "host:port, a port or unix:path is wanted");
+    if (endpoint_parse(str_trim(strz(conf.smtpd_proxy_filter)), true, &filter, &why) < 0)
+        conf_fault("smtpd_proxy_filter", "%s: host:port, a port or unix:path is wanted",
+                   why_text(&why));
+    why_free(&why);
     return true;
 }
 
 void proxy_talk_paths(void)
 {
-    if (filter.port != 0)
+    if (filter.host != NULL)
         jail_port(filter.port);
 }
 
@@ -104,7 +80,7 @@ void proxy_talk_print(const struct proxy_talk *t, struct buf *out)
 static bool talk_failed(struct proxy_talk *t, const char *what)
 {
     if (!t->failed)
-        msg_warn_each("%s proxy %s", what, filter.name);
+        msg_warn_each("%s proxy %s", what, conf.smtpd_proxy_filter);
     t->failed = true;
     return false;
 }
@@ -131,7 +107,8 @@ static bool read_reply(struct proxy_talk *t)
         more = esmtp_reply_line(&t->reply, buf_str(&line));
         size += line.n + 2;
         if (more == ESMTP_NOISE)
-            msg_warn_each("received garbage from proxy %s: %.100s", filter.name, line.p);
+            msg_warn_each("received garbage from proxy %s: %.100s", conf.smtpd_proxy_filter,
+                          line.p);
     }
     buf_free(&line);
     if (more == ESMTP_DONE)
@@ -150,7 +127,8 @@ static bool read_wanted(struct proxy_talk *t, int wanted, const char *command)
         return talk_failed(t, "received garbage from");
     if (!good) {
         esmtp_reply_print(&t->reply, &text);
-        msg_warn_each("proxy %s rejected \"%.600s\": \"%s\"", filter.name, command, text.p);
+        msg_warn_each("proxy %s rejected \"%.600s\": \"%s\"", conf.smtpd_proxy_filter, command,
+                      text.p);
     }
     buf_free(&text);
     return good;
@@ -178,32 +156,13 @@ void proxy_talk_content(struct proxy_talk *t, struct str bytes)
 
 /* ---- the beginning ---- */
 
-static int connect_inet(struct smtpd *s, struct why *why)
-{
-    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true, .first = DNS_INET};
-    struct arena *mem = arena_new(s->mem);
-    struct dns_hosts hosts;
-    int fd = -1;
-
-    if (dns_addresses(filter.host, &how, mem, deadline(), &hosts, why) == DNS_OK)
-        for (size_t i = 0; i < hosts.n && fd < 0; i++) {
-            struct addr to = hosts.at[i].addr;
-            to.port = filter.port;
-            why_clear(why);
-            fd = sock_connect(&to, NULL, deadline(), why);
-        }
-    arena_free(&mem);
-    return fd;
-}
-
-static struct proxy_talk *talk_connect(struct smtpd *s)
+static struct proxy_talk *talk_connect(void)
 {
     struct why why = WHY;
-    int fd =
-        filter.port != 0 ? connect_inet(s, &why) : sock_connect_unix(filter.host, deadline(), &why);
+    int fd = endpoint_connect(&filter, dns_families(conf.inet_protocols), deadline(), &why);
 
     if (fd < 0)
-        msg_warn_each("connect to proxy filter %s: %s", filter.name, why_text(&why));
+        msg_warn_each("connect to proxy filter %s: %s", conf.smtpd_proxy_filter, why_text(&why));
     why_free(&why);
     if (fd < 0)
         return NULL;
@@ -271,7 +230,7 @@ static bool say_xforward(struct smtpd *s, struct proxy_talk *t)
 
 struct proxy_talk *proxy_talk_start(struct smtpd *s)
 {
-    struct proxy_talk *t = talk_connect(s);
+    struct proxy_talk *t = talk_connect();
     struct buf ehlo = BUF_TEXT(COMMAND_MOST);
 
     if (t == NULL)
@@ -294,7 +253,7 @@ void proxy_talk_fail(struct proxy_talk **t, const char *why)
 {
     if (*t != NULL)
         (*t)->failed = true;
-    msg_warn_each("proxy %s: %s", filter.name, why);
+    msg_warn_each("proxy %s: %s", conf.smtpd_proxy_filter, why);
 }
 
 void proxy_talk_break(struct proxy_talk *t)

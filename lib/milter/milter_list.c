@@ -1,61 +1,16 @@
 #include "milter/milter_list.h"
 
-#include <netdb.h>
-#include <string.h>
-
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/conf.h"
-#include "net/addr.h"
 
 static const char separators[] = ", \t\r\n";
-
-#define WANTED "inet:host:port, unix:/path or { inet:host:port, name=value ... } is wanted"
-
-static bool take_port(struct str name, int *port)
-{
-    in_port_t number;
-
-    if (port_parse(name, &number)) {
-        *port = number;
-        return number != 0;
-    }
-    char *text = mem_dup(name.p, name.n);
-    const struct servent *known = getservbyname(text, "tcp");
-    if (known != NULL)
-        *port = ntohs((in_port_t)known->s_port);
-    free(text);
-    return known != NULL;
-}
-
-static int take_inet(struct milter_entry *e, struct str where, struct why *why)
-{
-    struct hostport hp;
-
-    if (!hostport_parse(where, &hp) || hp.host.n == 0 || hp.port.n == 0)
-        return why_set(why, "4.3.5", "\"%s\": " WANTED, e->name);
-    if (!take_port(hp.port, &e->port))
-        return why_set(why, "4.3.5", "\"%s\": there is no port \"%.*s\"", e->name, (int)hp.port.n,
-                       hp.port.p);
-    e->host = mem_dup(hp.host.p, hp.host.n);
-    return 0;
-}
 
 static int take_where(struct milter_entry *e, struct str where, struct why *why)
 {
     e->name = mem_dup(where.p, where.n);
-    if (str_starts(where, STR("inet:")))
-        return take_inet(e, str_from(where, 5), why);
-    ptrdiff_t colon = str_find(where, ':');
-    struct str kind = str_upto(where, (size_t)(colon < 0 ? 0 : colon));
-    struct str path = str_from(where, (size_t)(colon + 1));
-    if ((!str_eqz(kind, "unix") && !str_eqz(kind, "local")) || path.n == 0)
-        return why_set(why, "4.3.5", "\"%s\": " WANTED, e->name);
-    if (path.n > 107) /* unix(7) */
-        return why_set(why, "4.3.5", "\"%s\": the path has more than 107 bytes", e->name);
-    e->path = mem_dup(path.p, path.n);
-    return 0;
+    return endpoint_parse(where, false, &e->at, why);
 }
 
 static bool take_action(struct str value, enum milter_default *otherwise)
@@ -165,7 +120,7 @@ static int take_entry(struct milter_entry *e, struct str word, struct why *why)
     if (!str_unbrace(&word))
         return take_where(e, where, why);
     if (!str_word(&word, separators, &where))
-        return why_set(why, "4.3.5", "\"{}\": " WANTED);
+        return why_set(why, "4.3.5", "{} is empty: inet:host:port or unix:path is wanted");
     if (take_where(e, where, why) < 0)
         return -1;
     while (str_word_braces(&word, separators, &setting))
@@ -195,8 +150,7 @@ void milter_list_free(struct milter_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         free(list->at[i].name);
-        free(list->at[i].host);
-        free(list->at[i].path);
+        endpoint_free(&list->at[i].at);
     }
     list->n = 0;
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/why.h"
+#include "net/endpoint.h"
 
 /*
  * Entries are parted by commas and blanks:
@@ -31,9 +31,7 @@ enum { MILTERS_MOST = 8 };
 
 struct milter_entry {
     char *name; /* as written: "inet:127.0.0.1:8891", for the log */
-    char *host; /* null: a UNIX socket */
-    int port; /* of TCP, from 1 */
-    char *path;
+    struct endpoint at;
     int64_t connect_ms, command_ms, content_ms;
     enum milter_default otherwise;
     bool no_header_reply; /* milter_protocol's word no_header_reply */

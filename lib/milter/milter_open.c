@@ -11,7 +11,6 @@
 #include "conf/conf.h"
 #include "milter/milter_inside.h"
 #include "net/dns.h"
-#include "net/sock.h"
 #include "net/stream.h"
 #include "task/task.h"
 
@@ -20,9 +19,7 @@ static bool connect_to(struct milter *m, int64_t deadline)
 {
     const struct milter_entry *e = m->entry;
     struct why why = WHY;
-    int fd = e->path != NULL ? sock_connect_unix(e->path, deadline, &why)
-                             : dns_connect(e->host, (in_port_t)e->port,
-                                           dns_families(conf.inet_protocols), deadline, &why);
+    int fd = endpoint_connect(&e->at, dns_families(conf.inet_protocols), deadline, &why);
 
     if (fd >= 0)
         m->stream = stream_new(fd);

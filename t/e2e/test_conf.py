@@ -289,7 +289,7 @@ MALFORMED = [
     ("smtpd_helo_restrictions", "reject_rhsbl_helo", '"reject_rhsbl_helo" wants a value behind it'),
     ("default_rbl_reply", "$rbl_code $rbl_rason", "has only names that default_rbl_reply knows, is wanted"),
     ("smtp_body_checks", "regexp:/x", "is not there yet"),
-    ("smtpd_milters", "inet:127.0.0.1", "inet:host:port, unix:/path or"),
+    ("smtpd_milters", "inet:127.0.0.1", 'there is no port "127.0.0.1"'),
     ("smtpd_milter_maps", "inline:{ { 127.0.0.1 = {unix:/x protocol=5} } }", "127.0.0.1: \"unix:/x\": \"protocol=5\": 2, 3, 4 or 6"),
     ("milter_macro_defaults", "a = b", "name=value or {name = value} is wanted"),
     ("milter_default_action", "acept", "none of: accept, quarantine, reject, tempfail, shutdown"),

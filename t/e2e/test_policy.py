@@ -206,9 +206,9 @@ def test_an_order_at_the_end_of_a_message_is_carried_out(suite, service, size):
 
 
 WRONG = {
-    "": "wants a value behind it", "inet": "is no policy service", "udp:127.0.0.1:1": "is no policy service", "inet:": "is not inet:host:port",
-    "inet:127.0.0.1:": "is not inet:host:port", "inet:127.0.0.1:70000": "is not inet:host:port", "unix:": "the path of a socket has 1 to 107 bytes",
-    "unix:" + "x" * 108: "the path of a socket has", "{}": "is no policy service", "{ unix:x, timeout }": '"timeout" is not name=value',
+    "": "wants a value behind it", "inet": "inet:host:port or unix:path is wanted", "udp:127.0.0.1:1": "or unix:path is wanted", "inet:": "there is no port",
+    "inet:127.0.0.1:": "is not host:port", "inet:127.0.0.1:70000": 'there is no port "70000"', "unix:": "the path of a socket has 1 to 107 bytes",
+    "unix:" + "x" * 108: "the path of a socket has", "{}": "or unix:path is wanted", "{ unix:x, timeout }": '"timeout" is not name=value',
     "{ unix:x, timeout=0 }": "timeout = 0: wants a time of 1 or more", "{ unix:x, try_limit=many }": "try_limit = many: wants a number of 1 or more",
     "{ unix:x, { timeout = 1y } }": "timeout = 1y: wants a time", "{ unix:x, smtpd_policy_service_timeout=1s }": "there is no setting",
     "{ unix:x, default_action=wait }": '"wait" is neither an action nor a restriction', "{ unix:x, default_action= }": "default_action is empty",

@@ -40,7 +40,8 @@ TEST(an_entry_of_a_list_has_a_place_and_settings)
          "unix:x - 0 x 1 2 3 1 3"},
         {"inet:a", "refused"},
         {"inet:a:", "refused"},
-        {"inet::25", "refused"},
+        {"inet::25", "inet::25 localhost 25 - 1 2 3 0 6"},
+        {"inet:25", "inet:25 localhost 25 - 1 2 3 0 6"},
         {"inet:a:0", "refused"},
         {"inet:a:no-such-service", "refused"},
         {"unix:", "refused"},
@@ -66,9 +67,10 @@ TEST(an_entry_of_a_list_has_a_place_and_settings)
             const struct milter_entry *e = &list.at[0];
             assert_int_equal(list.n, 1);
             snprintf(said, sizeof said, "%s %s %d %s %d %d %d %d %u", e->name,
-                     e->host != NULL ? e->host : "-", e->port, e->path != NULL ? e->path : "-",
-                     (int)e->connect_ms / 1000, (int)e->command_ms / 1000,
-                     (int)e->content_ms / 1000, (int)e->otherwise, (unsigned)e->version);
+                     e->at.host != NULL ? e->at.host : "-", e->at.port,
+                     e->at.path != NULL ? e->at.path : "-", (int)e->connect_ms / 1000,
+                     (int)e->command_ms / 1000, (int)e->content_ms / 1000, (int)e->otherwise,
+                     (unsigned)e->version);
         } else {
             assert_true(why_text(&why)[0] != 0);
             assert_int_equal(list.n, 0);

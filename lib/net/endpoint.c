@@ -1,0 +1,77 @@
+#include "net/endpoint.h"
+
+#include <netdb.h>
+#include <sys/un.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "net/addr.h"
+#include "net/dns.h"
+#include "net/sock.h"
+
+enum { PATH_BYTES = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
+
+static bool take_port(struct str name, in_port_t *port)
+{
+    if (port_parse(name, port))
+        return *port != 0;
+    char *text = mem_dup(name.p, name.n);
+    const struct servent *known = getservbyname(text, "tcp");
+    if (known != NULL)
+        *port = ntohs((in_port_t)known->s_port);
+    free(text);
+    return known != NULL;
+}
+
+static int take_inet(struct str at, struct endpoint *out, struct why *why)
+{
+    struct hostport hp = {.host = STR("localhost"), .port = at};
+
+    if (str_starts(at, STR(":"))) /* ":port", as Postfix takes it */
+        hp.port = str_from(at, 1);
+    else if (str_find(at, ':') >= 0 && !hostport_parse(at, &hp))
+        return why_set(why, "4.3.5", "\"%.*s\" is not host:port", (int)at.n, at.p);
+    if (!take_port(hp.port, &out->port))
+        return why_set(why, "4.3.5", "\"%.*s\": there is no port \"%.*s\"", (int)at.n, at.p,
+                       (int)hp.port.n, hp.port.p);
+    out->host = mem_dup(hp.host.p, hp.host.n);
+    return 0;
+}
+
+static int take_unix(struct str path, struct endpoint *out, struct why *why)
+{
+    if (path.n == 0 || path.n > PATH_BYTES)
+        return why_set(why, "4.3.5", "the path of a socket has 1 to %d bytes: \"%.*s\"", PATH_BYTES,
+                       (int)path.n, path.p);
+    out->path = mem_dup(path.p, path.n);
+    return 0;
+}
+
+int endpoint_parse(struct str text, bool bare, struct endpoint *out, struct why *why)
+{
+    *out = (struct endpoint){0};
+    if (str_starts(text, STR("inet:")))
+        return take_inet(str_from(text, 5), out, why);
+    if (str_starts(text, STR("unix:")))
+        return take_unix(str_from(text, 5), out, why);
+    if (str_starts(text, STR("local:")))
+        return take_unix(str_from(text, 6), out, why);
+    if (bare)
+        return take_inet(text, out, why);
+    return why_set(why, "4.3.5", "inet:host:port or unix:path is wanted, not \"%.*s\"", (int)text.n,
+                   text.p);
+}
+
+int endpoint_connect(const struct endpoint *e, unsigned families, int64_t deadline_ms,
+                     struct why *why)
+{
+    return e->path != NULL ? sock_connect_unix(e->path, deadline_ms, why)
+                           : dns_connect(e->host, e->port, families, deadline_ms, why);
+}
+
+void endpoint_free(struct endpoint *e)
+{
+    free(e->host);
+    free(e->path);
+    *e = (struct endpoint){0};
+}
