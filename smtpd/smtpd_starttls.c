@@ -75,6 +75,7 @@ void smtpd_open_tls(void)
         buf_addf(&exclude, " %s", conf.smtpd_tls_mandatory_exclude_ciphers);
     if (!buf_ok(&exclude))
         msg_fatal("smtpd_tls_exclude_ciphers and smtpd_tls_mandatory_exclude_ciphers are too long");
+    smtpd_open_sni();
     struct tls_settings settings = {
         .server = true,
         .cert_file = conf.smtpd_tls_cert_file,
@@ -96,6 +97,7 @@ void smtpd_open_tls(void)
         .require_client_cert = conf.smtpd_tls_req_ccert && tls.required,
         .session_life = conf.smtpd_tls_session_cache_timeout,
         .fingerprint_digest = conf.smtpd_tls_fingerprint_digest,
+        .chain_of = smtpd_has_sni() ? smtpd_sni_chain : NULL,
     };
     if (!has_certificate())
         why_set(&why, "4.7.0", "no certificate: see smtpd_tls_chain_files");
@@ -119,6 +121,18 @@ bool smtpd_tls_required(void)
     return tls.required;
 }
 
+static void log_handshake(const struct smtpd *s)
+{
+    const struct tls_info *i = s->tls;
+
+    if (tls.loglevel > 0)
+        msg_info("%s TLS connection established from %s%s%s: %s",
+                 i->trusted    ? "Trusted"
+                 : i->has_cert ? "Untrusted"
+                               : "Anonymous",
+                 s->namaddr, i->sni_found ? " to " : "", i->sni_found ? i->sni : "", i->summary);
+}
+
 int smtpd_tls_begin(struct smtpd *s)
 {
     struct why why = WHY;
@@ -134,12 +148,9 @@ int smtpd_tls_begin(struct smtpd *s)
         msg_info("lost connection after %s from %s", s->where, s->namaddr);
         s->tls = NULL;
         s->closing = true;
-    } else if (tls.loglevel > 0) {
-        msg_info("%s TLS connection established from %s: %s",
-                 s->tls->trusted    ? "Trusted"
-                 : s->tls->has_cert ? "Untrusted"
-                                    : "Anonymous",
-                 s->namaddr, s->tls->summary);
+    } else {
+        smtpd_log_sni(s);
+        log_handshake(s);
     }
     smtpd_handshake_ends(s);
     if (tls_context_stale(tls.context))

@@ -407,13 +407,45 @@ enum dict_answer dict_next(struct dict *d, struct buf *key, struct buf *value, s
     return next_value(d, key, value, why);
 }
 
+/* Who asks for the values of a table of files, and gets what is in them. */
+struct file_reader {
+    struct dict *d;
+    dict_value_fn *fn;
+    void *arg;
+};
+
+static void decoded(void *arg, const char *where, const char *value)
+{
+    struct file_reader *r = arg;
+    struct buf text = BUF(DICT_VALUE_LIMIT); /* asked: by decode_base64, which fails */
+    struct why why = WHY;
+
+    buf_addz(&text, value);
+    if (file_value(r->d, where, &text, &why) == DICT_FOUND)
+        r->fn(r->arg, where, text.p);
+    else
+        msg_warn("%s", why_text(&why));
+    why_free(&why);
+    buf_free(&text);
+}
+
+static void own_values(struct dict *d, dict_value_fn *fn, void *arg)
+{
+    struct file_reader reader = {d, fn, arg};
+
+    if ((d->flags & DICT_FILE_VALUES) != 0)
+        d->type->values(d, decoded, &reader);
+    else
+        d->type->values(d, fn, arg);
+}
+
 void dict_values(struct dict *d, dict_value_fn *fn, void *arg)
 {
     struct buf key = BUF(KEY_LIMIT), value = BUF(DICT_VALUE_LIMIT); /* asked: by next_value */
     struct why why = WHY;
 
     if (d->type->values != NULL)
-        d->type->values(d, fn, arg);
+        own_values(d, fn, arg);
     else if (d->type->next != NULL)
         while (next_value(d, &key, &value, &why) == DICT_FOUND)
             fn(arg, key.p, value.p);

@@ -1,4 +1,5 @@
-/* endpoint.h - where a service listens that is asked over a stream: a mail filter, a policy service */
+/* endpoint.h - where a service listens that is asked over a stream: a mail filter, a policy service
+ */
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
 
@@ -13,14 +14,15 @@ struct endpoint {
 };
 
 /*
- * Reads "inet:host:port", "inet:port" (of this host), "unix:path" or "local:path". bare: what begins
- * with none of them is host:port or a port, too. Names of ports are those of /etc/services where it
- * can be read. -1: why says what is wrong (4.3.5), and *out is empty. The caller frees what is in
- * *out with endpoint_free.
+ * Reads "inet:host:port", "inet:port" (of this host), "unix:path" or "local:path". bare: what
+ * begins with none of them is host:port or a port, too. Names of ports are those of /etc/services
+ * where it can be read. -1: why says what is wrong (4.3.5), and *out is empty. The caller frees
+ * what is in *out with endpoint_free.
  */
 int endpoint_parse(struct str text, bool bare, struct endpoint *out, struct why *why);
 /* (waits) A connected socket. The host is looked up each time, for the service may have moved; its
- * addresses are tried one after the other until deadline_ms. families: DNS_INET and so on. -1: why. */
+ * addresses are tried one after the other until deadline_ms. families: DNS_INET and so on. -1: why.
+ */
 int endpoint_connect(const struct endpoint *e, unsigned families, int64_t deadline_ms,
                      struct why *why);
 void endpoint_free(struct endpoint *e); /* what it holds */

@@ -166,6 +166,8 @@ static int configure(struct tls_context *c, const struct tls_settings *s, struct
         return -1;
     if (s->server && tls_tickets_setup(c) < 0)
         return tls_fail(why, "session tickets", "");
+    if (s->server && s->chain_of != NULL)
+        tls_sni_setup(c);
     if (!s->server)
         tls_sessions_setup(c);
     return 0;
@@ -181,6 +183,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     c->server = settings->server;
     c->require_cert = settings->require_client_cert;
     c->session_life = settings->session_life;
+    c->chain_of = settings->chain_of;
     c->digest = mem_dupz(tls_given(digest) ? digest : "sha256");
     list_init(&c->ticket_keys);
     c->ctx = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());

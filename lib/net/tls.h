@@ -39,6 +39,10 @@ struct tls_settings {
     bool require_client_cert; /* server: the handshake fails without a valid one */
     int64_t session_life; /* seconds that sessions can be resumed; 0: no resumption */
     const char *fingerprint_digest; /* "sha256" */
+    /* Server: (waits) looks for the keys and certificates that a client shall see who asks for this
+     * name (SNI, RFC 6066 3). 1: pem has them, each private key before its chain; 0: those of the
+     * context; -1: the handshake fails, and why has the reason. Null: no name counts. */
+    int (*chain_of)(const char *name, struct buf *pem, struct why *why);
 };
 struct tls_context;
 struct tls_context *tls_context_new(const struct tls_settings *settings, struct why *why);
@@ -48,6 +52,9 @@ void tls_context_free(struct tls_context **c); /* connections that use it are no
  * service start a new process. Looks at most once a second; works in the jail. */
 bool tls_context_stale(struct tls_context *c);
 
+/* -1: why says what is wrong with what chain_of would answer. */
+int tls_chain_check(struct str pem, struct why *why);
+
 /* Properties of a TLS session, for the log, for headers and for decisions. Valid as long as the
  * stream. */
 struct tls_info {
@@ -56,6 +63,8 @@ struct tls_info {
     int bits, of_bits; /* 256/256 */
     const char *summary; /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)" and, for
                             1.3, key exchange and signature as Postfix logs them */
+    const char *sni; /* server: the name that the client asked for, or "" */
+    bool sni_found; /* its chain was shown */
     bool resumed;
     bool has_cert; /* the peer sent one */
     bool trusted; /* its chain leads to a trusted authority */

@@ -17,6 +17,7 @@ struct tls_context {
     bool server, require_cert;
     char *digest;
     int64_t session_life;
+    int (*chain_of)(const char *name, struct buf *pem, struct why *why); /* as in tls_settings */
     VEC(struct track) files; /* it was made from */
     int64_t looked_at_ms, changed_at_ms; /* the latter 0: they are as they were */
     struct hash *sessions; /* client: by session_key */
@@ -30,6 +31,7 @@ struct tls {
     struct tls_context *context;
     struct tls_info info;
     char *session_key;
+    char *asked; /* server: the name that the client asked for, or null */
     short waits_for;
     struct buf held; /* records that are not written to the socket yet */
     size_t taken; /* bytes of the write whose record is held: reported when it is out */
@@ -50,6 +52,14 @@ int tls_load_trust(struct tls_context *c, const struct tls_settings *s, struct w
 
 /* tls_words.c: protocols, options and ciphers. -1: why is set. */
 int tls_set_words(SSL_CTX *ctx, const struct tls_settings *s, struct why *why);
+
+/* tls_sni.c: of servers whose settings have chain_of */
+void tls_sni_setup(struct tls_context *c);
+/* RFC 6066 3: a list, of which a client sends one entry, a host name; null: it has sent none. The
+ * caller frees it. */
+char *tls_sni_name(const unsigned char *p, size_t n);
+/* (waits) The handshake has stopped for the client's first message. -1: it fails, why is set. */
+int tls_sni_answer(struct tls *t, struct why *why);
 
 /* tls_name.c */
 void tls_describe(struct tls *t, const char *const *names);

@@ -186,6 +186,7 @@ void tls_describe(struct tls *t, const char *const *names)
     info->cipher = SSL_CIPHER_get_name(cipher);
     info->bits = SSL_CIPHER_get_bits(cipher, &info->of_bits);
     info->resumed = SSL_session_reused(t->ssl);
+    info->sni = t->asked != NULL ? t->asked : "";
     set_peer(t, names);
     buf_addf(&text, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits,
              info->of_bits);

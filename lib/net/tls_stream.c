@@ -212,6 +212,7 @@ static void tls_free(void *self)
     buf_free(&t->held);
     tls_context_drop(t->context);
     free(t->session_key);
+    free(t->asked);
     free(t);
 }
 
@@ -263,7 +264,10 @@ static int handshake(struct stream *s, struct tls *t, struct why *why)
         r = SSL_do_handshake(t->ssl);
         if (r == 1)
             return 0;
-        if (outcome(t, r) < 0 && errno == EAGAIN) {
+        if (SSL_want_client_hello_cb(t->ssl)) {
+            if (tls_sni_answer(t, why) == 0)
+                continue;
+        } else if (outcome(t, r) < 0 && errno == EAGAIN) {
             if (stream_wait_layer(s) == WAIT_READY)
                 continue;
             why_set(why, "4.7.5", "TLS handshake: %s", stream_error(s));
