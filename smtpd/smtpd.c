@@ -70,6 +70,7 @@ static void smtpd_paths(void)
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
     jail_port(53);
+    smtpd_auth_paths();
     smtpd_milter_paths();
     smtpd_policy_paths();
     smtpd_proxy_paths();

@@ -233,6 +233,7 @@ int smtpd_tls_begin(struct smtpd *s); /* (waits) the handshake; -1: the session 
 /* smtpd_auth.c */
 void smtpd_open_auth(void);
 bool smtpd_auth_offered(struct smtpd *s);
+void smtpd_auth_paths(void); /* what the jail must leave open */
 void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
 
 /* smtpd_limit.c: counts the sessions of one client in all processes of the service. */

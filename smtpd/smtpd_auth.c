@@ -2,11 +2,13 @@
  * AUTH, by way of authd. RFC 4954
  */
 #include "auth/auth_client.h"
+#include "base/mem.h"
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "dict/match.h"
 #include "mail/esmtp_ehlo.h"
 #include "net/tls.h"
+#include "service/jail.h"
 #include "task/task.h"
 
 #include "smtpd.h"
@@ -15,6 +17,7 @@
 static struct {
     struct auth_client *client;
     struct match *exceptions;
+    struct match *offered; /* null: all mechanisms */
     unsigned forbid, forbid_tls; /* enum auth_trait */
 } auth;
 
@@ -36,6 +39,8 @@ static unsigned traits(const char *parameter, const char *text)
 
 void smtpd_open_auth(void)
 {
+    struct why why = WHY;
+
     if (!conf.smtpd_sasl_auth_enable)
         return;
     if (strcmp(conf.smtpd_sasl_type, "dovecot") != 0)
@@ -44,7 +49,12 @@ void smtpd_open_auth(void)
             "smtpd_sasl_path to private/auth for authd or to the socket of a Dovecot; users of "
             "a Cyrus SASL database must be moved there",
             conf.smtpd_sasl_type);
-    auth.client = auth_client_new(conf.smtpd_sasl_path);
+    auth.client = auth_client_open(conf.smtpd_sasl_path, &why);
+    if (auth.client == NULL)
+        conf_fault("smtpd_sasl_path", "%s", why_text(&why));
+    why_free(&why);
+    if (conf.smtpd_sasl_mechanism_filter[0] != 0)
+        auth.offered = match_open("smtpd_sasl_mechanism_filter", conf.smtpd_sasl_mechanism_filter);
     auth.exceptions =
         match_open_hosts("smtpd_sasl_exceptions_networks", conf.smtpd_sasl_exceptions_networks);
     auth.forbid = traits("smtpd_sasl_security_options", conf.smtpd_sasl_security_options);
@@ -84,13 +94,42 @@ static int64_t deadline(void)
     return task_now() + conf.smtpd_timeout * 1000;
 }
 
+/* smtpd_sasl_mechanism_filter. (waits) A filter that fails lets none through. */
+static bool passes(struct str mech)
+{
+    struct why why = WHY;
+    char *name = mem_dup(mech.p, mech.n);
+    bool found = auth.offered == NULL || match_string(auth.offered, name, &why) == DICT_FOUND;
+
+    if (why_text(&why)[0] != 0)
+        msg_warn("smtpd_sasl_mechanism_filter: %s: %s is not offered", why_text(&why), name);
+    free(name);
+    why_free(&why);
+    return found;
+}
+
 void smtpd_auth_mechs(struct smtpd *s, struct buf *names)
 {
     struct why why = WHY;
+    struct buf all = BUF(names->max); /* asked: by who asked for the names */
+    struct str rest, mech;
+    size_t start = names->n;
 
-    if (auth_client_mechs(auth.client, forbidden(s), 0, names, deadline(), &why) < 0)
+    if (auth_client_mechs(auth.client, forbidden(s), 0, &all, deadline(), &why) < 0)
         msg_warn("no mechanisms to offer: %s", why_text(&why));
+    for (rest = buf_str(&all); str_word(&rest, " ", &mech);)
+        if (passes(mech))
+            buf_addf(names, "%s%.*s", names->n > start ? " " : "", (int)mech.n, mech.p);
+    if (names->n == start && all.n > 0)
+        msg_warn_each("smtpd_sasl_mechanism_filter discards all mechanisms in '%.200s'", all.p);
+    buf_free(&all);
     why_free(&why);
+}
+
+void smtpd_auth_paths(void)
+{
+    if (auth.client != NULL && auth_client_port(auth.client) != 0)
+        jail_port(auth_client_port(auth.client));
 }
 
 static void log_failure(struct smtpd *s, struct str mech, const char *user, const char *reason)
@@ -201,7 +240,7 @@ void smtpd_auth(struct smtpd *s, struct str args)
     } else if (!str_word(&args, " \t", &mech) ||
                str_word(&args, " \t", &initial) + (args.n > 0) > 1) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism");
-    } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, deadline())) {
+    } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, deadline()) || !passes(mech)) {
         log_failure(s, mech, "", "Invalid authentication mechanism");
         smtpd_reply(s, 535, "5.7.8",
                     "Error: authentication failed: Invalid authentication mechanism");

@@ -325,10 +325,8 @@ static void check_sasl_socket(const struct check *c)
     /* fits: or is left out whole, and "" names no file */
     struct buf path = BUF(4096);
     struct stat st;
-    bool is_path = strchr(conf.smtpd_sasl_path, '/') != NULL;
+    bool is_path = pombal_sasl_socket(&path) && strchr(conf.smtpd_sasl_path, '/') != NULL;
 
-    buf_addf(&path, "%s%s%s", conf.smtpd_sasl_path[0] == '/' ? "" : conf.queue_directory,
-             conf.smtpd_sasl_path[0] == '/' ? "" : "/", conf.smtpd_sasl_path);
     if (c->root && is_path && buf_ok(&path) && stat(path.p, &st) == 0 && S_ISSOCK(st.st_mode) &&
         (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
         msg_warn("smtpd_sasl_path: %s is open for one user alone (mode %04o), and smtpd runs as "

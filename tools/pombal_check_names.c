@@ -205,18 +205,30 @@ static bool asks_for_logins(const struct conf_master *cf)
     return asks;
 }
 
+bool pombal_sasl_socket(struct buf *path)
+{
+    struct str socket = strz(conf.smtpd_sasl_path);
+
+    if (str_starts(socket, STR("unix:")))
+        socket = str_from(socket, 5);
+    if (!str_starts(socket, STR("/")))
+        buf_addf(path, "%s/", conf.queue_directory);
+    buf_add(path, socket);
+    return !str_starts(socket, STR("inet:"));
+}
+
 /* Of authd, which a line of master.cf starts, or of Dovecot, which may be started later. */
 static void check_login_socket(const struct conf_master *cf)
 {
     struct buf path = BUF(4096);
     struct str socket = strz(conf.smtpd_sasl_path), name = socket;
+    bool is_socket = pombal_sasl_socket(&path);
     struct stat st;
 
     if (str_starts(name, STR("private/")))
         name = str_from(name, strlen("private/"));
-    buf_addf(&path, "%s%s%s", conf.smtpd_sasl_path[0] == '/' ? "" : conf.queue_directory,
-             conf.smtpd_sasl_path[0] == '/' ? "" : "/", conf.smtpd_sasl_path);
-    if (asks_for_logins(cf) && buf_ok(&path) && !is_offered(cf, name) && stat(path.p, &st) < 0)
+    if (asks_for_logins(cf) && is_socket && buf_ok(&path) && !is_offered(cf, name) &&
+        stat(path.p, &st) < 0)
         msg_warn(
             "smtpd_sasl_path = %.*s: %s: %m, and master.cf has no service that makes it: nobody "
             "can log in until Dovecot does. For authd, set smtpd_sasl_path = private/auth and "

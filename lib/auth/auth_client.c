@@ -16,18 +16,40 @@
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "net/sock.h"
+#include "conf/conf.h"
+#include "net/dns.h"
 #include "task/task.h"
 
-struct auth_client *auth_client_new(const char *path)
+static struct auth_client *client_new(const char *where, struct endpoint at)
 {
     struct auth_client *c = mem_new(sizeof *c);
 
-    c->path = mem_dupz(path);
+    c->path = mem_dupz(where);
+    c->at = at;
     c->fd = -1;
     c->in = BUF(AUTH_LINE_MAX); /* fits: receive reads no more than there is room */
     c->logins = hash_new();
     return c;
+}
+
+struct auth_client *auth_client_new(const char *path)
+{
+    return client_new(path, (struct endpoint){.path = mem_dupz(path)});
+}
+
+struct auth_client *auth_client_open(const char *where, struct why *why)
+{
+    struct str text = strz(where);
+    struct endpoint at;
+
+    if (!str_starts(text, STR("inet:")) && !str_starts(text, STR("unix:")))
+        return auth_client_new(where);
+    return endpoint_parse(text, false, &at, why) == 0 ? client_new(where, at) : NULL;
+}
+
+int auth_client_port(const struct auth_client *c)
+{
+    return c->at.port;
 }
 
 struct auth_client *auth_client_new_tokens(const char *path)
@@ -90,6 +112,7 @@ void auth_client_free(struct auth_client **c)
     hash_free(&(*c)->logins, NULL);
     buf_free(&(*c)->in);
     free((*c)->path);
+    endpoint_free(&(*c)->at);
     free(*c);
     *c = NULL;
 }
@@ -221,7 +244,7 @@ static int connect_server(struct auth_client *c, int64_t deadline, struct why *w
     struct buf hello = BUF(200);
 
     c->connecting = true;
-    int fd = sock_connect_unix(c->path, deadline, why); /* waits */
+    int fd = endpoint_connect(&c->at, dns_families(conf.inet_protocols), deadline, why);
     c->connecting = false;
     if (fd < 0) {
         wake_waiting(c);

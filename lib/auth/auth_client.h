@@ -25,6 +25,11 @@ enum auth_answer {
 
 /* path: of the socket, relative to the queue directory ("private/auth") or absolute. */
 struct auth_client *auth_client_new(const char *path);
+/* As auth_client_new, but where may be "inet:host:port" or "unix:path", too: smtpd_sasl_path. Null:
+ * why says what is wrong with it. */
+struct auth_client *auth_client_open(const char *where, struct why *why);
+/* The port of "inet:host:port", which the jail must leave open; 0: a UNIX socket. */
+int auth_client_port(const struct auth_client *c);
 void auth_client_free(struct auth_client **c);
 
 /*

@@ -5,6 +5,7 @@
 #include "auth/auth_client.h"
 #include "auth/auth_wire.h"
 #include "base/vec.h"
+#include "net/endpoint.h"
 
 struct hash;
 struct task;
@@ -21,7 +22,8 @@ struct waiter {
 };
 
 struct auth_client {
-    char *path;
+    char *path; /* as it was written, for messages */
+    struct endpoint at;
     int fd; /* -1: not connected */
     bool for_tokens; /* says no CPID and asks about tokens only */
     bool connecting, ready; /* ready: the server's DONE has come */

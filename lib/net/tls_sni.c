@@ -38,8 +38,7 @@ static int take_hello(SSL *ssl, int *alert, void *arg)
 
     (void)alert;
     (void)arg;
-    if (t->asked == NULL &&
-        SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) == 1)
+    if (t->asked == NULL && SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) == 1)
         t->asked = tls_sni_name(p, n);
     else
         return SSL_CLIENT_HELLO_SUCCESS;

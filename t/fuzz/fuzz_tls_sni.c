@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *name = tls_sni_name(data, size);
     bool said;
 
-    if (name != NULL && (name[0] == 0 || strlen(name) > 255 || memcmp(name, data + 5, strlen(name)) != 0))
+    if (name != NULL &&
+        (name[0] == 0 || strlen(name) > 255 || memcmp(name, data + 5, strlen(name)) != 0))
         abort();
     free(name);
     said = tls_chain_check((struct str){(const char *)data, size}, &why) < 0;

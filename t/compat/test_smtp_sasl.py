@@ -1,0 +1,99 @@
+"""Which mechanisms smtpd offers and takes, and where it asks: beside Postfix, with an authentication server that both ask over TCP."""
+import base64, re, socket, threading
+
+import pytest
+
+import pombal
+from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
+
+pytestmark = pytest.mark.skipif(not HAVE, reason="needs root and Debian's postfix")
+
+PLAIN = base64.b64encode(b"\0jane\0secret").decode()
+# each is a port of its own: what the filter is there
+FILTERS = ["!external, static:rest", "", "plain", "PLAIN, cram-md5", "!login, static:all", "scram-sha-256", "nosuch", "inline:{ login=yes, external=no }", "/etc/hostname", "plain !plain",
+           "pcre:{{/^(?!plain)/ x}}"]
+MECHS = ["PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL", "SCRAM-SHA-256"]
+
+
+class AuthServer:
+    """Dovecot's protocol, as much as PLAIN needs; takes every password"""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        sock.sendall(b"VERSION\t1\t1\n" + b"".join(b"MECH\t%s\tplaintext\n" % m.encode() for m in MECHS) + b"SPID\t1\nCUID\t1\nCOOKIE\t%s\nDONE\n" % (b"0" * 32))
+        try:
+            for line in sock.makefile("rb"):
+                if line.startswith(b"AUTH\t"):
+                    sock.sendall(b"OK\t%s\tuser=jane\n" % line.split(b"\t")[1])
+        except OSError:
+            pass
+        sock.close()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def talk(port):
+    raw = pombal.Raw(port)
+    said = [raw.reply()]
+    for command in ["EHLO c.test", "AUTH PLAIN " + PLAIN, "QUIT"]:
+        try:
+            said.append(raw.ask(command) or "")
+        except OSError:
+            said.append("")
+    raw.close()
+    return said[1:]
+
+
+def offered(reply):
+    return {m for m in re.findall(r"^250[- ]AUTH (.*)$", reply, re.M) for m in m.split()}
+
+
+@pytest.fixture(scope="module")
+def pair():
+    server = AuthServer()
+    main = RECEIVING + "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_security_options =\nsmtpd_tls_security_level = none\nsmtpd_tls_auth_only = no\n" \
+        "smtpd_sasl_path = inet:127.0.0.1:%d\nsmtpd_sasl_authenticated_header = no\n" % server.port
+    ports = [pombal.free_port() for _ in FILTERS]
+
+    def lines():
+        return "".join("127.0.0.1:%d inet n - n - - smtpd -o { smtpd_sasl_mechanism_filter = %s }\n" % pair for pair in zip(ports, FILTERS))
+
+    ours = pombal.Instance(main=main, master=lines() + "".join("%s unix - - n - - %s\n" % a for a in RECEIVING_AGENTS.items()))
+    said = [[talk(port) for port in ports]]
+    ours.stop()
+    theirs = RealPostfix(main, agents=RECEIVING_AGENTS, master=lambda where: lines()).start()
+    said.append([talk(port) for port in ports])
+    yield ours, theirs, said
+    theirs.close()
+    ours.close()
+    server.close()
+
+
+def test_the_same_mechanisms_are_offered(pair):
+    """where none is left, Postfix's smtpd does not start: so it does with an empty filter, too, which its manual calls no filter"""
+    ours, theirs = pair[2]
+    for mechs, mine, other in zip(FILTERS, ours, theirs):
+        assert offered(mine[0]) == offered(other[0]) or not other[0], mechs
+    assert sum(not s[0] for s in theirs) == 3 and "smtpd_sasl_mechanism_filter discards all mechanisms" in pair[1].log()
+    assert [len(offered(s[0])) for s in ours] == [4, 5, 1, 2, 4, 1, 0, 2, 0, 1, 4]
+
+
+def test_only_what_is_offered_is_taken(pair):
+    """Postfix takes what it does not offer, too"""
+    for mechs, said in zip(FILTERS, pair[2][0]):
+        assert said[0].startswith("250-") and said[1].startswith("235 2.7.0 ") == ("PLAIN" in offered(said[0])), (mechs, said)
+    assert len(re.findall("warning: smtpd_sasl_mechanism_filter discards all mechanisms in 'PLAIN LOGIN CRAM-MD5 EXTERNAL SCRAM-SHA-256'", pair[0].log())) == 2
