@@ -72,6 +72,8 @@ static struct tls_context *make_context(bool checked, const char *protocols, con
                              .exclude_ciphers = exclude,
                              .anonymous = !checked,
                              .ssl_options = conf.tls_ssl_options,
+                             .curves = conf.tls_eecdh_auto_curves,
+                             .ffdhe_groups = conf.tls_ffdhe_auto_groups,
                              .verify_depth = conf.smtp_tls_scert_verifydepth,
                              .old_peers = true,
                              .session_life = conf.smtp_tls_session_cache_timeout,

@@ -91,6 +91,8 @@ void smtpd_open_tls(void)
         .exclude_ciphers = exclude.p,
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,
+        .curves = conf.tls_eecdh_auto_curves,
+        .ffdhe_groups = conf.tls_ffdhe_auto_groups,
         .verify_depth = conf.smtpd_tls_ccert_verifydepth,
         .old_peers = true,
         .ask_client_cert = conf.smtpd_tls_ask_ccert || conf.smtpd_tls_req_ccert,

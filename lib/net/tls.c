@@ -160,7 +160,7 @@ static int configure(struct tls_context *c, const struct tls_settings *s, struct
     set_verify(c, s);
     if (s->old_peers)
         SSL_CTX_set_security_level(c->ctx, 0);
-    if (tls_set_words(c->ctx, s, why) < 0)
+    if (tls_set_words(c->ctx, s, why) < 0 || tls_set_groups(c->ctx, s, why) < 0)
         return -1;
     if (load_files(c, s, why) < 0)
         return -1;

@@ -33,6 +33,8 @@ struct tls_settings {
                        versions, short keys and old hashes are not good enough */
     bool prefer_own_ciphers; /* server: in the order of ours, not of the client's */
     const char *ssl_options; /* "NO_TICKET, PRIORITIZE_CHACHA", "0x800": see tls_ssl_options */
+    const char *curves, *ffdhe_groups; /* of the key exchange, the best first; what OpenSSL does not
+                                          know is left out. Neither is given: OpenSSL's own list */
     int64_t verify_depth; /* authorities between a peer's certificate and a trusted one, at most,
                              and one less: as Postfix counts */
     bool ask_client_cert; /* server: smtpd_tls_ask_ccert */

@@ -53,6 +53,9 @@ int tls_load_trust(struct tls_context *c, const struct tls_settings *s, struct w
 /* tls_words.c: protocols, options and ciphers. -1: why is set. */
 int tls_set_words(SSL_CTX *ctx, const struct tls_settings *s, struct why *why);
 
+/* tls_groups.c. -1: OpenSSL knows none of them, why is set. */
+int tls_set_groups(SSL_CTX *ctx, const struct tls_settings *s, struct why *why);
+
 /* tls_sni.c: of servers whose settings have chain_of */
 void tls_sni_setup(struct tls_context *c);
 /* RFC 6066 3: a list, of which a client sends one entry, a host name; null: it has sent none. The
