@@ -38,6 +38,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_limit.h"
 #include "smtpd_milter.h"
 #include "smtpd_policy.h"
 #include "smtpd_proxy.h"
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_DNS | RIGHT_READ,
         .open = smtpd_open_all,
         .paths = smtpd_paths,
+        .start = smtpd_start_statistics,
         .session = smtpd_session,
     };
     return service_main(&smtpd, argc, argv);

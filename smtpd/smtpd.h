@@ -111,7 +111,10 @@ struct smtpd {
     unsigned messages; /* that have begun */
     struct policy_conn *policies; /* smtpd_policy_conn.c: connections of the present message */
     bool early_talk; /* the client has sent commands ahead where it must not */
+    /* smtpd_limit.c: what this client has done is counted, if it is not excepted */
+    enum counted { COUNTED_UNKNOWN, COUNTED, COUNTED_NOT } counted;
     struct client_count *count; /* null: not counted */
+    struct client_rate *rate;
     int64_t connections; /* of this client at its begin, with this one */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
@@ -224,16 +227,12 @@ void smtpd_open_tls(void); /* before the jail */
 bool smtpd_tls_offered(const struct smtpd *s); /* does this service have STARTTLS? */
 bool smtpd_tls_required(void); /* smtpd_tls_security_level = encrypt, or smtpd_enforce_tls */
 int smtpd_tls_begin(struct smtpd *s); /* (waits) the handshake; -1: the session is over */
+int smtpd_tls_wrap(struct smtpd *s); /* (waits) the same, with smtpd_tls_wrappermode */
 
 /* smtpd_auth.c */
 void smtpd_open_auth(void);
 bool smtpd_auth_offered(struct smtpd *s);
 void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
-
-/* smtpd_limit.c: counts the sessions of one client in all processes of the service. */
-void smtpd_open_limits(void);
-bool smtpd_limit_enter(struct smtpd *s); /* false: too many. Call smtpd_limit_leave in both cases */
-void smtpd_limit_leave(struct smtpd *s);
 
 /* smtpd_policy_conn.c: others may have the connections of the message that ends. */
 void smtpd_policy_release(struct smtpd *s);

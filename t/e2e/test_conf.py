@@ -57,7 +57,7 @@ MISSING = [
     ("smtp_cname_overrides_servername = yes", "", "smtp_cname_overrides_servername", "by another name"),
     ("tls_low_cipherlist = HIGH\ntls_export_cipherlist = HIGH\ntls_null_cipherlist = HIGH", "",
      "tls_low_cipherlist tls_export_cipherlist tls_null_cipherlist", "ciphers that it leaves out"),
-    ("smtpd_client_message_rate_limit = 10", "", "smtpd_client_message_rate_limit", "would not be limited"),
+    ("best_mx_transport = local", "", "best_mx_transport", "would not take that transport"),
     ("", "-o { smtpd_command_filter = pcre:/x }", "smtpd_command_filter", "-o smtpd_command_filter = pcre:/x"),
     ("mine = reject_unverified_sender, permit", "-o smtpd_sender_restrictions=$mine", "reject_unverified_sender", "-o smtpd_sender_restrictions: reject_unverified_sender"),
     ("", "-o smtpd_restriction_classes=lists -o { lists = permit_mx_backup } -o smtpd_client_restrictions=lists", "permit_mx_backup",
@@ -106,8 +106,8 @@ def test_what_is_missing_is_refused_and_can_be_accepted(idle):
 
 
 @pytest.mark.parametrize("main, option", [
-    ("smtpd_command_filter =", "-o smtpd_command_filter="), ("smtpd_client_message_rate_limit = 0", ""), ("strict_8bitmime = no", ""),
-    ("mime_header_checks = $header_checks", ""), ("smtpd_client_connection_rate_limit = 0", ""), ("tls_wildcard_matches_multiple_labels = yes", ""),
+    ("smtpd_command_filter =", "-o smtpd_command_filter="), ("best_mx_transport =", ""), ("strict_8bitmime = no", ""),
+    ("mime_header_checks = $header_checks", ""), ("tls_wildcard_matches_multiple_labels = yes", ""),
     ("receive_override_options =", "-o receive_override_options="), ("biff = no\nsmtpd_tls_session_cache_database = btree:/x\nmilter_protocol = 6", ""),
 ])
 def test_what_is_switched_off_counts_for_nothing(idle, main, option):
