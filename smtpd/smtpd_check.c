@@ -83,6 +83,15 @@ void check_defer_if_permit(struct check *k, int code, const char *dsn, const cha
         set_denial(&k->s->defer_if_permit, code, dsn, text);
 }
 
+enum verdict check_tempfail(struct check *k, const char *action, int code, const char *dsn,
+                            const char *text)
+{
+    if (strcasecmp(action, "defer") == 0)
+        return check_deny(k, code, dsn, "%s", text);
+    check_defer_if_permit(k, code, dsn, text);
+    return VERDICT_DUNNO;
+}
+
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text)
 {
     if (k->s->defer_if_reject.code == 0)

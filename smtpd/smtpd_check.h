@@ -86,7 +86,8 @@ struct restriction_def {
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
     smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[],
-    smtpd_server_restrictions[], smtpd_policy_restrictions[], smtpd_cert_restrictions[];
+    smtpd_server_restrictions[], smtpd_policy_restrictions[], smtpd_cert_restrictions[],
+    smtpd_verify_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -123,6 +124,9 @@ enum verdict check_deny_listed(struct check *k, const struct restriction *r, con
 const struct route *check_route(struct check *k, const char *address, enum verdict *v);
 /* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
 void check_defer_if_permit(struct check *k, int code, const char *dsn, const char *text);
+/* The same, or refuses at once, as a parameter such as unknown_address_tempfail_action says. */
+enum verdict check_tempfail(struct check *k, const char *action, int code, const char *dsn,
+                            const char *text);
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text);
 /* A table has said DISCARD of the present message: nothing more is asked about it. */
 bool check_discards(const struct smtpd *s);

@@ -20,7 +20,7 @@ static const struct restriction_def *find_known(struct str name)
     static const struct restriction_def *const tables[] = {
         smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
         smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions,
-        smtpd_policy_restrictions, smtpd_cert_restrictions};
+        smtpd_policy_restrictions, smtpd_cert_restrictions,   smtpd_verify_restrictions};
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)

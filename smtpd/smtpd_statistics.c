@@ -20,9 +20,9 @@ static struct {
 } most;
 
 static const char *const names[KINDS] = {
-    [CLIENT_CONNECTS] = "connection rate",   [SMTPD_CONNECTIONS] = "connection count",
-    [CLIENT_MESSAGES] = "message rate",      [CLIENT_RECIPIENTS] = "recipient rate",
-    [CLIENT_TLS_SESSIONS] = "newtls rate",   [CLIENT_LOGINS] = "auth rate",
+    [CLIENT_CONNECTS] = "connection rate", [SMTPD_CONNECTIONS] = "connection count",
+    [CLIENT_MESSAGES] = "message rate",    [CLIENT_RECIPIENTS] = "recipient rate",
+    [CLIENT_TLS_SESSIONS] = "newtls rate", [CLIENT_LOGINS] = "auth rate",
 };
 /* In the order of their lines. */
 static const unsigned order[KINDS] = {CLIENT_CONNECTS,   SMTPD_CONNECTIONS,   CLIENT_MESSAGES,

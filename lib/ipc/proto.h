@@ -22,7 +22,7 @@
 #define A_REPLY      "reply"
 
 /*
- * public/cleanup (smtpd, pickup, bounce, local): queue/submit.h is the client.
+ * public/cleanup (smtpd, pickup, bounce, local, verify): queue/submit.h is the client.
  *   ask     request=submit flags=N; then queue file records up to REC_END on the same stream
  *   answer  status queue_id why_code why_text
  *
@@ -82,6 +82,23 @@
 #define REQUEST_FLUSH        "flush"
 #define REQUEST_WARN         "warn"
 #define REQUEST_FORGET       "forget"
+
+/*
+ * private/verify: queue/verify.h is the client. What is known of an address; the answer comes at
+ * once, and if nothing is known, or that is old, a probe is on its way.
+ *   ask     request=verify address
+ *   answer  status verdict=ok|later|never|pending text
+ *
+ * From the agents and qmgr, what became of a probe (a message with trace_flags=256, which nobody
+ * delivers), with its open queue file:
+ *   ask     request=verified queue_id address verdict=ok|later|never text, and the descriptor
+ *   answer  status
+ */
+#define REQUEST_VERIFY   "verify"
+#define REQUEST_VERIFIED "verified"
+#define A_ADDRESS        "address"
+#define A_VERDICT        "verdict"
+#define A_TEXT           "text"
 
 /*
  * private/auth: not attributes but Dovecot's authentication protocol, see auth/auth_wire.h.

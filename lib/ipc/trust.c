@@ -38,6 +38,7 @@ static const struct program {
     {"pop3", ROLE_POP3, TRUST_ROOT},
     {"postlogd", ROLE_POSTLOGD, TRUST_OWNER},
     {"spawn", ROLE_SPAWN, TRUST_OWNER},
+    {"verify", ROLE_VERIFY, TRUST_OWNER},
 };
 
 enum {
@@ -47,6 +48,7 @@ enum {
     CLEANUP = ROLE_BIT(ROLE_CLEANUP),
     QMGR = ROLE_BIT(ROLE_QMGR),
     BOUNCE = ROLE_BIT(ROLE_BOUNCE),
+    VERIFY = ROLE_BIT(ROLE_VERIFY),
     LOCAL = ROLE_BIT(ROLE_LOCAL),
     MAILBOX = ROLE_BIT(ROLE_MAILBOX),
     FRONTS = ROLE_BIT(ROLE_IMAPD) | ROLE_BIT(ROLE_POP3D),
@@ -60,7 +62,7 @@ enum {
 #define FILE_AS_NAMED   "the queue file, open: the one that the queue has under the id (not qmgr)"
 
 static const struct trust_rule rules[] = {
-    {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL, ""},
+    {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL | VERIFY, ""},
     {"cleanup", REQUEST_SUBMIT_MILTERS, SMTPD, ""},
 
     {"qmgr", REQUEST_ARRIVED, CLEANUP, FILE_OF_MESSAGE},
@@ -89,6 +91,10 @@ static const struct trust_rule rules[] = {
     {"bounce", REQUEST_FLUSH, QMGR | CLEANUP, FILE_AS_NAMED},
     {"bounce", REQUEST_WARN, QMGR, ""},
     {"bounce", REQUEST_FORGET, CLEANUP, FILE_AS_NAMED},
+
+    {"verify", REQUEST_VERIFY, SMTPD, ""},
+    {"verify", REQUEST_VERIFIED, QMGR | AGENTS,
+     "the queue file of the probe, open, with that recipient (not qmgr)"},
 
     {"authd", "CPID", SMTPD | FRONTS, ""}, /* and AUTH, CONT, CANCEL, which follow it */
     {"authd", "EXCHANGE", MAILBOX, "a token that was given for a password"},

@@ -10,6 +10,7 @@ static const struct {
     const char *parameter;
     const char *const *value;
 } names[] = {
+    {"address_verify_service_name", &conf.address_verify_service_name},
     {"bounce_service_name", &conf.bounce_service_name},
     {"cleanup_service_name", &conf.cleanup_service_name},
     {"defer_service_name", &conf.defer_service_name},

@@ -74,7 +74,8 @@ static int64_t begin_of(uint64_t high, uint64_t low)
 
     while ((p = client_part_next(&n)) != NULL) {
         const struct client_rate *r = find_in(p, high, low);
-        int64_t since = r != NULL ? atomic_load_explicit(&r->since_ms, memory_order_relaxed) : begin;
+        int64_t since =
+            r != NULL ? atomic_load_explicit(&r->since_ms, memory_order_relaxed) : begin;
         if (since < begin)
             begin = since;
     }

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.skipif(not HAVE, reason="needs root and Debian's postfi
 HELLO = ["EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<b@example.test>"]
 MESSAGE = ["DATA", "Subject: x\r\n\r\nhello\r\n."]
 LIMITED = "smtpd_client_event_limit_exceptions="
+VERIFY = ["smtpd_recipient_restrictions=reject_unverified_recipient,permit_mynetworks,reject", "address_verify_poll_delay=1s", "address_verify_poll_count=20"]
 # name: options, sessions
 CASES = {
     "connection rate": ([LIMITED, "smtpd_client_connection_rate_limit=2"], [["QUIT"], ["EHLO c.test", "QUIT"], ["QUIT"], ["QUIT"]]),
@@ -24,6 +25,19 @@ CASES = {
     "tls rate": ([LIMITED, "smtpd_client_new_tls_session_rate_limit=1"],
                  [["EHLO c.test", "STARTTLS", "EHLO c.test", "QUIT"], ["EHLO c.test", "STARTTLS", "EHLO c.test"], ["EHLO c.test", "STARTTLS", "NOOP", "QUIT"]]),
     "statistics": ([LIMITED, "smtpd_sasl_auth_enable=no"] + ["smtpd_client_%s_rate_limit=100" % what for what in ("message", "recipient", "new_tls_session", "auth")], []),
+    "unverified recipient": (VERIFY, [["EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<good@example.test>", "RCPT TO:<x@never.test>", "RCPT TO:<x@later.test>",
+                                       "RCPT TO:<x@never.test>", "RCPT TO:<postmaster>", "QUIT"]]),
+    "unverified recipient, codes": (VERIFY + ["unverified_recipient_reject_code=550", "unverified_recipient_defer_code=451"],
+                                    [["EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<y@never.test>", "RCPT TO:<y@later.test>", "QUIT"]]),
+    "unverified recipient, reason": (VERIFY + ["unverified_recipient_reject_code=550", "unverified_recipient_reject_reason=not known there", "unverified_recipient_tempfail_action=defer"],
+                                     [["EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<z@never.test>", "RCPT TO:<z@later.test>", "QUIT"]]),
+    "unverified recipient, noted": (VERIFY + ["unverified_recipient_reject_code=250", "unverified_recipient_defer_code=250"],
+                                    [["EHLO c.test", "MAIL FROM:<a@x.test>", "RCPT TO:<w@never.test>", "RCPT TO:<w@later.test>", "QUIT"]]),
+    "unverified sender": (["smtpd_sender_restrictions=reject_unverified_sender", "unverified_sender_reject_code=553"] + VERIFY[1:],
+                          [["EHLO c.test", "MAIL FROM:<x@never.test>", "RCPT TO:<b@example.test>", "RSET", "MAIL FROM:<x@later.test>", "RCPT TO:<b@example.test>", "RSET",
+                            "MAIL FROM:<good@example.test>", "RCPT TO:<b@example.test>", "RSET", "MAIL FROM:<>", "RCPT TO:<b@example.test>", "QUIT"]]),
+    "unverified sender, at once": (["smtpd_sender_restrictions=reject_unverified_sender", "smtpd_delay_reject=no"] + VERIFY[1:],
+                                   [["EHLO c.test", "MAIL FROM:<v@never.test>", "MAIL FROM:<v@later.test>", "RCPT TO:<b@example.test>", "QUIT"]]),
     "several": ([LIMITED, "smtpd_client_connection_rate_limit=1", "smtpd_client_message_rate_limit=1", "smtpd_client_recipient_rate_limit=1"],
                 [HELLO + ["RCPT TO:<c@example.test>", "RSET", "MAIL FROM:<>", "QUIT"], ["QUIT"]]),
 }
@@ -41,6 +55,7 @@ smtpd_tls_cert_file = %s
 smtpd_tls_key_file = $smtpd_tls_cert_file
 smtpd_tls_session_cache_timeout = 0
 smtpd_hard_error_limit = 100
+transport_maps = inline:{ { never.test = error:5.1.1 nobody of that name }, { later.test = retry:4.2.2 come again } }
 anvil_status_update_time = 1s
 """
 

@@ -196,9 +196,10 @@ static int share(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest alone[] = {
-        T(each_event_of_a_network_has_its_rate), T(all_begin_anew_when_the_time_is_over),
-        T(a_full_memory_lets_nobody_pass_a_limit), T(networks_are_counted_until_they_are_forgotten)};
+    const struct CMUnitTest alone[] = {T(each_event_of_a_network_has_its_rate),
+                                       T(all_begin_anew_when_the_time_is_over),
+                                       T(a_full_memory_lets_nobody_pass_a_limit),
+                                       T(networks_are_counted_until_they_are_forgotten)};
     const struct CMUnitTest several[] = {T(what_all_processes_count_is_one_rate),
                                          T(all_processes_begin_anew_at_the_same_time)};
 
