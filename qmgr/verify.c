@@ -12,7 +12,8 @@
  *
  * SECURITY
  *   It writes one file below data_directory, and submits mail through cleanup. An agent can tell it
- *   only about the addresses of a probe that it was given to deliver, whose queue file it must show.
+ *   only about the addresses of a probe that it was given to deliver, whose queue file it must
+ * show.
  *
  * FILES
  *   data_directory/verify_cache.txt
@@ -111,8 +112,10 @@ static void open_file(void)
         return;
     if (!str_starts(path, dir) || path.n <= dir.n + 1 || path.p[dir.n] != '/' ||
         str_find(str_from(path, dir.n + 1), '/') >= 0) {
-        conf_fault("address_verify_map", "the file must be in %s (data_directory): set it to "
-                   "btree:$data_directory/verify_cache", conf.data_directory);
+        conf_fault("address_verify_map",
+                   "the file must be in %s (data_directory): set it to "
+                   "btree:$data_directory/verify_cache",
+                   conf.data_directory);
         return;
     }
     buf_set(&state.file, str_from(path, dir.n + 1));

@@ -31,6 +31,7 @@
 
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "queue/flush.h"
 #include "route/recipient.h"
 #include "route/resolve.h"
 #include "service/jail.h"
@@ -49,6 +50,7 @@ static void smtpd_open_all(void)
     classes_open();
     resolve_open();
     recipient_open();
+    flush_open();
     smtpd_open_limits();
     smtpd_open_checks();
     smtpd_open_helo();
@@ -70,6 +72,7 @@ static void smtpd_paths(void)
     jail_read_tables(conf.canonical_maps);
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
+    jail_read_tables(conf.fast_flush_domains);
     jail_port(53);
     smtpd_milter_paths();
     smtpd_policy_paths();

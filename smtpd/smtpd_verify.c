@@ -24,10 +24,9 @@ static int ask(const char *address, enum verify_verdict *verdict, struct buf *te
     struct why why = WHY;
     int result = verify_ask(address, verdict, text, &why);
 
-    for (int64_t n = 1; n < conf.address_verify_poll_count && result == 0 &&
-                        *verdict == VERIFY_PENDING &&
-                        task_sleep(task_now() + conf.address_verify_poll_delay * 1000) !=
-                            WAIT_CANCELLED;
+    for (int64_t n = 1;
+         n < conf.address_verify_poll_count && result == 0 && *verdict == VERIFY_PENDING &&
+         task_sleep(task_now() + conf.address_verify_poll_delay * 1000) != WAIT_CANCELLED;
          n++) {
         buf_clear(text);
         result = verify_ask(address, verdict, text, &why);
@@ -38,8 +37,8 @@ static int ask(const char *address, enum verify_verdict *verdict, struct buf *te
     return result;
 }
 
-static enum verdict refuse(struct check *k, const struct verify_check *c, int code, const char *what,
-                           const char *reason)
+static enum verdict refuse(struct check *k, const struct verify_check *c, int code,
+                           const char *what, const char *reason)
 {
     struct buf text = BUF_TEXT(4096);
     char dsn[10];

@@ -46,10 +46,18 @@
  * deferred, 'F' and 'A' both and ignore the retry times, 'W' wake-up. public/pickup takes any
  * letter as a wake-up.
  *
- * From postqueue, through the same socket:
+ * From postqueue (and flush, by id), through the same socket:
  *   ask     request=flush_id queue_id, or request=flush_site site: deliver what is deferred now
  *   answer  status count (of messages)
+ *
+ * public/flush: queue/flush.h is the client. From smtpd (ETRN): try now what waits for the site.
+ *   ask     request=flush_site site
+ *   answer  status
+ * From qmgr: the message waits for the site. No answer is sent.
+ *   ask     request=flush_add one_way=1 site queue_id
+ * Instead a byte 'W', from master: look for old lists.
  */
+#define REQUEST_FLUSH_ADD  "flush_add"
 #define REQUEST_ARRIVED    "arrived"
 #define REQUEST_FLUSH_ID   "flush_id"
 #define REQUEST_FLUSH_SITE "flush_site"

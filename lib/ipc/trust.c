@@ -39,6 +39,7 @@ static const struct program {
     {"postlogd", ROLE_POSTLOGD, TRUST_OWNER},
     {"spawn", ROLE_SPAWN, TRUST_OWNER},
     {"verify", ROLE_VERIFY, TRUST_OWNER},
+    {"flush", ROLE_FLUSH, TRUST_OWNER},
 };
 
 enum {
@@ -49,6 +50,7 @@ enum {
     QMGR = ROLE_BIT(ROLE_QMGR),
     BOUNCE = ROLE_BIT(ROLE_BOUNCE),
     VERIFY = ROLE_BIT(ROLE_VERIFY),
+    FLUSH = ROLE_BIT(ROLE_FLUSH),
     LOCAL = ROLE_BIT(ROLE_LOCAL),
     MAILBOX = ROLE_BIT(ROLE_MAILBOX),
     FRONTS = ROLE_BIT(ROLE_IMAPD) | ROLE_BIT(ROLE_POP3D),
@@ -66,7 +68,7 @@ static const struct trust_rule rules[] = {
     {"cleanup", REQUEST_SUBMIT_MILTERS, SMTPD, ""},
 
     {"qmgr", REQUEST_ARRIVED, CLEANUP, FILE_OF_MESSAGE},
-    {"qmgr", REQUEST_FLUSH_ID, TOOL, ""},
+    {"qmgr", REQUEST_FLUSH_ID, TOOL | FLUSH, ""},
     {"qmgr", REQUEST_FLUSH_SITE, TOOL, ""},
     {"qmgr", "I", TOOL | CLEANUP, ""},
     {"qmgr", "D", TOOL, ""},
@@ -95,6 +97,9 @@ static const struct trust_rule rules[] = {
     {"verify", REQUEST_VERIFY, SMTPD, ""},
     {"verify", REQUEST_VERIFIED, QMGR | AGENTS,
      "the queue file of the probe, open, with that recipient (not qmgr)"},
+
+    {"flush", REQUEST_FLUSH_SITE, SMTPD, ""},
+    {"flush", REQUEST_FLUSH_ADD, QMGR, ""},
 
     {"authd", "CPID", SMTPD | FRONTS, ""}, /* and AUTH, CONT, CANCEL, which follow it */
     {"authd", "EXCHANGE", MAILBOX, "a token that was given for a password"},

@@ -22,8 +22,8 @@ struct verify_limits {
 };
 
 /*
- * At most so many entries: those of which nothing was heard for longest make room. A probe counts as
- * lost when VERIFY_PROBE_LIFE has passed. An entry is good until the next call that changes the
+ * At most so many entries: those of which nothing was heard for longest make room. A probe counts
+ * as lost when VERIFY_PROBE_LIFE has passed. An entry is good until the next call that changes the
  * cache.
  */
 enum { VERIFY_PROBE_LIFE = 1000 };
@@ -48,8 +48,8 @@ void verify_cache_clean(struct verify_cache *c, int64_t now); /* drops all that 
 /*
  * The file: a line for each address, oldest first: the address as xtext, a blank, and the value as
  * Postfix's table has it: status (0 good, 1 later, 2 never, 3 pending), ":", when it was probed,
- * ":", updated, ":", the reason. verify_cache_take takes one; what is malformed is false and is left
- * out. verify_cache_write appends all.
+ * ":", updated, ":", the reason. verify_cache_take takes one; what is malformed is false and is
+ * left out. verify_cache_write appends all.
  */
 bool verify_cache_take(struct verify_cache *c, const char *address, struct str value);
 bool verify_cache_take_line(struct verify_cache *c, struct str line);

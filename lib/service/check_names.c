@@ -14,6 +14,7 @@ static const struct {
     {"bounce_service_name", &conf.bounce_service_name},
     {"cleanup_service_name", &conf.cleanup_service_name},
     {"defer_service_name", &conf.defer_service_name},
+    {"flush_service_name", &conf.flush_service_name},
     {"queue_service_name", &conf.queue_service_name},
     {"showq_service_name", &conf.showq_service_name},
     {"trace_service_name", &conf.trace_service_name},

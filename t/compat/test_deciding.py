@@ -38,6 +38,9 @@ CASES = {
                             "MAIL FROM:<good@example.test>", "RCPT TO:<b@example.test>", "RSET", "MAIL FROM:<>", "RCPT TO:<b@example.test>", "QUIT"]]),
     "unverified sender, at once": (["smtpd_sender_restrictions=reject_unverified_sender", "smtpd_delay_reject=no"] + VERIFY[1:],
                                    [["EHLO c.test", "MAIL FROM:<v@never.test>", "MAIL FROM:<v@later.test>", "RCPT TO:<b@example.test>", "QUIT"]]),
+    "etrn": ([], [["EHLO c.test", "ETRN etrn.test", "ETRN a.etrn.test", "ETRN ETRN.test", "ETRN other.test", "ETRN [127.0.0.1]", "ETRN @etrn.test", "ETRN", "QUIT"]]),
+    "etrn, restrictions": (["smtpd_etrn_restrictions=check_etrn_access inline:{ { etrn.test = REJECT not you } },permit_mynetworks,reject"],
+                           [["EHLO c.test", "ETRN etrn.test", "ETRN a.etrn.test", "ETRN other.test", "MAIL FROM:<a@x.test>", "ETRN etrn.test", "QUIT"]]),
     "several": ([LIMITED, "smtpd_client_connection_rate_limit=1", "smtpd_client_message_rate_limit=1", "smtpd_client_recipient_rate_limit=1"],
                 [HELLO + ["RCPT TO:<c@example.test>", "RSET", "MAIL FROM:<>", "QUIT"], ["QUIT"]]),
 }
@@ -49,7 +52,7 @@ DIFFERENT = {
 SETTINGS = RECEIVING + """
 local_recipient_maps =
 mynetworks = 127.0.0.0/8
-fast_flush_domains =
+fast_flush_domains = etrn.test
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = %s
 smtpd_tls_key_file = $smtpd_tls_cert_file

@@ -18,11 +18,11 @@ TEST(what_was_learned_is_known_until_it_expires)
         int64_t age;
         bool known, probe;
     } table[] = {
-        {VERIFY_OK, 0, true, false},      {VERIFY_OK, 100, true, false},
-        {VERIFY_OK, 101, true, true},     {VERIFY_OK, 1000, true, true},
-        {VERIFY_OK, 1001, false, true},   {VERIFY_NEVER, 50, true, false},
-        {VERIFY_NEVER, 51, true, true},   {VERIFY_NEVER, 501, false, true},
-        {VERIFY_LATER, 50, true, false},  {VERIFY_LATER, 501, false, true},
+        {VERIFY_OK, 0, true, false},     {VERIFY_OK, 100, true, false},
+        {VERIFY_OK, 101, true, true},    {VERIFY_OK, 1000, true, true},
+        {VERIFY_OK, 1001, false, true},  {VERIFY_NEVER, 50, true, false},
+        {VERIFY_NEVER, 51, true, true},  {VERIFY_NEVER, 501, false, true},
+        {VERIFY_LATER, 50, true, false}, {VERIFY_LATER, 501, false, true},
         {VERIFY_OK, -10, false, true}, /* a clock that was set back */
     };
 
@@ -131,9 +131,9 @@ TEST(the_file_has_what_the_cache_has)
 
 TEST(malformed_lines_are_left_out)
 {
-    static const char *const lines[] = {"",           "a@x",         "a@x ",         "a@x 0:1:2",
-                                        "a@x 4:1:2:", "a@x -1:1:2:", "a@x x:1:2:",   " 0:1:2:x",
-                                        "a+@x 0:1:2:", "a@x 0::2:",  "a@x 0:1:-2:x"};
+    static const char *const lines[] = {
+        "",           "a@x",      "a@x ",        "a@x 0:1:2", "a@x 4:1:2:",  "a@x -1:1:2:",
+        "a@x x:1:2:", " 0:1:2:x", "a+@x 0:1:2:", "a@x 0::2:", "a@x 0:1:-2:x"};
     struct verify_cache *c = verify_cache_new(&limits);
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
