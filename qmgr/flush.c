@@ -3,13 +3,14 @@
  *   flush - knows which messages wait for a site
  *
  * DESCRIPTION
- *   For each domain of fast_flush_domains it keeps a list of the messages that were put off, so that
- *   a site which was not reachable can have its mail by ETRN without a look at the whole queue. A
- *   list is a file of queue ids below flush, as Postfix has it. When it is asked for, the list
- *   is emptied, and qmgr told to try these messages now.
+ *   For each domain of fast_flush_domains it keeps a list of the messages that were put off, so
+ * that a site which was not reachable can have its mail by ETRN without a look at the whole queue.
+ * A list is a file of queue ids below flush, as Postfix has it. When it is asked for, the list is
+ * emptied, and qmgr told to try these messages now.
  *
  *   When master wakes it, lists that nobody has asked for during fast_flush_refresh_time are made
- *   anew by trying their messages, and those that have been empty for fast_flush_purge_time are removed.
+ *   anew by trying their messages, and those that have been empty for fast_flush_purge_time are
+ * removed.
  *
  * SECURITY
  *   It writes its directory and tells qmgr ids, no more. Only qmgr adds to a list.
@@ -23,8 +24,6 @@
  * SEE ALSO
  *   smtpd(8), qmgr(8)
  */
-#include "queue/flush.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +39,7 @@
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "ipc/proto.h"
+#include "queue/flush_client.h"
 #include "queue/qdir.h"
 #include "queue/qid.h"
 #include "service/jail.h"
@@ -95,8 +95,8 @@ static int append(const char *name, const char *id, struct why *why)
     if (fd < 0 || fstat(fd, &st) < 0)
         result = why_errno(why, "4.3.0", "%s", name);
     else if (st.st_size > LIST_MOST)
-        result = why_set(why, "4.3.0", "%s is full: further messages are tried at their own time",
-                         name);
+        result =
+            why_set(why, "4.3.0", "%s is full: further messages are tried at their own time", name);
     else if (file_write_all(fd, line.p, line.n) < 0)
         result = why_errno(why, "4.3.0", "write %s", name);
     if (fd >= 0)
@@ -155,7 +155,7 @@ static bool tell_qmgr(struct str id)
 
 static void send_list(const char *name)
 {
-    struct buf ids = BUF(LIST_MOST + 100);
+    struct buf ids = BUF(LIST_MOST + 100); /* asked: by file_read_fd */
     struct hash *told = hash_new();
     struct str rest, id;
     size_t n = 0;
@@ -199,7 +199,7 @@ static void start_sending(const char *name)
 static void flush_request(struct attrs *ask, struct attrs *answer, struct arena *mem)
 {
     const char *site = attrs_get(ask, A_SITE_NAME);
-    struct buf name = BUF(NAME_MOST);
+    struct buf name = BUF(NAME_MOST); /* asked: by list_name */
     struct why why = WHY;
 
     (void)mem;

@@ -37,7 +37,7 @@
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "ipc/trigger.h"
-#include "queue/flush.h"
+#include "queue/flush_client.h"
 #include "queue/qid.h"
 #include "route/resolve.h"
 #include "service/jail.h"

@@ -11,7 +11,7 @@
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 #include "mail/path.h"
-#include "queue/flush.h"
+#include "queue/flush_client.h"
 #include "queue/outcome.h"
 #include "task/task.h"
 

@@ -21,8 +21,6 @@
  * SEE ALSO
  *   smtpd(8), cleanup(8), qmgr(8)
  */
-#include "queue/verify.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -42,6 +40,7 @@
 #include "queue/qid.h"
 #include "queue/submit.h"
 #include "queue/verify_cache.h"
+#include "queue/verify_client.h"
 #include "route/verify_sender.h"
 #include "service/jail.h"
 #include "service/service.h"
@@ -102,7 +101,7 @@ static void read_table(void)
     buf_free(&value);
 }
 
-static void open_file(void)
+static void open_cache_file(void)
 {
     struct str path = table_path(), dir = strz(conf.data_directory);
 
@@ -172,9 +171,9 @@ static void keep_file(void *unused)
 
 static void put_probe(struct submit *s, const char *address)
 {
-    /* fits: a date; an address that was asked for; asked: by submit_put */
-    struct buf date = BUF(100), from = BUF(2 * REC_MAX), to = BUF(2 * REC_MAX),
-               sender = BUF(REC_MAX);
+    /* fits: a date, an address that was asked for; asked: by submit_put */
+    struct buf date = BUF(100), from = BUF(2 * REC_MAX), to = BUF(2 * REC_MAX);
+    struct buf sender = BUF(REC_MAX); /* fits: address_verify_sender */
     int64_t now = clock_wall_us();
 
     verify_sender(&sender);
@@ -327,7 +326,7 @@ static void verify_open(void)
     };
 
     state.cache = verify_cache_new(&limits);
-    open_file();
+    open_cache_file();
 }
 
 static void verify_paths(void)

@@ -31,7 +31,7 @@
 
 #include "base/msg.h"
 #include "conf/conf.h"
-#include "queue/flush.h"
+#include "queue/flush_client.h"
 #include "route/recipient.h"
 #include "route/resolve.h"
 #include "service/jail.h"

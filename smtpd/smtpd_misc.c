@@ -5,7 +5,7 @@
 #include "conf/conf.h"
 #include "mail/domain.h"
 #include "mail/path.h"
-#include "queue/flush.h"
+#include "queue/flush_client.h"
 
 #include "smtpd.h"
 #include "smtpd_milter.h"

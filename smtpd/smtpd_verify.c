@@ -5,7 +5,7 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "mail/path.h"
-#include "queue/verify.h"
+#include "queue/verify_client.h"
 #include "task/task.h"
 
 #include "smtpd_check.h"
@@ -19,7 +19,7 @@ struct verify_check {
 };
 
 /* (waits) Until there is a result, for a few pauses. -1: verify cannot be asked. */
-static int ask(const char *address, enum verify_verdict *verdict, struct buf *text)
+static int ask_verify(const char *address, enum verify_verdict *verdict, struct buf *text)
 {
     struct why why = WHY;
     int result = verify_ask(address, verdict, text, &why);
@@ -62,7 +62,7 @@ static enum verdict unverified(struct check *k, const struct verify_check *c)
     enum verify_verdict verdict = VERIFY_PENDING;
     enum verdict v = VERDICT_DUNNO;
 
-    if (ask(c->address, &verdict, &text) < 0) {
+    if (ask_verify(c->address, &verdict, &text) < 0) {
         v = refuse(k, c, 450, "address verification problem", "");
     } else if (verdict != VERIFY_OK) {
         int code = verdict == VERIFY_NEVER ? c->reject_code : c->defer_code;

@@ -9,7 +9,7 @@
 #include "conf/conf.h"
 #include "mail/path.h"
 #include "queue/bounce_log.h"
-#include "queue/verify.h"
+#include "queue/verify_client.h"
 #include "task/task.h"
 
 /*

@@ -3,7 +3,7 @@
 #define QUEUE_VERIFY_CACHE_H
 
 #include "base/list.h"
-#include "queue/verify.h"
+#include "queue/verify_client.h"
 
 /* Times are seconds since 1970; 0: never. */
 struct verify_entry {
@@ -34,16 +34,16 @@ size_t verify_cache_count(const struct verify_cache *c);
 size_t verify_cache_in_flight(const struct verify_cache *c); /* probes */
 
 /* Null: nothing is known, or it has expired. */
-struct verify_entry *verify_cache_find(struct verify_cache *c, const char *address, int64_t now);
+struct verify_entry *verify_cache_find(struct verify_cache *c, const char *address, int64_t now_s);
 /* Is a new probe to be sent? e: null if nothing is known. */
 bool verify_cache_wants_probe(const struct verify_cache *c, const struct verify_entry *e,
-                              int64_t now);
-void verify_cache_probed(struct verify_cache *c, const char *address, int64_t now);
+                              int64_t now_s);
+void verify_cache_probed(struct verify_cache *c, const char *address, int64_t now_s);
 /* A probe has come back. One that failed does not replace the good one of an address before it has
  * expired. */
 void verify_cache_learn(struct verify_cache *c, const char *address, enum verify_verdict verdict,
-                        const char *text, int64_t now);
-void verify_cache_clean(struct verify_cache *c, int64_t now); /* drops all that has expired */
+                        const char *text, int64_t now_s);
+void verify_cache_clean(struct verify_cache *c, int64_t now_s); /* drops all that has expired */
 
 /*
  * The file: a line for each address, oldest first: the address as xtext, a blank, and the value as

@@ -1,7 +1,7 @@
 /*
  * Clients of private/verify.
  */
-#include "queue/verify.h"
+#include "queue/verify_client.h"
 
 #include <fcntl.h>
 

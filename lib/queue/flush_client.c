@@ -1,7 +1,7 @@
 /*
  * Clients of public/flush.
  */
-#include "queue/flush.h"
+#include "queue/flush_client.h"
 
 #include "base/msg.h"
 #include "base/str.h"

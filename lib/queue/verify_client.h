@@ -1,6 +1,6 @@
-/* verify.h - does an address exist? What verify(8) knows, and what agents tell it */
-#ifndef QUEUE_VERIFY_H
-#define QUEUE_VERIFY_H
+/* verify_client.h - does an address exist? What verify(8) knows, and what agents tell it */
+#ifndef QUEUE_VERIFY_CLIENT_H
+#define QUEUE_VERIFY_CLIENT_H
 
 #include "queue/qfile.h"
 

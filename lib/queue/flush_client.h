@@ -1,6 +1,6 @@
-/* flush.h - which messages wait for a site: fast flush, for ETRN (RFC 1985) */
-#ifndef QUEUE_FLUSH_H
-#define QUEUE_FLUSH_H
+/* flush_client.h - which messages wait for a site: fast flush, for ETRN (RFC 1985) */
+#ifndef QUEUE_FLUSH_CLIENT_H
+#define QUEUE_FLUSH_CLIENT_H
 
 #include "base/why.h"
 
