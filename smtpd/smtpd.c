@@ -52,6 +52,8 @@ static void smtpd_open_all(void)
     recipient_open();
     flush_open();
     smtpd_open_limits();
+    smtpd_open_command_filter();
+    smtpd_open_footer();
     smtpd_open_checks();
     smtpd_open_helo();
     smtpd_open_xclient();

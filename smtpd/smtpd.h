@@ -154,12 +154,21 @@ bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_fac
 
 /* smtpd_time.c. (waits) A line of the client within its time; as stream_line. */
 enum line smtpd_line(struct smtpd *s, struct buf *line);
+/* smtpd_command_filter.c. (waits) What smtpd_command_filter makes of the line s->line. False: the
+ * table failed, and the client was told. */
+void smtpd_open_command_filter(void);
+bool smtpd_filter_command(struct smtpd *s);
 void smtpd_time_begins(struct smtpd *s); /* of the session: limits its waits from now on */
 void smtpd_time_ends(struct smtpd *s); /* before s is gone; the stream may stay */
 void smtpd_content_begins(struct smtpd *s);
 void smtpd_content_came(struct smtpd *s, size_t bytes); /* sets the limit of the next wait */
 void smtpd_handshake_begins(struct smtpd *s); /* of TLS: one limit for all of it */
 void smtpd_handshake_ends(struct smtpd *s);
+
+enum { SMTPD_REPLY_LIMIT = 16384 }; /* bytes of a reply's text */
+/* smtpd_footer.c. (waits) What smtpd_reject_filter_maps and smtpd_reject_footer make of a reply. */
+void smtpd_open_footer(void);
+void smtpd_edit_refusal(const struct smtpd *s, int *code, char dsn[10], struct buf *text);
 
 /* smtpd_reply.c. dsn may be "". (waits) A 4yz or 5yz reply counts as an error, and is delayed if
  * there were many errors (smtpd_error_sleep_time). */

@@ -18,6 +18,7 @@ void smtpd_open_checks(void)
     smtpd_open_clients();
     smtpd_open_certs();
     smtpd_open_maps_rbl();
+    smtpd_open_mx_backup();
     smtpd_open_dnsbl();
     smtpd_open_senders();
     smtpd_open_lists();
@@ -358,15 +359,6 @@ enum verdict check_unknown(struct check *k, const struct restriction *r)
     else
         msg_warn("unknown smtpd restriction: \"%s\"", r->name);
     return check_deny(k, 451, "4.3.5", "Server configuration error");
-}
-
-/* pombal_accept_missing names it. The same line is logged at most once in ten seconds. */
-enum verdict check_left_out(struct check *k, const struct restriction *r)
-{
-    (void)k;
-    msg_warn("%s is left out: it is not there yet, and pombal_accept_missing accepts that",
-             r->name);
-    return VERDICT_DUNNO;
 }
 
 static enum verdict sleep_for(struct check *k, const struct restriction *r)

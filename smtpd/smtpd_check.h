@@ -87,7 +87,7 @@ struct restriction_def {
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
     smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[],
     smtpd_server_restrictions[], smtpd_policy_restrictions[], smtpd_cert_restrictions[],
-    smtpd_verify_restrictions[];
+    smtpd_verify_restrictions[], smtpd_mx_backup_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -149,7 +149,7 @@ enum verdict access_never_ok(struct check *k, const struct restriction *r, enum 
 /* Would access_action take it? -1: why says what is wrong. For check, which reads whole tables. */
 int access_action_check(const char *action, struct why *why);
 
-restriction_fn check_class, check_unknown, check_left_out;
+restriction_fn check_class, check_unknown;
 /*
  * smtpd_access.c. RFC 3463 3.2: X.1.Y is about an address, and each Y about a sender's or a
  * recipient's only. A table or template may name one that does not fit what was looked up; then it
@@ -169,6 +169,7 @@ restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
 restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;
 void smtpd_open_senders(void); /* smtpd_sender_login_maps */
 void smtpd_open_maps_rbl(void);
+void smtpd_open_mx_backup(void); /* permit_mx_backup_networks */
 void smtpd_open_dnsbl(void); /* rbl_reply_maps, default_rbl_reply */
 void smtpd_open_clients(void); /* mynetworks, local_header_rewrite_clients */
 

@@ -152,6 +152,11 @@ static void run_command(struct smtpd *s)
 {
     struct esmtp_cmd cmd;
 
+    if (!smtpd_filter_command(s)) {
+        s->all_count[UNKNOWN]++;
+        s->errors++;
+        return;
+    }
     esmtp_cmd_split(buf_str(&s->line), &cmd);
     int i = find_command(cmd.verb);
     const struct command *c = &commands[i];
