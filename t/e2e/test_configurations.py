@@ -288,7 +288,7 @@ CONFIGURATIONS = {
         "forward_path = $home/.forward${recipient_delimiter}${extension}, $home/.forward\nluser_relay = root\nlocal_recipient_maps =\n", "", {}, []),
     "a proxy in front": ("", "127.0.0.1:%(other)s inet n - n - - smtpd\n  -o smtpd_upstream_proxy_protocol=haproxy\n"
                          "  -o { smtpd_recipient_restrictions = reject_unverified_recipient, reject_unauth_destination }\n", {},
-                         ["reject_unverified_recipient"]),
+                         []),
 }
 
 

@@ -585,6 +585,8 @@ def use_everything(s):
     s.imap("alice").logout()
     s.pop3("alice").quit()
     s.tool("mailq")
+    answer_of(s.queue + "/private/verify", request("verify", address="a@local.test"))
+    answer_of(s.queue + "/public/flush", request("flush_site", site="example.test"))
 
 
 def test_forbidden_acts_fail_in_every_jail(make_suite):
