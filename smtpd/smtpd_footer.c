@@ -67,10 +67,11 @@ static void add_lines(struct str text, struct buf *out)
 }
 
 /* -1: why says what is wrong with the template. */
-static int expand(const struct smtpd *s, const char *template, struct buf *out, struct why *why)
+static int expand_footer(const struct smtpd *s, const char *template, struct buf *out,
+                         struct why *why)
 {
     struct footer f = {.s = s};
-    struct buf text = BUF(FOOTER_MOST);
+    struct buf text = BUF(FOOTER_MOST); /* asked: by conf_expand_text */
 
     set_time(&f);
     int result = conf_expand_text(strz(template), 0, find_attribute, &f, &text, why);
@@ -95,12 +96,12 @@ static struct maps *open_maps(const char *parameter, const char *specs)
 
 void smtpd_open_footer(void)
 {
-    struct buf unused = BUF(2 * FOOTER_MOST); /* fits: or expand fails */
+    struct buf unused = BUF(2 * FOOTER_MOST); /* fits: or expand_footer fails */
     struct why why = WHY;
 
     refusals.filter = open_maps("smtpd_reject_filter_maps", conf.smtpd_reject_filter_maps);
     refusals.footer = open_maps("smtpd_reject_footer_maps", conf.smtpd_reject_footer_maps);
-    if (expand(NULL, conf.smtpd_reject_footer, &unused, &why) < 0)
+    if (expand_footer(NULL, conf.smtpd_reject_footer, &unused, &why) < 0)
         conf_fault("smtpd_reject_footer", "%s", why_text(&why));
     buf_free(&unused);
     why_free(&why);
@@ -156,7 +157,7 @@ void smtpd_edit_refusal(const struct smtpd *s, int *code, char dsn[10], struct b
     buf_clear(&value);
     if (find_reply(refusals.footer, *code, dsn, text, &value) && buf_ok(&value))
         template = value.p;
-    if (*template != 0 && expand(s, template, text, &why) < 0)
+    if (*template != 0 && expand_footer(s, template, text, &why) < 0)
         msg_warn("smtpd_reject_footer: %s", why_text(&why));
     buf_free(&value);
     why_free(&why);
