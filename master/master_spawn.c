@@ -104,7 +104,7 @@ static bool write_clients(const struct svc *s, off_t at, uint32_t value)
     return done;
 }
 
-/* Whatever a former process has left there counts no more. */
+/* The clients of a former process are no longer there. */
 static int take_part(const struct svc *s, int limit)
 {
     int part = 0;
@@ -121,7 +121,7 @@ static int take_part(const struct svc *s, int limit)
 static void give_part(const struct svc *s, int part)
 {
     if (part >= 0)
-        write_clients(s, (off_t)part * (off_t)sizeof(uint32_t), 0);
+        write_clients(s, (off_t)part * (off_t)sizeof(uint32_t), SPAWN_PART_ENDED);
 }
 
 /* Everything to where the process expects it; the numbers in between may be in use. */

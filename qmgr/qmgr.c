@@ -37,6 +37,7 @@
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "ipc/trigger.h"
+#include "queue/flush_client.h"
 #include "queue/qid.h"
 #include "route/resolve.h"
 #include "service/jail.h"
@@ -129,6 +130,7 @@ static void qmgr_open_all(void)
     state.messages = hash_new();
     list_init(&state.active);
     resolve_open();
+    flush_open();
     transport_open();
     if (service_trying())
         qmgr_check_routes();
@@ -141,6 +143,7 @@ static void qmgr_paths(void)
     jail_write(queue_name(Q_DEFER)); /* mail goes out without it, too */
     jail_note(queue_name(Q_DEFER));
     jail_read_tables(conf.transport_maps);
+    jail_read_tables(conf.fast_flush_domains);
     jail_read_tables(conf.relocated_maps);
     jail_read_tables(conf.sender_dependent_relayhost_maps);
     jail_read_tables(conf.sender_dependent_default_transport_maps);

@@ -152,6 +152,7 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
 {
     struct route route = ROUTE;
     struct why why = WHY;
+    enum resolve_for purpose = m->d.flags & DELIVERY_PROBE ? RESOLVE_VERIFY : RESOLVE_MAIL;
 
     if (*m->d.redirect != 0 && n > 0) {
         rcpts[0].address = m->d.redirect;
@@ -162,7 +163,7 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
         why_clear(&why);
         int found = *m->d.filter != 0
                         ? apply_filter(m, r->address, &route, &why)
-                        : resolve_address(RESOLVE_MAIL, m->d.sender, r->address, &route, &why);
+                        : resolve_address(purpose, m->d.sender, r->address, &route, &why);
         if (found < 0)
             put_off(m, r, &why);
         else

@@ -6,9 +6,12 @@
 
 #include "base/clock.h"
 #include "base/msg.h"
+#include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "ipc/proto.h"
+#include "mail/path.h"
+#include "queue/flush_client.h"
 #include "queue/outcome.h"
 #include "task/task.h"
 
@@ -29,6 +32,24 @@ static void count_statuses(struct message *m, const struct delivery_result *r)
         m->bounced |= r->statuses.p[i] == RCPT_BOUNCED;
         m->traced |= r->statuses.p[i] == RCPT_TRACED;
         m->deferred |= r->statuses.p[i] == RCPT_DEFERRED;
+    }
+}
+
+/* (waits) For ETRN: flush is told of each domain once. */
+static void note_deferred(const struct entry *e, const struct delivery_result *r)
+{
+    const char *last = NULL;
+
+    if ((e->message->d.flags & DELIVERY_PROBE) != 0 ||
+        transport_service(conf.flush_service_name) == NULL)
+        return;
+    for (size_t i = 0; i < e->nrcpts && i < r->statuses.n; i++) {
+        const char *address = e->rcpts[i].address;
+        if (r->statuses.p[i] != RCPT_DEFERRED ||
+            (last != NULL && str_ieq(path_domain(strz(last)), path_domain(strz(address)))))
+            continue;
+        flush_add(address, e->message->d.queue_id);
+        last = address;
     }
 }
 
@@ -186,6 +207,7 @@ void deliver_entry(struct transport *t, struct entry *e)
             dest_throttle(dest, &result.why);
         else
             dest_note_failure(dest);
+        note_deferred(e, &result);
         end_entry(e);
     }
     delivery_result_free(&result);
@@ -213,6 +235,7 @@ static void qmgr_deliver_refuse(struct entry *e)
         else
             outcome_failed(&o, i, &why);
     count_statuses(e->message, &result);
+    note_deferred(e, &result);
     qfile_close(&o.file);
     delivery_result_free(&result);
     why_free(&why);

@@ -31,6 +31,7 @@
 
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "queue/flush_client.h"
 #include "route/recipient.h"
 #include "route/resolve.h"
 #include "service/jail.h"
@@ -38,6 +39,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_limit.h"
 #include "smtpd_milter.h"
 #include "smtpd_policy.h"
 #include "smtpd_proxy.h"
@@ -48,7 +50,10 @@ static void smtpd_open_all(void)
     classes_open();
     resolve_open();
     recipient_open();
+    flush_open();
     smtpd_open_limits();
+    smtpd_open_command_filter();
+    smtpd_open_footer();
     smtpd_open_checks();
     smtpd_open_helo();
     smtpd_open_xclient();
@@ -69,6 +74,7 @@ static void smtpd_paths(void)
     jail_read_tables(conf.canonical_maps);
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
+    jail_read_tables(conf.fast_flush_domains);
     jail_port(53);
     smtpd_auth_paths();
     smtpd_milter_paths();
@@ -83,6 +89,7 @@ int main(int argc, char **argv)
         .rights = RIGHT_DNS | RIGHT_READ,
         .open = smtpd_open_all,
         .paths = smtpd_paths,
+        .start = smtpd_start_statistics,
         .session = smtpd_session,
     };
     return service_main(&smtpd, argc, argv);

@@ -111,7 +111,10 @@ struct smtpd {
     unsigned messages; /* that have begun */
     struct policy_conn *policies; /* smtpd_policy_conn.c: connections of the present message */
     bool early_talk; /* the client has sent commands ahead where it must not */
+    /* smtpd_limit.c: what this client has done is counted, if it is not excepted */
+    enum counted { COUNTED_UNKNOWN, COUNTED, COUNTED_NOT } counted;
     struct client_count *count; /* null: not counted */
+    struct client_rate *rate;
     int64_t connections; /* of this client at its begin, with this one */
     int64_t errors, junk;
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
@@ -151,12 +154,21 @@ bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_fac
 
 /* smtpd_time.c. (waits) A line of the client within its time; as stream_line. */
 enum line smtpd_line(struct smtpd *s, struct buf *line);
+/* smtpd_command_filter.c. (waits) What smtpd_command_filter makes of the line s->line. False: the
+ * table failed, and the client was told. */
+void smtpd_open_command_filter(void);
+bool smtpd_filter_command(struct smtpd *s);
 void smtpd_time_begins(struct smtpd *s); /* of the session: limits its waits from now on */
 void smtpd_time_ends(struct smtpd *s); /* before s is gone; the stream may stay */
 void smtpd_content_begins(struct smtpd *s);
 void smtpd_content_came(struct smtpd *s, size_t bytes); /* sets the limit of the next wait */
 void smtpd_handshake_begins(struct smtpd *s); /* of TLS: one limit for all of it */
 void smtpd_handshake_ends(struct smtpd *s);
+
+enum { SMTPD_REPLY_LIMIT = 16384 }; /* bytes of a reply's text */
+/* smtpd_footer.c. (waits) What smtpd_reject_filter_maps and smtpd_reject_footer make of a reply. */
+void smtpd_open_footer(void);
+void smtpd_edit_refusal(const struct smtpd *s, int *code, char dsn[10], struct buf *text);
 
 /* smtpd_reply.c. dsn may be "". (waits) A 4yz or 5yz reply counts as an error, and is delayed if
  * there were many errors (smtpd_error_sleep_time). */
@@ -229,17 +241,13 @@ void smtpd_log_sni(const struct smtpd *s); /* if the name that the client asked 
 bool smtpd_tls_offered(const struct smtpd *s); /* does this service have STARTTLS? */
 bool smtpd_tls_required(void); /* smtpd_tls_security_level = encrypt, or smtpd_enforce_tls */
 int smtpd_tls_begin(struct smtpd *s); /* (waits) the handshake; -1: the session is over */
+int smtpd_tls_wrap(struct smtpd *s); /* (waits) the same, with smtpd_tls_wrappermode */
 
 /* smtpd_auth.c */
 void smtpd_open_auth(void);
 bool smtpd_auth_offered(struct smtpd *s);
 void smtpd_auth_paths(void); /* what the jail must leave open */
 void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
-
-/* smtpd_limit.c: counts the sessions of one client in all processes of the service. */
-void smtpd_open_limits(void);
-bool smtpd_limit_enter(struct smtpd *s); /* false: too many. Call smtpd_limit_leave in both cases */
-void smtpd_limit_leave(struct smtpd *s);
 
 /* smtpd_policy_conn.c: others may have the connections of the message that ends. */
 void smtpd_policy_release(struct smtpd *s);

@@ -350,19 +350,6 @@ static int check_argument(const char *word, struct str text, struct why *why)
     return 0;
 }
 
-/* A restriction of Postfix's that is not there yet. */
-static int check_missing(const char *list, struct why *why)
-{
-    struct str rest = strz(list), word;
-
-    while (str_word_braces(&rest, ", \t\r\n", &word)) {
-        const struct conf_missing *m = conf_missing_find(MISSING_RESTRICTION, word);
-        if (m != NULL && !conf_missing_accepted(m->name))
-            return why_set(why, "4.3.5", "%s is not there yet: %s", m->name, m->effect);
-    }
-    return 0;
-}
-
 int access_action_check(const char *action, struct why *why)
 {
     struct str rest = str_trim(strz(action)), word;
@@ -374,9 +361,7 @@ int access_action_check(const char *action, struct why *why)
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (str_ieqz(word, actions[i].word))
             return check_argument(actions[i].word, str_trim(rest), why);
-    if (smtpd_check_result(action, why) < 0)
-        return -1;
-    return check_missing(action, why);
+    return smtpd_check_result(action, why);
 }
 
 /* ---- lookups ---- */

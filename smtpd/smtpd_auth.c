@@ -12,6 +12,7 @@
 #include "task/task.h"
 
 #include "smtpd.h"
+#include "smtpd_limit.h"
 #include "smtpd_milter.h"
 
 static struct {
@@ -225,6 +226,8 @@ void smtpd_auth(struct smtpd *s, struct str args)
 {
     struct str mech, initial = {NULL, 0};
 
+    if (!smtpd_limit_event(s, CLIENT_LOGINS))
+        return;
     if (!s->esmtp || !is_enabled(s) || s->helo == NULL) {
         smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
     } else if (!smtpd_auth_offered(s) && s->tls == NULL && only_under_tls()) {

@@ -18,6 +18,7 @@ void smtpd_open_checks(void)
     smtpd_open_clients();
     smtpd_open_certs();
     smtpd_open_maps_rbl();
+    smtpd_open_mx_backup();
     smtpd_open_dnsbl();
     smtpd_open_senders();
     smtpd_open_lists();
@@ -81,6 +82,15 @@ void check_defer_if_permit(struct check *k, int code, const char *dsn, const cha
 {
     if (k->s->defer_if_permit.code == 0)
         set_denial(&k->s->defer_if_permit, code, dsn, text);
+}
+
+enum verdict check_tempfail(struct check *k, const char *action, int code, const char *dsn,
+                            const char *text)
+{
+    if (strcasecmp(action, "defer") == 0)
+        return check_deny(k, code, dsn, "%s", text);
+    check_defer_if_permit(k, code, dsn, text);
+    return VERDICT_DUNNO;
 }
 
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text)
@@ -349,15 +359,6 @@ enum verdict check_unknown(struct check *k, const struct restriction *r)
     else
         msg_warn("unknown smtpd restriction: \"%s\"", r->name);
     return check_deny(k, 451, "4.3.5", "Server configuration error");
-}
-
-/* pombal_accept_missing names it. The same line is logged at most once in ten seconds. */
-enum verdict check_left_out(struct check *k, const struct restriction *r)
-{
-    (void)k;
-    msg_warn("%s is left out: it is not there yet, and pombal_accept_missing accepts that",
-             r->name);
-    return VERDICT_DUNNO;
 }
 
 static enum verdict sleep_for(struct check *k, const struct restriction *r)

@@ -86,7 +86,8 @@ struct restriction_def {
 };
 extern const struct restriction_def smtpd_simple_restrictions[], smtpd_client_restrictions[],
     smtpd_address_restrictions[], smtpd_access_restrictions[], smtpd_dnsbl_restrictions[],
-    smtpd_server_restrictions[], smtpd_policy_restrictions[], smtpd_cert_restrictions[];
+    smtpd_server_restrictions[], smtpd_policy_restrictions[], smtpd_cert_restrictions[],
+    smtpd_verify_restrictions[], smtpd_mx_backup_restrictions[];
 
 /* smtpd_lists.c: the lists of main.cf, one for each parameter. */
 enum { RESTRICTION_DEPTH_MOST = 100 }; /* classes within classes */
@@ -123,6 +124,9 @@ enum verdict check_deny_listed(struct check *k, const struct restriction *r, con
 const struct route *check_route(struct check *k, const char *address, enum verdict *v);
 /* Remember a temporary refusal, which is used if the lists would permit, or would reject. */
 void check_defer_if_permit(struct check *k, int code, const char *dsn, const char *text);
+/* The same, or refuses at once, as a parameter such as unknown_address_tempfail_action says. */
+enum verdict check_tempfail(struct check *k, const char *action, int code, const char *dsn,
+                            const char *text);
 void check_defer_if_reject(struct check *k, int code, const char *dsn, const char *text);
 /* A table has said DISCARD of the present message: nothing more is asked about it. */
 bool check_discards(const struct smtpd *s);
@@ -145,7 +149,7 @@ enum verdict access_never_ok(struct check *k, const struct restriction *r, enum 
 /* Would access_action take it? -1: why says what is wrong. For check, which reads whole tables. */
 int access_action_check(const char *action, struct why *why);
 
-restriction_fn check_class, check_unknown, check_left_out;
+restriction_fn check_class, check_unknown;
 /*
  * smtpd_access.c. RFC 3463 3.2: X.1.Y is about an address, and each Y about a sender's or a
  * recipient's only. A table or template may name one that does not fit what was looked up; then it
@@ -165,6 +169,7 @@ restriction_fn check_reject_unlisted_recipient, check_reject_unlisted_sender;
 restriction_fn check_client_access, check_helo_access, check_sender_access, check_recipient_access;
 void smtpd_open_senders(void); /* smtpd_sender_login_maps */
 void smtpd_open_maps_rbl(void);
+void smtpd_open_mx_backup(void); /* permit_mx_backup_networks */
 void smtpd_open_dnsbl(void); /* rbl_reply_maps, default_rbl_reply */
 void smtpd_open_clients(void); /* mynetworks, local_header_rewrite_clients */
 

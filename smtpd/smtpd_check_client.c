@@ -214,9 +214,10 @@ static enum verdict reject_unknown_helo(struct check *k, const struct restrictio
     enum dns_status status = smtpd_domain_exists(k->s, helo, &code);
     if (status == DNS_FAILED) {
         buf_addf(&text, "<%s>: Helo command rejected: Host not found", helo);
-        check_defer_if_permit(k, 450, "4.7.1", text.p);
+        enum verdict v =
+            check_tempfail(k, conf.unknown_helo_hostname_tempfail_action, 450, "4.7.1", text.p);
         buf_free(&text);
-        return VERDICT_DUNNO;
+        return v;
     }
     if (status == DNS_OK || strncmp(code, "5.1.", 4) == 0) /* null MX: yet the name exists */
         return VERDICT_DUNNO;

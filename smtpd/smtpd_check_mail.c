@@ -236,7 +236,7 @@ static enum verdict unknown_domain(struct check *k, const struct domain_check *d
     enum dns_status status = smtpd_domain_exists(k->s, domain.p, &code);
     if (status == DNS_FAILED) {
         buf_addf(&text, "<%s>: %s rejected: Domain not found", d->address, d->class);
-        check_defer_if_permit(k, 450, d->not_found, text.p);
+        v = check_tempfail(k, conf.unknown_address_tempfail_action, 450, d->not_found, text.p);
     } else if (status != DNS_OK && strncmp(code, "5.1.", 4) == 0) { /* RFC 7505 */
         v = null_mx(k, d, domain);
     } else if (status != DNS_OK) {

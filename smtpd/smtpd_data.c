@@ -133,6 +133,7 @@ static void make_trace(struct transfer *t, struct buf *before, struct buf *after
                          .client_addr = s->peer.addr_text,
                          .host = conf.myhostname,
                          .mail_name = conf.mail_name,
+                         .hidden = conf.smtpd_hide_client_session,
                          .wall = clock_wall()};
 
     buf_addf(&protocol, "%s%s%s", smtpd_protocol(s), s->esmtp && s->tls != NULL ? "S" : "",

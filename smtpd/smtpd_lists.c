@@ -2,6 +2,8 @@
  * The restriction lists of main.cf: read once at start, their tables opened. The names that there
  * are stand in the tables of the files that have the restrictions.
  */
+#include <ctype.h>
+
 #include "base/hash.h"
 #include "base/msg.h"
 #include "conf/conf.h"
@@ -15,13 +17,14 @@ struct smtpd_lists smtpd_lists;
 
 static struct hash *classes; /* name to struct restrictions */
 
+static const struct restriction_def *const tables[] = {
+    smtpd_simple_restrictions,   smtpd_client_restrictions, smtpd_address_restrictions,
+    smtpd_access_restrictions,   smtpd_dnsbl_restrictions,  smtpd_server_restrictions,
+    smtpd_policy_restrictions,   smtpd_cert_restrictions,   smtpd_verify_restrictions,
+    smtpd_mx_backup_restrictions};
+
 static const struct restriction_def *find_known(struct str name)
 {
-    static const struct restriction_def *const tables[] = {
-        smtpd_simple_restrictions, smtpd_client_restrictions, smtpd_address_restrictions,
-        smtpd_access_restrictions, smtpd_dnsbl_restrictions,  smtpd_server_restrictions,
-        smtpd_policy_restrictions, smtpd_cert_restrictions};
-
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
             if (str_ieqz(name, d->name))
@@ -142,41 +145,73 @@ static int read_known(struct restrictions *list, struct restriction *r,
     }
 }
 
-/* A restriction of Postfix's that is not there yet, with what follows it. */
-static void read_missing(struct restriction *r, const struct conf_missing *missing,
-                         struct str *rest)
+/* How many letters have to be changed, added or left out. Large: they are not alike. */
+static size_t difference(struct str a, const char *b)
 {
-    struct str arg;
+    enum { MOST = 60 };
+    size_t row[MOST + 1], nb = strlen(b);
 
-    for (int i = 0; i < missing->args && str_word_braces(rest, ", \t\r\n", &arg); i++) {
-        free(r->arg);
-        r->arg = mem_dup(arg.p, arg.n);
+    if (a.n > MOST || nb > MOST)
+        return MOST;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t above = row[j];
+            size_t best = diagonal + (tolower((unsigned char)a.p[i - 1]) != b[j - 1]);
+            best = above + 1 < best ? above + 1 : best;
+            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            diagonal = above;
+        }
     }
-    if (conf_missing_accepted(missing->name))
-        r->fn = check_left_out;
+    return row[nb];
+}
+
+/* Null: none looks like it. */
+static const char *nearest(struct str name)
+{
+    const char *found = NULL;
+    size_t least = name.n / 3 + 1;
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
+            if (difference(name, d->name) < least) {
+                least = difference(name, d->name);
+                found = d->name;
+            }
+    return found;
+}
+
+static int no_such(struct str name, struct why *why)
+{
+    const char *meant = nearest(name);
+
+    wrong(why, "is no restriction that is known here");
+    if (meant != NULL && why != NULL)
+        why_set(why, "4.3.5", "is no restriction that is known here: did you mean %s?", meant);
+    return -1;
 }
 
 /* -1: why says what is wrong with it, without its name: "wants a table behind it". */
 static int read_one(struct restrictions *list, struct str name, struct str *rest, struct why *why)
 {
     struct restriction *r = VEC_ADD(&list->at);
-    const struct conf_missing *missing = conf_missing_find(MISSING_RESTRICTION, name);
     const struct restriction_def *known = find_known(name);
 
     r->name = mem_dup(name.p, name.n);
     r->fn = check_unknown;
     if (known != NULL)
         return read_known(list, r, known, rest, why);
-    if (missing != NULL) {
-        read_missing(r, missing, rest);
-    } else if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
+    if (classes != NULL && (r->list = hash_find(classes, name)) != NULL) {
         r->fn = check_class;
     } else if (str_find(name, ':') > 0 && list->bare_table != NULL) {
         r->fn = list->bare_table;
         r->arg = r->name;
         r->table = open_table(list, r->arg);
     } else {
-        return wrong(why, "is no restriction that is known here");
+        return no_such(name, why);
     }
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_limit.h"
 #include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, int code, const char *text)
@@ -100,6 +101,8 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
 
     if (!esmtp_cmd_keyword(&args, "FROM") || args.n == 0)
         return bad(s, 501, "Syntax: MAIL FROM:<address>");
+    if (!smtpd_limit_event(s, CLIENT_MESSAGES))
+        return false;
     facts->path = args;
     if (!smtpd_take_path(s, &args, PATH_NULL, m->mem, &m->sender)) {
         smtpd_reply(s, 501, "5.1.7", "Bad sender address syntax");

@@ -1,9 +1,11 @@
 /*
  * RSET, NOOP, VRFY, ETRN, HELP, QUIT. RFC 5321 4.1.1.5 to 4.1.1.10, RFC 1985
  */
+#include "base/msg.h"
 #include "conf/conf.h"
 #include "mail/domain.h"
 #include "mail/path.h"
+#include "queue/flush_client.h"
 
 #include "smtpd.h"
 #include "smtpd_milter.h"
@@ -44,7 +46,31 @@ void smtpd_vrfy(struct smtpd *s, struct str args)
     buf_free(&address);
 }
 
-/* There is no fast flush service: what waits for a site is tried again at its time. */
+/* (waits) RFC 1985 5.2 */
+static void try_now(struct smtpd *s, const char *site)
+{
+    struct why why = WHY;
+
+    switch (flush_site(site, &why)) {
+    case FLUSH_STARTED:
+        smtpd_reply(s, 250, "", "Queuing started");
+        break;
+    case FLUSH_NOT_SERVED:
+        msg_warn_each("reject: ETRN %.100s... from %s", site, s->namaddr);
+        smtpd_reply(s, 459, "", "<%s>: service unavailable", site);
+        break;
+    case FLUSH_REFUSED:
+        msg_warn_each("bad ETRN %.100s... from %s: %s", site, s->namaddr, why_text(&why));
+        smtpd_reply(s, 458, "", "Unable to queue messages");
+        break;
+    case FLUSH_DOWN:
+        msg_warn("unable to talk to fast flush service: %s", why_text(&why));
+        smtpd_reply(s, 458, "", "Unable to queue messages");
+        break;
+    }
+    why_free(&why);
+}
+
 void smtpd_etrn(struct smtpd *s, struct str args)
 {
     struct str domain;
@@ -67,7 +93,7 @@ void smtpd_etrn(struct smtpd *s, struct str args)
              !smtpd_event(s, SMTPD_ETRN, &(struct smtpd_facts){.domain = name}))
         smtpd_reply_denial(s);
     else
-        smtpd_reply(s, 459, "", "<%s>: service unavailable", name); /* RFC 1985 5.2 */
+        try_now(s, name);
     arena_free(&mem);
 }
 

@@ -8,6 +8,7 @@
 #include "mail/path.h"
 #include "route/resolve.h"
 #include "route/rewrite.h"
+#include "route/verify_sender.h"
 
 #include "smtpd.h"
 
@@ -52,10 +53,5 @@ bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct a
 
 bool smtpd_is_always_taken(const char *address)
 {
-    struct buf ours = BUF(4096);
-
-    rewrite_address(REWRITE_LOCAL, conf.address_verify_sender, &ours);
-    bool verify_sender = buf_ok(&ours) && ours.n > 0 && str_ieqz(buf_str(&ours), address);
-    buf_free(&ours);
-    return verify_sender || strcasecmp(address, "postmaster") == 0; /* RFC 5321 4.5.1 */
+    return verify_sender_is(address) || strcasecmp(address, "postmaster") == 0; /* RFC 5321 4.5.1 */
 }

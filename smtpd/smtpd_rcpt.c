@@ -5,6 +5,7 @@
 #include "mail/esmtp_cmd.h"
 #include "mail/path.h"
 
+#include "smtpd_limit.h"
 #include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, const char *text)
@@ -59,6 +60,8 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r,
 
     if (!esmtp_cmd_keyword(&args, "TO") || args.n == 0)
         return bad(s, "Syntax: RCPT TO:<address>");
+    if (!smtpd_limit_event(s, CLIENT_RECIPIENTS))
+        return false;
     facts->path = args;
     if (!smtpd_take_path(s, &args, 0, s->mail->mem, &r->address)) {
         smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");

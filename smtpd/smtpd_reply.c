@@ -9,11 +9,35 @@
 
 #include "smtpd.h"
 
-enum { REPLY_LIMIT = 16384 };
+enum { REPLY_LIMIT = SMTPD_REPLY_LIMIT };
+
+/* each line gets its code */
+static void send_reply(struct smtpd *s, int code, const char *dsn, struct str text)
+{
+    struct buf out = BUF(16 * REPLY_LIMIT);
+
+    esmtp_reply_format(code, dsn, text, &out);
+    if (buf_ok(&out))
+        stream_put(s->stream, buf_str(&out));
+    else
+        stream_fail(s->stream, "a reply is too long");
+    buf_free(&out);
+}
+
+static void send_refusal(struct smtpd *s, int code, const char *dsn, struct str text)
+{
+    struct buf edited = BUF_TEXT(2 * REPLY_LIMIT);
+    char edited_dsn[10];
+
+    snprintf(edited_dsn, sizeof edited_dsn, "%s", dsn);
+    buf_add(&edited, text);
+    smtpd_edit_refusal(s, &code, edited_dsn, &edited);
+    send_reply(s, code, edited_dsn, buf_str(&edited));
+    buf_free(&edited);
+}
 
 void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str text)
 {
-    struct buf out = BUF(16 * REPLY_LIMIT); /* each line gets its code */
     char soft[10];
 
     if (conf.soft_bounce && code >= 500) {
@@ -30,12 +54,7 @@ void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str tex
             task_sleep(task_now() + conf.smtpd_error_sleep_time * 1000);
         }
     }
-    esmtp_reply_format(code, dsn, text, &out);
-    if (buf_ok(&out))
-        stream_put(s->stream, buf_str(&out));
-    else
-        stream_fail(s->stream, "a reply is too long");
-    buf_free(&out);
+    (code >= 400 ? send_refusal : send_reply)(s, code, dsn, text);
 }
 
 void smtpd_reply(struct smtpd *s, int code, const char *dsn, const char *fmt, ...)

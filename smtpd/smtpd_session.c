@@ -8,11 +8,11 @@
 #include "milter/milter.h"
 #include "net/proxy_header.h"
 #include "queue/submit.h"
-#include "service/service.h"
 #include "task/task.h"
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_limit.h"
 #include "smtpd_milter.h"
 #include "smtpd_proxy.h"
 
@@ -152,6 +152,11 @@ static void run_command(struct smtpd *s)
 {
     struct esmtp_cmd cmd;
 
+    if (!smtpd_filter_command(s)) {
+        s->all_count[UNKNOWN]++;
+        s->errors++;
+        return;
+    }
     esmtp_cmd_split(buf_str(&s->line), &cmd);
     int i = find_command(cmd.verb);
     const struct command *c = &commands[i];
@@ -216,15 +221,9 @@ void smtpd_greet(struct smtpd *s)
 {
     s->may_xclient = smtpd_may_xclient(s);
     s->may_xforward = smtpd_may_xforward(s);
-    /* All clients of a proxy come from its address: they count when it has named them. */
-    if (!s->may_xclient && !smtpd_limit_enter(s)) {
-        msg_warn_each("Connection concurrency limit exceeded: %lld from %s for service %s",
-                      (long long)conf.smtpd_client_connection_count_limit + 1, s->namaddr,
-                      service_name());
-        smtpd_reply(s, 421, "4.7.0", "%s Error: too many connections from %s", conf.myhostname,
-                    s->peer.addr_text);
-        s->closing = true;
-    } else if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
+    if (!smtpd_limit_enter(s))
+        return;
+    if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
         smtpd_hang_up(s, "4.3.0", "Server local data error");
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
@@ -254,7 +253,7 @@ static void log_end(struct smtpd *s)
 static void count_text(struct buf *out, const char *name, unsigned ok, unsigned all)
 {
     buf_addf(out, " %s=%u", name, ok);
-    if (ok != all)
+    if (ok != all || all == 0)
         buf_addf(out, "/%u", all);
 }
 
@@ -328,7 +327,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     smtpd_session_begin(&s);
     if (!known)
         smtpd_hang_up(&s, "4.3.0", "Server local error");
-    else if (!conf.smtpd_tls_wrappermode || smtpd_tls_begin(&s) == 0)
+    else if (!conf.smtpd_tls_wrappermode || smtpd_tls_wrap(&s) == 0)
         smtpd_greet(&s);
     while (!s.closing && stream_state(client) == STREAM_OK)
         read_command(&s);

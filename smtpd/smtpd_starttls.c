@@ -10,6 +10,7 @@
 #include "task/task.h"
 
 #include "smtpd.h"
+#include "smtpd_limit.h"
 #include "smtpd_milter.h"
 
 static struct {
@@ -158,7 +159,20 @@ int smtpd_tls_begin(struct smtpd *s)
     if (tls_context_stale(tls.context))
         service_refresh("the TLS certificate");
     why_free(&why);
-    return s->tls != NULL ? 0 : -1;
+    if (s->tls == NULL || (!s->tls->resumed && !smtpd_limit_event(s, CLIENT_TLS_SESSIONS)))
+        return -1;
+    return 0;
+}
+
+int smtpd_tls_wrap(struct smtpd *s)
+{
+    if (smtpd_limit_reached(s, CLIENT_TLS_SESSIONS)) {
+        msg_warn_each("Refusing TLS service request from %s for service %s", s->namaddr,
+                      service_name());
+        s->closing = true;
+        return -1;
+    }
+    return smtpd_tls_begin(s);
 }
 
 void smtpd_starttls(struct smtpd *s, struct str args)
@@ -173,6 +187,10 @@ void smtpd_starttls(struct smtpd *s, struct str args)
         smtpd_reply_denial(s);
     } else if (tls.context == NULL) {
         smtpd_reply(s, 454, "4.7.0", "TLS not available due to local problem");
+    } else if (smtpd_limit_reached(s, CLIENT_TLS_SESSIONS)) {
+        msg_warn_each("Refusing STARTTLS request from %s for service %s", s->namaddr,
+                      service_name());
+        smtpd_reply(s, 454, "4.7.0", "Error: too many new TLS sessions from %s", s->namaddr);
     } else {
         smtpd_reply(s, 220, "2.0.0", "Ready to start TLS");
         /* What came in plain text behind the command must not count as said inside TLS. */

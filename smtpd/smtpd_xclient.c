@@ -11,6 +11,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_limit.h"
 #include "smtpd_milter.h"
 
 /* Who the client will be, if the whole command is good. */

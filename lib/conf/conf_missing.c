@@ -9,16 +9,14 @@
 #include "conf/conf_inside.h"
 #include "conf/conf_param.h"
 
-#define R(name, args, effect)  {MISSING_RESTRICTION, #name, args, effect},
-#define T(name, effect)        {MISSING_TABLE, #name, 0, effect},
-#define S(name, effect)        {MISSING_PROGRAM, #name, 0, effect},
-#define H(name, reason)        {MISSING_PROGRAM, #name, 0, NULL},
-#define V(name, param, effect) {MISSING_VALUE, #name, 0, effect, #param},
+#define T(name, effect)        {MISSING_TABLE, #name, effect},
+#define S(name, effect)        {MISSING_PROGRAM, #name, effect},
+#define H(name, reason)        {MISSING_PROGRAM, #name, NULL},
+#define V(name, param, effect) {MISSING_VALUE, #name, effect, #param},
 
 static const struct conf_missing missing[] = {
 #include "conf/missing.def"
 };
-#undef R
 #undef T
 #undef S
 #undef H

@@ -8,12 +8,11 @@
 
 struct conf_param;
 
-enum conf_missing_kind { MISSING_RESTRICTION, MISSING_TABLE, MISSING_PROGRAM, MISSING_VALUE };
+enum conf_missing_kind { MISSING_TABLE, MISSING_PROGRAM, MISSING_VALUE };
 
 struct conf_missing {
     enum conf_missing_kind kind;
-    const char *name; /* "reject_rbl_client", "mysql", "postscreen" */
-    int args; /* words that follow a restriction */
+    const char *name; /* "mysql", "postscreen" */
     const char *effect; /* half a sentence; null: nothing is lost without it */
     const char *parameter; /* of a value */
 };

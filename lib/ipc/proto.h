@@ -22,7 +22,7 @@
 #define A_REPLY      "reply"
 
 /*
- * public/cleanup (smtpd, pickup, bounce, local): queue/submit.h is the client.
+ * public/cleanup (smtpd, pickup, bounce, local, verify): queue/submit.h is the client.
  *   ask     request=submit flags=N; then queue file records up to REC_END on the same stream
  *   answer  status queue_id why_code why_text
  *
@@ -46,10 +46,16 @@
  * deferred, 'F' and 'A' both and ignore the retry times, 'W' wake-up. public/pickup takes any
  * letter as a wake-up.
  *
- * From postqueue, through the same socket:
+ * From postqueue (and flush, by id), through the same socket:
  *   ask     request=flush_id queue_id, or request=flush_site site: deliver what is deferred now
  *   answer  status count (of messages)
+ *
+ * public/flush: queue/flush_client.h is the client. From smtpd (ETRN): try now what waits for the
+ * site. ask     request=flush_site site answer  status From qmgr: the message waits for the site.
+ * No answer is sent. ask     request=flush_add one_way=1 site queue_id Instead a byte 'W', from
+ * master: look for old lists.
  */
+#define REQUEST_FLUSH_ADD  "flush_add"
 #define REQUEST_ARRIVED    "arrived"
 #define REQUEST_FLUSH_ID   "flush_id"
 #define REQUEST_FLUSH_SITE "flush_site"
@@ -82,6 +88,22 @@
 #define REQUEST_FLUSH        "flush"
 #define REQUEST_WARN         "warn"
 #define REQUEST_FORGET       "forget"
+
+/*
+ * private/verify: queue/verify_client.h is the client. What is known of an address; the answer
+ * comes at once, and if nothing is known, or that is old, a probe is on its way. ask request=verify
+ * address answer  status verdict=ok|later|never|pending text
+ *
+ * From the agents and qmgr, what became of a probe (a message with trace_flags=256, which nobody
+ * delivers), with its open queue file:
+ *   ask     request=verified queue_id address verdict=ok|later|never text, and the descriptor
+ *   answer  status
+ */
+#define REQUEST_VERIFY   "verify"
+#define REQUEST_VERIFIED "verified"
+#define A_ADDRESS        "address"
+#define A_VERDICT        "verdict"
+#define A_TEXT           "text"
 
 /*
  * private/auth: not attributes but Dovecot's authentication protocol, see auth/auth_wire.h.

@@ -38,6 +38,8 @@ static const struct program {
     {"pop3", ROLE_POP3, TRUST_ROOT},
     {"postlogd", ROLE_POSTLOGD, TRUST_OWNER},
     {"spawn", ROLE_SPAWN, TRUST_OWNER},
+    {"verify", ROLE_VERIFY, TRUST_OWNER},
+    {"flush", ROLE_FLUSH, TRUST_OWNER},
 };
 
 enum {
@@ -47,6 +49,8 @@ enum {
     CLEANUP = ROLE_BIT(ROLE_CLEANUP),
     QMGR = ROLE_BIT(ROLE_QMGR),
     BOUNCE = ROLE_BIT(ROLE_BOUNCE),
+    VERIFY = ROLE_BIT(ROLE_VERIFY),
+    FLUSH = ROLE_BIT(ROLE_FLUSH),
     LOCAL = ROLE_BIT(ROLE_LOCAL),
     MAILBOX = ROLE_BIT(ROLE_MAILBOX),
     FRONTS = ROLE_BIT(ROLE_IMAPD) | ROLE_BIT(ROLE_POP3D),
@@ -60,11 +64,11 @@ enum {
 #define FILE_AS_NAMED   "the queue file, open: the one that the queue has under the id (not qmgr)"
 
 static const struct trust_rule rules[] = {
-    {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL, ""},
+    {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL | VERIFY, ""},
     {"cleanup", REQUEST_SUBMIT_MILTERS, SMTPD, ""},
 
     {"qmgr", REQUEST_ARRIVED, CLEANUP, FILE_OF_MESSAGE},
-    {"qmgr", REQUEST_FLUSH_ID, TOOL, ""},
+    {"qmgr", REQUEST_FLUSH_ID, TOOL | FLUSH, ""},
     {"qmgr", REQUEST_FLUSH_SITE, TOOL, ""},
     {"qmgr", "I", TOOL | CLEANUP, ""},
     {"qmgr", "D", TOOL, ""},
@@ -89,6 +93,13 @@ static const struct trust_rule rules[] = {
     {"bounce", REQUEST_FLUSH, QMGR | CLEANUP, FILE_AS_NAMED},
     {"bounce", REQUEST_WARN, QMGR, ""},
     {"bounce", REQUEST_FORGET, CLEANUP, FILE_AS_NAMED},
+
+    {"verify", REQUEST_VERIFY, SMTPD, ""},
+    {"verify", REQUEST_VERIFIED, QMGR | AGENTS,
+     "the queue file of the probe, open, with that recipient (not qmgr)"},
+
+    {"flush", REQUEST_FLUSH_SITE, SMTPD, ""},
+    {"flush", REQUEST_FLUSH_ADD, QMGR, ""},
 
     {"authd", "CPID", SMTPD | FRONTS, ""}, /* and AUTH, CONT, CANCEL, which follow it */
     {"authd", "EXCHANGE", MAILBOX, "a token that was given for a password"},

@@ -41,6 +41,8 @@ enum role {
     ROLE_POP3,
     ROLE_POSTLOGD,
     ROLE_SPAWN,
+    ROLE_VERIFY,
+    ROLE_FLUSH,
     ROLE_OTHER, /* a daemon that is not in the table of programs */
     ROLE_COUNT
 };

@@ -21,7 +21,9 @@ static void add_clean(struct buf *out, const char *s)
 
 void received_before(const struct received *r, struct buf *out)
 {
-    if (given(r->client_addr)) {
+    if (r->hidden) {
+        buf_addf(out, "by %s (%s) ", r->host, r->mail_name);
+    } else if (given(r->client_addr)) {
         bool ipv6 = strchr(r->client_addr, ':') != NULL;
         buf_addz(out, "from ");
         add_clean(out, given(r->helo) ? r->helo : r->client_name);
@@ -43,7 +45,7 @@ void received_after(const struct received *r, struct buf *out)
 {
     if (given(r->rcpt))
         buf_addf(out, "\n\tfor <%s>", r->rcpt);
-    bool long_line = !given(r->rcpt) && given(r->client_addr);
+    bool long_line = !given(r->rcpt) && given(r->client_addr) && !r->hidden;
     buf_addz(out, long_line ? ";\n\t" : "; ");
     date_format_local(r->wall, out);
 }

@@ -2,6 +2,7 @@
 #ifndef MAIL_RECEIVED_H
 #define MAIL_RECEIVED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -16,6 +17,7 @@ struct received {
     const char *helo, *client_name, *client_addr; /* from a network client */
     const char *tls; /* "TLSv1.3 with cipher X (256/256 bits)" */
     const char *login; /* Authenticated sender */
+    bool hidden; /* nothing is said of the client, nor how the message came */
     long uid; /* from a local user when client_addr is null */
     const char *login_name;
     const char *host, *mail_name, *protocol; /* by host (mail_name) with protocol */

@@ -74,6 +74,8 @@ unsigned delivery_trace_flags(int64_t trace_flags)
 
     if (trace_flags & (TRACE_MTA_VERIFY | TRACE_USER_VERIFY))
         flags |= DELIVERY_TRACE_ONLY;
+    if (trace_flags & TRACE_MTA_VERIFY)
+        flags |= DELIVERY_PROBE;
     if (trace_flags & TRACE_RECORD)
         flags |= DELIVERY_REPORT;
     return flags;

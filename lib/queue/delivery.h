@@ -23,7 +23,8 @@ enum delivery_flag {
     DELIVERY_TRACE_ONLY = 1,
     DELIVERY_REPORT = 2,
     DELIVERY_DELAY_SAID = 4, /* the sender has got a delayed-mail warning */
-    DELIVERY_PART = 8 /* of what a recipient led to: whoever asks marks the recipient as done */
+    DELIVERY_PART = 8, /* of what a recipient led to: whoever asks marks the recipient as done */
+    DELIVERY_PROBE = 16 /* with TRACE_ONLY: verify is told instead of the sender */
 };
 enum trace_flag { TRACE_MTA_VERIFY = 1 << 8, TRACE_USER_VERIFY = 1 << 9, TRACE_RECORD = 1 << 10 };
 unsigned delivery_trace_flags(int64_t trace_flags); /* bits of the latter as bits of the former */

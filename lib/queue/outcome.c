@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "mail/path.h"
 #include "queue/bounce_log.h"
+#include "queue/verify_client.h"
 #include "task/task.h"
 
 /*
@@ -189,6 +190,25 @@ static enum rcpt_status put_off(struct outcome *o, const struct rcpt *rcpt, cons
     return RCPT_DEFERRED;
 }
 
+/* A message that only asks whether its recipient exists never waits in the queue: verify sends
+ * another one when somebody asks again. Others may be told of the address that aliases led to, too:
+ * if it is good. */
+static enum rcpt_status tell_verify(const struct outcome *o, const struct rcpt *r,
+                                    enum verify_verdict verdict, const char *text)
+{
+    const char *asked = *r->original != 0 ? r->original : r->address;
+    struct why why = WHY;
+    int result = verify_tell(o->d->queue_id, asked, verdict, text, o->file, &why);
+
+    if (result == 0 && verdict == VERIFY_OK && strcmp(asked, r->address) != 0)
+        result = verify_tell(o->d->queue_id, r->address, verdict, text, o->file, &why);
+    if (result < 0)
+        msg_warn("%s: %s service failure: %s", o->d->queue_id, conf.address_verify_service_name,
+                 why_text(&why));
+    why_free(&why);
+    return RCPT_DELIVERED;
+}
+
 enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, const char *dsn,
                                   const char *text)
 {
@@ -196,6 +216,8 @@ enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, co
 
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
         log_line(o, rcpt, dsn, "deliverable", text);
+        if (o->d->flags & DELIVERY_PROBE)
+            return tell_verify(o, rcpt, VERIFY_OK, text);
         return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? RCPT_DEFERRED : RCPT_TRACED;
     }
     bool wanted = (rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0;
@@ -220,6 +242,8 @@ enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
     snprintf(code, sizeof code, "%s", why->code[0] != 0 ? why->code : "4.3.0");
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
         log_line(o, rcpt, code, "undeliverable", text);
+        if (o->d->flags & DELIVERY_PROBE)
+            return tell_verify(o, rcpt, later ? VERIFY_LATER : VERIFY_NEVER, text);
         return append(o, Q_TRACE, rcpt, code, "undeliverable", text) < 0 ? RCPT_DEFERRED
                                                                          : RCPT_TRACED;
     }

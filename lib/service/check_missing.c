@@ -35,7 +35,7 @@ static void add_place(struct buf *text, const struct place *p)
         buf_addf(text, p->service != NULL ? "-o %s" : "%s", p->parameter);
 }
 
-/* what: " = value", ": reject_rbl_client", as it goes on behind the place; advice: how to do
+/* what: " = value", ": table type mysql", as it goes on behind the place; advice: how to do
  * without. */
 static void tell(struct place *p, const char *what, const char *name, const char *effect,
                  const char *advice)
@@ -101,25 +101,6 @@ static void check_tables(struct place *p, const char *value, struct hash *told)
     buf_free(&what);
 }
 
-static void check_restrictions(struct place *p, const char *value)
-{
-    struct str rest = strz(value), word, skipped;
-    struct buf what = BUF_TEXT(TEXT_MAX / 2);
-
-    while (str_word_braces(&rest, ", \t\r\n", &word)) {
-        const struct conf_missing *m = conf_missing_find(MISSING_RESTRICTION, word);
-        if (m == NULL)
-            continue;
-        for (int i = 0; i < m->args; i++)
-            if (str_word_braces(&rest, ", \t\r\n", &skipped))
-                continue;
-        buf_clear(&what);
-        buf_addf(&what, ": %s", m->name);
-        tell(p, what.p, m->name, m->effect, "Remove it");
-    }
-    buf_free(&what);
-}
-
 static bool holds_restrictions(const char *parameter)
 {
     return str_ends(strz(parameter), STR("_restrictions")) ||
@@ -142,8 +123,6 @@ static void check_words(struct place *p, const char *value, struct hash *told)
 {
     check_value(p, value);
     check_tables(p, value, told);
-    if (holds_restrictions(p->parameter))
-        check_restrictions(p, value);
 }
 
 /* First what main.cf sets, then the defaults that refer to it: each table is told where it is

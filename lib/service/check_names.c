@@ -10,9 +10,11 @@ static const struct {
     const char *parameter;
     const char *const *value;
 } names[] = {
+    {"address_verify_service_name", &conf.address_verify_service_name},
     {"bounce_service_name", &conf.bounce_service_name},
     {"cleanup_service_name", &conf.cleanup_service_name},
     {"defer_service_name", &conf.defer_service_name},
+    {"flush_service_name", &conf.flush_service_name},
     {"queue_service_name", &conf.queue_service_name},
     {"showq_service_name", &conf.showq_service_name},
     {"trace_service_name", &conf.trace_service_name},

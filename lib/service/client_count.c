@@ -6,51 +6,54 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/msg.h"
+#include "service/client_inside.h"
 #include "service/jail_parts.h"
 #include "service/service.h"
-#include "service/spawned.h"
-
-/* A client: its network. Both 0: a place that is free. */
-struct client_count {
-    _Atomic uint64_t high, low;
-};
-
-enum { HEAD = 16, PLACES = (SPAWN_PART_SIZE - HEAD) / sizeof(struct client_count) };
-
-struct part {
-    atomic_uint used; /* places; those behind it are free */
-    char unused[HEAD - sizeof(atomic_uint)];
-    struct client_count clients[PLACES];
-};
 
 struct memory {
     atomic_uint limits[SPAWN_PARTS];
-    struct part parts[SPAWN_PARTS];
+    struct client_part parts[SPAWN_PARTS];
 };
 
 static_assert(sizeof(struct memory) == SPAWN_CLIENTS_SIZE, "as master knows it");
-static_assert(JAIL_CLIENTS_AT + (int)sizeof(struct part) <= JAIL_LOW_END, "there is room for it");
+static_assert(JAIL_CLIENTS_AT + (int)sizeof(struct client_part) <= JAIL_LOW_END,
+              "there is room for it");
 
 static struct {
     const struct memory *all; /* null: there is only this process */
-    struct part *own;
-    unsigned limit, bits4, bits6;
+    struct client_part *own;
+    unsigned number, limit, bits4, bits6; /* number: which part is its own */
 } state;
 
+struct client_part *client_part_own(void)
+{
+    return state.own;
+}
+
+const struct client_part *client_part_next(unsigned *n)
+{
+    while (state.all != NULL && *n < SPAWN_PARTS) {
+        unsigned i = (*n)++;
+        unsigned limit = atomic_load_explicit(&state.all->limits[i], memory_order_relaxed);
+        if (limit != SPAWN_PART_UNUSED && i != state.number)
+            return &state.all->parts[i];
+    }
+    return NULL;
+}
+
 /* Where no process can make it longer in its jail: see jail_parts.h. */
-static struct part *map_own(int memory, int part)
+static struct client_part *map_own(int memory, int part)
 {
     void *at = (void *)(uintptr_t)JAIL_CLIENTS_AT; // NOLINT: see jail_parts.h
-    void *p =
-        mmap(at, sizeof(struct part), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
-             memory, SPAWN_PARTS_AT + (off_t)part * SPAWN_PART_SIZE);
+    void *p = mmap(at, sizeof(struct client_part), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_FIXED_NOREPLACE, memory,
+                   SPAWN_PARTS_AT + (off_t)part * SPAWN_PART_SIZE);
 
     return p == at ? p : NULL;
 }
@@ -74,6 +77,7 @@ void client_count_share(int memory, int part, int limit)
     if (state.all == NULL)
         free(state.own);
     state.limit = (unsigned)limit;
+    state.number = (unsigned)part;
     state.own = NULL;
     state.all = NULL;
     if (memory >= 0 && (state.all = map_all(memory)) != NULL)
@@ -95,14 +99,22 @@ void client_count_open(int64_t ipv4_bits, int64_t ipv6_bits)
     client_count_share(memory, part, service_limit());
 }
 
-/* The network that counts as one client. An IPv4 address as IPv6 writes it: none is 0. */
-static void network_of(const struct addr *a, uint64_t *high, uint64_t *low)
+unsigned client_network(struct addr *a)
+{
+    unsigned bits = a->family == AF_INET ? state.bits4 : state.bits6;
+
+    if (a->family == AF_INET || a->family == AF_INET6)
+        addr_mask(a, bits);
+    return bits;
+}
+
+/* An IPv4 address as IPv6 writes it: none is 0. */
+void client_key(const struct addr *a, uint64_t *high, uint64_t *low)
 {
     struct addr network = *a;
     unsigned char bytes[16] = {[10] = 0xff, [11] = 0xff};
 
-    if (a->family == AF_INET || a->family == AF_INET6)
-        addr_mask(&network, a->family == AF_INET ? state.bits4 : state.bits6);
+    client_network(&network);
     if (a->family == AF_INET6)
         memcpy(bytes, network.ip, sizeof bytes);
     else
@@ -120,14 +132,14 @@ static bool is_of(const struct client_count *c, uint64_t high, uint64_t low)
 }
 
 /* One more than the limit: who makes room for a new client goes after it has come. */
-static int64_t count_in(const struct part *p, unsigned limit, uint64_t high, uint64_t low)
+static int64_t count_in(const struct client_part *p, unsigned limit, uint64_t high, uint64_t low)
 {
     unsigned used = atomic_load(&p->used);
     int64_t n = 0;
 
     if (used > limit + 1)
         used = limit + 1;
-    for (unsigned i = 0; i < used && i < PLACES; i++)
+    for (unsigned i = 0; i < used && i < CLIENT_PLACES; i++)
         n += is_of(&p->clients[i], high, low);
     return n;
 }
@@ -137,10 +149,10 @@ static int64_t count_all(uint64_t high, uint64_t low)
     int64_t n = 0;
 
     if (state.all == NULL)
-        return count_in(state.own, PLACES, high, low);
+        return count_in(state.own, CLIENT_PLACES, high, low);
     for (unsigned i = 0; i < SPAWN_PARTS; i++) {
         unsigned limit = atomic_load_explicit(&state.all->limits[i], memory_order_relaxed);
-        if (limit != 0)
+        if (limit != SPAWN_PART_UNUSED && limit != SPAWN_PART_ENDED)
             n += count_in(&state.all->parts[i], limit, high, low);
     }
     return n;
@@ -154,7 +166,7 @@ static struct client_count *free_place(void)
     for (unsigned i = 0; i < used; i++)
         if (is_of(&state.own->clients[i], 0, 0))
             return &state.own->clients[i];
-    if (used == PLACES || (state.all != NULL && used > state.limit))
+    if (used == CLIENT_PLACES || (state.all != NULL && used > state.limit))
         return NULL;
     struct client_count *c = &state.own->clients[used];
     atomic_store(&c->low, 0);
@@ -171,7 +183,7 @@ struct client_count *client_count_add(const struct addr *a, int64_t *all)
     *all = INT64_MAX;
     if (c == NULL)
         return NULL;
-    network_of(a, &high, &low);
+    client_key(a, &high, &low);
     atomic_store(&c->high, high);
     atomic_store(&c->low, low);
     *all = count_all(high, low);

@@ -157,6 +157,7 @@ static int milter_protocol(const char *value, const char *words, struct why *why
 #define FAMILIES  "any, ipv4, ipv6"
 #define DNS_LEVEL "disabled, enabled, dnssec"
 #define USES      "\\All, \\Archive, \\Drafts, \\Flagged, \\Junk, \\Sent, \\Trash"
+#define TEMPFAIL  "defer, defer_if_permit"
 #define LOG_LEVEL "0, 1, 2, 3, 4"
 #define FACILITIES                                                                                 \
     "auth, authpriv, cron, daemon, ftp, kern, lpr, mail, news, security, syslog, user, uucp, "     \
@@ -211,6 +212,7 @@ static const struct {
     {"relayhost", next_hops, ""},
     {"sender_canonical_classes", many_words, "envelope_sender, header_sender"},
     {"sendmail_fix_line_endings", one_word, "always, never, strict"},
+    {"reject_tempfail_action", one_word, TEMPFAIL},
     {"smtp_address_preference", one_word, FAMILIES},
     {"smtp_bind_address", ip_address, "ipv4"},
     {"smtp_bind_address6", ip_address, "ipv6"},
@@ -224,6 +226,10 @@ static const struct {
     {"smtpd_tls_loglevel", one_word, LOG_LEVEL},
     {"smtpd_upstream_proxy_protocol", one_word, "haproxy"},
     {"syslog_facility", one_word, FACILITIES},
+    {"unknown_address_tempfail_action", one_word, TEMPFAIL},
+    {"unknown_helo_hostname_tempfail_action", one_word, TEMPFAIL},
+    {"unverified_recipient_tempfail_action", one_word, TEMPFAIL},
+    {"unverified_sender_tempfail_action", one_word, TEMPFAIL},
     {"virtual_mailbox_base", absolute_path, ""},
     {"virtual_mailbox_lock", many_words, LOCKS},
 };

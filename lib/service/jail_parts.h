@@ -37,7 +37,7 @@ enum {
     JAIL_SOCKETS_MOST = JAIL_SOCKETS_SIZE / SOCK_KNOWN_STEP,
     JAIL_METRICS_AT = JAIL_SOCKETS_END,
     JAIL_CLIENTS_AT = JAIL_METRICS_AT + 0x10000,
-    JAIL_LOW_END = JAIL_CLIENTS_AT + 0x30000,
+    JAIL_LOW_END = JAIL_CLIENTS_AT + 0x90000,
 };
 enum { JAIL_ANY_SOCKET = 1 << 30 }; /* beside the rights: jail.any_socket */
 bool jail_knows_sockets(unsigned rights); /* with these rights: connects to those only */

@@ -34,14 +34,20 @@ enum {
 
 /*
  * The memory with the clients: first the limits (uint32_t) of the processes that have its parts,
- * which only master writes, 0: nobody; then the parts. A part begins with the number of its places
- * (uint32_t) that may be in use, which master clears before it gives the part to a process.
+ * which only master writes; then the parts. A part begins with the number of its places (uint32_t)
+ * that may be in use, which master clears before it gives the part to a process. Behind the places
+ * it has what the process has counted (client_rate.h), which holds for a while after its end, and
+ * which the next one that gets the part goes on with.
  */
 enum {
     SPAWN_PARTS = 1024,
     SPAWN_PARTS_AT = SPAWN_PARTS * 4,
-    SPAWN_PART_SIZE = 0x28000, /* for the most that sessions_per_process may say */
+    SPAWN_PLACES_SIZE = 0x28000, /* for the most that sessions_per_process may say */
+    SPAWN_PART_SIZE = SPAWN_PLACES_SIZE + 0x60000,
     SPAWN_CLIENTS_SIZE = SPAWN_PARTS_AT + SPAWN_PARTS * SPAWN_PART_SIZE,
+    /* Limits that say that nobody has the part: nobody ever had; who had it has ended. */
+    SPAWN_PART_UNUSED = 0,
+    SPAWN_PART_ENDED = 1 << 30,
 };
 
 /*

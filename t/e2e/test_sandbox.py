@@ -21,7 +21,7 @@ NETWORK = {"smtpd", "smtp", "imapd", "pop3d"}
 # What forks sessions has the number of its role as uid, which owns nothing.
 FORKS = {"pop3", "imap"}
 # Whatever master.cf says.
-IN_QUEUE = {"qmgr", "cleanup", "bounce", "showq", "pickup", "error", "discard", "postlogd", "mailbox"}
+IN_QUEUE = {"qmgr", "cleanup", "bounce", "showq", "pickup", "error", "discard", "postlogd", "mailbox", "verify", "flush"}
 # Helpers that run commands or ask system libraries; they read nothing from outside.
 HELPERS = {"local", "pipe", "authd"}
 
@@ -146,12 +146,12 @@ def test_without_the_account_network_processes_get_a_number_of_nobody(make_suite
 def test_sockets_are_open_for_those_who_may_ask(suite, processes):
     """private/ for the mail owner's group; a socket for that group where a network process may ask, else not"""
     owner, drop = mail_owner(suite), grp.getgrnam("pombaldrop").gr_gid
-    expected = {"private": (owner.pw_gid, 0o710), "public": (drop, 0o2711), "public/cleanup": (owner.pw_gid, 0o660),
+    expected = {"private": (owner.pw_gid, 0o710), "public": (drop, 0o2711), "public/cleanup": (owner.pw_gid, 0o660), "public/flush": (owner.pw_gid, 0o660),
                 "public/qmgr": (drop, 0o660), "public/pickup": (drop, 0o660), "public/showq": (drop, 0o660)}
     for name in os.listdir(suite.queue + "/private"):
         if name == "postlog":
             continue  # of root alone: t/e2e/test_jail.py
-        asked = name in ("auth", "mailbox", "bounce", "defer", "trace")
+        asked = name in ("auth", "mailbox", "bounce", "defer", "trace", "verify")
         expected["private/" + name] = (owner.pw_gid, 0o660 if asked else 0o600)
     for name, (gid, mode) in expected.items():
         st = os.stat(suite.queue + "/" + name)

@@ -297,6 +297,17 @@ def test_a_path_is_no_queue_id(asked, tmp_path):
     assert "status\0ok\0" in answer and "count\0" + "0\0" in answer
 
 
+def test_nobody_says_of_an_address_what_no_probe_has_asked(asked):
+    id = asked.queue_files("deferred")[0].rpartition("/")[2]
+    text = request("verified", queue_id=id, address="x@elsewhere.test", verdict="ok", text="good")
+    for role in ("smtp", "lmtp", "pipe", "local"):
+        for fds in [], [os.open(asked.queue_files("deferred")[0], os.O_RDWR)]:                     # a message, but no probe
+            answer = take_place(place_of(asked, role), asked, lambda: answer_of("private/verify", text, fds).decode(), keep_dac=role == "local")
+            assert "fail" in answer and "not your probe" in answer, answer
+            for fd in fds:
+                os.close(fd)
+
+
 def test_no_session_without_a_password(asked):
     """private/imap opened any mailbox for whoever named it"""
     user = pwd.getpwnam("pombalmail")
@@ -574,6 +585,8 @@ def use_everything(s):
     s.imap("alice").logout()
     s.pop3("alice").quit()
     s.tool("mailq")
+    answer_of(s.queue + "/private/verify", request("verify", address="a@local.test"))
+    answer_of(s.queue + "/public/flush", request("flush_site", site="example.test"))
 
 
 def test_forbidden_acts_fail_in_every_jail(make_suite):

@@ -153,7 +153,7 @@ TEST(a_process_sees_the_clients_of_the_others)
     assert_int_equal(other_process(2, 10, add_one), 3);
     assert_int_equal(count("192.0.2.2"), 3);
     assert_int_equal(count("192.0.2.3"), 0);
-    give(1, 0); /* it has ended */
+    give(1, SPAWN_PART_ENDED);
     assert_int_equal(count("192.0.2.2"), 2);
     give(2, 0);
     give(1, 10); /* its successor has none yet */
