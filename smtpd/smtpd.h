@@ -21,6 +21,7 @@ struct smtpd_proxy;
 struct match;
 struct milters;
 struct submit;
+struct transfer;
 
 struct smtpd_rcpt {
     const char *address; /* internal form, as given */
@@ -51,6 +52,7 @@ struct smtpd_mail {
     const char *queue_id;
     bool filter_discards; /* a mail filter has said DISCARD: restrictions are asked all the same */
     const char *milter_rcpt; /* whom filters are just told of; internal form; else null */
+    struct transfer *transfer; /* smtpd_transfer.h: its content; null: none has come */
     struct smtpd_proxy *proxy; /* smtpd_proxy.c; null: there is no before-queue filter */
 };
 
@@ -238,7 +240,7 @@ void smtpd_limit_leave(struct smtpd *s);
 /* smtpd_policy_conn.c: others may have the connections of the message that ends. */
 void smtpd_policy_release(struct smtpd *s);
 
-/* smtpd_data.c */
+/* smtpd_transfer.c */
 void smtpd_open_data(void);
 /* (waits) Begins to hand the message to cleanup, which says its queue id, if that has not been done
  * yet. False: it cannot; s->denial is set and logged. */

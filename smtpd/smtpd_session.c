@@ -15,6 +15,7 @@
 #include "smtpd_check.h"
 #include "smtpd_milter.h"
 #include "smtpd_proxy.h"
+#include "smtpd_transfer.h"
 
 enum command_flag {
     CMD_JUNK = 1, /* counts for smtpd_junk_command_limit */
@@ -59,6 +60,7 @@ void smtpd_drop_mail(struct smtpd *s)
     struct arena *mem = s->mail->mem;
     smtpd_policy_release(s);
     submit_abort(&s->mail->submit);
+    smtpd_transfer_close(s->mail);
     smtpd_proxy_close(s->mail);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
