@@ -102,6 +102,9 @@ struct smtpd {
     bool may_xclient, may_xforward;
     struct smtpd_origin *origin; /* smtpd_xforward.c: of the next message; null: nothing was said */
     struct smtpd_mail *mail; /* null outside of a transaction */
+    /* Until BDAT LAST, RSET or EHLO. Refused: further chunks are thrown away, also without s->mail
+     */
+    enum smtpd_bdat { BDAT_NONE, BDAT_BEGUN, BDAT_REFUSED } bdat;
 
     bool closing; /* the last reply has been sent: end the session */
     bool denied; /* refused when it connected: only QUIT is answered (RFC 5321 3.1) */
@@ -190,6 +193,9 @@ smtpd_command smtpd_auth;
 smtpd_command smtpd_mail;
 smtpd_command smtpd_rcpt;
 smtpd_command smtpd_data;
+smtpd_command smtpd_bdat;
+/* Is the client in the middle of a message that it sends with BDAT? True: it was told no. */
+bool smtpd_is_after_bdat(struct smtpd *s, const char *command);
 smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_quit;
 
 /* smtpd_mail.c. May this client ask for delivery status notifications? False: it was told no. */

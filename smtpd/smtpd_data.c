@@ -39,7 +39,7 @@ static bool receive(struct transfer *t)
 
 void smtpd_data(struct smtpd *s, struct str args)
 {
-    if (!smtpd_has_rcpts(s))
+    if (smtpd_is_after_bdat(s, "DATA") || !smtpd_has_rcpts(s))
         return;
     if (args.n > 0) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: DATA");

@@ -15,6 +15,8 @@ static bool take_name(struct smtpd *s, struct str args)
 {
     const char *before = s->helo;
 
+    if (s->mail != NULL && s->mail->transfer != NULL) /* between two BDAT: filters must hear this */
+        smtpd_end_mail(s);
     buf_set(&s->helo_asked, str_upto(args, s->helo_asked.max));
     s->helo = s->helo_asked.p;
     if (!smtpd_event(s, SMTPD_HELO, &(struct smtpd_facts){0})) {
@@ -71,7 +73,7 @@ bool smtpd_find_hidden(struct smtpd *s)
 static unsigned offered(struct smtpd *s)
 {
     unsigned ext = ESMTP_PIPELINING | ESMTP_SIZE | ESMTP_VRFY | ESMTP_ETRN |
-                   ESMTP_ENHANCEDSTATUSCODES | ESMTP_8BITMIME | ESMTP_DSN;
+                   ESMTP_ENHANCEDSTATUSCODES | ESMTP_8BITMIME | ESMTP_DSN | ESMTP_CHUNKING;
 
     if (conf.disable_vrfy_command)
         ext &= ~(unsigned)ESMTP_VRFY;
@@ -139,6 +141,8 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\n8BITMIME");
     if (ext & ESMTP_DSN)
         buf_addz(&text, "\nDSN");
+    if (ext & ESMTP_CHUNKING)
+        buf_addz(&text, "\nCHUNKING");
     smtpd_reply_text(s, 250, "", buf_ok(&text) ? buf_str(&text) : strz(conf.myhostname));
     buf_free(&text);
 }

@@ -153,6 +153,8 @@ void smtpd_mail(struct smtpd *s, struct str args)
         smtpd_reply(s, 503, "5.5.1", "Error: nested MAIL command");
         return;
     }
+    if (smtpd_is_after_bdat(s, "MAIL"))
+        return;
     struct arena *mem = arena_new(s->mem);
     struct smtpd_mail *m = arena_alloc(mem, sizeof *m);
     struct smtpd_facts facts = {0};

@@ -75,7 +75,7 @@ void smtpd_help(struct smtpd *s, struct str args)
 {
     (void)args;
     smtpd_reply(s, 214, "2.0.0",
-                "HELO EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY ETRN HELP QUIT");
+                "HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY ETRN HELP QUIT");
 }
 
 void smtpd_quit(struct smtpd *s, struct str args)

@@ -94,7 +94,7 @@ void smtpd_rcpt(struct smtpd *s, struct str args)
         smtpd_reply(s, 503, "5.5.1", "Error: need MAIL command");
         return;
     }
-    if (too_many(s) || !take_args(s, args, &r, &facts))
+    if (smtpd_is_after_bdat(s, "RCPT") || too_many(s) || !take_args(s, args, &r, &facts))
         return;
     if (!smtpd_event(s, SMTPD_RCPT, &facts)) {
         smtpd_reply_denial(s);

@@ -213,7 +213,11 @@ bool smtpd_begin_submission(struct smtpd *s)
 
 static void accept_mail(struct smtpd *s, const char *queue_id)
 {
-    smtpd_reply(s, 250, "2.0.0", "Ok: queued as %s", queue_id);
+    if (s->bdat != BDAT_NONE)
+        smtpd_reply(s, 250, "2.0.0", "Ok: %" PRId64 " bytes queued as %s", s->mail->bytes,
+                    queue_id);
+    else
+        smtpd_reply(s, 250, "2.0.0", "Ok: queued as %s", queue_id);
     s->errors = s->junk = 0;
 }
 
@@ -255,18 +259,25 @@ static void commit(struct transfer *t)
     buf_free(&queue_id);
 }
 
+bool smtpd_transfer_failed(struct transfer *t)
+{
+    if (t->too_big)
+        why_set(&t->why, "5.3.4", "message file too big");
+    if (t->why.code[0] == 0)
+        return false;
+    refuse_content(t->s, &t->why);
+    return true;
+}
+
 void smtpd_transfer_end(struct transfer *t)
 {
     struct smtpd *s = t->s;
 
     smtpd_forget_facts(s); /* the content may have taken long */
     s->where = "END-OF-MESSAGE";
-    if (t->too_big) {
-        why_set(&t->why, "5.3.4", "message file too big");
-        refuse_content(s, &t->why);
-    } else if (t->why.code[0] != 0) {
-        refuse_content(s, &t->why);
-    } else if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
+    if (smtpd_transfer_failed(t))
+        return;
+    if (!smtpd_event(s, SMTPD_END_OF_DATA, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
     } else if (t->m->proxy != NULL) {
         smtpd_proxy_end(s);
@@ -320,6 +331,7 @@ struct transfer *smtpd_transfer_begin(struct smtpd *s)
                                        .bcc = m->bcc.n};
     t->records = BUF(SMTPD_RECORDS_MOST);
     t->line = BUF(SMTPD_RECORDS_MOST / 2);
+    t->chunks = ESMTP_BDAT(smtpd_piece_limit());
     if (m->proxy != NULL)
         smtpd_put_to_proxy(t);
     else
@@ -336,6 +348,7 @@ void smtpd_transfer_close(struct smtpd_mail *m)
     submit_abort(&t->submit);
     buf_free(&t->records);
     buf_free(&t->line);
+    esmtp_bdat_free(&t->chunks);
     why_free(&t->why);
     m->transfer = NULL;
 }

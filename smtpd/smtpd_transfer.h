@@ -1,8 +1,9 @@
-/* smtpd_transfer.h - content on its way from the client to cleanup, or to the before-queue filter */
+/* smtpd_transfer.h - content on its way from the client to cleanup, or to the before-queue filter
+ */
 #ifndef SMTPD_TRANSFER_H
 #define SMTPD_TRANSFER_H
 
-#include "mail/esmtp_data.h"
+#include "mail/esmtp_bdat.h"
 #include "queue/qrec.h"
 
 #include "smtpd.h"
@@ -29,6 +30,7 @@ struct transfer {
     bool too_big, broken;
     bool header_begun; /* a line came that is no mailbox separator */
     struct buf line; /* one that was changed */
+    struct esmtp_bdat chunks; /* if it comes with BDAT */
 };
 
 /*
@@ -42,6 +44,8 @@ void smtpd_transfer_take(struct transfer *t, enum esmtp_data what,
                          struct str piece); /* (waits) a line (DATA_LINE), or a piece of one */
 /* The longest line that is taken in one piece, in bytes: line_length_limit, within a bound. */
 size_t smtpd_piece_limit(void);
+/* What would refuse the content when it ends, so far: the client is told. False: nothing yet. */
+bool smtpd_transfer_failed(struct transfer *t);
 /* (waits) The content is complete: commits it, or refuses it, and tells the client. */
 void smtpd_transfer_end(struct transfer *t);
 /* The connection ended inside the content, or is to be ended, if t->broken. command: for the log */
@@ -50,8 +54,8 @@ void smtpd_transfer_close(struct smtpd_mail *m); /* (waits) frees it; uncommitte
 /* May this client send lines that end in a bare LF? It is cut off at the first one if not. */
 bool smtpd_may_send_bare_lf(struct smtpd *s);
 
-/* One record on its way to cleanup; many small ones go there in one piece, or with a flush. Failures
- * stick in t->why. (waits) */
+/* One record on its way to cleanup; many small ones go there in one piece, or with a flush.
+ * Failures stick in t->why. (waits) */
 void smtpd_transfer_put(struct transfer *t, enum rec type, struct str body);
 void smtpd_transfer_putf(struct transfer *t, enum rec type, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
