@@ -128,6 +128,8 @@ void cleanup_milter_hold(struct cleanup *c,
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body);
+/* Remembers that SMTPUTF8 will be needed, if text is a reason and the client cares. */
+void cleanup_note_utf8(struct cleanup *c, enum sendopt where, struct str text);
 /* Adds a recipient with the parameters in c->dsn: it is rewritten, mapped and expanded, and
  * duplicates are dropped. */
 void cleanup_add_rcpt(struct cleanup *c, struct str address);

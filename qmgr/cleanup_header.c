@@ -64,6 +64,7 @@ void cleanup_put_field(struct cleanup *c, struct str text)
 {
     struct str line;
 
+    cleanup_note_utf8(c, SENDOPT_UTF8_HEADER, text);
     do {
         ptrdiff_t lf = str_find(text, '\n');
         line = lf < 0 ? text : str_upto(text, (size_t)lf);

@@ -35,6 +35,7 @@ struct smtpd_mail {
     const char *sender; /* internal form; "" is the null sender */
     int64_t size; /* SIZE= of MAIL in bytes; 0: not given */
     bool eight_bit; /* BODY=8BITMIME */
+    bool utf8; /* SMTPUTF8 */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
@@ -201,10 +202,19 @@ smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_
 /* smtpd_mail.c. May this client ask for delivery status notifications? False: it was told no. */
 bool smtpd_takes_dsn(struct smtpd *s);
 
-/* smtpd_path.c. Cuts the path of MAIL or RCPT off args and returns its internal form, in mem.
- * main.cf decides about PATH_BARE. False: mail cannot be sent to it; this has been logged. */
+/*
+ * smtpd_path.c. Cuts the path of MAIL, RCPT or VRFY off args and returns its internal form, in mem.
+ * flags: PATH_NULL; PATH_UTF8 if the client has asked for SMTPUTF8. main.cf decides about
+ * PATH_BARE. False: mail cannot be sent to it; this has been logged, and the client told: with the
+ * reply bad, or with 553 if only SMTPUTF8 is missing.
+ */
+struct smtpd_bad_path {
+    const char *dsn, *text;
+};
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
-                     const char **address);
+                     const struct smtpd_bad_path *bad, const char **address);
+/* Is SMTPUTF8 among the words of a command, and may it be asked for? */
+bool smtpd_asks_utf8(const struct smtpd *s, struct str args);
 /* True for postmaster (RFC 5321 4.5.1) and address_verify_sender, which are never refused. */
 bool smtpd_is_always_taken(const char *address);
 

@@ -52,7 +52,8 @@ static bool take_bytes(struct transfer *t, struct str bytes)
     return !t->broken;
 }
 
-/* (waits) A chunk's bytes go to t, or away if it is null. False: the client has gone, or must go. */
+/* (waits) A chunk's bytes go to t, or away if it is null. False: the client has gone, or must go.
+ */
 static bool receive(struct smtpd *s, int64_t size, struct transfer *t)
 {
     struct stream *stream = s->stream;

@@ -22,7 +22,8 @@ static void attr(struct transfer *t, const char *name, const char *value)
         smtpd_transfer_putf(t, REC_ATTR, "%s=%s", name, value);
 }
 
-/* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA). */
+/* What the Received field says of this client: RFC 5321 4.4, RFC 3848 (with ESMTPSA), RFC 6531 4.3.
+ */
 static void make_trace(struct transfer *t, struct buf *before, struct buf *after)
 {
     struct smtpd *s = t->s;
@@ -35,7 +36,8 @@ static void make_trace(struct transfer *t, struct buf *before, struct buf *after
                          .mail_name = conf.mail_name,
                          .wall = clock_wall()};
 
-    buf_addf(&protocol, "%s%s%s", smtpd_protocol(s), s->esmtp && s->tls != NULL ? "S" : "",
+    buf_addf(&protocol, "%s%s%s", t->m->utf8 ? "UTF8SMTP" : smtpd_protocol(s),
+             s->esmtp && s->tls != NULL ? "S" : "",
              s->esmtp && s->sasl_username != NULL ? "A" : "");
     r.protocol = protocol.p;
     if (conf.smtpd_tls_received_header && s->tls != NULL)

@@ -77,6 +77,8 @@ static unsigned offered(struct smtpd *s)
 
     if (conf.disable_vrfy_command)
         ext &= ~(unsigned)ESMTP_VRFY;
+    if (conf.smtputf8_enable)
+        ext |= ESMTP_SMTPUTF8;
     if (smtpd_tls_offered(s) && s->tls == NULL)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
@@ -141,6 +143,8 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\n8BITMIME");
     if (ext & ESMTP_DSN)
         buf_addz(&text, "\nDSN");
+    if (ext & ESMTP_SMTPUTF8)
+        buf_addz(&text, "\nSMTPUTF8");
     if (ext & ESMTP_CHUNKING)
         buf_addz(&text, "\nCHUNKING");
     smtpd_reply_text(s, 250, "", buf_ok(&text) ? buf_str(&text) : strz(conf.myhostname));

@@ -29,7 +29,9 @@ static bool take_orcpt(struct smtpd *s, struct str value, struct smtpd_rcpt *r)
     bool good = r->orcpt == NULL && dsn_orcpt_valid(value);
 
     buf_add(&plain, str_upto(value, type));
-    good = good && xtext_decode(str_from(value, type), &plain);
+    good = good && (str_istarts(value, STR("utf-8;")) /* RFC 6533 3 */
+                        ? uxtext_decode(str_from(value, type), &plain)
+                        : xtext_decode(str_from(value, type), &plain));
     if (good && buf_ok(&plain))
         r->orcpt = arena_strz(s->mail->mem, buf_str(&plain));
     buf_free(&plain);
@@ -51,6 +53,8 @@ static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtp
     return true;
 }
 
+static const struct smtpd_bad_path bad_path = {"5.1.3", "Bad recipient address syntax"};
+
 static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r,
                       struct smtpd_facts *facts)
 {
@@ -60,10 +64,9 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r,
     if (!esmtp_cmd_keyword(&args, "TO") || args.n == 0)
         return bad(s, "Syntax: RCPT TO:<address>");
     facts->path = args;
-    if (!smtpd_take_path(s, &args, 0, s->mail->mem, &r->address)) {
-        smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
+    if (!smtpd_take_path(s, &args, s->mail->utf8 ? PATH_UTF8 : 0u, s->mail->mem, &bad_path,
+                         &r->address))
         return false;
-    }
     facts->path = str_trim(str_upto(facts->path, facts->path.n - args.n));
     facts->params = args;
     facts->rcpt = r->address;
