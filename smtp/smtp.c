@@ -99,6 +99,7 @@ static void smtp_open_all(void)
     resolver_open();
     classes_open();
     smtp_open_hosts();
+    smtp_open_hello();
     smtp_open_tls();
     smtp_open_auth();
 }
@@ -107,6 +108,7 @@ static void smtp_paths(void)
 {
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
+    jail_read_tables(conf.smtp_discard_ehlo_keyword_address_maps);
 }
 
 int main(int argc, char **argv)

@@ -49,6 +49,8 @@ struct smtp_job {
     struct delivery_result result;
     char *rcpts; /* enum smtp_rcpt of each */
     size_t left; /* number of recipients that have not ended */
+    size_t next; /* the first recipient that this server has not been told of (LIMITS) */
+    bool reconnect; /* it takes no more messages on this connection, and there are more to come */
     bool last_server; /* no other server is left: a temporary failure here defers */
     bool site_answered; /* a server has taken part in a transaction: the destination is not dead */
     struct why why; /* the last failure of a server or site */
@@ -105,6 +107,7 @@ int smtp_check_turn(struct smtp_session *s, const char *doing, struct why *why);
 int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
              struct why *why);
 
+void smtp_open_hello(void); /* before the jail */
 /* smtp_hello.c: greeting, EHLO, STARTTLS, AUTH. -1: this server cannot be used; why. */
 int smtp_hello(struct smtp_job *job, struct smtp_session *s, const struct smtp_tls_policy *policy,
                struct why *why); /* (waits) */
@@ -121,7 +124,8 @@ void smtp_open_auth(void);
 /* DICT_NONE: no credentials for this destination. */
 int smtp_authenticate(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
 
-/* smtp_transfer.c: one transaction, from MAIL to the end of DATA, for all waiting recipients. */
+/* smtp_transfer.c: one transaction, from MAIL to the end of DATA, for the recipients that wait from
+ * job->next on; as many as the server takes at a time. */
 void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
 /* smtp_xforward.c: the two commands that tell the server where the message comes from, which live
  * in job->mem. Null: there is nothing to say, or it does not want to know. */

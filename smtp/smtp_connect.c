@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "net/dns.h"
 #include "net/sock.h"
+#include "net/stream.h"
 #include "route/classes.h"
 #include "route/nexthop.h"
 #include "task/task.h"
@@ -155,7 +156,14 @@ static const char *cache_key(struct smtp_job *job, const struct smtp_dest *dest)
 
 static void use_session(struct smtp_job *job, struct smtp_session *s)
 {
-    smtp_transfer(job, s);
+    bool full = false;
+
+    do {
+        smtp_transfer(job, s);
+        full = s->ehlo.mail_max > 0 && s->uses >= s->ehlo.mail_max; /* RFC 9422 */
+    } while (job->next < job->d->nrcpts && !full && !s->broken &&
+             stream_state(s->stream) == STREAM_OK);
+    job->reconnect = full && !s->broken && job->next < job->d->nrcpts;
     if (!smtp_cache_put(s))
         smtp_session_close(&s);
 }
@@ -222,10 +230,15 @@ static void try_unix(struct smtp_job *job, const struct smtp_dest *dest, const c
     char *relay = arena_printf(job->mem, "%s[%s]", conf.myhostname, dest->host);
 
     job->last_server = last;
-    int fd = sock_connect_unix(dest->host, connect_deadline(), &why);
-    if (fd >= 0) {
-        begin_session(job, dest, fd, dest->host, NULL, key, false);
-    } else { /* "connect to path: reason": the path is in relay already */
+    job->next = 0;
+    int fd;
+    do {
+        job->reconnect = false;
+        fd = sock_connect_unix(dest->host, connect_deadline(), &why);
+        if (fd >= 0)
+            begin_session(job, dest, fd, dest->host, NULL, key, false);
+    } while (fd >= 0 && job->reconnect);
+    if (fd < 0) { /* "connect to path: reason": the path is in relay already */
         ptrdiff_t colon = str_rfind(strz(why_text(&why)), ':');
         struct why reason = WHY;
         why_set(&reason, "4.4.1", "%s", why_text(&why) + (colon >= 0 ? colon + 2 : 0));
@@ -260,18 +273,21 @@ static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const s
     struct why why = WHY;
     struct addr to = h->addr;
     char text[ADDR_TEXT];
-    bool plain = false;
+    bool plain = false, again;
     int fd;
 
     to.port = dest->port;
+    job->next = 0;
     do {
+        job->reconnect = false;
         fd = connect_from(from, &to, &why);
         if (fd < 0)
             connect_failed(
                 job, arena_printf(job->mem, "%s[%s]:%u", h->asked, addr_text(&to, text), to.port),
                 &why);
-        plain = fd >= 0 && begin_session(job, dest, fd, h->asked, &h->addr, key, plain);
-    } while (plain);
+        again = fd >= 0 && begin_session(job, dest, fd, h->asked, &h->addr, key, plain);
+        plain = plain || again;
+    } while (fd >= 0 && (again || job->reconnect));
     why_free(&why);
     return fd >= 0;
 }
@@ -307,6 +323,7 @@ static bool try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool la
 
     if (s != NULL) {
         job->last_server = false;
+        job->next = 0;
         s->dest = dest;
         use_session(job, s);
     }

@@ -93,10 +93,13 @@ static bool rcpt_too_long(struct smtp_job *job, struct smtp_session *s, size_t i
 
 static void list_rcpts(struct transaction *t)
 {
-    t->list = arena_array(t->job->mem, t->job->d->nrcpts + 1, sizeof *t->list);
-    for (size_t i = 0; i < t->job->d->nrcpts; i++)
-        if (t->job->rcpts[i] == SMTP_RCPT_WAITS && !rcpt_too_long(t->job, t->s, i))
-            t->list[t->n++] = i;
+    struct smtp_job *job = t->job;
+    size_t most = t->s->ehlo.rcpt_max > 0 ? t->s->ehlo.rcpt_max : job->d->nrcpts; /* RFC 9422 */
+
+    t->list = arena_array(job->mem, job->d->nrcpts + 1, sizeof *t->list);
+    for (; job->next < job->d->nrcpts && t->n < most; job->next++)
+        if (job->rcpts[job->next] == SMTP_RCPT_WAITS && !rcpt_too_long(job, t->s, job->next))
+            t->list[t->n++] = job->next;
 }
 
 static bool has_8bit(const char *text)
@@ -429,6 +432,7 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
     int failed;
 
     if (too_much_for(job, s, &why) || sender_too_long(job, s, &why)) {
+        job->next = job->d->nrcpts;
         why_free(&why);
         return;
     }

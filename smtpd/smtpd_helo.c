@@ -69,6 +69,8 @@ bool smtpd_find_hidden(struct smtpd *s)
     return answer != DICT_FAILED;
 }
 
+enum { LIMIT_MOST = 999999 }; /* RFC 9422 4: six digits */
+
 /* Some extensions depend on the client. */
 static unsigned offered(struct smtpd *s)
 {
@@ -79,6 +81,8 @@ static unsigned offered(struct smtpd *s)
         ext &= ~(unsigned)ESMTP_VRFY;
     if (conf.smtputf8_enable)
         ext |= ESMTP_SMTPUTF8;
+    if (conf.smtpd_announce_limits && conf.smtpd_recipient_limit <= LIMIT_MOST)
+        ext |= ESMTP_LIMITS;
     if (smtpd_tls_offered(s) && s->tls == NULL)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
@@ -105,6 +109,16 @@ static void add_auth(struct smtpd *s, struct buf *text)
     buf_free(&mechs);
 }
 
+static void log_hidden(const struct smtpd *s)
+{
+    struct buf line = BUF_TEXT(1000);
+
+    esmtp_ext_print(s->hidden, &line);
+    if (line.n > 0)
+        msg_info("%s", line.p);
+    buf_free(&line);
+}
+
 void smtpd_ehlo(struct smtpd *s, struct str args)
 {
     struct buf text = BUF(8192); /* twice the mechanisms, and our own name */
@@ -117,6 +131,7 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
     if (!take_name(s, name))
         return;
     s->esmtp = s->said_ehlo = true;
+    log_hidden(s);
     unsigned ext = offered(s);
     buf_addz(&text, conf.myhostname);
     if (ext & ESMTP_PIPELINING)
@@ -145,6 +160,8 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\nDSN");
     if (ext & ESMTP_SMTPUTF8)
         buf_addz(&text, "\nSMTPUTF8");
+    if (ext & ESMTP_LIMITS) /* RFC 9422: in one session there may be any number of messages */
+        buf_addf(&text, "\nLIMITS RCPTMAX=%lld", (long long)conf.smtpd_recipient_limit);
     if (ext & ESMTP_CHUNKING)
         buf_addz(&text, "\nCHUNKING");
     smtpd_reply_text(s, 250, "", buf_ok(&text) ? buf_str(&text) : strz(conf.myhostname));
