@@ -150,7 +150,8 @@ static const char *cache_key(struct smtp_job *job, const struct smtp_dest *dest)
 {
     bool by_sender = conf.smtp_sender_dependent_authentication && conf.smtp_sasl_auth_enable;
 
-    return arena_printf(job->mem, "%s %s %u %d %s", dest->text, dest->host, dest->port, dest->mx,
+    return arena_printf(job->mem, "%s %s %u %d %d %d %s", dest->text, dest->host, dest->port,
+                        dest->mx, (int)job->requiretls, smtp_ignores_tls_policy(job),
                         by_sender ? job->d->sender : "");
 }
 
@@ -201,6 +202,7 @@ static bool begin_session(struct smtp_job *job, const struct smtp_dest *dest, in
         use_session(job, s);
     } else {
         again = s->tls_failed;
+        smtp_requiretls_is_final(job, &why);
         if (!again)
             session_failed(job, s, &why);
         smtp_session_close(&s);
@@ -318,6 +320,13 @@ static bool try_hosts(struct smtp_job *job, const struct smtp_dest *dest, const 
 /* False: no other next hop may be tried. */
 static bool try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool last)
 {
+    struct why why = WHY;
+
+    if (smtp_find_requiretls(job, dest, &why) < 0) {
+        smtp_server_failed(job, &why);
+        why_free(&why);
+        return true;
+    }
     const char *key = cache_key(job, dest);
     struct smtp_session *s = smtp_cache_take(key);
 

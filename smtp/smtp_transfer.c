@@ -135,6 +135,8 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
         buf_addz(&args, " BODY=8BITMIME");
     if ((ext & ESMTP_SMTPUTF8) && (d->sendopts & SENDOPT_UTF8)) /* RFC 6531 3.4 */
         buf_addz(&args, " SMTPUTF8");
+    if (smtp_says_requiretls(job, s)) /* RFC 8689 2 */
+        buf_addz(&args, " REQUIRETLS");
     if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
         put_envid(d, &args);
         if (d->dsn_ret != DSN_RET_NONE)
@@ -419,7 +421,7 @@ static bool too_much_for(struct smtp_job *job, struct smtp_session *s, struct wh
                 (long long)d->content_size, (unsigned long long)s->ehlo.size, s->namaddr);
     else if (utf8 && (s->ehlo.ext & ESMTP_SMTPUTF8) == 0)
         why_set(why, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s", s->namaddr);
-    else
+    else if (!smtp_lacks_requiretls(job, s, why))
         return false;
     smtp_rcpts_failed(job, s, "w", why, false);
     return true;
