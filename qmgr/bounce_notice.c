@@ -167,6 +167,11 @@ static bool needs_utf8(const struct notice *n)
     return (n->d->sendopts & SENDOPT_UTF8) != 0;
 }
 
+static bool asks_requiretls(const struct notice *n)
+{
+    return conf.requiretls_enable && (n->d->sendopts & SENDOPT_REQUIRETLS) != 0;
+}
+
 /* Bits of enum submit_flag. */
 static unsigned submit_flags(const struct notice *n)
 {
@@ -174,6 +179,7 @@ static unsigned submit_flags(const struct notice *n)
 
     return SUBMIT_MAP_OK | (wanted ? SUBMIT_FILTER | SUBMIT_LOCAL : 0u) |
            (needs_utf8(n) ? SUBMIT_UTF8 : 0u) |
+           (asks_requiretls(n) && !conf.requiretls_redact_dsn ? SUBMIT_REQUIRETLS : 0u) |
            submit_class(n->to_postmaster ? "notify" : "bounce");
 }
 
@@ -197,6 +203,9 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
 /* RFC 3461 4.3: RET is obeyed; what is large comes without its body. */
 static bool wants_whole(const struct notice *n, const struct outgoing *m)
 {
+    if (asks_requiretls(n) &&
+        conf.requiretls_redact_dsn) /* RFC 8689 4.1: it may go on unencrypted */
+        return false;
     return !n->headers_only && n->d->dsn_ret != DSN_RET_HDRS &&
            n->d->content_size <= conf.bounce_size_limit && n->d->content_size <= room_in(m);
 }
@@ -269,6 +278,7 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
         .references = message_id.p,
         .to_postmaster = n->to_postmaster,
         .utf8 = needs_utf8(n),
+        .tls_not_required = (n->d->sendopts & SENDOPT_TLS_NOT_REQUIRED) != 0 && !asks_requiretls(n),
         .utf8_names = conf.smtputf8_enable,
         .host = conf.myhostname,
         .product = conf.mail_name,

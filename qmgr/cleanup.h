@@ -200,6 +200,7 @@ enum cleanup_seen {
     SEEN_RESENT_MESSAGE_ID = 16,
     SEEN_RESENT_DATE = 32,
     SEEN_RESENT_FROM = 64,
+    SEEN_REQUIRETLS = 128,
 };
 /* Adds the fields that a message must have and this one has not (c->headers_seen). */
 void cleanup_complete_header(struct cleanup *c);

@@ -36,6 +36,7 @@ struct smtpd_mail {
     int64_t size; /* SIZE= of MAIL in bytes; 0: not given */
     bool eight_bit; /* BODY=8BITMIME */
     bool utf8; /* SMTPUTF8 */
+    bool requiretls; /* REQUIRETLS */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
@@ -213,6 +214,8 @@ struct smtpd_bad_path {
 };
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
                      const struct smtpd_bad_path *bad, const char **address);
+/* smtpd_helo.c. May this client ask for REQUIRETLS now? */
+bool smtpd_has_requiretls(const struct smtpd *s);
 /* Is SMTPUTF8 among the words of a command, and may it be asked for? */
 bool smtpd_asks_utf8(const struct smtpd *s, struct str args);
 /* True for postmaster (RFC 5321 4.5.1) and address_verify_sender, which are never refused. */

@@ -119,7 +119,7 @@ static bool is_welcome(struct smtpd *s, const struct chunk *c)
 }
 
 /* (waits) The last line may have no end. */
-static void finish(struct transfer *t)
+static void finish_content(struct transfer *t)
 {
     struct str rest;
 
@@ -136,7 +136,7 @@ static void take_chunk(struct smtpd *s, const struct chunk *c)
         t->m->bytes += (int64_t)esmtp_bdat_held(&t->chunks);
         smtpd_transfer_cut_off(t, "BDAT");
     } else if (c->last) {
-        finish(t);
+        finish_content(t);
     } else if (smtpd_transfer_failed(t)) {
         s->bdat = BDAT_REFUSED;
     } else {

@@ -69,6 +69,11 @@ bool smtpd_find_hidden(struct smtpd *s)
     return answer != DICT_FAILED;
 }
 
+bool smtpd_has_requiretls(const struct smtpd *s)
+{
+    return conf.requiretls_enable && s->tls != NULL && (s->hidden & ESMTP_REQUIRETLS) == 0;
+}
+
 enum { LIMIT_MOST = 999999 }; /* RFC 9422 4: six digits */
 
 /* Some extensions depend on the client. */
@@ -83,6 +88,8 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_SMTPUTF8;
     if (conf.smtpd_announce_limits && conf.smtpd_recipient_limit <= LIMIT_MOST)
         ext |= ESMTP_LIMITS;
+    if (smtpd_has_requiretls(s))
+        ext |= ESMTP_REQUIRETLS;
     if (smtpd_tls_offered(s) && s->tls == NULL)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
@@ -160,6 +167,8 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\nDSN");
     if (ext & ESMTP_SMTPUTF8)
         buf_addz(&text, "\nSMTPUTF8");
+    if (ext & ESMTP_REQUIRETLS)
+        buf_addz(&text, "\nREQUIRETLS");
     if (ext & ESMTP_LIMITS) /* RFC 9422: in one session there may be any number of messages */
         buf_addf(&text, "\nLIMITS RCPTMAX=%lld", (long long)conf.smtpd_recipient_limit);
     if (ext & ESMTP_CHUNKING)

@@ -1,6 +1,6 @@
 /*
  * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
- * 4954 (AUTH), RFC 6531 (SMTPUTF8)
+ * 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS)
  */
 #include <unistd.h>
 
@@ -68,6 +68,13 @@ static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
     return m->sasl_sender != NULL;
 }
 
+/* RFC 8689 2: only under TLS. */
+static bool take_requiretls(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p)
+{
+    m->requiretls = p->value.p == NULL && smtpd_has_requiretls(s);
+    return m->requiretls || unsupported(s, p);
+}
+
 /* RFC 6531 3.4. It says nothing about the parameter's value, so there is none. */
 static bool take_utf8(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p)
 {
@@ -93,6 +100,8 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
         return smtpd_takes_dsn(s) && take_envid(s, m, p->value);
     } else if (str_ieqz(p->name, "AUTH")) {
         return take_auth(s, m, p->value);
+    } else if (str_ieqz(p->name, "REQUIRETLS")) {
+        return take_requiretls(s, m, p);
     } else if (str_ieqz(p->name, "SMTPUTF8")) {
         return take_utf8(s, m, p);
     } else {

@@ -37,7 +37,8 @@ void smtpd_open_data(void)
 static unsigned flags_of(const struct smtpd_mail *m)
 {
     return m->submit_flags | (m->filter_discards ? SUBMIT_DISCARD : 0) |
-           (m->utf8 ? SUBMIT_UTF8 : 0) | submit_class("smtpd");
+           (m->utf8 ? SUBMIT_UTF8 : 0) | (m->requiretls ? SUBMIT_REQUIRETLS : 0) |
+           submit_class("smtpd");
 }
 
 void smtpd_transfer_flush(struct transfer *t)

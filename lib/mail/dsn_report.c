@@ -90,6 +90,8 @@ void dsn_report_begin(const struct dsn_report *r, struct buf *out)
     put_clean(r, r->to, out);
     /* RFC 3834 5 */
     buf_addf(out, "\nAuto-Submitted: %s\n", r->to_postmaster ? "auto-generated" : "auto-replied");
+    if (r->tls_not_required)
+        buf_addz(out, "TLS-Required: no\n");
     if (*r->references != 0) { /* RFC 5322 3.6.4 */
         buf_addz(out, "References: ");
         put_clean(r, r->references, out);
