@@ -89,7 +89,7 @@ class Side:
 def mask(text, id):
     text = text.replace(id, "ID") if id else re.sub(QUEUE_ID, "ID", text)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d+", "PORT", text)
-    return re.sub(r"<\d{14}\.ID@|\w{3}, \d+ \w{3} \d{4} \d\d:\d\d:\d\d", "WHEN", text)
+    return re.sub(r"<\d{14}\.ID@|\w{3}, +\d+ \w{3} \d{4} \d\d:\d\d:\d\d", "WHEN", text)
 
 
 def own_received(text):
