@@ -162,11 +162,18 @@ static int put_content(struct local *l, struct forwarded *f, struct submit *s)
     return status;
 }
 
+/* What was asked for the message holds for what becomes of it. */
+static unsigned submit_options(const struct delivery *d)
+{
+    return submit_class("forward") | ((d->sendopts & SENDOPT_UTF8) != 0 ? SUBMIT_UTF8 : 0u) |
+           ((d->sendopts & SENDOPT_REQUIRETLS) != 0 ? SUBMIT_REQUIRETLS : 0u);
+}
+
 /* (waits) One after the other: a process that held one connection to cleanup per message while it
  * waits for the next could, with others like it, hold all there are. */
 static int hand_in(struct local *l, struct forwarded *f, struct buf *id)
 {
-    struct submit *s = submit_begin(0, &f->why);
+    struct submit *s = submit_begin(submit_options(&l->job->d), &f->why);
 
     if (s == NULL)
         return -1;

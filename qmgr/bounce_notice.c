@@ -161,22 +161,26 @@ static void find_message_id(const struct delivery *d, struct buf *id)
         buf_clear(id);
 }
 
-static bool has_8bit(const char *s)
-{
-    for (; *s != 0; s++)
-        if ((unsigned char)*s >= 0x80)
-            return true;
-    return false;
-}
-
+/* RFC 6533 3: the report has what the message has. */
 static bool needs_utf8(const struct notice *n)
 {
-    if (!n->d->smtputf8)
-        return false;
-    for (size_t i = 0; i < n->n; i++)
-        if (has_8bit(n->records[i].recipient))
-            return true;
-    return has_8bit(n->d->sender);
+    return (n->d->sendopts & SENDOPT_UTF8) != 0;
+}
+
+static bool asks_requiretls(const struct notice *n)
+{
+    return conf.requiretls_enable && (n->d->sendopts & SENDOPT_REQUIRETLS) != 0;
+}
+
+/* Bits of enum submit_flag. */
+static unsigned submit_flags(const struct notice *n)
+{
+    bool wanted = str_ilisted(conf.internal_mail_filter_classes, STR("bounce"));
+
+    return SUBMIT_MAP_OK | (wanted ? SUBMIT_FILTER | SUBMIT_LOCAL : 0u) |
+           (needs_utf8(n) ? SUBMIT_UTF8 : 0u) |
+           (asks_requiretls(n) && !conf.requiretls_redact_dsn ? SUBMIT_REQUIRETLS : 0u) |
+           submit_class(n->to_postmaster ? "notify" : "bounce");
 }
 
 static void put_envelope(struct submit *s, const struct notice *n, int64_t now_us)
@@ -199,6 +203,9 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
 /* RFC 3461 4.3: RET is obeyed; what is large comes without its body. */
 static bool wants_whole(const struct notice *n, const struct outgoing *m)
 {
+    if (asks_requiretls(n) &&
+        conf.requiretls_redact_dsn) /* RFC 8689 4.1: it may go on unencrypted */
+        return false;
     return !n->headers_only && n->d->dsn_ret != DSN_RET_HDRS &&
            n->d->content_size <= conf.bounce_size_limit && n->d->content_size <= room_in(m);
 }
@@ -243,13 +250,6 @@ static int64_t retry_until(const struct notice *n)
     return n->d->created_s > 0 ? n->d->created_s + lifetime : 0;
 }
 
-static unsigned inspection(void)
-{
-    bool wanted = str_ilisted(conf.internal_mail_filter_classes, STR("bounce"));
-
-    return wanted ? SUBMIT_FILTER | SUBMIT_LOCAL : 0;
-}
-
 /* One message of it. */
 static int send_message(const struct notice *n, size_t *n_told, struct why *why)
 {
@@ -260,7 +260,7 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
     struct buf text = BUF_TEXT(TEXT_MAX);
     struct buf message_id = BUF(998); /* asked: by find_message_id. RFC 5322 2.1.1 */
     int64_t now_us = clock_wall_us();
-    struct outgoing m = {.submit = submit_begin(SUBMIT_MAP_OK | inspection(), why)};
+    struct outgoing m = {.submit = submit_begin(submit_flags(n), why)};
 
     if (m.submit == NULL)
         return -1;
@@ -278,6 +278,8 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
         .references = message_id.p,
         .to_postmaster = n->to_postmaster,
         .utf8 = needs_utf8(n),
+        .tls_not_required = (n->d->sendopts & SENDOPT_TLS_NOT_REQUIRED) != 0 && !asks_requiretls(n),
+        .utf8_names = conf.smtputf8_enable,
         .host = conf.myhostname,
         .product = conf.mail_name,
         .queue_id = n->d->queue_id,

@@ -128,6 +128,8 @@ void cleanup_milter_hold(struct cleanup *c,
 /* cleanup_envelope.c */
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body);
 void cleanup_extracted(struct cleanup *c, enum rec type, struct str body);
+/* Remembers that SMTPUTF8 will be needed, if text is a reason and the client cares. */
+void cleanup_note_utf8(struct cleanup *c, enum sendopt where, struct str text);
 /* Adds a recipient with the parameters in c->dsn: it is rewritten, mapped and expanded, and
  * duplicates are dropped. */
 void cleanup_add_rcpt(struct cleanup *c, struct str address);
@@ -198,6 +200,7 @@ enum cleanup_seen {
     SEEN_RESENT_MESSAGE_ID = 16,
     SEEN_RESENT_DATE = 32,
     SEEN_RESENT_FROM = 64,
+    SEEN_REQUIRETLS = 128,
 };
 /* Adds the fields that a message must have and this one has not (c->headers_seen). */
 void cleanup_complete_header(struct cleanup *c);

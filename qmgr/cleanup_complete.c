@@ -65,6 +65,9 @@ void cleanup_complete_header(struct cleanup *c)
     }
     if (complete && (seen & (c->resent ? SEEN_RESENT_FROM : SEEN_FROM)) == 0)
         add_from(c);
+    if ((c->flags & SUBMIT_REQUIRETLS) != 0 && conf.requiretls_enable &&
+        conf.requiretls_esmtp_header && (seen & SEEN_REQUIRETLS) == 0)
+        cleanup_put_fieldf(c, "Require-TLS-ESMTP: yes");
     if (conf.undisclosed_recipients_header[0] != 0 && (seen & SEEN_VISIBLE_RCPT) == 0)
         cleanup_put_fieldf(c, "%s", conf.undisclosed_recipients_header);
 }

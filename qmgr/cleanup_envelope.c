@@ -7,6 +7,7 @@
 #include "base/msg.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "conf/conf.h"
 #include "dict/dict.h"
 #include "mail/path.h"
@@ -118,6 +119,12 @@ static void set_sender(struct cleanup *c, const char *address)
     buf_free(&sender);
 }
 
+void cleanup_note_utf8(struct cleanup *c, enum sendopt where, struct str text)
+{
+    if ((c->flags & (SUBMIT_UTF8 | SUBMIT_FIND_UTF8)) != 0 && !utf8_is_ascii(text))
+        c->d.sendopts |= where;
+}
+
 static void take_sender(struct cleanup *c, struct str address)
 {
     if (c->has_sender) {
@@ -128,6 +135,7 @@ static void take_sender(struct cleanup *c, struct str address)
     put_warning_time(c);
     set_sender(c, arena_strz(c->mem, address));
     cleanup_put(c, REC_FROM, strz(c->d.sender));
+    cleanup_note_utf8(c, SENDOPT_UTF8_SENDER, strz(c->d.sender));
     if (c->d.sender[0] != 0)
         add_found_bcc(c, BCC_SENDER, c->d.sender);
 }
@@ -174,6 +182,7 @@ static void put_rcpt(struct cleanup *c, const char *address, const char *origina
     cleanup_put(c, REC_ORCP, strz(original));
     new.at = cleanup_put(c, REC_RCPT, strz(address));
     *VEC_ADD(&c->rcpts) = new;
+    cleanup_note_utf8(c, SENDOPT_UTF8_RCPT, strz(address));
     c->size.rcpts++;
     c->size.flags |= (int64_t)c->dsn.notify << 1;
 }
@@ -476,6 +485,17 @@ static struct str without_controls(struct cleanup *c, enum rec type, struct str 
     return (struct str){copy, body.n};
 }
 
+/* What was asked for is asked for again; what was found is found anew. */
+static void take_sendopts(struct cleanup *c, struct str body)
+{
+    struct qsize size;
+
+    if (!qsize_parse(body, &size))
+        return;
+    c->flags |= (size.sendopts & SENDOPT_UTF8) != 0 ? SUBMIT_UTF8 : 0u;
+    c->flags |= (size.sendopts & SENDOPT_REQUIRETLS) != 0 ? SUBMIT_REQUIRETLS : 0u;
+}
+
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 {
     int64_t arrival;
@@ -488,7 +508,9 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
     }
     switch (type) {
     case REC_TIME:
-    case REC_SIZE:
+        break;
+    case REC_SIZE: /* of a file that postsuper -r gives back */
+        take_sendopts(c, body);
         break;
     case REC_FULL:
         c->full_name = arena_strz(c->mem, body);

@@ -54,11 +54,24 @@ static void forget_records(struct cleanup *c)
     why_free(&why);
 }
 
+/* By the client, or because cleanup has found that it is needed. */
+static unsigned sendopts_asked(const struct cleanup *c)
+{
+    bool utf8 =
+        (c->flags & SUBMIT_UTF8) != 0 ||
+        (c->d.sendopts & (SENDOPT_UTF8_HEADER | SENDOPT_UTF8_SENDER | SENDOPT_UTF8_RCPT)) != 0;
+
+    return (utf8 ? SENDOPT_UTF8 : 0u) |
+           ((c->flags & SUBMIT_REQUIRETLS) != 0 ? SENDOPT_REQUIRETLS : 0u);
+}
+
 static void fill_in(struct cleanup *c)
 {
     if (c->eight_bit)
         qfile_patch(c->file, c->encoding_at, REC_ATTR, STR("encoding=8bit"));
     c->d.encoding = c->eight_bit ? "8bit" : "7bit";
+    c->d.sendopts |= sendopts_asked(c);
+    c->size.sendopts = c->d.sendopts & ~(unsigned)SENDOPT_UTF8_RCPT;
     qfile_patch_size(c->file, &c->size);
 }
 

@@ -38,6 +38,7 @@ static const struct kind kinds[] = {
     {.name = "Mime-Version", .mime = true},
     {.name = "Received"},
     {.name = "Reply-To", .class = MAP_HEADER_SENDER},
+    {.name = "Require-TLS-ESMTP"},
     {.name = "Resent-Bcc", .class = MAP_HEADER_RCPT, .resent = true},
     {.name = "Resent-Cc", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT, .resent = true},
     {.name = "Resent-Date", .seen = SEEN_RESENT_DATE, .resent = true},
@@ -49,6 +50,7 @@ static const struct kind kinds[] = {
     {.name = "Return-Path", .class = MAP_HEADER_SENDER},
     {.name = "Return-Receipt-To", .class = MAP_HEADER_SENDER},
     {.name = "Sender", .class = MAP_HEADER_SENDER},
+    {.name = "TLS-Required"},
     {.name = "To", .class = MAP_HEADER_RCPT, .seen = SEEN_VISIBLE_RCPT},
 };
 
@@ -64,6 +66,7 @@ void cleanup_put_field(struct cleanup *c, struct str text)
 {
     struct str line;
 
+    cleanup_note_utf8(c, SENDOPT_UTF8_HEADER, text);
     do {
         ptrdiff_t lf = str_find(text, '\n');
         line = lf < 0 ? text : str_upto(text, (size_t)lf);
@@ -258,6 +261,23 @@ static bool step_note(struct field *f)
     return true;
 }
 
+/* "TLS-Required: no" of RFC 8689 5, and Postfix's field that takes REQUIRETLS through a filter. */
+static bool step_note_tls(struct field *f)
+{
+    struct cleanup *c = f->c;
+    struct str value = str_trim(f->value);
+
+    if (conf.tls_required_enable && is_named(f, "TLS-Required") && str_ieqz(value, "no"))
+        c->d.sendopts |= SENDOPT_TLS_NOT_REQUIRED;
+    if (!conf.requiretls_enable || !conf.requiretls_esmtp_header ||
+        !is_named(f, "Require-TLS-ESMTP"))
+        return true;
+    c->headers_seen |= SEEN_REQUIRETLS;
+    if (str_ieqz(value, "yes"))
+        c->flags |= SUBMIT_REQUIRETLS;
+    return true;
+}
+
 static bool step_drop(struct field *f)
 {
     return f->name.n == 0 || !str_ilisted(conf.message_drop_headers, f->name);
@@ -279,8 +299,8 @@ static bool step_put(struct field *f)
 }
 
 static field_step *const steps[] = {
-    step_read,     step_count_hop, step_note_type, step_check,
-    step_put_part, step_note,      step_drop,      step_put,
+    step_read, step_count_hop, step_note_type, step_check, step_put_part,
+    step_note, step_note_tls,  step_drop,      step_put,
 };
 
 void cleanup_block_end(struct cleanup *c, struct cleanup_block *b)

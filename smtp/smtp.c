@@ -21,7 +21,7 @@
  * STANDARDS
  *     RFC 5321 (SMTP), RFC 2033 (LMTP), RFC 2920 (pipelining), RFC 1870 (SIZE), RFC 6152
  *     (8BITMIME), RFC 3461 (DSN), RFC 2034 (enhanced status codes), RFC 3207 (STARTTLS), RFC 4954
- *     (AUTH), RFC 6531 (SMTPUTF8), RFC 7505 (null MX).
+ *     (AUTH), RFC 6531 (SMTPUTF8), RFC 7505 (null MX), RFC 8689 (REQUIRETLS), RFC 9422 (LIMITS).
  *
  * SEE ALSO
  *     qmgr, bounce
@@ -99,7 +99,9 @@ static void smtp_open_all(void)
     resolver_open();
     classes_open();
     smtp_open_hosts();
+    smtp_open_hello();
     smtp_open_tls();
+    smtp_open_requiretls();
     smtp_open_auth();
 }
 
@@ -107,6 +109,8 @@ static void smtp_paths(void)
 {
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
+    smtp_requiretls_paths();
+    jail_read_tables(conf.smtp_discard_ehlo_keyword_address_maps);
 }
 
 int main(int argc, char **argv)

@@ -27,6 +27,13 @@ enum smtp_tls_level {
     SMTP_TLS_FINGERPRINT,
     SMTP_TLS_VERIFY, /* a trusted certificate with the right name; also "secure" */
 };
+/* What REQUIRETLS of a message means for a destination: levels of smtp_requiretls_policy. */
+enum smtp_requiretls {
+    SMTP_REQUIRETLS_OFF, /* nothing; also if it was not asked for */
+    SMTP_REQUIRETLS_MAY, /* opportunistic: said to a server that has it */
+    SMTP_REQUIRETLS_STARTTLS, /* opportunistic+starttls: and there must be TLS */
+    SMTP_REQUIRETLS_ENFORCE, /* the server must have it, and a verified certificate */
+};
 struct tls_context;
 struct smtp_tls_policy {
     enum smtp_tls_level level;
@@ -49,6 +56,9 @@ struct smtp_job {
     struct delivery_result result;
     char *rcpts; /* enum smtp_rcpt of each */
     size_t left; /* number of recipients that have not ended */
+    size_t next; /* the first recipient that this server has not been told of (LIMITS) */
+    enum smtp_requiretls requiretls; /* for the present destination */
+    bool reconnect; /* it takes no more messages on this connection, and there are more to come */
     bool last_server; /* no other server is left: a temporary failure here defers */
     bool site_answered; /* a server has taken part in a transaction: the destination is not dead */
     struct why why; /* the last failure of a server or site */
@@ -105,6 +115,7 @@ int smtp_check_turn(struct smtp_session *s, const char *doing, struct why *why);
 int smtp_ask(struct smtp_session *s, int64_t seconds, const char *doing, const char *command,
              struct why *why);
 
+void smtp_open_hello(void); /* before the jail */
 /* smtp_hello.c: greeting, EHLO, STARTTLS, AUTH. -1: this server cannot be used; why. */
 int smtp_hello(struct smtp_job *job, struct smtp_session *s, const struct smtp_tls_policy *policy,
                struct why *why); /* (waits) */
@@ -113,15 +124,33 @@ int smtp_hello(struct smtp_job *job, struct smtp_session *s, const struct smtp_t
 void smtp_open_tls(void);
 int smtp_tls_policy_for(struct smtp_job *job, const struct smtp_dest *dest,
                         struct smtp_tls_policy *out, struct why *why);
+/* "TLS-Required: no": any server is good enough, also without TLS. */
+bool smtp_ignores_tls_policy(const struct smtp_job *job);
 int smtp_start_tls(struct smtp_job *job, struct smtp_session *s,
                    const struct smtp_tls_policy *policy, struct why *why); /* (waits) */
+
+/*
+ * smtp_requiretls.c. smtp_find_requiretls (waits) sets job->requiretls; -1: a table failed, why.
+ * smtp_lacks_requiretls: this server cannot have the message, why. smtp_requiretls_is_final: that a
+ * server has no STARTTLS returns such a message. smtp_says_requiretls: the parameter of MAIL is
+ * sent.
+ */
+void smtp_open_requiretls(void);
+void smtp_requiretls_paths(void); /* for the jail */
+bool smtp_asks_requiretls(const struct smtp_job *job);
+int smtp_find_requiretls(struct smtp_job *job, const struct smtp_dest *dest, struct why *why);
+bool smtp_lacks_requiretls(const struct smtp_job *job, const struct smtp_session *s,
+                           struct why *why);
+void smtp_requiretls_is_final(const struct smtp_job *job, struct why *why);
+bool smtp_says_requiretls(const struct smtp_job *job, const struct smtp_session *s);
 
 /* smtp_auth.c */
 void smtp_open_auth(void);
 /* DICT_NONE: no credentials for this destination. */
 int smtp_authenticate(struct smtp_job *job, struct smtp_session *s, struct why *why); /* (waits) */
 
-/* smtp_transfer.c: one transaction, from MAIL to the end of DATA, for all waiting recipients. */
+/* smtp_transfer.c: one transaction, from MAIL to the end of DATA, for the recipients that wait from
+ * job->next on; as many as the server takes at a time. */
 void smtp_transfer(struct smtp_job *job, struct smtp_session *s); /* (waits) */
 /* smtp_xforward.c: the two commands that tell the server where the message comes from, which live
  * in job->mem. Null: there is nothing to say, or it does not want to know. */

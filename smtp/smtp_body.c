@@ -30,12 +30,18 @@ static void put_clean(struct body *b, struct str text)
     b->column += text.n;
 }
 
-/* A CR or LF inside a line could end it, or the message, for a careless server. */
+/* Could it end a line, or the message, for a careless server? Some leave NUL out before they look
+ * at the dot. */
+static bool is_stray(char c)
+{
+    return c == '\r' || c == '\n' || c == 0;
+}
+
 static void put_dirty(struct body *b, struct str text)
 {
     while (text.n > 0) {
         size_t n = 0;
-        while (n < text.n && text.p[n] != '\r' && text.p[n] != '\n')
+        while (n < text.n && !is_stray(text.p[n]))
             n++;
         put_clean(b, str_upto(text, n));
         if (n == text.n)
@@ -47,7 +53,8 @@ static void put_dirty(struct body *b, struct str text)
 
 static void put_part(struct body *b, struct str text)
 {
-    if (memchr(text.p, '\r', text.n) != NULL || memchr(text.p, '\n', text.n) != NULL)
+    if (memchr(text.p, '\r', text.n) != NULL || memchr(text.p, '\n', text.n) != NULL ||
+        memchr(text.p, 0, text.n) != NULL)
         put_dirty(b, text);
     else
         put_clean(b, text);

@@ -85,6 +85,8 @@ bool smtp_cache_put(struct smtp_session *s)
     if (conf.smtp_connection_reuse_count_limit > 0 &&
         s->uses >= conf.smtp_connection_reuse_count_limit)
         return false;
+    if (s->ehlo.mail_max > 0 && s->uses >= s->ehlo.mail_max) /* RFC 9422 */
+        return false;
     if (task_now() - s->opened >= conf.smtp_connection_reuse_time_limit * 1000)
         return false;
     s->dest = NULL;

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "net/dns.h"
 #include "net/sock.h"
+#include "net/stream.h"
 #include "route/classes.h"
 #include "route/nexthop.h"
 #include "task/task.h"
@@ -149,13 +150,21 @@ static const char *cache_key(struct smtp_job *job, const struct smtp_dest *dest)
 {
     bool by_sender = conf.smtp_sender_dependent_authentication && conf.smtp_sasl_auth_enable;
 
-    return arena_printf(job->mem, "%s %s %u %d %s", dest->text, dest->host, dest->port, dest->mx,
+    return arena_printf(job->mem, "%s %s %u %d %d %d %s", dest->text, dest->host, dest->port,
+                        dest->mx, (int)job->requiretls, smtp_ignores_tls_policy(job),
                         by_sender ? job->d->sender : "");
 }
 
 static void use_session(struct smtp_job *job, struct smtp_session *s)
 {
-    smtp_transfer(job, s);
+    bool full = false;
+
+    do {
+        smtp_transfer(job, s);
+        full = s->ehlo.mail_max > 0 && s->uses >= s->ehlo.mail_max; /* RFC 9422 */
+    } while (job->next < job->d->nrcpts && !full && !s->broken &&
+             stream_state(s->stream) == STREAM_OK);
+    job->reconnect = full && !s->broken && job->next < job->d->nrcpts;
     if (!smtp_cache_put(s))
         smtp_session_close(&s);
 }
@@ -193,6 +202,7 @@ static bool begin_session(struct smtp_job *job, const struct smtp_dest *dest, in
         use_session(job, s);
     } else {
         again = s->tls_failed;
+        smtp_requiretls_is_final(job, &why);
         if (!again)
             session_failed(job, s, &why);
         smtp_session_close(&s);
@@ -222,10 +232,15 @@ static void try_unix(struct smtp_job *job, const struct smtp_dest *dest, const c
     char *relay = arena_printf(job->mem, "%s[%s]", conf.myhostname, dest->host);
 
     job->last_server = last;
-    int fd = sock_connect_unix(dest->host, connect_deadline(), &why);
-    if (fd >= 0) {
-        begin_session(job, dest, fd, dest->host, NULL, key, false);
-    } else { /* "connect to path: reason": the path is in relay already */
+    job->next = 0;
+    int fd;
+    do {
+        job->reconnect = false;
+        fd = sock_connect_unix(dest->host, connect_deadline(), &why);
+        if (fd >= 0)
+            begin_session(job, dest, fd, dest->host, NULL, key, false);
+    } while (fd >= 0 && job->reconnect);
+    if (fd < 0) { /* "connect to path: reason": the path is in relay already */
         ptrdiff_t colon = str_rfind(strz(why_text(&why)), ':');
         struct why reason = WHY;
         why_set(&reason, "4.4.1", "%s", why_text(&why) + (colon >= 0 ? colon + 2 : 0));
@@ -260,18 +275,21 @@ static bool try_host(struct smtp_job *job, const struct smtp_dest *dest, const s
     struct why why = WHY;
     struct addr to = h->addr;
     char text[ADDR_TEXT];
-    bool plain = false;
+    bool plain = false, again;
     int fd;
 
     to.port = dest->port;
+    job->next = 0;
     do {
+        job->reconnect = false;
         fd = connect_from(from, &to, &why);
         if (fd < 0)
             connect_failed(
                 job, arena_printf(job->mem, "%s[%s]:%u", h->asked, addr_text(&to, text), to.port),
                 &why);
-        plain = fd >= 0 && begin_session(job, dest, fd, h->asked, &h->addr, key, plain);
-    } while (plain);
+        again = fd >= 0 && begin_session(job, dest, fd, h->asked, &h->addr, key, plain);
+        plain = plain || again;
+    } while (fd >= 0 && (again || job->reconnect));
     why_free(&why);
     return fd >= 0;
 }
@@ -302,11 +320,19 @@ static bool try_hosts(struct smtp_job *job, const struct smtp_dest *dest, const 
 /* False: no other next hop may be tried. */
 static bool try_dest(struct smtp_job *job, const struct smtp_dest *dest, bool last)
 {
+    struct why why = WHY;
+
+    if (smtp_find_requiretls(job, dest, &why) < 0) {
+        smtp_server_failed(job, &why);
+        why_free(&why);
+        return true;
+    }
     const char *key = cache_key(job, dest);
     struct smtp_session *s = smtp_cache_take(key);
 
     if (s != NULL) {
         job->last_server = false;
+        job->next = 0;
         s->dest = dest;
         use_session(job, s);
     }

@@ -6,6 +6,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "dict/addr_find.h"
 #include "net/stream.h"
 
 #include "smtp.h"
@@ -43,7 +44,37 @@ static int greeting(struct smtp_job *job, struct smtp_session *s, struct why *wh
     return -1;
 }
 
-static void read_extensions(struct smtp_session *s)
+static struct maps *discard; /* smtp_discard_ehlo_keyword_address_maps */
+
+void smtp_open_hello(void)
+{
+    discard = maps_open("smtp_discard_ehlo_keyword_address_maps",
+                        conf.smtp_discard_ehlo_keyword_address_maps, DICT_FOLD | DICT_MAY_FAIL);
+}
+
+/* (waits) What this server offers and we do not use. */
+static int hide_extensions(struct smtp_session *s, struct why *why)
+{
+    struct buf value = BUF(DICT_VALUE_LIMIT), line = BUF_TEXT(1000);
+    enum dict_answer answer = DICT_NONE;
+    char text[ADDR_TEXT];
+
+    if (s->addr.family != 0)
+        answer = hostaddr_find(discard, addr_text(&s->addr, text), &value, why);
+    unsigned mask = esmtp_ext_mask(answer == DICT_FOUND ? buf_str(&value)
+                                                        : strz(conf.smtp_discard_ehlo_keywords));
+    s->ehlo.ext &= ~mask;
+    if ((mask & ESMTP_LIMITS) != 0)
+        s->ehlo.rcpt_max = s->ehlo.mail_max = 0;
+    esmtp_ext_print(mask, &line);
+    if (line.n > 0)
+        msg_info("%s", line.p);
+    buf_free(&value);
+    buf_free(&line);
+    return answer == DICT_FAILED ? -1 : 0;
+}
+
+static int read_extensions(struct smtp_session *s, struct why *why)
 {
     struct str rest = buf_str(&s->reply.text), line;
 
@@ -51,7 +82,7 @@ static void read_extensions(struct smtp_session *s)
     str_split(&rest, '\n', &line); /* the server's name */
     while (str_split(&rest, '\n', &line))
         esmtp_ehlo_line(&s->ehlo, line);
-    s->ehlo.ext &= ~esmtp_ext_mask(strz(conf.smtp_discard_ehlo_keywords));
+    return hide_extensions(s, why);
 }
 
 static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
@@ -66,10 +97,8 @@ static int hello(struct smtp_job *job, struct smtp_session *s, struct why *why)
         smtp_command(s, doing, "%s %s", verb, conf.smtp_helo_name);
         if (smtp_read_reply(s, conf.smtp_helo_timeout, why) < 0)
             return -1;
-        if (s->reply.code / 100 == 2) {
-            read_extensions(s);
-            return check_loop(job, s, why);
-        }
+        if (s->reply.code / 100 == 2)
+            return read_extensions(s, why) < 0 ? -1 : check_loop(job, s, why);
         if (s->lmtp || s->broken)
             return refused(s, why);
     }

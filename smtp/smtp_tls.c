@@ -261,6 +261,12 @@ static void check_policy(void *arg, const char *table, const char *where, const 
     arena_free(&mem);
 }
 
+bool smtp_ignores_tls_policy(const struct smtp_job *job)
+{
+    return conf.tls_required_enable && (job->d->sendopts & SENDOPT_TLS_NOT_REQUIRED) != 0 &&
+           !smtp_asks_requiretls(job);
+}
+
 /* The next hop as it stands, its host, and the parents of that with a dot in front. */
 static enum dict_answer find_policy(const struct smtp_dest *dest, struct buf *value,
                                     struct why *why)
@@ -273,6 +279,21 @@ static enum dict_answer find_policy(const struct smtp_dest *dest, struct buf *va
     while (a == DICT_NONE && (dot = strchr(dot + 1, '.')) != NULL)
         a = maps_find(tls.policies, dot, value, why);
     return a;
+}
+
+/* RFC 8689: a sender may ask for more, or for mail that arrives whatever the TLS policy is. */
+static void obey_sender(const struct smtp_job *job, struct smtp_tls_policy *out)
+{
+    enum smtp_tls_level level = out->level;
+
+    if (job->requiretls >= SMTP_REQUIRETLS_STARTTLS && level < SMTP_TLS_ENCRYPT)
+        level = SMTP_TLS_ENCRYPT;
+    else if (smtp_ignores_tls_policy(job) && level > SMTP_TLS_MAY)
+        level = conf.smtp_tls_wrappermode ? SMTP_TLS_ENCRYPT : SMTP_TLS_MAY;
+    if (level == out->level)
+        return;
+    out->level = level;
+    out->context = default_context(level);
 }
 
 int smtp_tls_policy_for(struct smtp_job *job, const struct smtp_dest *dest,
@@ -292,6 +313,8 @@ int smtp_tls_policy_for(struct smtp_job *job, const struct smtp_dest *dest,
     else if (a == DICT_FOUND)
         result = parse_policy(job->mem, value.p, out, why);
     buf_free(&value);
+    if (result == 0)
+        obey_sender(job, out);
     return result;
 }
 

@@ -93,10 +93,13 @@ static bool rcpt_too_long(struct smtp_job *job, struct smtp_session *s, size_t i
 
 static void list_rcpts(struct transaction *t)
 {
-    t->list = arena_array(t->job->mem, t->job->d->nrcpts + 1, sizeof *t->list);
-    for (size_t i = 0; i < t->job->d->nrcpts; i++)
-        if (t->job->rcpts[i] == SMTP_RCPT_WAITS && !rcpt_too_long(t->job, t->s, i))
-            t->list[t->n++] = i;
+    struct smtp_job *job = t->job;
+    size_t most = t->s->ehlo.rcpt_max > 0 ? t->s->ehlo.rcpt_max : job->d->nrcpts; /* RFC 9422 */
+
+    t->list = arena_array(job->mem, job->d->nrcpts + 1, sizeof *t->list);
+    for (; job->next < job->d->nrcpts && t->n < most; job->next++)
+        if (job->rcpts[job->next] == SMTP_RCPT_WAITS && !rcpt_too_long(job, t->s, job->next))
+            t->list[t->n++] = job->next;
 }
 
 static bool has_8bit(const char *text)
@@ -130,8 +133,10 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
         buf_addf(&args, " SIZE=%lld", (long long)d->content_size);
     if ((ext & ESMTP_8BITMIME) && strcmp(d->encoding, "8bit") == 0) /* RFC 6152 */
         buf_addz(&args, " BODY=8BITMIME");
-    if ((ext & ESMTP_SMTPUTF8) && d->smtputf8) /* RFC 6531 3.4 */
+    if ((ext & ESMTP_SMTPUTF8) && (d->sendopts & SENDOPT_UTF8)) /* RFC 6531 3.4 */
         buf_addz(&args, " SMTPUTF8");
+    if (smtp_says_requiretls(job, s)) /* RFC 8689 2 */
+        buf_addz(&args, " REQUIRETLS");
     if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
         put_envid(d, &args);
         if (d->dsn_ret != DSN_RET_NONE)
@@ -158,7 +163,10 @@ static void put_orcpt(const struct rcpt *r, struct buf *args)
 
     if (type > 0 && is_address_type(str_upto(strz(r->dsn_orcpt), (size_t)type))) {
         buf_addf(&text, " ORCPT=%.*s;", (int)type, r->dsn_orcpt);
-        xtext_encode(strz(r->dsn_orcpt + type + 1), &text);
+        if (str_istarts(strz(r->dsn_orcpt), STR("utf-8;"))) /* RFC 6533 3 */
+            uxtext_encode(strz(r->dsn_orcpt + type + 1), &text);
+        else
+            xtext_encode(strz(r->dsn_orcpt + type + 1), &text);
         if (buf_ok(&text))
             buf_add(args, buf_str(&text));
     }
@@ -392,20 +400,28 @@ static int content(struct transaction *t, struct why *why)
     return end_reply(t, why);
 }
 
+/* As Postfix: only who asked for it is refused because of it. */
+static bool needs_utf8(const struct delivery *d)
+{
+    bool needs = (d->sendopts & (SENDOPT_UTF8_HEADER | SENDOPT_UTF8_SENDER)) != 0;
+
+    for (size_t i = 0; i < d->nrcpts && !needs; i++)
+        needs = has_8bit(d->rcpts[i].address);
+    return needs && (d->sendopts & SENDOPT_UTF8) != 0;
+}
+
 /* RFC 1870 6.1, RFC 6531 3.5: what this server cannot take is not offered. */
 static bool too_much_for(struct smtp_job *job, struct smtp_session *s, struct why *why)
 {
     const struct delivery *d = job->d;
-    bool utf8 = has_8bit(d->sender);
+    bool utf8 = needs_utf8(d);
 
-    for (size_t i = 0; i < d->nrcpts && !utf8; i++)
-        utf8 = has_8bit(d->rcpts[i].address);
     if (s->ehlo.size > 0 && d->content_size > 0 && (uint64_t)d->content_size > s->ehlo.size)
         why_set(why, "5.3.4", "message size %lld exceeds size limit %llu of server %s",
                 (long long)d->content_size, (unsigned long long)s->ehlo.size, s->namaddr);
     else if (utf8 && (s->ehlo.ext & ESMTP_SMTPUTF8) == 0)
         why_set(why, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s", s->namaddr);
-    else
+    else if (!smtp_lacks_requiretls(job, s, why))
         return false;
     smtp_rcpts_failed(job, s, "w", why, false);
     return true;
@@ -418,6 +434,7 @@ void smtp_transfer(struct smtp_job *job, struct smtp_session *s)
     int failed;
 
     if (too_much_for(job, s, &why) || sender_too_long(job, s, &why)) {
+        job->next = job->d->nrcpts;
         why_free(&why);
         return;
     }

@@ -57,8 +57,7 @@ enum part { ENVELOPE, CONTENT, EXTRACTED, COMPLETE };
 static bool may_pass(struct str record)
 {
     static const char *const names[] = {"dsn_orig_rcpt", "encoding",  "envelope_id",
-                                        "notify_flags",  "ret_flags", "trace_flags",
-                                        "smtputf8"};
+                                        "notify_flags",  "ret_flags", "trace_flags"};
     struct str name, value;
 
     if (!qrec_parse_attr(record, &name, &value))
@@ -201,7 +200,10 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
 {
     switch (type) {
     case REC_TIME:
-    case REC_SIZE:
+        break;
+    case REC_SIZE: /* of a queue file: what was asked for the message */
+        if (d->requeued)
+            submit_put(d->submit, type, body);
         break;
     case REC_ATTR:
         pass_attribute(d, body);
@@ -289,8 +291,9 @@ static int submit(struct drop *d)
 {
     bool filtered = (submit_overrides() & OVERRIDE_NO_MILTERS) == 0;
 
-    d->submit =
-        submit_begin(submit_external() | SUBMIT_BOUNCE | (filtered ? SUBMIT_LOCAL : 0u), &d->why);
+    d->submit = submit_begin(submit_external() | SUBMIT_BOUNCE | submit_class("sendmail") |
+                                 (filtered ? SUBMIT_LOCAL : 0u),
+                             &d->why);
     int result =
         d->submit == NULL || pass_all(d) < 0 ? -1 : submit_commit(&d->submit, NULL, &d->why);
     submit_abort(&d->submit);

@@ -11,7 +11,8 @@
  *   default), whether a recipient exists, and passes what it takes to cleanup. It says 250 after
  * the content only when cleanup has the message on stable storage. One process serves many clients.
  *
- *   Only CR LF . CR LF ends the content, from any client; a bare CR or LF never does.
+ *   Only CR LF . CR LF ends the content of DATA, from any client; a bare CR or LF never does, and
+ *   nothing inside the chunks of BDAT.
  *
  * SECURITY
  *   smtpd talks to strangers, and runs as network_owner, apart from what holds mail. It reads no
@@ -21,8 +22,8 @@
  *
  * STANDARDS
  *   RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 1985 (ETRN), RFC 2034 (enhanced codes), RFC 2920
- *   (pipelining), RFC 3207 (STARTTLS), RFC 3461 (DSN), RFC 3848 (with ESMTPSA), RFC 4954 (AUTH),
- * RFC 6152 (8BITMIME), RFC 6409 (submission)
+ *   (pipelining), RFC 3030 (BDAT), RFC 3207 (STARTTLS), RFC 3461 (DSN), RFC 3848 (with ESMTPSA),
+ * RFC 4954 (AUTH), RFC 6152 (8BITMIME), RFC 6409 (submission)
  *
  * SEE ALSO
  *   cleanup(8), master(8), access(5)

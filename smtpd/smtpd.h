@@ -21,6 +21,7 @@ struct smtpd_proxy;
 struct match;
 struct milters;
 struct submit;
+struct transfer;
 
 struct smtpd_rcpt {
     const char *address; /* internal form, as given */
@@ -34,6 +35,8 @@ struct smtpd_mail {
     const char *sender; /* internal form; "" is the null sender */
     int64_t size; /* SIZE= of MAIL in bytes; 0: not given */
     bool eight_bit; /* BODY=8BITMIME */
+    bool utf8; /* SMTPUTF8 */
+    bool requiretls; /* REQUIRETLS */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
@@ -51,6 +54,7 @@ struct smtpd_mail {
     const char *queue_id;
     bool filter_discards; /* a mail filter has said DISCARD: restrictions are asked all the same */
     const char *milter_rcpt; /* whom filters are just told of; internal form; else null */
+    struct transfer *transfer; /* smtpd_transfer.h: its content; null: none has come */
     struct smtpd_proxy *proxy; /* smtpd_proxy.c; null: there is no before-queue filter */
 };
 
@@ -100,6 +104,9 @@ struct smtpd {
     bool may_xclient, may_xforward;
     struct smtpd_origin *origin; /* smtpd_xforward.c: of the next message; null: nothing was said */
     struct smtpd_mail *mail; /* null outside of a transaction */
+    /* Until BDAT LAST, RSET or EHLO. Refused: further chunks are thrown away, also without s->mail
+     */
+    enum smtpd_bdat { BDAT_NONE, BDAT_BEGUN, BDAT_REFUSED } bdat;
 
     bool closing; /* the last reply has been sent: end the session */
     bool denied; /* refused when it connected: only QUIT is answered (RFC 5321 3.1) */
@@ -200,15 +207,29 @@ smtpd_command smtpd_auth;
 smtpd_command smtpd_mail;
 smtpd_command smtpd_rcpt;
 smtpd_command smtpd_data;
+smtpd_command smtpd_bdat;
+/* Is the client in the middle of a message that it sends with BDAT? True: it was told no. */
+bool smtpd_is_after_bdat(struct smtpd *s, const char *command);
 smtpd_command smtpd_rset, smtpd_noop, smtpd_vrfy, smtpd_etrn, smtpd_help, smtpd_quit;
 
 /* smtpd_mail.c. May this client ask for delivery status notifications? False: it was told no. */
 bool smtpd_takes_dsn(struct smtpd *s);
 
-/* smtpd_path.c. Cuts the path of MAIL or RCPT off args and returns its internal form, in mem.
- * main.cf decides about PATH_BARE. False: mail cannot be sent to it; this has been logged. */
+/*
+ * smtpd_path.c. Cuts the path of MAIL, RCPT or VRFY off args and returns its internal form, in mem.
+ * flags: PATH_NULL; PATH_UTF8 if the client has asked for SMTPUTF8. main.cf decides about
+ * PATH_BARE. False: mail cannot be sent to it; this has been logged, and the client told: with the
+ * reply bad, or with 553 if only SMTPUTF8 is missing.
+ */
+struct smtpd_bad_path {
+    const char *dsn, *text;
+};
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
-                     const char **address);
+                     const struct smtpd_bad_path *bad, const char **address);
+/* smtpd_helo.c. May this client ask for REQUIRETLS now? */
+bool smtpd_has_requiretls(const struct smtpd *s);
+/* Is SMTPUTF8 among the words of a command, and may it be asked for? */
+bool smtpd_asks_utf8(const struct smtpd *s, struct str args);
 /* True for postmaster (RFC 5321 4.5.1) and address_verify_sender, which are never refused. */
 bool smtpd_is_always_taken(const char *address);
 
@@ -252,7 +273,7 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names); /* (waits) */
 /* smtpd_policy_conn.c: others may have the connections of the message that ends. */
 void smtpd_policy_release(struct smtpd *s);
 
-/* smtpd_data.c */
+/* smtpd_transfer.c */
 void smtpd_open_data(void);
 /* (waits) Begins to hand the message to cleanup, which says its queue id, if that has not been done
  * yet. False: it cannot; s->denial is set and logged. */

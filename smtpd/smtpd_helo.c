@@ -15,6 +15,8 @@ static bool take_name(struct smtpd *s, struct str args)
 {
     const char *before = s->helo;
 
+    if (s->mail != NULL && s->mail->transfer != NULL) /* between two BDAT: filters must hear this */
+        smtpd_end_mail(s);
     buf_set(&s->helo_asked, str_upto(args, s->helo_asked.max));
     s->helo = s->helo_asked.p;
     if (!smtpd_event(s, SMTPD_HELO, &(struct smtpd_facts){0})) {
@@ -67,14 +69,27 @@ bool smtpd_find_hidden(struct smtpd *s)
     return answer != DICT_FAILED;
 }
 
+bool smtpd_has_requiretls(const struct smtpd *s)
+{
+    return conf.requiretls_enable && s->tls != NULL && (s->hidden & ESMTP_REQUIRETLS) == 0;
+}
+
+enum { LIMIT_MOST = 999999 }; /* RFC 9422 4: six digits */
+
 /* Some extensions depend on the client. */
 static unsigned offered(struct smtpd *s)
 {
     unsigned ext = ESMTP_PIPELINING | ESMTP_SIZE | ESMTP_VRFY | ESMTP_ETRN |
-                   ESMTP_ENHANCEDSTATUSCODES | ESMTP_8BITMIME | ESMTP_DSN;
+                   ESMTP_ENHANCEDSTATUSCODES | ESMTP_8BITMIME | ESMTP_DSN | ESMTP_CHUNKING;
 
     if (conf.disable_vrfy_command)
         ext &= ~(unsigned)ESMTP_VRFY;
+    if (conf.smtputf8_enable)
+        ext |= ESMTP_SMTPUTF8;
+    if (conf.smtpd_announce_limits && conf.smtpd_recipient_limit <= LIMIT_MOST)
+        ext |= ESMTP_LIMITS;
+    if (smtpd_has_requiretls(s))
+        ext |= ESMTP_REQUIRETLS;
     if (smtpd_tls_offered(s) && s->tls == NULL)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
@@ -101,6 +116,16 @@ static void add_auth(struct smtpd *s, struct buf *text)
     buf_free(&mechs);
 }
 
+static void log_hidden(const struct smtpd *s)
+{
+    struct buf line = BUF_TEXT(1000);
+
+    esmtp_ext_print(s->hidden, &line);
+    if (line.n > 0)
+        msg_info("%s", line.p);
+    buf_free(&line);
+}
+
 void smtpd_ehlo(struct smtpd *s, struct str args)
 {
     struct buf text = BUF(8192); /* twice the mechanisms, and our own name */
@@ -113,6 +138,7 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
     if (!take_name(s, name))
         return;
     s->esmtp = s->said_ehlo = true;
+    log_hidden(s);
     unsigned ext = offered(s);
     buf_addz(&text, conf.myhostname);
     if (ext & ESMTP_PIPELINING)
@@ -139,6 +165,14 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\n8BITMIME");
     if (ext & ESMTP_DSN)
         buf_addz(&text, "\nDSN");
+    if (ext & ESMTP_SMTPUTF8)
+        buf_addz(&text, "\nSMTPUTF8");
+    if (ext & ESMTP_REQUIRETLS)
+        buf_addz(&text, "\nREQUIRETLS");
+    if (ext & ESMTP_LIMITS) /* RFC 9422: in one session there may be any number of messages */
+        buf_addf(&text, "\nLIMITS RCPTMAX=%lld", (long long)conf.smtpd_recipient_limit);
+    if (ext & ESMTP_CHUNKING)
+        buf_addz(&text, "\nCHUNKING");
     smtpd_reply_text(s, 250, "", buf_ok(&text) ? buf_str(&text) : strz(conf.myhostname));
     buf_free(&text);
 }

@@ -1,6 +1,6 @@
 /*
  * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
- * 4954 (AUTH)
+ * 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS)
  */
 #include <unistd.h>
 
@@ -69,6 +69,20 @@ static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
     return m->sasl_sender != NULL;
 }
 
+/* RFC 8689 2: only under TLS. */
+static bool take_requiretls(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p)
+{
+    m->requiretls = p->value.p == NULL && smtpd_has_requiretls(s);
+    return m->requiretls || unsupported(s, p);
+}
+
+/* RFC 6531 3.4. It says nothing about the parameter's value, so there is none. */
+static bool take_utf8(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p)
+{
+    m->utf8 = p->value.p == NULL && smtpd_asks_utf8(s, p->name);
+    return m->utf8 || unsupported(s, p);
+}
+
 static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p)
 {
     if (str_ieqz(p->name, "SIZE")) {
@@ -87,11 +101,17 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
         return smtpd_takes_dsn(s) && take_envid(s, m, p->value);
     } else if (str_ieqz(p->name, "AUTH")) {
         return take_auth(s, m, p->value);
+    } else if (str_ieqz(p->name, "REQUIRETLS")) {
+        return take_requiretls(s, m, p);
+    } else if (str_ieqz(p->name, "SMTPUTF8")) {
+        return take_utf8(s, m, p);
     } else {
         return unsupported(s, p);
     }
     return true;
 }
+
+static const struct smtpd_bad_path bad_path = {"5.1.7", "Bad sender address syntax"};
 
 static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
                       struct smtpd_facts *facts)
@@ -104,10 +124,9 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
     if (!smtpd_limit_event(s, CLIENT_MESSAGES))
         return false;
     facts->path = args;
-    if (!smtpd_take_path(s, &args, PATH_NULL, m->mem, &m->sender)) {
-        smtpd_reply(s, 501, "5.1.7", "Bad sender address syntax");
+    unsigned flags = PATH_NULL | (smtpd_asks_utf8(s, args) ? PATH_UTF8 : 0u);
+    if (!smtpd_take_path(s, &args, flags, m->mem, &bad_path, &m->sender))
         return false;
-    }
     facts->path = str_trim(str_upto(facts->path, facts->path.n - args.n));
     facts->params = args;
     while ((more = esmtp_param_next(&args, &p)) > 0)
@@ -156,6 +175,8 @@ void smtpd_mail(struct smtpd *s, struct str args)
         smtpd_reply(s, 503, "5.5.1", "Error: nested MAIL command");
         return;
     }
+    if (smtpd_is_after_bdat(s, "MAIL"))
+        return;
     struct arena *mem = arena_new(s->mem);
     struct smtpd_mail *m = arena_alloc(mem, sizeof *m);
     struct smtpd_facts facts = {0};

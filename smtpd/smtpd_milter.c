@@ -262,7 +262,7 @@ static bool tell_stage(struct smtpd *s, enum smtpd_stage stage, const struct smt
     case SMTPD_MAIL:
         return tell_mail(s, facts, a);
     case SMTPD_RCPT: /* not VRFY */
-        return s->mail != NULL && tell_rcpt(s, facts, false, a);
+        return s->mail != NULL && facts->path.n > 0 && tell_rcpt(s, facts, false, a);
     case SMTPD_DATA:
         if (milters_want_content(s->milters) && s->mail->proxy == NULL &&
             !smtpd_begin_submission(s))
@@ -279,11 +279,12 @@ static bool tell_stage(struct smtpd *s, enum smtpd_stage stage, const struct smt
     return false;
 }
 
-/* Nobody looks at what is thrown away. */
+/* Nobody looks at what is thrown away. Once content has begun, the connections are cleanup's, and
+ * what comes between two BDAT is not told. */
 static bool is_asked(const struct smtpd *s)
 {
     return s->milters != NULL && !check_discards(s) &&
-           !(s->mail != NULL && s->mail->filter_discards);
+           !(s->mail != NULL && (s->mail->filter_discards || s->mail->transfer != NULL));
 }
 
 bool smtpd_milter_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_facts *facts)
@@ -301,7 +302,7 @@ void smtpd_milter_refused_rcpt(struct smtpd *s, const struct smtpd_facts *facts)
 {
     struct milter_answer a = MILTER_ANSWER;
 
-    if (s->mail != NULL && is_asked(s))
+    if (s->mail != NULL && facts->path.n > 0 && is_asked(s))
         tell_rcpt(s, facts, true, &a);
     milter_answer_free(&a);
 }

@@ -26,24 +26,44 @@ void smtpd_noop(struct smtpd *s, struct str args)
     smtpd_reply(s, 250, "2.0.0", "Ok");
 }
 
+/* "address SMTPUTF8": RFC 6531 3.7.4.2. Other words belong to an address that is none. */
+static bool cut_utf8(const struct smtpd *s, struct str *args)
+{
+    size_t n = args->n;
+
+    while (n > 0 && args->p[n - 1] != ' ' && args->p[n - 1] != '\t')
+        n--;
+    if (!smtpd_asks_utf8(s, str_from(*args, n)))
+        return false;
+    *args = str_trim(str_upto(*args, n));
+    return true;
+}
+
+static void answer_vrfy(struct smtpd *s, struct str given, const char *address)
+{
+    if (smtpd_milters_refuse(s) ||
+        !smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = address}))
+        smtpd_reply_denial(s);
+    else /* RFC 5321 3.5.3: not verified, but would be taken */
+        smtpd_reply(s, 252, "2.0.0", "%.*s", (int)given.n, given.p);
+}
+
 void smtpd_vrfy(struct smtpd *s, struct str args)
 {
-    struct buf address = BUF(args.n);
+    static const struct smtpd_bad_path bad_path = {"5.1.3", "Bad recipient address syntax"};
+    struct arena *mem = arena_new(s->mem); /* a session may ask again and again */
+    unsigned flags = PATH_BARE | PATH_WHOLE | (cut_utf8(s, &args) ? PATH_UTF8 : 0u);
     struct str given = args;
+    const char *address;
 
     if (conf.disable_vrfy_command) {
         smtpd_reply(s, 502, "5.5.1", "VRFY command is disabled");
     } else if (args.n == 0) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
-    } else if (!path_parse(&args, PATH_BARE, &address) || !buf_ok(&address) || args.n > 0) {
-        smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
-    } else if (smtpd_milters_refuse(s) ||
-               !smtpd_event(s, SMTPD_RCPT, &(struct smtpd_facts){.rcpt = address.p})) {
-        smtpd_reply_denial(s);
-    } else { /* RFC 5321 3.5.3: not verified, but would be taken */
-        smtpd_reply(s, 252, "2.0.0", "%.*s", (int)given.n, given.p);
+    } else if (smtpd_take_path(s, &args, flags, mem, &bad_path, &address)) {
+        answer_vrfy(s, given, address);
     }
-    buf_free(&address);
+    arena_free(&mem);
 }
 
 /* (waits) RFC 1985 5.2 */
@@ -101,7 +121,7 @@ void smtpd_help(struct smtpd *s, struct str args)
 {
     (void)args;
     smtpd_reply(s, 214, "2.0.0",
-                "HELO EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY ETRN HELP QUIT");
+                "HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY ETRN HELP QUIT");
 }
 
 void smtpd_quit(struct smtpd *s, struct str args)

@@ -25,12 +25,18 @@ static void put_helo(struct buf *b, const struct smtpd *s)
     policy_put(b, "helo_name", name);
 }
 
+/* As Postfix: that content comes with BDAT makes no difference. */
+static const char *protocol_state(const struct smtpd *s)
+{
+    return strcmp(s->where, "BDAT") == 0 ? "DATA" : s->where;
+}
+
 static void put_client(struct buf *b, const struct smtpd *s)
 {
     char local[ADDR_TEXT];
 
     policy_put(b, "request", "smtpd_access_policy");
-    policy_put(b, "protocol_state", s->where);
+    policy_put(b, "protocol_state", protocol_state(s));
     policy_put(b, "protocol_name", smtpd_protocol(s));
     policy_put(b, "client_address", s->peer.addr_text);
     policy_put(b, "client_name", s->peer.name);
@@ -44,7 +50,7 @@ static void put_client(struct buf *b, const struct smtpd *s)
 /* How many recipients a message has is known behind the last of them. */
 static bool has_all_rcpts(const struct smtpd *s)
 {
-    return strcmp(s->where, "DATA") == 0 || strcmp(s->where, "END-OF-MESSAGE") == 0;
+    return strcmp(protocol_state(s), "DATA") == 0 || strcmp(s->where, "END-OF-MESSAGE") == 0;
 }
 
 /* As the client has written it: in xtext; "<>" is empty. */

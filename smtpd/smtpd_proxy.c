@@ -196,8 +196,9 @@ static void pass_held(struct smtpd *s)
 /* What the filter might take for the end of a line, or of the message, and we did not. */
 static void replace_stray(char *bytes, size_t n)
 {
-    for (size_t i = 0; i < n && conf.cleanup_replace_stray_cr_lf; i++)
-        if (bytes[i] == '\r' || bytes[i] == '\n')
+    for (size_t i = 0; i < n; i++)
+        if (bytes[i] == 0 ||
+            (conf.cleanup_replace_stray_cr_lf && (bytes[i] == '\r' || bytes[i] == '\n')))
             bytes[i] = ' ';
 }
 

@@ -30,7 +30,9 @@ static bool take_orcpt(struct smtpd *s, struct str value, struct smtpd_rcpt *r)
     bool good = r->orcpt == NULL && dsn_orcpt_valid(value);
 
     buf_add(&plain, str_upto(value, type));
-    good = good && xtext_decode(str_from(value, type), &plain);
+    good = good && (str_istarts(value, STR("utf-8;")) /* RFC 6533 3 */
+                        ? uxtext_decode(str_from(value, type), &plain)
+                        : xtext_decode(str_from(value, type), &plain));
     if (good && buf_ok(&plain))
         r->orcpt = arena_strz(s->mail->mem, buf_str(&plain));
     buf_free(&plain);
@@ -52,6 +54,8 @@ static bool take_param(struct smtpd *s, const struct esmtp_param *p, struct smtp
     return true;
 }
 
+static const struct smtpd_bad_path bad_path = {"5.1.3", "Bad recipient address syntax"};
+
 static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r,
                       struct smtpd_facts *facts)
 {
@@ -63,10 +67,9 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_rcpt *r,
     if (!smtpd_limit_event(s, CLIENT_RECIPIENTS))
         return false;
     facts->path = args;
-    if (!smtpd_take_path(s, &args, 0, s->mail->mem, &r->address)) {
-        smtpd_reply(s, 501, "5.1.3", "Bad recipient address syntax");
+    if (!smtpd_take_path(s, &args, s->mail->utf8 ? PATH_UTF8 : 0u, s->mail->mem, &bad_path,
+                         &r->address))
         return false;
-    }
     facts->path = str_trim(str_upto(facts->path, facts->path.n - args.n));
     facts->params = args;
     facts->rcpt = r->address;
@@ -97,7 +100,7 @@ void smtpd_rcpt(struct smtpd *s, struct str args)
         smtpd_reply(s, 503, "5.5.1", "Error: need MAIL command");
         return;
     }
-    if (too_many(s) || !take_args(s, args, &r, &facts))
+    if (smtpd_is_after_bdat(s, "RCPT") || too_many(s) || !take_args(s, args, &r, &facts))
         return;
     if (!smtpd_event(s, SMTPD_RCPT, &facts)) {
         smtpd_reply_denial(s);

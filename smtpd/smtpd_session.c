@@ -15,12 +15,14 @@
 #include "smtpd_limit.h"
 #include "smtpd_milter.h"
 #include "smtpd_proxy.h"
+#include "smtpd_transfer.h"
 
 enum command_flag {
     CMD_JUNK = 1, /* counts for smtpd_junk_command_limit */
     CMD_BEFORE_TLS = 2, /* allowed although TLS is required and not yet there */
     CMD_LAST = 4, /* nothing may be sent behind it before its reply (RFC 2920 3.1) */
     CMD_WHEN_DENIED = 8, /* answered although the client has no access */
+    CMD_HAS_BYTES = 16, /* bytes that are no command follow at once */
 };
 
 /* In the order of the counts in the log. */
@@ -38,6 +40,7 @@ static const struct command {
     {"MAIL", smtpd_mail, 0},
     {"RCPT", smtpd_rcpt, 0},
     {"DATA", smtpd_data, CMD_LAST},
+    {"BDAT", smtpd_bdat, CMD_HAS_BYTES},
     {"RSET", smtpd_rset, CMD_JUNK},
     {"NOOP", smtpd_noop, CMD_JUNK | CMD_BEFORE_TLS},
     {"VRFY", smtpd_vrfy, CMD_JUNK | CMD_LAST},
@@ -59,6 +62,7 @@ void smtpd_drop_mail(struct smtpd *s)
     struct arena *mem = s->mail->mem;
     smtpd_policy_release(s);
     submit_abort(&s->mail->submit);
+    smtpd_transfer_close(s->mail);
     smtpd_proxy_close(s->mail);
     VEC_FREE(&s->mail->rcpts);
     VEC_FREE(&s->mail->prepend);
@@ -72,6 +76,7 @@ void smtpd_end_mail(struct smtpd *s)
 {
     smtpd_drop_mail(s);
     smtpd_forget_origin(s);
+    s->bdat = BDAT_NONE;
 }
 
 static int find_command(struct str verb)
@@ -87,7 +92,8 @@ static int find_command(struct str verb)
  */
 static bool talks_early(struct smtpd *s, const struct command *c)
 {
-    if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || stream_ahead(s->stream) == 0)
+    if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || (c->flags & CMD_HAS_BYTES) != 0 ||
+        stream_ahead(s->stream) == 0)
         return false;
     struct str ahead = str_upto(stream_ahead_str(s->stream), 100);
     if (!s->early_talk)

@@ -16,4 +16,12 @@ struct str utf8_upto(struct str s,
                      size_t n); /* at most n bytes, without cutting a sequence in two */
 bool utf8_is_ascii(struct str s);
 
+/*
+ * utf8_fold.c. Without the difference between letters of either case: full case folding of Unicode
+ * ("SS" and sharp s are the same), of ASCII alone if the text is no UTF-8. It may become longer.
+ * Appends to out.
+ */
+void utf8_fold(struct str s, struct buf *out);
+bool utf8_ieq(struct str a, struct str b); /* the same, when folded */
+
 #endif

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "conf/conf.h"
 #include "conf/conf_missing.h"
 #include "dict/dict_types.h"
@@ -303,13 +304,24 @@ void dict_close(struct dict **dict)
 
 /* Lookup. */
 
+void dict_fold(struct str key, struct buf *out)
+{
+    if (conf.smtputf8_enable) {
+        utf8_fold(key, out);
+    } else {
+        size_t before = out->n;
+        buf_add(out, key);
+        str_lower(out->p + before, out->n - before);
+    }
+}
+
 static const char *fold(struct dict *d, const char *key)
 {
     if ((d->flags & DICT_FOLD) == 0 || (d->can & DICT_MATCHES) != 0)
         return key;
-    buf_setz(&d->folded, key);
-    str_lower(d->folded.p, d->folded.n);
-    return d->folded.p;
+    buf_clear(&d->folded);
+    dict_fold(strz(key), &d->folded);
+    return buf_ok(&d->folded) ? d->folded.p : key;
 }
 
 static enum dict_answer cannot(const struct dict *d, const char *what, struct why *why)

@@ -82,6 +82,10 @@ struct dict_type {
 /* Largest value in bytes. A lookup that finds a longer one is DICT_FAILED. */
 enum { DICT_VALUE_LIMIT = 1024 * 1024 };
 
+/* Appends a key as tables with DICT_FOLD have it: without the difference between upper and lower
+ * case; with smtputf8_enable that of all letters. */
+void dict_fold(struct str key, struct buf *out);
+
 /* spec: "type:name". Null: why. With DICT_MAY_FAIL never null, see above. */
 struct dict *dict_open(const char *spec, enum dict_mode mode, unsigned flags, struct why *why);
 /* Writes the result to value, which is cleared first. */

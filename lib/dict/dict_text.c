@@ -63,9 +63,10 @@ static bool dict_text_add(struct text_table *t, const char *key, const char *val
     struct buf k = BUF(DICT_VALUE_LIMIT);
     bool added;
 
-    buf_addz(&k, key);
     if ((t->dict.flags & DICT_FOLD) != 0)
-        str_lower(k.p, k.n);
+        dict_fold(strz(key), &k);
+    else
+        buf_addz(&k, key);
     if (!buf_ok(&k)) {
         msg_warn("%s: a key that is too long is left out: %.50s...", t->dict.type->name, key);
         buf_free(&k);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "conf/conf.h"
 #include "dict/addr_find.h"
@@ -222,6 +223,27 @@ static bool is_below(struct str name, struct str parent)
     return name.n > parent.n && str_iends(name, parent);
 }
 
+static bool is_or_below(const struct match *m, struct str n, struct str pattern)
+{
+    if (str_ieq(n, pattern))
+        return true;
+    return is_below(n, pattern) &&
+           (m->parents ? n.p[n.n - pattern.n - 1] == '.' : pattern.p[0] == '.');
+}
+
+/* The same for a pattern in UTF-8. */
+static bool is_or_below_folded(const struct match *m, struct str n, struct str pattern)
+{
+    struct buf name = BUF(NAME_LIMIT), parent = BUF(NAME_LIMIT);
+
+    dict_fold(n, &name);
+    dict_fold(pattern, &parent);
+    bool is = buf_ok(&name) && buf_ok(&parent) && is_or_below(m, buf_str(&name), buf_str(&parent));
+    buf_free(&name);
+    buf_free(&parent);
+    return is;
+}
+
 static enum dict_answer domain_matches(const struct match *m, const struct item *item,
                                        const char *name, struct why *why)
 {
@@ -229,12 +251,9 @@ static enum dict_answer domain_matches(const struct match *m, const struct item 
 
     if (item->table != NULL)
         return domain_in_table(m, item->table, name, why);
-    if (str_ieq(n, pattern))
-        return DICT_FOUND;
-    if (!is_below(n, pattern))
-        return DICT_NONE;
-    return (m->parents ? n.p[n.n - pattern.n - 1] == '.' : pattern.p[0] == '.') ? DICT_FOUND
-                                                                                : DICT_NONE;
+    bool is =
+        utf8_is_ascii(pattern) ? is_or_below(m, n, pattern) : is_or_below_folded(m, n, pattern);
+    return is ? DICT_FOUND : DICT_NONE;
 }
 
 static enum dict_answer address_matches(const struct match *m, const struct item *item,
@@ -253,6 +272,12 @@ static enum dict_answer verdict(const struct item *item, enum dict_answer answer
     return answer == DICT_FOUND && item->negated ? DICT_NONE : answer;
 }
 
+static bool is_text(const char *name, const char *text)
+{
+    return conf.smtputf8_enable ? utf8_ieq(strz(name), strz(text))
+                                : str_ieq(strz(name), strz(text));
+}
+
 enum dict_answer match_string(struct match *m, const char *name, struct why *why)
 {
     for (size_t i = 0; m != NULL && i < m->items.n; i++) {
@@ -260,8 +285,8 @@ enum dict_answer match_string(struct match *m, const char *name, struct why *why
         if (item->broken != NULL && !item->broken_for_hosts)
             return broken(m, item, why);
         enum dict_answer answer = item->table != NULL ? in_table(m, item->table, name, false, why)
-                                  : str_ieq(strz(name), strz(item->text)) ? DICT_FOUND
-                                                                          : DICT_NONE;
+                                  : is_text(name, item->text) ? DICT_FOUND
+                                                              : DICT_NONE;
         if (answer != DICT_NONE)
             return verdict(item, answer);
     }

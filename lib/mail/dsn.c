@@ -3,6 +3,7 @@
 #include <sysexits.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 static const struct {
     const char *name;
@@ -54,7 +55,11 @@ bool dsn_ret_parse(struct str value, enum dsn_ret *ret)
 bool dsn_orcpt_valid(struct str value)
 {
     ptrdiff_t at = str_find(value, ';');
-    return at > 0 && str_is_printable(value);
+
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] < ' ' || value.p[i] == 127)
+            return false;
+    return at > 0 && utf8_valid(value);
 }
 
 static size_t digits(struct str s, size_t from, size_t most)

@@ -76,6 +76,13 @@ static const char *subject(const struct dsn_report *r)
     return r->to_postmaster && w->postmaster_subject != NULL ? w->postmaster_subject : w->subject;
 }
 
+static const char *charset(const struct dsn_report *r)
+{
+    bool utf8 = r->utf8 || (r->utf8_names && strcasecmp(r->words->charset, "us-ascii") == 0);
+
+    return utf8 ? "utf-8" : r->words->charset;
+}
+
 void dsn_report_begin(const struct dsn_report *r, struct buf *out)
 {
     put_date("Date", r->now, out);
@@ -83,6 +90,8 @@ void dsn_report_begin(const struct dsn_report *r, struct buf *out)
     put_clean(r, r->to, out);
     /* RFC 3834 5 */
     buf_addf(out, "\nAuto-Submitted: %s\n", r->to_postmaster ? "auto-generated" : "auto-replied");
+    if (r->tls_not_required)
+        buf_addz(out, "TLS-Required: no\n");
     if (*r->references != 0) { /* RFC 5322 3.6.4 */
         buf_addz(out, "References: ");
         put_clean(r, r->references, out);
@@ -92,7 +101,7 @@ void dsn_report_begin(const struct dsn_report *r, struct buf *out)
     }
     buf_addf(out,
              "MIME-Version: 1.0\n"
-             "Content-Type: multipart/report; report-type=%s;\n"
+             "Content-Type: multipart/report; report-type=delivery-status;\n"
              "\tboundary=\"%s\"\n"
              "Content-Transfer-Encoding: 8bit\n"
              "\n"
@@ -105,8 +114,7 @@ void dsn_report_begin(const struct dsn_report *r, struct buf *out)
              "\n"
              "%s"
              "\n",
-             r->utf8 ? "global-delivery-status" : "delivery-status", r->boundary, r->boundary,
-             r->utf8 ? "utf-8" : r->words->charset, r->to_postmaster ? "" : r->text);
+             r->boundary, r->boundary, charset(r), r->to_postmaster ? "" : r->text);
 }
 
 void dsn_report_text(const struct dsn_report *r, const struct dsn_rcpt *rcpt, struct buf *out)
@@ -131,10 +139,9 @@ void dsn_report_status(const struct dsn_report *r, struct buf *out)
 {
     buf_addf(out,
              "--%s\n"
-             "Content-Description: %s\n"
+             "Content-Description: Delivery report\n"
              "Content-Type: message/%s\n",
-             r->boundary, r->utf8 ? "Delivery report (UTF-8)" : "Delivery report",
-             r->utf8 ? "global-delivery-status" : "delivery-status");
+             r->boundary, r->utf8 ? "global-delivery-status" : "delivery-status");
     if (r->utf8)
         buf_addz(out, "Content-Transfer-Encoding: 8bit\n");
     buf_addf(out, "\nReporting-MTA: dns; %s\n", r->host);

@@ -35,6 +35,8 @@ struct dsn_report {
     const char *references; /* Message-ID of the original; "" for no thread */
     bool to_postmaster; /* a copy for the administrator, or about an undeliverable report */
     bool utf8; /* addresses may be UTF-8: RFC 6533 */
+    bool tls_not_required; /* it goes on without TLS, too, as the message: RFC 8689 5 */
+    bool utf8_names; /* the text may have such, too: it is not us-ascii */
     const char *host; /* the reporting server */
     const char *product; /* "Postfix": names the X- fields */
     const char *queue_id;

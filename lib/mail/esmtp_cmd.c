@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 static bool is_blank(char c)
 {
@@ -88,5 +89,38 @@ void xtext_encode(struct str raw, struct buf *out)
             buf_addf(out, "+%02X", c);
         else
             buf_addc(out, (char)c);
+    }
+}
+
+bool uxtext_decode(struct str text, struct buf *out)
+{
+    while (text.n > 0) {
+        if (text.p[0] != '\\') {
+            buf_addc(out, text.p[0]);
+            text = str_from(text, 1);
+            continue;
+        }
+        ptrdiff_t end = str_find(text, '}');
+        uint64_t code;
+        if (!str_starts(text, STR("\\x{")) || end > 9 ||
+            !num_parse_hex(str_part(text, 3, end > 3 ? (size_t)end - 3 : 0), &code) || code < ' ' ||
+            code == 127 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+            return false;
+        utf8_add(out, (uint32_t)code);
+        text = str_from(text, (size_t)end + 1);
+    }
+    return buf_ok(out);
+}
+
+void uxtext_encode(struct str utf8, struct buf *out)
+{
+    while (utf8.n > 0) {
+        uint32_t code = 0xfffd;
+        size_t n = utf8_decode(utf8, &code);
+        if (code <= ' ' || code >= 127 || strchr("+=\\", (int)code) != NULL)
+            buf_addf(out, "\\x{%X}", (unsigned)code);
+        else
+            buf_addc(out, (char)code);
+        utf8 = str_from(utf8, n > 0 ? n : 1);
     }
 }

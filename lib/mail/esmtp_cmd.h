@@ -29,4 +29,9 @@ int esmtp_param_next(struct str *rest, struct esmtp_param *param);
 bool xtext_decode(struct str text, struct buf *out);
 void xtext_encode(struct str raw, struct buf *out);
 
+/* utf-8-addr-xtext of RFC 6533 3, for addresses of the type "utf-8": "jos\x{E9}". Decoding takes
+ * plain UTF-8 as it is. False: an escape that is malformed or no character. */
+bool uxtext_decode(struct str text, struct buf *out);
+void uxtext_encode(struct str utf8, struct buf *out);
+
 #endif

@@ -15,7 +15,7 @@ static enum esmtp_data cut(struct esmtp_data_in *d, struct str window, size_t li
         n--;
     *piece = str_upto(window, n);
     *used = n;
-    if (!d->inside && piece->p[0] == '.')
+    if (!d->inside && !d->chunked && piece->p[0] == '.')
         *piece = str_from(*piece, 1);
     d->inside = true;
     return DATA_PIECE;
@@ -38,7 +38,7 @@ enum esmtp_data esmtp_data_in(struct esmtp_data_in *d, struct str window, size_t
     *used = n + 1;
     d->after_bare_lf = !crlf;
     d->bare_lf += !crlf;
-    if (!d->inside && line.n > 0 && line.p[0] == '.') {
+    if (!d->inside && !d->chunked && line.n > 0 && line.p[0] == '.') {
         if (line.n == 1 && crlf && !after_bare_lf)
             return DATA_END;
         line = str_from(line, 1); /* RFC 5321 4.5.2 */

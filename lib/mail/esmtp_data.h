@@ -15,8 +15,10 @@ struct esmtp_data_in {
     bool inside; /* in the middle of a line */
     bool after_bare_lf; /* the line before this one had no CR */
     size_t bare_lf;
+    bool chunked; /* for esmtp_bdat.h: a dot is one as any other, and there is no DATA_END */
 };
-#define ESMTP_DATA_IN ((struct esmtp_data_in){false, false, 0})
+#define ESMTP_DATA_IN    ((struct esmtp_data_in){false, false, 0, false})
+#define ESMTP_CHUNKED_IN ((struct esmtp_data_in){false, false, 0, true})
 
 enum esmtp_data {
     DATA_LINE, /* piece is a line, or the last piece of one */

@@ -22,6 +22,8 @@ static const struct {
     {"XCLIENT", ESMTP_XCLIENT},
     {"XFORWARD", ESMTP_XFORWARD},
     {"REQUIRETLS", ESMTP_REQUIRETLS}, /* RFC 8689 */
+    {"LIMITS", ESMTP_LIMITS}, /* RFC 9422 */
+    {"silent-discard", ESMTP_SILENT},
 };
 
 unsigned esmtp_ext_by_name(struct str name)
@@ -40,6 +42,33 @@ unsigned esmtp_ext_mask(struct str list)
     while (str_word(&list, ", \t\r\n", &word))
         mask |= esmtp_ext_by_name(word);
     return mask;
+}
+
+void esmtp_ext_print(unsigned mask, struct buf *line)
+{
+    if (mask == 0 || (mask & ESMTP_SILENT) != 0)
+        return;
+    buf_addz(line, "discarding EHLO keywords:");
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
+        if ((mask & extensions[i].ext) != 0)
+            buf_addf(line, " %s", extensions[i].name);
+}
+
+/* RFC 9422 4: what is not understood is passed over. */
+static void read_limits(struct esmtp_ehlo *e, struct str list)
+{
+    enum { VALUE_MOST = 999999 };
+    struct str word;
+
+    while (str_word(&list, " \t", &word)) {
+        ptrdiff_t eq = str_find(word, '=');
+        struct str name = str_upto(word, eq < 0 ? word.n : (size_t)eq);
+        uint32_t *to = str_ieqz(name, "RCPTMAX")   ? &e->rcpt_max
+                       : str_ieqz(name, "MAILMAX") ? &e->mail_max
+                                                   : NULL;
+        if (to != NULL && eq > 0)
+            num_parse_u32(str_from(word, (size_t)eq + 1), 1, VALUE_MOST, to);
+    }
 }
 
 static void add_mechanisms(struct esmtp_ehlo *e, struct str list)
@@ -70,6 +99,8 @@ void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line)
         num_parse_u64(str_trim(line), 0, INT64_MAX, &e->size);
     else if (ext == ESMTP_AUTH)
         add_mechanisms(e, line);
+    else if (ext == ESMTP_LIMITS)
+        read_limits(e, line);
     else if (ext == ESMTP_XFORWARD)
         e->xforward = esmtp_xattr_mask(line);
 }
@@ -88,6 +119,7 @@ void esmtp_ehlo_clear(struct esmtp_ehlo *e)
 {
     e->ext = 0;
     e->size = 0;
+    e->rcpt_max = e->mail_max = 0;
     e->xforward = 0;
     buf_clear(&e->auth);
 }

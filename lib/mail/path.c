@@ -150,7 +150,8 @@ bool path_parse(struct str *args, unsigned flags, struct buf *address)
         return false;
     if (address->n == 0 && (flags & PATH_NULL) == 0) /* <>, and also <""> */
         return false;
-    if (!buf_ok(address) || (s.n > 0 && s.p[0] != ' ' && s.p[0] != '\t'))
+    if (!buf_ok(address) || (s.n > 0 && s.p[0] != ' ' && s.p[0] != '\t') ||
+        (s.n > 0 && (flags & PATH_WHOLE) != 0))
         return false;
     *args = s;
     return true;

@@ -15,6 +15,7 @@ enum path_flag {
     PATH_BARE = 2, /* strict_rfc821_envelopes = no: accept paths without angle brackets, too, with
                       several of them around the address, or with blanks inside them */
     PATH_UTF8 = 4, /* accept bytes above 127: SMTPUTF8, RFC 6531 */
+    PATH_WHOLE = 8, /* nothing may stand behind it */
 };
 
 /*

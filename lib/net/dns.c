@@ -14,6 +14,7 @@
 #include "base/msg.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "mail/idna.h"
 #include "net/dns_ask.h"
 #include "net/dns_hosts.h"
 #include "net/dns_wire.h"
@@ -219,7 +220,7 @@ static void ask_servers(struct dns_question *q)
     buf_free(&query);
 }
 
-struct dns_question *dns_begin(const char *name, enum dns_type type)
+static struct dns_question *begin_ascii(const char *name, enum dns_type type)
 {
     /* fits: a name of 255 bytes and a number */
     struct buf key = BUF(KEY_MOST);
@@ -263,6 +264,15 @@ struct dns_question *dns_begin(const char *name, enum dns_type type)
     }
     q->users++;
     buf_free(&key);
+    return q;
+}
+
+struct dns_question *dns_begin(const char *name, enum dns_type type)
+{
+    struct buf ascii = BUF(255); /* asked: by idna_to_ascii */
+
+    struct dns_question *q = idna_to_ascii(strz(name), &ascii) ? begin_ascii(ascii.p, type) : NULL;
+    buf_free(&ascii);
     return q;
 }
 

@@ -5,8 +5,8 @@
 #include "net/dns.h"
 
 /* Begin any number of questions, and then call dns_await or dns_drop once for each of them. If
- * several tasks ask the same question at the same time, it is sent once. Null: it is not a name;
- * dns_await says so. */
+ * several tasks ask the same question at the same time, it is sent once. A name in UTF-8 is asked
+ * for in its ASCII form (RFC 5890). Null: it is not a name; dns_await says so. */
 struct dns_question;
 struct dns_question *dns_begin(const char *name, enum dns_type type);
 enum dns_status dns_await(struct dns_question **q, struct arena *mem, int64_t deadline_ms,

@@ -52,7 +52,7 @@ static const struct {
 enum number {
     N_FLAGS,
     N_RET,
-    N_UTF8,
+    N_SENDOPTS,
     N_SIZE,
     N_DATA,
     N_ARRIVAL,
@@ -62,7 +62,7 @@ enum number {
     N_WARN_AT
 };
 static const char *const numbers[] = {
-    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",    [N_UTF8] = "smtputf8",
+    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",    [N_SENDOPTS] = "sendopts",
     [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset", [N_ARRIVAL] = "arrival_us",
     [N_CREATED] = "created",     [N_ACTIVE] = "active_us", [N_WARN] = "warn_at",
     [N_WARN_AT] = "warn_record",
@@ -130,7 +130,7 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
         put_text(ask, texts[i].name, *text_of((struct delivery *)(uintptr_t)d, i));
     put_number(ask, numbers[N_FLAGS], d->flags);
     put_number(ask, numbers[N_RET], d->dsn_ret);
-    put_number(ask, numbers[N_UTF8], d->smtputf8);
+    put_number(ask, numbers[N_SENDOPTS], d->sendopts);
     put_number(ask, numbers[N_SIZE], d->content_size);
     put_number(ask, numbers[N_DATA], d->data_offset);
     put_number(ask, numbers[N_ARRIVAL], d->arrival_us);
@@ -158,8 +158,8 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
             return false;
         d->dsn_ret = (enum dsn_ret)n;
         break;
-    case N_UTF8:
-        d->smtputf8 = n != 0;
+    case N_SENDOPTS:
+        d->sendopts = (unsigned)(n & SENDOPT_ALL);
         break;
     case N_SIZE:
         d->content_size = n;

@@ -40,7 +40,7 @@ struct delivery {
     const char *dsn_envid; /* xtext decoded */
     enum dsn_ret dsn_ret;
     unsigned flags;
-    bool smtputf8; /* the sender asked for it */
+    unsigned sendopts; /* enum sendopt */
     int64_t content_size; /* as in REC_SIZE */
     int64_t data_offset; /* where the content records begin */
     int64_t arrival_us; /* wall clock, for delay= and delays= */

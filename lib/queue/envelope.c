@@ -241,7 +241,7 @@ static int read_size(struct qfile *f, struct envelope *e, struct why *why)
         return qfile_damaged(f, "queue file has no size record", why);
     e->d.content_size = e->size.content;
     e->d.data_offset = e->size.data_offset;
-    e->d.smtputf8 = (e->size.sendopts & 1) != 0;
+    e->d.sendopts = (unsigned)(e->size.sendopts & SENDOPT_ALL);
     return 0;
 }
 

@@ -75,7 +75,18 @@ struct qsize {
     int64_t rcpts; /* recipients, in all states */
     int64_t flags; /* bit 0: other records stand between recipients; from bit 1: all DSN NOTIFY */
     int64_t content; /* bytes of content records, without edits */
-    int64_t sendopts; /* bit 0: SMTPUTF8 was asked for */
+    int64_t sendopts; /* enum sendopt */
+};
+/* What the next servers must be able to do: Postfix's bits. SMTPUTF8 is needed if it was asked for
+ * and one of the others says so, or a recipient's address. */
+enum sendopt {
+    SENDOPT_UTF8 = 1, /* asked for: RFC 6531 */
+    SENDOPT_UTF8_HEADER = 2, /* the header has UTF-8 */
+    SENDOPT_UTF8_SENDER = 4,
+    SENDOPT_UTF8_RCPT = 8, /* of a delivery, not in the queue file */
+    SENDOPT_TLS_NOT_REQUIRED = 16, /* "TLS-Required: no": RFC 8689 5 */
+    SENDOPT_REQUIRETLS = 32, /* asked for: RFC 8689 2 */
+    SENDOPT_ALL = 63,
 };
 #define QSIZE_WIDTH 95
 void qsize_format(const struct qsize *q, struct buf *out); /* clears out first */

@@ -55,6 +55,14 @@ unsigned submit_external(void)
     return flags;
 }
 
+unsigned submit_class(const char *source)
+{
+    const char *classes = conf.smtputf8_autodetect_classes;
+    bool named = str_ilisted(classes, strz(source)) || str_ilisted(classes, STR("all"));
+
+    return conf.smtputf8_enable && named ? SUBMIT_FIND_UTF8 : 0;
+}
+
 struct submit *submit_begin(unsigned flags, struct why *why)
 {
     struct attrs ask = ATTRS(1024);

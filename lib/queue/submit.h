@@ -26,6 +26,9 @@ enum submit_flag {
     SUBMIT_EDIT = 64, /* the message may be changed when it is there: leave gaps (queue/qedit.h) */
     SUBMIT_MILTERS = 128, /* the queue id is told early, and connections to milters may follow */
     SUBMIT_LOCAL = 256, /* no smtpd has taken it: non_smtpd_milters see it */
+    SUBMIT_UTF8 = 512, /* SMTPUTF8 was asked for */
+    SUBMIT_FIND_UTF8 = 1024, /* cleanup sees whether it is needed (smtputf8_autodetect_classes) */
+    SUBMIT_REQUIRETLS = 2048, /* REQUIRETLS was asked for */
     SUBMIT_EXTERNAL = SUBMIT_FILTER | SUBMIT_BCC_OK | SUBMIT_MAP_OK,
 };
 
@@ -42,6 +45,11 @@ enum submit_override {
 void submit_open_overrides(void);
 unsigned submit_overrides(void); /* bits of enum submit_override */
 unsigned submit_external(void); /* bits of enum submit_flag */
+/*
+ * SUBMIT_FIND_UTF8, if smtputf8_autodetect_classes names this source of mail: "sendmail", "smtpd",
+ * "forward", "bounce", "notify", "verify". 0 if it does not.
+ */
+unsigned submit_class(const char *source);
 
 /* Bytes of a record that cleanup takes. */
 enum { SUBMIT_RECORD_MAX = 60000 };

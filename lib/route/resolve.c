@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "dict/addr_find.h"
 #include "mail/domain.h"
+#include "mail/idna.h"
 #include "route/rewrite.h"
 #include "route/transport.h"
 
@@ -224,9 +225,12 @@ static bool fix_domain(struct route *r, bool *local, struct why *why, bool *fail
         buf_free(&literal);
         return true;
     }
-    if (conf.smtputf8_enable && !utf8_is_ascii(domain))
-        return str_find(domain, ' ') < 0; /* the encoded form is looked at when it is sent */
-    return domain_valid(domain);
+    struct buf ascii = BUF(255); /* asked: by idna_to_ascii */
+    bool valid = utf8_is_ascii(domain) ? domain_valid(domain)
+                                       : conf.smtputf8_enable && idna_to_ascii(domain, &ascii) &&
+                                             domain_valid(buf_str(&ascii));
+    buf_free(&ascii);
+    return valid;
 }
 
 /* Second part: who delivers it. */

@@ -2,6 +2,7 @@
 
 #include "base/msg.h"
 #include "conf/conf.h"
+#include "mail/idna.h"
 #include "net/dns.h"
 #include "service/service.h"
 
@@ -15,6 +16,8 @@ void resolver_open(void)
         .cache_ttl = conf.dns_cache_time,
     };
     struct why why = WHY;
+
+    idna_set_2003(conf.enable_idna2003_compatibility);
 
     if (dns_setup(&settings, &why) < 0) {
         conf_fault("dns_servers", "%s", why_text(&why));

@@ -351,7 +351,7 @@ def mask(reply):
         return "(closed)"
     reply = re.sub(r"queued as [0-9A-F]+", "queued as ID", reply)
     reply = re.sub(r"(221 2\.7\.0 Error: ).*", r"\1not SMTP", reply)  # each in words of its own
-    keep = [line for line in reply.split("\n") if line[4:] not in ("SMTPUTF8", "CHUNKING")]
+    keep = [line for line in reply.split("\n") if line[4:] != "REQUIRETLS"]
     return "\n".join(line[:3] + " " + line[4:] for line in keep)
 
 

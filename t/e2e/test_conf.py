@@ -47,7 +47,7 @@ MISSING = [
     ("relay_recipient_maps = unionmap:{inline:{a=b}, pgsql:/x.cf}", "", "pgsql", "relay_recipient_maps: table type pgsql"),
     ("smtp_header_checks = regexp:/etc/postfix/x", "", "smtp_header_checks", "headers of outgoing mail"),
     ("smtp_tls_dcert_file = /x.pem", "", "smtp_tls_dcert_file", "servers would not be shown this certificate"),
-    ("smtp_discard_ehlo_keyword_address_maps = hash:/x", "", "smtp_discard_ehlo_keyword_address_maps", "servers that fail at them waits"),
+    ("lmtp_cname_overrides_servername = yes", "", "lmtp_cname_overrides_servername", "so mail for them waits"),
     ("", "-o smtp_dns_resolver_options=res_defnames", "smtp_dns_resolver_options", "would not be completed"),
     ("ignore_mx_lookup_error = yes", "", "ignore_mx_lookup_error", "would wait"),
     ("smtp_cname_overrides_servername = yes", "", "smtp_cname_overrides_servername", "by another name"),

@@ -12,6 +12,8 @@ FOREIGN = {
     r"^db\.h$": ["lib/dict/dict_bdb"],
     r"^pcre2": ["lib/dict/dict_pcre"],
     r"^seccomp\.h$": ["lib/service/jail_seccomp", "lib/service/jail_refused"],
+    r"^idn2\.h$": ["lib/mail/idna"],
+    r"^unicase\.h$": ["lib/base/utf8_fold"],
     r"^crypt\.h$": ["lib/auth/password"],
     r"^iconv\.h$": ["lib/mail/charset"],
     r"^sys/(inotify|epoll)\.h$": ["lib/task/"],

@@ -26,7 +26,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .dsn_envid = "QQ",
                          .dsn_ret = DSN_RET_HDRS,
                          .flags = DELIVERY_REPORT,
-                         .smtputf8 = true,
+                         .sendopts = SENDOPT_UTF8 | SENDOPT_REQUIRETLS,
                          .content_size = 12345,
                          .data_offset = 678,
                          .arrival_us = 1795397122236751,
@@ -61,7 +61,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
     assert_string_equal(got.sender, "");
     assert_int_equal(got.dsn_ret, DSN_RET_HDRS);
     assert_int_equal(got.flags, DELIVERY_REPORT);
-    assert_true(got.smtputf8);
+    assert_int_equal(got.sendopts, SENDOPT_UTF8 | SENDOPT_REQUIRETLS);
     assert_true(got.arrival_us == d.arrival_us && got.active_us == d.active_us);
     assert_int_equal(got.warn_record, 99);
     assert_string_equal(got.redirect, "r");

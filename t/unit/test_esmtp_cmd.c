@@ -69,5 +69,28 @@ TEST(xtext_goes_both_ways)
     buf_free(&back);
 }
 
-RUN_TESTS(T(verb_and_arguments_are_parted), T(blanks_around_the_colon_are_accepted),
-          T(parameters_are_listed), T(xtext_goes_both_ways))
+TEST(utf8_addresses_are_escaped_and_back)
+{
+    static const char *const bad[] = {"a\\",          "a\\x",     "a\\x{",
+                                      "a\\x{}",       "a\\x{zz}", "a\\x{d800}",
+                                      "a\\x{110000}", "a\\x{A}",  "a\\x{0000000041}"};
+    struct buf out = BUF(100), back = BUF(100);
+
+    uxtext_encode(STR("jos\u00e9 +=\\@\U0001F600"), &out);
+    assert_string_equal(out.p, "jos\\x{E9}\\x{20}\\x{2B}\\x{3D}\\x{5C}@\\x{1F600}");
+    assert_true(uxtext_decode(buf_str(&out), &back));
+    assert_string_equal(back.p, "jos\u00e9 +=\\@\U0001F600");
+    buf_clear(&back);
+    assert_true(uxtext_decode(STR("jos\u00e9+41"), &back)); /* as it is */
+    assert_string_equal(back.p, "jos\u00e9+41");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        buf_clear(&back);
+        assert_false(uxtext_decode(strz(bad[i]), &back));
+    }
+    buf_free(&out);
+    buf_free(&back);
+}
+
+RUN_TESTS(T(utf8_addresses_are_escaped_and_back), T(verb_and_arguments_are_parted),
+          T(blanks_around_the_colon_are_accepted), T(parameters_are_listed),
+          T(xtext_goes_both_ways))

@@ -37,9 +37,46 @@ TEST(the_last_of_many_mechanisms_is_known)
 
 TEST(a_list_of_keywords_is_a_mask)
 {
-    assert_int_equal(esmtp_ext_mask(STR("silent-discard, dsn etrn")), ESMTP_DSN | ESMTP_ETRN);
+    assert_int_equal(esmtp_ext_mask(STR("silent-discard, dsn etrn")),
+                     ESMTP_DSN | ESMTP_ETRN | ESMTP_SILENT);
     assert_int_equal(esmtp_ext_by_name(STR("starttls")), ESMTP_STARTTLS);
 }
 
-RUN_TESTS(T(extensions_of_a_server_are_collected), T(the_last_of_many_mechanisms_is_known),
+TEST(limits_of_a_server_are_read)
+{
+    static const struct {
+        const char *line;
+        unsigned rcpts, mails;
+    } cases[] = {
+        {"LIMITS RCPTMAX=20 MAILMAX=5", 20, 5},
+        {"limits mailmax=1 RCPTDOMAINMAX=3 X=y", 0, 1},
+        {"LIMITS", 0, 0},
+        {"LIMITS RCPTMAX=0 MAILMAX=-1", 0, 0},
+        {"LIMITS RCPTMAX=1000000 MAILMAX=99999999999999", 0, 0},
+        {"LIMITS RCPTMAX MAILMAX= =5", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct esmtp_ehlo e = ESMTP_EHLO;
+        esmtp_ehlo_line(&e, strz(cases[i].line));
+        assert_int_equal(e.rcpt_max, cases[i].rcpts);
+        assert_int_equal(e.mail_max, cases[i].mails);
+        esmtp_ehlo_free(&e);
+    }
+}
+
+TEST(what_is_hidden_is_told_unless_silent)
+{
+    struct buf line = BUF(1000);
+
+    esmtp_ext_print(esmtp_ext_mask(STR("smtputf8 chunking")), &line);
+    assert_string_equal(line.p, "discarding EHLO keywords: SMTPUTF8 CHUNKING");
+    buf_clear(&line);
+    esmtp_ext_print(esmtp_ext_mask(STR("dsn, silent-discard")), &line);
+    esmtp_ext_print(0, &line);
+    assert_string_equal(line.p, "");
+    buf_free(&line);
+}
+
+RUN_TESTS(T(limits_of_a_server_are_read), T(what_is_hidden_is_told_unless_silent),
+          T(extensions_of_a_server_are_collected), T(the_last_of_many_mechanisms_is_known),
           T(a_list_of_keywords_is_a_mask))
