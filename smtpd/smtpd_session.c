@@ -267,7 +267,7 @@ static bool ask_proxy(struct smtpd *s)
     struct proxy_header header;
     struct why why = WHY;
 
-    if (conf.smtpd_upstream_proxy_protocol[0] == 0)
+    if (conf.smtpd_upstream_proxy_protocol[0] == 0 || s->peer.passed)
         return true;
     bool known = proxy_header_read(s->stream, deadline, &header, &why) == 0;
     if (!known)

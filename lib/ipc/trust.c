@@ -38,6 +38,7 @@ static const struct program {
     {"pop3", ROLE_POP3, TRUST_ROOT},
     {"postlogd", ROLE_POSTLOGD, TRUST_OWNER},
     {"spawn", ROLE_SPAWN, TRUST_OWNER},
+    {"postscreen", ROLE_POSTSCREEN, TRUST_NETWORK},
 };
 
 enum {
@@ -60,6 +61,8 @@ enum {
 #define FILE_AS_NAMED   "the queue file, open: the one that the queue has under the id (not qmgr)"
 
 static const struct trust_rule rules[] = {
+    {"smtpd", TRUST_PASS, ROLE_BIT(ROLE_POSTSCREEN), "the client's socket, open"},
+    {"smtpd", TRUST_CONNECT, EVERYBODY, ""}, /* a service of type unix: a client like any other */
     {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL, ""},
     {"cleanup", REQUEST_SUBMIT_MILTERS, SMTPD, ""},
 

@@ -41,6 +41,7 @@ enum role {
     ROLE_POP3,
     ROLE_POSTLOGD,
     ROLE_SPAWN,
+    ROLE_POSTSCREEN,
     ROLE_OTHER, /* a daemon that is not in the table of programs */
     ROLE_COUNT
 };
