@@ -12,10 +12,10 @@ struct tls_info;
 
 /* The tests, in the order of their results in the cache, and as bits of a set. */
 enum screen_test { PREGREET, DNSBL, PIPELINING, NON_SMTP, BARE_NEWLINE, SCREEN_TESTS };
-#define TEST(test) (1u << (test))
+#define SCREEN_BIT(test) (1u << (test))
 enum {
-    EARLY_TESTS = TEST(PREGREET) | TEST(DNSBL),
-    DEEP_TESTS = TEST(PIPELINING) | TEST(NON_SMTP) | TEST(BARE_NEWLINE),
+    EARLY_TESTS = SCREEN_BIT(PREGREET) | SCREEN_BIT(DNSBL),
+    DEEP_TESTS = SCREEN_BIT(PIPELINING) | SCREEN_BIT(NON_SMTP) | SCREEN_BIT(BARE_NEWLINE),
 };
 
 /* What is to be done with a client that has failed one. */
@@ -68,9 +68,9 @@ bool screen_early(struct screen *s);
 /*
  * postscreen_dnsbl.c. begin asks all lists about the client, and wakes the running task when the
  * last has answered. score is what the answers so far make; name: the list that counts most, as
- * clients are told it, null if none does; ttl: seconds that the answers hold, -1: some are not there.
- * collect (waits) takes what has come meanwhile behind one that has not. end must follow, also when
- * the task was cancelled.
+ * clients are told it, null if none does; ttl: seconds that the answers hold, -1: some are not
+ * there. collect (waits) takes what has come meanwhile behind one that has not. end must follow,
+ * also when the task was cancelled.
  */
 bool screen_dnsbl_used(void);
 void screen_dnsbl_begin(struct screen *s);
@@ -99,7 +99,8 @@ void screen_reply(struct screen *s, const char *fmt, ...) __attribute__((format(
 /* Appends what a client has said, as it is logged: what is not printable as \r, \n, \ooo. */
 void screen_escape(struct str text, struct buf *out);
 
-/* postscreen_access.c. What postscreen_access_list says; ACCESS_FAILED: a table failed, as logged. */
+/* postscreen_access.c. What postscreen_access_list says; ACCESS_FAILED: a table failed, as logged.
+ */
 enum screen_access { ACCESS_DUNNO, ACCESS_PERMIT, ACCESS_REJECT, ACCESS_FAILED };
 void screen_open_access(void);
 enum screen_access screen_access(struct screen *s); /* (waits) */

@@ -23,7 +23,8 @@ static struct {
     VEC(struct item {
         enum word word;
         struct maps *table;
-    }) items;
+    })
+    items;
     struct match *mynetworks, *interfaces;
 } lists;
 
@@ -77,8 +78,8 @@ void screen_open_access(void)
                        (int)text.n, text.p);
     }
     lists.mynetworks = match_open_hosts("mynetworks", conf.mynetworks);
-    lists.interfaces = match_open_hosts("postscreen_allowlist_interfaces",
-                                        conf.postscreen_allowlist_interfaces);
+    lists.interfaces =
+        match_open_hosts("postscreen_allowlist_interfaces", conf.postscreen_allowlist_interfaces);
 }
 
 /* WORD_TABLE: it does not decide, go on. */

@@ -257,8 +257,8 @@ static void clean_regularly(void *arg)
     (void)arg;
     do
         clean_up();
-    while (cache.fd >= 0 &&
-           task_sleep(task_now() + conf.postscreen_cache_cleanup_interval * 1000) != WAIT_CANCELLED);
+    while (cache.fd >= 0 && task_sleep(task_now() + conf.postscreen_cache_cleanup_interval *
+                                                        1000) != WAIT_CANCELLED);
 }
 
 void screen_start_cache(void)

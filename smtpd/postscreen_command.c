@@ -56,12 +56,9 @@ static void say_ehlo(struct screen *s, struct str args)
     static const struct {
         unsigned ext;
         const char *keyword;
-    } all[] = {{ESMTP_VRFY, "VRFY"},
-               {ESMTP_ETRN, "ETRN"},
-               {ESMTP_STARTTLS, "STARTTLS"},
-               {ESMTP_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
-               {ESMTP_8BITMIME, "8BITMIME"},
-               {ESMTP_DSN, "DSN"}};
+    } all[] = {{ESMTP_VRFY, "VRFY"},         {ESMTP_ETRN, "ETRN"},
+               {ESMTP_STARTTLS, "STARTTLS"}, {ESMTP_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
+               {ESMTP_8BITMIME, "8BITMIME"}, {ESMTP_DSN, "DSN"}};
     struct buf lines = BUF_TEXT(1000);
     unsigned ext = offered(s);
 
@@ -203,9 +200,9 @@ static const struct command {
     command_fn *fn;
     bool before_tls; /* also where TLS is demanded, RFC 3207 4 */
 } commands[] = {
-    {"HELO", say_helo, true}, {"EHLO", say_ehlo, true},         {"STARTTLS", say_starttls, true},
-    {"MAIL", say_mail, false}, {"RCPT", say_rcpt, false},       {"DATA", say_data, false},
-    {"RSET", say_rset, false}, {"NOOP", say_noop, true},        {"VRFY", say_vrfy, false},
+    {"HELO", say_helo, true},  {"EHLO", say_ehlo, true},  {"STARTTLS", say_starttls, true},
+    {"MAIL", say_mail, false}, {"RCPT", say_rcpt, false}, {"DATA", say_data, false},
+    {"RSET", say_rset, false}, {"NOOP", say_noop, true},  {"VRFY", say_vrfy, false},
     {"ETRN", say_etrn, false}, {"QUIT", say_quit, true},
 };
 

@@ -38,7 +38,7 @@ static bool look_at_input(struct screen *s)
         return false;
     }
     s->spoke = true;
-    if ((s->todo & TEST(PREGREET)) == 0)
+    if ((s->todo & SCREEN_BIT(PREGREET)) == 0)
         return true;
     log_early(s, (struct str){bytes, (size_t)n});
     return !screen_fail(s, PREGREET, screen_action(conf.postscreen_greet_action),
@@ -48,7 +48,8 @@ static bool look_at_input(struct screen *s)
 /* Nothing that is still waited for can change anything. */
 static bool is_decided(const struct screen *s)
 {
-    bool waits = (s->todo & TEST(PREGREET)) != 0 && !s->spoke && !(s->passed & TEST(PREGREET));
+    bool waits =
+        (s->todo & SCREEN_BIT(PREGREET)) != 0 && !s->spoke && !(s->passed & SCREEN_BIT(PREGREET));
 
     return !waits && (s->dnsbl == NULL || screen_dnsbl_done(s));
 }
@@ -59,7 +60,7 @@ static void skip_tests(struct screen *s, int64_t until)
     for (enum screen_test t = 0; t < SCREEN_TESTS; t++) {
         if (s->stamps.until[t] < until)
             s->stamps.until[t] = until;
-        s->passed |= s->todo & TEST(t);
+        s->passed |= s->todo & SCREEN_BIT(t);
     }
 }
 
@@ -74,7 +75,7 @@ static void pass_dnsbl(struct screen *s, int64_t score, int64_t ttl)
     int64_t until = clock_wall() + within(ttl, low, high > low ? high : low);
 
     s->stamps.until[DNSBL] = until;
-    s->passed |= TEST(DNSBL);
+    s->passed |= SCREEN_BIT(DNSBL);
     if (conf.postscreen_dnsbl_allowlist_threshold < 0 &&
         score <= conf.postscreen_dnsbl_allowlist_threshold && s->failed == 0)
         skip_tests(s, until);
@@ -102,8 +103,9 @@ static bool judge_score(struct screen *s)
         return true;
     }
     msg_info("DNSBL rank %lld for %s", (long long)score, s->who);
-    const char *drop = arena_printf(s->mem, "521 5.7.1 Service unavailable; client [%s] blocked using %s",
-                                    s->peer.addr_text, name != NULL ? name : "its score");
+    const char *drop =
+        arena_printf(s->mem, "521 5.7.1 Service unavailable; client [%s] blocked using %s",
+                     s->peer.addr_text, name != NULL ? name : "its score");
     const char *enforce = arena_printf(s->mem, "550%s", drop + 3);
     return !screen_fail(s, DNSBL, screen_action(conf.postscreen_dnsbl_action), drop, enforce);
 }
@@ -135,22 +137,23 @@ static bool run_tests(struct screen *s)
 {
     int64_t deadline = task_now() + conf.postscreen_greet_wait * 1000;
 
-    if ((s->todo & TEST(PREGREET)) != 0) {
+    if ((s->todo & SCREEN_BIT(PREGREET)) != 0) {
         stream_putf(s->stream, "220-%s\r\n", conf.postscreen_greet_banner);
         stream_flush(s->stream);
     }
     if (!wait_and_look(s, deadline))
         return false;
-    if ((s->todo & TEST(PREGREET)) != 0 && !s->spoke && (s->passed & TEST(PREGREET)) == 0) {
+    if ((s->todo & SCREEN_BIT(PREGREET)) != 0 && !s->spoke &&
+        (s->passed & SCREEN_BIT(PREGREET)) == 0) {
         s->stamps.until[PREGREET] = clock_wall() + conf.postscreen_greet_ttl;
-        s->passed |= TEST(PREGREET);
+        s->passed |= SCREEN_BIT(PREGREET);
     }
     return s->dnsbl == NULL || judge_score(s);
 }
 
 bool screen_early(struct screen *s)
 {
-    if ((s->todo & TEST(DNSBL)) != 0)
+    if ((s->todo & SCREEN_BIT(DNSBL)) != 0)
         screen_dnsbl_begin(s);
     bool stays = run_tests(s);
     screen_dnsbl_end(s);

@@ -38,9 +38,9 @@ bool screen_line_parse(struct str line, struct str *address, struct screen_stamp
 {
     struct str rest = str_rtrim(line), stamps;
 
-    return line.n == LINE_SIZE && line.p[LINE_SIZE - 1] == '\n' &&
-           str_word(&rest, " ", address) && str_word(&rest, " ", &stamps) && rest.n == 0 &&
-           screen_line_is_address(*address) && screen_stamps_parse(stamps, out);
+    return line.n == LINE_SIZE && line.p[LINE_SIZE - 1] == '\n' && str_word(&rest, " ", address) &&
+           str_word(&rest, " ", &stamps) && rest.n == 0 && screen_line_is_address(*address) &&
+           screen_stamps_parse(stamps, out);
 }
 
 void screen_line_empty(char line[LINE_SIZE])

@@ -1,4 +1,5 @@
-/* postscreen_line.h - a client as a line of the cache's file, and its results as Postfix has them */
+/* postscreen_line.h - a client as a line of the cache's file, and its results as Postfix has them
+ */
 #ifndef SMTPD_POSTSCREEN_LINE_H
 #define SMTPD_POSTSCREEN_LINE_H
 

@@ -39,8 +39,7 @@ static bool is_taken(struct stream *to)
     return stream_peek(to).n == 0 && stream_state(to) == STREAM_EOF;
 }
 
-static bool pass_once(const char *path, const struct attrs *hand, int64_t deadline,
-                      struct why *why)
+static bool pass_once(const char *path, const struct attrs *hand, int64_t deadline, struct why *why)
 {
     struct stream *to = channel_connect(path, deadline, why);
 

@@ -7,9 +7,9 @@
 #include "conf/conf.h"
 #include "conf/conf_expand.h"
 #include "dict/maps.h"
-#include "smtpd_filter.h"
 
 #include "postscreen.h"
+#include "smtpd_filter.h"
 
 enum { REPLY_MOST = 8192, TEXT_MOST = 2000 };
 
@@ -164,7 +164,8 @@ static void add_footer(struct screen *s, struct buf *reply)
     struct str template = find_template(reply->p, &value);
     struct why why = WHY;
 
-    if (template.n > 0 && conf_expand_text(template, EXPAND_RECURSE, find_value, &f, &text, &why) < 0)
+    if (template.n > 0 &&
+        conf_expand_text(template, EXPAND_RECURSE, find_value, &f, &text, &why) < 0)
         msg_warn("postscreen_reject_footer: %s", why_text(&why));
     else if (text.n > 0)
         put_footer(buf_str(&text), reply);

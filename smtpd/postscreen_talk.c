@@ -1,6 +1,6 @@
 /*
- * A session in which no mail is taken: with clients that are not wanted, and with those whose way of
- * speaking is to be seen. Who behaves well up to RCPT has passed.
+ * A session in which no mail is taken: with clients that are not wanted, and with those whose way
+ * of speaking is to be seen. Who behaves well up to RCPT has passed.
  */
 #include "base/clock.h"
 #include "base/msg.h"
@@ -22,11 +22,11 @@ static struct {
 
 void screen_open_talk(void)
 {
-    talk.commands = maps_open("postscreen_command_filter", conf.postscreen_command_filter,
-                              DICT_MAY_FAIL);
-    talk.hidden = maps_open("postscreen_discard_ehlo_keyword_address_maps",
-                            conf.postscreen_discard_ehlo_keyword_address_maps,
-                            DICT_FOLD | DICT_MAY_FAIL);
+    talk.commands =
+        maps_open("postscreen_command_filter", conf.postscreen_command_filter, DICT_MAY_FAIL);
+    talk.hidden =
+        maps_open("postscreen_discard_ehlo_keyword_address_maps",
+                  conf.postscreen_discard_ehlo_keyword_address_maps, DICT_FOLD | DICT_MAY_FAIL);
 }
 
 static void find_hidden(struct screen *s)
@@ -37,9 +37,8 @@ static void find_hidden(struct screen *s)
 
     if (answer == DICT_FAILED)
         msg_warn("%s", why_text(&why));
-    s->hidden = esmtp_ext_mask(answer == DICT_FOUND
-                                   ? buf_str(&value)
-                                   : strz(conf.postscreen_discard_ehlo_keywords));
+    s->hidden = esmtp_ext_mask(answer == DICT_FOUND ? buf_str(&value)
+                                                    : strz(conf.postscreen_discard_ehlo_keywords));
     buf_free(&value);
     why_free(&why);
 }
@@ -48,7 +47,7 @@ static void find_hidden(struct screen *s)
 
 static bool is_open(const struct screen *s, enum screen_test test)
 {
-    return (s->todo & ~s->skipped & TEST(test)) != 0;
+    return (s->todo & ~s->skipped & SCREEN_BIT(test)) != 0;
 }
 
 /* Until when the shortest result holds: a client that may go on although it has failed. */
@@ -66,18 +65,17 @@ static int64_t shortest_ttl(void)
 }
 
 /* True: the client has been told so, and is to go. */
-static bool fail_deep(struct screen *s, enum screen_test test, const char *action,
-                      const char *drop)
+static bool fail_deep(struct screen *s, enum screen_test test, const char *action, const char *drop)
 {
     enum screen_action a = screen_action(action);
 
-    s->skipped |= TEST(test);
+    s->skipped |= SCREEN_BIT(test);
     if (a == SCREEN_IGNORE) {
         s->stamps.until[test] = clock_wall() + shortest_ttl();
-        s->passed |= TEST(test);
+        s->passed |= SCREEN_BIT(test);
         return false;
     }
-    s->passed &= ~TEST(test);
+    s->passed &= ~SCREEN_BIT(test);
     s->closing = screen_fail(s, test, a, drop, "550 5.5.1 Protocol error");
     return s->closing;
 }
@@ -117,8 +115,8 @@ static bool talks_ahead(struct screen *s, struct str verb)
     if (!is_open(s, PIPELINING) || stream_ahead(s->stream) == 0)
         return false;
     screen_escape(str_upto(stream_ahead_str(s->stream), SHOWN), &shown);
-    msg_info("COMMAND PIPELINING from %s after %.*s: %s", s->who,
-             (int)str_upto(verb, SHOWN).n, verb.p, shown.p);
+    msg_info("COMMAND PIPELINING from %s after %.*s: %s", s->who, (int)str_upto(verb, SHOWN).n,
+             verb.p, shown.p);
     buf_free(&shown);
     return fail_deep(s, PIPELINING, conf.postscreen_pipelining_action, "521 5.5.1 Protocol error");
 }
@@ -133,9 +131,9 @@ static void pass_deep(struct screen *s)
     };
 
     for (enum screen_test t = PIPELINING; t < SCREEN_TESTS; t++)
-        if (is_open(s, t) && (s->passed & TEST(t)) == 0) {
+        if (is_open(s, t) && (s->passed & SCREEN_BIT(t)) == 0) {
             s->stamps.until[t] = clock_wall() + ttl[t];
-            s->passed |= TEST(t);
+            s->passed |= SCREEN_BIT(t);
         }
 }
 
@@ -244,7 +242,7 @@ void screen_talk(struct screen *s)
     s->began_us = clock_us();
     /* Who has not waited for it has had enough of a greeting: a second one would be taken for the
      * reply to his first command. */
-    if ((s->failed & TEST(PREGREET)) == 0)
+    if ((s->failed & SCREEN_BIT(PREGREET)) == 0)
         screen_reply(s, "220 %s", conf.smtpd_banner);
     read_commands(s);
     if (!s->closing)
