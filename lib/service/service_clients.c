@@ -453,11 +453,15 @@ void clients_listener_gone(struct listener *l)
     l->task = NULL;
 }
 
+/* Those that are there wait while many more come at once, but not until all of these have come. */
 static void accept_clients(void *arg)
 {
+    enum { AT_ONCE = 32 };
     struct listener *l = arg;
 
-    while (!l->process->draining && !task_is_cancelled()) {
+    for (int n = 1; !l->process->draining && !task_is_cancelled(); n++) {
+        if (n % AT_ONCE == 0)
+            task_yield();
         if (may_accept(l->process)) {
             take_part(l);
             if (l->active >= 0)
