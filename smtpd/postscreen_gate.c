@@ -84,8 +84,7 @@ void screen_log_hangup(struct screen *s, const char *when)
 static void pass_on(struct screen *s)
 {
     count_testing(-1);
-    if (conf.postscreen_post_queue_limit > 0 &&
-        gate.waiting >= conf.postscreen_post_queue_limit) {
+    if (conf.postscreen_post_queue_limit > 0 && gate.waiting >= conf.postscreen_post_queue_limit) {
         msg_info("reject: connect from %s: all server ports busy", s->who);
         screen_reply(s, "421 4.3.2 All server ports are busy");
         say_goodbye(s);

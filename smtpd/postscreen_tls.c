@@ -13,7 +13,6 @@
 #include "task/task.h"
 
 #include "postscreen.h"
-#include "smtpd_tls_context.h"
 
 static struct {
     struct tls_context *context; /* null: no TLS, or it could not be made */
@@ -36,13 +35,50 @@ static void read_level(void)
         conf_fault("postscreen_tls_security_level", "\"%s\" is none of: none, may, encrypt", level);
 }
 
+/* The parameters are those of Postfix's tlsproxy. Nobody is asked for a certificate: it would lead
+ * to nothing. */
+static void make_context(void)
+{
+    struct buf exclude = BUF(10000);
+    struct why why = WHY;
+
+    buf_addz(&exclude, conf.tlsproxy_tls_exclude_ciphers);
+    if (tls.required)
+        buf_addf(&exclude, " %s", conf.tlsproxy_tls_mandatory_exclude_ciphers);
+    if (!buf_ok(&exclude))
+        msg_fatal("tlsproxy_tls_exclude_ciphers is too long");
+    struct tls_settings settings = {
+        .server = true,
+        .cert_file = conf.tlsproxy_tls_cert_file,
+        .key_file = conf.tlsproxy_tls_key_file,
+        .ec_cert_file = conf.tlsproxy_tls_eccert_file,
+        .ec_key_file = conf.tlsproxy_tls_eckey_file,
+        .chain_files = conf.tlsproxy_tls_chain_files,
+        .protocols =
+            tls.required ? conf.tlsproxy_tls_mandatory_protocols : conf.tlsproxy_tls_protocols,
+        .ciphers = tls.required ? conf.tlsproxy_tls_mandatory_ciphers : conf.tlsproxy_tls_ciphers,
+        .exclude_ciphers = exclude.p,
+        .prefer_own_ciphers = conf.tls_preempt_cipherlist,
+        .ssl_options = conf.tls_ssl_options,
+        .old_peers = true,
+    };
+    bool has_certificate =
+        settings.cert_file[0] != 0 || settings.ec_cert_file[0] != 0 || settings.chain_files[0] != 0;
+    if (!has_certificate)
+        msg_warn("TLS is not available: no certificate: see tlsproxy_tls_chain_files");
+    else if ((tls.context = tls_context_new(&settings, &why)) == NULL)
+        conf_fault("postscreen_tls_security_level", "TLS is not available: %s", why_text(&why));
+    buf_free(&exclude);
+    why_free(&why);
+}
+
 void screen_open_tls(void)
 {
     read_level();
-    if (!num_parse(strz(conf.smtpd_tls_loglevel), 0, 4, &tls.loglevel))
+    if (!num_parse(strz(conf.tlsproxy_tls_loglevel), 0, 4, &tls.loglevel))
         tls.loglevel = 0;
     if (tls.offered)
-        tls.context = smtpd_tls_context(tls.required, "postscreen_tls_security_level");
+        make_context();
 }
 
 bool screen_tls_offered(const struct screen *s)

@@ -232,6 +232,7 @@ static const struct {
     {"smtpd_tls_loglevel", one_word, LOG_LEVEL},
     {"smtpd_upstream_proxy_protocol", one_word, "haproxy"},
     {"syslog_facility", one_word, FACILITIES},
+    {"tlsproxy_tls_loglevel", one_word, LOG_LEVEL},
     {"virtual_mailbox_base", absolute_path, ""},
     {"virtual_mailbox_lock", many_words, LOCKS},
 };
