@@ -12,6 +12,7 @@
 #include "service/service.h"
 
 #include "smtpd_check.h"
+#include "smtpd_filter.h"
 
 static struct {
     struct maps *replies;
@@ -173,28 +174,6 @@ enum verdict check_deny_listed(struct check *k, const struct restriction *r, con
 
 /* ---- at start ---- */
 
-/* "\t", "\40" and so on as in C. */
-static void unescape(const char *text, struct buf *out)
-{
-    static const char letters[] = "abfnrtv", bytes[] = "\a\b\f\n\r\t\v";
-
-    while (*text != 0) {
-        const char *letter = text[0] == '\\' && text[1] != 0 ? strchr(letters, text[1]) : NULL;
-        unsigned octal = 0;
-        int digits = 0;
-
-        while (text[0] == '\\' && digits < 3 && text[1 + digits] >= '0' && text[1 + digits] <= '7')
-            octal = octal * 8 + (unsigned)(text[1 + digits++] - '0');
-        if (letter != NULL)
-            buf_addc(out, bytes[letter - letters]);
-        else if (digits > 0)
-            buf_addc(out, (char)octal);
-        else
-            buf_addc(out, text[0] == '\\' && text[1] != 0 ? text[1] : text[0]);
-        text += digits > 0 ? 1 + digits : text[0] == '\\' && text[1] != 0 ? 2 : 1;
-    }
-}
-
 /* Would it be a reply? With the values of a client that there is not. */
 static bool is_reply(const char *template)
 {
@@ -250,7 +229,7 @@ static void check_value(void *arg, const char *table, const char *where, const c
 
 void smtpd_open_dnsbl(void)
 {
-    unescape(conf.smtpd_expansion_filter, &words.allowed);
+    smtpd_filter_unescape(conf.smtpd_expansion_filter, &words.allowed);
     words.replies = maps_open("rbl_reply_maps", conf.rbl_reply_maps, DICT_FOLD | DICT_MAY_FAIL);
     if (!buf_ok(&words.allowed))
         conf_fault("smtpd_expansion_filter", "it is longer than %zu bytes", words.allowed.max);

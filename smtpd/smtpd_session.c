@@ -12,6 +12,7 @@
 
 #include "smtpd.h"
 #include "smtpd_check.h"
+#include "smtpd_filter.h"
 #include "smtpd_limit.h"
 #include "smtpd_milter.h"
 #include "smtpd_proxy.h"
@@ -107,29 +108,6 @@ static bool talks_early(struct smtpd *s, const struct command *c)
     return true;
 }
 
-/* Words of other protocols and of web browsers: smtpd_forbidden_commands. Patterns in that list
- * other than the default one are not looked at. */
-static bool is_forbidden(struct str verb)
-{
-    struct str rest = strz(conf.smtpd_forbidden_commands), word;
-    char c = verb.p[0];
-    bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-
-    while (str_word_braces(&rest, ", \t\r\n", &word)) {
-        if (str_ieq(word, verb))
-            return true;
-        if (str_istarts(word, STR("regexp:")) && str_search(word, STR("/^[^A-Z]/")) >= 0 && !letter)
-            return true;
-    }
-    return false;
-}
-
-/* "Subject:": content that a client sends although it was never let into DATA, or a web browser. */
-static bool is_header_field(struct str verb)
-{
-    return str_find(verb, ':') > 0;
-}
-
 /* Bytes that no command has are bad syntax, to be answered with 500 (RFC 5321 4.2.4), and not yet a
  * program that speaks another protocol. */
 static void unknown_command(struct smtpd *s, struct str verb)
@@ -139,7 +117,8 @@ static void unknown_command(struct smtpd *s, struct str verb)
         smtpd_noop(s, verb);
         return;
     }
-    if (str_is_printable(verb) && verb.n > 0 && (is_header_field(verb) || is_forbidden(verb))) {
+    if (str_is_printable(verb) && verb.n > 0 &&
+        smtpd_filter_forbids(conf.smtpd_forbidden_commands, verb)) {
         msg_warn_each("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
         smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
         s->closing = s->failed = true;
@@ -293,7 +272,7 @@ static bool ask_proxy(struct smtpd *s)
     struct proxy_header header;
     struct why why = WHY;
 
-    if (conf.smtpd_upstream_proxy_protocol[0] == 0)
+    if (conf.smtpd_upstream_proxy_protocol[0] == 0 || s->peer.passed)
         return true;
     bool known = proxy_header_read(s->stream, deadline, &header, &why) == 0;
     if (!known)

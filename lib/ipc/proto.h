@@ -22,6 +22,17 @@
 #define A_REPLY      "reply"
 
 /*
+ * private/smtpd, a service of type pass (postscreen): the socket of a client, and who it is if a
+ * proxy has told that (lib/service/service_clients.c). The connection is closed when they have been
+ * taken; no answer is sent.
+ *   ask     client_address client_port server_address server_port, and the descriptor
+ */
+#define A_CLIENT_ADDRESS "client_address"
+#define A_CLIENT_PORT    "client_port"
+#define A_SERVER_ADDRESS "server_address"
+#define A_SERVER_PORT    "server_port"
+
+/*
  * public/cleanup (smtpd, pickup, bounce, local, verify): queue/submit.h is the client.
  *   ask     request=submit flags=N; then queue file records up to REC_END on the same stream
  *   answer  status queue_id why_code why_text

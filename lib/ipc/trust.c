@@ -40,11 +40,13 @@ static const struct program {
     {"spawn", ROLE_SPAWN, TRUST_OWNER},
     {"verify", ROLE_VERIFY, TRUST_OWNER},
     {"flush", ROLE_FLUSH, TRUST_OWNER},
+    {"postscreen", ROLE_POSTSCREEN, TRUST_NETWORK},
 };
 
 enum {
     TOOL = ROLE_BIT(ROLE_TOOL),
     SMTPD = ROLE_BIT(ROLE_SMTPD),
+    SCREEN = ROLE_BIT(ROLE_POSTSCREEN),
     PICKUP = ROLE_BIT(ROLE_PICKUP),
     CLEANUP = ROLE_BIT(ROLE_CLEANUP),
     QMGR = ROLE_BIT(ROLE_QMGR),
@@ -64,6 +66,8 @@ enum {
 #define FILE_AS_NAMED   "the queue file, open: the one that the queue has under the id (not qmgr)"
 
 static const struct trust_rule rules[] = {
+    {"smtpd", TRUST_PASS, SCREEN, "the client's socket, open"},
+    {"smtpd", TRUST_CONNECT, EVERYBODY, ""}, /* a service of type unix: a client like any other */
     {"cleanup", REQUEST_SUBMIT, SMTPD | PICKUP | BOUNCE | LOCAL | VERIFY, ""},
     {"cleanup", REQUEST_SUBMIT_MILTERS, SMTPD, ""},
 

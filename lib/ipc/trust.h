@@ -43,6 +43,7 @@ enum role {
     ROLE_SPAWN,
     ROLE_VERIFY,
     ROLE_FLUSH,
+    ROLE_POSTSCREEN,
     ROLE_OTHER, /* a daemon that is not in the table of programs */
     ROLE_COUNT
 };

@@ -333,7 +333,7 @@ enum dns_status dns_await(struct dns_question **question, struct arena *mem, int
     struct dns_question *q = *question;
     const char *name;
     enum dns_type type;
-    uint32_t ttl;
+    uint32_t ttl = 0;
 
     *answer = (struct dns_answer){.status = DNS_FAILED, .canonical = ""};
     *question = NULL;
@@ -345,6 +345,7 @@ enum dns_status dns_await(struct dns_question **question, struct arena *mem, int
     type = q->type;
     if (wait_done(q, deadline))
         dns_wire_parse(buf_str(&q->message), name, type, mem, answer, &ttl);
+    answer->ttl = ttl;
     dns_drop(&q);
     return explain(answer->status, name, type, why);
 }

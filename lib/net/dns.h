@@ -52,6 +52,7 @@ struct dns_record {
 
 struct dns_answer {
     enum dns_status status;
+    uint32_t ttl; /* seconds that it holds, also one that there is nothing (RFC 2308) */
     bool ad; /* AD bit: the name server has validated it with DNSSEC */
     const char *canonical; /* the name after CNAMEs */
     struct dns_record *records;

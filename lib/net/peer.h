@@ -17,6 +17,7 @@ struct peer {
     const char *name; /* from the PTR record, if the addresses of that name include addr */
     const char *reverse_name; /* from the PTR record, not verified */
     enum peer_name name_status, reverse_status; /* FAILED: temporarily; Postfix answers 450 */
+    bool passed; /* another process has accepted it, and said who it is */
 };
 
 void peer_init(struct peer *p); /* unknown[unknown] */

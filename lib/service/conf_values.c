@@ -151,14 +151,15 @@ static int milter_protocol(const char *value, const char *words, struct why *why
     return milter_protocol_check(value, why);
 }
 
-#define CLASSES   "envelope_sender, envelope_recipient, header_sender, header_recipient"
-#define LOCKS     "fcntl, flock, dotlock"
-#define ORIGINS   "alias, forward, include"
-#define FAMILIES  "any, ipv4, ipv6"
-#define DNS_LEVEL "disabled, enabled, dnssec"
-#define USES      "\\All, \\Archive, \\Drafts, \\Flagged, \\Junk, \\Sent, \\Trash"
-#define TEMPFAIL  "defer, defer_if_permit"
-#define LOG_LEVEL "0, 1, 2, 3, 4"
+#define CLASSES        "envelope_sender, envelope_recipient, header_sender, header_recipient"
+#define LOCKS          "fcntl, flock, dotlock"
+#define ORIGINS        "alias, forward, include"
+#define FAMILIES       "any, ipv4, ipv6"
+#define DNS_LEVEL      "disabled, enabled, dnssec"
+#define SCREEN_ACTIONS "ignore, enforce, drop"
+#define USES           "\\All, \\Archive, \\Drafts, \\Flagged, \\Junk, \\Sent, \\Trash"
+#define TEMPFAIL       "defer, defer_if_permit"
+#define LOG_LEVEL      "0, 1, 2, 3, 4"
 #define FACILITIES                                                                                 \
     "auth, authpriv, cron, daemon, ftp, kern, lpr, mail, news, security, syslog, user, uucp, "     \
     "local0, local1, local2, local3, local4, local5, local6, local7"
@@ -204,6 +205,13 @@ static const struct {
     {"notify_classes", many_words,
      "bounce, 2bounce, data, delay, policy, protocol, resource, software"},
     {"parent_domain_matches_subdomains", parameter_names, "smtpd_access_maps"},
+    {"postscreen_bare_newline_action", one_word, SCREEN_ACTIONS},
+    {"postscreen_denylist_action", one_word, SCREEN_ACTIONS},
+    {"postscreen_dnsbl_action", one_word, SCREEN_ACTIONS},
+    {"postscreen_greet_action", one_word, SCREEN_ACTIONS},
+    {"postscreen_non_smtp_command_action", one_word, SCREEN_ACTIONS},
+    {"postscreen_pipelining_action", one_word, SCREEN_ACTIONS},
+    {"postscreen_upstream_proxy_protocol", one_word, "haproxy"},
     {"prepend_delivered_header", many_words, "command, file, forward"},
     {"propagate_unmatched_extensions", many_words,
      "alias, canonical, forward, generic, include, virtual"},
@@ -226,6 +234,7 @@ static const struct {
     {"smtpd_tls_loglevel", one_word, LOG_LEVEL},
     {"smtpd_upstream_proxy_protocol", one_word, "haproxy"},
     {"syslog_facility", one_word, FACILITIES},
+    {"tlsproxy_tls_loglevel", one_word, LOG_LEVEL},
     {"unknown_address_tempfail_action", one_word, TEMPFAIL},
     {"unknown_helo_hostname_tempfail_action", one_word, TEMPFAIL},
     {"unverified_recipient_tempfail_action", one_word, TEMPFAIL},

@@ -125,7 +125,7 @@ static void set_limits(struct process *p)
     bool lone = p->service->alone || p->service->sole;
 
     if (lone)
-        p->limit = CLIENTS_OF_ALONE;
+        p->limit = p->service->lone_clients > 0 ? p->service->lone_clients : CLIENTS_OF_ALONE;
     else if (p->limit == 0)
         p->limit = (int)conf_int_of(p->name, "_sessions_per_process", conf.sessions_per_process);
     if (!lone)

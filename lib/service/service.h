@@ -101,6 +101,7 @@ struct service {
      * drains does not end; only a stop ends it. Asked again and again, also after the last client,
      * whose request may have been under way when the process began to drain. May be null. */
     bool (*lingers)(void);
+    int lone_clients; /* of a process that is alone or sole, at a time; 0: 10,000 */
     size_t request_limit; /* ceiling of one request in bytes; 0: 64 KiB */
 };
 

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/msg.h"
+#include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "ipc/trust.h"
@@ -255,6 +256,33 @@ static void serve_session(struct client *c, struct arena *mem)
     clients_served(c->process);
 }
 
+static bool put_end(struct attrs *hand, const char *address, const char *port, struct addr *a)
+{
+    int64_t number = attrs_getn(hand, port, 0, 65535);
+
+    if (!addr_parse(strz(attrs_get(hand, address)), a))
+        return false;
+    a->port = (in_port_t)number;
+    return true;
+}
+
+/* Who the client is, by its socket, or as a proxy has told whoever passes it. */
+static bool passed_peer(struct client *c, struct attrs *hand)
+{
+    struct addr client, server;
+
+    if (!peer_of(&c->peer, c->fd))
+        return false;
+    if (attrs_opt(hand, A_CLIENT_ADDRESS, NULL) != NULL) {
+        if (!put_end(hand, A_CLIENT_ADDRESS, A_CLIENT_PORT, &client) ||
+            !put_end(hand, A_SERVER_ADDRESS, A_SERVER_PORT, &server) || !attrs_ok(hand))
+            return false;
+        peer_set(&c->peer, &client, &server);
+    }
+    c->peer.passed = true;
+    return true;
+}
+
 /* A "pass" service gets the client's socket from the process that has spoken with it so far. */
 static bool take_passed(struct client *c)
 {
@@ -264,9 +292,10 @@ static bool take_passed(struct client *c)
 
     stream_set_deadline(s, task_now() + PASS_WAIT_MS);
     c->fd = may && attrs_recv(s, &hand, NULL) == 0 ? attrs_take_fd(&hand) : -1;
-    attrs_free(&hand);
     stream_free(&s);
-    if (c->fd >= 0 && sock_set_nonblocking(c->fd) == 0 && peer_of(&c->peer, c->fd))
+    bool known = c->fd >= 0 && sock_set_nonblocking(c->fd) == 0 && passed_peer(c, &hand);
+    attrs_free(&hand);
+    if (known)
         return true;
     task_close(c->fd);
     return false;
@@ -424,11 +453,15 @@ void clients_listener_gone(struct listener *l)
     l->task = NULL;
 }
 
+/* Those that are there wait while many more come at once, but not until all of these have come. */
 static void accept_clients(void *arg)
 {
+    enum { AT_ONCE = 32 };
     struct listener *l = arg;
 
-    while (!l->process->draining && !task_is_cancelled()) {
+    for (int n = 1; !l->process->draining && !task_is_cancelled(); n++) {
+        if (n % AT_ONCE == 0)
+            task_yield();
         if (may_accept(l->process)) {
             take_part(l);
             if (l->active >= 0)

@@ -30,7 +30,7 @@ def note_failure(name, excinfo, instance):
 LONGEST = ["e2e/test_%s.py" % name for name in (
     "reload", "trust", "conf", "configurations", "qmgr", "badinput", "bounds", "quickstart", "master", "two_servers", "mailflow",
     "jail", "login", "smtpd", "imap_shared", "tables", "smtp_client", "stress", "imap", "syslog", "sendmail")] + ["compat/test_%s.py" % name for name in (
-    "postconf", "postmap", "queue", "local", "cleanup", "smtp_out", "smtp", "tls_out", "route", "smtp_relay", "smtp_dnsbl", "auth",
+    "postscreen", "postconf", "postmap", "queue", "local", "cleanup", "smtp_out", "smtp", "tls_out", "route", "smtp_relay", "smtp_dnsbl", "auth",
     "imap_odd", "bounce", "smtp_dns", "imap", "there_and_back")] + ["crash/test_%s.py" % name for name in ("power", "faults_queue", "faults_mail")]
 
 

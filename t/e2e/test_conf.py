@@ -108,9 +108,9 @@ def test_what_is_switched_off_counts_for_nothing(idle, main, option):
 
 def test_all_that_is_missing_is_told_at_once(idle):
     errors = check(idle, "smtp_body_checks = regexp:/m\nsmtp_generic_maps = hash:/g\nsmtp_header_checks = pcre:/h",
-                   "127.0.0.1:%d inet n - n - 1 postscreen" % idle.port("submission"))
+                   "127.0.0.1:%d inet n - n - 1 qmqpd" % idle.port("submission"))
     assert len(errors) == 4, errors
-    assert "bin/postscreen is not there yet: nobody would listen there, and no mail would come in" in errors[-1]
+    assert "bin/qmqpd is not there yet: nobody would listen there, and no mail would come in" in errors[-1]
 
 
 def test_programs_that_nobody_misses_are_left_out_without_a_word(make_suite):

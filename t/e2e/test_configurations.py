@@ -259,7 +259,7 @@ CONFIGURATIONS = {
     "postscreen": ("postscreen_greet_action = enforce\npostscreen_dnsbl_sites = zen.spamhaus.org*2\npostscreen_dnsbl_action = enforce\n",
                    "smtpd     pass  -       -       y       -       -       smtpd\ndnsblog   unix  -       -       y       -       0       dnsblog\n"
                    "tlsproxy  unix  -       -       y       -       0       tlsproxy\n",
-                   {"-       -       smtpd\n": "-       1       postscreen\n"}, ["postscreen"]),
+                   {"-       -       smtpd\n": "-       1       postscreen\n"}, []),
     "blocklists and greylisting": (
         "smtpd_helo_required = yes\nsmtpd_recipient_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination,\n"
         "  reject_invalid_helo_hostname, reject_rbl_client zen.spamhaus.org, reject_rhsbl_sender dbl.spamhaus.org,\n"

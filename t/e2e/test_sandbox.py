@@ -17,7 +17,7 @@ ROOTS = {
     "imap": BECOMES,
 }
 # What speaks with strangers: network_owner.
-NETWORK = {"smtpd", "smtp", "imapd", "pop3d"}
+NETWORK = {"smtpd", "postscreen", "smtp", "imapd", "pop3d"}
 # What forks sessions has the number of its role as uid, which owns nothing.
 FORKS = {"pop3", "imap"}
 # Whatever master.cf says.

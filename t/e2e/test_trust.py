@@ -15,14 +15,16 @@ sys.path.insert(0, pombal.TOP + "/tools")
 import mkprotocols
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="a plain user's processes all have his ids")
-SUITE_MASTER = "command unix - n n - - pipe user=nobody argv=/bin/true\npassed pass n - n - - smtpd\n"
+SCREEN = pombal.free_port()
+SUITE_MASTER = ("command unix - n n - - pipe user=nobody argv=/bin/true\npassed pass - - n - - smtpd\n"
+                "127.0.0.1:%d inet n - y - 1 postscreen\n" % SCREEN)
 SUITE_MAIN = "command_destination_recipient_limit = 1\n"
 
 PROGRAMS, RULES = mkprotocols.parse()
 NUMBERS = {name: i for i, name in enumerate(mkprotocols.roles())}
-# Asked by datagrams, or with whatever command the administrator has named.
-NO_REQUESTS = {"postlogd", "spawn"}
-CHROOTED = {"smtpd", "smtp", "lmtp", "imapd", "pop3d"}
+# Asked by datagrams, with whatever command the administrator has named, or with a connection (below).
+NO_REQUESTS = {"postlogd", "spawn", "smtpd"}
+CHROOTED = {"smtpd", "postscreen", "smtp", "lmtp", "imapd", "pop3d"}
 # Without any group of the mail owner's: what acts as other users.
 NO_GROUPS = {"local", "virtual"}
 
@@ -326,7 +328,7 @@ def test_no_session_without_a_password(asked):
         assert take_place(place_of(asked, role), asked, ask, keep_dac=role == "local") == ["", ""], role
 
 
-def test_a_pass_service_takes_clients_from_root_only(asked):
+def test_a_pass_service_takes_clients_from_root_and_postscreen_only(asked):
     """whoever hands over a connection says by it who the client is"""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -336,7 +338,7 @@ def test_a_pass_service_takes_clients_from_root_only(asked):
             with socket.create_connection(listener.getsockname()) as mine:
                 theirs, _ = listener.accept()
                 with theirs:
-                    answer = answer_of("public/passed", request("client"), [theirs.fileno()])
+                    answer = answer_of("private/passed", request("client"), [theirs.fileno()])
                 mine.settimeout(PATIENCE)
                 try:
                     return [answer is None, mine.recv(100).decode()]
@@ -346,6 +348,7 @@ def test_a_pass_service_takes_clients_from_root_only(asked):
         for role in ("tool", "local user", "session", "owner without a role", "smtpd", "imapd", "cleanup", "smtp", "local"):
             assert take_place(place_of(asked, role), asked, hand_over, keep_dac=role == "local")[1] == "", role
         assert take_place(Place(0, 0), asked, hand_over, keep_dac=True)[1].startswith("220 ")
+        assert take_place(place_of(asked, "postscreen"), asked, hand_over)[1].startswith("220 ")
 
 
 @pytest.mark.parametrize("role,name", [("smtpd", "postfix/smtpd[1]"), ("smtpd", "postfix/pickup[%d]"), ("pickup", "postfix/smtpd[%d]"),
@@ -576,21 +579,23 @@ def acts(s, queue_file, qmgr):
     return found
 
 
-def use_everything(s):
-    """mail through all programs"""
+def use_everything(s, screen):
+    """mail through all programs; screen: postscreen's port"""
     s.send(["alice", "bob"])
     s.send("nobody-here@far.test")
     for to in ("a@pipe.test", "a@local.test", "a@error.test", "a@discard.test", "a@smtp.test", "a@lmtp.test"):
         s.tool("sendmail", "-f", "alice@example.test", to, input="Subject: x\n\nx\n")
     s.imap("alice").logout()
     s.pop3("alice").quit()
+    pombal.Raw(screen).close()
     s.tool("mailq")
     answer_of(s.queue + "/private/verify", request("verify", address="a@local.test"))
     answer_of(s.queue + "/public/flush", request("flush_site", site="example.test"))
 
 
 def test_forbidden_acts_fail_in_every_jail(make_suite):
-    s = make_suite(start=False, master=SUITE_MASTER, main=(
+    screen = pombal.free_port()
+    s = make_suite(start=False, master=SUITE_MASTER.replace(":%d " % SCREEN, ":%d " % screen), main=(
         SUITE_MAIN + "transport_maps = inline:{pipe.test=command:,local.test=local:,error.test=error:no,discard.test=discard:,"
         "smtp.test=smtp:[127.0.0.1]:9,lmtp.test=lmtp:[127.0.0.1]:9}\n"))
     attack = s.dir + "/attack"
@@ -598,7 +603,7 @@ def test_forbidden_acts_fail_in_every_jail(make_suite):
     s.add_main("import_environment = MAIL_CONFIG TZ ATTACK=%s LD_PRELOAD=%s/unit/attack.so "
                "ASAN_OPTIONS=verify_asan_link_order=0\n" % (attack, pombal.BUILD))
     s.start()
-    use_everything(s)
+    use_everything(s, screen)
     host_socket = socket.socket(socket.AF_UNIX)
     host_socket.bind(s.dir + "/host-socket")
     host_socket.listen(100)
@@ -607,7 +612,7 @@ def test_forbidden_acts_fail_in_every_jail(make_suite):
     wanted = acts(s, queue_file, s.pids("qmgr")[0])
     s.write("attack/acts", "\n".join(a for group in wanted.values() for a in group) + "\n")
     s.reload()
-    use_everything(s)
+    use_everything(s, screen)
     programs = set(PROGRAMS) - {"spawn", "postlogd"}
 
     def results():

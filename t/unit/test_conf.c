@@ -335,7 +335,7 @@ TEST(a_value_that_asks_for_nothing_is_not_missing)
     assert_true(is_missing("strict_8bitmime", "yes"));
     assert_false(is_missing("strict_8bitmime", "No"));
     assert_true(is_missing("tls_wildcard_matches_multiple_labels", "no"));
-    assert_false(is_missing("postscreen_greet_action", "enforce")); /* no harm without postscreen */
+    assert_false(is_missing("address_verify_map", "btree:/x")); /* no harm without verify */
     assert_false(is_missing("smtpd_banner", "x"));
 }
 
@@ -343,7 +343,7 @@ TEST(what_is_missing_is_found_by_kind_and_name)
 {
     assert_null(conf_missing_find(MISSING_PROGRAM, STR("mysql")));
     assert_null(conf_missing_find(MISSING_PROGRAM, STR("trivial-rewrite"))->effect);
-    assert_non_null(conf_missing_find(MISSING_PROGRAM, STR("postscreen"))->effect);
+    assert_non_null(conf_missing_find(MISSING_PROGRAM, STR("qmqpd"))->effect);
     assert_non_null(conf_missing_table(STR("proxy:mysql:/etc/x.cf")));
     assert_non_null(conf_missing_table(STR("ldap:x")));
     assert_null(conf_missing_table(STR("hash:/etc/aliases")));

@@ -1,0 +1,207 @@
+/*
+ * Replies of postscreen, and the text that an administrator puts behind those that refuse.
+ */
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "conf/conf_expand.h"
+#include "dict/maps.h"
+
+#include "postscreen.h"
+#include "smtpd_filter.h"
+
+enum { REPLY_MOST = 8192, TEXT_MOST = 2000 };
+
+static struct {
+    struct maps *footers;
+    struct buf allowed; /* postscreen_expansion_filter without its escapes */
+} replies = {.allowed = BUF(1000)};
+
+void screen_open_replies(void)
+{
+    const char *filter = conf.postscreen_expansion_filter;
+
+    if (strcmp(filter, "$smtpd_expansion_filter") == 0)
+        filter = conf.smtpd_expansion_filter;
+    smtpd_filter_unescape(filter, &replies.allowed);
+    if (!buf_ok(&replies.allowed))
+        conf_fault("postscreen_expansion_filter", "it is longer than %zu bytes",
+                   replies.allowed.max);
+    replies.footers = maps_open("postscreen_reject_footer_maps", conf.postscreen_reject_footer_maps,
+                                DICT_FOLD | DICT_MAY_FAIL);
+}
+
+void screen_escape(struct str text, struct buf *out)
+{
+    static const char named[] = "\a\b\f\n\r\t\v\\", letters[] = "abfnrtv\\";
+
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        const char *at = c == 0 ? NULL : strchr(named, c);
+        if (at != NULL)
+            buf_addf(out, "\\%c", letters[at - named]);
+        else if (c >= ' ' && c <= '~')
+            buf_addc(out, (char)c);
+        else
+            buf_addf(out, "\\%03o", c);
+    }
+}
+
+/* ---- the footer ---- */
+
+struct footer {
+    struct screen *s;
+    struct buf value;
+};
+
+static void put_time(struct buf *out)
+{
+    struct tm tm;
+    int offset;
+    char text[40];
+
+    clock_local(clock_wall(), &tm, &offset);
+    strftime(text, sizeof text, "%b %d %H:%M:%S", &tm);
+    buf_addz(out, text);
+}
+
+static bool put_value(struct screen *s, struct str name, struct buf *out)
+{
+    char local[ADDR_TEXT];
+    const struct {
+        const char *name, *value;
+    } known[] = {
+        {"client_address", s->peer.addr_text},
+        {"server_name", conf.myhostname},
+        {"server_address", addr_text(&s->peer.local, local)},
+        {"helo_name", s->helo},
+        {"sender", s->sender},
+        {"recipient", s->rcpt},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (str_eqz(name, known[i].name)) {
+            buf_addz(out, known[i].value != NULL ? known[i].value : "");
+            return true;
+        }
+    if (str_eqz(name, "client_port"))
+        buf_addf(out, "%u", s->peer.addr.port);
+    else if (str_eqz(name, "server_port"))
+        buf_addf(out, "%u", s->peer.local.port);
+    else if (str_eqz(name, "localtime"))
+        put_time(out);
+    else
+        return false;
+    return true;
+}
+
+/* A conf_find_fn. Other names are parameters, as in $smtpd_reject_footer and $support. */
+static const char *find_value(struct str name, void *arg)
+{
+    struct footer *f = arg;
+
+    buf_clear(&f->value);
+    if (!put_value(f->s, name, &f->value))
+        return conf_find_raw(name, NULL);
+    for (size_t i = 0; i < f->value.n; i++)
+        if (str_find(buf_str(&replies.allowed), f->value.p[i]) < 0)
+            f->value.p[i] = '_';
+    return f->value.p;
+}
+
+/* What stands behind the reply, as in main.cf: that of the table, or the parameter's. */
+static struct str find_template(const char *reply, struct buf *value)
+{
+    struct why why = WHY;
+    enum dict_answer answer = maps_find(replies.footers, reply, value, &why);
+
+    if (answer == DICT_FAILED)
+        msg_warn("%s", why_text(&why));
+    why_free(&why);
+    return answer == DICT_FOUND ? buf_str(value) : strz(conf.postscreen_reject_footer);
+}
+
+/* "550 5.5.1 text" and lines of the footer: each gets the codes. \c: the first belongs to the last
+ * line of the reply. */
+static void put_footer(struct str text, struct buf *out)
+{
+    size_t code = 4, dsn = 0;
+    struct str reply = buf_str(out), line;
+
+    if (reply.n > 5 && (reply.p[4] == '4' || reply.p[4] == '5') && reply.p[5] == '.') {
+        ptrdiff_t blank = str_find(str_from(reply, 4), ' ');
+        dsn = blank < 0 ? 0 : (size_t)blank + 1;
+    }
+    struct buf head = BUF(64); /* fits: a reply code, and an enhanced one, of our own */
+    buf_add(&head, str_upto(reply, code + dsn));
+    bool joined = str_starts(text, STR("\\c"));
+    if (joined)
+        text = str_from(text, 2);
+    size_t begin = 0; /* of the last line */
+    for (bool first = true; text.n > 0 || first; first = false) {
+        ptrdiff_t end = str_search(text, STR("\\n"));
+        line = end < 0 ? text : str_upto(text, (size_t)end);
+        text = end < 0 ? str_from(text, text.n) : str_from(text, (size_t)end + 2);
+        if (!first || !joined) {
+            out->p[begin + 3] = '-';
+            buf_addz(out, "\r\n");
+            begin = out->n;
+            buf_add(out, buf_str(&head));
+            if (!buf_ok(out))
+                break;
+        }
+        buf_add(out, line);
+    }
+    buf_free(&head);
+}
+
+static void add_footer(struct screen *s, struct buf *reply)
+{
+    struct footer f = {.s = s, .value = BUF_TEXT(TEXT_MOST)};
+    struct buf value = BUF(DICT_VALUE_LIMIT); /* fits: that is the longest */
+    struct buf text = BUF_TEXT(TEXT_MOST);
+    struct str template = find_template(reply->p, &value);
+    struct why why = WHY;
+
+    if (template.n > 0 &&
+        conf_expand_text(template, EXPAND_RECURSE, find_value, &f, &text, &why) < 0)
+        msg_warn("postscreen_reject_footer: %s", why_text(&why));
+    else if (text.n > 0)
+        put_footer(buf_str(&text), reply);
+    buf_free(&f.value);
+    buf_free(&value);
+    buf_free(&text);
+    why_free(&why);
+}
+
+/* ---- the reply ---- */
+
+void screen_soften(struct buf *reply)
+{
+    if (!conf.soft_bounce || reply->p[0] != '5')
+        return;
+    reply->p[0] = '4';
+    if (reply->n > 5 && reply->p[4] == '5' && reply->p[5] == '.')
+        reply->p[4] = '4';
+}
+
+void screen_reply(struct screen *s, const char *fmt, ...)
+{
+    struct buf reply = BUF(REPLY_MOST);
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_addv(&reply, fmt, ap);
+    va_end(ap);
+    if (reply.n > 4 && (reply.p[0] == '4' || reply.p[0] == '5')) {
+        screen_soften(&reply);
+        add_footer(s, &reply);
+    }
+    buf_addz(&reply, "\r\n");
+    if (buf_ok(&reply))
+        stream_put(s->stream, buf_str(&reply));
+    else
+        stream_fail(s->stream, "a reply is too long");
+    buf_free(&reply);
+}

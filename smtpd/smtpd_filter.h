@@ -1,0 +1,15 @@
+/* smtpd_filter.h - what smtpd and postscreen both do with two parameters of theirs */
+#ifndef SMTPD_SMTPD_FILTER_H
+#define SMTPD_SMTPD_FILTER_H
+
+#include "base/buf.h"
+
+/* Is it a word of another protocol, by a list such as smtpd_forbidden_commands, or a header field
+ * ("Subject:")? Patterns in the list other than the default one are not looked at. */
+bool smtpd_filter_forbids(const char *list, struct str verb);
+
+/* Appends the characters of smtpd_expansion_filter: "\t", "\40" and so on stand for what they are
+ * in C. */
+void smtpd_filter_unescape(const char *text, struct buf *out);
+
+#endif
