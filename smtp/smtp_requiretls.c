@@ -46,7 +46,7 @@ static bool find_level(struct str word, enum smtp_requiretls *level)
 static const char not_a_level[] = "enforce, opportunistic+starttls, opportunistic or disable";
 
 /* For check: such a value puts off the mail that it is for. */
-static void check_value(void *arg, const char *table, const char *where, const char *value)
+static void check_level(void *arg, const char *table, const char *where, const char *value)
 {
     enum smtp_requiretls level;
 
@@ -66,7 +66,7 @@ static void add_item(struct str word)
     else if (!find_level(word, &item.level))
         conf_fault(parameter(), "\"%s\" is neither a table nor %s", spec.p, not_a_level);
     if (item.table != NULL && service_trying())
-        maps_values(item.table, check_value, NULL);
+        maps_values(item.table, check_level, NULL);
     *VEC_ADD(&policy) = item;
     buf_free(&spec);
 }

@@ -15,7 +15,7 @@
 
 static struct maps *chains;
 
-static void check_value(void *arg, const char *table, const char *where, const char *value)
+static void check_chain(void *arg, const char *table, const char *where, const char *value)
 {
     struct why why = WHY;
 
@@ -30,7 +30,7 @@ void smtpd_open_sni(void)
     chains = maps_open("tls_server_sni_maps", conf.tls_server_sni_maps,
                        DICT_FOLD | DICT_FILE_VALUES | DICT_MAY_FAIL);
     if (service_trying())
-        maps_values(chains, check_value, NULL);
+        maps_values(chains, check_chain, NULL);
 }
 
 bool smtpd_has_sni(void)
