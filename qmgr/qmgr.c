@@ -144,6 +144,9 @@ static void qmgr_paths(void)
     jail_note(queue_name(Q_DEFER));
     jail_read_tables(conf.transport_maps);
     jail_read_tables(conf.fast_flush_domains);
+    jail_read_tables(conf.address_verify_transport_maps);
+    jail_read_tables(conf.address_verify_sender_dependent_relayhost_maps);
+    jail_read_tables(conf.address_verify_sender_dependent_default_transport_maps);
     jail_read_tables(conf.relocated_maps);
     jail_read_tables(conf.sender_dependent_relayhost_maps);
     jail_read_tables(conf.sender_dependent_default_transport_maps);

@@ -155,12 +155,12 @@ static void write_file(void)
 /* Until the process ends, which cancels it. */
 static void keep_file(void *unused)
 {
-    int64_t pause = conf.address_verify_cache_cleanup_interval;
+    int64_t never = (int64_t)365 * 86400, pause = conf.address_verify_cache_cleanup_interval;
     enum wait wait = WAIT_TIMEOUT;
 
     (void)unused;
     while (wait != WAIT_CANCELLED) {
-        wait = task_sleep(pause > 0 ? task_now() + pause * 1000 : INT64_MAX);
+        wait = task_sleep(task_now() + (pause > 0 ? pause : never) * 1000);
         verify_cache_clean(state.cache, clock_wall());
         if (state.dir >= 0)
             write_file();
