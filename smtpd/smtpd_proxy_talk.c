@@ -96,7 +96,7 @@ static bool lost(struct proxy_talk *t)
 static bool read_reply(struct proxy_talk *t)
 {
     enum esmtp_more more = ESMTP_MORE;
-    struct buf line = BUF(4096); /* asked: the line's length */
+    struct buf line = BUF(REPLY_MOST); /* asked: the line's length */
     enum line end = LINE_CRLF;
     size_t size = 0;
 

@@ -54,10 +54,10 @@ int endpoint_parse(struct str text, bool bare, struct endpoint *out, struct why 
         return take_inet(str_from(text, 5), out, why);
     if (str_starts(text, STR("unix:")))
         return take_unix(str_from(text, 5), out, why);
-    if (str_starts(text, STR("local:")))
-        return take_unix(str_from(text, 6), out, why);
     if (bare)
         return take_inet(text, out, why);
+    if (str_starts(text, STR("local:")))
+        return take_unix(str_from(text, 6), out, why);
     return why_set(why, "4.3.5", "inet:host:port or unix:path is wanted, not \"%.*s\"", (int)text.n,
                    text.p);
 }
