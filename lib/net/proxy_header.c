@@ -63,9 +63,9 @@ static int parse_line(struct str line, struct proxy_header *out, struct why *why
     line = str_from(line, v1_signature.n);
     if (!str_word(&line, " ", &word))
         return proxy_bad(why, "missing protocol type");
-    if (str_eqz(word, "TCP4"))
+    if (str_ieqz(word, "TCP4"))
         family = AF_INET;
-    else if (str_eqz(word, "TCP6"))
+    else if (str_ieqz(word, "TCP6"))
         family = AF_INET6;
     else
         return proxy_bad(why, "bad or missing protocol type");
