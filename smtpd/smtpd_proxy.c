@@ -10,6 +10,7 @@
 #include "queue/submit.h"
 
 #include "smtpd_proxy_talk.h"
+#include "smtpd_transfer.h"
 
 /* In the transaction's arena. */
 struct smtpd_proxy {
@@ -149,11 +150,13 @@ static bool needs_queue(struct smtpd *s)
 {
     const struct smtpd_mail *m = s->mail;
 
+    if (smtpd_discards(m)) /* nobody does anything with it */
+        return false;
     if (m->filter == NULL && m->redirect == NULL && m->bcc.n == 0 &&
         (m->submit_flags & SUBMIT_HOLD) == 0)
         return false;
-    msg_warn("an access table says FILTER, REDIRECT, BCC or HOLD: with smtpd_proxy_filter there is "
-             "no such action");
+    msg_warn("an access table or a mail filter says FILTER, REDIRECT, BCC or HOLD: with "
+             "smtpd_proxy_filter there is no such action");
     smtpd_reply(s, 451, "4.3.5", "Server configuration error");
     return true;
 }
@@ -164,7 +167,7 @@ bool smtpd_proxy_data(struct smtpd *s)
 
     if (needs_queue(s))
         return false;
-    if ((s->mail->submit_flags & SUBMIT_DISCARD) != 0) { /* cleanup does that */
+    if (smtpd_discards(s->mail)) { /* cleanup does that */
         smtpd_proxy_close(s->mail);
         return true;
     }
@@ -242,6 +245,12 @@ void smtpd_proxy_end(struct smtpd *s)
 {
     struct smtpd_proxy *p = s->mail->proxy;
 
+    if (needs_queue(s) || smtpd_discards(s->mail)) { /* ordered at the end of the content */
+        if (smtpd_discards(s->mail))
+            smtpd_reply(s, 250, "2.0.0", "Ok: discarded");
+        smtpd_proxy_close(s->mail);
+        return;
+    }
     pass_held(s);
     if (!p->failed)
         proxy_talk_say(p->talk, 0, ".");

@@ -33,10 +33,15 @@ void smtpd_open_data(void)
                                                conf.smtpd_forbid_bare_newline_exclusions);
 }
 
+bool smtpd_discards(const struct smtpd_mail *m)
+{
+    return m->filter_discards || (m->submit_flags & SUBMIT_DISCARD) != 0;
+}
+
 /* Of submit.h, as far as is known by now. */
 static unsigned flags_of(const struct smtpd_mail *m)
 {
-    return m->submit_flags | (m->filter_discards ? SUBMIT_DISCARD : 0) |
+    return m->submit_flags | (smtpd_discards(m) ? SUBMIT_DISCARD : 0) |
            (m->utf8 ? SUBMIT_UTF8 : 0) | (m->requiretls ? SUBMIT_REQUIRETLS : 0) |
            submit_class("smtpd");
 }

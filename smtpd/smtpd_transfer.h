@@ -38,6 +38,8 @@ struct transfer {
  * may not, as the client has been told. Else it is s->mail->transfer, until the transaction ends.
  */
 struct transfer *smtpd_transfer_begin(struct smtpd *s);
+/* By an access table or a mail filter: the client is told that it is taken. */
+bool smtpd_discards(const struct smtpd_mail *m);
 /* Has the transaction a recipient? False: the client has been told no. */
 bool smtpd_has_rcpts(struct smtpd *s);
 void smtpd_transfer_take(struct transfer *t, enum esmtp_data what,
