@@ -140,12 +140,26 @@ static void take_sender(struct cleanup *c, struct str address)
         add_found_bcc(c, BCC_SENDER, c->d.sender);
 }
 
+/* Is it what take_rcpt says in the place of a client who gave none? */
+static bool is_made_up(const struct rcpt *r)
+{
+    struct buf own = BUF(REC_MAX);
+
+    buf_addz(&own, "rfc822;");
+    path_quote(strz(r->original), &own);
+    bool made_up = buf_ok(&own) && str_eqz(buf_str(&own), r->dsn_orcpt);
+    buf_free(&own);
+    return made_up;
+}
+
 /* Postfix's key: with enable_original_recipient the same mailbox gets a copy for each address that
  * led to it, so that Delivered-To and the log tell. */
 static void make_key(struct buf *key, const struct rcpt *r)
 {
-    buf_addf(key, "%s\n%u\n%s\n%s", r->dsn_orcpt, r->dsn_notify,
-             conf.enable_original_recipient ? r->original : "", r->address);
+    bool tells = conf.enable_original_recipient;
+
+    buf_addf(key, "%s\n%u\n%s\n%s", tells || !is_made_up(r) ? r->dsn_orcpt : "", r->dsn_notify,
+             tells ? r->original : "", r->address);
     str_lower(key->p, key->n);
 }
 
@@ -250,6 +264,8 @@ int cleanup_late_sender(struct cleanup *c, const char *address, const struct cle
         c->d.dsn_ret = late->ret;
         put_attr(c, "ret_flags", late->ret == DSN_RET_FULL ? STR("1") : STR("2"));
     }
+    if (c->d.sender[0] != 0)
+        add_found_bcc(c, BCC_SENDER, c->d.sender);
     return qedit_end_rcpts(&c->edit, begin, why);
 }
 

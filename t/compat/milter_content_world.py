@@ -23,6 +23,7 @@ milter_header_checks = regexp:$config_directory/checks
 header_checks = regexp:$config_directory/before
 virtual_alias_maps = texthash:$config_directory/virtual
 recipient_canonical_maps = texthash:$config_directory/canonical
+sender_bcc_maps = inline:{ { boss@x.test = archive@far.test } }
 """
 CHECKS = "\n".join("/^X-%s/ %s" % line for line in (
     ("Warn", "WARN text"), ("Ignore", "IGNORE"), ("Reject", "REJECT no"), ("Later", "REJECT 4.7.1 later"), ("Hold", "HOLD text"),

@@ -75,6 +75,7 @@ EDITS = {
     "body of a long line": ([m.replace_body("y" * 20000 + "\r\n")], []),
     "8 bit body": ([b"b\xc3\xa9\r\n"], []),
     "sender": ([m.change_sender("other@x.test")], []),
+    "sender with a copy": ([m.change_sender("boss@x.test")], [m.change_sender("boss@x.test")]),
     "null sender": ([b"e<>\0"], []),
     "sender without <>": ([b"eother@x.test\0"], []),
     "quoted sender": ([b'e<"a b"@x.test>\0'], []),
