@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+
 #include "postscreen_line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,6 @@
-#include "postscreen_line.h"
-
 #include "base/str.h"
 
+#include "postscreen_line.h"
 #include "test.h"
 
 static bool parses(const char *text, struct screen_stamps *out)
