@@ -1,9 +1,9 @@
 /*
  * The clients that have passed tests, in memory and in a file. A place in the file is one line of a
  * fixed length, "192.0.2.1 until;until;until;until;until" and blanks, so that a change is one write
- * and nothing has to be sorted or locked: only one process has the cache at a time, and a line that
- * a power cut has spoilt costs its client a test. The file is opened before the jail, in which
- * there is no directory to write in.
+ * and nothing has to be sorted or locked: only one process has the cache at a time (it is locked),
+ * and a line that a power cut has spoilt costs its client a test. The file is opened before the
+ * jail, in which there is no directory to write in.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/num.h"
@@ -186,6 +187,22 @@ static int open_as_owner(const char *path)
     return fd;
 }
 
+/* Two services with one file would write over each other's clients. The process before this one
+ * lets go of it when it is told to. Blocks, before the first client. */
+static void lock_file(const char *path)
+{
+    enum { TRIES = 100, PAUSE_MS = 100 };
+
+    for (int i = 0; lock_try_flock(cache.fd, true) < 0; i++) {
+        if (errno != EAGAIN || i == TRIES)
+            msg_fatal("%s: %s", path,
+                      errno == EAGAIN ? "in use by another service: each needs a "
+                                        "postscreen_cache_map of its own"
+                                      : strerror(errno));
+        task_sleep(task_now() + PAUSE_MS);
+    }
+}
+
 /* "btree:/path": where the file is. */
 static bool find_path(struct buf *path)
 {
@@ -213,6 +230,7 @@ void screen_open_cache(void)
         cache.fd = open_as_owner(path.p);
         if (cache.fd < 0)
             msg_fatal("%s: %m", path.p);
+        lock_file(path.p);
         read_file(path.p);
         if (cache.places.n == 0)
             take_over();

@@ -24,10 +24,10 @@ smtpd_forbid_unauth_pipelining = no
 smtpd_client_connection_count_limit = 0
 smtpd_relay_restrictions = reject_unauth_destination
 postscreen_greet_wait = 1s
-postscreen_dnsbl_timeout = 3s
 """
 DEEP = "-o postscreen_pipelining_enable=yes -o postscreen_non_smtp_command_enable=yes -o postscreen_bare_newline_enable=yes "
-SITES = "-o { postscreen_dnsbl_sites = list.test=127.0.0.[2..4]*2, other.test, good.test*-4, nobody.answers.example*9 } -o postscreen_dnsbl_threshold=2 "
+# Postfix starts a process of dnsblog for each question, and what comes after the wait does not count.
+SITES = "-o { postscreen_dnsbl_sites = list.test=127.0.0.[2..4]*2, other.test, good.test*-4, nobody.answers.example*9 } -o postscreen_dnsbl_threshold=2 -o postscreen_greet_wait=8s "
 SERVICES = {
     "plain": "",
     "greet_drop": "-o postscreen_greet_action=drop",

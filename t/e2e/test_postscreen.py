@@ -93,6 +93,17 @@ def test_what_postfix_has_found_out_is_taken_over(screened):
     assert re.search(r"S/old/postscreen\[\d+\]: cache btree:\S+/c_old full cleanup: retained=1 dropped=1 entries", screened.log())
 
 
+def test_no_two_services_have_one_cache(screened):
+    port = pombal.free_port()
+    screened.add_master("127.0.0.1:%d inet n - n - 1 postscreen -o postscreen_cache_map=btree:$data_directory/c_deep\n" % port)
+    screened.reload()
+    client(screened, "deep", "127.0.6.7").reply()
+    pombal.Raw(port).close()
+    screened.wait_log(r"fatal: \S+/c_deep\.clients: in use by another service: each needs a postscreen_cache_map of its own")
+    screened.write("etc/master.cf", "".join(line for line in screened.read("etc/master.cf").splitlines(True) if not line.startswith("127.0.0.1:%d " % port)))
+    screened.reload()
+
+
 def test_a_table_denies_and_its_unknown_words_are_told(screened):
     assert "220 " in client(screened, "list", "127.0.8.1").reply()
     assert client(screened, "list", "127.0.8.2").reply() == "521 5.3.2 Service currently unavailable"
