@@ -1,6 +1,6 @@
 /*
- * REQUIRETLS: what the sender's wish means for a destination (smtp_requiretls_policy), and whether a
- * server is good enough. RFC 8689
+ * REQUIRETLS: what the sender's wish means for a destination (smtp_requiretls_policy), and whether
+ * a server is good enough. RFC 8689
  */
 #include "base/str.h"
 #include "base/vec.h"
@@ -149,7 +149,8 @@ int smtp_find_requiretls(struct smtp_job *job, const struct smtp_dest *dest, str
 bool smtp_lacks_requiretls(const struct smtp_job *job, const struct smtp_session *s,
                            struct why *why)
 {
-    /* the next server may be better; when there is none, waiting makes it no better: RFC 8689 4.2.1 */
+    /* the next server may be better; when there is none, waiting makes it no better: RFC 8689 4.2.1
+     */
     const char *code = job->last_server ? "5.7.30" : "4.7.30";
     const char *what = NULL;
 
