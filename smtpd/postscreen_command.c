@@ -42,8 +42,10 @@ static void say_helo(struct screen *s, struct str args)
 static unsigned offered(const struct screen *s)
 {
     unsigned ext = ESMTP_SIZE | ESMTP_VRFY | ESMTP_ETRN | ESMTP_ENHANCEDSTATUSCODES |
-                   ESMTP_8BITMIME | ESMTP_DSN;
+                   ESMTP_8BITMIME | ESMTP_DSN | ESMTP_CHUNKING;
 
+    if (conf.smtputf8_enable)
+        ext |= ESMTP_SMTPUTF8;
     if (conf.postscreen_disable_vrfy_command)
         ext &= ~(unsigned)ESMTP_VRFY;
     if (screen_tls_offered(s) && s->tls == NULL)
@@ -58,7 +60,8 @@ static void say_ehlo(struct screen *s, struct str args)
         const char *keyword;
     } all[] = {{ESMTP_VRFY, "VRFY"},         {ESMTP_ETRN, "ETRN"},
                {ESMTP_STARTTLS, "STARTTLS"}, {ESMTP_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
-               {ESMTP_8BITMIME, "8BITMIME"}, {ESMTP_DSN, "DSN"}};
+               {ESMTP_8BITMIME, "8BITMIME"}, {ESMTP_DSN, "DSN"},
+               {ESMTP_SMTPUTF8, "SMTPUTF8"}, {ESMTP_CHUNKING, "CHUNKING"}};
     struct buf lines = BUF_TEXT(1000);
     unsigned ext = offered(s);
 
@@ -149,6 +152,23 @@ static void say_data(struct screen *s, struct str args)
     s->closing = true;
 }
 
+/* As DATA. What comes behind it is not looked at. RFC 3030 2 */
+static void say_bdat(struct screen *s, struct str args)
+{
+    if ((s->hidden & ESMTP_CHUNKING) != 0) {
+        screen_reply(s, "502 5.5.1 Error: command not implemented");
+        return;
+    }
+    msg_info("BDAT without valid RCPT from %s", s->who);
+    if (args.n == 0)
+        screen_reply(s, "501 5.5.4 Syntax: BDAT count [LAST]");
+    else if (s->sender == NULL)
+        screen_reply(s, "554 5.5.1 Error: need MAIL command");
+    else
+        screen_reply(s, "554 5.5.1 Error: no valid recipients");
+    s->closing = true;
+}
+
 static void say_rset(struct screen *s, struct str args)
 {
     (void)args;
@@ -203,7 +223,7 @@ static const struct command {
     {"HELO", say_helo, true},  {"EHLO", say_ehlo, true},  {"STARTTLS", say_starttls, true},
     {"MAIL", say_mail, false}, {"RCPT", say_rcpt, false}, {"DATA", say_data, false},
     {"RSET", say_rset, false}, {"NOOP", say_noop, true},  {"VRFY", say_vrfy, false},
-    {"ETRN", say_etrn, false}, {"QUIT", say_quit, true},
+    {"ETRN", say_etrn, false}, {"QUIT", say_quit, true},  {"BDAT", say_bdat, false},
 };
 
 static const struct command *find(struct str verb)

@@ -112,7 +112,8 @@ static bool talks_ahead(struct screen *s, struct str verb)
 {
     struct buf shown = BUF_TEXT(500);
 
-    if (!is_open(s, PIPELINING) || stream_ahead(s->stream) == 0)
+    /* Behind BDAT comes its chunk. */
+    if (!is_open(s, PIPELINING) || stream_ahead(s->stream) == 0 || str_ieqz(verb, "BDAT"))
         return false;
     screen_escape(str_upto(stream_ahead_str(s->stream), SHOWN), &shown);
     msg_info("COMMAND PIPELINING from %s after %.*s: %s", s->who, (int)str_upto(verb, SHOWN).n,
