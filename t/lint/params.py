@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""params.def: in order, no name twice or in known.def too; lists those that no program uses yet."""
-import glob, os, re, sys
+"""params.def: in order, no name twice or in known.def too; lists those that no program uses yet. doc/parameters.md has the reason of
+each name of known.def, and of no other."""
+import fnmatch, glob, os, re, sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -35,6 +36,10 @@ used |= {n.replace("smtp_", "lmtp_", 1).replace("lmtp_helo", "lmtp_lhlo").replac
 computed = tuple(re.findall(r'_of\(\s*\w+,\s*"(_[a-z_]+)"', text) + re.findall(r'read_feedback\(\w+, "(_[a-z_]+)"', text))
 used |= {n for n in params if n.endswith(computed)}
 unused = [n for n in params if n not in used]
+# Of a line of a table, the names in its first column.
+reasons = [n for line in open(ROOT + "/doc/parameters.md") if line.startswith("| `") for n in re.findall(r"`([^`]+)`", line.split("|")[1])]
+bad += ["doc/parameters.md: no reason for %s" % n for n in known if not any(fnmatch.fnmatchcase(n, r) for r in reasons)]
+bad += ["doc/parameters.md: %s has an effect" % r for r in reasons if not any(fnmatch.fnmatchcase(n, r) for n in known)]
 print("params: %d declared, %d known without effect, %d without a user: %s"
       % (len(params), len(known), len(unused), " ".join(unused)))
 print("\n".join(bad) if bad else "params: in order")
