@@ -432,7 +432,7 @@ void milters_free(struct milters **m)
     *m = NULL;
 }
 
-static void say(struct milter *m, enum milter_command command)
+void milter_say(struct milter *m, enum milter_command command)
 {
     struct buf out = BUF(16); /* fits: a packet without data */
 
@@ -447,7 +447,7 @@ void milters_abort(struct milters *m)
 {
     for (size_t i = 0; m != NULL && i < m->n; i++) {
         if (m->at[i].stream != NULL && m->at[i].told)
-            say(&m->at[i], MILTER_ABORT);
+            milter_say(&m->at[i], MILTER_ABORT);
         m->at[i].told = false;
         m->at[i].skips = 0;
         if (m->at[i].state == MILTER_PASSED)
@@ -460,7 +460,7 @@ void milters_quit(struct milters *m)
     milters_abort(m);
     for (size_t i = 0; m != NULL && i < m->n; i++)
         if (m->at[i].stream != NULL) {
-            say(&m->at[i], MILTER_QUIT);
+            milter_say(&m->at[i], MILTER_QUIT);
             milter_closes(&m->at[i]);
         }
 }

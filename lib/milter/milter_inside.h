@@ -86,6 +86,8 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
 /* (waits) The macros of the event and the event. False: it has failed. */
 bool milter_send_event(struct milters *all, struct milter *m, const struct milter_event *e,
                        struct str data, int64_t deadline_ms);
+/* (waits) What has no answer: that the message, or the session, is over. */
+void milter_say(struct milter *m, enum milter_command command);
 /* Does it want to see such an event now? */
 bool milter_wants(const struct milter *m, const struct milter_event *e);
 /* (waits) Until it has said what it thinks of the event; a is set. */

@@ -27,17 +27,26 @@ def world():
     one.close()
 
 
-def send(s, one, *changes):
-    """the reply to the end of the message"""
+def message(raw):
+    """the reply to its end"""
+    for line in ("MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
+        raw.ask(line)
+    return raw.ask("Subject: x\r\n\r\nbody\r\n.")
+
+
+def send(s, one, *changes, then=None):
+    """the reply to the end of the message; with then, also that to a second one of the session, of which the filter says so"""
     one.script(eom=list(changes) + [milter.GO_ON])
     raw = pombal.Raw(s.port("smtp"))
     raw.reply()
-    for line in ("EHLO client.test", "MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
-        raw.ask(line)
-    reply = raw.ask("Subject: x\r\n\r\nbody\r\n.")
+    raw.ask("EHLO client.test")
+    replies = [message(raw)]
+    if then:
+        one.script(eom=[then])
+        replies.append(message(raw))
     raw.ask("QUIT")
     raw.close()
-    return reply
+    return replies if then else replies[0]
 
 
 def nothing_left(s):
@@ -54,9 +63,11 @@ def nothing_left(s):
     ("a field without a name", [milter.add_header("", "x")], "451 4.3.5"),
 ])
 def test_bounds(world, what, changes, reply):
+    """the filter has not failed: it is asked of the next message as ever"""
     s, one = world
-    got = send(s, one, *changes)
+    got, then = send(s, one, *changes, then=milter.REJECT)
     assert got.startswith(reply), got
+    assert then.startswith("550 5.7.1"), then
     assert nothing_left(s)
 
 
