@@ -245,7 +245,7 @@ int smtpd_policy_ask(struct smtpd *s, struct policy_service *p, struct str reque
 
     for (int64_t n = 1; result < 0; n++) {
         result = try_once(s, p, request, reply, &why);
-        if (result < 0)
+        if (result < 0 && !task_is_cancelled())
             msg_warn("problem talking to server %s: %s", p->name, why_text(&why));
         if (result < 0 && (n >= most || task_sleep(task_now() + delay_ms) == WAIT_CANCELLED))
             break;

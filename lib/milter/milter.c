@@ -13,6 +13,7 @@
 
 #define TRY_LATER "451 4.7.1 Service unavailable - try again later"
 #define GOOD_BYE  "421 4.7.0 Server closing connection"
+#define WE_END    "421 4.3.2 Service shutting down"
 
 /* ---- the end of a filter ---- */
 
@@ -58,13 +59,18 @@ void milter_fails(struct milter *m, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&text, fmt, ap);
     va_end(ap);
-    if (m->stream == NULL) /* it names itself: "connect to Milter service ..." */
+    if (task_is_cancelled())
+        ; /* it has not failed: we are to end, and cannot wait for it */
+    else if (m->stream == NULL) /* it names itself: "connect to Milter service ..." */
         msg_warn_each("%s", text.p);
     else
         msg_warn_each("milter %s: %s", m->entry->name, text.p);
     buf_free(&text);
     milter_shut(m);
-    hold_default(m);
+    if (task_is_cancelled())
+        milter_reply(&m->held, MILTER_SHUTS_DOWN, WE_END);
+    else
+        hold_default(m);
 }
 
 void milter_talks_nonsense(struct milter *m, const char *what)

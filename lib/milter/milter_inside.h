@@ -54,7 +54,8 @@ enum milter_does milter_answer_copy(struct milter_answer *a, const struct milter
 
 /*
  * It cannot be asked any more: logs "milter NAME: text", closes the connection for all that have
- * it, and sets held from the default action.
+ * it, and sets held from the default action. If the task is cancelled, nothing is logged, and held
+ * is 421.
  */
 void milter_fails(struct milter *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As milter_closes. What another process has of this connection must not find half a packet, or
