@@ -244,12 +244,14 @@ static void commit(struct transfer *t)
 {
     struct smtpd *s = t->s;
     struct buf queue_id = BUF(100), reply = BUF_TEXT(MILTER_REPLY_MOST);
+    bool answered = false;
 
     smtpd_transfer_put(t, REC_XTRA, STR(""));
     put_late_orders(t);
     smtpd_transfer_put(t, REC_END, STR(""));
     smtpd_transfer_flush(t);
-    if (t->submit != NULL && submit_commit_reply(&t->submit, &queue_id, &reply, &t->why) == 0) {
+    if (t->submit != NULL &&
+        submit_commit_reply(&t->submit, &queue_id, &reply, &answered, &t->why) == 0) {
         accept_mail(s, queue_id.p);
     } else if (reply.n > 0) { /* a filter's, logged by cleanup */
         smtpd_deny_as(s, buf_str(&reply));
@@ -257,6 +259,8 @@ static void commit(struct transfer *t)
     } else {
         refuse_content(s, &t->why);
     }
+    if (t->milters && !answered)
+        milters_lost(s->milters);
     buf_free(&reply);
     buf_free(&queue_id);
 }
