@@ -159,9 +159,15 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
     }
 }
 
+/* That it has seen enough of a message says nothing of the session. */
+static bool is_listening(const struct milter *m, const struct milter_event *e)
+{
+    return m->state == MILTER_ASKED || (m->state == MILTER_PASSED && e->of_session);
+}
+
 bool milter_wants(const struct milter *m, const struct milter_event *e)
 {
-    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips | m->lacks) & e->unwanted) == 0;
+    return is_listening(m, e) && ((m->terms.habits | m->skips | m->lacks) & e->unwanted) == 0;
 }
 
 void milter_hear_answer(struct milter *m, const struct milter_event *e, int64_t deadline,
@@ -222,7 +228,7 @@ static void put_macros_only(struct milters *all, struct milter *m, const struct 
 {
     struct buf out = BUF(MILTER_PACKET_MOST);
 
-    if (m->state != MILTER_ASKED || ((m->skips | m->lacks) & e->unwanted) != 0)
+    if (!is_listening(m, e) || ((m->skips | m->lacks) & e->unwanted) != 0)
         return;
     milter_put_macros(&out, all, m, e->stage, e->command);
     stream_set_deadline(m->stream, task_now() + m->entry->command_ms);
