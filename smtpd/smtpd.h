@@ -134,6 +134,7 @@ struct smtpd {
     struct milters *milters; /* null: this client has none */
     struct milter_list milter_list; /* its own, from smtpd_milter_maps */
     struct buf milter_text; /* of a macro */
+    bool milter_holds; /* at CONNECT or HELO a filter has put all messages on hold */
     bool milter_rcpt_refused; /* filters are told of a recipient that s->denial is about */
 
     /* smtpd_check.c */

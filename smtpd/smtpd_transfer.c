@@ -34,9 +34,11 @@ void smtpd_open_data(void)
 }
 
 /* Of submit.h, as far as is known by now. */
-static unsigned flags_of(const struct smtpd_mail *m)
+static unsigned flags_of(const struct smtpd *s)
 {
-    return m->submit_flags | (m->filter_discards ? SUBMIT_DISCARD : 0) |
+    const struct smtpd_mail *m = s->mail;
+
+    return m->submit_flags | (s->milter_holds ? SUBMIT_HOLD : 0) | (m->filter_discards ? SUBMIT_DISCARD : 0) |
            (m->utf8 ? SUBMIT_UTF8 : 0) | (m->requiretls ? SUBMIT_REQUIRETLS : 0) |
            submit_class("smtpd");
 }
@@ -197,7 +199,7 @@ bool smtpd_begin_submission(struct smtpd *s)
     bool good = m->submit != NULL;
 
     if (!good) {
-        m->early_flags = flags_of(m);
+        m->early_flags = flags_of(s);
         m->submit = submit_begin(submit_external() | SUBMIT_MILTERS | m->early_flags, &why);
         good = m->submit != NULL && submit_queue_id(m->submit, &id, &why) == 0 && buf_ok(&id);
         m->queue_id = arena_strz(m->mem, buf_str(&id));
@@ -230,8 +232,8 @@ static void put_late_orders(struct transfer *t)
 {
     const struct smtpd_mail *m = t->m;
 
-    if (flags_of(m) != t->ordered.submit_flags)
-        smtpd_transfer_putf(t, REC_FLGS, "%u", flags_of(m));
+    if (flags_of(t->s) != t->ordered.submit_flags)
+        smtpd_transfer_putf(t, REC_FLGS, "%u", flags_of(t->s));
     if (m->filter != t->ordered.filter)
         smtpd_transfer_put(t, REC_FILT, strz(m->filter));
     if (m->redirect != t->ordered.redirect)
@@ -331,7 +333,7 @@ struct transfer *smtpd_transfer_begin(struct smtpd *s)
     m->submit = NULL;
     m->transfer = t;
     t->milters = t->submit != NULL;
-    t->ordered = (struct smtpd_orders){.submit_flags = t->milters ? m->early_flags : flags_of(m),
+    t->ordered = (struct smtpd_orders){.submit_flags = t->milters ? m->early_flags : flags_of(s),
                                        .filter = m->filter,
                                        .redirect = m->redirect,
                                        .bcc = m->bcc.n};

@@ -113,6 +113,17 @@ def test_whom_xclient_names_is_a_new_client_for_filters(world):
     assert connect.startswith(b"Csecond.test\0") and b"10.1.1.1" in connect
 
 
+@pytest.mark.parametrize("event", ["connect", "helo"])
+def test_a_quarantine_of_the_session_holds_each_message(world, event):
+    s, ports, one, _ = world
+    with_changes(one)
+    one.script(**{event: [milter.quarantine("why"), GO_ON]})
+    for said in session(ports["accept"], [MESSAGE % ("held at " + event)] * 2):
+        assert os.path.exists("%s/hold/%s" % (s.queue, said.split()[-1])), said
+    one.script()
+    assert not os.path.exists("%s/hold/%s" % (s.queue, session(ports["accept"], [MESSAGE % "free"])[0].split()[-1]))
+
+
 def test_no_milters_keeps_them_out(world):
     s, ports, one, _ = world
     with_changes(one)
