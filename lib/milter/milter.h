@@ -19,12 +19,12 @@
  *
  * A filter that cannot be reached, dies, hangs or answers what the protocol does not allow is
  * logged once ("warning: milter NAME: ..."), its connection closed, and the default action of its
- * entry is the answer to this and all later events of the session. It is not asked again before
- * the next session. That a task is cancelled is no failure of a filter: the answer is 421 then,
- * whatever its default action says. Each wait has the time of the entry: connect_ms for connecting and negotiating
- * together, command_ms for one event of the envelope, content_ms for one piece of content and for
- * each answer to the end of the message, and milter_message_time_limit for all that one filter does
- * about one message. A packet has at most MILTER_PACKET_MOST bytes.
+ * entry is the answer to this and all later events of the session. It is not asked again before the
+ * next session. That a task is cancelled is no failure of a filter: the answer is 421 then,
+ * whatever its default action says. Each wait has the time of the entry: connect_ms for connecting
+ * and for negotiating, command_ms for one event of the envelope, content_ms for one piece of
+ * content and for each answer to the end of the message, and milter_message_time_limit for all that
+ * one filter does about one message. A packet has at most MILTER_PACKET_MOST bytes.
  *
  * THE WAY OF A MESSAGE
  *
