@@ -56,7 +56,8 @@ struct milter_answer {
      * Printable but for that, and at most MILTER_REPLY_MOST bytes. Else empty. */
     struct buf reply;
 };
-enum { MILTER_REPLY_MOST = 4096 };
+/* libmilter makes up to 32 lines of up to 980 bytes. A longer one is cut, and ends in "...". */
+enum { MILTER_REPLY_MOST = 40 * 1024 };
 #define MILTER_ANSWER ((struct milter_answer){MILTER_GOES_ON, BUF_TEXT(MILTER_REPLY_MOST)})
 void milter_answer_free(struct milter_answer *a);
 /* The parts of reply: its code (421, 450, 550 ...), the enhanced code or "", and the text behind

@@ -10,7 +10,7 @@
 #include "ipc/proto.h"
 #include "task/task.h"
 
-enum { ANSWER_MOST = 16 * 1024 }; /* a milter's reply of several lines, and what else there is */
+enum { ANSWER_MOST = 48 * 1024 }; /* a milter's reply of several lines, and what else there is */
 
 struct submit {
     struct call *call;
