@@ -28,7 +28,8 @@ struct cleanup_view {
 int cleanup_view_rewind(void *view, struct why *why);
 int cleanup_view_header(void *view, struct str *name, struct str *value, struct why *why);
 int cleanup_view_body(void *view, struct buf *piece, struct why *why);
-/* (waits) Which of the Received fields is our own, that milters do not see; 0: none. Ends reading. */
+/* (waits) Which of the Received fields is our own, that milters do not see; 0: none. Ends reading.
+ */
 size_t cleanup_view_own(struct cleanup_view *v);
 
 /* cleanup_milter_edit.c: sets the edits of content */

@@ -16,8 +16,8 @@ static subscriber *const subscribers[] = {
     smtpd_milter_event, /* mail filters: of what the lists have let pass */
 };
 
-/* Who was asked while this process was to end may have waited for nothing: a list, a name, a filter.
- * Neither yes nor a final no is an answer then. RFC 5321 3.8 */
+/* Who was asked while this process was to end may have waited for nothing: a list, a name, a
+ * filter. Neither yes nor a final no is an answer then. RFC 5321 3.8 */
 static bool is_ending(struct smtpd *s)
 {
     if (!task_is_cancelled())

@@ -255,8 +255,8 @@ static bool tell_stage(struct smtpd *s, enum smtpd_stage stage, const struct smt
 {
     switch (stage) {
     case SMTPD_CONNECT:
-        s->milter_holds = milters_connect(s->milters, smtpd_milter_client(s), &s->peer.addr, a) ==
-                          MILTER_HOLDS;
+        s->milter_holds =
+            milters_connect(s->milters, smtpd_milter_client(s), &s->peer.addr, a) == MILTER_HOLDS;
         return take_answer(s, a, NULL) && refuse_connect(s);
     case SMTPD_HELO: /* heard of at MAIL, unless the session ends */
         s->milter_holds |= milters_helo(s->milters, s->helo, a) == MILTER_HOLDS;

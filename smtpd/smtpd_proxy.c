@@ -152,7 +152,8 @@ static bool needs_queue(struct smtpd *s)
     if (m->filter == NULL && m->redirect == NULL && m->bcc.n == 0 &&
         (m->submit_flags & SUBMIT_HOLD) == 0 && !s->milter_holds)
         return false;
-    msg_warn("an access table or mail filter says FILTER, REDIRECT, BCC or HOLD: with smtpd_proxy_filter there is "
+    msg_warn("an access table or mail filter says FILTER, REDIRECT, BCC or HOLD: with "
+             "smtpd_proxy_filter there is "
              "no such action");
     smtpd_reply(s, 451, "4.3.5", "Server configuration error");
     return true;

@@ -38,9 +38,9 @@ static unsigned flags_of(const struct smtpd *s)
 {
     const struct smtpd_mail *m = s->mail;
 
-    return m->submit_flags | (s->milter_holds ? SUBMIT_HOLD : 0) | (m->filter_discards ? SUBMIT_DISCARD : 0) |
-           (m->utf8 ? SUBMIT_UTF8 : 0) | (m->requiretls ? SUBMIT_REQUIRETLS : 0) |
-           submit_class("smtpd");
+    return m->submit_flags | (s->milter_holds ? SUBMIT_HOLD : 0) |
+           (m->filter_discards ? SUBMIT_DISCARD : 0) | (m->utf8 ? SUBMIT_UTF8 : 0) |
+           (m->requiretls ? SUBMIT_REQUIRETLS : 0) | submit_class("smtpd");
 }
 
 void smtpd_transfer_flush(struct transfer *t)

@@ -111,8 +111,8 @@ bool milters_want_content(const struct milters *m);
  */
 enum { MILTERS_STATE_MOST = 32 * 1024 };
 bool milters_export(struct milters *m, struct buf *state, int fds[MILTERS_MOST], size_t *n);
-/* The other process has not answered: what it was lent is closed here, since the answer to its event
- * would be taken for one to ours. The session ends with 421 at the next event. */
+/* The other process has not answered: what it was lent is closed here, since the answer to its
+ * event would be taken for one to ours. The session ends with 421 at the next event. */
 void milters_lost(struct milters *m);
 /*
  * The other end. Takes over all n descriptors, also if it fails: null and why (4.3.0), if state is

@@ -10,8 +10,8 @@
  * "submit", then queue file records (envelope, REC_MESG, content, REC_XTRA, REC_END), then one
  * answer with the queue id. Cleanup answers only at the end. A failed write sticks, and commit
  * reports it. Each record has conf.ipc_timeout to be taken; the answer has that, too, and
- * milter_message_time_limit for each milter that cleanup is to ask. The caller's process may have many submissions under way: each takes a channel from a
- * pool.
+ * milter_message_time_limit for each milter that cleanup is to ask. The caller's process may have
+ * many submissions under way: each takes a channel from a pool.
  */
 struct submit;
 
