@@ -49,6 +49,7 @@ def test_a_filter_may_take_longer_than_ipc_timeout(world):
 def stopped_at_end(one, answer):
     """what lets the filter go on"""
     event = threading.Event()
+    one.wait_idle()
     one.script(eom=lambda _: (event.wait(60), answer)[1])
     one.take()
     return event
@@ -62,6 +63,7 @@ def test_nothing_is_taken_when_smtpd_has_gone_meanwhile(world):
     pombal.wait_for(lambda: asked(one) == 1)
     for pid in s.pids("smtpd"):
         os.kill(pid, signal.SIGKILL)
+        s.wait_log("smtpd pid %d killed by signal 9" % pid)
     raw.close()
     event.set()
     s.wait_log("not accepted: the client has gone while milters were asked")
