@@ -3,6 +3,8 @@
  */
 #include "cleanup_milter.h"
 
+#include <errno.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,6 +131,15 @@ bool cleanup_wants_milters(const struct cleanup *c)
     return !cleanup_failed(c) && c->file != NULL && (c->flags & SUBMIT_DISCARD) == 0;
 }
 
+/* Milters may take long. Who has gone meanwhile has told its own client to try again. */
+static bool client_has_gone(const struct cleanup *c)
+{
+    char byte;
+    ssize_t n = recv(stream_fd(c->from), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 void cleanup_ask_milters(struct cleanup *c)
 {
     bool any = c->milters != NULL || cleanup_has_local_milters(c);
@@ -141,6 +152,10 @@ void cleanup_ask_milters(struct cleanup *c)
         cleanup_ask_local(c);
     else
         cleanup_show_message(c, c->milters);
+    if (cleanup_wants_milters(c) && client_has_gone(c)) {
+        msg_info("%s: not accepted: the client has gone while milters were asked", cleanup_id(c));
+        cleanup_fail(c, "4.3.0", "the client has gone");
+    }
     if (cleanup_wants_milters(c) && cleanup_late_actions(c, &c->why) < 0)
         c->stopped = true;
 }

@@ -14,6 +14,7 @@ struct cleanup_view {
     struct cleanup *c;
     struct qfile *back; /* the file as it was at rewind; null: not begun */
     struct buf field; /* the last one that was read */
+    unsigned looked; /* fields read */
     bool in_body;
     struct str rest; /* of a line of the body, in back */
     bool line_ends; /* it ends with a line's end */
@@ -27,7 +28,8 @@ struct cleanup_view {
 int cleanup_view_rewind(void *view, struct why *why);
 int cleanup_view_header(void *view, struct str *name, struct str *value, struct why *why);
 int cleanup_view_body(void *view, struct buf *piece, struct why *why);
-/* Which of the Received fields is our own, that milters do not see; 0: none. Ends reading. */
+/* (waits) Which of the Received fields is our own, that milters do not see; 0: none. Ends reading.
+ */
 size_t cleanup_view_own(struct cleanup_view *v);
 
 /* cleanup_milter_edit.c: sets the edits of content */

@@ -263,15 +263,17 @@ static int drop_rcpt(void *arg, struct str address, struct why *why)
 
 enum { LINE_MOST = 32 * 1024 }; /* bytes of a line that go into one record */
 
-/* The line so far, up to its end or up to as much as a record takes. */
+/* The line so far, up to its end or up to as much as a record takes. A CR at its end belongs to the
+ * end of the line, or waits for what follows. */
 static void put_line(struct cleanup_view *v, enum rec type)
 {
     struct str line = buf_str(&v->line);
+    bool cr = line.n > 0 && line.p[line.n - 1] == '\r';
 
-    if (type == REC_NORM && line.n > 0 && line.p[line.n - 1] == '\r')
-        line.n--;
-    cleanup_put_text(v->c, type, line);
+    cleanup_put_text(v->c, type, cr ? str_upto(line, line.n - 1) : line);
     buf_clear(&v->line);
+    if (cr && type == REC_CONT)
+        buf_addc(&v->line, '\r');
 }
 
 static int begin_body(struct cleanup_view *v, struct why *why)

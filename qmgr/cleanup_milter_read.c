@@ -4,6 +4,7 @@
  */
 #include "base/str.h"
 #include "mail/header.h"
+#include "task/task.h"
 
 #include "cleanup_milter.h"
 
@@ -25,12 +26,16 @@ int cleanup_view_rewind(void *arg, struct why *why)
     return qfile_seek(v->back, v->c->edit.header, why);
 }
 
-/* The next field as it stands, in v->field. 1, 0: no more, -1. */
+enum { FIELDS_A_TURN = 1000 };
+
+/* (waits) now and then. The next field as it stands, in v->field. 1, 0: no more, -1. */
 static int read_field(struct cleanup_view *v, struct why *why)
 {
     struct str text;
     bool in_line = false;
 
+    if (++v->looked % FIELDS_A_TURN == 0)
+        task_yield();
     buf_clear(&v->field);
     for (;;) {
         enum rec type = qfile_next(v->back, &text);

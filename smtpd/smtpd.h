@@ -134,6 +134,7 @@ struct smtpd {
     struct milters *milters; /* null: this client has none */
     struct milter_list milter_list; /* its own, from smtpd_milter_maps */
     struct buf milter_text; /* of a macro */
+    bool milter_holds; /* at CONNECT or HELO a filter has put all messages on hold */
     bool milter_rcpt_refused; /* filters are told of a recipient that s->denial is about */
 
     /* smtpd_check.c */
@@ -172,7 +173,7 @@ void smtpd_content_came(struct smtpd *s, size_t bytes); /* sets the limit of the
 void smtpd_handshake_begins(struct smtpd *s); /* of TLS: one limit for all of it */
 void smtpd_handshake_ends(struct smtpd *s);
 
-enum { SMTPD_REPLY_LIMIT = 16384 }; /* bytes of a reply's text */
+enum { SMTPD_REPLY_LIMIT = 48 * 1024 }; /* bytes of a reply's text */
 /* smtpd_footer.c. (waits) What smtpd_reject_filter_maps and smtpd_reject_footer make of a reply. */
 void smtpd_open_footer(void);
 void smtpd_edit_refusal(const struct smtpd *s, int *code, char dsn[10], struct buf *text);

@@ -117,6 +117,7 @@ void smtpd_end_milters(struct smtpd *s)
     milters_quit(s->milters);
     milters_free(&s->milters);
     milter_list_free(&s->milter_list);
+    s->milter_holds = false;
 }
 
 /* ---- answers ---- */
@@ -254,10 +255,11 @@ static bool tell_stage(struct smtpd *s, enum smtpd_stage stage, const struct smt
 {
     switch (stage) {
     case SMTPD_CONNECT:
-        milters_connect(s->milters, smtpd_milter_client(s), &s->peer.addr, a);
+        s->milter_holds =
+            milters_connect(s->milters, smtpd_milter_client(s), &s->peer.addr, a) == MILTER_HOLDS;
         return take_answer(s, a, NULL) && refuse_connect(s);
     case SMTPD_HELO: /* heard of at MAIL, unless the session ends */
-        milters_helo(s->milters, s->helo, a);
+        s->milter_holds |= milters_helo(s->milters, s->helo, a) == MILTER_HOLDS;
         return take_answer(s, a, NULL) && s->denial.code == 421;
     case SMTPD_MAIL:
         return tell_mail(s, facts, a);

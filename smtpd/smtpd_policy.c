@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "conf/conf.h"
 #include "net/tls.h"
+#include "task/task.h"
 
 #include "smtpd_check.h"
 
@@ -126,6 +127,8 @@ static enum verdict without_answer(struct check *k, const struct policy_service 
                          : p->default_action != NULL ? p->default_action
                                                      : conf.smtpd_policy_service_default_action;
 
+    if (task_is_cancelled()) /* we are to end: the service has not failed */
+        return check_deny(k, 421, "4.3.2", "%s Error: service shutting down", conf.myhostname);
     k->without_policy = true;
     enum verdict v = access_action(k, action, k->subject, k->class, p->text);
     k->without_policy = again;

@@ -1,7 +1,7 @@
 /*
  * Connections to policy services: kept for the next question, given up when they are old or broken.
- * Whatever a service does, an answer or none is there in its time: a deadline holds for one
- * attempt, from the connection to the last line.
+ * Whatever a service does, an answer or none is there in its time: a deadline holds for connecting,
+ * and another one from the question to the last line.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -175,14 +175,14 @@ void smtpd_policy_release(struct smtpd *s)
 /* ---- asking ---- */
 
 /* -1: why, and the connection is of no use any more. */
-static int converse(struct policy_conn *c, struct str request, int64_t deadline,
+static int converse(struct policy_conn *c, struct str request, int64_t limit_ms,
                     struct policy_reply *reply, struct why *why)
 {
     struct buf line = BUF(reply->action.max); /* asked: LINE_TOO_LONG */
     enum policy_line what = POLICY_MORE;
 
     policy_reply_clear(reply);
-    stream_set_deadline(c->stream, deadline);
+    stream_set_deadline(c->stream, task_now() + limit_ms);
     stream_put(c->stream, request);
     while (what == POLICY_MORE) {
         buf_clear(&line);
@@ -211,11 +211,11 @@ static bool was_stale(const struct policy_conn *c, const struct policy_reply *re
 static int try_once(struct smtpd *s, struct policy_service *p, struct str request,
                     struct policy_reply *reply, struct why *why)
 {
-    int64_t deadline = task_now() + either(p->timeout, conf.smtpd_policy_service_timeout) * 1000;
+    int64_t limit = either(p->timeout, conf.smtpd_policy_service_timeout) * 1000;
     struct policy_conn *c = take(s, p);
     int result = -1;
 
-    if (c != NULL && (result = converse(c, request, deadline, reply, why)) < 0) {
+    if (c != NULL && (result = converse(c, request, limit, reply, why)) < 0) {
         bool stale = was_stale(c, reply);
         drop(c);
         if (!stale)
@@ -223,10 +223,10 @@ static int try_once(struct smtpd *s, struct policy_service *p, struct str reques
         c = NULL;
     }
     if (c == NULL) {
-        c = new_conn(p, deadline, why);
+        c = new_conn(p, task_now() + limit, why);
         if (c == NULL)
             return -1;
-        result = converse(c, request, deadline, reply, why);
+        result = converse(c, request, limit, reply, why);
     }
     if (result < 0)
         drop(c);
@@ -245,7 +245,7 @@ int smtpd_policy_ask(struct smtpd *s, struct policy_service *p, struct str reque
 
     for (int64_t n = 1; result < 0; n++) {
         result = try_once(s, p, request, reply, &why);
-        if (result < 0)
+        if (result < 0 && !task_is_cancelled())
             msg_warn("problem talking to server %s: %s", p->name, why_text(&why));
         if (result < 0 && (n >= most || task_sleep(task_now() + delay_ms) == WAIT_CANCELLED))
             break;

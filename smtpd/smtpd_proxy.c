@@ -153,7 +153,7 @@ static bool needs_queue(struct smtpd *s)
     if (smtpd_discards(m)) /* nobody does anything with it */
         return false;
     if (m->filter == NULL && m->redirect == NULL && m->bcc.n == 0 &&
-        (m->submit_flags & SUBMIT_HOLD) == 0)
+        (m->submit_flags & SUBMIT_HOLD) == 0 && !s->milter_holds)
         return false;
     msg_warn("an access table or a mail filter says FILTER, REDIRECT, BCC or HOLD: with "
              "smtpd_proxy_filter there is no such action");

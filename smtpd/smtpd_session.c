@@ -305,6 +305,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     s.helo_name = s.helo_asked = BUF(255);
     s.milter_text = BUF_TEXT(4096);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
+    s.denial.why.text = BUF_TEXT(MILTER_REPLY_MOST); /* filters may say more than others */
     for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
         s.deferred[i].why = WHY;
     smtpd_time_begins(&s);

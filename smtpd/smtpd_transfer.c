@@ -39,11 +39,13 @@ bool smtpd_discards(const struct smtpd_mail *m)
 }
 
 /* Of submit.h, as far as is known by now. */
-static unsigned flags_of(const struct smtpd_mail *m)
+static unsigned flags_of(const struct smtpd *s)
 {
-    return m->submit_flags | (smtpd_discards(m) ? SUBMIT_DISCARD : 0) |
-           (m->utf8 ? SUBMIT_UTF8 : 0) | (m->requiretls ? SUBMIT_REQUIRETLS : 0) |
-           submit_class("smtpd");
+    const struct smtpd_mail *m = s->mail;
+
+    return m->submit_flags | (s->milter_holds ? SUBMIT_HOLD : 0) |
+           (smtpd_discards(m) ? SUBMIT_DISCARD : 0) | (m->utf8 ? SUBMIT_UTF8 : 0) |
+           (m->requiretls ? SUBMIT_REQUIRETLS : 0) | submit_class("smtpd");
 }
 
 void smtpd_transfer_flush(struct transfer *t)
@@ -202,7 +204,7 @@ bool smtpd_begin_submission(struct smtpd *s)
     bool good = m->submit != NULL;
 
     if (!good) {
-        m->early_flags = flags_of(m);
+        m->early_flags = flags_of(s);
         m->submit = submit_begin(submit_external() | SUBMIT_MILTERS | m->early_flags, &why);
         good = m->submit != NULL && submit_queue_id(m->submit, &id, &why) == 0 && buf_ok(&id);
         m->queue_id = arena_strz(m->mem, buf_str(&id));
@@ -235,8 +237,8 @@ static void put_late_orders(struct transfer *t)
 {
     const struct smtpd_mail *m = t->m;
 
-    if (flags_of(m) != t->ordered.submit_flags)
-        smtpd_transfer_putf(t, REC_FLGS, "%u", flags_of(m));
+    if (flags_of(t->s) != t->ordered.submit_flags)
+        smtpd_transfer_putf(t, REC_FLGS, "%u", flags_of(t->s));
     if (m->filter != t->ordered.filter)
         smtpd_transfer_put(t, REC_FILT, strz(m->filter));
     if (m->redirect != t->ordered.redirect)
@@ -249,12 +251,14 @@ static void commit(struct transfer *t)
 {
     struct smtpd *s = t->s;
     struct buf queue_id = BUF(100), reply = BUF_TEXT(MILTER_REPLY_MOST);
+    bool answered = false;
 
     smtpd_transfer_put(t, REC_XTRA, STR(""));
     put_late_orders(t);
     smtpd_transfer_put(t, REC_END, STR(""));
     smtpd_transfer_flush(t);
-    if (t->submit != NULL && submit_commit_reply(&t->submit, &queue_id, &reply, &t->why) == 0) {
+    if (t->submit != NULL &&
+        submit_commit_reply(&t->submit, &queue_id, &reply, &answered, &t->why) == 0) {
         accept_mail(s, queue_id.p);
     } else if (reply.n > 0) { /* a filter's, logged by cleanup */
         smtpd_deny_as(s, buf_str(&reply));
@@ -262,6 +266,8 @@ static void commit(struct transfer *t)
     } else {
         refuse_content(s, &t->why);
     }
+    if (t->milters && !answered)
+        milters_lost(s->milters);
     buf_free(&reply);
     buf_free(&queue_id);
 }
@@ -332,7 +338,7 @@ struct transfer *smtpd_transfer_begin(struct smtpd *s)
     m->submit = NULL;
     m->transfer = t;
     t->milters = t->submit != NULL;
-    t->ordered = (struct smtpd_orders){.submit_flags = t->milters ? m->early_flags : flags_of(m),
+    t->ordered = (struct smtpd_orders){.submit_flags = t->milters ? m->early_flags : flags_of(s),
                                        .filter = m->filter,
                                        .redirect = m->redirect,
                                        .bcc = m->bcc.n};

@@ -225,6 +225,12 @@ struct call *channel_call_open(struct channel *c, int64_t deadline, struct why *
     return k;
 }
 
+void channel_set_deadline(struct call *k, int64_t deadline_ms)
+{
+    k->deadline_ms = deadline_ms;
+    stream_set_deadline(k->conn->stream, deadline_ms);
+}
+
 static void call_free(struct call **k)
 {
     give_turn((*k)->channel);

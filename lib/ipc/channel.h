@@ -51,6 +51,8 @@ struct call;
 struct call *channel_begin(struct channel *c, const struct attrs *ask, int64_t deadline_ms,
                            struct why *why); /* (waits) null: why */
 void channel_put(struct call *k, struct str bytes);
+/* The end of all further waits of the call, by task_now(). */
+void channel_set_deadline(struct call *k, int64_t deadline_ms);
 /* (waits) Flushes, and receives an answer before the call's end: the other side tells something
  * early. As channel_call's; after it the request is not sent again. -1: only abort may follow. */
 int channel_hear(struct call *k, struct attrs *answer, struct why *why);

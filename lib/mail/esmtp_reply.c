@@ -61,6 +61,16 @@ void esmtp_reply_free(struct esmtp_reply *r)
     buf_free(&r->text);
 }
 
+/* What is cut shows it. */
+static void add_line(struct buf *out, struct str line, size_t room)
+{
+    if (line.n > room) {
+        buf_add(out, str_upto(line, room - 3));
+        line = STR("...");
+    }
+    buf_add(out, line);
+}
+
 void esmtp_reply_format(int code, const char *dsn, struct str text, struct buf *out)
 {
     struct str line;
@@ -73,7 +83,7 @@ void esmtp_reply_format(int code, const char *dsn, struct str text, struct buf *
         text = more ? str_from(text, (size_t)end + 1) : text;
         size_t from = out->n;
         buf_addf(out, "%03d%c%s%s", code, more ? '-' : ' ', dsn, dsn[0] ? " " : "");
-        buf_add(out, str_upto(line, LINE_LIMIT - 2 - (out->n - from)));
+        add_line(out, line, LINE_LIMIT - 2 - (out->n - from));
         for (size_t i = from; i < out->n; i++)
             if ((unsigned char)out->p[i] < ' ' || out->p[i] == 127)
                 out->p[i] = '?';

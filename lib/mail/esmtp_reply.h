@@ -27,7 +27,8 @@ void esmtp_reply_free(struct esmtp_reply *r);
 
 /*
  * Making. text may have several lines, separated by "\n"; dsn is repeated on each line and may be
- * "". Control characters become '?', lines are cut at the 512 of RFC 5321 4.5.3.1.5.
+ * "". Control characters become '?', lines longer than the 512 of RFC 5321 4.5.3.1.5
+ * are cut and end in "...".
  */
 void esmtp_reply_format(int code, const char *dsn, struct str text, struct buf *out);
 

@@ -13,6 +13,7 @@
 
 #define TRY_LATER "451 4.7.1 Service unavailable - try again later"
 #define GOOD_BYE  "421 4.7.0 Server closing connection"
+#define WE_END    "421 4.3.2 Service shutting down"
 
 /* ---- the end of a filter ---- */
 
@@ -58,13 +59,18 @@ void milter_fails(struct milter *m, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&text, fmt, ap);
     va_end(ap);
-    if (m->stream == NULL) /* it names itself: "connect to Milter service ..." */
+    if (task_is_cancelled())
+        ; /* it has not failed: we are to end, and cannot wait for it */
+    else if (m->stream == NULL) /* it names itself: "connect to Milter service ..." */
         msg_warn_each("%s", text.p);
     else
         msg_warn_each("milter %s: %s", m->entry->name, text.p);
     buf_free(&text);
     milter_shut(m);
-    hold_default(m);
+    if (task_is_cancelled())
+        milter_reply(&m->held, MILTER_SHUTS_DOWN, WE_END);
+    else
+        hold_default(m);
 }
 
 void milter_talks_nonsense(struct milter *m, const char *what)
@@ -153,9 +159,15 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
     }
 }
 
+/* That it has seen enough of a message says nothing of the session. */
+static bool is_listening(const struct milter *m, const struct milter_event *e)
+{
+    return m->state == MILTER_ASKED || (m->state == MILTER_PASSED && e->of_session);
+}
+
 bool milter_wants(const struct milter *m, const struct milter_event *e)
 {
-    return m->state == MILTER_ASKED && ((m->terms.habits | m->skips | m->lacks) & e->unwanted) == 0;
+    return is_listening(m, e) && ((m->terms.habits | m->skips | m->lacks) & e->unwanted) == 0;
 }
 
 void milter_hear_answer(struct milter *m, const struct milter_event *e, int64_t deadline,
@@ -216,7 +228,7 @@ static void put_macros_only(struct milters *all, struct milter *m, const struct 
 {
     struct buf out = BUF(MILTER_PACKET_MOST);
 
-    if (m->state != MILTER_ASKED || ((m->skips | m->lacks) & e->unwanted) != 0)
+    if (!is_listening(m, e) || ((m->skips | m->lacks) & e->unwanted) != 0)
         return;
     milter_put_macros(&out, all, m, e->stage, e->command);
     stream_set_deadline(m->stream, task_now() + m->entry->command_ms);
@@ -432,7 +444,7 @@ void milters_free(struct milters **m)
     *m = NULL;
 }
 
-static void say(struct milter *m, enum milter_command command)
+void milter_say(struct milter *m, enum milter_command command)
 {
     struct buf out = BUF(16); /* fits: a packet without data */
 
@@ -447,7 +459,7 @@ void milters_abort(struct milters *m)
 {
     for (size_t i = 0; m != NULL && i < m->n; i++) {
         if (m->at[i].stream != NULL && m->at[i].told)
-            say(&m->at[i], MILTER_ABORT);
+            milter_say(&m->at[i], MILTER_ABORT);
         m->at[i].told = false;
         m->at[i].skips = 0;
         if (m->at[i].state == MILTER_PASSED)
@@ -460,7 +472,7 @@ void milters_quit(struct milters *m)
     milters_abort(m);
     for (size_t i = 0; m != NULL && i < m->n; i++)
         if (m->at[i].stream != NULL) {
-            say(&m->at[i], MILTER_QUIT);
+            milter_say(&m->at[i], MILTER_QUIT);
             milter_closes(&m->at[i]);
         }
 }

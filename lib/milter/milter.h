@@ -19,11 +19,12 @@
  *
  * A filter that cannot be reached, dies, hangs or answers what the protocol does not allow is
  * logged once ("warning: milter NAME: ..."), its connection closed, and the default action of its
- * entry is the answer to this and all later events of the session. It is not asked again before
- * the next session. Each wait has the time of the entry: connect_ms for connecting and negotiating
- * together, command_ms for one event of the envelope, content_ms for one piece of content and for
- * each answer to the end of the message, and milter_message_time_limit for all that one filter does
- * about one message. A packet has at most MILTER_PACKET_MOST bytes.
+ * entry is the answer to this and all later events of the session. It is not asked again before the
+ * next session. That a task is cancelled is no failure of a filter: the answer is 421 then,
+ * whatever its default action says. Each wait has the time of the entry: connect_ms for connecting
+ * and for negotiating, command_ms for one event of the envelope, content_ms for one piece of
+ * content and for each answer to the end of the message, and milter_message_time_limit for all that
+ * one filter does about one message. A packet has at most MILTER_PACKET_MOST bytes.
  *
  * THE WAY OF A MESSAGE
  *
@@ -55,7 +56,8 @@ struct milter_answer {
      * Printable but for that, and at most MILTER_REPLY_MOST bytes. Else empty. */
     struct buf reply;
 };
-enum { MILTER_REPLY_MOST = 4096 };
+/* libmilter makes up to 32 lines of up to 980 bytes. A longer one is cut, and ends in "...". */
+enum { MILTER_REPLY_MOST = 40 * 1024 };
 #define MILTER_ANSWER ((struct milter_answer){MILTER_GOES_ON, BUF_TEXT(MILTER_REPLY_MOST)})
 void milter_answer_free(struct milter_answer *a);
 /* The parts of reply: its code (421, 450, 550 ...), the enhanced code or "", and the text behind
@@ -109,6 +111,9 @@ bool milters_want_content(const struct milters *m);
  */
 enum { MILTERS_STATE_MOST = 32 * 1024 };
 bool milters_export(struct milters *m, struct buf *state, int fds[MILTERS_MOST], size_t *n);
+/* The other process has not answered: what it was lent is closed here, since the answer to its
+ * event would be taken for one to ours. The session ends with 421 at the next event. */
+void milters_lost(struct milters *m);
 /*
  * The other end. Takes over all n descriptors, also if it fails: null and why (4.3.0), if state is
  * not one that milters_export has written, or does not have n filters. Its macros are evaluated

@@ -40,6 +40,7 @@ struct show {
     int64_t until; /* the end of all of it */
     bool edited; /* the message is not what it was */
     bool answered; /* it has said what it thinks of the whole */
+    bool given_up; /* by us: a is our answer, and its edits are not done any more */
     enum { BODY_AS_IT_WAS, BODY_COMES, BODY_REPLACED } body;
     int64_t words; /* of its answer to the end */
 };
@@ -57,7 +58,8 @@ static bool goes_on(const struct show *s)
     return s->m->state == MILTER_ASKED && s->a->does == MILTER_GOES_ON;
 }
 
-/* The message cannot be read or changed as it must: what the filter still says is not heard. */
+/* The message cannot be read or changed as it must. That is no fault of the filter: what it still
+ * says is read, and the next message of the session is shown to it as ever. */
 static void gives_up(struct show *s, const struct why *why)
 {
     struct buf text = BUF_TEXT(MILTER_REPLY_MOST);
@@ -66,7 +68,7 @@ static void gives_up(struct show *s, const struct why *why)
     buf_addf(&text, "%s %s %s", code, why->code, why_text(why));
     milter_reply(s->a, MILTER_REPLIES, text.p);
     buf_free(&text);
-    milter_shut(s->m);
+    s->given_up = true;
 }
 
 static void show_event(struct show *s, const struct milter_event *e, struct str data)
@@ -216,6 +218,19 @@ static int edit(struct show *s, const struct milter_said *said, struct why *why)
     }
 }
 
+/* Its verdict, which counts unless we have one already. False: it is none. */
+static bool judges_end(struct show *s, const struct milter_said *said)
+{
+    struct milter_answer ignored = MILTER_ANSWER;
+    bool done = milter_judges(s->m, &end_event, said, s->given_up ? &ignored : s->a);
+
+    if (!done)
+        milter_fails(s->m, "unexpected filter response '%c' after event SMFIC_BODYEOB",
+                     (char)said->word);
+    milter_answer_free(&ignored);
+    return done;
+}
+
 /* One word of its answer to the end of the message. True: that was the last. */
 static bool end_word(struct show *s, const struct milter_said *said)
 {
@@ -225,23 +240,18 @@ static bool end_word(struct show *s, const struct milter_said *said)
 
     if (said->word == MILTER_PROGRESS)
         return false;
-    if (said->word != MILTER_REPLACE_BODY)
+    if (said->word != MILTER_REPLACE_BODY && !s->given_up)
         result = end_body(s, &why);
-    if (result < 0) {
-        ;
-    } else if (is_edit(said->word)) {
+    if (!is_edit(said->word)) {
+        done = judges_end(s, said);
+    } else if (result == 0 && !s->given_up) {
         s->edited = true;
         result = edit(s, said, &why);
-    } else {
-        done = milter_judges(s->m, &end_event, said, s->a);
-        if (!done)
-            milter_fails(s->m, "unexpected filter response '%c' after event SMFIC_BODYEOB",
-                         (char)said->word);
     }
     if (result < 0)
         gives_up(s, &why);
     why_free(&why);
-    return done || result < 0;
+    return done;
 }
 
 static void show_end(struct show *s)
@@ -259,7 +269,7 @@ static void show_end(struct show *s)
                 done = end_word(s, &said);
         }
     s->answered = done;
-    if (!done)
+    if (!done && !s->given_up)
         milter_answer_copy(s->a, &s->m->held);
     /* its answer counts, but whoever uses the connection next would hear the rest */
     if (s->m->stream != NULL && stream_ahead(s->m->stream) > 0)
@@ -277,6 +287,8 @@ static void show_to(struct show *s)
         show_body(s);
     if (goes_on(s))
         show_end(s);
+    else if (s->given_up && s->m->stream != NULL)
+        milter_say(s->m, MILTER_ABORT);
     /* It has failed in the middle: nobody wants half of its changes. */
     if (s->edited && !s->answered && s->m->state == MILTER_GONE &&
         (s->a->does == MILTER_GOES_ON || s->a->does == MILTER_HOLDS))

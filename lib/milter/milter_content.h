@@ -9,9 +9,10 @@
  * each filter, so that it sees what the filters before it have changed.
  *
  * Edits come only after a filter has seen all, in the order in which it asks for them, and each is
- * done when it comes. An edit that returns -1 with why ends it: the answer of milters_message is
- * then "CODE why" of MILTER_REPLIES (451 with 4.x.x), and the caller must throw the message away,
- * as with every answer but MILTER_GOES_ON and MILTER_HOLDS. None of them may be called in a wait,
+ * done when it comes. After one that returns -1 with why no more are done, but the filter is heard
+ * to its end, since it has not failed: the answer of milters_message is then "CODE why" of
+ * MILTER_REPLIES (451 with 4.x.x), and the caller must throw the message away, as with every answer
+ * but MILTER_GOES_ON and MILTER_HOLDS. None of them may be called in a wait,
  * and they may wait themselves. Text from a filter is bounded by MILTER_PACKET_MOST, has no zero
  * byte, and is otherwise as the filter has sent it: names with blanks, CR LF in values.
  */

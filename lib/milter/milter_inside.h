@@ -54,7 +54,8 @@ enum milter_does milter_answer_copy(struct milter_answer *a, const struct milter
 
 /*
  * It cannot be asked any more: logs "milter NAME: text", closes the connection for all that have
- * it, and sets held from the default action.
+ * it, and sets held from the default action. If the task is cancelled, nothing is logged, and held
+ * is 421.
  */
 void milter_fails(struct milter *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As milter_closes. What another process has of this connection must not find half a packet, or
@@ -86,6 +87,8 @@ bool milter_judges(struct milter *m, const struct milter_event *e, const struct 
 /* (waits) The macros of the event and the event. False: it has failed. */
 bool milter_send_event(struct milters *all, struct milter *m, const struct milter_event *e,
                        struct str data, int64_t deadline_ms);
+/* (waits) What has no answer: that the message, or the session, is over. */
+void milter_say(struct milter *m, enum milter_command command);
 /* Does it want to see such an event now? */
 bool milter_wants(const struct milter *m, const struct milter_event *e);
 /* (waits) Until it has said what it thinks of the event; a is set. */

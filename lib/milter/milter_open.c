@@ -77,9 +77,9 @@ static bool negotiate(struct milter *m, int64_t deadline)
 
 bool milter_open(struct milter *m)
 {
-    int64_t deadline = task_now() + m->entry->connect_ms;
+    int64_t limit = m->entry->connect_ms;
 
-    if (!connect_to(m, deadline) || !negotiate(m, deadline))
+    if (!connect_to(m, task_now() + limit) || !negotiate(m, task_now() + limit))
         return false;
     m->state = MILTER_ASKED;
     return true;

@@ -53,6 +53,15 @@ bool milters_export(struct milters *m, struct buf *state, int fds[MILTERS_MOST],
     return good && buf_ok(state) && state->n <= MILTERS_STATE_MOST;
 }
 
+void milters_lost(struct milters *m)
+{
+    for (size_t i = 0; m != NULL && i < m->n; i++)
+        if (m->at[i].lent && m->at[i].stream != NULL) {
+            milter_closes(&m->at[i]);
+            milter_reply(&m->at[i].held, MILTER_SHUTS_DOWN, "421 4.3.0 Service unavailable");
+        }
+}
+
 static bool get_number(struct str *line, int64_t low, int64_t high, int64_t *number)
 {
     struct str field;

@@ -95,7 +95,8 @@ enum dns_status dns_addresses(const char *host, const struct dns_how *how, struc
 /* The families that a list like inet_protocols names: dns_family bits; 0: none. */
 unsigned dns_families(const char *protocols);
 /* (waits) A connection to a service: to the first of at most 10 addresses of its host that takes
- * one, from /etc/hosts or the DNS, IPv4 first. The descriptor, or -1 and why. */
+ * one, from /etc/hosts or the DNS, IPv4 first; each has its share of the time. The descriptor, or
+ * -1 and why. */
 int dns_connect(const char *host, in_port_t port, unsigned families, int64_t deadline_ms,
                 struct why *why);
 /* (waits) The mail hosts of a domain in order of preference (RFC 5321 5.1). A null MX (RFC 7505)

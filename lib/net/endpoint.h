@@ -22,7 +22,8 @@ struct endpoint {
  */
 int endpoint_parse(struct str text, bool bare, struct endpoint *out, struct why *why);
 /* (waits) A connected socket. The host is looked up each time, for the service may have moved; its
- * addresses are tried one after the other until deadline_ms. families: DNS_INET and so on. -1: why.
+ * addresses are tried one after the other until deadline_ms, each for its share of the time.
+ * families: DNS_INET and so on. -1: why.
  */
 int endpoint_connect(const struct endpoint *e, unsigned families, int64_t deadline_ms,
                      struct why *why);

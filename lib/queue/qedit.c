@@ -5,6 +5,9 @@
 #include "queue/qedit.h"
 
 #include "base/str.h"
+#include "task/task.h"
+
+enum { RECORDS_A_TURN = 1000 };
 
 off_t qedit_put(struct qfile *f, enum rec type, struct str body)
 {
@@ -34,10 +37,17 @@ static void put_lines(struct qfile *f, struct str lines)
         qedit_put(f, REC_NORM, line);
 }
 
-static int fill_gap(struct qedit *e, off_t gap, off_t to, struct why *why)
+static int count_edit(struct qedit *e, struct why *why)
 {
     if (++e->edits > QEDIT_MOST)
         return why_set(why, "4.3.0", "more than %d changes of one message", QEDIT_MOST);
+    return 0;
+}
+
+static int fill_gap(struct qedit *e, off_t gap, off_t to, struct why *why)
+{
+    if (count_edit(e, why) < 0)
+        return -1;
     return qfile_fill(e->f, gap, to) < 0 ? qedit_failed(why) : 0;
 }
 
@@ -93,7 +103,14 @@ static off_t behind(struct qfile *r)
     return at;
 }
 
-/* Finds the field that is number index of its name, or of all if name is empty. */
+/* (waits) now and then: many edits of a long header take seconds. */
+static void look_at_record(struct qedit *e)
+{
+    if (++e->looked % RECORDS_A_TURN == 0)
+        task_yield();
+}
+
+/* (waits) Finds the field that is number index of its name, or of all if name is empty. */
 static bool find_field(struct qedit *e, struct str name, size_t index, struct place *p)
 {
     struct qfile *r = qfile_read_back(e->f);
@@ -115,6 +132,7 @@ static bool find_field(struct qedit *e, struct str name, size_t index, struct pl
         }
         if (found && !ended)
             p->end = behind(r);
+        look_at_record(e);
     }
     qfile_close(&r);
     return found;
@@ -177,8 +195,8 @@ int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct 
 
     if (index == 0 || name.n == 0 || e->header == 0)
         return qedit_failed(why);
-    if (!find_field(e, name, index, &p))
-        return 0;
+    if (!find_field(e, name, index, &p)) /* where nothing is added instead, this was all of it */
+        return field.n > 0 ? 0 : count_edit(e, why);
     return put_at(e, &p, field, false, why) < 0 ? -1 : 1;
 }
 

@@ -26,6 +26,7 @@ struct qedit {
     off_t header, header_gap; /* the first record of content, and the gap behind the header */
     off_t body, body_gap; /* the empty line, and the gap behind the last line */
     int edits; /* so far */
+    unsigned looked; /* records read for them */
 };
 enum { QEDIT_MOST = 500 };
 
@@ -35,13 +36,13 @@ off_t qedit_put(struct qfile *f, enum rec type, struct str body);
 
 /*
  * Each returns 0, or -1 with why. Fields are "Name: value", lines parted by LF. index counts fields
- * of one name from 1. None of them waits. They fail when the file cannot be read back or written,
- * and after QEDIT_MOST edits, since readers follow a limited number of pointers.
+ * of one name from 1. They fail when the file cannot be read back or written, and after QEDIT_MOST
+ * edits, since readers follow a limited number of pointers; removing what is not there is one, too.
  */
 int qedit_add_header(struct qedit *e, struct str field, struct why *why); /* behind all others */
-/* Before the field that is number index of all; 1 puts it above all. */
+/* (waits) Before the field that is number index of all; 1 puts it above all. */
 int qedit_insert_header(struct qedit *e, size_t index, struct str field, struct why *why);
-/* field empty: removed. 1; or 0 if there is no field of that name and number. */
+/* (waits) field empty: removed. 1; or 0 if there is no field of that name and number. */
 int qedit_replace_header(struct qedit *e, struct str name, size_t index, struct str field,
                          struct why *why);
 int qedit_set_sender(struct qedit *e, struct str address, struct why *why);

@@ -8,11 +8,13 @@
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "ipc/proto.h"
+#include "task/task.h"
 
-enum { ANSWER_MOST = 16 * 1024 }; /* a milter's reply of several lines, and what else there is */
+enum { ANSWER_MOST = 48 * 1024 }; /* a milter's reply of several lines, and what else there is */
 
 struct submit {
     struct call *call;
+    size_t milters; /* which cleanup will ask, at most */
     bool too_long; /* a record did not fit: there will be no commit */
     struct why why; /* of a descriptor that could not be sent */
 };
@@ -84,6 +86,8 @@ struct submit *submit_begin(unsigned flags, struct why *why)
     struct submit *s = mem_new(sizeof *s);
     s->call = call;
     s->why = WHY;
+    if ((flags & SUBMIT_LOCAL) != 0 && conf.non_smtpd_milters[0] != 0)
+        s->milters = SUBMIT_MILTERS_MOST;
     return s;
 }
 
@@ -113,10 +117,17 @@ int submit_queue_id(struct submit *s, struct buf *queue_id, struct why *why)
     return result;
 }
 
+/* Anew for each piece: how long the client takes for all of them is none of cleanup's doing. */
+static void wait_for_cleanup(struct submit *s, int64_t more_s)
+{
+    channel_set_deadline(s->call, task_now() + (conf.ipc_timeout + more_s) * 1000);
+}
+
 static void put_whole(struct submit *s, enum rec type, struct str body)
 {
     char head[8];
 
+    wait_for_cleanup(s, 0);
     channel_put(s->call, (struct str){head, qrec_head(head, type, body.n)});
     channel_put(s->call, body);
 }
@@ -138,6 +149,7 @@ void submit_milters(struct submit *s, struct str state, const int *fds, size_t n
 {
     if (state.n > SUBMIT_RECORD_MAX || n > SUBMIT_MILTERS_MOST)
         s->too_long = true;
+    s->milters = n;
     for (size_t i = 0; i < n && !s->too_long && s->why.code[0] == 0; i++)
         channel_put_fd(s->call, fds[i], &s->why);
     if (!s->too_long)
@@ -170,6 +182,7 @@ void submit_line(struct submit *s, struct str line)
 
 void submit_raw(struct submit *s, struct str records)
 {
+    wait_for_cleanup(s, 0);
     channel_put(s->call, records);
 }
 
@@ -184,22 +197,27 @@ static int submit_failed(struct submit **s, struct why *why)
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why)
 {
     struct buf reply = BUF_TEXT(ANSWER_MOST);
-    int result = submit_commit_reply(s, queue_id, &reply, why);
+    bool answered;
+    int result = submit_commit_reply(s, queue_id, &reply, &answered, why);
 
     buf_free(&reply);
     return result;
 }
 
-int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply, struct why *why)
+int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply, bool *answered,
+                        struct why *why)
 {
     struct attrs answer = ATTRS(ANSWER_MOST);
 
+    *answered = false;
     if ((*s)->too_long || (*s)->why.code[0] != 0)
         return submit_failed(s, why);
+    wait_for_cleanup(*s, (int64_t)(*s)->milters * conf.milter_message_time_limit);
     int result = channel_end(&(*s)->call, &answer, why);
 
     if (queue_id != NULL && result == 0)
         take_id(&answer, queue_id);
+    *answered = answer.wire.n > 0;
     buf_setz(reply, attrs_opt(&answer, A_REPLY, ""));
     attrs_free(&answer);
     submit_free(s);

@@ -9,8 +9,9 @@
  * One message over one connection of the channel to public/cleanup: the attributes of proto.h
  * "submit", then queue file records (envelope, REC_MESG, content, REC_XTRA, REC_END), then one
  * answer with the queue id. Cleanup answers only at the end. A failed write sticks, and commit
- * reports it. The caller's process may have many submissions under way: each takes a channel from a
- * pool.
+ * reports it. Each record has conf.ipc_timeout to be taken; the answer has that, too, and
+ * milter_message_time_limit for each milter that cleanup is to ask. The caller's process may have
+ * many submissions under way: each takes a channel from a pool.
  */
 struct submit;
 
@@ -80,8 +81,9 @@ void submit_raw(struct submit *s, struct str records); /* already encoded with q
  * fit for an SMTP reply (4.x.x or 5.x.x): nothing is in the queue. */
 int submit_commit(struct submit **s, struct buf *queue_id, struct why *why);
 /* The same; if a milter has refused the message, reply is set to what it says: "550 5.7.1 text", of
- * several lines parted by LF. Else it is empty. */
-int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply,
+ * several lines parted by LF. Else it is empty. answered false: nothing is known of cleanup, which
+ * may still speak with the milters that it was given: see milters_lost. */
+int submit_commit_reply(struct submit **s, struct buf *queue_id, struct buf *reply, bool *answered,
                         struct why *why);
 void submit_abort(struct submit **s); /* cleanup drops the message; null is accepted */
 

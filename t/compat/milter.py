@@ -73,9 +73,9 @@ def reply(text):
 
 class Milter:
     """offer: version, actions, protocol of its answer to the negotiation; None: what it was offered, with no flags of the
-    protocol. symlists: lists of macros it wants, by the number of the stage. unix: a path to listen at."""
+    protocol. symlists: lists of macros it wants, by the number of the stage. unix: a path to listen at, else at."""
 
-    def __init__(self, *changes, answers={}, offer=(6, ACTIONS, 0), symlists={}, unix=None):
+    def __init__(self, *changes, answers={}, offer=(6, ACTIONS, 0), symlists={}, unix=None, at=("127.0.0.1", 0)):
         self.changes, self.answers_to, self.offer, self.symlists = changes, dict(answers), offer, symlists
         self.sessions = []  # of each connection: the packets that came
         self.open = []
@@ -85,7 +85,7 @@ class Milter:
             self.listener.bind(unix)
             self.listener.listen(50)
         else:
-            self.listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+            self.listener = socket.create_server(at, backlog=50)
             self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

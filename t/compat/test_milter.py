@@ -223,3 +223,17 @@ def test_what_restrictions_refuse_filters_do_not_see(both):
 def test_a_milter_that_is_not_there(both):
     _, wrong = compare(both, "nobody", FULL)
     assert not wrong, "\n".join(wrong)
+
+
+def test_enough_of_a_message_is_not_enough_of_the_session(both):
+    """the next message is judged by the new name"""
+    (_, _, packets), wrong = compare(both, "plain", ["EHLO good.test", "MAIL FROM:<a@x.test>", "EHLO evil.test", "MAIL FROM:<>", "QUIT"], {"mail": ACCEPT})
+    assert not wrong, "\n".join(wrong)
+    assert b"Hevil.test\0" in packets[0][0]
+
+
+def test_filters_are_told_of_no_vrfy(both):
+    commands = ["HELO c", "MAIL FROM:<a@x.test>", "VRFY alice@example.test", "VRFY bob@example.test", "RCPT TO:<alice@example.test>", "RSET", "QUIT"]
+    for script in ({}, {"rcpt": reply("550 5.7.9 no")}):
+        _, wrong = compare(both, "plain", commands, script, offer=(6, 0x1ff, milter.RCPT_REJECTED))
+        assert not wrong, "\n".join(wrong)

@@ -73,6 +73,8 @@ EDITS = {
     "body with a bare CR": ([m.replace_body("a\rb\r\n")], []),
     "large body": ([m.replace_body("line %s\r\n" % ("x" * 90) * 600), m.replace_body("more\r\n" * 10000)], []),
     "body of a long line": ([m.replace_body("y" * 20000 + "\r\n")], []),
+    "body with CR and LF of a full record in two pieces": ([m.replace_body("x" * 2047 + "\r"), m.replace_body("\nnext\r\n")], []),
+    "body with CR behind a full record": ([m.replace_body("x" * 2048 + "\r"), m.replace_body("\nnext\r\n")], []),
     "8 bit body": ([b"b\xc3\xa9\r\n"], []),
     "sender": ([m.change_sender("other@x.test")], []),
     "sender with a copy": ([m.change_sender("boss@x.test")], [m.change_sender("boss@x.test")]),

@@ -11,7 +11,7 @@ class PolicyService:
     true if the connection stays open. requests: all that came, as dictionaries in the order of their attributes; "connection" is which
     one it came by, "raw" its bytes. closed: the connections that are over."""
 
-    def __init__(self, answer=lambda request: reply("dunno"), path=None, mode=0o666):
+    def __init__(self, answer=lambda request: reply("dunno"), path=None, mode=0o666, at=("127.0.0.1", 0)):
         self.answer, self.path, self.requests, self.connections, self.open = answer, path, [], 0, set()
         self.lock, self.closed = threading.Lock(), set()
         if path:
@@ -20,7 +20,7 @@ class PolicyService:
             os.chmod(path, mode)
             self.listener.listen(64)
         else:
-            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.listener = socket.create_server(at)
             self.port = self.listener.getsockname()[1]
         self.acceptor = threading.Thread(target=self.accept, daemon=True)
         self.acceptor.start()

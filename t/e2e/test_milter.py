@@ -113,6 +113,35 @@ def test_whom_xclient_names_is_a_new_client_for_filters(world):
     assert connect.startswith(b"Csecond.test\0") and b"10.1.1.1" in connect
 
 
+@pytest.mark.parametrize("event", ["connect", "helo"])
+def test_a_quarantine_of_the_session_holds_each_message(world, event):
+    s, ports, one, _ = world
+    with_changes(one)
+    one.script(**{event: [milter.quarantine("why"), GO_ON]})
+    for said in session(ports["accept"], [MESSAGE % ("held at " + event)] * 2):
+        assert os.path.exists("%s/hold/%s" % (s.queue, said.split()[-1])), said
+    one.script()
+    assert not os.path.exists("%s/hold/%s" % (s.queue, session(ports["accept"], [MESSAGE % "free"])[0].split()[-1]))
+
+
+@pytest.mark.parametrize("event", ["mail", "eom"])
+def test_a_long_reply_of_a_filter_reaches_the_client(world, event):
+    """as long as libmilter makes them; RFC 5321 4.5.3.1.5 allows 512 bytes a line, and what is cut shows it"""
+    _, ports, one, _ = world
+    lines = ["550%s5.7.1 line %02d %s" % ("-" if n < 32 else " ", n, "x" * 200) for n in range(1, 33)]
+    for text, want in (("\r\n".join(lines), "\n".join(lines)), ("550 5.7.1 " + "y" * 980, "550 5.7.1 " + "y" * 497 + "...")):
+        with_changes(one)
+        one.script(**{event: milter.reply(text)})
+        raw = pombal.Raw(ports["accept"])
+        raw.reply()
+        said = raw.ask("EHLO client.test")
+        for command in ("MAIL FROM:<%s>" % FROM, "RCPT TO:<%s>" % TO, "DATA", MESSAGE % "refused" + "."):
+            if said[0] in "23":
+                said = raw.ask(command)
+        raw.close()
+        assert said == want
+
+
 def test_no_milters_keeps_them_out(world):
     s, ports, one, _ = world
     with_changes(one)

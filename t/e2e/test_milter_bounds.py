@@ -27,17 +27,26 @@ def world():
     one.close()
 
 
-def send(s, one, *changes):
-    """the reply to the end of the message"""
+def message(raw, content="Subject: x\r\n\r\nbody\r\n."):
+    """the reply to its end"""
+    for line in ("MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
+        raw.ask(line)
+    return raw.ask(content)
+
+
+def send(s, one, *changes, then=None):
+    """the reply to the end of the message; with then, also that to a second one of the session, of which the filter says so"""
     one.script(eom=list(changes) + [milter.GO_ON])
     raw = pombal.Raw(s.port("smtp"))
     raw.reply()
-    for line in ("EHLO client.test", "MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
-        raw.ask(line)
-    reply = raw.ask("Subject: x\r\n\r\nbody\r\n.")
+    raw.ask("EHLO client.test")
+    replies = [message(raw)]
+    if then:
+        one.script(eom=[then])
+        replies.append(message(raw))
     raw.ask("QUIT")
     raw.close()
-    return reply
+    return replies if then else replies[0]
 
 
 def nothing_left(s):
@@ -49,15 +58,31 @@ def nothing_left(s):
     ("a body that grows beyond it in one packet", [milter.replace_body("x" * 150000)], "552 5.3.4"),
     ("fields beyond it", [milter.add_header("X-A", "y" * 900)] * 150, "552 5.3.4"),
     ("too many changes", [milter.insert_header(0, "X", "y")] * 600, "451 4.3.0"),
+    ("too many removals of nothing", [milter.change_header(1, "X-None", "")] * 600, "451 4.3.0"),
     ("recipients beyond cleanup_memory_limit", [milter.add_rcpt("%03d%s@example.test" % (i, "r" * 4000)) for i in range(400)], "452 4.3.1"),
     ("an address of a megabyte", [milter.change_sender("x" * 900000 + "@y.test")], "5"),
     ("a field without a name", [milter.add_header("", "x")], "451 4.3.5"),
 ])
 def test_bounds(world, what, changes, reply):
+    """the filter has not failed: it is asked of the next message as ever"""
     s, one = world
-    got = send(s, one, *changes)
+    got, then = send(s, one, *changes, then=milter.REJECT)
     assert got.startswith(reply), got
+    assert then.startswith("550 5.7.1"), then
     assert nothing_left(s)
+
+
+def test_many_changes_of_a_long_header_let_others_run(world):
+    """each reads it from its beginning"""
+    s, one = world
+    one.script(eom=[milter.change_header(1, "X-None", "")] * 450 + [milter.GO_ON])
+    raw = pombal.Raw(s.port("smtp"))
+    raw.reply()
+    raw.ask("EHLO client.test")
+    assert message(raw, "a:b\r\n" * 19000 + "\r\n.").startswith("250")
+    raw.close()
+    s.look_at_turns()
+    assert not s.faults
 
 
 def test_after_a_refusal_the_next_message_is_changed_as_before(world):

@@ -94,6 +94,7 @@ TEST(what_is_made_can_be_read)
     memset(longline, 'x', sizeof longline);
     esmtp_reply_format(250, "", (struct str){longline, sizeof longline}, &out);
     assert_int_equal(out.n, 512);
+    assert_string_equal(out.p + 507, "...\r\n");
     buf_free(&out);
 }
 
