@@ -213,6 +213,7 @@ def test_who_can_say_nothing_more_is_not_waited_for(suite):
     """it is known before the attempt has begun that the response which it will want is not to come"""
     auth = Auth(suite, "imapd", "VERSION\t1\t1\nCPID\t%d\n" % os.getpid())
     os.kill(auth.pid, signal.SIGSTOP)
+    wait_for(lambda: open("/proc/%d/stat" % auth.pid).read().rsplit(")", 1)[1].split()[0] == "T")
     auth.sock.sendall(b"AUTH\t1\tLOGIN\tservice=imap\tsecured\n")
     auth.sock.shutdown(socket.SHUT_WR)
     os.kill(auth.pid, signal.SIGCONT)
