@@ -13,6 +13,7 @@
 #include "mail/path.h"
 #include "queue/flush_client.h"
 #include "queue/outcome.h"
+#include "service/service.h"
 #include "task/task.h"
 
 #include "qmgr.h"
@@ -40,6 +41,8 @@ static void note_deferred(const struct entry *e, const struct delivery_result *r
 {
     const char *last = NULL;
 
+    if (service_draining()) /* a stop has cut it short: it is tried again at the next start */
+        return;
     if ((e->message->d.flags & DELIVERY_PROBE) != 0 ||
         transport_service(conf.flush_service_name) == NULL)
         return;
