@@ -54,9 +54,11 @@ bool verify_sender_is(const char *address)
 {
     bool is = false;
 
-    for (int64_t i = 0; i < (conf.address_verify_sender_ttl > 0 ? 2 : 1) && !is; i++) {
+    int64_t now = period(), first = now > 0 ? now - 1 : now;
+
+    for (int64_t i = first; i <= now && !is; i++) {
         struct buf ours = BUF(ADDRESS_MOST + 20);
-        sender_of(period() - i, &ours);
+        sender_of(i, &ours);
         is = buf_ok(&ours) && ours.n > 0 && str_ieqz(buf_str(&ours), address);
         buf_free(&ours);
     }
