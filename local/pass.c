@@ -13,7 +13,7 @@
 /* Channels by transport: as many as main.cf names. */
 static struct hash *channels;
 
-static struct channel *channel_to(struct str transport)
+static struct channel *pass_channel(struct str transport)
 {
     /* fits: too long for a socket is said when it is used */
     struct buf path = BUF(transport.n + 8);
@@ -73,7 +73,7 @@ enum rcpt_status pass_to(struct job *job, const char *transport, const struct rc
     d.nrcpts = 1;
     d.sender = sender;
     d.nexthop = colon != NULL && colon[1] != 0 ? colon + 1 : at != NULL ? at + 1 : conf.myhostname;
-    status = ask(channel_to(name), &d, job->file, &why);
+    status = ask(pass_channel(name), &d, job->file, &why);
     if (why.code[0] != 0) {
         why_in(&why, "transport %.*s", (int)name.n, name.p);
         status = outcome_say_failed(&job->outcome, rcpt, &why);

@@ -252,14 +252,10 @@ static void flush_wake(char reason)
 
 static void flush_open_all(void)
 {
-    struct buf path = BUF(256); /* fits: or is left out whole, and "" names no socket */
-
     flush_open();
     state.recent = hash_new();
     state.busy = hash_new();
-    buf_addf(&path, "public/%s", conf.queue_service_name);
-    state.qmgr = channel_new(path.p, 1);
-    buf_free(&path);
+    state.qmgr = channel_to("public", conf.queue_service_name, 1);
 }
 
 static void flush_paths(void)

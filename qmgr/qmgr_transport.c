@@ -106,11 +106,7 @@ struct transport *transport_of(const char *name)
     t->max_workers = process_limit(name);
     t->deferred_by_admin = str_listed(conf.defer_transports, name);
     read_parameters(t);
-    /* fits: or is left out whole, and "" names no socket */
-    struct buf path = BUF(512);
-    buf_addf(&path, "private/%s", name);
-    t->channel = channel_new(path.p, (int)t->max_workers);
-    buf_free(&path);
+    t->channel = channel_to("private", name, (int)t->max_workers);
     hash_put(state.transports, strz(name), t);
     return t;
 }

@@ -48,6 +48,17 @@ struct channel *channel_new(const char *path, int limit)
     return c;
 }
 
+struct channel *channel_to(const char *class, const char *service, int limit)
+{
+    /* fits: or is left out whole, and "" names no socket */
+    struct buf path = BUF(512);
+
+    buf_addf(&path, "%s/%s", class, service);
+    struct channel *c = channel_new(path.p, limit);
+    buf_free(&path);
+    return c;
+}
+
 void channel_close_idle(struct channel *c)
 {
     LIST_EACH (&c->idle, l)

@@ -25,6 +25,9 @@ struct channel;
 /* "private/bounce": a path below the queue directory. limit: connections at a time, 0 for
  * conf.ipc_connections. */
 struct channel *channel_new(const char *class_slash_service, int limit);
+/* The same by the name of a service, which a parameter has: class is "public" or "private". A name
+ * that is too long for a socket fails when it is used. */
+struct channel *channel_to(const char *class, const char *service, int limit);
 void channel_close_idle(struct channel *c); /* before the process ends */
 void channel_free(struct channel **c);
 

@@ -35,10 +35,8 @@ void login_auth_open(void)
 
     buf_addf(&path, "private/%s", conf.auth_service_name);
     state.auth = auth_client_new(path.p);
-    buf_clear(&path);
-    buf_addf(&path, "private/%s", conf.mailbox_service_name);
-    state.mailbox = channel_new(path.p, 0);
     buf_free(&path);
+    state.mailbox = channel_to("private", conf.mailbox_service_name, 0);
 }
 
 void login_auth_close(void)

@@ -276,13 +276,8 @@ static struct channel *service_of(enum queue q)
                        : q == Q_DEFER ? conf.defer_service_name
                                       : conf.trace_service_name;
 
-    if (services[i] == NULL) {
-        /* fits: or is left out whole, and "" names no socket */
-        struct buf path = BUF(256);
-        buf_addf(&path, "private/%s", name);
-        services[i] = channel_new(path.p, 0);
-        buf_free(&path);
-    }
+    if (services[i] == NULL)
+        services[i] = channel_to("private", name, 0);
     return services[i];
 }
 

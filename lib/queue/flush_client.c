@@ -37,12 +37,8 @@ bool flush_serves(const char *site)
 
 static struct channel *service(void)
 {
-    if (flush.channel == NULL) {
-        struct buf path = BUF(256); /* fits: or is left out whole, and "" names no socket */
-        buf_addf(&path, "public/%s", conf.flush_service_name);
-        flush.channel = channel_new(path.p, 0);
-        buf_free(&path);
-    }
+    if (flush.channel == NULL)
+        flush.channel = channel_to("public", conf.flush_service_name, 0);
     return flush.channel;
 }
 

@@ -69,13 +69,8 @@ struct submit *submit_begin(unsigned flags, struct why *why)
 {
     struct attrs ask = ATTRS(1024);
 
-    if (cleanup == NULL) {
-        /* fits: or is left out whole, and "" names no socket */
-        struct buf path = BUF(256);
-        buf_addf(&path, "public/%s", conf.cleanup_service_name);
-        cleanup = channel_new(path.p, 0);
-        buf_free(&path);
-    }
+    if (cleanup == NULL)
+        cleanup = channel_to("public", conf.cleanup_service_name, 0);
     attrs_putz(&ask, A_REQUEST,
                (flags & SUBMIT_MILTERS) != 0 ? REQUEST_SUBMIT_MILTERS : REQUEST_SUBMIT);
     attrs_putn(&ask, A_FLAGS, flags);

@@ -41,12 +41,8 @@ bool verify_verdict_parse(const char *name, enum verify_verdict *v)
 
 static int call(struct attrs *ask, struct attrs *answer, struct why *why)
 {
-    if (verify.channel == NULL) {
-        struct buf path = BUF(256); /* fits: or is left out whole, and "" names no socket */
-        buf_addf(&path, "private/%s", conf.address_verify_service_name);
-        verify.channel = channel_new(path.p, 0);
-        buf_free(&path);
-    }
+    if (verify.channel == NULL)
+        verify.channel = channel_to("private", conf.address_verify_service_name, 0);
     if (!attrs_ok(ask))
         return why_set(why, "4.3.0", "the address is too long");
     return channel_call(verify.channel, ask, answer, task_now() + ASK_MS, why);
