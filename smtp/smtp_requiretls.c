@@ -92,18 +92,6 @@ void smtp_requiretls_paths(void)
     }
 }
 
-/* (waits) The host, and its parents with a dot in front. */
-static enum dict_answer find_host(struct maps *table, const char *host, struct buf *value,
-                                  struct why *why)
-{
-    enum dict_answer a = maps_find(table, host, value, why);
-    const char *dot = host;
-
-    while (a == DICT_NONE && dot[0] != 0 && (dot = strchr(dot + 1, '.')) != NULL)
-        a = maps_find(table, dot, value, why);
-    return a;
-}
-
 /* The first item that says something. Postfix: nothing that fits means enforce. */
 static int find_policy(const char *host, enum smtp_requiretls *level, struct why *why)
 {
@@ -113,7 +101,7 @@ static int find_policy(const char *host, enum smtp_requiretls *level, struct why
     *level = SMTP_REQUIRETLS_ENFORCE;
     for (size_t i = 0; i < policy.n && a == DICT_NONE; i++) {
         if (policy.at[i].table != NULL) {
-            a = find_host(policy.at[i].table, host, &value, why);
+            a = maps_find_host(policy.at[i].table, host, &value, why);
         } else {
             *level = policy.at[i].level;
             break;

@@ -271,14 +271,10 @@ bool smtp_ignores_tls_policy(const struct smtp_job *job)
 static enum dict_answer find_policy(const struct smtp_dest *dest, struct buf *value,
                                     struct why *why)
 {
-    enum dict_answer a = maps_find(tls.policies, dest->text, value, why);
-    const char *dot = dest->host;
+    bool is_host = strcmp(dest->host, dest->text) == 0;
+    enum dict_answer a = is_host ? DICT_NONE : maps_find(tls.policies, dest->text, value, why);
 
-    if (a == DICT_NONE && strcmp(dest->host, dest->text) != 0)
-        a = maps_find(tls.policies, dest->host, value, why);
-    while (a == DICT_NONE && (dot = strchr(dot + 1, '.')) != NULL)
-        a = maps_find(tls.policies, dot, value, why);
-    return a;
+    return a == DICT_NONE ? maps_find_host(tls.policies, dest->host, value, why) : a;
 }
 
 /* RFC 8689: a sender may ask for more, or for mail that arrives whatever the TLS policy is. */

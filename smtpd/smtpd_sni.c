@@ -40,12 +40,9 @@ bool smtpd_has_sni(void)
 
 int smtpd_sni_chain(const char *name, struct buf *pem, struct why *why)
 {
-    enum dict_answer answer = DICT_NONE;
-
     if (!domain_valid(strz(name)))
         return 0;
-    for (const char *at = name; at != NULL && answer == DICT_NONE; at = strchr(at + 1, '.'))
-        answer = maps_find(chains, at, pem, why);
+    enum dict_answer answer = maps_find_host(chains, name, pem, why);
     return answer == DICT_FAILED ? -1 : answer == DICT_FOUND;
 }
 

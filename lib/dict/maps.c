@@ -97,6 +97,16 @@ enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *val
     return maps_search(m, key, true, value, why);
 }
 
+enum dict_answer maps_find_host(struct maps *m, const char *host, struct buf *value,
+                                struct why *why)
+{
+    enum dict_answer answer = maps_find(m, host, value, why);
+
+    while (answer == DICT_NONE && host[0] != 0 && (host = strchr(host + 1, '.')) != NULL)
+        answer = maps_find(m, host, value, why);
+    return answer;
+}
+
 struct each_value {
     const char *table;
     maps_value_fn *fn;

@@ -22,6 +22,10 @@ enum dict_answer maps_find(struct maps *m, const char *key, struct buf *value, s
     __attribute__((warn_unused_result));
 enum dict_answer maps_find_part(struct maps *m, const char *key, struct buf *value, struct why *why)
     __attribute__((warn_unused_result)); /* fixed-key tables only */
+/* A host: its name, and if that is not there, each domain above it with a dot before it
+ * (".example.com", ".com"). Patterns see each of them. */
+enum dict_answer maps_find_host(struct maps *m, const char *host, struct buf *value,
+                                struct why *why) __attribute__((warn_unused_result));
 /* Calls fn for each value of each table, see dict_values. table: as written, "type:name". */
 typedef void maps_value_fn(void *arg, const char *table, const char *where, const char *value);
 void maps_values(struct maps *m, maps_value_fn *fn, void *arg);
