@@ -13,7 +13,7 @@
  * SECURITY
  *   It writes one file below data_directory, and submits mail through cleanup. An agent can tell it
  *   only about the addresses of a probe that it was given to deliver, whose queue file it must
- * show.
+ *   show.
  *
  * FILES
  *   data_directory/verify_cache.txt

@@ -7,31 +7,31 @@
  *                  smtpd pass - - y - - smtpd
  *
  * DESCRIPTION
- *   One process holds the connections of all clients until it knows that they are mail servers, so
- *   that robots take no place from others in smtpd. Whom postscreen_access_list permits, and who
- * has passed the tests not long ago, is passed to the service smtpd_service_name at once.
+ *   One process holds the connections of all clients until it knows that they are mail servers,
+ *   so that robots take no place from others in smtpd. Whom postscreen_access_list permits, and
+ *   who has passed the tests not long ago, is passed to the service smtpd_service_name at once.
  *
  *   Before the greeting: a client that speaks before its turn (postscreen_greet_wait) fails, and
- * one whose score in DNS lists (postscreen_dnsbl_sites) is too high. With
- * postscreen_pipelining_enable, postscreen_non_smtp_command_enable and
- * postscreen_bare_newline_enable clients speak with an engine that takes no mail, and tells them to
- * come again; when they do, they have passed. What happens to a client that fails, a parameter says
- * for each test: ignore, enforce or drop.
+ *   one whose score in DNS lists (postscreen_dnsbl_sites) is too high. With
+ *   postscreen_pipelining_enable, postscreen_non_smtp_command_enable and
+ *   postscreen_bare_newline_enable clients speak with an engine that takes no mail, and tells
+ *   them to come again; when they do, they have passed. What happens to a client that fails, a
+ *   parameter says for each test: ignore, enforce or drop.
  *
  *   The services dnsblog and tlsproxy, which master.cf of Postfix has, are left out: postscreen
- * asks DNS lists and speaks TLS itself, with the settings of the second one (tlsproxy_tls_*).
+ *   asks DNS lists and speaks TLS itself, with the settings of the second one (tlsproxy_tls_*).
  *
- *   Clients that have passed are remembered in a file beside what postscreen_cache_map names, with
- *   ".clients" behind its name: a line for each, with its address and the times until which the
- *   results hold. A reload lets the present clients finish their tests; what they find out then is
- *   not remembered.
+ *   Clients that have passed are remembered in a file beside what postscreen_cache_map names,
+ *   with ".clients" behind its name: a line for each, with its address and the times until which
+ *   the results hold. A reload lets the present clients finish their tests; what they find out
+ *   then is not remembered.
  *
  * SECURITY
  *   postscreen talks to strangers, and runs as network_owner. It reads no file but tables, writes
- * to none but the cache, which is open before it is locked in, cannot execute, and connects to name
- *   servers and to services of the suite only. Clients, commands, lines and waiting times are
- *   bounded by parameters. smtpd takes connections by its service of type pass from postscreen
- * only.
+ *   to none but the cache, which is open before it is locked in, cannot execute, and connects to
+ *   name servers and to services of the suite only. Clients, commands, lines and waiting times
+ *   are bounded by parameters. smtpd takes connections by its service of type pass from
+ *   postscreen only.
  *
  * STANDARDS
  *   RFC 5321 (SMTP), RFC 5782 (DNS lists), RFC 3207 (STARTTLS)

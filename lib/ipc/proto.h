@@ -61,10 +61,11 @@
  *   ask     request=flush_id queue_id, or request=flush_site site: deliver what is deferred now
  *   answer  status count (of messages)
  *
- * public/flush: queue/flush_client.h is the client. From smtpd (ETRN): try now what waits for the
- * site. ask     request=flush_site site answer  status From qmgr: the message waits for the site.
- * No answer is sent. ask     request=flush_add one_way=1 site queue_id Instead a byte 'W', from
- * master: look for old lists.
+ * public/flush: queue/flush_client.h is the client.
+ *   ask     request=flush_site site (smtpd: ETRN): try now what waits for the site
+ *   answer  status
+ *   ask     request=flush_add one_way=1 site queue_id (qmgr): it waits for the site; no answer
+ *   ask     a byte 'W' instead (master): look for old lists
  */
 #define REQUEST_FLUSH_ADD  "flush_add"
 #define REQUEST_ARRIVED    "arrived"
@@ -102,8 +103,9 @@
 
 /*
  * private/verify: queue/verify_client.h is the client. What is known of an address; the answer
- * comes at once, and if nothing is known, or that is old, a probe is on its way. ask request=verify
- * address answer  status verdict=ok|later|never|pending text
+ * comes at once, and if nothing is known, or that is old, a probe is on its way.
+ *   ask     request=verify address
+ *   answer  status verdict=ok|later|never|pending text
  *
  * From the agents and qmgr, what became of a probe (a message with trace_flags=256, which nobody
  * delivers), with its open queue file:
