@@ -4,13 +4,13 @@
  *
  * DESCRIPTION
  *   For each domain of fast_flush_domains it keeps a list of the messages that were put off, so
- * that a site which was not reachable can have its mail by ETRN without a look at the whole queue.
- * A list is a file of queue ids below flush, as Postfix has it. When it is asked for, the list is
- * emptied, and qmgr told to try these messages now.
+ *   that a site which was not reachable can have its mail by ETRN without a look at the whole
+ *   queue. A list is a file of queue ids below flush, as Postfix has it. When it is asked for, the
+ *   list is emptied, and qmgr told to try these messages now.
  *
  *   When master wakes it, lists that nobody has asked for during fast_flush_refresh_time are made
  *   anew by trying their messages, and those that have been empty for fast_flush_purge_time are
- * removed.
+ *   removed.
  *
  * SECURITY
  *   It writes its directory and tells qmgr ids, no more. Only qmgr adds to a list.
@@ -70,16 +70,20 @@ static bool list_name(const char *site, struct buf *name)
 
 /* ---- adding ---- */
 
+static void forget_recent(void)
+{
+    hash_free(&state.recent, NULL);
+    state.recent = hash_new();
+}
+
 static bool is_recent(const char *name, const char *id)
 {
     struct buf key = BUF(NAME_MOST + 100); /* fits: a name and an id */
 
     buf_addf(&key, "%s %s", name, id);
     bool recent = hash_find(state.recent, buf_str(&key)) != NULL;
-    if (!recent && hash_count(state.recent) >= RECENT_MOST) {
-        hash_free(&state.recent, NULL);
-        state.recent = hash_new();
-    }
+    if (!recent && hash_count(state.recent) >= RECENT_MOST)
+        forget_recent();
     hash_put(state.recent, buf_str(&key), &state);
     buf_free(&key);
     return recent;
@@ -161,8 +165,7 @@ static void send_list(const char *name)
     size_t n = 0;
 
     if (take_list(name, &ids) == 0) {
-        hash_free(&state.recent, NULL); /* what waits again is to be added again */
-        state.recent = hash_new();
+        forget_recent(); /* what waits again is to be added again */
         rest = buf_str(&ids);
         while (str_split(&rest, '\n', &id) && !task_is_cancelled()) {
             if (!qid_valid(id) || hash_put(told, id, &state) != NULL)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/esmtp_cmd.h"
 #include "mail/path.h"
@@ -100,14 +101,6 @@ static void list_rcpts(struct transaction *t)
     for (; job->next < job->d->nrcpts && t->n < most; job->next++)
         if (job->rcpts[job->next] == SMTP_RCPT_WAITS && !rcpt_too_long(job, t->s, job->next))
             t->list[t->n++] = job->next;
-}
-
-static bool has_8bit(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text > 127)
-            return true;
-    return false;
 }
 
 /* RFC 3461 4.4: at most 100 characters. Left out if it is too long, as ORCPT. */
@@ -406,7 +399,7 @@ static bool needs_utf8(const struct delivery *d)
     bool needs = (d->sendopts & (SENDOPT_UTF8_HEADER | SENDOPT_UTF8_SENDER)) != 0;
 
     for (size_t i = 0; i < d->nrcpts && !needs; i++)
-        needs = has_8bit(d->rcpts[i].address);
+        needs = !utf8_is_ascii(strz(d->rcpts[i].address));
     return needs && (d->sendopts & SENDOPT_UTF8) != 0;
 }
 

@@ -176,11 +176,13 @@ static const char *nearest(struct str name)
     size_t least = name.n / 3 + 1;
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        for (const struct restriction_def *d = tables[i]; d->name != NULL; d++)
-            if (difference(name, d->name) < least) {
-                least = difference(name, d->name);
+        for (const struct restriction_def *d = tables[i]; d->name != NULL; d++) {
+            size_t n = difference(name, d->name);
+            if (n < least) {
+                least = n;
                 found = d->name;
             }
+        }
     return found;
 }
 

@@ -19,18 +19,15 @@ static size_t complete(struct esmtp_bdat *b, struct str bytes)
 enum esmtp_data esmtp_bdat_in(struct esmtp_bdat *b, struct str bytes, struct str *piece,
                               size_t *used)
 {
-    enum esmtp_data what;
-
     buf_skip(&b->rest, b->taken);
     b->taken = 0;
     if (b->rest.n == 0) {
-        what = esmtp_data_in(&b->lines, bytes, b->limit, piece, used);
+        enum esmtp_data what = esmtp_data_in(&b->lines, bytes, b->limit, piece, used);
         if (what != DATA_MORE)
             return what;
     }
     *used = complete(b, bytes);
-    what = esmtp_data_in(&b->lines, buf_str(&b->rest), b->limit, piece, &b->taken);
-    return what;
+    return esmtp_data_in(&b->lines, buf_str(&b->rest), b->limit, piece, &b->taken);
 }
 
 bool esmtp_bdat_end(struct esmtp_bdat *b, struct str *rest)

@@ -53,7 +53,6 @@ void verify_sender(struct buf *out)
 bool verify_sender_is(const char *address)
 {
     bool is = false;
-
     int64_t now = period(), first = now > 0 ? now - 1 : now;
 
     for (int64_t i = first; i <= now && !is; i++) {

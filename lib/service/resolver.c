@@ -18,7 +18,6 @@ void resolver_open(void)
     struct why why = WHY;
 
     idna_set_2003(conf.enable_idna2003_compatibility);
-
     if (dns_setup(&settings, &why) < 0) {
         conf_fault("dns_servers", "%s", why_text(&why));
         if (!service_trying())
