@@ -60,6 +60,8 @@ static void make_context(void)
         .exclude_ciphers = exclude.p,
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,
+        .curves = conf.tls_eecdh_auto_curves,
+        .ffdhe_groups = conf.tls_ffdhe_auto_groups,
         .old_peers = true,
     };
     bool has_certificate =
