@@ -1,7 +1,6 @@
 /*
  * Replies of postscreen, and the text that an administrator puts behind those that refuse.
  */
-#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -55,25 +54,17 @@ struct footer {
     struct buf value;
 };
 
-static void put_time(struct buf *out)
-{
-    struct tm tm;
-    int offset;
-    char text[40];
-
-    clock_local(clock_wall(), &tm, &offset);
-    strftime(text, sizeof text, "%b %d %H:%M:%S", &tm);
-    buf_addz(out, text);
-}
-
 static bool put_value(struct screen *s, struct str name, struct buf *out)
 {
-    char local[ADDR_TEXT];
+    char local[ADDR_TEXT], time[SMTPD_FOOTER_TIME];
+
+    smtpd_filter_time(time);
     const struct {
         const char *name, *value;
     } known[] = {
         {"client_address", s->peer.addr_text},
         {"server_name", conf.myhostname},
+        {"localtime", time},
         {"server_address", addr_text(&s->peer.local, local)},
         {"helo_name", s->helo},
         {"sender", s->sender},
@@ -89,8 +80,6 @@ static bool put_value(struct screen *s, struct str name, struct buf *out)
         buf_addf(out, "%u", s->peer.addr.port);
     else if (str_eqz(name, "server_port"))
         buf_addf(out, "%u", s->peer.local.port);
-    else if (str_eqz(name, "localtime"))
-        put_time(out);
     else
         return false;
     return true;

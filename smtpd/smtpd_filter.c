@@ -1,10 +1,12 @@
 /*
- * Commands that are none, and characters that stay in replies.
+ * Commands that are none, characters that stay in replies, and the time in footers.
  */
 #include "smtpd_filter.h"
 
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 /* Words of other protocols and of web browsers. */
@@ -53,4 +55,13 @@ void smtpd_filter_unescape(const char *text, struct buf *out)
             buf_addc(out, text[0] == '\\' && text[1] != 0 ? text[1] : text[0]);
         text += digits > 0 ? 1 + digits : text[0] == '\\' && text[1] != 0 ? 2 : 1;
     }
+}
+
+void smtpd_filter_time(char text[SMTPD_FOOTER_TIME])
+{
+    struct tm tm;
+    int offset;
+
+    clock_local(clock_wall(), &tm, &offset);
+    strftime(text, SMTPD_FOOTER_TIME, "%b %d %H:%M:%S", &tm);
 }

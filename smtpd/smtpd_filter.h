@@ -1,4 +1,4 @@
-/* smtpd_filter.h - what smtpd and postscreen both do with two parameters of theirs */
+/* smtpd_filter.h - what smtpd and postscreen both do with parameters of theirs */
 #ifndef SMTPD_SMTPD_FILTER_H
 #define SMTPD_SMTPD_FILTER_H
 
@@ -11,5 +11,9 @@ bool smtpd_filter_forbids(const char *list, struct str verb);
 /* Appends the characters of smtpd_expansion_filter: "\t", "\40" and so on stand for what they are
  * in C. */
 void smtpd_filter_unescape(const char *text, struct buf *out);
+
+/* $localtime of a reject footer: "Dec 01 02:20:35", as Postfix has it. */
+enum { SMTPD_FOOTER_TIME = 40 };
+void smtpd_filter_time(char text[SMTPD_FOOTER_TIME]);
 
 #endif

@@ -3,7 +3,6 @@
  * (smtpd_reject_filter_maps), and a text behind it (smtpd_reject_footer). The log has what the
  * server itself said.
  */
-#include "base/clock.h"
 #include "base/msg.h"
 #include "base/num.h"
 #include "conf/conf.h"
@@ -12,6 +11,7 @@
 #include "mail/esmtp_reply.h"
 
 #include "smtpd.h"
+#include "smtpd_filter.h"
 
 enum { FOOTER_MOST = 4096 };
 
@@ -22,21 +22,9 @@ static struct {
 /* The attributes that a footer may name. */
 struct footer {
     const struct smtpd *s; /* null: only looking whether the names are right */
-    char time[20];
+    char time[SMTPD_FOOTER_TIME];
     char unknown[60]; /* a name that there is not */
 };
-
-static void set_time(struct footer *f)
-{
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm tm;
-    int offset;
-
-    clock_local(clock_wall(), &tm, &offset);
-    snprintf(f->time, sizeof f->time, "%s %2d %02d:%02d:%02d", months[tm.tm_mon % 12],
-             tm.tm_mday % 100, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
-}
 
 static const char *find_attribute(struct str name, void *arg)
 {
@@ -73,7 +61,7 @@ static int expand_footer(const struct smtpd *s, const char *template, struct buf
     struct footer f = {.s = s};
     struct buf text = BUF(FOOTER_MOST); /* asked: by conf_expand_text */
 
-    set_time(&f);
+    smtpd_filter_time(f.time);
     int result = conf_expand_text(strz(template), 0, find_attribute, &f, &text, why);
     if (result == 0 && f.unknown[0] != 0)
         result = why_set(why, "4.3.5",

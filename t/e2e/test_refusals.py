@@ -7,6 +7,7 @@ SUITE_MAIN = """
 smtpd_hide_client_session = yes
 smtpd_reject_filter_maps = pcre:{ {/^550 5\\.1\\.1 .*User unknown/ 550 5.7.1 No} {/^501 (.*)/ nonsense} {/^503 / 250 2.0.0 Ok} }
 smtpd_reject_footer = \\c; see $server_name
+smtpd_reject_footer_maps = pcre:{ {/^500 / \\c at $$$$localtime} }
 smtpd_error_sleep_time = 0
 """
 
@@ -24,6 +25,10 @@ def test_a_reply_is_replaced_and_the_log_has_the_old_one(suite):
     suite.wait_log(r"reject: RCPT from \S+ 550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown")
     suite.wait_log('smtpd_reject_filter_maps: "nonsense" is no reply of 4yz or 5yz: ignored')
     suite.wait_log('smtpd_reject_filter_maps: "250 2.0.0 Ok" is no reply of 4yz or 5yz: ignored')
+
+
+def test_a_footer_tells_the_time_with_two_digits_for_the_day(suite):
+    assert re.fullmatch(r"5\d\d .* at [A-Z][a-z][a-z] \d\d \d\d:\d\d:\d\d", ask(suite, "NOSUCH x")[0])
 
 
 def test_a_hidden_client_is_not_in_the_header(suite):
