@@ -17,7 +17,8 @@ SERVICES = {
     "waits": "",
     "deep": "-o postscreen_pipelining_enable=yes",
     "list": "-o { postscreen_access_list = texthash:%s/etc/access } -o postscreen_denylist_action=drop",
-    "must": "-o postscreen_access_list=reject -o postscreen_denylist_action=enforce -o postscreen_tls_security_level=encrypt",
+    "must": "-o postscreen_access_list=reject -o postscreen_denylist_action=enforce -o postscreen_tls_security_level=encrypt "
+            "-o tlsproxy_tls_loglevel=1 -o tls_eecdh_auto_curves=secp384r1",
     "full": "-o postscreen_post_queue_limit=5 -o postscreen_access_list=permit -o smtpd_service_name=nobody",
 }
 
@@ -128,6 +129,7 @@ def test_tls_in_a_session_with_the_engine(screened):
             said += inside.recv(4096)
         assert b"STARTTLS" not in said
     assert said == b"550 5.3.2 Service currently unavailable\r\n"
+    screened.wait_log(r"postscreen\[\d+\]: Anonymous TLS connection established from \[127\.0\.6\.6\]:\d+: TLSv1\.3 .* key-exchange ECDHE \(P-384\)")
 
 
 def greeted(c):
