@@ -8,7 +8,7 @@ import pytest
 
 import pombal
 from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
-from test_smtp import lines_of
+from test_smtp import answers, lines_of
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
 
@@ -127,16 +127,6 @@ def service_lines(ports):
 
 def free_ports():
     return {name: pombal.free_port() for name in SERVICES}
-
-
-def answers(port):
-    try:
-        raw = pombal.Raw(port)
-        greeting = raw.reply()
-        raw.close()
-        return greeting
-    except OSError:
-        return None
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,10 @@
 """check_policy_service beside Postfix: what a service is told at each stage, and what its answers do: reply and log."""
-import re, socket, ssl, threading
+import re, socket, ssl
 
 import pytest
 
 import pombal
+from auth_server import AuthServer, at_path
 from dns_world import TOOLS, result_of
 from policy_service import PolicyService, reply
 from policy_world import HAVE as HAVE_SERVICES
@@ -25,35 +26,6 @@ ANSWERS = ["", "OK", "ok anything", "RELAY", "12345", "DUNNO", "dunno text", "RE
            "nonsense", "reject, permit"]
 # list, service with smtpd_delay_reject = no, the commands
 STAGES = [("client", True), ("helo", True), ("sender", True), ("client", False), ("recipient", False), ("relay", False), ("data", False), ("end_of_data", False), ("etrn", False)]
-
-
-class AuthServer:
-    """as much of Dovecot's authentication server as PLAIN needs; takes every password"""
-
-    def __init__(self, path):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        pombal.os.chmod(path, 0o666)
-        self.listener.listen(10)
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
-        sock.sendall(b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t%s\nDONE\n" % (b"0" * 32))
-        for line in sock.makefile("rb"):
-            if line.startswith(b"AUTH\t"):
-                sock.sendall(b"OK\t%s\tuser=jane\n" % line.split(b"\t")[1])
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 def settings(port, cert):
@@ -92,12 +64,12 @@ def pair(tmp_path_factory):
     early = pombal.free_port()
     ours.add_master("127.0.0.1:%d inet n - y - - smtpd\n  -o smtpd_delay_reject=no\n" % early)
     ours.start()
-    sasl = [AuthServer(ours.queue + "/private/sasl")]
+    sasl = [AuthServer(at_path(ours.queue + "/private/sasl"))]
     theirs, (port, other) = started(
         lambda ports: RealPostfix(settings(services[1].port, cert), agents=RECEIVING_AGENTS,
                                   master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n127.0.0.1:%d inet n - n - - smtpd\n -o smtpd_delay_reject=no\n" % ports),
         lambda: (pombal.free_port(), pombal.free_port()))
-    sasl.append(AuthServer(theirs.queue + "/private/sasl"))
+    sasl.append(AuthServer(at_path(theirs.queue + "/private/sasl")))
     yield [(ours.port("smtp"), early, services[0], ours.log), (port, other, services[1], theirs.log), cert]
     theirs.close()
     ours.close()

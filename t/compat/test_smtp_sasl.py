@@ -1,9 +1,10 @@
 """Which mechanisms smtpd offers and takes, and where it asks: beside Postfix, with an authentication server that both ask over TCP."""
-import base64, re, socket, threading
+import base64, re, socket
 
 import pytest
 
 import pombal
+from auth_server import AuthServer
 from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs root and Debian's postfix")
@@ -13,37 +14,6 @@ PLAIN = base64.b64encode(b"\0jane\0secret").decode()
 FILTERS = ["!external, static:rest", "", "plain", "PLAIN, cram-md5", "!login, static:all", "scram-sha-256", "nosuch", "inline:{ login=yes, external=no }", "/etc/hostname", "plain !plain",
            "pcre:{{/^(?!plain)/ x}}"]
 MECHS = ["PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL", "SCRAM-SHA-256"]
-
-
-class AuthServer:
-    """Dovecot's protocol, as much as PLAIN needs; takes every password"""
-
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
-        sock.sendall(b"VERSION\t1\t1\n" + b"".join(b"MECH\t%s\tplaintext\n" % m.encode() for m in MECHS) + b"SPID\t1\nCUID\t1\nCOOKIE\t%s\nDONE\n" % (b"0" * 32))
-        try:
-            for line in sock.makefile("rb"):
-                if line.startswith(b"AUTH\t"):
-                    sock.sendall(b"OK\t%s\tuser=jane\n" % line.split(b"\t")[1])
-        except OSError:
-            pass
-        sock.close()
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 def talk(port):
@@ -64,9 +34,9 @@ def offered(reply):
 
 @pytest.fixture(scope="module")
 def pair():
-    server = AuthServer()
+    server = AuthServer(socket.create_server(("127.0.0.1", 0)), MECHS)
     main = RECEIVING + "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_security_options =\nsmtpd_tls_security_level = none\nsmtpd_tls_auth_only = no\n" \
-        "smtpd_sasl_path = inet:127.0.0.1:%d\nsmtpd_sasl_authenticated_header = no\n" % server.port
+        "smtpd_sasl_path = inet:127.0.0.1:%d\nsmtpd_sasl_authenticated_header = no\n" % server.listener.getsockname()[1]
     ports = [pombal.free_port() for _ in FILTERS]
 
     def lines():
