@@ -57,6 +57,7 @@ def session(port, messages):
 
 
 def with_changes(one, *changes):
+    one.wait_idle()
     one.changes = changes
     one.script()
     one.take()
