@@ -97,6 +97,15 @@ def number_of_files(*texts):
     return (h | 1) >> 1
 
 
+def runs(pid):
+    """does it, or has it ended, whether or not its parent has heard?"""
+    try:
+        text = open("/proc/%d/stat" % pid).read()
+        return text[text.rindex(")") + 2] not in "ZX"
+    except OSError:
+        return False
+
+
 def wait_for(what, seconds=PATIENCE, every=0.02):
     """the first true result of what(); AssertionError after so long"""
     end = time.monotonic() + seconds
@@ -275,11 +284,27 @@ class Instance:
     def listens(self, name):
         return answers(self.port(name))
 
+    def pages(self):
+        """what each process counts: its pid, when it started, ..., with the fields of PAGE_HEAD"""
+        try:
+            setting = re.search(r"^data_directory = (.*)$", open(self.etc + "/main.cf").read(), flags=re.M)
+            text = open((setting.group(1) if setting else self.dir + "/data") + "/metrics", "rb").read()
+        except OSError:
+            return []
+        pages = [PAGE_HEAD.unpack_from(text, at) for at in range(0, len(text), PAGE)]
+        return [p for p in pages if p[1]]
+
+    def taking_clients(self):
+        """the processes that still take new clients, by pid and time of start"""
+        return {p[1:3] for p in self.pages() if not p[7] and os.path.exists("/proc/%d" % p[1])}
+
     def reload(self):
-        """waits for its end, and fails if master refuses the configuration"""
-        number, told = self.checked(), len(RELOADED.findall(self.log()))
+        """waits for its end, and until none of the old processes takes a client any more; fails if master refuses the configuration"""
+        number, told, old = self.checked(), len(RELOADED.findall(self.log())), self.taking_clients()
         if number is None:
-            return self.tool("pombal", "reload")
+            result = self.tool("pombal", "reload")
+            wait_for(lambda: not old & self.taking_clients())
+            return result
         pid_file = self.queue + "/pid/master.pid"
         before = os.stat(pid_file).st_mtime_ns
         subprocess.run(["/bin/kill", "-q", str(number), "-HUP", str(self.master_pid())], check=True)
@@ -287,33 +312,28 @@ class Instance:
         last = self.wait_log(RELOADED.pattern, told + 1)[-1]
         assert "reload -- version" in last.group(), self.log()[-3000:]
         self.mend_queue()
+        wait_for(lambda: not old & self.taking_clients())
 
     def look_at_turns(self):
         """keeps in self.faults what took too long or too much stack, of processes that run or have ended"""
-        try:
-            setting = re.search(r"^data_directory = (.*)$", open(self.etc + "/main.cf").read(), flags=re.M)
-            pages = open((setting.group(1) if setting else self.dir + "/data") + "/metrics", "rb").read()
-        except OSError:
-            return
-        for at in range(0, len(pages), PAGE):
-            (_, pid, _, _, program, _, _, _, _, _, _, cpu_us, stack, stack_size) = PAGE_HEAD.unpack_from(pages, at)
+        for (_, pid, _, _, program, _, _, _, _, _, _, cpu_us, stack, stack_size) in self.pages():
             who = "%s[%d]" % (program.rstrip(b"\0").decode(), pid)
-            if pid and cpu_us > TURN_MS * 1000:
+            if cpu_us > TURN_MS * 1000:
                 self.faults.append("%s: a turn of the loop took %d ms of CPU time" % (who, cpu_us // 1000))
-            if pid and stack * 2 > stack_size:
+            if stack * 2 > stack_size:
                 self.faults.append("%s: %d bytes of a stack of %d were used" % (who, stack, stack_size))
 
     def stop(self):
+        """until no process is left: what it was on can be unmounted"""
         self.look_at_turns()
-        master = self.master_pid()
+        master, children = self.master_pid(), self.pids()
         if master:
             os.kill(master, signal.SIGTERM)  # as pombal(1) does
             try:
-                wait_for(lambda: not self.master_pid(), 20)
+                wait_for(lambda: not any(map(runs, [master] + children)), 20)
             except AssertionError:
-                for pid in self.pids() + [self.master_pid()]:
-                    if pid:
-                        os.kill(pid, signal.SIGKILL)
+                for pid in filter(runs, self.pids() + [master]):
+                    os.kill(pid, signal.SIGKILL)
             self.look_at_turns()  # what sessions that ended only now have told their parents
 
     def close(self):
