@@ -247,7 +247,7 @@ static int64_t retry_until(const struct notice *n)
 {
     int64_t lifetime =
         *n->d->sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
-    return n->d->created_s > 0 ? n->d->created_s + lifetime : 0;
+    return n->d->created_s > 0 ? delivery_begins_s(n->d) + lifetime : 0;
 }
 
 /* One message of it. */
@@ -286,6 +286,7 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
         .sender = sender.p,
         .to = to.p,
         .envid = n->d->dsn_envid,
+        .release_request = n->d->release_request,
         .boundary = boundary.p,
         .now = now_us / 1000000,
         .arrival = n->d->arrival_us / 1000000,

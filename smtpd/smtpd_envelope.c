@@ -193,6 +193,9 @@ void smtpd_put_envelope(struct transfer *t)
         smtpd_transfer_put(t, REC_RDIR, strz(m->redirect));
     VEC_EACH (&m->prepend, line)
         attr(t, "prepend", *line);
+    if (m->release_request != NULL)
+        smtpd_transfer_putf(t, REC_ATTR, "release_time=%" PRId64, m->release_s);
+    attr(t, "release_request", m->release_request);
     smtpd_transfer_put(t, REC_FROM, strz(m->sender));
     put_client(t);
     put_log_line(t);

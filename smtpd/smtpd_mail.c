@@ -1,6 +1,6 @@
 /*
  * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
- * 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS)
+ * 4865 (FUTURERELEASE), RFC 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS)
  */
 #include <unistd.h>
 
@@ -105,6 +105,9 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
         return take_requiretls(s, m, p);
     } else if (str_ieqz(p->name, "SMTPUTF8")) {
         return take_utf8(s, m, p);
+    } else if (smtpd_takes_release(s) &&
+               (str_ieqz(p->name, "HOLDFOR") || str_ieqz(p->name, "HOLDUNTIL"))) {
+        return smtpd_take_release(s, m, p);
     } else {
         return unsupported(s, p);
     }
