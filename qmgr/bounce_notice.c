@@ -194,6 +194,8 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
     submit_putf(s, REC_ATTR, "received_before=by %s (%s)\n\t", conf.myhostname, conf.mail_name);
     date_format_local(now_us / 1000000, &date);
     submit_putf(s, REC_ATTR, "received_after=; %s", date.p);
+    if (n->d->priority != 0) /* RFC 6710 4.5: as that of the message */
+        submit_putf(s, REC_ATTR, "mt_priority=%d", n->d->priority);
     submit_put(s, REC_FROM, strz(n->from));
     submit_put(s, REC_RCPT, strz(n->to));
     submit_put(s, REC_MESG, STR(""));

@@ -411,6 +411,7 @@ static bool special_attr(struct cleanup *c, struct str name, struct str value)
 static void take_attr(struct cleanup *c, struct str record)
 {
     struct str name, value;
+    int64_t priority;
     uint32_t n;
 
     if (!qrec_parse_attr(record, &name, &value)) {
@@ -429,6 +430,9 @@ static void take_attr(struct cleanup *c, struct str record)
         c->d.flags |= delivery_trace_flags(n);
     else if (str_eqz(name, "release_time"))
         num_parse(value, 0, INT64_MAX / 1000000, &c->d.release_s);
+    else if (str_eqz(name, "mt_priority") &&
+             num_parse(value, -DELIVERY_PRIORITY_MOST, DELIVERY_PRIORITY_MOST, &priority))
+        c->d.priority = (int)priority;
     keep_attr(c, name, value);
     cleanup_put(c, REC_ATTR, record);
 }

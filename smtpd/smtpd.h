@@ -38,8 +38,9 @@ struct smtpd_mail {
     bool eight_bit; /* BODY=8BITMIME */
     bool utf8; /* SMTPUTF8 */
     bool requiretls; /* REQUIRETLS */
-    int64_t
-        release_s; /* HOLDFOR=, HOLDUNTIL=: not to be delivered before, wall clock; 0: not given */
+    int priority; /* MT-PRIORITY=, as far as it was granted: -9 to 9, the highest goes first */
+    bool has_priority, priority_changed; /* it was given; and less was granted */
+    int64_t release_s; /* HOLDFOR=, HOLDUNTIL=: not to go before; wall clock. 0: not given */
     const char *release_request; /* that, as RFC 4865 8 has it in reports: "for;3600" */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
@@ -231,6 +232,12 @@ struct smtpd_bad_path {
 };
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
                      const struct smtpd_bad_path *bad, const char **address);
+/* smtpd_priority.c: MT-PRIORITY. May this client ask for one? take: the parameter of MAIL; false:
+ * it has its reply. reply: of a MAIL command that was accepted, which tells what was granted. */
+bool smtpd_takes_priority(const struct smtpd *s);
+bool smtpd_take_priority(struct smtpd *s, struct smtpd_mail *m, struct str value);
+void smtpd_reply_mail(struct smtpd *s);
+
 /* smtpd_release.c: FUTURERELEASE. May this client ask for it? offer: its line of the reply to EHLO.
  * take: a parameter of MAIL, HOLDFOR or HOLDUNTIL, of a client that may; false: it has its reply.
  */

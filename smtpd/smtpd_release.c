@@ -41,7 +41,8 @@ bool smtpd_take_release(struct smtpd *s, struct smtpd_mail *m, const struct esmt
                             : date_internet_parse(p->value, &until);
 
     if (m->release_request != NULL || !good) {
-        smtpd_reply(s, 501, "5.5.4", "Bad %s parameter syntax", for_seconds ? "HOLDFOR" : "HOLDUNTIL");
+        smtpd_reply(s, 501, "5.5.4", "Bad %s parameter syntax",
+                    for_seconds ? "HOLDFOR" : "HOLDUNTIL");
         return false;
     }
     m->release_s = for_seconds ? now + seconds : until;
@@ -50,7 +51,7 @@ bool smtpd_take_release(struct smtpd *s, struct smtpd_mail *m, const struct esmt
                     (long long)longest_s());
         return false;
     }
-    m->release_request = arena_printf(m->mem, "%s;%.*s", for_seconds ? "for" : "until",
-                                      (int)p->value.n, p->value.p);
+    m->release_request =
+        arena_printf(m->mem, "%s;%.*s", for_seconds ? "for" : "until", (int)p->value.n, p->value.p);
     return true;
 }

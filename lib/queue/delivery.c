@@ -50,6 +50,9 @@ static const struct {
     {"redirect", offsetof(struct delivery, redirect)},
 };
 
+/* On the wire a number is not negative, and 0 is not there. */
+enum { PRIORITY_ZERO = DELIVERY_PRIORITY_MOST + 1 };
+
 enum number {
     N_FLAGS,
     N_RET,
@@ -61,13 +64,14 @@ enum number {
     N_ACTIVE,
     N_WARN,
     N_WARN_AT,
-    N_RELEASE
+    N_RELEASE,
+    N_PRIORITY
 };
 static const char *const numbers[] = {
     [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",        [N_SENDOPTS] = "sendopts",
     [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset",     [N_ARRIVAL] = "arrival_us",
     [N_CREATED] = "created",     [N_ACTIVE] = "active_us",     [N_WARN] = "warn_at",
-    [N_WARN_AT] = "warn_record", [N_RELEASE] = "release_time",
+    [N_WARN_AT] = "warn_record", [N_RELEASE] = "release_time", [N_PRIORITY] = "mt_priority",
 };
 
 unsigned delivery_trace_flags(int64_t trace_flags)
@@ -146,6 +150,8 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
     put_number(ask, numbers[N_WARN], d->warn_at_s > 0 ? d->warn_at_s : 0);
     put_number(ask, numbers[N_WARN_AT], d->warn_record);
     put_number(ask, numbers[N_RELEASE], d->release_s);
+    if (d->priority != 0)
+        put_number(ask, numbers[N_PRIORITY], d->priority + PRIORITY_ZERO);
     for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
         attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */
         put_text(ask, A_RCPT, r->address);
@@ -192,6 +198,11 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
         break;
     case N_RELEASE:
         d->release_s = n;
+        break;
+    case N_PRIORITY:
+        if (n > PRIORITY_ZERO + DELIVERY_PRIORITY_MOST)
+            return false;
+        d->priority = (int)n - PRIORITY_ZERO;
         break;
     }
     return true;

@@ -43,6 +43,7 @@ struct delivery {
     enum dsn_ret dsn_ret;
     unsigned flags;
     unsigned sendopts; /* enum sendopt */
+    int priority; /* MT-PRIORITY, -9 to 9: the highest goes first */
     int64_t content_size; /* as in REC_SIZE */
     int64_t data_offset; /* where the content records begin */
     int64_t arrival_us; /* wall clock, for delay= and delays= */
@@ -63,6 +64,8 @@ struct delivery {
 
 /* When the time it may wait for its delivery begins, in wall clock seconds. */
 int64_t delivery_begins_s(const struct delivery *d);
+
+enum { DELIVERY_PRIORITY_MOST = 9 }; /* and -9 is the lowest */
 
 #define DELIVERY_MAX (4 << 20) /* bytes of one request */
 
