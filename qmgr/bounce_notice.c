@@ -194,6 +194,8 @@ static void put_envelope(struct submit *s, const struct notice *n, int64_t now_u
     submit_putf(s, REC_ATTR, "received_before=by %s (%s)\n\t", conf.myhostname, conf.mail_name);
     date_format_local(now_us / 1000000, &date);
     submit_putf(s, REC_ATTR, "received_after=; %s", date.p);
+    if (n->d->priority != 0) /* RFC 6710 4.5: as that of the message */
+        submit_putf(s, REC_ATTR, "mt_priority=%d", n->d->priority);
     submit_put(s, REC_FROM, strz(n->from));
     submit_put(s, REC_RCPT, strz(n->to));
     submit_put(s, REC_MESG, STR(""));
@@ -247,7 +249,7 @@ static int64_t retry_until(const struct notice *n)
 {
     int64_t lifetime =
         *n->d->sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
-    return n->d->created_s > 0 ? n->d->created_s + lifetime : 0;
+    return n->d->created_s > 0 ? delivery_begins_s(n->d) + lifetime : 0;
 }
 
 /* One message of it. */
@@ -286,6 +288,7 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
         .sender = sender.p,
         .to = to.p,
         .envid = n->d->dsn_envid,
+        .release_request = n->d->release_request,
         .boundary = boundary.p,
         .now = now_us / 1000000,
         .arrival = n->d->arrival_us / 1000000,

@@ -76,7 +76,10 @@ static void put_warning_time(struct cleanup *c)
 
     if (conf.delay_warning_time <= 0)
         return;
-    c->d.warn_at_s = c->d.arrival_us / 1000000 + conf.delay_warning_time;
+    int64_t from = c->d.arrival_us / 1000000;
+    if (from < c->d.release_s)
+        from = c->d.release_s;
+    c->d.warn_at_s = from + conf.delay_warning_time;
     snprintf(text, sizeof text, "%15" PRId64, c->d.warn_at_s);
     c->d.warn_record = cleanup_put(c, REC_WARN, strz(text));
 }
@@ -351,6 +354,7 @@ static bool keep_attr(struct cleanup *c, struct str name, struct str value)
         {"sasl_sender", &d->sasl_sender},
         {"rewrite_context", &d->rewrite_context},
         {"envelope_id", &d->dsn_envid},
+        {"release_request", &d->release_request},
         {"reverse_client_name", &c->reverse_name},
         {"server_address", &c->server_addr},
         {"server_port", &c->server_port},
@@ -407,6 +411,7 @@ static bool special_attr(struct cleanup *c, struct str name, struct str value)
 static void take_attr(struct cleanup *c, struct str record)
 {
     struct str name, value;
+    int64_t priority;
     uint32_t n;
 
     if (!qrec_parse_attr(record, &name, &value)) {
@@ -423,6 +428,11 @@ static void take_attr(struct cleanup *c, struct str record)
         c->d.dsn_ret = n == 1 ? DSN_RET_FULL : n == 2 ? DSN_RET_HDRS : DSN_RET_NONE;
     else if (str_eqz(name, "trace_flags") && num_parse_u32(value, 0, 0xffff, &n))
         c->d.flags |= delivery_trace_flags(n);
+    else if (str_eqz(name, "release_time"))
+        num_parse(value, 0, INT64_MAX / 1000000, &c->d.release_s);
+    else if (str_eqz(name, "mt_priority") &&
+             num_parse(value, -DELIVERY_PRIORITY_MOST, DELIVERY_PRIORITY_MOST, &priority))
+        c->d.priority = (int)priority;
     keep_attr(c, name, value);
     cleanup_put(c, REC_ATTR, record);
 }

@@ -19,7 +19,7 @@
 /* The longer it has waited, the longer it waits: as its age, between the two bounds. */
 int64_t message_backoff_s(const struct message *m)
 {
-    int64_t age = clock_wall() - m->d.created_s;
+    int64_t age = clock_wall() - delivery_begins_s(&m->d);
 
     if (age < conf.minimal_backoff_time)
         return conf.minimal_backoff_time;
@@ -30,7 +30,7 @@ static bool is_expired(const struct message *m)
 {
     int64_t lifetime = *m->d.sender == 0 ? conf.bounce_queue_lifetime : conf.maximal_queue_lifetime;
 
-    return m->expired_by_force || clock_wall() - m->d.created_s >= lifetime;
+    return m->expired_by_force || clock_wall() - delivery_begins_s(&m->d) >= lifetime;
 }
 
 static bool is_warning_due(const struct message *m)

@@ -7,6 +7,8 @@
 #include "qmgr.h"
 
 enum { RANKS_BETWEEN = 1 << 20, CANDIDATES = 1000 };
+/* Between one priority and the next: the ranks of more messages than there will be. */
+static const int64_t priority_ranks = INT64_C(1) << 58;
 
 static struct job *job_of(struct message *m, struct transport *t)
 {
@@ -18,23 +20,41 @@ static struct job *job_of(struct message *m, struct transport *t)
     struct job *j = arena_alloc(m->batch, sizeof *j);
     j->message = m;
     j->transport = t;
-    j->rank = qmgr_next_rank() * RANKS_BETWEEN;
+    j->rank = qmgr_next_rank() * RANKS_BETWEEN - m->d.priority * priority_ranks;
     list_init(&j->peers);
     list_add(&m->jobs, &j->in_message);
     list_add(&t->jobs, &j->in_transport);
     return j;
 }
 
-struct peer *job_peer(struct message *m, struct dest *d)
+/* Assigning goes message by message: its peer is the newest, if it has one, and so the last but for
+ * those of lower priority. Null: it has none. */
+static struct peer *find_peer(const struct job *j, const struct dest *d)
 {
-    /* Assigning goes message by message: its peer is the newest, if it has one. */
-    if (!list_empty(&d->peers)) {
-        struct peer *p = LIST_OF(d->peers.prev, struct peer, in_dest);
-        if (p->job->message == m)
+    if (list_empty(&d->peers))
+        return NULL;
+    struct peer *last = LIST_OF(d->peers.prev, struct peer, in_dest);
+    if (last->job == j)
+        return last;
+    if (last->job->message->d.priority >= j->message->d.priority)
+        return NULL;
+    for (struct list *l = j->peers.prev; l != &j->peers; l = l->prev) {
+        struct peer *p = LIST_OF(l, struct peer, in_job);
+        if (p->dest == d && !list_empty(&p->todo))
             return p;
     }
-    struct peer *p = arena_alloc(m->batch, sizeof *p);
-    p->job = job_of(m, d->transport);
+    return NULL;
+}
+
+struct peer *job_peer(struct message *m, struct dest *d)
+{
+    struct job *j = job_of(m, d->transport);
+    struct peer *p = find_peer(j, d);
+
+    if (p != NULL)
+        return p;
+    p = arena_alloc(m->batch, sizeof *p);
+    p->job = j;
     p->dest = d;
     list_init(&p->todo);
     list_init(&p->in_dest);
@@ -70,8 +90,9 @@ static struct job *find_candidate(struct transport *t, const struct job *current
         size_t left = j->total - j->given;
         if (++seen > CANDIDATES)
             break;
-        if (j == current || j->preempting || left == 0 || left >= current->total - current->given ||
-            slots_needed(t, j) > available)
+        if (j == current || j->preempting || left == 0 ||
+            j->message->d.priority < current->message->d.priority ||
+            left >= current->total - current->given || slots_needed(t, j) > available)
             continue;
         double score = (double)(now - j->message->d.active_us + 1) / (double)left;
         if (best == NULL || score > best_score) {

@@ -10,6 +10,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/date.h"
 #include "mail/path.h"
 #include "service/service.h"
 
@@ -84,16 +85,38 @@ static void leave_active(const char *id, enum queue to)
     why_free(&why);
 }
 
-static void put_back(const char *id)
+/* To the deferred queue until due_s, a wall clock time. */
+static void put_back_until(const char *id, int64_t due_s)
 {
     struct buf path = BUF(512);
-    struct timespec at[2] = {{.tv_sec = clock_wall() + conf.minimal_backoff_time},
-                             {.tv_sec = clock_wall() + conf.minimal_backoff_time}};
+    struct timespec at[2] = {{.tv_sec = due_s}, {.tv_sec = due_s}};
 
     queue_path(&path, Q_ACTIVE, id);
     utimensat(AT_FDCWD, path.p, at, 0);
     leave_active(id, Q_DEFERRED);
     buf_free(&path);
+}
+
+static void put_back(const char *id)
+{
+    put_back_until(id, clock_wall() + conf.minimal_backoff_time);
+}
+
+/* Whoever sent it wants it to go later (RFC 4865): not even a flush of the queue is reason enough.
+ */
+static bool is_early(const struct message *m)
+{
+    return m->d.release_s > clock_wall();
+}
+
+static void hold_until_release(const struct message *m)
+{
+    struct buf when = BUF(100); /* fits: a date */
+
+    date_internet_format(m->d.release_s, &when);
+    msg_info("%s: held for future release at %s", m->d.queue_id, when.p);
+    put_back_until(m->d.queue_id, m->d.release_s);
+    buf_free(&when);
 }
 
 /* What the disk does not let us read now may be whole: it is looked at again. */
@@ -212,6 +235,11 @@ static bool take_moved(const char *id)
 
     if (m == NULL)
         return false;
+    if (is_early(m) && !m->expired_by_force) {
+        hold_until_release(m);
+        discard(m);
+        return false;
+    }
     log_active(m, m->size.rcpts);
     qmgr_add(m);
     qmgr_message_begin(m, e.d.rcpts, e.d.nrcpts);
@@ -287,6 +315,9 @@ void message_arrived(struct attrs *ask)
             scan_request(Q_INCOMING, false);
             service_look_at_dirs();
         }
+        discard(m);
+    } else if (is_early(m)) {
+        hold_until_release(m);
         discard(m);
     } else {
         take_announced(m);

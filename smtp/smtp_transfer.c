@@ -119,7 +119,7 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
 {
     const struct delivery *d = job->d;
     unsigned ext = s->ehlo.ext;
-    /* fits: ENVID_MOST and four words */
+    /* fits: ENVID_MOST and five words */
     struct buf args = BUF(1000);
 
     if (ext & ESMTP_SIZE) /* RFC 1870 */
@@ -130,6 +130,8 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
         buf_addz(&args, " SMTPUTF8");
     if (smtp_says_requiretls(job, s)) /* RFC 8689 2 */
         buf_addz(&args, " REQUIRETLS");
+    if ((ext & ESMTP_MT_PRIORITY) && d->priority != 0) /* RFC 6710 4.1 */
+        buf_addf(&args, " MT-PRIORITY=%d", d->priority);
     if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
         put_envid(d, &args);
         if (d->dsn_ret != DSN_RET_NONE)

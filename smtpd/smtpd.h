@@ -12,6 +12,7 @@
 #include "net/peer.h"
 #include "net/stream.h"
 
+struct esmtp_param;
 struct policy_conn;
 struct tls_info;
 struct smtpd_found;
@@ -37,6 +38,10 @@ struct smtpd_mail {
     bool eight_bit; /* BODY=8BITMIME */
     bool utf8; /* SMTPUTF8 */
     bool requiretls; /* REQUIRETLS */
+    int priority; /* MT-PRIORITY=, as far as it was granted: -9 to 9, the highest goes first */
+    bool has_priority, priority_changed; /* it was given; and less was granted */
+    int64_t release_s; /* HOLDFOR=, HOLDUNTIL=: not to go before; wall clock. 0: not given */
+    const char *release_request; /* that, as RFC 4865 8 has it in reports: "for;3600" */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
@@ -227,6 +232,19 @@ struct smtpd_bad_path {
 };
 bool smtpd_take_path(struct smtpd *s, struct str *args, unsigned flags, struct arena *mem,
                      const struct smtpd_bad_path *bad, const char **address);
+/* smtpd_priority.c: MT-PRIORITY. May this client ask for one? take: the parameter of MAIL; false:
+ * it has its reply. reply: of a MAIL command that was accepted, which tells what was granted. */
+bool smtpd_takes_priority(const struct smtpd *s);
+bool smtpd_take_priority(struct smtpd *s, struct smtpd_mail *m, struct str value);
+void smtpd_reply_mail(struct smtpd *s);
+
+/* smtpd_release.c: FUTURERELEASE. May this client ask for it? offer: its line of the reply to EHLO.
+ * take: a parameter of MAIL, HOLDFOR or HOLDUNTIL, of a client that may; false: it has its reply.
+ */
+bool smtpd_takes_release(const struct smtpd *s);
+void smtpd_offer_release(struct buf *text);
+bool smtpd_take_release(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p);
+
 /* smtpd_helo.c. May this client ask for REQUIRETLS now? */
 bool smtpd_has_requiretls(const struct smtpd *s);
 /* Is SMTPUTF8 among the words of a command, and may it be asked for? */

@@ -34,6 +34,8 @@ static void make_trace(struct transfer *t, struct buf *before, struct buf *after
                          .client_addr = s->peer.addr_text,
                          .host = conf.myhostname,
                          .mail_name = conf.mail_name,
+                         .has_priority = t->m->has_priority,
+                         .priority = t->m->priority,
                          .hidden = conf.smtpd_hide_client_session,
                          .wall = clock_wall()};
 
@@ -193,6 +195,11 @@ void smtpd_put_envelope(struct transfer *t)
         smtpd_transfer_put(t, REC_RDIR, strz(m->redirect));
     VEC_EACH (&m->prepend, line)
         attr(t, "prepend", *line);
+    if (m->priority != 0)
+        smtpd_transfer_putf(t, REC_ATTR, "mt_priority=%d", m->priority);
+    if (m->release_request != NULL)
+        smtpd_transfer_putf(t, REC_ATTR, "release_time=%" PRId64, m->release_s);
+    attr(t, "release_request", m->release_request);
     smtpd_transfer_put(t, REC_FROM, strz(m->sender));
     put_client(t);
     put_log_line(t);

@@ -90,6 +90,10 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_LIMITS;
     if (smtpd_has_requiretls(s))
         ext |= ESMTP_REQUIRETLS;
+    if (smtpd_takes_priority(s))
+        ext |= ESMTP_MT_PRIORITY;
+    if (smtpd_takes_release(s))
+        ext |= ESMTP_FUTURERELEASE;
     if (smtpd_tls_offered(s) && s->tls == NULL)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
@@ -169,6 +173,10 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\nSMTPUTF8");
     if (ext & ESMTP_REQUIRETLS)
         buf_addz(&text, "\nREQUIRETLS");
+    if (ext & ESMTP_MT_PRIORITY)
+        buf_addz(&text, "\nMT-PRIORITY");
+    if (ext & ESMTP_FUTURERELEASE)
+        smtpd_offer_release(&text);
     if (ext & ESMTP_LIMITS) /* RFC 9422: in one session there may be any number of messages */
         buf_addf(&text, "\nLIMITS RCPTMAX=%lld", (long long)conf.smtpd_recipient_limit);
     if (ext & ESMTP_CHUNKING)

@@ -1,6 +1,7 @@
 /*
  * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
- * 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS)
+ * 4865 (FUTURERELEASE), RFC 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 6710 (MT-PRIORITY), RFC 8689
+ * (REQUIRETLS)
  */
 #include <unistd.h>
 
@@ -105,6 +106,11 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
         return take_requiretls(s, m, p);
     } else if (str_ieqz(p->name, "SMTPUTF8")) {
         return take_utf8(s, m, p);
+    } else if (smtpd_takes_release(s) &&
+               (str_ieqz(p->name, "HOLDFOR") || str_ieqz(p->name, "HOLDUNTIL"))) {
+        return smtpd_take_release(s, m, p);
+    } else if (smtpd_takes_priority(s) && str_ieqz(p->name, "MT-PRIORITY")) {
+        return smtpd_take_priority(s, m, p->value);
     } else {
         return unsupported(s, p);
     }
@@ -196,6 +202,6 @@ void smtpd_mail(struct smtpd *s, struct str args)
         name_instance(s);
         if (smtpd_has_proxy())
             smtpd_proxy_mail(s);
-        smtpd_reply(s, 250, "2.1.0", "Ok");
+        smtpd_reply_mail(s);
     }
 }

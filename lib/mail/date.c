@@ -234,3 +234,59 @@ bool date_imap_day(struct str text, int64_t *midnight)
     *midnight = date_days(y, m, d) * 86400;
     return true;
 }
+
+void date_internet_format(int64_t wall, struct buf *out)
+{
+    struct tm tm;
+
+    clock_utc(wall, &tm);
+    buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* "2026-12-01" */
+static bool internet_day(struct str s, int *year, int *month, int *day)
+{
+    static const int most[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    if (s.n != 10 || s.p[4] != '-' || s.p[7] != '-' || !number(str_upto(s, 4), 0, 9999, year) ||
+        !number(str_part(s, 5, 2), 1, 12, month) || !number(str_part(s, 8, 2), 1, 31, day))
+        return false;
+    bool leap = *year % 4 == 0 && (*year % 100 != 0 || *year % 400 == 0);
+    return *day <= most[*month - 1] + (leap && *month == 2);
+}
+
+/* ".125Z", "+01:00" */
+static bool internet_zone(struct str s, int *offset)
+{
+    bool fraction = s.n > 0 && s.p[0] == '.';
+    size_t n = fraction ? 1 : 0;
+    char digits[5];
+
+    while (fraction && n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
+        n++;
+    if (fraction && n == 1)
+        return false;
+    s = str_from(s, n);
+    *offset = 0;
+    if (str_ieqz(s, "Z"))
+        return true;
+    if (s.n != 6 || s.p[3] != ':')
+        return false;
+    memcpy(digits, s.p, 3);
+    memcpy(digits + 3, s.p + 4, 2);
+    return zone_digits((struct str){digits, 5}, offset) && *offset / 60 > -24 && *offset / 60 < 24;
+}
+
+bool date_internet_parse(struct str text, int64_t *wall)
+{
+    int year, month, day, offset, hms[3];
+
+    if (text.n < 20 || (text.p[10] != 'T' && text.p[10] != 't') ||
+        !internet_day(str_upto(text, 10), &year, &month, &day) || text.p[13] != ':' ||
+        text.p[16] != ':' || !clock_time(str_part(text, 11, 8), hms) ||
+        !internet_zone(str_from(text, 19), &offset))
+        return false;
+    *wall = to_wall(year, month, day, hms, offset);
+    return true;
+}

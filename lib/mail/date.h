@@ -22,6 +22,11 @@ bool date_imap_parse(struct str text, int64_t *wall, int *offset);
 /* "1-Feb-1994" of SEARCH, at 00:00 UTC; "31-Feb" is in March, as Dovecot takes it. */
 bool date_imap_day(struct str text, int64_t *midnight);
 
+/* "2026-12-01T09:00:00Z", of RFC 3339 5.6: with "+01:00" for Z and a fraction of a second, which
+ * does not count. */
+bool date_internet_parse(struct str text, int64_t *wall);
+void date_internet_format(int64_t wall, struct buf *out); /* in UTC, with Z */
+
 /* Days since 1970-01-01 of a date of the Gregorian calendar; month 1..12. */
 int64_t date_days(int64_t year, int month, int day);
 

@@ -156,6 +156,11 @@ void dsn_report_status(const struct dsn_report *r, struct buf *out)
     buf_addc(out, '\n');
     if (r->arrival > 0)
         put_date("Arrival-Date", r->arrival, out);
+    if (r->release_request != NULL && *r->release_request != 0) {
+        buf_addz(out, "Future-Release-Request: ");
+        put_clean(r, r->release_request, out);
+        buf_addc(out, '\n');
+    }
     buf_addc(out, '\n');
 }
 

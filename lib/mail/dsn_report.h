@@ -43,6 +43,7 @@ struct dsn_report {
     const char *sender; /* of the original */
     const char *to; /* who gets the report */
     const char *envid; /* RFC 3461 4.4; "" if not given */
+    const char *release_request; /* RFC 4865 8: "for;3600"; null or "" if not given */
     const char *boundary;
     int64_t now, arrival; /* wall clock seconds */
     int64_t retry_until; /* of a delayed report; 0: not said */

@@ -23,6 +23,8 @@ static const struct {
     {"XFORWARD", ESMTP_XFORWARD},
     {"REQUIRETLS", ESMTP_REQUIRETLS}, /* RFC 8689 */
     {"LIMITS", ESMTP_LIMITS}, /* RFC 9422 */
+    {"FUTURERELEASE", ESMTP_FUTURERELEASE}, /* RFC 4865 */
+    {"MT-PRIORITY", ESMTP_MT_PRIORITY}, /* RFC 6710 */
     {"silent-discard", ESMTP_SILENT},
 };
 

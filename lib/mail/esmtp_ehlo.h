@@ -22,6 +22,8 @@ enum esmtp_ext {
     ESMTP_XFORWARD = 4096,
     ESMTP_REQUIRETLS = 8192,
     ESMTP_LIMITS = 16384,
+    ESMTP_FUTURERELEASE = 65536,
+    ESMTP_MT_PRIORITY = 131072,
     ESMTP_SILENT = 32768, /* "silent-discard" of a list: what it hides is not logged */
 };
 

@@ -45,6 +45,8 @@ void received_after(const struct received *r, struct buf *out)
 {
     if (given(r->rcpt))
         buf_addf(out, "\n\tfor <%s>", r->rcpt);
+    if (r->has_priority)
+        buf_addf(out, " PRIORITY %d", r->priority);
     bool long_line = !given(r->rcpt) && given(r->client_addr) && !r->hidden;
     buf_addz(out, long_line ? ";\n\t" : "; ");
     date_format_local(r->wall, out);

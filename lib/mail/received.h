@@ -22,6 +22,8 @@ struct received {
     const char *login_name;
     const char *host, *mail_name, *protocol; /* by host (mail_name) with protocol */
     const char *rcpt; /* the only recipient, external form */
+    bool has_priority; /* the client asked for one */
+    int priority; /* which it got. RFC 6710 4.3 */
     int64_t wall; /* seconds since 1970 */
 };
 void received_before(const struct received *r, struct buf *out);

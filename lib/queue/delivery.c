@@ -35,6 +35,7 @@ static const struct {
     {A_SENDER, offsetof(struct delivery, sender)},
     {"encoding", offsetof(struct delivery, encoding)},
     {"envelope_id", offsetof(struct delivery, dsn_envid)},
+    {"release_request", offsetof(struct delivery, release_request)},
     {"client_name", offsetof(struct delivery, client_name)},
     {"client_address", offsetof(struct delivery, client_addr)},
     {"client_port", offsetof(struct delivery, client_port)},
@@ -49,6 +50,9 @@ static const struct {
     {"redirect", offsetof(struct delivery, redirect)},
 };
 
+/* On the wire a number is not negative, and 0 is not there. */
+enum { PRIORITY_ZERO = DELIVERY_PRIORITY_MOST + 1 };
+
 enum number {
     N_FLAGS,
     N_RET,
@@ -59,13 +63,15 @@ enum number {
     N_CREATED,
     N_ACTIVE,
     N_WARN,
-    N_WARN_AT
+    N_WARN_AT,
+    N_RELEASE,
+    N_PRIORITY
 };
 static const char *const numbers[] = {
-    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",    [N_SENDOPTS] = "sendopts",
-    [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset", [N_ARRIVAL] = "arrival_us",
-    [N_CREATED] = "created",     [N_ACTIVE] = "active_us", [N_WARN] = "warn_at",
-    [N_WARN_AT] = "warn_record",
+    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",        [N_SENDOPTS] = "sendopts",
+    [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset",     [N_ARRIVAL] = "arrival_us",
+    [N_CREATED] = "created",     [N_ACTIVE] = "active_us",     [N_WARN] = "warn_at",
+    [N_WARN_AT] = "warn_record", [N_RELEASE] = "release_time", [N_PRIORITY] = "mt_priority",
 };
 
 unsigned delivery_trace_flags(int64_t trace_flags)
@@ -79,6 +85,11 @@ unsigned delivery_trace_flags(int64_t trace_flags)
     if (trace_flags & TRACE_RECORD)
         flags |= DELIVERY_REPORT;
     return flags;
+}
+
+int64_t delivery_begins_s(const struct delivery *d)
+{
+    return d->release_s > d->created_s ? d->release_s : d->created_s;
 }
 
 enum {
@@ -138,6 +149,9 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
     put_number(ask, numbers[N_ACTIVE], d->active_us);
     put_number(ask, numbers[N_WARN], d->warn_at_s > 0 ? d->warn_at_s : 0);
     put_number(ask, numbers[N_WARN_AT], d->warn_record);
+    put_number(ask, numbers[N_RELEASE], d->release_s);
+    if (d->priority != 0)
+        put_number(ask, numbers[N_PRIORITY], d->priority + PRIORITY_ZERO);
     for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
         attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */
         put_text(ask, A_RCPT, r->address);
@@ -181,6 +195,14 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
         break;
     case N_WARN_AT:
         d->warn_record = n;
+        break;
+    case N_RELEASE:
+        d->release_s = n;
+        break;
+    case N_PRIORITY:
+        if (n > PRIORITY_ZERO + DELIVERY_PRIORITY_MOST)
+            return false;
+        d->priority = (int)n - PRIORITY_ZERO;
         break;
     }
     return true;

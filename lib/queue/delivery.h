@@ -38,13 +38,17 @@ struct delivery {
     const char *sender; /* "" for bounces */
     const char *encoding; /* "7bit", "8bit" or "" */
     const char *dsn_envid; /* xtext decoded */
+    const char
+        *release_request; /* FUTURERELEASE as in a report: "for;3600", "until;2026-..."; or "" */
     enum dsn_ret dsn_ret;
     unsigned flags;
     unsigned sendopts; /* enum sendopt */
+    int priority; /* MT-PRIORITY, -9 to 9: the highest goes first */
     int64_t content_size; /* as in REC_SIZE */
     int64_t data_offset; /* where the content records begin */
     int64_t arrival_us; /* wall clock, for delay= and delays= */
     int64_t created_s; /* wall clock seconds: age of the queue file, for back-off and expiry */
+    int64_t release_s; /* wall clock seconds: not to be delivered before; 0: at once */
     int64_t active_us; /* when qmgr took it into the active queue */
     /* As the log and the next server are to see them (log_* of the queue file); "" if local. */
     const char *client_name, *client_addr, *client_port, *client_proto, *client_helo;
@@ -57,6 +61,11 @@ struct delivery {
     struct rcpt *rcpts;
     size_t nrcpts;
 };
+
+/* When the time it may wait for its delivery begins, in wall clock seconds. */
+int64_t delivery_begins_s(const struct delivery *d);
+
+enum { DELIVERY_PRIORITY_MOST = 9 }; /* and -9 is the lowest */
 
 #define DELIVERY_MAX (4 << 20) /* bytes of one request */
 

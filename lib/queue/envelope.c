@@ -12,6 +12,7 @@ static const struct {
 } texts[] = {
     {"encoding", offsetof(struct delivery, encoding)},
     {"envelope_id", offsetof(struct delivery, dsn_envid)},
+    {"release_request", offsetof(struct delivery, release_request)},
     {"log_client_name", offsetof(struct delivery, client_name)},
     {"log_client_address", offsetof(struct delivery, client_addr)},
     {"log_client_port", offsetof(struct delivery, client_port)},
@@ -96,6 +97,11 @@ static void take_attribute(struct reader *r, struct str name, struct str value)
         take_flags(d, value);
     else if (str_eqz(name, "create_time") && num_parse(value, 0, INT64_MAX / 1000000, &n))
         d->created_s = n;
+    else if (str_eqz(name, "release_time") && num_parse(value, 0, INT64_MAX / 1000000, &n))
+        d->release_s = n;
+    else if (str_eqz(name, "mt_priority") &&
+             num_parse(value, -DELIVERY_PRIORITY_MOST, DELIVERY_PRIORITY_MOST, &n))
+        d->priority = (int)n;
 }
 
 static void add_rcpt(struct reader *r, struct str address, off_t at)
@@ -218,6 +224,7 @@ static void envelope_start(struct envelope *e)
                                  .sender = "",
                                  .encoding = "",
                                  .dsn_envid = "",
+                                 .release_request = "",
                                  .client_name = "",
                                  .client_addr = "",
                                  .client_port = "",

@@ -21,6 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (date_imap_parse(text, &wall, &offset))
         date_imap_format(wall, offset, &out);
     date_imap_day(text, &wall);
+    buf_clear(&out);
+    if (date_internet_parse(text, &wall) && wall >= 0 && wall < 253402300800) {
+        date_internet_format(wall, &out);
+        if (!date_internet_parse(buf_str(&out), &again) || again != wall)
+            abort();
+    }
     buf_free(&out);
     return 0;
 }

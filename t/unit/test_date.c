@@ -140,6 +140,44 @@ TEST(a_date_of_imap_is_in_a_year_of_four_digits_of_our_zone)
     tzset();
 }
 
+TEST(dates_of_the_internet)
+{
+    static const struct {
+        const char *text;
+        int64_t wall; /* -1: no date */
+    } cases[] = {{"2026-12-01T09:00:00Z", 1796115600},
+                 {"2026-12-01t09:00:00z", 1796115600},
+                 {"2026-12-01T10:00:00+01:00", 1796115600},
+                 {"2026-12-01T09:00:00.125Z", 1796115600},
+                 {"2026-12-01T03:30:00.1-05:30", 1796115600},
+                 {"2024-02-29T00:00:00Z", 1709164800},
+                 {"2023-02-29T00:00:00Z", -1},
+                 {"2026-13-01T09:00:00Z", -1},
+                 {"2026-12-00T09:00:00Z", -1},
+                 {"2026-12-01T24:00:00Z", -1},
+                 {"2026-12-01T09:00:00", -1},
+                 {"2026-12-01T09:00:00.Z", -1},
+                 {"2026-12-01 09:00:00Z", -1},
+                 {"2026-12-01T09:00Z", -1},
+                 {"2026-12-01T09:00:000Z", -1},
+                 {"2026-12-01T9:000:00Z", -1},
+                 {"2026-12-01T09:00:00+0100", -1},
+                 {"2026-12-01T09:00:00+24:00", -1},
+                 {"2026-12-01T09:00:00Zx", -1},
+                 {"", -1}};
+    struct buf out = BUF(100);
+    int64_t wall;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool good = date_internet_parse(strz(cases[i].text), &wall);
+        if (good != (cases[i].wall >= 0) || (good && wall != cases[i].wall))
+            fail_msg("%s", cases[i].text);
+    }
+    date_internet_format(1796115600, &out);
+    assert_string_equal(out.p, "2026-12-01T09:00:00Z");
+    buf_free(&out);
+}
+
 RUN_TESTS(T(dates_of_mail_are_read), T(what_is_no_date_is_refused), T(what_is_made_is_read_back),
           T(dates_of_imap), T(dates_of_imap_that_cannot_be),
-          T(a_date_of_imap_is_in_a_year_of_four_digits_of_our_zone))
+          T(a_date_of_imap_is_in_a_year_of_four_digits_of_our_zone), T(dates_of_the_internet))

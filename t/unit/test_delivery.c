@@ -24,6 +24,9 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .sender = "",
                          .encoding = "8bit",
                          .dsn_envid = "QQ",
+                         .release_request = "for;60",
+                         .release_s = 1795397182,
+                         .priority = -9,
                          .dsn_ret = DSN_RET_HDRS,
                          .flags = DELIVERY_REPORT,
                          .sendopts = SENDOPT_UTF8 | SENDOPT_REQUIRETLS,
@@ -58,6 +61,9 @@ TEST(a_delivery_arrives_as_it_was_sent)
     assert_int_equal(got.queue, Q_DEFERRED);
     assert_string_equal(got.queue_id, "ABCDEF123");
     assert_string_equal(got.nexthop, "[mx]:25");
+    assert_string_equal(got.release_request, "for;60");
+    assert_int_equal(got.release_s, 1795397182);
+    assert_int_equal(got.priority, -9);
     assert_string_equal(got.sender, "");
     assert_int_equal(got.dsn_ret, DSN_RET_HDRS);
     assert_int_equal(got.flags, DELIVERY_REPORT);
