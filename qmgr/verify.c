@@ -133,23 +133,39 @@ static void open_cache_file(void)
         close(fd);
 }
 
-/* A crash loses what was found out since the last time: those addresses are probed again. */
+/* (waits) So many at a time: whoever asks does not wait for the whole file. Into fd, -1: only what
+ * has expired goes. */
+static bool save_all(int fd)
+{
+    enum { AT_ONCE = 200 };
+    struct buf text = BUF(AT_ONCE * LINE_MOST); /* asked: below */
+    bool more = true, good = true;
+
+    while (more && good) {
+        buf_clear(&text);
+        more = verify_cache_save(state.cache, clock_wall(), AT_ONCE, fd >= 0 ? &text : NULL);
+        good = fd < 0 || (buf_ok(&text) && file_write_all(fd, text.p, text.n) == 0);
+        task_yield();
+    }
+    buf_free(&text);
+    return good;
+}
+
+/* (waits) A crash loses what was found out since the last time: those addresses are probed again.
+ */
 static void write_file(void)
 {
-    struct buf text = BUF((size_t)conf.address_verify_cache_limit * LINE_MOST);
     struct buf name = BUF(1100); /* fits: the name and four bytes */
 
-    verify_cache_write(state.cache, &text);
     buf_addf(&name, "%s.new", state.file.p);
     int fd = file_open_plain(state.dir, name.p, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    bool done = fd >= 0 && buf_ok(&text) && file_write_all(fd, text.p, text.n) == 0 &&
-                renameat(state.dir, name.p, state.dir, state.file.p) == 0;
+    bool done =
+        fd >= 0 && save_all(fd) && renameat(state.dir, name.p, state.dir, state.file.p) == 0;
     if (!done)
         msg_warn("%s/%s: %m", conf.data_directory, name.p);
     if (fd >= 0)
         close(fd);
     buf_free(&name);
-    buf_free(&text);
 }
 
 /* Until the process ends, which cancels it. */
@@ -161,9 +177,10 @@ static void keep_file(void *unused)
     (void)unused;
     while (wait != WAIT_CANCELLED) {
         wait = task_sleep(task_now() + (pause > 0 ? pause : never) * 1000);
-        verify_cache_clean(state.cache, clock_wall());
         if (state.dir >= 0)
             write_file();
+        else
+            save_all(-1);
     }
 }
 

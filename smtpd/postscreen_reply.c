@@ -51,7 +51,7 @@ void screen_escape(struct str text, struct buf *out)
 
 struct footer {
     struct screen *s;
-    struct buf value;
+    struct buf value; /* of the last name that is the client's */
 };
 
 static bool put_value(struct screen *s, struct str name, struct buf *out)
@@ -85,18 +85,30 @@ static bool put_value(struct screen *s, struct str name, struct buf *out)
     return true;
 }
 
+/* What a client has said is expanded as the values of parameters are: "$$" stands for a "$" of it.
+ */
+static void put_literally(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '$')
+            buf_addz(out, "$$");
+        else
+            buf_addc(out, str_find(buf_str(&replies.allowed), text.p[i]) < 0 ? '_' : text.p[i]);
+}
+
 /* A conf_find_fn. Other names are parameters, as in $smtpd_reject_footer and $support. */
 static const char *find_value(struct str name, void *arg)
 {
     struct footer *f = arg;
+    struct buf said = BUF_TEXT(TEXT_MOST);
+    bool known = put_value(f->s, name, &said);
 
-    buf_clear(&f->value);
-    if (!put_value(f->s, name, &f->value))
-        return conf_find_raw(name, NULL);
-    for (size_t i = 0; i < f->value.n; i++)
-        if (str_find(buf_str(&replies.allowed), f->value.p[i]) < 0)
-            f->value.p[i] = '_';
-    return f->value.p;
+    if (known) {
+        buf_clear(&f->value);
+        put_literally(buf_str(&said), &f->value);
+    }
+    buf_free(&said);
+    return known ? f->value.p : conf_find_raw(name, NULL);
 }
 
 /* What stands behind the reply, as in main.cf: that of the table, or the parameter's. */
@@ -147,7 +159,7 @@ static void put_footer(struct str text, struct buf *out)
 
 static void add_footer(struct screen *s, struct buf *reply)
 {
-    struct footer f = {.s = s, .value = BUF_TEXT(TEXT_MOST)};
+    struct footer f = {.s = s, .value = BUF(2 * TEXT_MOST)}; /* fits: each byte twice */
     struct buf value = BUF(DICT_VALUE_LIMIT); /* fits: that is the longest */
     struct buf text = BUF_TEXT(TEXT_MOST);
     struct str template = find_template(reply->p, &value);

@@ -95,6 +95,14 @@ static int64_t deadline(void)
     return task_now() + conf.smtpd_timeout * 1000;
 }
 
+/* Who does not want to log in waits for the mechanisms, too. */
+static int64_t handshake_deadline(void)
+{
+    int64_t own = task_now() + conf.smtpd_sasl_handshake_timeout * 1000;
+
+    return own < deadline() ? own : deadline();
+}
+
 /* smtpd_sasl_mechanism_filter. (waits) A filter that fails lets none through. */
 static bool passes(struct str mech)
 {
@@ -116,7 +124,7 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names)
     struct str rest, mech;
     size_t start = names->n;
 
-    if (auth_client_mechs(auth.client, forbidden(s), 0, &all, deadline(), &why) < 0)
+    if (auth_client_mechs(auth.client, forbidden(s), 0, &all, handshake_deadline(), &why) < 0)
         msg_warn("no mechanisms to offer: %s", why_text(&why));
     for (rest = buf_str(&all); str_word(&rest, " ", &mech);)
         if (passes(mech))
@@ -243,7 +251,8 @@ void smtpd_auth(struct smtpd *s, struct str args)
     } else if (!str_word(&args, " \t", &mech) ||
                str_word(&args, " \t", &initial) + (args.n > 0) > 1) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism");
-    } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, deadline()) || !passes(mech)) {
+    } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, handshake_deadline()) ||
+               !passes(mech)) {
         log_failure(s, mech, "", "Invalid authentication mechanism");
         smtpd_reply(s, 535, "5.7.8",
                     "Error: authentication failed: Invalid authentication mechanism");

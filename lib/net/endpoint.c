@@ -5,20 +5,44 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "net/addr.h"
 #include "net/dns.h"
 #include "net/sock.h"
 
 enum { PATH_BYTES = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
 
+/* The names that were found in /etc/services, which is not to be seen from the jail: what stands in
+ * a table is read again there. No more than the configuration names, or the file has. */
+static struct {
+    VEC(struct known_port {
+        char *name;
+        in_port_t port;
+    })
+    ports;
+} services;
+
+static const struct known_port *find_service(const char *name)
+{
+    VEC_EACH (&services.ports, known)
+        if (strcmp(known->name, name) == 0)
+            return known;
+    const struct servent *found = getservbyname(name, "tcp");
+    if (found == NULL)
+        return NULL;
+    struct known_port *known = VEC_ADD(&services.ports);
+    *known = (struct known_port){mem_dupz(name), ntohs((in_port_t)found->s_port)};
+    return known;
+}
+
 static bool take_port(struct str name, in_port_t *port)
 {
     if (port_parse(name, port))
         return *port != 0;
     char *text = mem_dup(name.p, name.n);
-    const struct servent *known = getservbyname(text, "tcp");
+    const struct known_port *known = find_service(text);
     if (known != NULL)
-        *port = ntohs((in_port_t)known->s_port);
+        *port = known->port;
     free(text);
     return known != NULL;
 }

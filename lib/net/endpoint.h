@@ -16,8 +16,9 @@ struct endpoint {
 /*
  * Reads "inet:host:port", "inet:port" (of this host), "unix:path" or "local:path". bare: what
  * begins with neither inet: nor unix: is host:port or a port, also of a host that is called local.
- * Names of ports are those of /etc/services where it can be read. -1: why says what is wrong
- * (4.3.5), and *out is empty. The caller frees what is in *out with endpoint_free.
+ * Names of ports are those of /etc/services; in the jail, those that were found before it. -1: why
+ * says what is wrong (4.3.5), and *out is empty. The caller frees what is in *out with
+ * endpoint_free.
  */
 int endpoint_parse(struct str text, bool bare, struct endpoint *out, struct why *why);
 /* (waits) A connected socket. The host is looked up each time, for the service may have moved; its

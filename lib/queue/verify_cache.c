@@ -13,6 +13,8 @@ struct verify_cache {
     struct verify_limits limits;
     struct hash *by_address;
     struct list all;
+    struct list
+        saved; /* in all: what stands before it has been saved; unlinked between two times */
     size_t in_flight;
 };
 
@@ -23,6 +25,7 @@ struct verify_cache *verify_cache_new(const struct verify_limits *limits)
     c->limits = *limits;
     c->by_address = hash_new();
     list_init(&c->all);
+    list_init(&c->saved);
     return c;
 }
 
@@ -47,6 +50,7 @@ void verify_cache_free(struct verify_cache **c)
 {
     if (*c == NULL)
         return;
+    list_drop(&(*c)->saved);
     LIST_EACH (&(*c)->all, l)
         drop(*c, LIST_OF(l, struct verify_entry, link));
     hash_free(&(*c)->by_address, NULL);
@@ -111,6 +115,16 @@ bool verify_cache_wants_probe(const struct verify_cache *c, const struct verify_
     return !e->in_flight && (e->updated == 0 || now - e->updated > refresh);
 }
 
+/* Behind l. Null: there is none. */
+static struct verify_entry *entry_behind(const struct verify_cache *c, const struct list *l)
+{
+    struct list *next = l->next;
+
+    if (next == &c->saved)
+        next = next->next;
+    return next == &c->all ? NULL : LIST_OF(next, struct verify_entry, link);
+}
+
 /* Found or made, and heard of last. */
 static struct verify_entry *entry_of(struct verify_cache *c, const char *address)
 {
@@ -118,7 +132,7 @@ static struct verify_entry *entry_of(struct verify_cache *c, const char *address
 
     if (e == NULL) {
         while (hash_count(c->by_address) >= c->limits.most)
-            drop(c, LIST_OF(c->all.next, struct verify_entry, link));
+            drop(c, entry_behind(c, &c->all));
         e = mem_new(sizeof *e);
         e->address = mem_dup(address, strlen(address));
         e->text = mem_dup("", 0);
@@ -170,14 +184,6 @@ void verify_cache_learn(struct verify_cache *c, const char *address, enum verify
     set_text(e, str_upto(strz(text), VERIFY_TEXT_MOST));
 }
 
-void verify_cache_clean(struct verify_cache *c, int64_t now)
-{
-    LIST_EACH (&c->all, l) {
-        struct verify_entry *e = LIST_OF(l, struct verify_entry, link);
-        verify_cache_find(c, e->address, now);
-    }
-}
-
 bool verify_cache_take(struct verify_cache *c, const char *address, struct str value)
 {
     struct str status, probed, updated;
@@ -208,12 +214,28 @@ bool verify_cache_take_line(struct verify_cache *c, struct str line)
     return good;
 }
 
-void verify_cache_write(const struct verify_cache *c, struct buf *out)
+static void put_line(const struct verify_entry *e, struct buf *out)
 {
-    LIST_EACH (&((struct verify_cache *)(uintptr_t)c)->all, l) {
-        const struct verify_entry *e = LIST_OF(l, struct verify_entry, link);
-        xtext_encode(strz(e->address), out);
-        buf_addf(out, " %d:%lld:%lld:%s\n", (int)e->verdict, (long long)e->probed,
-                 (long long)e->updated, e->text);
+    xtext_encode(strz(e->address), out);
+    buf_addf(out, " %d:%lld:%lld:%s\n", (int)e->verdict, (long long)e->probed,
+             (long long)e->updated, e->text);
+}
+
+bool verify_cache_save(struct verify_cache *c, int64_t now, size_t n, struct buf *out)
+{
+    struct verify_entry *e = NULL;
+
+    if (list_empty(&c->saved))
+        list_push(&c->all, &c->saved);
+    for (; n > 0 && (e = entry_behind(c, &c->saved)) != NULL; n--) {
+        list_drop(&c->saved);
+        list_push(&e->link, &c->saved);
+        e = verify_cache_find(c, e->address, now);
+        if (e != NULL && out != NULL)
+            put_line(e, out);
     }
+    bool more = entry_behind(c, &c->saved) != NULL;
+    if (!more)
+        list_drop(&c->saved);
+    return more;
 }

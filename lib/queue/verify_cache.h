@@ -43,16 +43,18 @@ void verify_cache_probed(struct verify_cache *c, const char *address, int64_t no
  * expired. */
 void verify_cache_learn(struct verify_cache *c, const char *address, enum verify_verdict verdict,
                         const char *text, int64_t now_s);
-void verify_cache_clean(struct verify_cache *c, int64_t now_s); /* drops all that has expired */
-
 /*
  * The file: a line for each address, oldest first: the address as xtext, a blank, and the value as
  * Postfix's table has it: status (0 good, 1 later, 2 never, 3 pending), ":", when it was probed,
  * ":", updated, ":", the reason. verify_cache_take takes one; what is malformed is false and is
- * left out. verify_cache_write appends all.
+ * left out.
+ *
+ * verify_cache_save appends the lines of the next n entries to out (null: nowhere), and drops those
+ * that have expired. False: that were the last, and the next call begins anew. Between two calls
+ * the cache may change: what is heard of meanwhile comes once more, at the end.
  */
 bool verify_cache_take(struct verify_cache *c, const char *address, struct str value);
 bool verify_cache_take_line(struct verify_cache *c, struct str line);
-void verify_cache_write(const struct verify_cache *c, struct buf *out);
+bool verify_cache_save(struct verify_cache *c, int64_t now_s, size_t n, struct buf *out);
 
 #endif

@@ -22,13 +22,14 @@ def world():
     os.chmod(s.queue + "/filters", 0o755)
     local = milter.Milter(offer=None, unix=s.queue + "/filters/one")
     os.chmod(s.queue + "/filters/one", 0o777)
-    ports = {name: pombal.free_port() for name in ("accept", "tempfail", "unix", "held", "xclient", "none", "before", "back")}
+    ports = {name: pombal.free_port() for name in ("accept", "tempfail", "unix", "named", "held", "xclient", "none", "before", "back")}
     before = Filter(lambda: ports["back"])
     s.add_main("milter_content_timeout = 2s\nmilter_command_timeout = 2s\n")
     entry = "inet:127.0.0.1:%d" % one.port
     s.add_master("".join("127.0.0.1:%d inet n - y - - smtpd\n    -o { %s }\n" % (ports[name], option) for name, option in (
         ("accept", "smtpd_milters = { %s, default_action=accept }" % entry), ("tempfail", "smtpd_milters = { inet:localhost:%d, default_action=tempfail }" % one.port),
-        ("unix", "smtpd_milters = unix:/filters/one"), ("back", "smtpd_milters ="),
+        ("unix", "smtpd_milter_maps = inline:{ { 127.0.0.1 = unix:/filters/one } }"),
+        ("named", "smtpd_milter_maps = inline:{ { 127.0.0.1 = { inet:localhost:amanda, default_action=accept } } }"), ("back", "smtpd_milters ="),
         ("xclient", "smtpd_milters = %s }\n    -o { smtpd_authorized_xclient_hosts = 127.0.0.0/8" % entry),
         ("none", "smtpd_milters = %s }\n    -o { receive_override_options = no_milters" % entry),
         ("before", "smtpd_milters = %s }\n    -o { smtpd_proxy_filter = 127.0.0.1:%d" % (entry, before.port)), ("held", "smtpd_end_of_data_restrictions = check_sender_access inline:{ %s=HOLD }" % FROM))))
@@ -61,6 +62,15 @@ def with_changes(one, *changes):
     one.changes = changes
     one.script()
     one.take()
+
+
+def test_a_table_names_a_port_by_its_service(world):
+    """/etc/services is not to be seen from where the table is asked: nobody listens there, but that is no fault of the table"""
+    s, ports, one, local = world
+    raw = pombal.Raw(ports["named"])
+    assert raw.reply().startswith("220 ") and raw.ask("EHLO client.test").startswith("250-")
+    raw.close()
+    assert "connect to Milter service inet:localhost:amanda: " in s.log()
 
 
 @pytest.mark.parametrize("service", ["accept", "unix"])

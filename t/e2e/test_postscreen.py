@@ -19,6 +19,8 @@ SERVICES = {
     "list": "-o { postscreen_access_list = texthash:%s/etc/access } -o postscreen_denylist_action=drop",
     "must": "-o postscreen_access_list=reject -o postscreen_denylist_action=enforce -o postscreen_tls_security_level=encrypt "
             "-o tlsproxy_tls_loglevel=1 -o tls_eecdh_auto_curves=secp384r1",
+    "foot": "-o postscreen_access_list=reject -o postscreen_denylist_action=enforce -o postscreen_greet_banner= "
+            "-o { postscreen_reject_footer = from $sender for $support, HELO {$helo_name} } -o support=$myhostname",
     "full": "-o postscreen_post_queue_limit=5 -o postscreen_access_list=permit -o smtpd_service_name=nobody",
 }
 
@@ -130,6 +132,19 @@ def test_tls_in_a_session_with_the_engine(screened):
         assert b"STARTTLS" not in said
     assert said == b"550 5.3.2 Service currently unavailable\r\n"
     screened.wait_log(r"postscreen\[\d+\]: Anonymous TLS connection established from \[127\.0\.6\.6\]:\d+: TLSv1\.3 .* key-exchange ECDHE \(P-384\)")
+
+
+@pytest.mark.parametrize("said", ["$mail_version", "${mynetworks}", "$sender", "$sender$sender$sender", "$", "$$", "${", "x" * 500 + "$" * 500])
+def test_what_a_client_says_is_no_template(screened, said):
+    """a footer may name it: what it is itself made of is neither looked up nor taken for a name"""
+    c = client(screened, "foot")
+    c.reply()
+    c.ask("HELO {%s}" % said[:200])
+    assert c.ask("MAIL FROM:<%s@b.test>" % said).startswith("250 ")
+    reply = c.ask("RCPT TO:<c@d.test>")
+    first, footer = reply.split("\n")
+    assert first == "550-5.3.2 Service currently unavailable"
+    assert footer == "550 5.3.2 from %s@b.test for %s, HELO {{%s}}" % (said, screened.read("etc/main.cf").split("myhostname = ")[1].split()[0], said[:200])
 
 
 def greeted(c):

@@ -23,6 +23,7 @@ SERVICES = {
     "broken_tls": ["smtpd_tls_chain_files=", "smtpd_tls_cert_file=@WHERE@/gone.pem", "smtpd_tls_key_file=@WHERE@/gone.pem"],
     "lost_words": ["smtpd_discard_ehlo_keyword_address_maps=fail:x"],
     "wrapped": ["smtpd_tls_wrappermode=yes"],
+    "silent_auth": ["smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no", "smtpd_sasl_path=inet:127.0.0.1:@SILENT@", "smtpd_sasl_handshake_timeout=1s"],
     "enforced": ["smtpd_tls_security_level=encrypt", "smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no"],
     "whole": ["smtpd_per_request_deadline=yes", "smtpd_timeout=2s", "smtpd_min_data_rate=2000"],
     "by_packet": ["smtpd_per_request_deadline=no", "smtpd_timeout=2s"],
@@ -35,12 +36,14 @@ SERVICES = {
 
 @pytest.fixture(scope="module")
 def suite():
+    listener = socket.create_server(("127.0.0.1", 0))
+    silent = str(listener.getsockname()[1])
     s = pombal.Instance(start=False, main="message_size_limit = 100000\nline_length_limit = 2048\n"
                         "pre_table = inline:{{pre@x.test=PREPEND X-Pre: %s}}\n" % ("y" * 4000))
     for name, options in SERVICES.items():
         PORTS[name] = pombal.free_port()
         s.add_master("127.0.0.1:%d inet n - n - - smtpd\n" % PORTS[name] +
-                     "".join("    -o { %s = %s }\n" % tuple(o.replace("@WHERE@", s.dir).split("=", 1)) for o in options))
+                     "".join("    -o { %s = %s }\n" % tuple(o.replace("@WHERE@", s.dir).replace("@SILENT@", silent).split("=", 1)) for o in options))
     s.add_master("cleanup-large unix n - n - 0 cleanup\n    -o message_size_limit=500000\n")
     gone = s.dir + "/gone.pem"  # there for the check at start, and not when the service starts
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
@@ -50,6 +53,7 @@ def suite():
     os.unlink(gone)
     yield s
     s.close()
+    listener.close()
 
 
 def talk(suite, service=None, hello=True):
@@ -394,6 +398,16 @@ def test_auth_is_hidden_without_tls_when_so_configured(suite):
     raw = talk(suite, "auth_only", hello=False)
     assert "AUTH" not in raw.ask("EHLO x")
     assert raw.ask("AUTH PLAIN " + plain("alice", "secret")).startswith("538 5.7.0")
+    raw.close()
+
+
+def test_an_authentication_service_that_hangs_does_not_keep_mail(suite):
+    """long before smtpd_timeout, after which the client would have gone"""
+    raw = talk(suite, "silent_auth", hello=False)
+    assert "AUTH" not in raw.ask("EHLO client.test")
+    suite.wait_log("warning: no mechanisms to offer: authentication service inet:127.0.0.1:[0-9]+ does not answer")
+    assert raw.ask("AUTH PLAIN " + plain("alice", "secret")).startswith("535 5.7.8")
+    put(raw)
     raw.close()
 
 

@@ -1,5 +1,5 @@
 """reject_unverified_recipient and what verify keeps; t/compat/test_deciding.py has the replies."""
-import os, re
+import os, re, time
 
 import pombal
 
@@ -50,6 +50,19 @@ def test_what_was_found_out_outlives_the_process(suite):
     suite.start()
     assert rcpt(suite, "x@never.test").startswith("550 5.1.1 ")
     assert len(probes(suite)) == before
+
+
+def test_a_full_cache_is_written_without_keeping_anybody(make_suite):
+    """whoever asks would wait for the whole file: close() looks at the longest turn of each process"""
+    suite = make_suite(start=False, main=SUITE_MAIN + "address_verify_cache_cleanup_interval = 1s\n")
+    path, now = os.path.join(suite.dir, "data", "verify_cache.txt"), int(time.time())
+    with open(path, "w") as f:
+        f.writelines("%d@never.test %d:0:%d:%s\n" % (i, 2 if i else 0, now, "x" * 300) for i in range(30000))
+    before = os.stat(path)
+    suite.start()
+    assert rcpt(suite, "0@never.test").startswith("250 ")
+    pombal.wait_for(lambda: os.stat(path).st_ino != before.st_ino)
+    assert os.stat(path).st_size == before.st_size
 
 
 def test_local_users_are_told_with_sendmail(suite):

@@ -102,7 +102,7 @@ TEST(those_of_which_nothing_was_heard_for_longest_make_room)
     assert_null(verify_cache_find(c, "a@x", NOW));
     assert_null(verify_cache_find(c, "c@x", NOW));
     assert_non_null(verify_cache_find(c, "b@x", NOW));
-    verify_cache_clean(c, NOW + 2000);
+    assert_false(verify_cache_save(c, NOW + 2000, 10, NULL));
     assert_int_equal(verify_cache_count(c), 0);
     verify_cache_free(&c);
 }
@@ -115,11 +115,12 @@ TEST(the_file_has_what_the_cache_has)
 
     verify_cache_learn(c, "\"a b+\"@x", VERIFY_NEVER, "host said: 550 5.1.1 no: really", NOW);
     verify_cache_learn(c, "b@x", VERIFY_OK, "", NOW);
-    verify_cache_write(c, &text);
+    assert_true(verify_cache_save(c, NOW, 1, &text));
+    assert_false(verify_cache_save(c, NOW, 1, &text));
     rest = buf_str(&text);
     while (str_split(&rest, '\n', &line))
         assert_true(line.n == 0 || verify_cache_take_line(other, line));
-    verify_cache_write(other, &again);
+    assert_false(verify_cache_save(other, NOW, 2, &again));
     assert_string_equal(text.p, again.p);
     assert_string_equal(verify_cache_find(other, "\"a b+\"@x", NOW)->text,
                         "host said: 550 5.1.1 no: really");
@@ -127,6 +128,30 @@ TEST(the_file_has_what_the_cache_has)
     buf_free(&again);
     verify_cache_free(&c);
     verify_cache_free(&other);
+}
+
+TEST(the_cache_may_change_while_it_is_saved)
+{
+    struct verify_cache *c = verify_cache_new(&limits);
+    struct buf text = BUF(10000);
+
+    verify_cache_learn(c, "a@x", VERIFY_OK, "", NOW - 900);
+    verify_cache_learn(c, "b@x", VERIFY_OK, "", NOW);
+    verify_cache_learn(c, "c@x", VERIFY_OK, "", NOW);
+    assert_true(verify_cache_save(c, NOW, 1, &text)); /* a; the mark stands at the begin */
+    verify_cache_learn(c, "b@x", VERIFY_OK, "again", NOW + 1); /* moves to the end */
+    verify_cache_learn(c, "d@x", VERIFY_OK, "", NOW + 1); /* a makes room */
+    assert_int_equal(verify_cache_count(c), 3);
+    assert_true(verify_cache_save(c, NOW + 1, 1, &text)); /* c */
+    verify_cache_learn(c, "e@x", VERIFY_OK, "", NOW + 1); /* c makes room */
+    assert_false(verify_cache_save(c, NOW + 1, 9, &text));
+    assert_string_equal(text.p, "a@x 0:0:999100:\nc@x 0:0:1000000:\nb@x 0:0:1000001:again\n"
+                                "d@x 0:0:1000001:\ne@x 0:0:1000001:\n");
+    buf_clear(&text);
+    assert_true(verify_cache_save(c, NOW + 1, 1, &text)); /* from the begin again */
+    assert_string_equal(text.p, "b@x 0:0:1000001:again\n");
+    buf_free(&text);
+    verify_cache_free(&c); /* in the middle */
 }
 
 TEST(malformed_lines_are_left_out)
@@ -149,4 +174,5 @@ RUN_TESTS(T(what_was_learned_is_known_until_it_expires),
           T(a_failed_probe_leaves_a_good_address_good),
           T(without_a_negative_cache_failures_are_forgotten),
           T(those_of_which_nothing_was_heard_for_longest_make_room),
-          T(the_file_has_what_the_cache_has), T(malformed_lines_are_left_out))
+          T(the_file_has_what_the_cache_has), T(the_cache_may_change_while_it_is_saved),
+          T(malformed_lines_are_left_out))
