@@ -223,7 +223,7 @@ static void send_probe(void *arg)
     char *address = arg;
     struct buf id = BUF(100);
     struct why why = WHY;
-    struct submit *s = submit_begin(SUBMIT_MAP_OK, &why);
+    struct submit *s = submit_begin(SUBMIT_MAP_OK | submit_class("verify"), &why);
 
     if (s != NULL)
         put_probe(s, address);

@@ -60,6 +60,7 @@ struct smtp_job {
     enum smtp_requiretls requiretls; /* for the present destination */
     bool reconnect; /* it takes no more messages on this connection, and there are more to come */
     bool last_server; /* no other server is left: a temporary failure here defers */
+    bool try_again; /* a server failed for now, for another reason than SMTP_LACKS_REQUIRETLS */
     bool site_answered; /* a server has taken part in a transaction: the destination is not dead */
     struct why why; /* the last failure of a server or site */
 };
@@ -131,17 +132,17 @@ int smtp_start_tls(struct smtp_job *job, struct smtp_session *s,
 
 /*
  * smtp_requiretls.c. smtp_find_requiretls (waits) sets job->requiretls; -1: a table failed, why.
- * smtp_lacks_requiretls: this server cannot have the message, why. smtp_requiretls_is_final: that a
- * server has no STARTTLS returns such a message. smtp_says_requiretls: the parameter of MAIL is
- * sent.
+ * smtp_lacks_requiretls: this server cannot have the message, why. smtp_lacks_starttls: the same,
+ * if why says that the server has no STARTTLS. smtp_says_requiretls: the parameter of MAIL is sent.
  */
+#define SMTP_LACKS_REQUIRETLS "4.7.30" /* with 5 the mail is returned: no server has it */
 void smtp_open_requiretls(void);
 void smtp_requiretls_paths(void); /* for the jail */
 bool smtp_asks_requiretls(const struct smtp_job *job);
 int smtp_find_requiretls(struct smtp_job *job, const struct smtp_dest *dest, struct why *why);
 bool smtp_lacks_requiretls(const struct smtp_job *job, const struct smtp_session *s,
                            struct why *why);
-void smtp_requiretls_is_final(const struct smtp_job *job, struct why *why);
+void smtp_lacks_starttls(const struct smtp_job *job, const struct smtp_session *s, struct why *why);
 bool smtp_says_requiretls(const struct smtp_job *job, const struct smtp_session *s);
 
 /* smtp_auth.c */

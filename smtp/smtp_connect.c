@@ -202,7 +202,7 @@ static bool begin_session(struct smtp_job *job, const struct smtp_dest *dest, in
         use_session(job, s);
     } else {
         again = s->tls_failed;
-        smtp_requiretls_is_final(job, &why);
+        smtp_lacks_starttls(job, s, &why);
         if (!again)
             session_failed(job, s, &why);
         smtp_session_close(&s);

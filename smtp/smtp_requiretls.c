@@ -134,12 +134,16 @@ int smtp_find_requiretls(struct smtp_job *job, const struct smtp_dest *dest, str
     return result;
 }
 
+/* The next server may be better, or one that is out of order for now. When there is neither,
+ * waiting makes it no better: RFC 8689 4.2.1. */
+static const char *lack(const struct smtp_job *job)
+{
+    return job->last_server && !job->try_again ? "5.7.30" : SMTP_LACKS_REQUIRETLS;
+}
+
 bool smtp_lacks_requiretls(const struct smtp_job *job, const struct smtp_session *s,
                            struct why *why)
 {
-    /* the next server may be better; when there is none, waiting makes it no better: RFC 8689 4.2.1
-     */
-    const char *code = job->last_server ? "5.7.30" : "4.7.30";
     const char *what = NULL;
 
     if (job->requiretls >= SMTP_REQUIRETLS_STARTTLS && !s->tls)
@@ -150,15 +154,16 @@ bool smtp_lacks_requiretls(const struct smtp_job *job, const struct smtp_session
         what = "it was not offered by";
     if (what == NULL)
         return false;
-    why_set(why, code, "REQUIRETLS is required, but %s host %s", what, s->namaddr);
+    why_set(why, lack(job), "REQUIRETLS is required, but %s host %s", what, s->namaddr);
     return true;
 }
 
-void smtp_requiretls_is_final(const struct smtp_job *job, struct why *why)
+/* One that has it, but not for now, has said 4yz. */
+void smtp_lacks_starttls(const struct smtp_job *job, const struct smtp_session *s, struct why *why)
 {
-    if (job->requiretls >= SMTP_REQUIRETLS_STARTTLS && job->last_server &&
+    if (job->requiretls >= SMTP_REQUIRETLS_STARTTLS && s->reply.code / 100 != 4 &&
         strcmp(why->code, "4.7.4") == 0)
-        snprintf(why->code, sizeof why->code, "5.7.30");
+        snprintf(why->code, sizeof why->code, "%s", lack(job));
 }
 
 bool smtp_says_requiretls(const struct smtp_job *job, const struct smtp_session *s)

@@ -58,13 +58,20 @@ void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt)
     buf_free(&text);
 }
 
+static void keep_why(struct smtp_job *job, const struct why *why)
+{
+    why_copy(&job->why, why);
+    if (why_later(why) && strcmp(why->code, SMTP_LACKS_REQUIRETLS) != 0)
+        job->try_again = true;
+}
+
 void smtp_rcpt_failed(struct smtp_job *job, struct smtp_session *s, size_t rcpt,
                       const struct why *why, bool from_reply)
 {
     if (why_later(why) && !job->last_server) {
         msg_info("%s: %s", job->d->queue_id, why_text(why));
         job->rcpts[rcpt] = SMTP_RCPT_WAITS;
-        why_copy(&job->why, why);
+        keep_why(job, why);
         return;
     }
     set_remote(job, s, from_reply);
@@ -81,7 +88,7 @@ void smtp_rcpts_failed(struct smtp_job *job, struct smtp_session *s, const char 
         return; /* the process is being stopped: no news */
     if (keep) { /* one line for all */
         msg_info("%s: %s", job->d->queue_id, why_text(why));
-        why_copy(&job->why, why);
+        keep_why(job, why);
     }
     for (size_t i = 0; i < job->d->nrcpts; i++) {
         if (strchr(states, job->rcpts[i]) == NULL)
@@ -95,7 +102,7 @@ void smtp_rcpts_failed(struct smtp_job *job, struct smtp_session *s, const char 
 
 void smtp_server_failed(struct smtp_job *job, const struct why *why)
 {
-    why_copy(&job->why, why);
+    keep_why(job, why);
 }
 
 void smtp_give_up(struct smtp_job *job)

@@ -92,7 +92,7 @@ bool smtpd_auth_offered(struct smtpd *s)
 
 static int64_t deadline(void)
 {
-    return task_now() + conf.smtpd_timeout * 1000;
+    return task_now() + conf.auth_request_timeout * 1000;
 }
 
 /* Who does not want to log in waits for the mechanisms, too. */
@@ -103,17 +103,16 @@ static int64_t handshake_deadline(void)
     return own < deadline() ? own : deadline();
 }
 
-/* smtpd_sasl_mechanism_filter. (waits) A filter that fails lets none through. */
-static bool passes(struct str mech)
+/* (waits) smtpd_sasl_mechanism_filter. */
+static enum dict_answer passes(struct str mech, struct why *why)
 {
-    struct why why = WHY;
     char *name = mem_dup(mech.p, mech.n);
-    bool found = auth.offered == NULL || match_string(auth.offered, name, &why) == DICT_FOUND;
+    enum dict_answer found =
+        auth.offered == NULL ? DICT_FOUND : match_string(auth.offered, name, why);
 
-    if (why_text(&why)[0] != 0)
-        msg_warn("smtpd_sasl_mechanism_filter: %s: %s is not offered", why_text(&why), name);
+    if (found == DICT_FAILED)
+        msg_warn("smtpd_sasl_mechanism_filter: %s: %s is not offered", why_text(why), name);
     free(name);
-    why_free(&why);
     return found;
 }
 
@@ -127,7 +126,7 @@ void smtpd_auth_mechs(struct smtpd *s, struct buf *names)
     if (auth_client_mechs(auth.client, forbidden(s), 0, &all, handshake_deadline(), &why) < 0)
         msg_warn("no mechanisms to offer: %s", why_text(&why));
     for (rest = buf_str(&all); str_word(&rest, " ", &mech);)
-        if (passes(mech))
+        if (passes(mech, &why) == DICT_FOUND)
             buf_addf(names, "%s%.*s", names->n > start ? " " : "", (int)mech.n, mech.p);
     if (names->n == start && all.n > 0)
         msg_warn_each("smtpd_sasl_mechanism_filter discards all mechanisms in '%.200s'", all.p);
@@ -146,6 +145,12 @@ static void log_failure(struct smtpd *s, struct str mech, const char *user, cons
     msg_warn_each("%s: SASL %.*s authentication failed: %s, sasl_username=%s", s->namaddr,
                   (int)mech.n, mech.p, reason[0] ? reason : "(reason unavailable)",
                   user[0] ? user : "(unavailable)");
+}
+
+static void put_off(struct smtpd *s, struct str mech, const struct why *why)
+{
+    log_failure(s, mech, "", why_text(why));
+    smtpd_reply(s, 454, "4.7.0", "Temporary authentication failure: %s", why_text(why));
 }
 
 static void denied(struct smtpd *s, struct auth_login *login, struct str mech)
@@ -221,13 +226,29 @@ static void log_in(struct smtpd *s, struct str mech, struct str initial)
             logged_in(s, login, mech);
         else if (answer == AUTH_DENIED)
             denied(s, login, mech);
-        else {
-            log_failure(s, mech, "", why_text(&why));
-            smtpd_reply(s, 454, "4.7.0", "Temporary authentication failure: %s", why_text(&why));
-        }
+        else
+            put_off(s, mech, &why);
     }
     auth_login_free(&login);
     why_free(&why);
+}
+
+/* (waits) Is there such a mechanism for this client? False: he has been told no, or not now. */
+static bool has_mech(struct smtpd *s, struct str mech)
+{
+    struct why why = WHY;
+    int known = auth_client_has(auth.client, mech, forbidden(s), 0, handshake_deadline(), &why);
+    enum dict_answer may = known > 0 ? passes(mech, &why) : DICT_NONE;
+
+    if (known < 0 || may == DICT_FAILED) {
+        put_off(s, mech, &why);
+    } else if (may == DICT_NONE) {
+        log_failure(s, mech, "", "Invalid authentication mechanism");
+        smtpd_reply(s, 535, "5.7.8",
+                    "Error: authentication failed: Invalid authentication mechanism");
+    }
+    why_free(&why);
+    return may == DICT_FOUND;
 }
 
 void smtpd_auth(struct smtpd *s, struct str args)
@@ -251,12 +272,7 @@ void smtpd_auth(struct smtpd *s, struct str args)
     } else if (!str_word(&args, " \t", &mech) ||
                str_word(&args, " \t", &initial) + (args.n > 0) > 1) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism");
-    } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, handshake_deadline()) ||
-               !passes(mech)) {
-        log_failure(s, mech, "", "Invalid authentication mechanism");
-        smtpd_reply(s, 535, "5.7.8",
-                    "Error: authentication failed: Invalid authentication mechanism");
-    } else {
+    } else if (has_mech(s, mech)) {
         log_in(s, mech, initial);
     }
 }

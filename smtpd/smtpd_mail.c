@@ -51,23 +51,25 @@ static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
     return good || bad(s, 501, "Bad ENVID parameter syntax");
 }
 
-/* RFC 4954 5: whom the client believes to be the author. Kept only from those who logged in. */
+/* RFC 4954 5: whom the client believes to be the author. Of those who have not logged in it counts
+ * for nothing; but it is taken: a filter says what it heard, also where there is no AUTH. */
 static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
 {
     struct buf plain = BUF(value.n), address = BUF(value.n);
-    bool null = str_eqz(value, "<>");
+    bool null = s->sasl_username == NULL || value.n == 0 || str_eqz(value, "<>");
+    bool once = m->sasl_sender == NULL;
     bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
                          buf_ok(&address) && address.n > 0);
 
-    if (!conf.smtpd_sasl_auth_enable && s->sasl_username == NULL)
-        bad(s, 555, "Unsupported option: AUTH");
+    if (!once)
+        bad(s, 503, "Error: multiple AUTH= options");
     else if (!good)
         bad(s, 501, "Bad AUTH parameter syntax");
     else
         m->sasl_sender = null ? "<>" : arena_strz(m->mem, buf_str(&address));
     buf_free(&plain);
     buf_free(&address);
-    return m->sasl_sender != NULL;
+    return good && once;
 }
 
 /* RFC 8689 2: only under TLS. */
@@ -100,7 +102,7 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
             return bad(s, 501, "Bad RET parameter syntax");
     } else if (str_ieqz(p->name, "ENVID")) {
         return smtpd_takes_dsn(s) && take_envid(s, m, p->value);
-    } else if (str_ieqz(p->name, "AUTH")) {
+    } else if (str_ieqz(p->name, "AUTH") && p->value.p != NULL) {
         return take_auth(s, m, p->value);
     } else if (str_ieqz(p->name, "REQUIRETLS")) {
         return take_requiretls(s, m, p);

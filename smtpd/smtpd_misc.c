@@ -95,6 +95,10 @@ void smtpd_etrn(struct smtpd *s, struct str args)
 {
     struct str domain;
 
+    if (conf.smtpd_helo_required && s->helo == NULL) {
+        smtpd_reply(s, 503, "", "Error: send HELO/EHLO first");
+        return;
+    }
     if (s->mail != NULL) {
         smtpd_reply(s, 503, "", "Error: MAIL transaction in progress");
         return;

@@ -80,8 +80,7 @@ static void wake_waiting(struct auth_client *c)
         task_wake(w->task);
 }
 
-/* The connection is over: whoever waits for something on it is told. */
-static void hang_up(struct auth_client *c)
+void auth_client_hang_up(struct auth_client *c)
 {
     size_t cursor = 0;
     struct str key;
@@ -106,7 +105,7 @@ void auth_client_free(struct auth_client **c)
 {
     if (*c == NULL)
         return;
-    hang_up(*c);
+    auth_client_hang_up(*c);
     forget_mechs(*c);
     VEC_FREE(&(*c)->mechs);
     hash_free(&(*c)->logins, NULL);
@@ -201,8 +200,10 @@ static int receive(struct auth_client *c)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (n > 0)
+    if (n > 0) {
         buf_add(&c->in, (struct str){piece, (size_t)n});
+        c->heard++;
+    }
     int result = n > 0 && take_lines(c) ? 1 : -1;
     if (n > 0)
         explicit_bzero(piece, (size_t)n);
@@ -216,7 +217,7 @@ static void readable(void *arg, int fd, short events)
     (void)fd;
     (void)events;
     if (receive(arg) < 0)
-        hang_up(arg);
+        auth_client_hang_up(arg);
 }
 
 /* ---- asking */
@@ -230,7 +231,7 @@ bool auth_client_send(struct auth_client *c, const struct buf *out)
         return true;
     while (receive(c) > 0)
         ;
-    hang_up(c);
+    auth_client_hang_up(c);
     return false;
 }
 
@@ -269,7 +270,8 @@ static int connect_server(struct auth_client *c, int64_t deadline, struct why *w
     return 0;
 }
 
-/* (waits) while there is a connection whose hand-shake is not complete. False: for too long. */
+/* (waits) while there is a connection whose hand-shake is not complete. False: for too long; then
+ * that connection is given up. */
 static bool wait_greeting(struct auth_client *c, int64_t deadline)
 {
     struct waiter me = {.next = c->waiting, .task = task_self()};
@@ -283,6 +285,8 @@ static bool wait_greeting(struct auth_client *c, int64_t deadline)
             *p = me.next;
             break;
         }
+    if (w == WAIT_TIMEOUT && c->fd >= 0 && !c->ready)
+        auth_client_hang_up(c);
     return w != WAIT_TIMEOUT && w != WAIT_CANCELLED;
 }
 
@@ -317,15 +321,15 @@ int auth_client_mechs(struct auth_client *c, unsigned forbid, unsigned require, 
     return 0;
 }
 
-bool auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, unsigned require,
-                     int64_t deadline)
+int auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, unsigned require,
+                    int64_t deadline, struct why *why)
 {
-    if (auth_client_ready(c, deadline, NULL) < 0)
-        return false;
+    if (auth_client_ready(c, deadline, why) < 0)
+        return -1;
     VEC_EACH (&c->mechs, m)
         if (str_ieqz(mech, m->name))
             return (m->traits & forbid) == 0 && (m->traits & require) == require;
-    return false;
+    return 0;
 }
 
 int auth_client_stamp(struct auth_client *c, struct buf *out, int64_t deadline, struct why *why)

@@ -12,7 +12,8 @@
  * what was outstanding is then asked again, except conversations: they end as AUTH_LATER. The
  * protocol is Dovecot's authentication protocol 1.1 (auth_wire.h). Challenges and responses are
  * passed as the client's protocol carries them, in base64; they are checked here, so what a client
- * sent may be handed in as it is.
+ * sent may be handed in as it is. A connection on which nothing comes until the deadline of a
+ * request is given up: the next request opens another one.
  */
 struct auth_client;
 
@@ -38,9 +39,10 @@ void auth_client_free(struct auth_client **c);
  */
 int auth_client_mechs(struct auth_client *c, unsigned forbid, unsigned require, struct buf *names,
                       int64_t deadline_ms, struct why *why);
-/* (waits) Is this mechanism known, and not shut out by these traits? Case does not matter. */
-bool auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, unsigned require,
-                     int64_t deadline_ms);
+/* (waits) Is this mechanism known, and not shut out by these traits? Case does not matter. 1: yes;
+ * 0: no; -1: the socket does not answer (4.7.0), which says nothing of the mechanism. */
+int auth_client_has(struct auth_client *c, struct str mech, unsigned forbid, unsigned require,
+                    int64_t deadline_ms, struct why *why) __attribute__((warn_unused_result));
 /* (waits) "<pid>.<connection>" of this connection, the start of an APOP stamp; -1: no answer. */
 int auth_client_stamp(struct auth_client *c, struct buf *out, int64_t deadline_ms, struct why *why);
 

@@ -27,6 +27,7 @@ struct auth_client {
     int fd; /* -1: not connected */
     bool for_tokens; /* says no CPID and asks about tokens only */
     bool connecting, ready; /* ready: the server's DONE has come */
+    uint64_t heard; /* how often something has come */
     struct buf in;
     VEC(struct mech) mechs;
     char *stamp; /* "spid.cuid" */
@@ -44,6 +45,7 @@ struct auth_login {
     uint32_t id;
     enum login_state state;
     enum auth_answer answer;
+    uint64_t heard; /* client->heard when it asked */
     struct task *task; /* parked here */
     struct buf challenge, user, token, code, reason;
     struct ticket *ticket; /* of auth_client_exchange, else null */
@@ -57,6 +59,8 @@ struct str auth_id_key(const uint32_t *id); /* for client->logins */
 int auth_client_ready(struct auth_client *c, int64_t deadline_ms, struct why *why);
 /* Sends it at once. False: the connection has ended, and all that wait on it have been told. */
 bool auth_client_send(struct auth_client *c, const struct buf *lines);
+/* The connection is over: whoever waits for something on it is told. */
+void auth_client_hang_up(struct auth_client *c);
 int auth_no_answer(const struct auth_client *c, struct why *why); /* -1, 4.7.0 */
 
 /* ---- auth_login.c: requests and their answers */

@@ -65,6 +65,17 @@ static enum auth_answer denied(struct auth_login *l, const char *reason, struct 
     return AUTH_DENIED;
 }
 
+/* Of a server that has said nothing at all since it was asked, nobody knows whether it is still
+ * there: a firewall may have forgotten the connection, or its host may have gone without a word. */
+static void give_up(struct auth_login *l)
+{
+    if (l->client->fd < 0 || l->client->heard != l->heard)
+        return;
+    hash_drop(l->client->logins, auth_id_key(&l->id));
+    l->state = LOGIN_IDLE;
+    auth_client_hang_up(l->client);
+}
+
 /* (waits) for the server's word on what has been sent. */
 static enum auth_answer wait_answer(struct auth_login *l, int64_t deadline, struct why *why)
 {
@@ -74,6 +85,8 @@ static enum auth_answer wait_answer(struct auth_login *l, int64_t deadline, stru
     while (l->state == LOGIN_ASKED && w != WAIT_TIMEOUT && w != WAIT_CANCELLED)
         w = task_park(deadline);
     l->task = NULL;
+    if (l->state == LOGIN_ASKED && w == WAIT_TIMEOUT)
+        give_up(l);
     if (l->state != LOGIN_ANSWERED) {
         auth_no_answer(l->client, why);
         return AUTH_LATER;
@@ -126,6 +139,7 @@ static enum auth_answer ask(struct auth_login *l, const struct buf *line, int64_
     if (hash_find(c->logins, auth_id_key(&l->id)) == NULL)
         hash_put(c->logins, auth_id_key(&l->id), l);
     l->state = LOGIN_ASKED;
+    l->heard = c->heard;
     return wait_answer(l, deadline, why);
 }
 

@@ -62,7 +62,7 @@ void login_mechs(struct login *l, struct buf *names)
 /* RFC 1939 7: <process.connection.random.clock@host>, the first two as authd counts us. */
 void login_make_stamp(struct login *l)
 {
-    if (!auth_client_has(state.auth, STR("APOP"), 0, 0, deadline()))
+    if (auth_client_has(state.auth, STR("APOP"), 0, 0, deadline(), NULL) <= 0)
         return;
     buf_addc(&l->stamp, '<');
     auth_client_stamp(state.auth, &l->stamp, deadline(), NULL);
@@ -255,10 +255,13 @@ enum login_next login_sasl(struct login *l, const char *tag, struct str mech, st
     unsigned forbid =
         AUTH_ANONYMOUS | AUTH_PRIVATE | (login_may_plain(l) ? 0u : (unsigned)AUTH_PLAINTEXT);
 
-    if (auth_client_has(state.auth, mech, forbid, 0, deadline()))
+    int has = auth_client_has(state.auth, mech, forbid, 0, deadline(), NULL);
+
+    /* If authd does not answer, the login says so, and it is no mistake of the client. */
+    if (has != 0)
         return run_sasl(l, tag, mech, initial);
     /* Either not known at all, or not now: the second case has a code of its own, RFC 5530 3. */
-    bool known = auth_client_has(state.auth, mech, AUTH_PRIVATE, 0, deadline());
+    bool known = auth_client_has(state.auth, mech, AUTH_PRIVATE, 0, deadline(), NULL) > 0;
     l->method = arena_strz(l->mem, mech);
     l->refused = known ? "tried to use disallowed plaintext auth"
                        : "tried to use unsupported auth mechanism";

@@ -33,6 +33,7 @@ SERVICES = {
     "no_utf8": ["smtputf8_enable=no"],
     "hidden_utf8": ["smtpd_discard_ehlo_keywords=smtputf8"],
     "short_lines": ["line_length_limit=512"],
+    "helo_first": ["smtpd_helo_required=yes"],
 }
 MAIL, RCPT = "MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>"
 GO = ["EHLO x", MAIL, RCPT]
@@ -111,7 +112,12 @@ UTF8 = {
         "ä..test", "xn--.test", "-ä.test", "™.test", LONG + ".test", "ｂ.test", "EXÄMPLE.test", "exämple.test", "bücher.TEST", "BÜCHER.test", "xn--bcher-kva.test", "ä.test.", "ä b.test",
         "日本語。test", "[ä]", "ä_b.test", "a\u200db.test")] + ["RCPT TO:<\u202ea@x.test>", "RCPT TO:<JOSÉ@example.test>"]),
 }
-ROWS = {**{"utf8_" + name: row for name, row in UTF8.items()}, **{"bdat_" + name: row for name, row in BDAT.items()}}
+OTHERS = {
+    "auth_parameter": ("plain", ["EHLO x"] + [c for value in ("=<>", "=a+40b.test", "=", "", "=a+4", "=a+3Cb", "=a AUTH=b", "=<> SIZE=1") for c in (MAIL + " AUTH" + value, "RSET")]
+                       + [MAIL + " AUTH=a+40b.test", RCPT, "DATA", "."]),
+    "helo_first": ("helo_first", ["ETRN relay.test", "ETRN", "VRFY alice", MAIL, RCPT, "DATA", "NOOP", "HELO x", "ETRN x.test"]),
+}
+ROWS = {**OTHERS, **{"utf8_" + name: row for name, row in UTF8.items()}, **{"bdat_" + name: row for name, row in BDAT.items()}}
 # Postfix counts lines of more than line_length_limit as several.
 DIFFERENT = {("utf8_domains", "RCPT TO:<a@a\u200db.test>\r\n".encode()): "IDNA2008 forbids the joiner here (RFC 5892 A.2), Postfix's library lets it pass",
              ("bdat_long_lines", b"BDAT 2 LAST\r\nzz"): "one line, so two bytes fewer for its end"}

@@ -10,7 +10,7 @@ SERVICES = {"may": [], "enforce": ["smtp_requiretls_policy=enforce", "smtp_tls_s
             "unverified": ["smtp_requiretls_policy=enforce"], "starttls": ["smtp_requiretls_policy=opportunistic+starttls"],
             "never": ["smtp_requiretls_policy=disable"], "off": ["requiretls_enable=no"], "encrypt": ["smtp_tls_security_level=encrypt"],
             "strict": ["smtp_tls_security_level=encrypt", "tls_required_enable=no"]}
-SINKS = {"all": (True, ("REQUIRETLS",)), "tls": (True, ()), "plain": (False, ()), "liar": (False, ("REQUIRETLS",))}
+SINKS = {"all": (True, ("REQUIRETLS",)), "tls": (True, ()), "plain": (False, ()), "liar": (False, ("REQUIRETLS",)), "later": (True, ("REQUIRETLS",))}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,13 @@ def world():
     path = {n: m.group(1).replace("$config_directory", s.etc) for n, m in names.items() if m}
     context.load_cert_chain(path["cert"], path.get("key"))
     s.sinks = {name: Sink(ehlo=("8BITMIME",) + words, tls=context if tls else None) for name, (tls, words) in SINKS.items()}
+    s.sinks["later"].replies["STARTTLS"] = "454 4.7.0 not now"
     s.write("etc/transport", "".join("%s-%s.test %s:[localhost]:%d\n" % (service, sink, service, s.sinks[sink].port) for service in SERVICES for sink in SINKS))
+    dead = pombal.free_port()
+    for name, first, last in (("gone-tls", dead, s.sinks["tls"].port), ("tls-gone", s.sinks["tls"].port, dead), ("gone-plain", dead, s.sinks["plain"].port),
+                              ("later-tls", s.sinks["later"].port, s.sinks["tls"].port), ("tls-plain", s.sinks["tls"].port, s.sinks["plain"].port)):
+        with open(s.etc + "/transport", "a") as f:
+            f.write("%s.test enforce:[localhost]:%d, [localhost]:%d\n" % (name, first, last))
     s.add_main("transport_maps = texthash:$config_directory/transport\nsmtp_tls_security_level = may\nsmtp_tls_CAfile = %s/ca.pem\n"
                "minimal_backoff_time = 300s\nqueue_run_delay = 300s\ndelay_warning_time = 0\n" % s.dir)
     s.add_master("".join("%s unix - - n - - smtp\n" % name + "".join("  -o %s\n" % o for o in options) for name, options in SERVICES.items()))
@@ -90,6 +96,17 @@ def test_it_comes_back_without_its_body(world, service, sink, text):
     assert status.startswith("dsn=5.7.30, ") and re.search(text, status), status
     report = report_about(world, to)
     assert "Require-TLS-ESMTP: yes" in report.text and "body of" not in report.text and "text/rfc822-headers" in report.text
+
+
+@pytest.mark.parametrize("name, dsn", [("gone-tls", "4.7.30"), ("tls-gone", "4.4.1"), ("gone-plain", "4.7.30"), ("later-tls", "4.7.30"), ("tls-plain", "5.7.30")])
+def test_a_server_that_is_gone_for_now_may_have_it(world, name, dsn):
+    """so the mail waits, whichever of the servers is tried last"""
+    assert send(world, "x@%s.test" % name).startswith("dsn=%s, " % dsn)
+
+
+@pytest.mark.parametrize("service", ["enforce", "starttls"])
+def test_no_tls_for_now_is_no_final_answer(world, service):
+    assert send(world, "x@%s-later.test" % service).startswith("dsn=4.7.4, ")
 
 
 def test_the_field_asks_for_it(world):

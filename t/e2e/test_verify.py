@@ -2,6 +2,7 @@
 import os, re, time
 
 import pombal
+from sink import Sink
 
 SUITE_MAIN = """
 smtpd_recipient_restrictions = reject_unverified_recipient, reject_unauth_destination
@@ -63,6 +64,21 @@ def test_a_full_cache_is_written_without_keeping_anybody(make_suite):
     assert rcpt(suite, "0@never.test").startswith("250 ")
     pombal.wait_for(lambda: os.stat(path).st_ino != before.st_ino)
     assert os.stat(path).st_size == before.st_size
+
+
+def test_a_probe_of_an_address_in_utf8_says_so(make_suite):
+    """smtputf8_autodetect_classes has verify: a server that knows the address refuses it from who does not ask for SMTPUTF8"""
+    sink = Sink(ehlo=("SMTPUTF8",))
+    s = make_suite(main="smtpd_recipient_restrictions = reject_unverified_recipient, reject_unauth_destination\naddress_verify_poll_delay = 1s\n"
+                        "address_verify_poll_count = 20\nrelay_domains = there.test\nrelay_recipient_maps =\n"
+                        "transport_maps = inline:{ { there.test = smtp:[127.0.0.1]:%d } }\n" % sink.port)
+    raw = pombal.Raw(s.port("smtp"))
+    raw.reply()
+    said = [raw.ask(command.encode()) for command in ("EHLO c.test", "MAIL FROM:<a@elsewhere.test> SMTPUTF8", "RCPT TO:<josé@there.test>")]
+    assert said[2].startswith("250 "), said
+    assert [c for c in sink.commands if c.startswith("MAIL ")][0].endswith("> SMTPUTF8") and "RCPT TO:<josé@there.test>" in sink.commands
+    raw.close()
+    sink.close()
 
 
 def test_local_users_are_told_with_sendmail(suite):

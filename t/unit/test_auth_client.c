@@ -13,6 +13,7 @@ static struct {
     struct unix_server at;
     int asked; /* requests that were read */
     bool ends; /* after each answer, before anything else happens */
+    int mute, deaf; /* the first so many connections: no hand-shake; no answers */
     struct task *next; /* woken when a server has ended */
     int done; /* tests' tasks that are through */
 } server;
@@ -36,9 +37,13 @@ static void serve(void *arg)
     struct buf line = BUF(1000);
     int before = server.asked;
 
-    stream_putz(s, "VERSION\t1\t1\nSPID\t1\nCUID\t1\nDONE\n");
+    bool mute = server.mute-- > 0, deaf = server.deaf-- > 0;
+
+    if (!mute)
+        stream_putz(s, "VERSION\t1\t1\nSPID\t1\nCUID\t1\nDONE\n");
     while (stream_line(s, &line) == LINE_LF) {
-        answer(s, line.p);
+        if (!mute && !deaf)
+            answer(s, line.p);
         if (server.ends && server.asked > before)
             break;
     }
@@ -105,4 +110,43 @@ TEST(what_a_server_answered_before_it_went_holds)
     task_loop();
 }
 
-RUN_TESTS(T(what_a_server_answered_before_it_went_holds))
+/* A server that says nothing is asked again on a new connection: the old one may have been
+ * forgotten by whatever stands in between. */
+static void silence(void *arg)
+{
+    struct task *acceptor = start_server();
+    struct auth_client *c = auth_client_new_tokens(server.at.path);
+    struct arena *mem = arena_new(NULL);
+    struct why why = WHY;
+    struct user u;
+
+    server.mute = arg == &server.mute;
+    server.deaf = arg == &server.deaf;
+    assert_int_equal(auth_client_redeem(c, "token", "imap", task_now() + 100, &u, mem, &why),
+                     AUTH_LATER);
+    assert_string_equal(why.code, "4.7.0");
+    redeem(c);
+    auth_client_free(&c);
+    task_cancel(acceptor);
+    unlink(server.at.path);
+    arena_free(&mem);
+    why_free(&why);
+}
+
+TEST(a_connection_without_a_greeting_is_given_up)
+{
+    msg_to_stderr(false);
+    task_start("test", silence, &server.mute);
+    task_loop();
+}
+
+TEST(a_connection_without_an_answer_is_given_up)
+{
+    msg_to_stderr(false);
+    task_start("test", silence, &server.deaf);
+    task_loop();
+}
+
+RUN_TESTS(T(what_a_server_answered_before_it_went_holds),
+          T(a_connection_without_a_greeting_is_given_up),
+          T(a_connection_without_an_answer_is_given_up))
