@@ -213,6 +213,8 @@ TRANSCRIPTS = {
     "errors_at_rcpt": ("mine", GO + ["RCPT TO:<%s>" % a for a in """err@relay.test err2@relay.test err4@relay.test later@relay.test
         later2@relay.test later5@relay.test bare@relay.test err@example.test x@shut.test double-bounce@shut.test
         postmaster@shut.test double-bounce@example.test Double-Bounce""".split()] + ["QUIT"]),
+    "unlisted_sender_of_several": ("sender", GO[:1] + ["MAIL FROM:<nobody@example.test>", "RCPT TO:<alice@example.test>", "RCPT TO:<bob@example.test>",
+                                                       "RCPT TO:<nobody@example.test>", "DATA", "QUIT"]),
     "errors_of_senders": ("sender", senders("err@relay.test", "err2@relay.test", "later@relay.test", "later5@relay.test",
                                             "err@example.test")),
     "postmaster_alone": ("nothing", GO + "RCPT TO:<postmaster>|RCPT TO:<PostMaster>|RCPT TO:<postmaster@example.test>|RCPT TO:<postmaster@>|"
