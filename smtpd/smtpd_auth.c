@@ -140,6 +140,12 @@ static void log_failure(struct smtpd *s, struct str mech, const char *user, cons
                   user[0] ? user : "(unavailable)");
 }
 
+static void failed(struct smtpd *s, struct str mech, const char *reason)
+{
+    log_failure(s, mech, "", reason);
+    smtpd_reply(s, 454, "4.7.0", "Temporary authentication failure: %s", reason);
+}
+
 static void denied(struct smtpd *s, struct auth_login *login, struct str mech)
 {
     const char *reason = auth_login_reason(login);
@@ -213,27 +219,45 @@ static void log_in(struct smtpd *s, struct str mech, struct str initial)
             logged_in(s, login, mech);
         else if (answer == AUTH_DENIED)
             denied(s, login, mech);
-        else {
-            log_failure(s, mech, "", why_text(&why));
-            smtpd_reply(s, 454, "4.7.0", "Temporary authentication failure: %s", why_text(&why));
-        }
+        else
+            failed(s, mech, why_text(&why));
     }
     auth_login_free(&login);
     why_free(&why);
 }
 
+/* (waits) There is no such mechanism; or nobody can say so, and then a client must not believe that
+ * the password is wrong. RFC 4954 6 */
+static void refuse_mech(struct smtpd *s, struct str mech)
+{
+    static const char unknown[] = "Invalid authentication mechanism";
+    struct buf all = BUF(8192); /* asked: nobody looks at them */
+    struct why why = WHY;
+
+    if (auth_client_mechs(auth.client, 0, 0, &all, deadline(), &why) < 0) {
+        failed(s, mech, why_text(&why));
+    } else {
+        log_failure(s, mech, "", unknown);
+        smtpd_reply(s, 535, "5.7.8", "Error: authentication failed: %s", unknown);
+    }
+    buf_free(&all);
+    why_free(&why);
+}
+
+/* As Postfix: who has said HELO, or was not told of AUTH by smtpd_sasl_exceptions_networks, may log
+ * in, too. */
 void smtpd_auth(struct smtpd *s, struct str args)
 {
     struct str mech, initial = {NULL, 0};
 
     if (!smtpd_limit_event(s, CLIENT_LOGINS))
         return;
-    if (!s->esmtp || !is_enabled(s) || s->helo == NULL) {
+    if (conf.smtpd_helo_required && s->helo == NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: send HELO/EHLO first");
+    } else if (!is_enabled(s)) {
         smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
-    } else if (!smtpd_auth_offered(s) && s->tls == NULL && only_under_tls()) {
+    } else if (s->tls == NULL && only_under_tls()) {
         smtpd_reply(s, 538, "5.7.0", "Encryption required for requested authentication mechanism");
-    } else if (!smtpd_auth_offered(s)) {
-        smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
     } else if (s->mail != NULL) { /* RFC 4954 4 */
         smtpd_reply(s, 503, "5.5.1", "Error: MAIL transaction in progress");
     } else if (s->sasl_username != NULL) {
@@ -244,9 +268,7 @@ void smtpd_auth(struct smtpd *s, struct str args)
                str_word(&args, " \t", &initial) + (args.n > 0) > 1) {
         smtpd_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism");
     } else if (!auth_client_has(auth.client, mech, forbidden(s), 0, deadline()) || !passes(mech)) {
-        log_failure(s, mech, "", "Invalid authentication mechanism");
-        smtpd_reply(s, 535, "5.7.8",
-                    "Error: authentication failed: Invalid authentication mechanism");
+        refuse_mech(s, mech);
     } else {
         log_in(s, mech, initial);
     }
