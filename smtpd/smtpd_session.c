@@ -1,6 +1,7 @@
 /*
  * The session: greeting, the loop over commands, good-bye. RFC 5321 3.1, 4.1.4
  */
+#include "base/encode.h"
 #include "base/msg.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
@@ -96,10 +97,11 @@ static bool talks_early(struct smtpd *s, const struct command *c)
     if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || (c->flags & CMD_HAS_BYTES) != 0 ||
         stream_ahead(s->stream) == 0)
         return false;
-    struct str ahead = str_upto(stream_ahead_str(s->stream), 100);
+    struct buf shown = BUF_TEXT(500);
+    encode_escapes(&shown, str_upto(stream_ahead_str(s->stream), 100));
     if (!s->early_talk)
-        msg_info("improper command pipelining after %s from %s: %.*s", c->name, s->namaddr,
-                 (int)ahead.n, ahead.p);
+        msg_info("improper command pipelining after %s from %s: %s", c->name, s->namaddr, shown.p);
+    buf_free(&shown);
     s->early_talk = true;
     if (!conf.smtpd_forbid_unauth_pipelining)
         return false;
