@@ -237,6 +237,10 @@ enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_MILTER, CHE
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what);
 /* Appends " from=<> to=<> proto= helo=", as log lines about a message have it. */
 void cleanup_add_context(const struct cleanup *c, struct buf *line);
+/* "ID: reject: header Subject: x from host[address]; from=<> ...: text": what is done ("reject:
+ * header") about this content, of which 200 bytes are shown. Text may be empty. */
+void cleanup_log_content(const struct cleanup *c, const char *what, struct str content,
+                         struct str text);
 void cleanup_pause(void); /* (waits) if this turn has been long: other messages come first */
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
 /* The table's action for a field or line; for CLEANUP_REPLACE, instead is the new text. (waits) now

@@ -99,6 +99,8 @@ static void put_changed(struct cleanup *c, enum rec type, struct str text, unsig
     struct buf clean = BUF(REC_MAX); /* text is from a record, so it is no longer than that */
 
     if ((found & BYTE_REJECT) != 0) {
+        if (!cleanup_failed(c))
+            cleanup_log_content(c, "reject: content", text, STR("5.7.1 disallowed character"));
         cleanup_refuse(c, "5.7.1", "disallowed character");
         return;
     }

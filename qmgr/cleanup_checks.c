@@ -78,24 +78,32 @@ void cleanup_add_context(const struct cleanup *c, struct buf *line)
         buf_addf(line, " helo=<%s>", c->d.client_helo);
 }
 
-static void log_action(const struct action *a, const char *word)
+void cleanup_log_content(const struct cleanup *c, const char *what, struct str content,
+                         struct str text)
 {
-    struct cleanup *c = a->c;
     struct buf line = BUF_TEXT(8192);
-    struct str content = str_upto(a->content, 200);
 
-    buf_addf(&line, "%s: %s%s: %s %.*s from ", c->d.queue_id,
-             a->what == CHECK_MILTER ? "milter-header-" : "", word,
-             a->what == CHECK_BODY ? "body" : "header", (int)content.n, content.p);
+    content = str_upto(content, 200);
+    buf_addf(&line, "%s: %s %.*s from ", cleanup_id(c), what, (int)content.n, content.p);
     if (c->d.client_addr[0] != 0)
         buf_addf(&line, "%s[%s];", c->d.client_name, c->d.client_addr);
     else
         buf_addz(&line, "local;");
     cleanup_add_context(c, &line);
-    if (a->text.n > 0)
-        buf_addf(&line, ": %.*s", (int)a->text.n, a->text.p);
+    if (text.n > 0)
+        buf_addf(&line, ": %.*s", (int)text.n, text.p);
     msg_info("%s", line.p);
     buf_free(&line);
+}
+
+static void log_action(const struct action *a, const char *word)
+{
+    struct buf what = BUF_TEXT(100);
+
+    buf_addf(&what, "%s%s: %s", a->what == CHECK_MILTER ? "milter-header-" : "", word,
+             a->what == CHECK_BODY ? "body" : "header");
+    cleanup_log_content(a->c, what.p, a->content, a->text);
+    buf_free(&what);
 }
 
 static void act_reject(struct action *a)

@@ -254,10 +254,13 @@ static bool step_note(struct field *f)
         return true;
     c->headers_seen |= f->kind->seen;
     c->resent = c->resent || f->kind->resent;
-    if (is_named(f, "Received") && c->hops >= conf.hopcount_limit) /* RFC 5321 6.3 */
+    if (is_named(f, "Received") && c->hops >= conf.hopcount_limit) { /* RFC 5321 6.3 */
+        if (!cleanup_failed(c))
+            msg_warn("%s: message rejected: hopcount exceeded", cleanup_id(c));
         cleanup_refuse(c, "5.4.0", "too many hops");
-    else if (f->kind->seen == SEEN_MESSAGE_ID || f->kind->seen == SEEN_RESENT_MESSAGE_ID)
+    } else if (f->kind->seen == SEEN_MESSAGE_ID || f->kind->seen == SEEN_RESENT_MESSAGE_ID) {
         cleanup_log_id(c, f->kind->resent, f->value);
+    }
     return true;
 }
 

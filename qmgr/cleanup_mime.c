@@ -72,13 +72,26 @@ static bool checks_headers(const struct cleanup *c)
            cleanup_checks(c, CHECK_NESTED);
 }
 
-static void add_level(struct cleanup *c, struct str boundary, bool digest)
+static void refuse_depth(struct cleanup *c, struct str type)
+{
+    static const char why[] = "MIME nesting exceeds safety limit";
+    struct buf what = BUF_TEXT(100);
+
+    if (!checks_headers(c) || cleanup_failed(c))
+        return;
+    buf_addf(&what, "reject: mime-error %s: Content-Type:", why);
+    cleanup_log_content(c, what.p, str_trim(type), STR(""));
+    cleanup_refuse(c, "5.6.0", "%s", why);
+    buf_free(&what);
+}
+
+/* type: the field that has the boundary */
+static void add_level(struct cleanup *c, struct str boundary, bool digest, struct str type)
 {
     struct cleanup_mime *m = c->mime;
 
     if (m->depth > conf.mime_nesting_limit + 1) { /* counted as Postfix does */
-        if (checks_headers(c))
-            cleanup_refuse(c, "5.6.0", "MIME nesting exceeds safety limit");
+        refuse_depth(c, type);
         return;
     }
     struct level *level = mem_new(sizeof *level);
@@ -93,7 +106,7 @@ static void add_level(struct cleanup *c, struct str boundary, bool digest)
 
 /* Several boundaries in one field are against the rules, but each of them may be used by a mail
  * program: all count. */
-static void take_multipart(struct cleanup *c, struct str subtype, struct str rest)
+static void take_multipart(struct cleanup *c, struct str subtype, struct str rest, struct str field)
 {
     struct arena *mem = arena_new(c->mem);
     ptrdiff_t semicolon = str_find(rest, ';');
@@ -103,13 +116,13 @@ static void take_multipart(struct cleanup *c, struct str subtype, struct str res
         rest = str_from(rest, (size_t)semicolon);
     for (const struct mime_param *p = mime_params_parse(mem, rest); p != NULL; p = p->next)
         if (str_ieqz(p->name, "boundary"))
-            add_level(c, p->value, str_ieqz(subtype, "digest"));
+            add_level(c, p->value, str_ieqz(subtype, "digest"), field);
     arena_free(&mem);
 }
 
 void cleanup_mime_type(struct cleanup *c, struct str value)
 {
-    struct str type, subtype = STR("");
+    struct str type, subtype = STR(""), field = value;
 
     if (c->mime == NULL || conf.disable_mime_input_processing)
         return;
@@ -121,7 +134,7 @@ void cleanup_mime_type(struct cleanup *c, struct str value)
     }
     c->mime->kind = MIME_LEAF;
     if (str_ieqz(type, "multipart"))
-        take_multipart(c, subtype, value);
+        take_multipart(c, subtype, value, field);
     else if (str_ieqz(type, "message") &&
              (str_ieqz(subtype, "rfc822") || str_ieqz(subtype, "global"))) /* RFC 6532 3.7 */
         c->mime->kind = MIME_MESSAGE;

@@ -96,8 +96,6 @@ void screen_starttls(struct screen *s); /* (waits) */
 void screen_open_replies(void);
 void screen_soften(struct buf *reply); /* soft_bounce: 5xx becomes 4xx */
 void screen_reply(struct screen *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Appends what a client has said, as it is logged: what is not printable as \r, \n, \ooo. */
-void screen_escape(struct str text, struct buf *out);
 
 /* postscreen_access.c. What postscreen_access_list says; ACCESS_FAILED: a table failed, as logged.
  */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -18,7 +19,7 @@ static void log_early(const struct screen *s, struct str text)
 {
     struct buf shown = BUF_TEXT(5000), delay = BUF_TEXT(40);
 
-    screen_escape(text, &shown);
+    encode_escapes(&shown, text);
     outcome_put_delay(&delay, clock_us() - s->began_us);
     msg_info("PREGREET %zu after %s from %s: %.100s", text.n, delay.p, s->who, shown.p);
     buf_free(&shown);

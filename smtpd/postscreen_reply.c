@@ -31,22 +31,6 @@ void screen_open_replies(void)
                                 DICT_FOLD | DICT_MAY_FAIL);
 }
 
-void screen_escape(struct str text, struct buf *out)
-{
-    static const char named[] = "\a\b\f\n\r\t\v\\", letters[] = "abfnrtv\\";
-
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        const char *at = c == 0 ? NULL : strchr(named, c);
-        if (at != NULL)
-            buf_addf(out, "\\%c", letters[at - named]);
-        else if (c >= ' ' && c <= '~')
-            buf_addc(out, (char)c);
-        else
-            buf_addf(out, "\\%03o", c);
-    }
-}
-
 /* ---- the footer ---- */
 
 struct footer {

@@ -3,6 +3,7 @@
  * of speaking is to be seen. Who behaves well up to RCPT has passed.
  */
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -86,7 +87,7 @@ static bool has_bare_newline(struct screen *s)
 
     if (!is_open(s, BARE_NEWLINE))
         return false;
-    screen_escape(str_upto(buf_str(&s->line), SHOWN), &shown);
+    encode_escapes(&shown, str_upto(buf_str(&s->line), SHOWN));
     msg_info("BARE NEWLINE from %s after %s", s->who, shown.p);
     buf_free(&shown);
     return fail_deep(s, BARE_NEWLINE, conf.postscreen_bare_newline_action,
@@ -100,7 +101,7 @@ static bool is_foreign(struct screen *s, struct str verb, struct str args)
     if (!is_open(s, NON_SMTP) || screen_command_name(verb) != NULL ||
         (utf8_valid(verb) && !smtpd_filter_forbids(conf.postscreen_forbidden_commands, verb)))
         return false;
-    screen_escape(str_upto(args, SHOWN), &shown);
+    encode_escapes(&shown, str_upto(args, SHOWN));
     msg_info("NON-SMTP COMMAND from %s after %s: %.*s %s", s->who, s->where,
              (int)str_upto(verb, SHOWN).n, verb.p, shown.p);
     buf_free(&shown);
@@ -115,7 +116,7 @@ static bool talks_ahead(struct screen *s, struct str verb)
     /* Behind BDAT comes its chunk. */
     if (!is_open(s, PIPELINING) || stream_ahead(s->stream) == 0 || str_ieqz(verb, "BDAT"))
         return false;
-    screen_escape(str_upto(stream_ahead_str(s->stream), SHOWN), &shown);
+    encode_escapes(&shown, str_upto(stream_ahead_str(s->stream), SHOWN));
     msg_info("COMMAND PIPELINING from %s after %.*s: %s", s->who, (int)str_upto(verb, SHOWN).n,
              verb.p, shown.p);
     buf_free(&shown);

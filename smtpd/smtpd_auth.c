@@ -251,18 +251,20 @@ static bool has_mech(struct smtpd *s, struct str mech)
     return may == DICT_FOUND;
 }
 
+/* As Postfix: who has said HELO, or was not told of AUTH by smtpd_sasl_exceptions_networks, may log
+ * in, too. */
 void smtpd_auth(struct smtpd *s, struct str args)
 {
     struct str mech, initial = {NULL, 0};
 
     if (!smtpd_limit_event(s, CLIENT_LOGINS))
         return;
-    if (!s->esmtp || !is_enabled(s) || s->helo == NULL) {
+    if (conf.smtpd_helo_required && s->helo == NULL) {
+        smtpd_reply(s, 503, "5.5.1", "Error: send HELO/EHLO first");
+    } else if (!is_enabled(s)) {
         smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
-    } else if (!smtpd_auth_offered(s) && s->tls == NULL && only_under_tls()) {
+    } else if (s->tls == NULL && only_under_tls()) {
         smtpd_reply(s, 538, "5.7.0", "Encryption required for requested authentication mechanism");
-    } else if (!smtpd_auth_offered(s)) {
-        smtpd_reply(s, 503, "5.5.1", "Error: authentication not enabled");
     } else if (s->mail != NULL) { /* RFC 4954 4 */
         smtpd_reply(s, 503, "5.5.1", "Error: MAIL transaction in progress");
     } else if (s->sasl_username != NULL) {

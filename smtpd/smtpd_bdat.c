@@ -93,7 +93,7 @@ static bool too_big(struct smtpd *s, const struct chunk *c)
 {
     if (conf.message_size_limit == 0 || c->size <= conf.message_size_limit - s->mail->bytes)
         return false;
-    msg_warn_each("BDAT request from %s exceeds message size limit", s->namaddr);
+    msg_warn_each("NOQUEUE: BDAT request from %s exceeds message size limit", s->namaddr);
     smtpd_reply(s, 552, "5.3.4", "Chunk exceeds message size limit");
     return true;
 }
@@ -106,7 +106,7 @@ static bool is_welcome(struct smtpd *s, const struct chunk *c)
         return false;
     }
     if (c->size == 0 && !c->last) {
-        msg_warn_each("null BDAT request from %s", s->namaddr);
+        msg_warn_each("NOQUEUE: null BDAT request from %s", s->namaddr);
         smtpd_reply(s, 551, "5.7.1", "Null BDAT request");
         return false;
     }
@@ -154,7 +154,8 @@ void smtpd_bdat(struct smtpd *s, struct str args)
         return;
     }
     if (!parse_chunk(args, &c)) {
-        msg_warn_each("malformed BDAT command syntax from %s: %.100s", s->namaddr, s->line.p);
+        msg_warn_each("NOQUEUE: malformed BDAT command syntax from %s: %.100s", s->namaddr,
+                      s->line.p);
         smtpd_reply(s, 521, "5.5.4", "Syntax: BDAT count [LAST]");
         s->closing = true;
         return;

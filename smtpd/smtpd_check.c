@@ -183,6 +183,7 @@ static bool refuse_sender(struct smtpd *s, const char *rcpt)
 
     if (m == NULL)
         return false;
+    s->sender_checked = false; /* the lists are gone through anew for each recipient */
     if (refuses(go_address(s, &smtpd_lists.sender, m->sender, "Sender address", rcpt)))
         return true;
     struct check k = {.s = s, .subject = m->sender, .class = "Sender address", .rcpt = rcpt};

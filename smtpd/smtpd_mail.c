@@ -194,7 +194,6 @@ void smtpd_mail(struct smtpd *s, struct str args)
         return;
     }
     s->mail = m;
-    s->sender_checked = false;
     if (!has_room(s)) {
         smtpd_drop_mail(s);
     } else if (!smtpd_event(s, SMTPD_MAIL, &facts)) {

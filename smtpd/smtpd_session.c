@@ -1,6 +1,9 @@
 /*
  * The session: greeting, the loop over commands, good-bye. RFC 5321 3.1, 4.1.4
  */
+#include <inttypes.h>
+
+#include "base/encode.h"
 #include "base/msg.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
@@ -96,10 +99,11 @@ static bool talks_early(struct smtpd *s, const struct command *c)
     if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || (c->flags & CMD_HAS_BYTES) != 0 ||
         stream_ahead(s->stream) == 0)
         return false;
-    struct str ahead = str_upto(stream_ahead_str(s->stream), 100);
+    struct buf shown = BUF_TEXT(500);
+    encode_escapes(&shown, str_upto(stream_ahead_str(s->stream), 100));
     if (!s->early_talk)
-        msg_info("improper command pipelining after %s from %s: %.*s", c->name, s->namaddr,
-                 (int)ahead.n, ahead.p);
+        msg_info("improper command pipelining after %s from %s: %s", c->name, s->namaddr, shown.p);
+    buf_free(&shown);
     s->early_talk = true;
     if (!conf.smtpd_forbid_unauth_pipelining)
         return false;
@@ -117,8 +121,7 @@ static void unknown_command(struct smtpd *s, struct str verb)
         smtpd_noop(s, verb);
         return;
     }
-    if (str_is_printable(verb) && verb.n > 0 &&
-        smtpd_filter_forbids(conf.smtpd_forbidden_commands, verb)) {
+    if (str_is_printable(verb) && smtpd_filter_forbids(conf.smtpd_forbidden_commands, verb)) {
         msg_warn_each("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
         smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
         s->closing = s->failed = true;
@@ -129,8 +132,36 @@ static void unknown_command(struct smtpd *s, struct str verb)
         return;
     }
     smtpd_reply(s, 500, "5.5.2",
-                verb.n > 0 && str_is_printable(verb) ? "Error: command not recognized"
-                                                     : "Error: bad syntax");
+                str_is_printable(verb) ? "Error: command not recognized" : "Error: bad syntax");
+}
+
+/* What can be no command is counted as none, and not looked at. */
+static bool is_bad_text(struct smtpd *s, struct str verb)
+{
+    bool good = utf8_valid(buf_str(&s->line)) && str_find(buf_str(&s->line), 0) < 0;
+
+    if (good && verb.n > 0)
+        return false;
+    smtpd_reply(s, 500, "5.5.2", good ? "Error: bad syntax" : "Error: bad UTF-8 syntax");
+    return true;
+}
+
+static void try_command(struct smtpd *s, const struct command *c, const struct esmtp_cmd *cmd)
+{
+    if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0) {
+        s->where = c->name != NULL ? c->name : "UNKNOWN";
+        smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
+    } else if (c->name == NULL) {
+        unknown_command(s, cmd->verb);
+    } else {
+        s->where = c->name;
+        if (talks_early(s, c))
+            ;
+        else if (smtpd_tls_required() && s->tls == NULL && (c->flags & CMD_BEFORE_TLS) == 0)
+            smtpd_reply(s, 530, "5.7.0", "Must issue a STARTTLS command first"); /* RFC 3207 4 */
+        else
+            c->fn(s, cmd->args);
+    }
 }
 
 static void run_command(struct smtpd *s)
@@ -143,32 +174,22 @@ static void run_command(struct smtpd *s)
         return;
     }
     esmtp_cmd_split(buf_str(&s->line), &cmd);
+    if (!s->denied && is_bad_text(s, cmd.verb)) {
+        s->errors++;
+        return;
+    }
     int i = find_command(cmd.verb);
-    const struct command *c = &commands[i];
 
     s->failed = false;
     s->all_count[i]++;
     smtpd_forget_facts(s);
-    if (s->denied && (c->flags & CMD_WHEN_DENIED) == 0) {
-        s->where = c->name != NULL ? c->name : "UNKNOWN";
-        smtpd_reply(s, 503, "5.7.0", "Error: access denied for %s", s->namaddr);
-    } else if (!utf8_valid(buf_str(&s->line)) || str_find(buf_str(&s->line), 0) >= 0) {
-        smtpd_reply(s, 500, "5.5.2", "Error: bad UTF-8 syntax");
-    } else if (i == UNKNOWN) {
-        unknown_command(s, cmd.verb);
-    } else {
-        s->where = c->name;
-        if (talks_early(s, c))
-            ;
-        else if (smtpd_tls_required() && s->tls == NULL && (c->flags & CMD_BEFORE_TLS) == 0)
-            smtpd_reply(s, 530, "5.7.0", "Must issue a STARTTLS command first"); /* RFC 3207 4 */
-        else
-            c->fn(s, cmd.args);
-    }
-    if ((c->flags & CMD_JUNK) != 0 && s->junk++ > conf.smtpd_junk_command_limit)
+    try_command(s, &commands[i], &cmd);
+    if (stream_state(s->stream) != STREAM_OK) /* it has not come to an end */
         s->failed = true;
     s->ok_count[i] += !s->failed;
     s->errors += s->failed;
+    if ((commands[i].flags & CMD_JUNK) != 0 && s->junk++ > conf.smtpd_junk_command_limit)
+        s->errors++;
 }
 
 static void read_command(struct smtpd *s)
@@ -218,6 +239,19 @@ void smtpd_greet(struct smtpd *s)
     }
 }
 
+/* "BDAT (3 bytes)" between two chunks; within one, where says so already. */
+static void log_where(const struct smtpd *s, const char *what)
+{
+    struct buf place = BUF_TEXT(100);
+
+    buf_addz(&place, s->where);
+    if (strcmp(s->where, "BDAT") == 0 && s->mail != NULL && s->mail->transfer != NULL)
+        buf_addf(&place, " (%" PRId64 " bytes)",
+                 s->mail->bytes + (int64_t)esmtp_bdat_held(&s->mail->transfer->chunks));
+    msg_info("%s after %s from %s", what, place.p, s->namaddr);
+    buf_free(&place);
+}
+
 /* Why the loop has ended, if not by QUIT. */
 static void log_end(struct smtpd *s)
 {
@@ -227,11 +261,11 @@ static void log_end(struct smtpd *s)
         return;
     if (state == STREAM_TIMEOUT) {
         smtpd_hang_up(s, "4.4.2", "Error: timeout exceeded"); /* RFC 5321 4.5.3.2 */
-        msg_info("timeout after %s from %s", s->where, s->namaddr);
+        log_where(s, "timeout");
     } else if (state == STREAM_CANCELLED) {
         smtpd_hang_up(s, "4.3.2", "Error: service shutting down"); /* RFC 5321 3.8 */
     } else {
-        msg_info("lost connection after %s from %s", s->where, s->namaddr);
+        log_where(s, "lost connection");
     }
 }
 

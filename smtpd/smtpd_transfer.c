@@ -188,11 +188,14 @@ static bool is_error(const struct why *why)
            strcmp(why->code, "5.1.0") == 0;
 }
 
-static void refuse_content(struct smtpd *s, const struct why *why)
+/* What cleanup refuses because of the content it has logged itself: one line for a refusal. */
+static void refuse_content(struct smtpd *s, const struct why *why, bool by_cleanup)
 {
+    bool logged = by_cleanup && (!is_error(why) || strcmp(why->code, "5.4.0") == 0);
     int code = code_of(why);
 
-    smtpd_log_reject(s, "reject", NULL, code, why);
+    if (!logged)
+        smtpd_log_reject(s, "reject", NULL, code, why);
     smtpd_reply(s, code, why->code, "%s%s", is_error(why) ? "Error: " : "", why_text(why));
 }
 
@@ -264,7 +267,7 @@ static void commit(struct transfer *t)
         smtpd_deny_as(s, buf_str(&reply));
         smtpd_reply_denial(s);
     } else {
-        refuse_content(s, &t->why);
+        refuse_content(s, &t->why, true);
     }
     if (t->milters && !answered)
         milters_lost(s->milters);
@@ -278,7 +281,7 @@ bool smtpd_transfer_failed(struct transfer *t)
         why_set(&t->why, "5.3.4", "message file too big");
     if (t->why.code[0] == 0)
         return false;
-    refuse_content(t->s, &t->why);
+    refuse_content(t->s, &t->why, false);
     return true;
 }
 

@@ -146,3 +146,19 @@ bool decode_xtext(struct buf *out, struct str s)
             return false;
     return decode_escaped(out, s, '+');
 }
+
+void encode_escapes(struct buf *out, struct str s)
+{
+    static const char named[] = "\a\b\f\n\r\t\v\\", letters[] = "abfnrtv\\";
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        const char *at = c == 0 ? NULL : strchr(named, c);
+        if (at != NULL)
+            buf_addf(out, "\\%c", letters[at - named]);
+        else if (c >= ' ' && c <= '~')
+            buf_addc(out, (char)c);
+        else
+            buf_addf(out, "\\%03o", c);
+    }
+}

@@ -16,5 +16,6 @@ void encode_percent(
 bool decode_percent(struct buf *out, struct str s);
 void encode_xtext(struct buf *out, struct str s); /* RFC 3461 4 */
 bool decode_xtext(struct buf *out, struct str s);
+void encode_escapes(struct buf *out, struct str s); /* for the log: "\r\n", "\\", "\003" as in C */
 
 #endif

@@ -70,7 +70,15 @@ smtpd_tls_session_cache_timeout = 0
 smtpd_hard_error_limit = 100
 transport_maps = inline:{ { never.test = error:5.1.1 nobody of that name }, { later.test = retry:4.2.2 come again } }
 anvil_status_update_time = 1s
+header_checks = pcre:{ {/^Subject: never/ REJECT not this} {/^Subject: later/ REJECT 4.7.0 not now} }
+body_checks = pcre:{ {/^badword/ REJECT 5.7.9 a bad word} }
+mime_nesting_limit = 1
+message_reject_characters = \\001
+hopcount_limit = 3
 """
+# contents that cleanup refuses
+REFUSED = ["Subject: never\r\n\r\nx", "Subject: later\r\n\r\nx", "Subject: x\r\n\r\nbadword", "Subject: x\r\n\r\na\1b\r\nc\1d", "Received: a\r\n" * 5 + "\r\nx",
+           "MIME-Version: 1.0\r\n" + "".join("Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i) for i in range(6)) + "\r\nx"]
 
 
 def services(ports, chroot):
@@ -141,6 +149,26 @@ def test_replies_and_log_are_the_same(pair, name):
         both = list(itertools.zip_longest(ours[0] + [""] + ours[1], theirs[0] + [""] + theirs[1]))
         wrong = ["ours   %s\ntheirs %s\n" % p for p in both if p[0] != p[1] and p not in DIFFERENT.get(name, ())]
         assert wrong == [], "\n".join([""] + wrong)
+
+
+def refusals(log, client):
+    """of the content; MIME errors are logged without the protocol there, and hops without the client"""
+    lines = [masked(line) for line in log.splitlines() if "rejected: hopcount" in line or (client in line and re.search("reject: (?!RCPT)", line))]
+    return [re.sub(r"(mime-error .* to=<[^ ]*>) proto=.*", r"\1", line) for line in lines]
+
+
+@pytest.mark.parametrize("n", range(len(REFUSED)))
+def test_one_line_tells_what_content_was_refused(pair, n):
+    """of cleanup, so that whoever counts refusals counts each once"""
+    client, told = "127.0.6.%d" % (n + 1), []
+    for ports, log in pair:
+        before = len(log())
+        raw = pombal.Raw(ports["etrn"], source=client)
+        said = [raw.reply()] + [raw.ask(c) for c in HELLO + ["DATA", REFUSED[n] + "\r\n."]]
+        raw.close()
+        pombal.wait_for(lambda: "disconnect from unknown[%s]" % client in log()[before:])
+        told.append((said[-1], refusals(log()[before:], client)))
+    assert told[0] == told[1] and len(told[0][1]) == 1, told
 
 
 STATISTICS = ["connection rate 2/60s", "connection count 1", "message rate 2/60s", "recipient rate 2/60s", "newtls rate 1/60s", "auth rate 1/60s", r"cache size \d+"]

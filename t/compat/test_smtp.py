@@ -213,6 +213,8 @@ TRANSCRIPTS = {
     "errors_at_rcpt": ("mine", GO + ["RCPT TO:<%s>" % a for a in """err@relay.test err2@relay.test err4@relay.test later@relay.test
         later2@relay.test later5@relay.test bare@relay.test err@example.test x@shut.test double-bounce@shut.test
         postmaster@shut.test double-bounce@example.test Double-Bounce""".split()] + ["QUIT"]),
+    "unlisted_sender_of_several": ("sender", GO[:1] + ["MAIL FROM:<nobody@example.test>", "RCPT TO:<alice@example.test>", "RCPT TO:<bob@example.test>",
+                                                       "RCPT TO:<nobody@example.test>", "DATA", "QUIT"]),
     "errors_of_senders": ("sender", senders("err@relay.test", "err2@relay.test", "later@relay.test", "later5@relay.test",
                                             "err@example.test")),
     "postmaster_alone": ("nothing", GO + "RCPT TO:<postmaster>|RCPT TO:<PostMaster>|RCPT TO:<postmaster@example.test>|RCPT TO:<postmaster@>|"
@@ -422,6 +424,35 @@ def test_what_comes_in_one_piece(both, name, service):
     (_, ours), (_, theirs) = both
     got, want = [play_pieces(ports[service], IN_ONE[name]) for ports in (ours, theirs)]
     assert got == want
+
+
+MAIL = b"MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\n"
+# Sessions that end too early, and what is no command: what is sent, and how many replies there are.
+ENDS = {
+    "nothing": [], "quit": [(b"EHLO x\r\n", 1), (b"QUIT\r\n", 1)], "mail": [(b"EHLO x\r\n", 1), (MAIL, 2)],
+    "data": [(b"EHLO x\r\n", 1), (MAIL + b"DATA\r\n", 3), (b"Subject: x\r\n\r\nabc\r\n", 0)],
+    "chunk": [(b"EHLO x\r\n", 1), (MAIL, 2), (b"BDAT 100\r\nabc", 0)], "chunks": [(b"EHLO x\r\n", 1), (MAIL, 2), (b"BDAT 3\r\nabc", 1)],
+    "chunk_noop": [(b"EHLO x\r\n", 1), (MAIL, 2), (b"BDAT 3\r\nabc", 1), (b"NOOP\r\n", 1)], "chunk_bad": [(b"EHLO x\r\n", 1), (MAIL, 2), (b"BDAT x\r\n", 1)],
+    "chunk_null": [(b"EHLO x\r\n", 1), (MAIL, 2), (b"BDAT 0\r\n", 1)],
+    "bad_text": [(b"EHLO x\r\n", 1), (b"\xff\r\n", 1), (b"\r\n", 1), (b"  \r\n", 1), (b"NOOP \xff\r\n", 1), (b"FOO\r\n", 1), (b"QUIT\r\n", 1)],
+    "early": [(b"EHLO x\r\nNOOP \\\t\x01\r\n", 1)], "junk": [(b"EHLO x\r\n", 1)] + [(b"NOOP\r\n", 1)] * 103 + [(b"QUIT\r\n", 1)],
+}
+
+
+@pytest.mark.parametrize("name", sorted(ENDS))
+def test_the_end_of_a_session_is_logged(both, name):
+    source, logs = "127.0.7.%d" % (list(ENDS).index(name) + 1), []
+    for suite, ports in both:
+        raw = pombal.Raw(ports["plain"], source=source)
+        raw.reply()
+        for piece, replies in ENDS[name]:
+            raw.send(piece)
+            [raw.reply() for _ in range(replies)]
+        raw.close()
+        pombal.wait_for(lambda: "disconnect from unknown[%s]" % source in suite.log())
+        own = [line for line in suite.log().split("\n") if "[%s]" % source in line and ": client=" not in line and "/smtpd[" in line]
+        logs.append(lines_of("\n".join(own)))
+    assert logs[0] == logs[1]
 
 
 LOGGED = [["EHLO x", "MAIL FROM:<-x@example.test>", "MAIL FROM:<s@x.test>", "RCPT TO:<a@b..c>", "RCPT TO:<a@b c> x", "RCPT TO:<>"],

@@ -137,7 +137,17 @@ TEST(what_is_decoded_and_does_not_fit_is_refused)
     }
 }
 
-RUN_TESTS(T(what_is_decoded_and_does_not_fit_is_refused), T(base64_of_rfc_4648_section_10),
+TEST(what_a_client_says_is_logged_with_escapes)
+{
+    struct buf b = BUF(100);
+
+    encode_escapes(&b, (struct str){"a \r\n\t\\\"\0\3\x7f\xe4", 11});
+    assert_string_equal(b.p, "a \\r\\n\\t\\\\\"\\000\\003\\177\\344");
+    buf_free(&b);
+}
+
+RUN_TESTS(T(what_a_client_says_is_logged_with_escapes),
+          T(what_is_decoded_and_does_not_fit_is_refused), T(base64_of_rfc_4648_section_10),
           T(what_is_not_base64_is_refused_and_leaves_the_buffer_alone),
           T(every_encoding_gives_random_bytes_back), T(xtext_of_rfc_3461),
           T(digests_of_known_texts), T(utf8_refuses_overlong_forms_surrogates_and_cut_sequences),
