@@ -90,6 +90,8 @@ struct cleanup {
     int64_t header_content; /* the same, of the header */
     int64_t header_size; /* bytes of its records */
     struct cleanup_mime *mime; /* cleanup_mime.c; null: nothing looks at parts of this message */
+    unsigned strict; /* cleanup_strict.c: bits of enum cleanup_fault that are looked for */
+    unsigned faults; /* those that were found */
     VEC(const char *) found_bcc; /* by cleanup_checks.c */
     size_t kept; /* bytes held for this message outside of mem */
 };
@@ -205,15 +207,35 @@ enum cleanup_seen {
 /* Adds the fields that a message must have and this one has not (c->headers_seen). */
 void cleanup_complete_header(struct cleanup *c);
 
-/* cleanup_mime.c: which body lines are header fields of parts. Only for messages that header_checks
- * or body_checks look at; all others have no struct cleanup_mime. */
+/* cleanup_mime.c: which body lines are header fields of parts. Only for messages that
+ * header_checks, body_checks or the strict_* parameters look at; all others have no struct
+ * cleanup_mime. */
 void cleanup_mime_begin(struct cleanup *c);
-void cleanup_mime_type(struct cleanup *c, struct str value); /* Content-Type of the present block */
+/* Content-Type of the present block: the field's value, and the whole field. */
+void cleanup_mime_type(struct cleanup *c, struct str value, struct str field);
+void cleanup_mime_encoding(struct cleanup *c, struct str value); /* Content-Transfer-Encoding */
 void cleanup_mime_end_header(struct cleanup *c, bool blank_line); /* of the message */
 void cleanup_mime_record(struct cleanup *c, enum rec type, struct str text); /* of the body */
 void cleanup_mime_line(struct cleanup *c, enum rec type, struct str text); /* in no header */
 void cleanup_mime_end(struct cleanup *c); /* the content has ended */
 void cleanup_mime_free(struct cleanup *c);
+
+/* cleanup_strict.c: what is wrong with the MIME of a message. */
+enum cleanup_fault { /* bits; of several the first is told to the client */
+                     FAULT_NESTING = 1,
+                     FAULT_8BIT_HEADER = 2,
+                     FAULT_8BIT_BODY = 4,
+                     FAULT_ENCODING = 8,
+                     FAULT_END_OF_HEADER = 16,
+};
+void cleanup_strict_begin(struct cleanup *c); /* sets c->strict */
+/* Logs the fault, with the text in which it was found, and remembers it. Each kind counts once. */
+void cleanup_fault(struct cleanup *c, enum cleanup_fault fault, struct str text);
+/* 8-bit text is a fault of this kind, if c is strict about it. */
+void cleanup_strict_text(struct cleanup *c, enum cleanup_fault fault, struct str text);
+/* The message's header was ended by this line of text: does non_empty_end_of_header_action. */
+void cleanup_unended_header(struct cleanup *c, struct str line);
+void cleanup_refuse_faults(struct cleanup *c); /* at the end of the content */
 
 /* cleanup_body.c */
 void cleanup_open_body(void);

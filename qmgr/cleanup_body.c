@@ -124,7 +124,8 @@ static bool is_too_big(const struct cleanup *c)
 
 static void note(struct cleanup *c, struct str text, unsigned found)
 {
-    c->eight_bit = c->eight_bit || (found & BYTE_8BIT) != 0;
+    if ((found & BYTE_8BIT) != 0 && conf.detect_8bit_encoding_header)
+        c->eight_bit = true;
     c->content += (int64_t)text.n + 1;
     if (is_too_big(c))
         cleanup_fail(c, "5.3.4", "message file too big");

@@ -214,7 +214,10 @@ static bool step_count_hop(struct field *f)
 static bool step_note_type(struct field *f)
 {
     if (is_named(f, "Content-Type"))
-        cleanup_mime_type(f->c, f->value);
+        cleanup_mime_type(f->c, f->value, f->text);
+    else if (is_named(f, "Content-Transfer-Encoding"))
+        cleanup_mime_encoding(f->c, f->value);
+    cleanup_strict_text(f->c, FAULT_8BIT_HEADER, f->text);
     return true;
 }
 
@@ -376,12 +379,15 @@ void cleanup_begin_headers(struct cleanup *c)
     buf_free(&trace);
 }
 
-static void end_headers(struct cleanup *c, bool blank_line)
+/* line: the first of the body, or the empty one before it; null: there is neither. */
+static void end_headers(struct cleanup *c, const struct str *line)
 {
     cleanup_block_end(c, &c->block);
     if (!c->stopped)
         cleanup_complete_header(c);
-    cleanup_mime_end_header(c, blank_line);
+    if (line != NULL && line->n > 0)
+        cleanup_unended_header(c, *line);
+    cleanup_mime_end_header(c, line != NULL && line->n == 0);
     cleanup_edit_header(c);
     c->phase = CLEANUP_BODY;
 }
@@ -389,8 +395,9 @@ static void end_headers(struct cleanup *c, bool blank_line)
 void cleanup_end_headers(struct cleanup *c)
 {
     if (c->phase == CLEANUP_HEADER)
-        end_headers(c, false);
+        end_headers(c, NULL);
     cleanup_mime_end(c);
+    cleanup_refuse_faults(c);
 }
 
 void cleanup_header_record(struct cleanup *c, enum rec type, struct str body)
@@ -400,7 +407,7 @@ void cleanup_header_record(struct cleanup *c, enum rec type, struct str body)
     c->first_record = false;
     if (!continues_ours && cleanup_block_take(c, &c->block, type, body))
         return;
-    end_headers(c, body.n == 0);
+    end_headers(c, &body);
     if (body.n > 0) /* the body begins without the empty line */
         cleanup_body_record(c, REC_NORM, STR(""));
     cleanup_body_record(c, type, body);

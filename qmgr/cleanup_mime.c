@@ -1,5 +1,5 @@
 /*
- * The parts of a message that header_checks or body_checks look at: which of its body lines are
+ * The parts of a message that checks or strict_* parameters look at: which of its body lines are
  * header fields of MIME parts or of messages within, and how far into its part's body a line
  * stands. What is a part is decided as Postfix does it: only the boundaries that a Content-Type of
  * an enclosing header names count, and message/rfc822 and message/global begin with a header of
@@ -21,11 +21,17 @@ struct level {
     bool digest; /* its parts are messages unless they say otherwise: RFC 2046 5.1.5 */
 };
 
+/* How the type of a part restricts its encoding, as in Postfix: RFC 2045 6.4, RFC 2046 5.2 */
+enum restriction { ANY_ENCODING, NO_ENCODING, ONLY_7BIT };
+enum encoding { ENC_7BIT, ENC_8BIT, ENC_BINARY, ENC_BASE64, ENC_QP };
+
 struct cleanup_mime {
     struct cleanup_block block; /* the header of the present part */
     bool in_header; /* of a part; the message's own header is not read here */
     bool in_line; /* the last record was REC_CONT */
     enum mime_kind kind; /* what the header that was read last announces */
+    enum restriction restriction; /* of the same */
+    enum encoding encoding; /* of the present part, as its header says */
     struct level *levels; /* the innermost first */
     int64_t depth;
     int64_t offset; /* in the body of the present part */
@@ -33,8 +39,10 @@ struct cleanup_mime {
 
 void cleanup_mime_begin(struct cleanup *c)
 {
-    bool wanted = false;
+    bool wanted;
 
+    cleanup_strict_begin(c);
+    wanted = c->strict != 0;
     for (enum cleanup_content what = CHECK_HEADER; what <= CHECK_BODY; what++)
         wanted = wanted || cleanup_checks(c, what);
     if (!wanted)
@@ -72,26 +80,13 @@ static bool checks_headers(const struct cleanup *c)
            cleanup_checks(c, CHECK_NESTED);
 }
 
-static void refuse_depth(struct cleanup *c, struct str type)
-{
-    static const char why[] = "MIME nesting exceeds safety limit";
-    struct buf what = BUF_TEXT(100);
-
-    if (!checks_headers(c) || cleanup_failed(c))
-        return;
-    buf_addf(&what, "reject: mime-error %s: Content-Type:", why);
-    cleanup_log_content(c, what.p, str_trim(type), STR(""));
-    cleanup_refuse(c, "5.6.0", "%s", why);
-    buf_free(&what);
-}
-
-/* type: the field that has the boundary */
-static void add_level(struct cleanup *c, struct str boundary, bool digest, struct str type)
+static void add_level(struct cleanup *c, struct str boundary, bool digest, struct str field)
 {
     struct cleanup_mime *m = c->mime;
 
     if (m->depth > conf.mime_nesting_limit + 1) { /* counted as Postfix does */
-        refuse_depth(c, type);
+        if (checks_headers(c) || c->strict != 0)
+            cleanup_fault(c, FAULT_NESTING, field);
         return;
     }
     struct level *level = mem_new(sizeof *level);
@@ -112,6 +107,7 @@ static void take_multipart(struct cleanup *c, struct str subtype, struct str res
     ptrdiff_t semicolon = str_find(rest, ';');
 
     c->mime->kind = MIME_MULTIPART;
+    c->mime->restriction = NO_ENCODING;
     if (semicolon >= 0)
         rest = str_from(rest, (size_t)semicolon);
     for (const struct mime_param *p = mime_params_parse(mem, rest); p != NULL; p = p->next)
@@ -120,9 +116,23 @@ static void take_multipart(struct cleanup *c, struct str subtype, struct str res
     arena_free(&mem);
 }
 
-void cleanup_mime_type(struct cleanup *c, struct str value)
+static enum restriction restriction_of(struct str subtype)
 {
-    struct str type, subtype = STR(""), field = value;
+    if (str_ieqz(subtype, "partial") || str_ieqz(subtype, "external-body"))
+        return ONLY_7BIT;
+    return str_ieqz(subtype, "rfc822") ? NO_ENCODING : ANY_ENCODING;
+}
+
+static void take_message(struct cleanup_mime *m, struct str subtype)
+{
+    m->restriction = restriction_of(subtype);
+    if (str_ieqz(subtype, "rfc822") || str_ieqz(subtype, "global")) /* RFC 6532 3.7 */
+        m->kind = MIME_MESSAGE;
+}
+
+void cleanup_mime_type(struct cleanup *c, struct str value, struct str field)
+{
+    struct str type, subtype = STR("");
 
     if (c->mime == NULL || conf.disable_mime_input_processing)
         return;
@@ -133,28 +143,67 @@ void cleanup_mime_type(struct cleanup *c, struct str value)
         subtype = mime_token(&value);
     }
     c->mime->kind = MIME_LEAF;
+    c->mime->restriction = ANY_ENCODING;
     if (str_ieqz(type, "multipart"))
         take_multipart(c, subtype, value, field);
-    else if (str_ieqz(type, "message") &&
-             (str_ieqz(subtype, "rfc822") || str_ieqz(subtype, "global"))) /* RFC 6532 3.7 */
-        c->mime->kind = MIME_MESSAGE;
+    else if (str_ieqz(type, "message"))
+        take_message(c->mime, subtype);
+}
+
+static const char *const encodings[] = {
+    [ENC_7BIT] = "7bit",     [ENC_8BIT] = "8bit",           [ENC_BINARY] = "binary",
+    [ENC_BASE64] = "base64", [ENC_QP] = "quoted-printable",
+};
+
+/* One that is not known changes nothing. */
+void cleanup_mime_encoding(struct cleanup *c, struct str value)
+{
+    struct str word = mime_token(&value);
+
+    if (c->mime == NULL || conf.disable_mime_input_processing)
+        return;
+    for (enum encoding e = ENC_7BIT; e <= ENC_QP; e++)
+        if (str_ieqz(word, encodings[e]))
+            c->mime->encoding = e;
+}
+
+static void check_encoding(struct cleanup *c)
+{
+    const struct cleanup_mime *m = c->mime;
+    bool encoded = m->encoding == ENC_BASE64 || m->encoding == ENC_QP;
+    bool wide = m->encoding == ENC_8BIT || m->encoding == ENC_BINARY;
+
+    if ((m->restriction == NO_ENCODING && encoded) || (m->restriction == ONLY_7BIT && wide))
+        cleanup_fault(c, FAULT_ENCODING, strz(encodings[m->encoding]));
+}
+
+/* What follows has a type of its own: text, unless a header says otherwise. */
+static void begin_part(struct cleanup_mime *m, bool is_message)
+{
+    m->kind = is_message ? MIME_MESSAGE : MIME_LEAF;
+    m->restriction = is_message ? NO_ENCODING : ANY_ENCODING;
+    m->encoding = ENC_7BIT;
 }
 
 /* A header has ended; without an empty line, what follows is body in any case. */
-static void begin_body(struct cleanup_mime *m, bool blank_line)
+static void begin_body(struct cleanup *c, bool blank_line)
 {
+    struct cleanup_mime *m = c->mime;
+
+    if ((c->strict & FAULT_ENCODING) != 0)
+        check_encoding(c);
     m->in_header = blank_line && m->kind == MIME_MESSAGE;
     m->block.kind = BLOCK_NESTED;
-    if (blank_line) {
-        m->kind = MIME_LEAF;
+    if (blank_line && m->kind != MIME_LEAF)
+        begin_part(m, false);
+    if (blank_line)
         m->offset = 0;
-    }
 }
 
 void cleanup_mime_end_header(struct cleanup *c, bool blank_line)
 {
     if (c->mime != NULL)
-        begin_body(c->mime, blank_line);
+        begin_body(c, blank_line);
 }
 
 static bool is_boundary(const struct level *level, struct str line)
@@ -177,7 +226,7 @@ static void look_for_boundary(struct cleanup_mime *m, struct str line)
         drop_level(m);
     m->in_header = !str_starts(str_from(line, 2 + found->boundary.n), STR("--"));
     m->block.kind = BLOCK_PART;
-    m->kind = m->in_header && found->digest ? MIME_MESSAGE : MIME_LEAF;
+    begin_part(m, m->in_header && found->digest);
     if (!m->in_header)
         drop_level(m);
 }
@@ -186,6 +235,7 @@ void cleanup_mime_line(struct cleanup *c, enum rec type, struct str text)
 {
     struct cleanup_mime *m = c->mime;
 
+    cleanup_strict_text(c, m->encoding == ENC_7BIT ? FAULT_8BIT_BODY : 0, text);
     if (!m->in_line)
         look_for_boundary(m, text);
     m->in_line = type == REC_CONT;
@@ -200,7 +250,7 @@ void cleanup_mime_record(struct cleanup *c, enum rec type, struct str text)
     if (m->in_header) {
         if (cleanup_block_take(c, &m->block, type, text))
             return;
-        begin_body(m, text.n == 0);
+        begin_body(c, text.n == 0);
     }
     cleanup_mime_line(c, type, text);
 }

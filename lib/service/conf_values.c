@@ -212,6 +212,7 @@ static const struct {
     {"postscreen_non_smtp_command_action", one_word, SCREEN_ACTIONS},
     {"postscreen_pipelining_action", one_word, SCREEN_ACTIONS},
     {"postscreen_upstream_proxy_protocol", one_word, "haproxy"},
+    {"non_empty_end_of_header_action", one_word, "fix_quietly, add_header, reject"},
     {"prepend_delivered_header", many_words, "command, file, forward"},
     {"propagate_unmatched_extensions", many_words,
      "alias, canonical, forward, generic, include, virtual"},
