@@ -11,6 +11,7 @@
 #include "smtpd_filter.h"
 
 enum { REPLY_MOST = 8192, TEXT_MOST = 2000 };
+enum { BACKSLASH = 1 }; /* stands for a client's, which is no escape */
 
 static struct {
     struct maps *footers;
@@ -70,14 +71,22 @@ static bool put_value(struct screen *s, struct str name, struct buf *out)
 }
 
 /* What a client has said is expanded as the values of parameters are: "$$" stands for a "$" of it.
- */
+ * And its "\n" is no line end: its backslashes are told from those of the footer. */
 static void put_literally(struct str text, struct buf *out)
 {
     for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] == '$')
+        if (text.p[i] == BACKSLASH || str_find(buf_str(&replies.allowed), text.p[i]) < 0)
+            buf_addc(out, '_');
+        else if (text.p[i] == '$')
             buf_addz(out, "$$");
         else
-            buf_addc(out, str_find(buf_str(&replies.allowed), text.p[i]) < 0 ? '_' : text.p[i]);
+            buf_addc(out, text.p[i] == '\\' ? BACKSLASH : text.p[i]);
+}
+
+static void put_footer_line(struct str line, struct buf *out)
+{
+    for (size_t i = 0; i < line.n; i++)
+        buf_addc(out, line.p[i] == BACKSLASH ? '\\' : line.p[i]);
 }
 
 /* A conf_find_fn. Other names are parameters, as in $smtpd_reject_footer and $support. */
@@ -136,7 +145,7 @@ static void put_footer(struct str text, struct buf *out)
             if (!buf_ok(out))
                 break;
         }
-        buf_add(out, line);
+        put_footer_line(line, out);
     }
     buf_free(&head);
 }

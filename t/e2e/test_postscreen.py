@@ -134,7 +134,8 @@ def test_tls_in_a_session_with_the_engine(screened):
     screened.wait_log(r"postscreen\[\d+\]: Anonymous TLS connection established from \[127\.0\.6\.6\]:\d+: TLSv1\.3 .* key-exchange ECDHE \(P-384\)")
 
 
-@pytest.mark.parametrize("said", ["$mail_version", "${mynetworks}", "$sender", "$sender$sender$sender", "$", "$$", "${", "x" * 500 + "$" * 500])
+@pytest.mark.parametrize("said", ["$mail_version", "${mynetworks}", "$sender", "$sender$sender$sender", "$", "$$", "${", "x" * 500 + "$" * 500,
+                                  r"\n" * 300, r"\c"])
 def test_what_a_client_says_is_no_template(screened, said):
     """a footer may name it: what it is itself made of is neither looked up nor taken for a name"""
     c = client(screened, "foot")
