@@ -52,7 +52,7 @@ void smtpd_transfer_flush(struct transfer *t)
 {
     if (t->why.code[0] == 0 && t->submit == NULL)
         t->submit = submit_begin(submit_external() | t->ordered.submit_flags, &t->why);
-    if (t->submit != NULL)
+    if (t->submit != NULL && t->why.code[0] == 0)
         submit_raw(t->submit, buf_str(&t->records));
     buf_clear(&t->records);
 }
@@ -260,7 +260,8 @@ static void commit(struct transfer *t)
     put_late_orders(t);
     smtpd_transfer_put(t, REC_END, STR(""));
     smtpd_transfer_flush(t);
-    if (t->submit != NULL &&
+    /* What did not fit, an order of the last list for example, must not be left out. */
+    if (t->submit != NULL && t->why.code[0] == 0 &&
         submit_commit_reply(&t->submit, &queue_id, &reply, &answered, &t->why) == 0) {
         accept_mail(s, queue_id.p);
     } else if (reply.n > 0) { /* a filter's, logged by cleanup */

@@ -11,7 +11,7 @@ ORDERS = {"discard": "DISCARD", "hold": "HOLD", "redirect": "REDIRECT bob@exampl
 
 @pytest.fixture(scope="module")
 def s():
-    ports = {name: pombal.free_port() for name in ("back", "end", "data", "once")}
+    ports = {name: pombal.free_port() for name in ("back", "end", "data", "once", "late")}
     filter = Filter(lambda: ports["back"])
     table = "check_sender_access inline:{ %s }" % ", ".join("{ %s@x.test = %s }" % o for o in ORDERS.items())
     proxy = " -o smtpd_proxy_filter=127.0.0.1:%d" % filter.port
@@ -19,20 +19,22 @@ def s():
                         "127.0.0.1:%(back)d inet n - n - - smtpd -o smtpd_authorized_xforward_hosts=127.0.0.1\n" % ports +
                         "127.0.0.1:%d inet n - n - - smtpd%s -o { smtpd_end_of_data_restrictions = %s }\n" % (ports["end"], proxy, table) +
                         "127.0.0.1:%d inet n - n - - smtpd%s -o { smtpd_data_restrictions = %s }\n" % (ports["data"], proxy, table) +
+                        "127.0.0.1:%(late)d inet n - n - - smtpd -o { smtpd_end_of_data_restrictions = check_sender_access texthash:$config_directory/late }\n" % ports +
                         "127.0.0.1:%(once)d inet n - n - - smtpd -o cleanup_service_name=once\nonce unix n - n - 0 cleanup -o enable_original_recipient=no\n" % ports)
     s.ports, s.filter = ports, filter
+    s.write("etc/late", "".join("%d@x.test REDIRECT %s@example.test\n" % (n, "b" * n) for n in (1000, 70000, 200000)))
     s.start()
     yield s
     s.close()
     filter.close()
 
 
-def send(s, port, sender, rcpts, subject):
+def send(s, port, sender, rcpts, subject, text="text"):
     raw = pombal.Raw(s.ports[port])
     raw.reply()
     said = [raw.ask(c) for c in ["EHLO c.test", "MAIL FROM:<%s>" % sender] + ["RCPT TO:<%s>" % r for r in rcpts] + ["DATA"]][-1]
     if said.startswith("354"):
-        said = raw.ask("Subject: %s\r\n\r\ntext\r\n." % subject)
+        said = raw.ask("Subject: %s\r\n\r\n%s\r\n." % (subject, text))
     raw.close()
     return said
 
@@ -49,6 +51,19 @@ def test_an_order_that_the_queue_alone_can_obey_is_not_passed_over(s, port):
     subjects = [m["Subject"] for user in ("alice", "bob") for m in s.messages(user)]
     assert [t for t in subjects if t.endswith(port)] == ["passes " + port]
     assert [c for _, c in s.filter.seen[before:] if b"passes" not in c] == []
+
+
+@pytest.mark.parametrize("text", ["short", "long line\r\n" * 10000])
+def test_a_late_order_that_does_not_fit_is_not_left_out(s, text):
+    """also if cleanup has got the content already"""
+    for n in (70000, 200000):
+        subject = "late %d %d" % (n, len(text))
+        assert send(s, "late", "%d@x.test" % n, ["alice@example.test"], subject, text).startswith("552 5.3.4 ")
+    assert send(s, "late", "1000@x.test", ["alice@example.test"], "goes elsewhere", text).startswith("250 ")
+    assert send(s, "late", "other@x.test", ["alice@example.test"], "stays %d" % len(text), text).startswith("250 ")
+    s.wait_mail("alice", match="^stays %d$" % len(text))
+    s.wait_queue_empty()
+    assert [m["Subject"] for m in s.messages("alice") if m["Subject"].startswith(("late", "goes"))] == []
 
 
 def test_the_same_mailbox_gets_one_copy_without_original_recipients(s):
