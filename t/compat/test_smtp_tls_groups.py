@@ -12,9 +12,9 @@ pytestmark = pytest.mark.skipif(not HAVE, reason="needs root and Debian's postfi
 SERVERS = {"usual": "", "one": "-o tls_eecdh_auto_curves=secp384r1", "anticipates": "-o { tls_eecdh_auto_curves = nosuch X25519MLKEM768 prime256v1 X25519 }",
            "fields": "-o tls_eecdh_auto_curves=nosuch"}
 # and which ciphers: of TLS 1.2, since those of 1.3 are always there
-GRADES = {"medium": "-o tls_medium_cipherlist=ECDHE-RSA-AES128-GCM-SHA256", "high": "-o smtpd_tls_ciphers=high -o tls_high_cipherlist=ECDHE-RSA-CHACHA20-POLY1305",
-          "other": "-o tls_high_cipherlist=ECDHE-RSA-AES128-GCM-SHA256", "excluded": "-o tls_medium_cipherlist=ECDHE-RSA-AES128-GCM-SHA256:AES256-SHA "
-          "-o smtpd_tls_exclude_ciphers=ECDHE-RSA-AES128-GCM-SHA256"}
+GRADES = {"medium": "-o tls_medium_cipherlist=ECDHE-ECDSA-AES128-GCM-SHA256", "high": "-o smtpd_tls_ciphers=high -o tls_high_cipherlist=ECDHE-ECDSA-CHACHA20-POLY1305",
+          "other": "-o tls_high_cipherlist=ECDHE-ECDSA-AES128-GCM-SHA256", "excluded": "-o tls_medium_cipherlist=ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA256 "
+          "-o smtpd_tls_exclude_ciphers=ECDHE-ECDSA-AES128-GCM-SHA256"}
 CLIENTS = ["X25519:P-384", "P-384:X25519", "P-256", "ffdhe2048", "P-256:X25519"]
 
 
@@ -58,4 +58,4 @@ def test_the_same_group_is_agreed_on():
     assert mine["usual", "ffdhe2048"] == mine["fields", "ffdhe2048"] == "DH, 2048 bits" and mine["fields", "P-256"] is None
     assert "key-exchange DHE" in log and "key-exchange X25519" in log and "key-exchange ECDHE (P-384)" in log
     assert ciphers[0] == ciphers[1]
-    assert [ciphers[0][g] for g in ("medium", "high", "other")] == ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-RSA-AES256-GCM-SHA384"], ciphers
+    assert [ciphers[0][g] for g in ("medium", "high", "other")] == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384"], ciphers
