@@ -39,12 +39,20 @@ static void make_trace(struct transfer *t, struct buf *before, struct buf *after
                          .hidden = conf.smtpd_hide_client_session,
                          .wall = clock_wall()};
 
+    struct received_cert cert = {.asked = conf.smtpd_tls_ask_ccert || conf.smtpd_tls_req_ccert};
+
     buf_addf(&protocol, "%s%s%s", t->m->utf8 ? "UTF8SMTP" : smtpd_protocol(s),
              s->esmtp && s->tls != NULL ? "S" : "",
              s->esmtp && s->sasl_username != NULL ? "A" : "");
     r.protocol = protocol.p;
-    if (conf.smtpd_tls_received_header && s->tls != NULL)
+    if (conf.smtpd_tls_received_header && s->tls != NULL) {
         r.tls = s->tls->summary;
+        r.cert = &cert;
+        cert.sent = s->tls->has_cert;
+        cert.trusted = s->tls->trusted;
+        cert.name = cert.sent ? s->tls->cert_name : "";
+        cert.issuer = cert.sent ? s->tls->issuer : "";
+    }
     if (conf.smtpd_sasl_authenticated_header)
         r.login = s->sasl_username;
     if (t->m->rcpts.n == 1) { /* more would tell one of the other */

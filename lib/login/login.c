@@ -46,6 +46,8 @@ void login_open(const struct login_front *front)
         .chain_files = conf.login_tls_chain_files,
         .protocols = conf.login_tls_protocols,
         .ciphers = conf.login_tls_ciphers,
+        .high_ciphers = conf.tls_high_cipherlist,
+        .medium_ciphers = conf.tls_medium_cipherlist,
         .session_life = 3600,
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,

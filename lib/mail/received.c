@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "mail/date.h"
 
 static bool given(const char *s)
@@ -19,6 +20,51 @@ static void add_clean(struct buf *out, const char *s)
     }
 }
 
+/* Inside a quoted word; a name may have blanks. */
+static void add_quoted(struct buf *out, const char *s)
+{
+    buf_addc(out, '"');
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        buf_addc(out, c < ' ' || c > '~' || strchr("()\\\"", c) != NULL ? '?' : *s);
+    }
+    buf_addc(out, '"');
+}
+
+/* As Postfix: what is known of key exchange and server has a line of its own, so has the client. */
+static void add_tls(struct buf *out, struct str tls)
+{
+    static const char *const begins[] = {" key-exchange ", " client-signature "};
+
+    buf_addz(out, "\n\t(using ");
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        const char *at = strstr(tls.p, begins[i]);
+        if (at == NULL)
+            continue;
+        size_t n = (size_t)(at - tls.p);
+        buf_add(out, str_upto(tls, n));
+        buf_addz(out, "\n\t");
+        tls = str_from(tls, n);
+    }
+    buf_add(out, tls);
+    buf_addc(out, ')');
+}
+
+static void add_cert(struct buf *out, const struct received_cert *cert)
+{
+    if (!cert->asked) {
+        buf_addz(out, "\n\t(No client certificate requested)");
+    } else if (!cert->sent) {
+        buf_addz(out, "\n\t(Client did not present a certificate)");
+    } else {
+        buf_addz(out, "\n\t(Client CN ");
+        add_quoted(out, cert->name);
+        buf_addz(out, ", Issuer ");
+        add_quoted(out, cert->issuer);
+        buf_addf(out, " (%s))", cert->trusted ? "verified OK" : "not verified");
+    }
+}
+
 void received_before(const struct received *r, struct buf *out)
 {
     if (r->hidden) {
@@ -29,7 +75,9 @@ void received_before(const struct received *r, struct buf *out)
         add_clean(out, given(r->helo) ? r->helo : r->client_name);
         buf_addf(out, " (%s [%s%s])", r->client_name, ipv6 ? "IPv6:" : "", r->client_addr);
         if (given(r->tls))
-            buf_addf(out, "\n\t(using %s)", r->tls);
+            add_tls(out, strz(r->tls));
+        if (given(r->tls) && r->cert != NULL)
+            add_cert(out, r->cert);
         if (given(r->login)) {
             buf_addz(out, "\n\t(Authenticated sender: ");
             add_clean(out, r->login);

@@ -13,9 +13,15 @@
  * received_after. Both functions append. Lines are separated by "\n\t". Blanks and control
  * characters in values become '?'.
  */
+struct received_cert {
+    bool asked; /* for a certificate; false: nothing else counts */
+    bool sent, trusted;
+    const char *name, *issuer; /* "" if not known */
+};
 struct received {
     const char *helo, *client_name, *client_addr; /* from a network client */
-    const char *tls; /* "TLSv1.3 with cipher X (256/256 bits)" */
+    const char *tls; /* "TLSv1.3 with cipher X (256/256 bits) key-exchange ...": made of lines */
+    const struct received_cert *cert; /* with tls: of the client */
     const char *login; /* Authenticated sender */
     bool hidden; /* nothing is said of the client, nor how the message came */
     long uid; /* from a local user when client_addr is null */

@@ -149,8 +149,7 @@ static void add_signature(SSL *ssl, bool own, const char *who, X509 *cert, struc
         break;
     case EVP_PKEY_EC:
         EVP_PKEY_get_group_name(key, group, sizeof group, NULL);
-        const char *nist = EC_curve_nid2nist(OBJ_txt2nid(group));
-        buf_addf(text, " %s-signature ECDSA (%s)", who, nist != NULL ? nist : group);
+        buf_addf(text, " %s-signature ECDSA (%s)", who, group); /* "prime256v1", as Postfix */
         break;
     default:
         buf_addf(text, " %s-signature %s (%d bits)", who, OBJ_nid2sn(type), EVP_PKEY_get_bits(key));

@@ -82,15 +82,29 @@ static const struct {
               {"low", "HIGH:MEDIUM:LOW"},
               {"export", "HIGH:MEDIUM:LOW"}};
 
+/* tls_high_cipherlist, tls_medium_cipherlist: what somebody wants for this grade, or null. */
+static const char *list_of_grade(const struct tls_settings *s, const char *name)
+{
+    return str_ieqz(strz(name), "high")     ? s->high_ciphers
+           : str_ieqz(strz(name), "medium") ? s->medium_ciphers
+                                            : NULL;
+}
+
 /* A list of OpenSSL's, or a grade. What no grade has is as in Postfix; and like there, of two that
  * are as strong the one without a certificate comes first. */
-static void add_grade(const char *name, bool anonymous, struct buf *list)
+static void add_grade(const char *name, const struct tls_settings *s, struct buf *list)
 {
+    const char *wanted = list_of_grade(s, name);
+
+    if (wanted != NULL) {
+        buf_addf(list, "%s%s", wanted, s->anonymous ? "" : ":!aNULL");
+        return;
+    }
     for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
         if (str_ieqz(strz(name), grades[i].name)) {
             buf_addf(list,
                      "%s:%s:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH",
-                     anonymous ? "aNULL:-aNULL" : "!aNULL", grades[i].list);
+                     s->anonymous ? "aNULL:-aNULL" : "!aNULL", grades[i].list);
             return;
         }
     buf_addz(list, str_ieqz(strz(name), "null") ? "eNULL:!aNULL" : name);
@@ -103,7 +117,7 @@ static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const struct tls_setti
     struct str rest = strz(s->exclude_ciphers), word;
     int ok;
 
-    add_grade(ciphers, s->anonymous, &list);
+    add_grade(ciphers, s, &list);
     while (str_word(&rest, " \t,:", &word))
         buf_addf(&list, ":!%.*s", (int)word.n, word.p);
     ok = buf_ok(&list) ? SSL_CTX_set_cipher_list(ctx, list.p) : 0;

@@ -36,7 +36,7 @@ def certificate(where, name):
 
 
 @pytest.fixture(scope="module")
-def replies(tmp_path_factory):
+def world(tmp_path_factory):
     where = tmp_path_factory.mktemp("certs")
     pombal.os.chmod(where, 0o755)
     known, prints = certificate(where, "known")
@@ -52,15 +52,16 @@ smtpd_tls_key_file = $smtpd_tls_cert_file
 smtpd_tls_CAfile = %s.crt
 smtpd_tls_ask_ccert = yes
 smtpd_tls_fingerprint_digest = sha256
+smtpd_tls_received_header = yes
 relay_clientcerts = texthash:%s/relay
 smtpd_restriction_classes = %s
 %s
-smtpd_recipient_restrictions = reject_unauth_destination, check_recipient_access inline:{%s}
+smtpd_recipient_restrictions = reject_unauth_destination, check_recipient_access inline:{%s, held@example.test=HOLD}
 """ % (known, known, where, " ".join("class_" + c for c in CLASSES), "\n".join("class_%s = %s" % (c, text.format(where)) for c, text in CLASSES.items()),
        ", ".join("%s@example.test=class_%s" % (c, c) for c in CLASSES))
     ours = pombal.Instance(main=main, master="".join("%s unix - - n - - %s\n" % a for a in RECEIVING_AGENTS.items()))
     theirs, port = started(lambda port: RealPostfix(main, agents=RECEIVING_AGENTS, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % port), pombal.free_port)
-    said = {}
+    said, traces = {}, {}
     for client in CLIENTS:
         tls = ssl._create_unverified_context()
         if client in ("known", "stranger"):
@@ -70,9 +71,25 @@ smtpd_recipient_restrictions = reject_unauth_destination, check_recipient_access
         for side, at in ("ours", ours.port("smtp")), ("theirs", port):
             for name, reply in zip(CLASSES, talk(at, commands, tls)[-len(CLASSES):]):
                 said.setdefault((client, name), {})[side] = reply
+            talk(at, commands[:1 + len(begin)] + ["MAIL FROM:<a@x.test>", "RCPT TO:<held@example.test>", "DATA", "Subject: %s\r\n\r\nx\r\n." % client], tls)
+    for side, suite, postcat in ("ours", ours, ours.tool), ("theirs", theirs, theirs.run):
+        held = [pombal.os.path.join(d, f) for d, _, files in pombal.os.walk(suite.queue + "/hold") for f in files]
+        for text in [postcat("postcat", "-h", path).stdout for path in held]:
+            lines = re.findall(r"^\t(\((?:using|No|Client).*(?:\n\t .*)*)", text, re.M)
+            traces.setdefault(re.search("Subject: (.*)", text).group(1), {})[side] = lines
     theirs.close()
     ours.close()
-    return said
+    return said, traces
+
+
+@pytest.fixture(scope="module")
+def traces(world):
+    return world[1]
+
+
+@pytest.fixture(scope="module")
+def replies(world):
+    return world[0]
 
 
 def test_the_same_certificates_let_the_same_clients_through(replies):
@@ -86,3 +103,9 @@ def test_each_restriction_has_let_somebody_through_and_refused_somebody(replies)
         assert {replies[client, name]["ours"][:1] for client in CLIENTS} & {"4", "5"}, name
     assert replies["stranger", "relay"]["ours"].startswith("250 ") and replies["known", "relay"]["ours"].startswith("554 ")
     assert re.fullmatch(r"450 4.7.9 <known.test>: Client certificate rejected: by its certificate", replies["known", "both"]["ours"])
+
+
+def test_the_trace_field_tells_of_tls_and_certificate(traces):
+    wrong = ["%s: %s | %s" % (who, t["ours"], t["theirs"]) for who, t in traces.items() if t["ours"] != t["theirs"]]
+    assert not wrong, "\n".join(wrong)
+    assert len(traces) == len(CLIENTS) and [len(traces[c]["ours"]) for c in CLIENTS] == [2, 2, 2, 0], traces
