@@ -50,23 +50,19 @@ static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
     return good || bad(s, 501, "Bad ENVID parameter syntax");
 }
 
-/* RFC 4954 5: whom the client believes to be the author. Kept only from those who logged in. */
-static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
+/* RFC 4954 5: whom the client believes to be the author. As Postfix, no mail is refused for it:
+ * where nobody can log in, and if it cannot be understood, the author is not known. */
+static void take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
 {
     struct buf plain = BUF(value.n), address = BUF(value.n);
     bool null = str_eqz(value, "<>");
     bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
                          buf_ok(&address) && address.n > 0);
 
-    if (!conf.smtpd_sasl_auth_enable && s->sasl_username == NULL)
-        bad(s, 555, "Unsupported option: AUTH");
-    else if (!good)
-        bad(s, 501, "Bad AUTH parameter syntax");
-    else
+    if (good && (conf.smtpd_sasl_auth_enable || s->sasl_username != NULL))
         m->sasl_sender = null ? "<>" : arena_strz(m->mem, buf_str(&address));
     buf_free(&plain);
     buf_free(&address);
-    return m->sasl_sender != NULL;
 }
 
 /* RFC 8689 2: only under TLS. */
@@ -99,8 +95,8 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
             return bad(s, 501, "Bad RET parameter syntax");
     } else if (str_ieqz(p->name, "ENVID")) {
         return smtpd_takes_dsn(s) && take_envid(s, m, p->value);
-    } else if (str_ieqz(p->name, "AUTH")) {
-        return take_auth(s, m, p->value);
+    } else if (str_ieqz(p->name, "AUTH") && p->value.p != NULL) {
+        take_auth(s, m, p->value);
     } else if (str_ieqz(p->name, "REQUIRETLS")) {
         return take_requiretls(s, m, p);
     } else if (str_ieqz(p->name, "SMTPUTF8")) {
