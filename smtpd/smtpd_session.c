@@ -188,11 +188,8 @@ static void run_command(struct smtpd *s)
 {
     struct esmtp_cmd cmd;
 
-    if (!smtpd_filter_command(s)) {
-        s->all_count[UNKNOWN]++;
-        s->errors++;
+    if (!smtpd_filter_command(s))
         return;
-    }
     esmtp_cmd_split(buf_str(&s->line), &cmd);
     if (!s->denied && is_bad_text(s, cmd.verb)) {
         s->errors++;
@@ -250,7 +247,7 @@ void smtpd_greet(struct smtpd *s)
     if (!smtpd_limit_enter(s) || talks_before_greeting(s))
         return;
     if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
-        smtpd_hang_up(s, "4.3.0", "Server local data error");
+        smtpd_data_error(s);
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
         s->denied = !smtpd_milters_refuse(s); /* filters refuse each command themselves */
