@@ -3,12 +3,14 @@
  */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "ipc/proto.h"
 #include "mail/path.h"
 #include "queue/bounce_log.h"
+#include "queue/outcome.h"
 
 #include "cleanup.h"
 
@@ -41,6 +43,15 @@ static int report(struct cleanup *c, struct why *why)
             return -1;
     }
     return bounce_report(Q_BOUNCE, REQUEST_FLUSH, &c->d, c->file, why);
+}
+
+/* Each recipient ends in one line that says what became of it, as from an agent. */
+static void log_bounced(struct cleanup *c)
+{
+    struct outcome o = {.d = &c->d, .relay = "none", .begin_us = clock_wall_us()};
+
+    for (size_t i = 0; i < c->rcpts.n; i++)
+        outcome_log(&o, &c->rcpts.at[i], c->why.code, "bounced", why_text(&c->why));
 }
 
 /* Nobody has been told of them, and nobody will: pickup comes again, and this id with its log is
@@ -94,6 +105,8 @@ static int report_to_sender(struct cleanup *c)
     result = qfile_show(c->file, &why);
     if (result == 0 && (result = report(c, &why)) < 0)
         forget_records(c);
+    if (result == 0)
+        log_bounced(c);
     qfile_abort(&c->file);
     if (result < 0) {
         msg_warn("%s: no report of %s: %s", c->d.queue_id, why_text(&c->why), why_text(&why));

@@ -17,6 +17,7 @@
 struct site {
     struct dnsbl list;
     int64_t weight;
+    bool is_again; /* an entry before it is of the same list: what that says is logged once */
     const char *shown; /* to clients: postscreen_dnsbl_reply_map */
 };
 
@@ -27,9 +28,10 @@ static struct {
 /* Of one client. A task of its own waits for the answers. */
 struct screen_dnsbl {
     struct arena *mem;
+    const char *addr;
     struct task *client, *asker; /* asker null: it has ended */
     struct dns_question **questions;
-    bool *hit; /* of each site */
+    bool *hit, *logged; /* of each site */
     int64_t ttl; /* the shortest, -1: none */
     bool done;
 };
@@ -75,6 +77,14 @@ static void find_shown(struct site *site, struct maps *names)
     why_free(&why);
 }
 
+static bool is_known(const char *domain)
+{
+    VEC_EACH (&lists.sites, site)
+        if (str_ieqz(strz(domain), site->list.domain))
+            return true;
+    return false;
+}
+
 void screen_open_dnsbl(void)
 {
     struct str rest = strz(conf.postscreen_dnsbl_sites), text;
@@ -90,6 +100,7 @@ void screen_open_dnsbl(void)
             continue;
         }
         find_shown(&site, names);
+        site.is_again = is_known(site.list.domain);
         *VEC_ADD(&lists.sites) = site;
     }
     maps_close(&names);
@@ -103,13 +114,27 @@ bool screen_dnsbl_used(void)
 
 /* ---- a client ---- */
 
+/* As Postfix's dnsblog: log watchers count by these lines which list is of use. */
+static void log_listed(const struct screen_dnsbl *d, const struct site *site, const struct addr *a)
+{
+    char text[ADDR_TEXT];
+
+    addr_text(a, text);
+    msg_info("addr %s listed by domain %s as %s", d->addr, site->list.domain, text);
+}
+
 static void take_answer(struct screen_dnsbl *d, size_t i, const struct dns_answer *a)
 {
-    const struct dnsbl *list = &lists.sites.at[i].list;
+    const struct site *site = &lists.sites.at[i];
 
-    for (size_t n = 0; a->status == DNS_OK && n < a->n; n++)
-        if (a->records[n].type == DNS_A && dnsbl_counts(list, &a->records[n].addr))
-            d->hit[i] = true;
+    for (size_t n = 0; a->status == DNS_OK && n < a->n; n++) {
+        if (a->records[n].type != DNS_A)
+            continue;
+        if (!site->is_again && !d->logged[i])
+            log_listed(d, site, &a->records[n].addr);
+        d->hit[i] = d->hit[i] || dnsbl_counts(&site->list, &a->records[n].addr);
+    }
+    d->logged[i] = d->logged[i] || a->status == DNS_OK;
     if (a->status != DNS_FAILED && (d->ttl < 0 || a->ttl < d->ttl))
         d->ttl = a->ttl;
 }
@@ -141,12 +166,14 @@ void screen_dnsbl_begin(struct screen *s)
     struct screen_dnsbl *d = arena_alloc(s->mem, sizeof *d);
     size_t n = lists.sites.n;
 
-    *d = (struct screen_dnsbl){.mem = s->mem, .client = task_self(), .ttl = -1};
+    *d = (struct screen_dnsbl){
+        .mem = s->mem, .addr = s->peer.addr_text, .client = task_self(), .ttl = -1};
     d->questions = arena_array(s->mem, n, sizeof *d->questions);
     d->hit = arena_array(s->mem, n, sizeof *d->hit);
+    d->logged = arena_array(s->mem, n, sizeof *d->logged);
     for (size_t i = 0; i < n; i++) {
         struct buf name = BUF(600); /* fits: a domain has at most 255 bytes */
-        d->hit[i] = false;
+        d->hit[i] = d->logged[i] = false;
         d->questions[i] = dnsbl_name_of_addr(&lists.sites.at[i].list, &s->peer.addr, &name)
                               ? dns_begin(name.p, DNS_A)
                               : NULL;

@@ -168,7 +168,7 @@ bool smtpd_event(struct smtpd *s, enum smtpd_stage stage, const struct smtpd_fac
 /* smtpd_time.c. (waits) A line of the client within its time; as stream_line. */
 enum line smtpd_line(struct smtpd *s, struct buf *line);
 /* smtpd_command_filter.c. (waits) What smtpd_command_filter makes of the line s->line. False: the
- * table failed, and the client was told. */
+ * table failed, the client was told, and the session ends. */
 void smtpd_open_command_filter(void);
 bool smtpd_filter_command(struct smtpd *s);
 void smtpd_time_begins(struct smtpd *s); /* of the session: limits its waits from now on */
@@ -191,6 +191,8 @@ void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str tex
 void smtpd_reply_denial(struct smtpd *s); /* s->denial */
 /* Replies 421 and ends the session. */
 void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text);
+void smtpd_data_error(
+    struct smtpd *s); /* a table failed without which there is no session: logged */
 /* "NOQUEUE: action: RCPT from ...: text; from=<> to=<> proto= helo=". The second one's text is a
  * reply. rcpt: null: there is none. */
 void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, const char *text);

@@ -42,7 +42,7 @@ bool smtpd_filter_command(struct smtpd *s)
     } else if (answer == DICT_FAILED) {
         msg_warn_each("%s lookup error for \"%.100s\": %s", conf.smtpd_command_filter, s->line.p,
                       why_text(&why));
-        smtpd_reply(s, 451, "4.3.0", "Temporary lookup error");
+        smtpd_data_error(s);
     }
     buf_free(&value);
     why_free(&why);

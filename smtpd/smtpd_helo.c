@@ -4,20 +4,25 @@
 #include "base/msg.h"
 #include "conf/conf.h"
 #include "dict/addr_find.h"
+#include "mail/esmtp_cmd.h"
 #include "mail/esmtp_ehlo.h"
 
 #include "smtpd.h"
 #include "smtpd_check.h"
 #include "smtpd_milter.h"
 
-/* What the client calls itself, for the log and the trace field. False: refused. */
-static bool take_name(struct smtpd *s, struct str args)
+/* What the client calls itself, for the log and the trace field. Those who are asked now hear it as
+ * it came. False: refused. */
+static bool take_name(struct smtpd *s, struct str args, const char *verb)
 {
     const char *before = s->helo;
 
+    if (!esmtp_helo_name(args, &s->helo_asked)) {
+        smtpd_reply(s, 501, "", "Syntax: %s hostname", verb);
+        return false;
+    }
     if (s->mail != NULL && s->mail->transfer != NULL) /* between two BDAT: filters must hear this */
         smtpd_end_mail(s);
-    buf_set(&s->helo_asked, str_upto(args, s->helo_asked.max));
     s->helo = s->helo_asked.p;
     if (!smtpd_event(s, SMTPD_HELO, &(struct smtpd_facts){0})) {
         s->helo = before;
@@ -25,19 +30,14 @@ static bool take_name(struct smtpd *s, struct str args)
         return false;
     }
     buf_swap(&s->helo_name, &s->helo_asked);
+    esmtp_make_harmless(s->helo_name.p);
     smtpd_end_mail(s); /* RFC 5321 4.1.4: as RSET */
     return true;
 }
 
 void smtpd_helo(struct smtpd *s, struct str args)
 {
-    struct str name;
-
-    if (!str_word(&args, " \t", &name)) {
-        smtpd_reply(s, 501, "", "Syntax: HELO hostname");
-        return;
-    }
-    if (!take_name(s, name))
+    if (!take_name(s, args, "HELO"))
         return;
     s->esmtp = false;
     smtpd_reply(s, 250, "", "%s", conf.myhostname);
@@ -133,13 +133,8 @@ static void log_hidden(const struct smtpd *s)
 void smtpd_ehlo(struct smtpd *s, struct str args)
 {
     struct buf text = BUF(8192); /* twice the mechanisms, and our own name */
-    struct str name;
 
-    if (!str_word(&args, " \t", &name)) {
-        smtpd_reply(s, 501, "", "Syntax: EHLO hostname");
-        return;
-    }
-    if (!take_name(s, name))
+    if (!take_name(s, args, "EHLO"))
         return;
     s->esmtp = s->said_ehlo = true;
     log_hidden(s);

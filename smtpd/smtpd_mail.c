@@ -52,7 +52,8 @@ static bool take_envid(struct smtpd *s, struct smtpd_mail *m, struct str value)
 }
 
 /* RFC 4954 5: whom the client believes to be the author. Of those who have not logged in it counts
- * for nothing; but it is taken: a filter says what it heard, also where there is no AUTH. */
+ * for nothing, and one that cannot be understood is not known. It is taken all the same, as in
+ * Postfix: a filter says what it heard, also where there is no AUTH. */
 static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
 {
     struct buf plain = BUF(value.n), address = BUF(value.n);
@@ -61,15 +62,13 @@ static bool take_auth(struct smtpd *s, struct smtpd_mail *m, struct str value)
     bool good = null || (xtext_decode(value, &plain) && path_unquote(buf_str(&plain), &address) &&
                          buf_ok(&address) && address.n > 0);
 
-    if (!once)
-        bad(s, 503, "Error: multiple AUTH= options");
-    else if (!good)
-        bad(s, 501, "Bad AUTH parameter syntax");
+    if (once)
+        m->sasl_sender = null || !good ? "<>" : arena_strz(m->mem, buf_str(&address));
     else
-        m->sasl_sender = null ? "<>" : arena_strz(m->mem, buf_str(&address));
+        bad(s, 503, "Error: multiple AUTH= options");
     buf_free(&plain);
     buf_free(&address);
-    return good && once;
+    return once;
 }
 
 /* RFC 8689 2: only under TLS. */

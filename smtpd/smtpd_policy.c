@@ -13,19 +13,6 @@
 
 enum { REQUEST_MOST = 64 * 1024 }; /* HELO name, sender and recipient are parts of lines */
 
-/* As Postfix: what has a meaning elsewhere does not stand in it, once it was taken. */
-static void put_helo(struct buf *b, const struct smtpd *s)
-{
-    char name[256];
-    bool is_asked = strcmp(s->where, "HELO") == 0 || strcmp(s->where, "EHLO") == 0;
-
-    snprintf(name, sizeof name, "%s", s->helo != NULL ? s->helo : "");
-    for (char *p = name; *p != 0 && !is_asked; p++)
-        if (strchr(" <>()\\\";@", *p) != NULL)
-            *p = '?';
-    policy_put(b, "helo_name", name);
-}
-
 /* As Postfix: that content comes with BDAT makes no difference. */
 static const char *protocol_state(const struct smtpd *s)
 {
@@ -45,7 +32,7 @@ static void put_client(struct buf *b, const struct smtpd *s)
     policy_put(b, "reverse_client_name", s->peer.reverse_name);
     policy_put(b, "server_address", addr_text(&s->peer.local, local));
     policy_put_number(b, "server_port", s->peer.local.port);
-    put_helo(b, s);
+    policy_put(b, "helo_name", s->helo != NULL ? s->helo : "");
 }
 
 /* How many recipients a message has is known behind the last of them. */

@@ -85,6 +85,13 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
     s->closing = true;
 }
 
+void smtpd_data_error(struct smtpd *s)
+{
+    msg_info("NOQUEUE: reject: %s from %s: 421 4.3.0 %s Server local data error", s->where,
+             s->namaddr, conf.myhostname);
+    smtpd_hang_up(s, "4.3.0", "Server local data error");
+}
+
 void smtpd_log_about(const struct smtpd *s, const char *rcpt, struct buf *line)
 {
     if (s->mail != NULL) {

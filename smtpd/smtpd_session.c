@@ -46,7 +46,7 @@ static const struct command {
     {"DATA", smtpd_data, CMD_LAST},
     {"BDAT", smtpd_bdat, CMD_HAS_BYTES},
     {"RSET", smtpd_rset, CMD_JUNK},
-    {"NOOP", smtpd_noop, CMD_JUNK | CMD_BEFORE_TLS},
+    {"NOOP", smtpd_noop, CMD_JUNK | CMD_BEFORE_TLS | CMD_LAST},
     {"VRFY", smtpd_vrfy, CMD_JUNK | CMD_LAST},
     {"ETRN", smtpd_etrn, CMD_JUNK},
     {"HELP", smtpd_help, CMD_JUNK | CMD_BEFORE_TLS},
@@ -91,18 +91,15 @@ static int find_command(struct str verb)
     return UNKNOWN;
 }
 
-/* Commands that came where the client had to wait for a reply: behind the last one of a group (RFC
- * 2920 3.1), or behind any, if the client has not said EHLO. It is remembered for the session.
- */
-static bool talks_early(struct smtpd *s, const struct command *c)
+/* The client has sent something for which it had to wait. It is remembered for the session. True:
+ * which ends here. */
+static bool spoke_too_early(struct smtpd *s, const char *where)
 {
-    if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || (c->flags & CMD_HAS_BYTES) != 0 ||
-        stream_ahead(s->stream) == 0)
-        return false;
     struct buf shown = BUF_TEXT(500);
+
     encode_escapes(&shown, str_upto(stream_ahead_str(s->stream), 100));
     if (!s->early_talk)
-        msg_info("improper command pipelining after %s from %s: %s", c->name, s->namaddr, shown.p);
+        msg_info("improper command pipelining after %s from %s: %s", where, s->namaddr, shown.p);
     buf_free(&shown);
     s->early_talk = true;
     if (!conf.smtpd_forbid_unauth_pipelining)
@@ -110,6 +107,29 @@ static bool talks_early(struct smtpd *s, const struct command *c)
     smtpd_reply(s, 554, "5.5.0", "Error: SMTP protocol synchronization");
     s->closing = true;
     return true;
+}
+
+/* Commands that came where the client had to wait for a reply: behind the last one of a group (RFC
+ * 2920 3.1), or behind any, if the client has not said EHLO. */
+static bool talks_early(struct smtpd *s, const struct command *c)
+{
+    if ((s->said_ehlo && (c->flags & CMD_LAST) == 0) || (c->flags & CMD_HAS_BYTES) != 0 ||
+        stream_ahead(s->stream) == 0)
+        return false;
+    return spoke_too_early(s, c->name);
+}
+
+/* RFC 5321 3.1: the client waits for the greeting. Behind postscreen it has done so, and TLS from
+ * the first byte is no word of SMTP. */
+static bool talks_before_greeting(struct smtpd *s)
+{
+    short events;
+
+    if (s->peer.addr.family == AF_UNIX || s->peer.passed || conf.smtpd_tls_wrappermode ||
+        strcmp(s->where, "CONNECT") != 0)
+        return false;
+    stream_try_fill(s->stream, &events);
+    return stream_ahead(s->stream) > 0 && spoke_too_early(s, "CONNECT");
 }
 
 /* Bytes that no command has are bad syntax, to be answered with 500 (RFC 5321 4.2.4), and not yet a
@@ -168,11 +188,8 @@ static void run_command(struct smtpd *s)
 {
     struct esmtp_cmd cmd;
 
-    if (!smtpd_filter_command(s)) {
-        s->all_count[UNKNOWN]++;
-        s->errors++;
+    if (!smtpd_filter_command(s))
         return;
-    }
     esmtp_cmd_split(buf_str(&s->line), &cmd);
     if (!s->denied && is_bad_text(s, cmd.verb)) {
         s->errors++;
@@ -227,10 +244,10 @@ void smtpd_greet(struct smtpd *s)
 {
     s->may_xclient = smtpd_may_xclient(s);
     s->may_xforward = smtpd_may_xforward(s);
-    if (!smtpd_limit_enter(s))
+    if (!smtpd_limit_enter(s) || talks_before_greeting(s))
         return;
     if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {
-        smtpd_hang_up(s, "4.3.0", "Server local data error");
+        smtpd_data_error(s);
     } else if (!smtpd_event(s, SMTPD_CONNECT, &(struct smtpd_facts){0})) {
         smtpd_reply_denial(s);
         s->denied = !smtpd_milters_refuse(s); /* filters refuse each command themselves */

@@ -65,6 +65,26 @@ int esmtp_param_next(struct str *rest, struct esmtp_param *param)
     return is_name(param->name) && (eq < 0 || is_value(param->value)) ? 1 : -1;
 }
 
+bool esmtp_helo_name(struct str args, struct buf *name)
+{
+    struct str word;
+
+    buf_clear(name);
+    while (str_word(&args, " \t", &word) && name->n < name->max) {
+        if (name->n > 0)
+            buf_addc(name, ' ');
+        buf_add(name, str_upto(word, name->max - name->n));
+    }
+    return name->n > 0;
+}
+
+void esmtp_make_harmless(char *name)
+{
+    for (; *name != 0; name++)
+        if (strchr(" <>()\\\";@", *name) != NULL)
+            *name = '?';
+}
+
 bool xtext_decode(struct str text, struct buf *out)
 {
     for (size_t i = 0; i < text.n; i++) {

@@ -24,6 +24,13 @@ struct esmtp_param {
 /* Cuts the next parameter off *rest. 1: there is one, 0: no more, -1: malformed. */
 int esmtp_param_next(struct str *rest, struct esmtp_param *param);
 
+/* What the argument of HELO or EHLO says that the client's name is: as in Postfix all its words,
+ * with one blank between them, as many bytes as fit into name. False: it says nothing. */
+bool esmtp_helo_name(struct str args, struct buf *name);
+/* In place, '?' for blanks and <>()\";@, which have a meaning in header fields and log lines: a
+ * name must not look there like something that we say. */
+void esmtp_make_harmless(char *name);
+
 /* xtext of RFC 3461 4: "+2B". False: a "+" without two hexadecimal digits. Other bytes that should
  * have been coded ("=") stand for themselves, as in Postfix; control characters become "?". */
 bool xtext_decode(struct str text, struct buf *out);

@@ -91,8 +91,9 @@ static bool is_source(enum esmtp_xcommand command, struct esmtp_xvalue *v)
 static void make_harmless(struct esmtp_xvalue *v)
 {
     for (char *p = v->text; *p; p++)
-        if (*p <= ' ' || *p >= 127 || strchr("<>()\\\";@", *p) != NULL)
+        if (*p < ' ' || *p >= 127)
             *p = '?';
+    esmtp_make_harmless(v->text);
 }
 
 static bool is_word(const struct esmtp_xvalue *v, const char *word)

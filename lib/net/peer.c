@@ -1,5 +1,6 @@
 #include "net/peer.h"
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "net/dns.h"
 #include "net/sock.h"
@@ -53,6 +54,14 @@ static bool among(const struct dns_hosts *hosts, const struct addr *addr)
     return false;
 }
 
+/* The words of Postfix, whose resolver these errors come from: log watchers know them. */
+static const char *const no_address[] = {
+    [DNS_NO_NAME] = ": Name or service not known",
+    [DNS_NO_DATA] = ": No address associated with hostname",
+    [DNS_FAILED] = ": Temporary failure in name resolution",
+    [DNS_OK] = "",
+};
+
 void peer_find_name(struct peer *p, struct arena *mem, int64_t deadline)
 {
     struct dns_how how = {.native = true, .dns = true};
@@ -65,15 +74,21 @@ void peer_find_name(struct peer *p, struct arena *mem, int64_t deadline)
     p->reverse_status = p->name_status =
         status_of(dns_name_of(&p->addr, mem, deadline, &name, NULL));
     /* A name that looks like an address would fool whoever reads the log. */
-    if (p->reverse_status == PEER_NAME_OK && addr_parse(strz(name), &ignored))
+    if (p->reverse_status == PEER_NAME_OK && addr_parse(strz(name), &ignored)) {
+        msg_warn_each("numeric hostname: %s", name);
         p->reverse_status = p->name_status = PEER_NAME_NONE;
+    }
     if (p->reverse_status != PEER_NAME_OK)
         return;
     p->reverse_name = name;
     how.families = p->addr.family == AF_INET ? DNS_INET : DNS_INET6;
-    p->name_status = status_of(dns_addresses(name, &how, mem, deadline, &hosts, NULL));
-    if (p->name_status == PEER_NAME_OK && !among(&hosts, &p->addr))
+    enum dns_status found = dns_addresses(name, &how, mem, deadline, &hosts, NULL);
+    p->name_status = status_of(found);
+    if (found == DNS_OK && !among(&hosts, &p->addr))
         p->name_status = PEER_NAME_NONE;
     if (p->name_status == PEER_NAME_OK)
         p->name = name;
+    else
+        msg_warn_each("hostname %s does not resolve to address %s%s", name, p->addr_text,
+                      no_address[found]);
 }

@@ -25,7 +25,8 @@ void peer_set(struct peer *p, const struct addr *addr,
               const struct addr *local); /* both ends; no name yet */
 bool peer_of(struct peer *p, int fd); /* from the socket fd; false if the client has gone */
 /* (waits) Looks up the PTR record, and the addresses of that name (RFC 1912 2.1); /etc/hosts comes
- * first. The names live in mem. deadline: task_now() in ms. */
+ * first. The names live in mem. A name that has not this address is logged. deadline: task_now() in
+ * ms. */
 void peer_find_name(struct peer *p, struct arena *mem, int64_t deadline_ms);
 
 #endif

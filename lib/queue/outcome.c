@@ -87,8 +87,8 @@ static void put_address(struct buf *line, const char *name, const char *address)
     buf_free(&text);
 }
 
-static void log_line(const struct outcome *o, const struct rcpt *r, const char *dsn,
-                     const char *status, const char *text)
+void outcome_log(const struct outcome *o, const struct rcpt *r, const char *dsn, const char *status,
+                 const char *text)
 {
     struct buf line = BUF_TEXT(8192);
 
@@ -183,7 +183,7 @@ static enum rcpt_status put_off(struct outcome *o, const struct rcpt *rcpt, cons
 {
     if (is_stopping())
         return RCPT_DEFERRED;
-    log_line(o, rcpt, dsn, status, text);
+    outcome_log(o, rcpt, dsn, status, text);
     append(o, Q_DEFER, rcpt, dsn, "delayed", text);
     if (o->d->flags & DELIVERY_REPORT)
         append(o, Q_TRACE, rcpt, dsn, "delayed", text);
@@ -215,7 +215,7 @@ enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, co
     const char *action = o->action != NULL ? o->action : "delivered";
 
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
-        log_line(o, rcpt, dsn, "deliverable", text);
+        outcome_log(o, rcpt, dsn, "deliverable", text);
         if (o->d->flags & DELIVERY_PROBE)
             return tell_verify(o, rcpt, VERIFY_OK, text);
         return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? RCPT_DEFERRED : RCPT_TRACED;
@@ -226,7 +226,7 @@ enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, co
         action = "relayed";
     if (noted && append(o, Q_TRACE, rcpt, dsn, action, text) < 0)
         return put_off(o, rcpt, "4.3.0", "deferred", "trace service failed");
-    log_line(o, rcpt, dsn, "sent", text);
+    outcome_log(o, rcpt, dsn, "sent", text);
     return noted ? RCPT_TRACED : RCPT_DELIVERED;
 }
 
@@ -241,7 +241,7 @@ enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
         return RCPT_DEFERRED;
     snprintf(code, sizeof code, "%s", why->code[0] != 0 ? why->code : "4.3.0");
     if (o->d->flags & DELIVERY_TRACE_ONLY) {
-        log_line(o, rcpt, code, "undeliverable", text);
+        outcome_log(o, rcpt, code, "undeliverable", text);
         if (o->d->flags & DELIVERY_PROBE)
             return tell_verify(o, rcpt, later ? VERIFY_LATER : VERIFY_NEVER, text);
         return append(o, Q_TRACE, rcpt, code, "undeliverable", text) < 0 ? RCPT_DEFERRED
@@ -257,7 +257,7 @@ enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
         code[0] = '4';
         return put_off(o, rcpt, code, "deferred", "bounce failed");
     }
-    log_line(o, rcpt, code, "bounced", text);
+    outcome_log(o, rcpt, code, "bounced", text);
     if (o->d->flags & DELIVERY_REPORT)
         append(o, Q_TRACE, rcpt, code, "failed", text);
     return RCPT_BOUNCED;
@@ -302,7 +302,7 @@ void outcome_no_file(struct outcome *o, const struct why *why)
 {
     msg_warn("%s: %s", o->d->queue_id, why_text(why));
     for (size_t i = 0; i < o->d->nrcpts; i++) {
-        log_line(o, &o->d->rcpts[i], "4.3.0", "deferred", why_text(why));
+        outcome_log(o, &o->d->rcpts[i], "4.3.0", "deferred", why_text(why));
         o->result->statuses.p[i] = RCPT_DEFERRED;
     }
 }

@@ -59,6 +59,10 @@ enum rcpt_status outcome_say_failed(struct outcome *o, const struct rcpt *rcpt,
 enum rcpt_status outcome_join(enum rcpt_status a, enum rcpt_status b);
 void outcome_finish(struct outcome *o, size_t rcpt, enum rcpt_status status);
 
+/* The log line alone, for cleanup, which reports what never was in the queue. */
+void outcome_log(const struct outcome *o, const struct rcpt *rcpt, const char *dsn,
+                 const char *status, const char *text);
+
 /* Seconds as Postfix writes them: "0.03", "1.2", "17". Appends. */
 void outcome_put_delay(struct buf *out, int64_t us);
 

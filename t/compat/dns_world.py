@@ -1,6 +1,6 @@
 """Run in a network and mount namespace of its own: Pombal and Postfix ask the same name server on port 53, and are asked the
 same. Prints both's replies as JSON: [[what, ours, theirs], ...]. Postfix asks only the servers of /etc/resolv.conf."""
-import json, os, shutil, subprocess, sys, tempfile
+import json, os, re, shutil, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -15,7 +15,7 @@ ZONES = {
     "good.test": "@ MX 10 mx\nmx A 127.0.0.2\nonly A 127.0.0.2\nlost MX 10 nobody\nalias CNAME good.test.\ntext TXT \"no address\"\n"
                  "nullsub MX 0 .\ntonull CNAME nullsub\ndeadalias CNAME nobody\nhalf MX 10 nobody\nhalf MX 20 mx\nother A 127.0.0.9\n",
     "null.test": "@ MX 0 .\n@ A 127.0.0.2\nsub A 127.0.0.2\n",
-    "127.in-addr.arpa": "2.0.0 PTR mx.good.test.\n3.0.0 PTR nobody.good.test.\n5.0.0 PTR other.good.test.\n6.0.0 PTR text.good.test.\n",
+    "127.in-addr.arpa": "2.0.0 PTR mx.good.test.\n3.0.0 PTR nobody.good.test.\n5.0.0 PTR other.good.test.\n6.0.0 PTR text.good.test.\n7.0.0 PTR 1.2.3.4.\n",
 }
 NAMES = ["good.test", "only.good.test", "nobody.good.test", "lost.good.test", "half.good.test", "alias.good.test", "tonull.good.test",
          "deadalias.good.test", "text.good.test", "null.test", "sub.null.test", "nosuch.null.test", "nobody.answers.example"]
@@ -67,7 +67,7 @@ def questions():
         yield "helo " + helo, "127.0.0.2", helo, "a@good.test", RESTRICTIONS[1] + "@here.test"
     for helo in ("127.0.0.2", "::1", "2001:db8::1", "127.0.0", "127.0.0.256", "1", ":", ".", "[127.0.0.2]", "x", "a.b"):
         yield "naked " + helo, "127.0.0.2", helo, "a@good.test", "naked@here.test"
-    for n in (2, 3, 4, 5, 6):
+    for n in (2, 3, 4, 5, 6, 7):
         yield "client %d" % n, "127.0.0.%d" % n, "x", "a@good.test", RESTRICTIONS[2] + "@here.test"
         yield "reverse client %d" % n, "127.0.0.%d" % n, "x", "a@good.test", RESTRICTIONS[3] + "@here.test"
     yield "literal", "127.0.0.2", "x", "a@[127.0.0.2]", RESTRICTIONS[0] + "@here.test"
@@ -137,5 +137,15 @@ def result_of(script):
     return json.loads(r.stdout.splitlines()[-1])
 
 
+def warnings(suite):
+    """what is logged of names that have not the client's address"""
+    return sorted(set(re.findall(r"warning: ((?:numeric )?hostname.*)", suite.log())))
+
+
+def act(ours, theirs, port):
+    rows = ask_both(questions(), ours, port)
+    return rows + [["warnings", warnings(ours), warnings(theirs)]]
+
+
 if __name__ == "__main__":
-    world(ZONES, MAIN, "", lambda ours, theirs, port: ask_both(questions(), ours, port))
+    world(ZONES, MAIN, "", act)

@@ -194,6 +194,7 @@ def run_all(suite, ports):
         said = {" ".join(key): job.result() for key, job in jobs.items()}
     log = suite.log()
     both = {" ".join(key): [said[" ".join(key)], lines_of(log, *key)] for key in sessions}
+    both["lists"] = [[], sorted(set(re.findall(r"(?:postscreen|dnsblog)\[\d+\]: (addr .* listed by domain .*)", log)))]
     return {**both, **{what: [text, []] for what, text in crowd(suite, ports).items()}}
 
 

@@ -78,10 +78,15 @@ def theirs_of(send, main="", count=1):
 @pytest.mark.parametrize("case", REFUSED)
 def test_local_mail_that_is_refused_comes_back(case):
     main, rcpts, text = REFUSED[case]
+    logged = []
 
-    def send(_, sendmail):
+    def send(suite, sendmail):
         sendmail("-i", "-f", "s@sender.test", *rcpts, input=text)
+        ends = lambda: re.findall(r"cleanup\[\d+\]: \w+: (to=<.*), delay=.*(, dsn=.*)", suite.log())
+        pombal.wait_for(lambda: len(ends()) >= len(rcpts))
+        logged.append(ends())
     ours, theirs = ours_of(send, main), theirs_of(send, main)
+    assert logged[0] == logged[1] and len(logged[0]) == len(rcpts)
     for part in ("header", "types", "fields", "original"):
         assert ours[0][part] == theirs[0][part]
     assert ("body" in ours[0]["original"][0]) == (case in ("hops", "two"))

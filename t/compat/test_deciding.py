@@ -44,6 +44,7 @@ CASES = {
                            [["EHLO c.test", "ETRN etrn.test", "ETRN a.etrn.test", "ETRN other.test", "MAIL FROM:<a@x.test>", "ETRN etrn.test", "QUIT"]]),
     "command filter": (["smtpd_command_filter=pcre:{ {/^FROB (.*)/ NOOP} {/^rcpt to:.*!/ RCPT TO:<b@example.test>} {/^MAIL (.*>)x/ MAIL $$1} }"],
                        [["EHLO c.test", "FROB x", "  frob y", "MAIL FROM:<a@x.test>x", "RCPT TO:<b!c>", "NOOP", "QUIT"]]),
+    "command filter that fails": (["smtpd_command_filter=pcre:/nosuch"], [["EHLO c.test", "QUIT"]]),
     "reject footer": (["smtpd_reject_footer=For help at $server_name: $client_address and $$5\\nline two"],
                       [["EHLO c.test", "RCPT TO:<b@example.test>", "MAIL FROM:<a@x.test>", "RCPT TO:<x@never.test>", "RCPT TO:<b@example.test>", "FROB", "QUIT"]]),
     "reject footer, same line": (["smtpd_reject_footer=\\c. Ask ${server_name}", "smtpd_reject_footer_maps=pcre:{ {/^554 5.7.1/ only for this, $$$$server_name} }",
@@ -56,6 +57,9 @@ CASES = {
 }
 # name: pairs of replies or log lines, ours and theirs, that are known to differ
 DIFFERENT = {
+    # ours has the reason
+    "command filter that fails": [('postfix/smtpd: warning: pcre:/nosuch lookup error for "EHLO c.test": open /nosuch: No such file or directory',
+                                   'postfix/smtpd: warning: pcre:/nosuch lookup error for "EHLO c.test"')],
     # Postfix hangs up before it has sent the reply
     "tls rate": [("421 4.7.0 mx.example.test Error: too many new TLS sessions from unknown[127.0.0.1]", "closed")],
 }

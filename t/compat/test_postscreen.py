@@ -19,7 +19,7 @@ def test_clients_read_the_same_and_the_log_says_the_same(results):
 
 @pytest.mark.parametrize("words", [
     "PASS NEW", "PASS OLD", "PREGREET", "HANGUP after", "before SMTP handshake", "after SMTP handshake", "DENYLISTED", "ALLOWLISTED", "BLACKLISTED", "WHITELISTED",
-    "ALLOWLIST VETO", "DNSBL rank", "COMMAND PIPELINING", "BARE NEWLINE", "NON-SMTP COMMAND", "COMMAND COUNT LIMIT", "COMMAND TIME LIMIT", "COMMAND LENGTH LIMIT",
+    "ALLOWLIST VETO", "DNSBL rank", "listed by domain", "COMMAND PIPELINING", "BARE NEWLINE", "NON-SMTP COMMAND", "COMMAND COUNT LIMIT", "COMMAND TIME LIMIT", "COMMAND LENGTH LIMIT",
     "NOQUEUE: reject: RCPT", "DATA without valid RCPT", "replacing command", "too many connections", "all screening ports busy", "entering STRESS mode"])
 def test_all_of_it_has_happened(results, words):
     """so that the comparison above is about something"""

@@ -45,6 +45,8 @@ SERVICES = {
     "nobody": ["smtpd_proxy_filter=127.0.0.1:9"],
     "nobody_adjust": ["smtpd_proxy_filter=127.0.0.1:9", "smtpd_proxy_options=speed_adjust"],
     "haproxy": ["smtpd_upstream_proxy_protocol=haproxy"],
+    "early": ["smtpd_upstream_proxy_protocol=haproxy", "smtpd_forbid_unauth_pipelining=no", "smtpd_recipient_restrictions=reject_unauth_pipelining"],
+    "early_refused": ["smtpd_upstream_proxy_protocol=haproxy", "smtpd_forbid_unauth_pipelining=yes"],
     "filter": ["content_filter=scan:[127.0.0.1]:SINK", XCLIENT, XFORWARD],
 }
 
@@ -364,4 +366,28 @@ def test_the_header_of_a_proxy(both, number):
         seen[-1].append(re.search(r"smtpd\[\d+\]: (connect from .*)", s.suite.log()[start:])[1])
         raw.close()
         pombal.wait_for(lambda: re.search(r"smtpd\[\d+\]: disconnect from", s.suite.log()[start:]))
+    assert seen[0] == seen[1]
+
+
+MAIL = "MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\n"
+# Pieces, with the number of replies after which the next one is sent; the first comes together with the proxy's header, so
+# what it has is there before the greeting.
+EARLY = [[("EHLO x\r\n\t " + MAIL, 4)], [("QUIT\r\n", 2)], [("", 1), ("EHLO x\r\n", 1), ("NOOP\r\n" + MAIL, 3)], [("", 1), ("EHLO x\r\n", 1), ("RSET\r\n" + MAIL, 3)],
+         [("", 1), ("HELO x\r\n", 1), (MAIL, 2)], [("", 1), ("EHLO x\r\n", 1), ("VRFY alice@example.test\r\nQUIT\r\n", 2)]]
+
+
+@pytest.mark.parametrize("number", range(len(EARLY)))
+@pytest.mark.parametrize("service", ["early", "early_refused"])
+def test_who_does_not_wait_for_a_reply(both, service, number):
+    client, seen = "1.2.%d.%d" % (service == "early", number), []
+    for s in both:
+        raw, said = pombal.Raw(s.ports[service]), []
+        raw.send("PROXY TCP4 %s 127.0.0.1 99 25\r\n" % client + EARLY[number][0][0])
+        for text, replies in EARLY[number]:
+            if text is not EARLY[number][0][0]:
+                raw.send(text)
+            said += [(raw.reply() or "gone").split("\n")[0] for _ in range(replies)]
+        raw.close()
+        pombal.wait_for(lambda: "disconnect from unknown[%s]" % client in s.suite.log())
+        seen.append((said, lines_of("\n".join(line for line in s.suite.log().split("\n") if "[%s]" % client in line and ": client=" not in line))))
     assert seen[0] == seen[1]

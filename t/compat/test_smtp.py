@@ -458,7 +458,9 @@ def test_the_end_of_a_session_is_logged(both, name):
 LOGGED = [["EHLO x", "MAIL FROM:<-x@example.test>", "MAIL FROM:<s@x.test>", "RCPT TO:<a@b..c>", "RCPT TO:<a@b c> x", "RCPT TO:<>"],
           GO + ["RCPT TO:<x@elsewhere.test>", "RCPT TO:<nobody@example.test>", "RCPT TO:<alice@example.test>", "DATA", BODY, "QUIT"],
           ["HELO x", "MAIL FROM:<>", "RCPT TO:<x@elsewhere.test>", "FOO", "RSET", "NOOP"],
-          ["EHLO x", "MAIL FROM:<s@x.test> SIZE=99999999999", "QUIT"]]
+          ["EHLO x", "MAIL FROM:<s@x.test> SIZE=99999999999", "QUIT"],
+          ["HELO a(b)<c>;\"d\\@e", "MAIL FROM:<>", "RCPT TO:<x@elsewhere.test>", "EHLO x>, proto=SMTP  \t y", "MAIL FROM:<>", "RCPT TO:<x@elsewhere.test>", "QUIT"],
+          ["EHLO x", "MAIL FROM:<s@x.test> AUTH=<>", "RSET", "MAIL FROM:<s@x.test> AUTH=<a@b>", "RSET", "MAIL FROM:<s@x.test> AUTH=x@y", "RSET", "MAIL FROM:<s@x.test> AUTH"]]
 
 
 def lines_of(log):

@@ -225,6 +225,7 @@ def test_a_report_that_cannot_be_handed_in_leaves_no_record_behind(make_suite):
     report = suite.wait_mail("alice", match="Undelivered")[0].as_string()
     assert report.count("Final-Recipient:") == 2
     pombal.wait_for(lambda: not suite.queue_files("maildrop"))
+    assert len(re.findall("cleanup.* status=bounced ", suite.log())) == 2
     assert os.listdir(suite.queue + "/bounce") == []
 
 

@@ -91,6 +91,33 @@ TEST(utf8_addresses_are_escaped_and_back)
     buf_free(&back);
 }
 
-RUN_TESTS(T(utf8_addresses_are_escaped_and_back), T(verb_and_arguments_are_parted),
+TEST(names_of_clients_are_kept_whole_and_made_harmless)
+{
+    static const struct {
+        const char *args, *name, *harmless;
+    } cases[] = {
+        {"client.test", "client.test", "client.test"},
+        {"good.test  and\tmore", "good.test and more", "good.test?and?more"},
+        {"a(b)<c>;\"d\\@e", "a(b)<c>;\"d\\@e", "a?b??c???d??e"},
+        {"0123456789 12345", "0123456789 1", "0123456789?1"}, /* cut */
+        {"01234567890 12345", "01234567890 ", "01234567890?"},
+        {"jos\u00e9.test", "jos\u00e9.test", "jos\u00e9.test"},
+        {"", "", ""},
+    };
+    struct buf name = BUF(12);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        name.max = i == 1 || i == 2 ? 100 : 12;
+        assert_int_equal(esmtp_helo_name(strz(cases[i].args), &name), cases[i].name[0] != 0);
+        assert_true(buf_ok(&name));
+        assert_string_equal(name.p, cases[i].name);
+        esmtp_make_harmless(name.p);
+        assert_string_equal(name.p, cases[i].harmless);
+    }
+    buf_free(&name);
+}
+
+RUN_TESTS(T(names_of_clients_are_kept_whole_and_made_harmless),
+          T(utf8_addresses_are_escaped_and_back), T(verb_and_arguments_are_parted),
           T(blanks_around_the_colon_are_accepted), T(parameters_are_listed),
           T(xtext_goes_both_ways))
