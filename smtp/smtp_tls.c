@@ -69,6 +69,8 @@ static struct tls_context *make_context(bool checked, const char *protocols, con
                              .like = tls.may, /* the first, made before the jail */
                              .protocols = protocols,
                              .ciphers = ciphers,
+                             .high_ciphers = conf.tls_high_cipherlist,
+                             .medium_ciphers = conf.tls_medium_cipherlist,
                              .exclude_ciphers = exclude,
                              .anonymous = !checked,
                              .ssl_options = conf.tls_ssl_options,

@@ -57,6 +57,8 @@ static void make_context(void)
         .protocols =
             tls.required ? conf.tlsproxy_tls_mandatory_protocols : conf.tlsproxy_tls_protocols,
         .ciphers = tls.required ? conf.tlsproxy_tls_mandatory_ciphers : conf.tlsproxy_tls_ciphers,
+        .high_ciphers = conf.tls_high_cipherlist,
+        .medium_ciphers = conf.tls_medium_cipherlist,
         .exclude_ciphers = exclude.p,
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,

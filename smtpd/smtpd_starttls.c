@@ -89,6 +89,8 @@ void smtpd_open_tls(void)
         .default_ca = conf.tls_append_default_CA,
         .protocols = tls.required ? conf.smtpd_tls_mandatory_protocols : conf.smtpd_tls_protocols,
         .ciphers = tls.required ? conf.smtpd_tls_mandatory_ciphers : conf.smtpd_tls_ciphers,
+        .high_ciphers = conf.tls_high_cipherlist,
+        .medium_ciphers = conf.tls_medium_cipherlist,
         .exclude_ciphers = exclude.p,
         .prefer_own_ciphers = conf.tls_preempt_cipherlist,
         .ssl_options = conf.tls_ssl_options,
