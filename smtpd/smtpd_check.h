@@ -118,6 +118,13 @@ enum verdict check_deny(struct check *k, int code, const char *dsn, const char *
     __attribute__((format(printf, 4, 5)));
 enum verdict check_deny_subject(struct check *k, int code, const char *dsn, const char *subject,
                                 const char *class, const char *text);
+/* smtpd_permit.c: smtpd_log_access_permit_actions. check_log_permit logs that an action lets what
+ * k is about pass; table, where it stands, may be null. check_log_restriction: the same for a
+ * restriction that has done so; those that have looked into a table have logged it themselves. */
+void smtpd_open_permit(void);
+void check_log_permit(struct check *k, const char *action, const char *class, const char *subject,
+                      const char *table);
+void check_log_restriction(struct check *k, const struct restriction *r);
 /* Refuses with 451 because a table or the DNS failed; logs why. */
 enum verdict check_failed(struct check *k, const char *subject, const struct why *why);
 /* (waits) smtpd_dnsbl_reply.c: refuses what is in the restriction's DNS list, in the words of
