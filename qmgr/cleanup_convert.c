@@ -22,6 +22,8 @@ void cleanup_convert_begin(struct cleanup *c)
 {
     size_t header = (size_t)conf.header_size_limit;
     size_t boundary = (size_t)conf.mime_boundary_length_limit;
+    /* four bytes become of one */
+    size_t most = 4 * PIECE + (size_t)conf.line_length_limit + header + 4 * boundary + 8192;
     struct mime_7bit_limits limits = {.nesting = (size_t)conf.mime_nesting_limit,
                                       .boundary = boundary,
                                       .header = header,
@@ -32,9 +34,8 @@ void cleanup_convert_begin(struct cleanup *c)
     c->eight_bit = false; /* that it was declared says nothing of what will be left */
     c->convert = mem_new(sizeof *c->convert);
     c->convert->mime = mime_7bit_new(&limits);
-    /* asked: by pass_lines; four bytes become of one */
-    c->convert->out =
-        BUF(4 * PIECE + (size_t)conf.line_length_limit + header + 4 * boundary + 8192);
+    /* asked: by pass_lines */
+    c->convert->out = BUF(most);
 }
 
 void cleanup_convert_free(struct cleanup *c)

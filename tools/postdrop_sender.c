@@ -52,7 +52,7 @@ static bool is_allowed(struct str patterns, struct str sender)
 }
 
 /* The patterns of the user. DICT_FOUND: one of them is the sender's. */
-static enum dict_answer look_up(struct str sender, const char *login)
+static enum dict_answer find_patterns(struct str sender, const char *login)
 {
     struct maps *m = maps_open("local_login_sender_maps", conf.local_login_sender_maps,
                                DICT_FOLD | DICT_MAY_FAIL);
@@ -78,7 +78,7 @@ int postdrop_may_send(struct str sender, struct why *why)
     add_login(&login);
     add_sender(sender, &key);
     if (buf_ok(&login) && buf_ok(&key))
-        answer = look_up(buf_str(&key), login.p);
+        answer = find_patterns(buf_str(&key), login.p);
     buf_free(&login);
     buf_free(&key);
     if (answer == DICT_FAILED)

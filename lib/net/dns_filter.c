@@ -101,5 +101,6 @@ enum dns_status dns_filter(struct dns_answer *answer, const char *name, struct w
         return fail(answer, name, "4.4.3", "Invalid DNS reply filter syntax", why);
     answer->n = kept;
     answer->filtered = kept == 0;
-    return kept > 0 ? DNS_OK : fail(answer, name, "4.7.0", "DNS reply filter drops all results", why);
+    return kept > 0 ? DNS_OK
+                    : fail(answer, name, "4.7.0", "DNS reply filter drops all results", why);
 }

@@ -32,7 +32,7 @@ static int filter(const char *record, struct why *why)
 }
 
 /* A maps_value_fn. */
-static void check_value(void *arg, const char *table, const char *where, const char *value)
+static void check_filter_value(void *arg, const char *table, const char *where, const char *value)
 {
     (void)arg;
     if (!is_ignore(value))
@@ -44,7 +44,7 @@ void resolver_filter(const char *parameter, const char *tables)
 {
     filters = maps_open(parameter, tables, DICT_FOLD | DICT_MAY_FAIL);
     if (service_trying())
-        maps_values(filters, check_value, NULL);
+        maps_values(filters, check_filter_value, NULL);
     if (!maps_empty(filters))
         dns_set_filter(filter);
 }
