@@ -7,7 +7,7 @@ import pombal
 
 SERVICES = {
     "plain": [],
-    "checks": ["header_checks=regexp:{{/^Content-Transfer-Encoding: quoted-printable$/ REPLACE X-Seen: yes}}", "body_checks=regexp:{{/^caf=C3=A9/ REPLACE seen} {/[^ -~]/ REJECT 8-bit}}"],
+    "checks": ["header_checks=regexp:{{/^Content-Transfer-Encoding: quoted-printable/ REPLACE X-Seen: yes}}", "body_checks=regexp:{{/^caf=C3=A9/ REPLACE seen} {/[^ -~]/ REJECT 8-bit}}"],
     "strict": ["strict_8bitmime_body=yes"],
     "nested": ["mime_nesting_limit=2"],
     "unended": ["non_empty_end_of_header_action=reject"],
