@@ -127,12 +127,15 @@ static void take_record(struct cleanup *c, int type, struct str body)
     case CLEANUP_HEADER:
     case CLEANUP_BODY:
         if (type == REC_XTRA) {
+            cleanup_convert_end(c);
             cleanup_end_headers(c);
             cleanup_edit_body(c);
             if (!c->stopped)
                 c->size.size = c->size.content = qfile_tell(c->file) - c->size.data_offset;
             cleanup_put(c, REC_XTRA, STR(""));
             c->phase = CLEANUP_EXTRACTED;
+        } else if ((type == REC_NORM || type == REC_CONT) && c->convert != NULL) {
+            cleanup_convert_record(c, (enum rec)type, body);
         } else if (type == REC_NORM || type == REC_CONT) {
             cleanup_header_record(c, (enum rec)type, body);
         } else {
@@ -247,6 +250,7 @@ static void end_message(struct cleanup *c)
     buf_free(&c->dsn.orcpt);
     buf_free(&c->block.field);
     cleanup_mime_free(c);
+    cleanup_convert_free(c);
     milters_free(&c->milters);
     hash_free(&c->seen, NULL);
     VEC_FREE(&c->rcpts);

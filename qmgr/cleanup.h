@@ -90,6 +90,7 @@ struct cleanup {
     int64_t header_content; /* the same, of the header */
     int64_t header_size; /* bytes of its records */
     struct cleanup_mime *mime; /* cleanup_mime.c; null: nothing looks at parts of this message */
+    struct cleanup_convert *convert; /* cleanup_convert.c; null: content is taken as it comes */
     unsigned strict; /* cleanup_strict.c: bits of enum cleanup_fault that are looked for */
     unsigned faults; /* those that were found */
     VEC(const char *) found_bcc; /* by cleanup_checks.c */
@@ -220,6 +221,13 @@ void cleanup_mime_line(struct cleanup *c, enum rec type, struct str text); /* in
 void cleanup_mime_end(struct cleanup *c); /* the content has ended */
 void cleanup_mime_free(struct cleanup *c);
 
+/* cleanup_convert.c: force_mime_input_conversion. All content of the client goes through it first,
+ * if c->convert is set. */
+void cleanup_convert_begin(struct cleanup *c);
+void cleanup_convert_record(struct cleanup *c, enum rec type, struct str text);
+void cleanup_convert_end(struct cleanup *c); /* the content has ended: passes on the rest */
+void cleanup_convert_free(struct cleanup *c);
+
 /* cleanup_strict.c: what is wrong with the MIME of a message. */
 enum cleanup_fault { /* bits; of several the first is told to the client */
                      FAULT_NESTING = 1,
@@ -243,8 +251,12 @@ void cleanup_open_body(void);
  * (waits) where body_checks take long. */
 size_t cleanup_body_records(struct cleanup *c, struct str bytes);
 void cleanup_body_record(struct cleanup *c, enum rec type, struct str text); /* the first one */
+void cleanup_next_record(struct cleanup *c, enum rec type, struct str text); /* a later one */
 /* A record of the body that is no header field of a part; offset: its place in the part's body. */
 void cleanup_put_body(struct cleanup *c, enum rec type, struct str text, int64_t offset);
+/* Appends the record as message_strip_characters and cleanup_replace_stray_cr_lf want it. False:
+ * the message is refused (message_reject_characters). */
+bool cleanup_clean_text(struct cleanup *c, struct str text, struct buf *out);
 /* A record of content as it is, but for characters that may not be in it. */
 void cleanup_put_text(struct cleanup *c, enum rec type, struct str text);
 /* Content that is written otherwise counts, too: c fails when the message is too big. */

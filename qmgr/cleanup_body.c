@@ -93,23 +93,33 @@ static unsigned found_in(const struct cleanup *c, struct str text)
     return (c->flags & SUBMIT_FILTER) != 0 ? found : found & (BYTE_STRAY | BYTE_8BIT);
 }
 
+static bool clean_text(struct cleanup *c, struct str text, unsigned found, struct buf *out)
+{
+    if ((found & BYTE_REJECT) != 0) {
+        if (!cleanup_failed(c))
+            cleanup_log_content(c, "reject: content", text, STR("5.7.1 disallowed character"));
+        cleanup_refuse(c, "5.7.1", "disallowed character");
+        return false;
+    }
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned what = body.what[(unsigned char)text.p[i]] & found;
+        if ((what & BYTE_STRIP) == 0)
+            buf_addc(out, (what & BYTE_STRAY) != 0 ? ' ' : text.p[i]);
+    }
+    return true;
+}
+
+bool cleanup_clean_text(struct cleanup *c, struct str text, struct buf *out)
+{
+    return clean_text(c, text, found_in(c, text), out);
+}
+
 /* A record that holds something special, changed as it must be. */
 static void put_changed(struct cleanup *c, enum rec type, struct str text, unsigned found)
 {
     struct buf clean = BUF(REC_MAX); /* text is from a record, so it is no longer than that */
 
-    if ((found & BYTE_REJECT) != 0) {
-        if (!cleanup_failed(c))
-            cleanup_log_content(c, "reject: content", text, STR("5.7.1 disallowed character"));
-        cleanup_refuse(c, "5.7.1", "disallowed character");
-        return;
-    }
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned what = body.what[(unsigned char)text.p[i]] & found;
-        if ((what & BYTE_STRIP) == 0)
-            buf_addc(&clean, (what & BYTE_STRAY) != 0 ? ' ' : text.p[i]);
-    }
-    if (buf_ok(&clean))
+    if (clean_text(c, text, found, &clean) && buf_ok(&clean))
         cleanup_put(c, type, buf_str(&clean));
     buf_free(&clean);
 }
@@ -177,6 +187,14 @@ void cleanup_body_record(struct cleanup *c, enum rec type, struct str text)
         cleanup_put_text(c, type, text);
 }
 
+void cleanup_next_record(struct cleanup *c, enum rec type, struct str text)
+{
+    if (c->mime != NULL)
+        cleanup_mime_record(c, type, text);
+    else
+        cleanup_put_text(c, type, text);
+}
+
 static void put_run(struct cleanup *c, struct str bytes, size_t from, size_t to)
 {
     if (to > from && !c->stopped)
@@ -211,13 +229,16 @@ size_t cleanup_body_records(struct cleanup *c, struct str bytes)
     size_t at = 0, size;
     struct str text;
 
-    if (c->mime == NULL)
+    if (c->mime == NULL && c->convert == NULL)
         return copy_records(c, bytes);
     while (at < bytes.n) {
         int type = qrec_take(str_from(bytes, at), &text, &size);
         if (type != REC_NORM && type != REC_CONT)
             break;
-        cleanup_mime_record(c, (enum rec)type, text);
+        if (c->convert != NULL)
+            cleanup_convert_record(c, (enum rec)type, text);
+        else
+            cleanup_mime_record(c, (enum rec)type, text);
         at += size;
     }
     return at;

@@ -469,6 +469,7 @@ static void begin_content(struct cleanup *c)
             cleanup_fail(c, "5.1.0", "no recipients specified");
     }
     cleanup_edit_rcpts(c);
+    cleanup_convert_begin(c);
     c->encoding_at = c->stopped ? 0 : qfile_tell(c->file);
     put_attr(c, "encoding", c->eight_bit ? STR("8bit") : STR("7bit"));
     cleanup_put(c, REC_MESG, STR(""));

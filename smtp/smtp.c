@@ -97,6 +97,7 @@ static void smtp_open_all(void)
     if (state.lmtp)
         conf_use_lmtp();
     resolver_open();
+    resolver_filter("smtp_dns_reply_filter", conf.smtp_dns_reply_filter);
     classes_open();
     smtp_open_hosts();
     smtp_open_hello();
@@ -110,6 +111,7 @@ static void smtp_paths(void)
     jail_read_tables(conf.smtp_sasl_password_maps);
     jail_read_tables(conf.smtp_tls_policy_maps);
     smtp_requiretls_paths();
+    jail_read_tables(conf.smtp_dns_reply_filter);
     jail_read_tables(conf.smtp_discard_ehlo_keyword_address_maps);
 }
 

@@ -125,6 +125,7 @@ static int find_hosts(struct smtp_job *job, const struct smtp_dest *dest, struct
                           .first = hosts.first,
                           .native = hosts.native,
                           .dns = hosts.dns,
+                          .filtered = true,
                           .limit = (unsigned)conf.smtp_mx_address_limit,
                           .shuffle = conf.smtp_randomize_addresses};
     bool loops = !smtp_is_lmtp() && dest->port == SMTP_PORT;

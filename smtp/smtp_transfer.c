@@ -244,12 +244,23 @@ static void mail_reply(struct transaction *t, struct why *why)
     smtp_rcpts_failed(t->job, t->s, "w", why, true);
 }
 
+/* A probe is a message that nobody gets. */
+static bool is_probe(const struct smtp_job *job)
+{
+    return (job->d->flags & DELIVERY_TRACE_ONLY) != 0;
+}
+
+static bool ends_behind_rcpt(const struct smtp_job *job)
+{
+    return is_probe(job) && strcmp(conf.smtp_address_verify_target, "data") != 0;
+}
+
 static void rcpt_reply(struct transaction *t, struct why *why)
 {
     size_t i = t->list[t->recv.rcpt];
 
     if (t->s->reply.code / 100 == 2) {
-        if (t->job->d->flags & DELIVERY_TRACE_ONLY) {
+        if (ends_behind_rcpt(t->job)) {
             smtp_rcpt_sent(t->job, t->s, i);
         } else {
             t->job->rcpts[i] = SMTP_RCPT_TAKEN;
@@ -264,9 +275,24 @@ static void rcpt_reply(struct transaction *t, struct why *why)
     t->s->broken = false;
 }
 
+/* smtp_address_verify_target = data: no message may come of it, so the connection is closed. */
+static void end_probe(struct transaction *t)
+{
+    struct smtp_job *job = t->job;
+
+    for (size_t i = 0; i < job->d->nrcpts; i++)
+        if (job->rcpts[i] == SMTP_RCPT_TAKEN)
+            smtp_rcpt_sent(job, t->s, i);
+    t->taken = 0;
+    t->data_ok = false; /* nothing follows */
+    t->s->broken = true;
+}
+
 static void data_reply(struct transaction *t, struct why *why)
 {
     t->data_ok = t->s->reply.code / 100 == 3;
+    if (t->data_ok && is_probe(t->job))
+        end_probe(t);
     if (t->data_ok || t->taken == 0)
         return;
     smtp_why_reply(t->s, "DATA", why);
@@ -323,14 +349,14 @@ static bool goes_on(const struct transaction *t)
 static int commands(struct transaction *t, struct why *why)
 {
     bool pipelining = (t->s->ehlo.ext & ESMTP_PIPELINING) != 0;
-    bool trace_only = (t->job->d->flags & DELIVERY_TRACE_ONLY) != 0;
+    bool no_data = ends_behind_rcpt(t->job);
 
     while (goes_on(t) && !t->s->broken) {
         t->ahead = 0;
         do
             send_one(t);
         while (pipelining && t->send.step != STEP_END && t->ahead < AHEAD_MOST &&
-               !(trace_only && t->send.step == STEP_DATA));
+               !(no_data && t->send.step == STEP_DATA));
         while (!caught_up(t))
             if (receive_one(t, why) < 0)
                 return -1;

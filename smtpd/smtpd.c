@@ -48,6 +48,7 @@
 static void smtpd_open_all(void)
 {
     resolver_open();
+    resolver_filter("smtpd_dns_reply_filter", conf.smtpd_dns_reply_filter);
     classes_open();
     resolve_open();
     recipient_open();
@@ -76,6 +77,8 @@ static void smtpd_paths(void)
     jail_read_tables(conf.sender_canonical_maps);
     jail_read_tables(conf.transport_maps);
     jail_read_tables(conf.fast_flush_domains);
+    jail_read_tables(conf.smtpd_log_access_permit_actions);
+    jail_read_tables(conf.smtpd_dns_reply_filter);
     jail_port(53);
     smtpd_auth_paths();
     smtpd_milter_paths();

@@ -17,7 +17,7 @@
 struct action {
     struct check *k;
     const char *subject, *class, *table;
-    struct str text; /* behind the word */
+    struct str word, text; /* the text stands behind the word */
 };
 
 static void log_action(const struct action *a, const char *word, const char *fmt, ...)
@@ -112,7 +112,11 @@ static enum verdict act_defer_if_reject(struct action *a)
 
 static enum verdict act_permit(struct action *a)
 {
-    (void)a;
+    struct buf word = BUF_TEXT(1000);
+
+    buf_add(&word, a->word);
+    check_log_permit(a->k, word.p, a->class, a->subject, a->table);
+    buf_free(&word);
     return VERDICT_PERMIT;
 }
 
@@ -178,7 +182,7 @@ static enum verdict act_discard(struct action *a)
         return VERDICT_DUNNO;
     log_flag(a, "discard", "triggers DISCARD action");
     m->submit_flags |= SUBMIT_DISCARD;
-    return VERDICT_PERMIT;
+    return act_permit(a);
 }
 
 static void log_target(const struct action *a, const char *word, const char *name)
@@ -325,6 +329,7 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
         msg_warn("access table %s: an entry has an empty value", table);
         return VERDICT_DUNNO;
     }
+    a.word = word;
     a.text = str_trim(rest);
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (str_ieqz(word, actions[i].word))
@@ -332,7 +337,7 @@ enum verdict access_action(struct check *k, const char *action, const char *subj
     if (is_reply(word, a.text, &code))
         return say_no(&a, (int)code, code < 500 ? "4.7.1" : "5.7.1");
     if (is_number(word, a.text))
-        return VERDICT_PERMIT;
+        return act_permit(&a);
     return restrictions_of(k, action, subject, class);
 }
 

@@ -54,8 +54,10 @@ const struct dns_answer *smtpd_answer(struct smtpd *s, const char *name, struct 
 
     if (q == NULL)
         q = ask(s, name);
-    if (q->asked != NULL)
+    if (q->asked != NULL) {
         dns_await(&q->asked, s->question_mem, deadline, &q->answer, &q->why);
+        dns_filter(&q->answer, name, &q->why);
+    }
     why_copy(why, &q->why);
     return &q->answer;
 }

@@ -21,6 +21,7 @@ void smtpd_open_checks(void)
     smtpd_open_mx_backup();
     smtpd_open_dnsbl();
     smtpd_open_senders();
+    smtpd_open_permit();
     smtpd_open_lists();
 }
 
@@ -122,6 +123,8 @@ static enum verdict go_through(struct check *k, const struct restrictions *list)
         k->list = list;
         k->at = i;
         v = r->fn(k, r);
+        if (v == VERDICT_PERMIT)
+            check_log_restriction(k, r);
         if (r->fn != warn_if_reject)
             k->warn_only = false;
     }

@@ -26,12 +26,16 @@ bool smtpd_is_local(struct smtpd *s);
  * smtpd_facts.c: asked once a command, however many restrictions want to know. (waits)
  * smtpd_route_of: where mail for an address goes, valid until the next call; null: it could not be
  * asked, and why says so (defer). smtpd_domain_exists: DNS_OK if it has a mail exchanger or an
- * address; *code is the enhanced code of what is wrong ("5.1.0": a null MX, RFC 7505), valid for
- * the command.
+ * address; *code is the enhanced code of what is wrong ("5.1.0": a null MX, RFC 7505; "4.7.0":
+ * smtpd_dns_reply_filter has left nothing), valid for the command.
  */
 const struct route *smtpd_route_of(struct smtpd *s, const char *address, struct why *why);
 enum dns_status smtpd_domain_exists(struct smtpd *s, const char *domain, const char **code);
 void smtpd_forget_facts(struct smtpd *s); /* the next command asks anew */
+/* Is that the answer because of smtpd_dns_reply_filter? Then nothing is refused, and it is said of
+ * what ("MX or address"). */
+bool check_is_filtered(enum dns_status status, const char *code, const char *domain,
+                       const char *what);
 
 /*
  * smtpd_ask.c: addresses (A records) of names. smtpd_ask only asks; smtpd_answer (waits) for the
@@ -114,6 +118,13 @@ enum verdict check_deny(struct check *k, int code, const char *dsn, const char *
     __attribute__((format(printf, 4, 5)));
 enum verdict check_deny_subject(struct check *k, int code, const char *dsn, const char *subject,
                                 const char *class, const char *text);
+/* smtpd_permit.c: smtpd_log_access_permit_actions. check_log_permit logs that an action lets what
+ * k is about pass; table, where it stands, may be null. check_log_restriction: the same for a
+ * restriction that has done so; those that have looked into a table have logged it themselves. */
+void smtpd_open_permit(void);
+void check_log_permit(struct check *k, const char *action, const char *class, const char *subject,
+                      const char *table);
+void check_log_restriction(struct check *k, const struct restriction *r);
 /* Refuses with 451 because a table or the DNS failed; logs why. */
 enum verdict check_failed(struct check *k, const char *subject, const struct why *why);
 /* (waits) smtpd_dnsbl_reply.c: refuses what is in the restriction's DNS list, in the words of

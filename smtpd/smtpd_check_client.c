@@ -212,6 +212,8 @@ static enum verdict reject_unknown_helo(struct check *k, const struct restrictio
     if (helo[0] == '[')
         return bad_literal(k);
     enum dns_status status = smtpd_domain_exists(k->s, helo, &code);
+    if (check_is_filtered(status, code, helo, "address or MX"))
+        return VERDICT_DUNNO;
     if (status == DNS_FAILED) {
         buf_addf(&text, "<%s>: Helo command rejected: Host not found", helo);
         enum verdict v =

@@ -234,6 +234,8 @@ static enum verdict unknown_domain(struct check *k, const struct domain_check *d
     if (domain.n == 0 || domain_is_literal(domain, NULL) || !is_foreign(r))
         return VERDICT_DUNNO;
     enum dns_status status = smtpd_domain_exists(k->s, domain.p, &code);
+    if (check_is_filtered(status, code, domain.p, "MX or address"))
+        return VERDICT_DUNNO;
     if (status == DNS_FAILED) {
         buf_addf(&text, "<%s>: %s rejected: Domain not found", d->address, d->class);
         v = check_tempfail(k, conf.unknown_address_tempfail_action, 450, d->not_found, text.p);

@@ -3,6 +3,7 @@
  * take mail for a domain. Several restrictions ask the same, and each answer may cost a table or a
  * DNS question; so it is asked once a command.
  */
+#include "base/msg.h"
 #include "conf/conf.h"
 #include "net/dns.h"
 #include "route/resolve.h"
@@ -88,7 +89,7 @@ const struct route *smtpd_route_of(struct smtpd *s, const char *address, struct 
 enum dns_status smtpd_domain_exists(struct smtpd *s, const char *domain, const char **code)
 {
     struct smtpd_found *f = found(s);
-    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true};
+    struct dns_how how = {.families = DNS_ALL, .native = true, .dns = true, .filtered = true};
     struct why why = WHY;
 
     for (size_t i = 0; i < f->ndomains; i++)
@@ -106,4 +107,13 @@ enum dns_status smtpd_domain_exists(struct smtpd *s, const char *domain, const c
     }
     why_free(&why);
     return status;
+}
+
+bool check_is_filtered(enum dns_status status, const char *code, const char *domain,
+                       const char *what)
+{
+    if (status != DNS_FAILED || strcmp(code, "4.7.0") != 0)
+        return false;
+    msg_warn_each("%s: %s lookup error: DNS reply filter drops all results", domain, what);
+    return true;
 }

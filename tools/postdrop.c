@@ -19,7 +19,7 @@
  * SECURITY
  *   postdrop is meant to be set-gid to setgid_group: only that group may write to the maildrop
  *   directory. It takes nothing but -c from its user, checks every record, runs no command.
- *   authorized_submit_users says who may use it.
+ *   authorized_submit_users says who may use it, local_login_sender_maps with which senders.
  *
  * SEE ALSO
  *   sendmail(1), pickup(8)
@@ -42,6 +42,7 @@
 #include "queue/qid.h"
 #include "task/task.h"
 
+#include "postdrop_sender.h"
 #include "tool_conf.h"
 
 static struct {
@@ -110,10 +111,27 @@ static enum part check_record(enum part part, int type)
     return type == REC_END ? COMPLETE : WRONG;
 }
 
+static int check_sender(struct str sender)
+{
+    struct why why = WHY;
+    struct buf text = BUF_TEXT(1000);
+    int status = EX_OK;
+
+    if (postdrop_may_send(sender, &why) < 0) {
+        status = why.code[0] == '5' ? EX_NOPERM : EX_TEMPFAIL;
+        buf_addz(&text, why_text(&why));
+        postdrop_fail(status, text.p);
+    }
+    buf_free(&text);
+    why_free(&why);
+    return status;
+}
+
 /* All records from in to f. 0, or an exit status. */
 static int copy(struct stream *in, struct qfile *f)
 {
     enum part part = ENVELOPE;
+    int status;
     size_t need = 1;
 
     while (part < COMPLETE) {
@@ -130,6 +148,8 @@ static int copy(struct stream *in, struct qfile *f)
                                                                        : check_record(part, type);
         if (part == WRONG)
             return postdrop_fail(EX_DATAERR, "malformed input");
+        if (type == REC_FROM && (status = check_sender(body)) != EX_OK)
+            return status;
         qfile_put(f, (enum rec)type, body);
         if (conf.message_size_limit > 0 && qfile_tell(f) > conf.message_size_limit)
             return postdrop_fail(EX_UNAVAILABLE, "message file too big");

@@ -184,7 +184,7 @@ static void end_header(struct mime_7bit *m, bool separated, struct buf *out)
             buf_addz(out, "MIME-Version: 1.0\n");
         buf_addf(out, "Content-Transfer-Encoding: %s\n",
                  m->kind == MIME_LEAF ? "quoted-printable" : "7bit");
-        if (!separated)
+        if (!separated && !m->limits.keep_end)
             buf_addc(out, '\n');
     }
     m->in_header = false;

@@ -276,7 +276,7 @@ struct dns_question *dns_begin(const char *name, enum dns_type type)
     return q;
 }
 
-static const char *type_name(enum dns_type type)
+const char *dns_type_name(enum dns_type type)
 {
     static const struct {
         enum dns_type type;
@@ -302,7 +302,7 @@ static enum dns_status explain(enum dns_status status, const char *name, enum dn
     if (status != DNS_OK)
         why_set(why, status == DNS_FAILED ? "4.4.3" : "5.4.4",
                 "Host or domain name not found. Name service error for name=%s type=%s: %s", name,
-                type_name(type), texts[status]);
+                dns_type_name(type), texts[status]);
     return status;
 }
 
@@ -355,7 +355,8 @@ enum dns_status dns_ask(const char *name, enum dns_type type, struct arena *mem,
 {
     struct dns_question *q = dns_begin(name, type);
 
-    return dns_await(&q, mem, deadline, answer, why);
+    dns_await(&q, mem, deadline, answer, why);
+    return type == DNS_PTR ? answer->status : dns_filter(answer, name, why);
 }
 
 void dns_shutdown(void)

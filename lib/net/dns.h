@@ -54,10 +54,21 @@ struct dns_answer {
     enum dns_status status;
     uint32_t ttl; /* seconds that it holds, also one that there is nothing (RFC 2308) */
     bool ad; /* AD bit: the name server has validated it with DNSSEC */
+    bool filtered; /* DNS_FAILED because dns_set_filter has left nothing */
     const char *canonical; /* the name after CNAMEs */
     struct dns_record *records;
     size_t n;
 };
+
+/*
+ * A filter of answers (smtp_dns_reply_filter): told of each record as a line "name. ttl IN type
+ * value", with the preference before the value of an MX record. 1: the record is left out; 0: it
+ * stays; -1: it cannot be said, and why has the reason. It may wait. An answer of which nothing is
+ * left is DNS_FAILED with 4.7.0. It counts for dns_ask, but not for PTR records, for dns_mail_hosts
+ * and dns_domain_exists, and where struct dns_how asks for it. Null: none.
+ */
+typedef int dns_filter_fn(const char *record, struct why *why);
+void dns_set_filter(dns_filter_fn *filter);
 
 /* (waits) Asks for the records of one type. Fills in answer, and returns its status. */
 enum dns_status dns_ask(const char *name, enum dns_type type, struct arena *mem,
@@ -79,12 +90,14 @@ struct dns_hosts {
     size_t n;
     bool has_mx;
     bool has_self; /* dns_mail_hosts: is_self has found this host among them */
+    bool filtered; /* nothing is left of an answer: see dns_set_filter */
 };
 struct dns_how {
     unsigned families; /* dns_family bits */
     enum dns_family first; /* 0: any, chosen at random (smtp_address_preference) */
     bool native; /* look into /etc/hosts first, as smtp_host_lookup = native */
     bool dns; /* ask the DNS */
+    bool filtered; /* dns_set_filter counts for the addresses */
     unsigned limit; /* largest number of addresses; 0: no limit (smtp_mx_address_limit) */
     bool shuffle; /* equal preferences in random order (RFC 5321 5.1) */
 };

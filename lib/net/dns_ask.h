@@ -11,6 +11,9 @@ struct dns_question;
 struct dns_question *dns_begin(const char *name, enum dns_type type);
 enum dns_status dns_await(struct dns_question **q, struct arena *mem, int64_t deadline_ms,
                           struct dns_answer *answer, struct why *why); /* (waits) */
+/* (waits) Leaves out of a good answer what the filter wants (dns_set_filter); the new status. */
+enum dns_status dns_filter(struct dns_answer *answer, const char *name, struct why *why);
+const char *dns_type_name(enum dns_type type); /* "MX"; "record": one that is not known here */
 void dns_drop(struct dns_question **q); /* nobody wants to know any more; null is accepted */
 
 #endif

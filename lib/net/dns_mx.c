@@ -21,6 +21,7 @@ struct found {
     VEC(struct dns_host) hosts;
     bool failed; /* some lookup failed temporarily */
     bool cut; /* there were more than HOSTS_MOST */
+    bool filtered; /* nothing is left of an answer */
 };
 
 static void add_host(struct found *f, const struct dns_host *like, const struct addr *addr)
@@ -84,7 +85,10 @@ static void end_lookup(struct lookup *l, const struct dns_how *how, struct arena
         if (how->families & (i == 0 ? DNS_INET : DNS_INET6)) {
             enum dns_status s =
                 dns_await(&l->q[i], once, deadline, &answer, f->failed ? NULL : why);
+            if (how->filtered)
+                s = dns_filter(&answer, l->like.asked, f->failed ? NULL : why);
             f->failed = f->failed || s == DNS_FAILED;
+            f->filtered = f->filtered || answer.filtered;
             struct dns_host like = l->like;
             like.secure = like.secure && answer.ad;
             if (s == DNS_OK && answer.canonical[0] != 0)
@@ -162,6 +166,7 @@ static void give(struct found *f, const char *name, const struct dns_how *how, s
 {
     if (f->cut)
         msg_warn("%s has more than %d addresses: the others are not looked at", name, HOSTS_MOST);
+    out->filtered = f->filtered;
     out->n = how->limit > 0 && f->hosts.n > how->limit ? how->limit : f->hosts.n;
     out->at = arena_array(mem, out->n + 1, sizeof *out->at);
     if (out->n > 0)
@@ -271,11 +276,12 @@ enum dns_status dns_domain_exists(const char *domain, const struct dns_how *how,
 
     if (s == DNS_OK && is_null_mx(&mx))
         return takes_no_mail(domain, why);
-    if (s == DNS_OK || s == DNS_FAILED)
+    if (s == DNS_OK || (s == DNS_FAILED && !mx.filtered))
         return s;
-    if (why != NULL)
+    if (why != NULL && s != DNS_FAILED)
         why_clear(why);
-    return dns_addresses(domain, how, mem, deadline, &hosts, why);
+    s = dns_addresses(domain, how, mem, deadline, &hosts, mx.filtered ? NULL : why);
+    return s != DNS_OK && mx.filtered ? DNS_FAILED : s;
 }
 
 enum dns_status dns_mail_hosts(const char *domain, const struct dns_how *how,

@@ -27,7 +27,8 @@ struct tls_settings {
     struct tls_context *like;
     const char *protocols; /* ">=TLSv1.2", "!SSLv2 !SSLv3", "TLSv1.2, TLSv1.3", "<=TLSv1.2" */
     const char *ciphers; /* grade: high medium low export null; or an OpenSSL list */
-    const char *high_ciphers, *medium_ciphers; /* OpenSSL lists for these grades; null: ours */
+    /* What these grades mean, as OpenSSL lists; low and export are medium. Null: as in Postfix. */
+    const char *high_ciphers, *medium_ciphers;
     const char *exclude_ciphers; /* "aNULL, MD5" */
     bool anonymous; /* the grades have ciphers without a certificate, too */
     bool old_peers; /* these alone decide; false: OpenSSL's security level, too, for which old

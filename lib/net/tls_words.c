@@ -75,39 +75,29 @@ static int set_protocols(SSL_CTX *ctx, const char *text, struct why *why)
     return 0;
 }
 
-static const struct {
-    const char *name, *list;
-} grades[] = {{"high", "HIGH"},
-              {"medium", "HIGH:MEDIUM"},
-              {"low", "HIGH:MEDIUM:LOW"},
-              {"export", "HIGH:MEDIUM:LOW"}};
+/* Of two ciphers that are as strong the one without a certificate comes first. */
+#define GRADE(list)                                                                                \
+    "aNULL:-aNULL:" list ":!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH"
 
-/* tls_high_cipherlist, tls_medium_cipherlist: what somebody wants for this grade, or null. */
-static const char *list_of_grade(const struct tls_settings *s, const char *name)
+/* The list of a grade; null: it is none of those that can be set. */
+static const char *grade_list(struct str name, const struct tls_settings *s)
 {
-    return str_ieqz(strz(name), "high")     ? s->high_ciphers
-           : str_ieqz(strz(name), "medium") ? s->medium_ciphers
-                                            : NULL;
+    if (str_ieqz(name, "high"))
+        return tls_given(s->high_ciphers) ? s->high_ciphers : GRADE("HIGH");
+    if (str_ieqz(name, "medium") || str_ieqz(name, "low") || str_ieqz(name, "export"))
+        return tls_given(s->medium_ciphers) ? s->medium_ciphers : GRADE("HIGH:MEDIUM");
+    return NULL;
 }
 
-/* A list of OpenSSL's, or a grade. What no grade has is as in Postfix; and like there, of two that
- * are as strong the one without a certificate comes first. */
+/* A list of OpenSSL's, or a grade. */
 static void add_grade(const char *name, const struct tls_settings *s, struct buf *list)
 {
-    const char *wanted = list_of_grade(s, name);
+    const char *grade = grade_list(strz(name), s);
 
-    if (wanted != NULL) {
-        buf_addf(list, "%s%s", wanted, s->anonymous ? "" : ":!aNULL");
-        return;
-    }
-    for (size_t i = 0; i < sizeof grades / sizeof grades[0]; i++)
-        if (str_ieqz(strz(name), grades[i].name)) {
-            buf_addf(list,
-                     "%s:%s:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH",
-                     s->anonymous ? "aNULL:-aNULL" : "!aNULL", grades[i].list);
-            return;
-        }
-    buf_addz(list, str_ieqz(strz(name), "null") ? "eNULL:!aNULL" : name);
+    if (grade != NULL)
+        buf_addf(list, "%s%s", grade, s->anonymous ? "" : ":!aNULL");
+    else
+        buf_addz(list, str_ieqz(strz(name), "null") ? "eNULL:!aNULL" : name);
 }
 
 static int set_ciphers(SSL_CTX *ctx, const char *ciphers, const struct tls_settings *s,

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool convert(struct str s, bool in_pieces, struct buf *out)
 {
-    struct mime_7bit_limits limits = {10, 20, 300};
+    struct mime_7bit_limits limits = {.nesting = 10, .boundary = 20, .header = 300};
     struct mime_7bit *m = mime_7bit_new(&limits);
     bool failed;
 
