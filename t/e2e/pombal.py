@@ -19,8 +19,8 @@ PATIENCE = 60
 # CPU time that one turn of a process's loop may take: so long does a client wait for another one. Sanitizers are slower.
 TURN_MS = 100 if BUILD.endswith("release") else 600
 # Leaks are looked for by the unit tests, and in test_sendmail.py: at the end of each process of a test they cost as much again as
-# its start.
-os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+# its start. Nor is it kept who allocated: with import_environment and ASAN_OPTIONS=malloc_context_size=30 reports say it again.
+os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0:malloc_context_size=0")
 # lib/service/metrics.h: one page for each process
 PAGE = 4096
 PAGE_HEAD = struct.Struct("=Iiq64s32sIIIIQQQII")
