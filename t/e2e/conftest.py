@@ -28,8 +28,9 @@ def note_failure(name, excinfo, instance):
 # The files that take longest, in this order. They begin first: the tests of a file stay together (t/run), and a long file at
 # the end would keep one process busy and the others waiting.
 LONGEST = ["e2e/test_%s.py" % name for name in (
-    "reload", "trust", "conf", "configurations", "qmgr", "badinput", "bounds", "quickstart", "master", "two_servers", "mailflow",
-    "jail", "login", "smtpd", "imap_shared", "tables", "smtp_client", "stress", "imap", "syslog", "sendmail")] + ["compat/test_%s.py" % name for name in (
+    "conf", "configurations", "reload", "master", "login", "trust", "qmgr", "badinput", "bounds", "jail", "sendmail", "postscreen",
+    "quickstart", "smtpd", "mailflow", "pop3", "imap_shared", "tables", "replaced", "dialog", "sandbox", "imap", "stress", "policy",
+    "smtp_client", "local_user", "dns_bounds", "milter_bounds", "dnsbl", "install", "two_servers", "syslog")] + ["compat/test_%s.py" % name for name in (
     "postscreen", "postconf", "postmap", "queue", "local", "cleanup", "smtp_out", "smtp", "tls_out", "route", "smtp_relay", "smtp_dnsbl", "auth",
     "imap_odd", "bounce", "smtp_dns", "imap", "there_and_back")] + ["crash/test_%s.py" % name for name in ("power", "faults_queue", "faults_mail")]
 
