@@ -442,6 +442,18 @@ def test_services_that_parameters_name_must_be_there(idle):
                  "127.0.0.1:%d inet n - n - - smtpd -o cleanup_service_name=other" % port) == []
 
 
+@pytest.mark.parametrize("main, master", [
+    ("smtpd_sender_restrictions = reject_unverified_sender", ""), ("smtpd_restriction_classes = strict\nstrict = reject_unverified_recipient", ""),
+    ("", "127.0.0.1:%d inet n - n - - smtpd -o { smtpd_recipient_restrictions = reject_unverified_recipient, reject }"),
+])
+def test_probes_need_a_service(idle, main, master):
+    if "%d" in master:
+        master = master % idle.port("submission")
+    assert check(idle, main, master) == []
+    errors = check(idle, main + "\nmaster_service_disable = verify/unix", master)
+    assert len(errors) == 1 and 'reject_unverified_* need a service "verify" of type unix in master.cf' in errors[0], errors
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="pipe becomes other users")
 def test_pipe_attributes_are_checked_but_users_may_be_unknown(idle):
     """as in every Debian's master.cf"""
