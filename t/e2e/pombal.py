@@ -97,6 +97,14 @@ def number_of_files(*texts):
     return (h | 1) >> 1
 
 
+def where_from(pid):
+    """the directory of its program; null: it has ended, or is not to be seen"""
+    try:
+        return os.path.dirname(os.readlink("/proc/%d/exe" % pid))
+    except OSError:
+        return None
+
+
 def runs(pid):
     """does it, or has it ended, whether or not its parent has heard?"""
     try:
@@ -324,10 +332,11 @@ class Instance:
                 self.faults.append("%s: %d bytes of a stack of %d were used" % (who, stack, stack_size))
 
     def stop(self):
-        """until no process is left: what it was on can be unmounted"""
+        """until none of its processes is left: what they were on can be unmounted. What a command has started goes on."""
         self.look_at_turns()
-        master, children = self.master_pid(), self.pids()
+        master = self.master_pid()
         if master:
+            children = [pid for pid in self.pids() if where_from(pid) == where_from(master)]
             os.kill(master, signal.SIGTERM)  # as pombal(1) does
             try:
                 wait_for(lambda: not any(map(runs, [master] + children)), 20)
