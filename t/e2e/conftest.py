@@ -13,10 +13,11 @@ def pytest_runtest_makereport(item, call):
     if not report.failed:
         return
     for value in item.funcargs.values():
-        if isinstance(value, pombal.Instance):
-            report.sections.append(("maillog", value.log()[-8000:]))
-            report.sections.append(("processes", value.state()))
-            note_failure(item.nodeid, call.excinfo, value)
+        for instance in getattr(value, "made", [value]):  # make_suite's, or one
+            if isinstance(instance, pombal.Instance):
+                report.sections.append(("maillog", instance.log()[-8000:]))
+                report.sections.append(("processes", instance.state()))
+                note_failure(item.nodeid, call.excinfo, instance)
 
 
 def note_failure(name, excinfo, instance):
@@ -62,6 +63,7 @@ def make_suite():
         made.append(pombal.Instance(**kw))
         return made[-1]
 
+    make.made = made
     yield make
     for s in made:
         s.close()
