@@ -332,8 +332,8 @@ TEST(a_value_that_asks_for_nothing_is_not_missing)
     assert_int_equal(load("", NULL, NULL), 0);
     assert_true(is_missing("best_mx_transport", "local"));
     assert_false(is_missing("best_mx_transport", " "));
-    assert_true(is_missing("strict_8bitmime", "yes"));
-    assert_false(is_missing("strict_8bitmime", "No"));
+    assert_true(is_missing("ignore_mx_lookup_error", "yes"));
+    assert_false(is_missing("ignore_mx_lookup_error", "No"));
     assert_true(is_missing("tls_wildcard_matches_multiple_labels", "no"));
     assert_false(is_missing("address_verify_map", "btree:/x")); /* no harm without verify */
     assert_false(is_missing("smtpd_banner", "x"));
