@@ -17,6 +17,7 @@ local_recipient_maps = inline:{ { alice = x } { josé = x } }
 relay_domains = relay.test, bücher.test
 relay_recipient_maps =
 smtpd_hard_error_limit = 100
+smtpd_forbid_unauth_pipelining = no
 disable_vrfy_command = no
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 mynetworks = 10.0.0.0/8

@@ -369,11 +369,11 @@ def test_the_header_of_a_proxy(both, number):
     assert seen[0] == seen[1]
 
 
-MAIL = "MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\n"
+ENVELOPE = "MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\n"
 # Pieces, with the number of replies after which the next one is sent; the first comes together with the proxy's header, so
 # what it has is there before the greeting.
-EARLY = [[("EHLO x\r\n\t " + MAIL, 4)], [("QUIT\r\n", 2)], [("", 1), ("EHLO x\r\n", 1), ("NOOP\r\n" + MAIL, 3)], [("", 1), ("EHLO x\r\n", 1), ("RSET\r\n" + MAIL, 3)],
-         [("", 1), ("HELO x\r\n", 1), (MAIL, 2)], [("", 1), ("EHLO x\r\n", 1), ("VRFY alice@example.test\r\nQUIT\r\n", 2)]]
+EARLY = [[("EHLO x\r\n\t " + ENVELOPE, 4)], [("QUIT\r\n", 2)], [("", 1), ("EHLO x\r\n", 1), ("NOOP\r\n" + ENVELOPE, 3)], [("", 1), ("EHLO x\r\n", 1), ("RSET\r\n" + ENVELOPE, 3)],
+         [("", 1), ("HELO x\r\n", 1), (ENVELOPE, 2)], [("", 1), ("EHLO x\r\n", 1), ("VRFY alice@example.test\r\nQUIT\r\n", 2)]]
 
 
 @pytest.mark.parametrize("number", range(len(EARLY)))
