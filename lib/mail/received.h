@@ -7,17 +7,19 @@
 
 #include "base/buf.h"
 
+/* What is known of the client's TLS certificate. */
+struct received_cert {
+    bool asked; /* for a certificate; false: nothing else counts */
+    bool sent, trusted;
+    const char *name, *issuer; /* "" if not known */
+};
+
 /*
  * How a message came in. Parts that are null or "" are left out. The header is made in two pieces,
  * because only cleanup knows the queue id: "Received: ", received_before, "id ", the queue id,
  * received_after. Both functions append. Lines are separated by "\n\t". Blanks and control
  * characters in values become '?'.
  */
-struct received_cert {
-    bool asked; /* for a certificate; false: nothing else counts */
-    bool sent, trusted;
-    const char *name, *issuer; /* "" if not known */
-};
 struct received {
     const char *helo, *client_name, *client_addr; /* from a network client */
     const char *tls; /* "TLSv1.3 with cipher X (256/256 bits) key-exchange ...": made of lines */
