@@ -271,6 +271,8 @@ enum cleanup_content { CHECK_HEADER, CHECK_MIME, CHECK_NESTED, CHECK_MILTER, CHE
 bool cleanup_checks(const struct cleanup *c, enum cleanup_content what);
 /* Appends " from=<> to=<> proto= helo=", as log lines about a message have it. */
 void cleanup_add_context(const struct cleanup *c, struct buf *line);
+/* Appends "name[address]", or "local". */
+void cleanup_add_client(const struct cleanup *c, struct buf *line);
 /* "ID: reject: header Subject: x from host[address]; from=<> ...: text": what is done ("reject:
  * header") about this content, of which 200 bytes are shown. Text may be empty. */
 void cleanup_log_content(const struct cleanup *c, const char *what, struct str content,

@@ -78,6 +78,14 @@ void cleanup_add_context(const struct cleanup *c, struct buf *line)
         buf_addf(line, " helo=<%s>", c->d.client_helo);
 }
 
+void cleanup_add_client(const struct cleanup *c, struct buf *line)
+{
+    if (c->d.client_addr[0] != 0)
+        buf_addf(line, "%s[%s]", c->d.client_name, c->d.client_addr);
+    else
+        buf_addz(line, "local");
+}
+
 void cleanup_log_content(const struct cleanup *c, const char *what, struct str content,
                          struct str text)
 {
@@ -85,10 +93,8 @@ void cleanup_log_content(const struct cleanup *c, const char *what, struct str c
 
     content = str_upto(content, 200);
     buf_addf(&line, "%s: %s %.*s from ", cleanup_id(c), what, (int)content.n, content.p);
-    if (c->d.client_addr[0] != 0)
-        buf_addf(&line, "%s[%s];", c->d.client_name, c->d.client_addr);
-    else
-        buf_addz(&line, "local;");
+    cleanup_add_client(c, &line);
+    buf_addc(&line, ';');
     cleanup_add_context(c, &line);
     if (text.n > 0)
         buf_addf(&line, ": %.*s", (int)text.n, text.p);

@@ -51,10 +51,7 @@ void cleanup_fault(struct cleanup *c, enum cleanup_fault fault, struct str text)
     text = str_upto(text, 100);
     buf_addf(&line, "%s: reject: mime-error %s: %.*s from ", cleanup_id(c), text_of(fault),
              (int)text.n, text.p);
-    if (c->d.client_addr[0] != 0)
-        buf_addf(&line, "%s[%s]", c->d.client_name, c->d.client_addr);
-    else
-        buf_addz(&line, "local");
+    cleanup_add_client(c, &line);
     msg_info("%s; from=<%s> to=<%s>", line.p, c->d.sender,
              c->last_rcpt != NULL ? c->last_rcpt : "unknown");
     buf_free(&line);
