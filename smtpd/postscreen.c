@@ -66,6 +66,7 @@ static void paths(void)
     jail_read_tables(conf.postscreen_reject_footer_maps);
     jail_read_tables(conf.postscreen_command_filter);
     jail_read_tables(conf.postscreen_discard_ehlo_keyword_address_maps);
+    jail_read_tables(conf.tls_server_sni_maps);
     jail_port(53);
 }
 

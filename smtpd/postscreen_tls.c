@@ -13,6 +13,7 @@
 #include "task/task.h"
 
 #include "postscreen.h"
+#include "sni.h"
 
 static struct {
     struct tls_context *context; /* null: no TLS, or it could not be made */
@@ -47,6 +48,7 @@ static void make_context(void)
         buf_addf(&exclude, " %s", conf.tlsproxy_tls_mandatory_exclude_ciphers);
     if (!buf_ok(&exclude))
         msg_fatal("tlsproxy_tls_exclude_ciphers is too long");
+    sni_open();
     struct tls_settings settings = {
         .server = true,
         .cert_file = conf.tlsproxy_tls_cert_file,
@@ -65,6 +67,7 @@ static void make_context(void)
         .curves = conf.tls_eecdh_auto_curves,
         .ffdhe_groups = conf.tls_ffdhe_auto_groups,
         .old_peers = true,
+        .chain_of = sni_has_tables() ? sni_chain : NULL,
     };
     bool has_certificate =
         settings.cert_file[0] != 0 || settings.ec_cert_file[0] != 0 || settings.chain_files[0] != 0;
@@ -95,6 +98,15 @@ bool screen_tls_required(void)
     return tls.required;
 }
 
+static void log_handshake(const struct screen *s)
+{
+    const struct tls_info *t = s->tls;
+
+    if (tls.loglevel > 0)
+        msg_info("Anonymous TLS connection established from %s%s%s: %s", s->who,
+                 t->sni_found ? " to " : "", t->sni_found ? t->sni : "", t->summary);
+}
+
 static void handshake(struct screen *s)
 {
     struct why why = WHY;
@@ -104,8 +116,9 @@ static void handshake(struct screen *s)
         msg_info("SSL_accept error from %s: %s", s->who, why_text(&why));
         s->tls = NULL;
         s->closing = s->gone = true;
-    } else if (tls.loglevel > 0) {
-        msg_info("Anonymous TLS connection established from %s: %s", s->who, s->tls->summary);
+    } else {
+        sni_log(s->tls, s->who);
+        log_handshake(s);
     }
     if (tls_context_stale(tls.context))
         service_refresh("the TLS certificate");

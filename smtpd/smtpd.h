@@ -275,11 +275,6 @@ void smtpd_forget_origin(struct smtpd *s);
 
 /* smtpd_starttls.c */
 void smtpd_open_tls(void); /* before the jail */
-/* smtpd_sni.c: tls_server_sni_maps. smtpd_sni_chain: (waits) see chain_of of net/tls.h. */
-void smtpd_open_sni(void); /* before the jail */
-bool smtpd_has_sni(void);
-int smtpd_sni_chain(const char *name, struct buf *pem, struct why *why);
-void smtpd_log_sni(const struct smtpd *s); /* if the name that the client asked for is not known */
 bool smtpd_tls_offered(const struct smtpd *s); /* does this service have STARTTLS? */
 bool smtpd_tls_required(void); /* smtpd_tls_security_level = encrypt, or smtpd_enforce_tls */
 int smtpd_tls_begin(struct smtpd *s); /* (waits) the handshake; -1: the session is over */

@@ -12,6 +12,7 @@
 #include "smtpd.h"
 #include "smtpd_limit.h"
 #include "smtpd_milter.h"
+#include "sni.h"
 
 static struct {
     struct tls_context *context; /* null: no TLS, or it could not be made */
@@ -76,7 +77,7 @@ void smtpd_open_tls(void)
         buf_addf(&exclude, " %s", conf.smtpd_tls_mandatory_exclude_ciphers);
     if (!buf_ok(&exclude))
         msg_fatal("smtpd_tls_exclude_ciphers and smtpd_tls_mandatory_exclude_ciphers are too long");
-    smtpd_open_sni();
+    sni_open();
     struct tls_settings settings = {
         .server = true,
         .cert_file = conf.smtpd_tls_cert_file,
@@ -102,7 +103,7 @@ void smtpd_open_tls(void)
         .require_client_cert = conf.smtpd_tls_req_ccert && tls.required,
         .session_life = conf.smtpd_tls_session_cache_timeout,
         .fingerprint_digest = conf.smtpd_tls_fingerprint_digest,
-        .chain_of = smtpd_has_sni() ? smtpd_sni_chain : NULL,
+        .chain_of = sni_has_tables() ? sni_chain : NULL,
     };
     if (!has_certificate())
         why_set(&why, "4.7.0", "no certificate: see smtpd_tls_chain_files");
@@ -154,7 +155,7 @@ int smtpd_tls_begin(struct smtpd *s)
         s->tls = NULL;
         s->closing = true;
     } else {
-        smtpd_log_sni(s);
+        sni_log(s->tls, s->namaddr);
         log_handshake(s);
     }
     smtpd_handshake_ends(s);

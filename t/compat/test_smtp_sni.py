@@ -12,6 +12,15 @@ pytestmark = pytest.mark.skipif(not HAVE, reason="needs root and Debian's postfi
 NAMES = {"": ("own", False), "a.test": ("a", True), "A.Test": ("a", True), "x.a.test": ("own", False), "b.test": ("b", True), "x.b.test": ("b", True), "x.y.b.test": ("b", True),
          "c17.test": ("c", True), "un.known": ("own", False), "both.test": ("ec", True), "t.test": ("a", True)}
 
+# A client is in postscreen's own engine if its behaviour there is looked at.
+SCREEN = """127.0.0.1:%d inet n - n - 1 postscreen
+  -o postscreen_access_list=
+  -o postscreen_pipelining_enable=yes
+smtpd pass - - n - - smtpd
+tlsproxy unix - - n - 0 tlsproxy
+dnsblog unix - - n - 0 dnsblog
+"""
+
 
 def certificate(where, name, kind):
     path = "%s/%s.pem" % (where, name)
@@ -52,8 +61,12 @@ smtpd_tls_security_level = may
 smtpd_tls_loglevel = 1
 smtpd_tls_chain_files = %s/own.pem
 tls_server_sni_maps = hash:$config_directory/sni, pcre:%s/patterns, texthash:%s/text
+postscreen_tls_security_level = may
+postscreen_greet_wait = 1s
+postscreen_cache_map =
 maillog_file_prefixes = /tmp
 """ % (where, where, where)
+    screens = [pombal.free_port(), pombal.free_port()]
     table = "a.test {0}/a.pem\nb.test {0}/b.pem\n.b.test {0}/b.pem\nboth.test {0}/rsa.pem, {0}/ec.pem\n".format(where)
 
     def prepare(etc, postmap):
@@ -61,12 +74,12 @@ maillog_file_prefixes = /tmp
             f.write(table)
         postmap("-F", "hash:%s/sni" % etc)
 
-    ours = pombal.Instance(start=False, main=main, master="".join("%s unix - - n - - %s\n" % a for a in RECEIVING_AGENTS.items()))
+    ours = pombal.Instance(start=False, main=main, master="".join("%s unix - - n - - %s\n" % a for a in RECEIVING_AGENTS.items()) + SCREEN % screens[0])
     prepare(ours.etc, lambda *words: ours.tool("postmap", *words))
     ours.start()
-    theirs, port = started(lambda port: RealPostfix(main, agents=RECEIVING_AGENTS, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % port,
+    theirs, port = started(lambda port: RealPostfix(main, agents=RECEIVING_AGENTS, master=lambda where: "127.0.0.1:%d inet n - n - - smtpd\n" % port + SCREEN % screens[1],
                                                     prepare=lambda where: prepare(where + "/etc", lambda *w: subprocess.run(["postmap", *w], check=True))), pombal.free_port)
-    theirs.port = port
+    theirs.port, ours.screen, theirs.screen = port, *screens
     yield ours, theirs, {"ours": {n: seen(ours.port("smtp"), n) for n in NAMES}, "theirs": {n: seen(port, n) for n in NAMES}}
     theirs.close()
     ours.close()
@@ -83,6 +96,17 @@ def test_the_log_has_the_name_that_was_found(pair):
         found = re.findall(r"Anonymous TLS connection established from unknown\[127\.0\.0\.1\] to (\S+): TLSv1\.3 with cipher", suite.log())
         assert found == [name for name, (_, logged) in NAMES.items() if logged], suite.log()
         assert re.findall(r"TLS SNI (\S+) from unknown\[127\.0\.0\.1\] not matched, using default chain", suite.log()) == ["x.a.test", "un.known"]
+
+
+def test_postscreen_shows_the_same(pair):
+    names = ["", "a.test", "un.known", "both.test"]
+    for suite in pair[:2]:
+        before = len(suite.log())
+        assert {name: seen(suite.screen, name) for name in names} == {name: NAMES[name][0] for name in names}, suite.log()[before:]
+        pombal.wait_for(lambda: len(re.findall("TLS connection established", suite.log()[before:])) == len(names))
+        log = suite.log()[before:]
+        assert re.findall(r"Anonymous TLS connection established from \S+ to (\S+): TLSv1", log) == ["a.test", "both.test"], log
+        assert re.findall(r"TLS SNI (\S+) from \S+ not matched, using default chain", log) == ["un.known"], log
 
 
 def test_a_chain_that_cannot_be_shown_ends_the_handshake(pair):

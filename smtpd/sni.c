@@ -1,6 +1,8 @@
 /*
  * tls_server_sni_maps: keys and certificates by the name that a client asks for (SNI).
  */
+#include "sni.h"
+
 #include <string.h>
 
 #include "base/msg.h"
@@ -10,8 +12,6 @@
 #include "mail/domain.h"
 #include "net/tls.h"
 #include "service/service.h"
-
-#include "smtpd.h"
 
 static struct maps *chains;
 
@@ -25,7 +25,7 @@ static void check_chain(void *arg, const char *table, const char *where, const c
     why_free(&why);
 }
 
-void smtpd_open_sni(void)
+void sni_open(void)
 {
     chains = maps_open("tls_server_sni_maps", conf.tls_server_sni_maps,
                        DICT_FOLD | DICT_FILE_VALUES | DICT_MAY_FAIL);
@@ -33,12 +33,12 @@ void smtpd_open_sni(void)
         maps_values(chains, check_chain, NULL);
 }
 
-bool smtpd_has_sni(void)
+bool sni_has_tables(void)
 {
     return !maps_empty(chains);
 }
 
-int smtpd_sni_chain(const char *name, struct buf *pem, struct why *why)
+int sni_chain(const char *name, struct buf *pem, struct why *why)
 {
     if (!domain_valid(strz(name)))
         return 0;
@@ -46,14 +46,12 @@ int smtpd_sni_chain(const char *name, struct buf *pem, struct why *why)
     return answer == DICT_FAILED ? -1 : answer == DICT_FOUND;
 }
 
-void smtpd_log_sni(const struct smtpd *s)
+void sni_log(const struct tls_info *t, const char *who)
 {
-    const char *name = s->tls->sni;
-
-    if (name[0] == 0 || s->tls->sni_found || maps_empty(chains))
+    if (t->sni[0] == 0 || t->sni_found || maps_empty(chains))
         return;
-    if (domain_valid(strz(name)))
-        msg_info("TLS SNI %s from %s not matched, using default chain", name, s->namaddr);
+    if (domain_valid(strz(t->sni)))
+        msg_info("TLS SNI %s from %s not matched, using default chain", t->sni, who);
     else
-        msg_warn_each("TLS SNI from %s is invalid: %.100s", s->namaddr, name);
+        msg_warn_each("TLS SNI from %s is invalid: %.100s", who, t->sni);
 }
