@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/mime_7bit.h"
@@ -18,6 +19,7 @@ struct body {
     struct stream *out;
     size_t column; /* bytes of the present line so far */
     size_t limit; /* 0: none */
+    const char *queue_id; /* null: it has been logged that a line was broken */
     struct mime_7bit *to_7bit; /* null: the server takes it as it is */
     struct buf text; /* of that, ready to be sent */
 };
@@ -60,10 +62,18 @@ static void put_part(struct body *b, struct str text)
         put_clean(b, text);
 }
 
+static void log_breaking(struct body *b)
+{
+    if (b->queue_id != NULL)
+        msg_info("%s: breaking line > %zu bytes with <CR><LF>SPACE", b->queue_id, b->limit);
+    b->queue_id = NULL;
+}
+
 static void put_piece(struct body *b, struct str text)
 {
     while (b->limit > 0 && text.n > b->limit - b->column) {
         size_t part = b->limit - b->column;
+        log_breaking(b);
         if (part > 0)
             put_part(b, str_upto(text, part));
         stream_put(b->out, STR("\r\n "));
@@ -181,6 +191,7 @@ int smtp_send_body(struct smtp_job *job, struct smtp_session *s, struct why *why
     struct body b = {.out = s->stream,
                      .limit =
                          conf.smtp_line_length_limit > 1 ? (size_t)conf.smtp_line_length_limit : 0,
+                     .queue_id = job->d->queue_id,
                      .to_7bit = converter(job, s),
                      /* asked: by put_converted */
                      .text = BUF(TEXT_MAX + (size_t)conf.header_size_limit +

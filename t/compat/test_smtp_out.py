@@ -139,3 +139,9 @@ def test_content_is_the_same(sides, scene):
     def body(sink):
         return [re.sub(rb"^Received:.*\n(?:[ \t].*\n)*", b"", m, flags=re.M).split(b"\n\n", 1)[1] for m in sink.messages]
     assert body(ours.sinks[scene]) == body(theirs.sinks[scene])
+
+
+def test_a_broken_line_is_logged_once_for_a_message(sides):
+    suite, _, real, _ = sides
+    found = [re.findall(r"postfix/([sl]mtp)\[\d+\]: \w+: (breaking line > 998 bytes with <CR><LF>SPACE)$", side.log(), re.M) for side in (suite, real)]
+    assert len(found[0]) > 10 and sorted(found[0]) == sorted(found[1])
