@@ -264,6 +264,8 @@ OTHER = {
     # of this package
     "daemon_directory", "html_directory", "manpage_directory", "readme_directory", "shlib_directory", "mail_release_date", "mail_version",
     "alias_maps", "process_id", "process_name",
+    # RFC 8996, RFC 9325 3.1.1 and 4.2
+    "smtpd_tls_protocols", "smtpd_tls_mandatory_protocols", "tls_preempt_cipherlist",
     # of Postfix 3.10, which are safer or name today's algorithms
     "smtpd_forbid_bare_newline", "smtpd_forbid_unauth_pipelining", "milter_default_action", "tls_eecdh_auto_curves",
     "tls_high_cipherlist", "tls_medium_cipherlist", "tls_null_cipherlist", "smtp_tls_dane_insecure_mx_policy",

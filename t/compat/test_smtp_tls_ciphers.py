@@ -32,7 +32,7 @@ def agreed(port, ciphers):
 
 
 def test_the_same_cipher_is_agreed_on():
-    main = RECEIVING + "smtpd_tls_security_level = may\nmaillog_file_prefixes = /tmp\n"
+    main = RECEIVING + "smtpd_tls_security_level = may\ntls_preempt_cipherlist = no\nmaillog_file_prefixes = /tmp\n"
     ports = {name: pombal.free_port() for name in SERVERS}
 
     def lines():

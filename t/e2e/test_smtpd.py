@@ -23,6 +23,7 @@ SERVICES = {
     "broken_tls": ["smtpd_tls_chain_files=", "smtpd_tls_cert_file=@WHERE@/gone.pem", "smtpd_tls_key_file=@WHERE@/gone.pem"],
     "lost_words": ["smtpd_discard_ehlo_keyword_address_maps=fail:x"],
     "wrapped": ["smtpd_tls_wrappermode=yes"],
+    "wrapped_old": ["smtpd_tls_wrappermode=yes", "smtpd_tls_protocols=>=TLSv1"],
     "silent_auth": ["smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no", "smtpd_sasl_path=inet:127.0.0.1:@SILENT@", "smtpd_sasl_handshake_timeout=1s"],
     "enforced": ["smtpd_tls_security_level=encrypt", "smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no"],
     "whole": ["smtpd_per_request_deadline=yes", "smtpd_timeout=2s", "smtpd_min_data_rate=2000"],
@@ -504,15 +505,36 @@ def test_tls_from_the_first_byte(suite):
     plain_client.close()
 
 
+def greeted_with(port, context):
+    """the session's TLS version and cipher; None: no handshake"""
+    try:
+        raw = pombal.Raw(port, tls=context)
+    except (ssl.SSLError, ConnectionError):
+        return None
+    assert raw.reply().startswith("220 ")
+    agreed = raw.sock.version(), raw.sock.cipher()[0]
+    raw.close()
+    return agreed
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_tls_versions_that_the_parameter_allows_are_spoken(suite):
-    """whatever level OpenSSL has by default: an old client would else find no mail server, or send in the clear"""
+    """whatever level OpenSSL has by default; without the parameter none that RFC 8996 forbids"""
     old = suite.tls_context()
     old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     old.set_ciphers("ALL:@SECLEVEL=0")
-    raw = pombal.Raw(PORTS["wrapped"], tls=old)
-    assert raw.reply().startswith("220 ") and raw.sock.version() == "TLSv1.1"
-    raw.close()
+    assert greeted_with(PORTS["wrapped_old"], old)[0] == "TLSv1.1"
+    assert greeted_with(PORTS["wrapped"], old) is None
+
+
+def test_the_servers_order_of_ciphers_counts(suite):
+    agreed = set()
+    for wish in ("AES128-GCM-SHA256", "AES256-GCM-SHA384"), ("AES256-GCM-SHA384", "AES128-GCM-SHA256"):
+        client = suite.tls_context()
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+        client.set_ciphers(":".join("ECDHE-%s-%s" % (key, cipher) for cipher in wish for key in ("ECDSA", "RSA")))
+        agreed.add(greeted_with(PORTS["wrapped"], client))
+    assert len(agreed) == 1 and None not in agreed, agreed
 
 
 # ---- what goes into the queue
