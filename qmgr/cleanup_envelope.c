@@ -70,16 +70,26 @@ static void begin_file(struct cleanup *c, int64_t arrival_us)
     buf_free(&text);
 }
 
+/* When the sender is to be warned of a delay; 0: never. With by-mode N he has said it himself: RFC
+ * 2852 4.1.3. A time that had passed when the message came is the client's to tell. */
+static int64_t warning_time(const struct cleanup *c)
+{
+    int64_t from = c->d.arrival_us / 1000000;
+
+    if (!c->d.by.returns && c->d.by.s > from)
+        return c->d.by.s;
+    if (from < c->d.release_s)
+        from = c->d.release_s;
+    return conf.delay_warning_time > 0 ? from + conf.delay_warning_time : 0;
+}
+
 static void put_warning_time(struct cleanup *c)
 {
     char text[32];
 
-    if (conf.delay_warning_time <= 0)
+    c->d.warn_at_s = warning_time(c);
+    if (c->d.warn_at_s == 0)
         return;
-    int64_t from = c->d.arrival_us / 1000000;
-    if (from < c->d.release_s)
-        from = c->d.release_s;
-    c->d.warn_at_s = from + conf.delay_warning_time;
     snprintf(text, sizeof text, "%15" PRId64, c->d.warn_at_s);
     c->d.warn_record = cleanup_put(c, REC_WARN, strz(text));
 }
@@ -430,6 +440,8 @@ static void take_attr(struct cleanup *c, struct str record)
         c->d.flags |= delivery_trace_flags(n);
     else if (str_eqz(name, "release_time"))
         num_parse(value, 0, INT64_MAX / 1000000, &c->d.release_s);
+    else if (str_eqz(name, "deliver_by"))
+        deliver_by_parse_time(value, &c->d.by);
     else if (str_eqz(name, "mt_priority") &&
              num_parse(value, -DELIVERY_PRIORITY_MOST, DELIVERY_PRIORITY_MOST, &priority))
         c->d.priority = (int)priority;

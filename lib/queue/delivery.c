@@ -52,6 +52,7 @@ static const struct {
 
 /* On the wire a number is not negative, and 0 is not there. */
 enum { PRIORITY_ZERO = DELIVERY_PRIORITY_MOST + 1 };
+enum { BY_RETURNS = 1, BY_TRACED = 2 }; /* bits of N_BY_MODE */
 
 enum number {
     N_FLAGS,
@@ -65,13 +66,16 @@ enum number {
     N_WARN,
     N_WARN_AT,
     N_RELEASE,
-    N_PRIORITY
+    N_PRIORITY,
+    N_BY,
+    N_BY_MODE
 };
 static const char *const numbers[] = {
-    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",        [N_SENDOPTS] = "sendopts",
-    [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset",     [N_ARRIVAL] = "arrival_us",
-    [N_CREATED] = "created",     [N_ACTIVE] = "active_us",     [N_WARN] = "warn_at",
-    [N_WARN_AT] = "warn_record", [N_RELEASE] = "release_time", [N_PRIORITY] = "mt_priority",
+    [N_FLAGS] = A_FLAGS,         [N_RET] = "ret_flags",           [N_SENDOPTS] = "sendopts",
+    [N_SIZE] = A_SIZE,           [N_DATA] = "data_offset",        [N_ARRIVAL] = "arrival_us",
+    [N_CREATED] = "created",     [N_ACTIVE] = "active_us",        [N_WARN] = "warn_at",
+    [N_WARN_AT] = "warn_record", [N_RELEASE] = "release_time",    [N_PRIORITY] = "mt_priority",
+    [N_BY] = "deliver_by",       [N_BY_MODE] = "deliver_by_mode",
 };
 
 unsigned delivery_trace_flags(int64_t trace_flags)
@@ -152,6 +156,9 @@ void delivery_encode(const struct delivery *d, struct attrs *ask)
     put_number(ask, numbers[N_RELEASE], d->release_s);
     if (d->priority != 0)
         put_number(ask, numbers[N_PRIORITY], d->priority + PRIORITY_ZERO);
+    put_number(ask, numbers[N_BY], d->by.s);
+    put_number(ask, numbers[N_BY_MODE],
+               (d->by.returns ? BY_RETURNS : 0) | (d->by.traced ? BY_TRACED : 0));
     for (const struct rcpt *r = d->rcpts; r < d->rcpts + d->nrcpts; r++) {
         attrs_putn(ask, A_RCPT_AT, r->at); /* begins the next one */
         put_text(ask, A_RCPT, r->address);
@@ -203,6 +210,13 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
         if (n > PRIORITY_ZERO + DELIVERY_PRIORITY_MOST)
             return false;
         d->priority = (int)n - PRIORITY_ZERO;
+        break;
+    case N_BY:
+        d->by.s = n;
+        break;
+    case N_BY_MODE:
+        d->by.returns = (n & BY_RETURNS) != 0;
+        d->by.traced = (n & BY_TRACED) != 0;
         break;
     }
     return true;

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "ipc/attrs.h"
+#include "mail/deliver_by.h"
 #include "mail/dsn.h"
 #include "queue/qfile.h"
 
@@ -49,6 +50,7 @@ struct delivery {
     int64_t arrival_us; /* wall clock, for delay= and delays= */
     int64_t created_s; /* wall clock seconds: age of the queue file, for back-off and expiry */
     int64_t release_s; /* wall clock seconds: not to be delivered before; 0: at once */
+    struct deliver_by by; /* DELIVERBY: until when; s is a wall clock time, or 0 */
     int64_t active_us; /* when qmgr took it into the active queue */
     /* As the log and the next server are to see them (log_* of the queue file); "" if local. */
     const char *client_name, *client_addr, *client_port, *client_proto, *client_helo;

@@ -99,6 +99,8 @@ static void take_attribute(struct reader *r, struct str name, struct str value)
         d->created_s = n;
     else if (str_eqz(name, "release_time") && num_parse(value, 0, INT64_MAX / 1000000, &n))
         d->release_s = n;
+    else if (str_eqz(name, "deliver_by"))
+        deliver_by_parse_time(value, &d->by);
     else if (str_eqz(name, "mt_priority") &&
              num_parse(value, -DELIVERY_PRIORITY_MOST, DELIVERY_PRIORITY_MOST, &n))
         d->priority = (int)n;

@@ -27,6 +27,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .release_request = "for;60",
                          .release_s = 1795397182,
                          .priority = -9,
+                         .by = {.s = 1795397300, .returns = true, .traced = true},
                          .dsn_ret = DSN_RET_HDRS,
                          .flags = DELIVERY_REPORT,
                          .sendopts = SENDOPT_UTF8 | SENDOPT_REQUIRETLS,
@@ -64,6 +65,8 @@ TEST(a_delivery_arrives_as_it_was_sent)
     assert_string_equal(got.release_request, "for;60");
     assert_int_equal(got.release_s, 1795397182);
     assert_int_equal(got.priority, -9);
+    assert_int_equal(got.by.s, 1795397300);
+    assert_true(got.by.returns && got.by.traced);
     assert_string_equal(got.sender, "");
     assert_int_equal(got.dsn_ret, DSN_RET_HDRS);
     assert_int_equal(got.flags, DELIVERY_REPORT);
