@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/why.h"
+#include "mail/deliver_by.h"
 #include "mail/dsn.h"
 #include "mail/esmtp_xattr.h"
 #include "milter/milter_list.h"
@@ -42,6 +43,7 @@ struct smtpd_mail {
     bool has_priority, priority_changed; /* it was given; and less was granted */
     int64_t release_s; /* HOLDFOR=, HOLDUNTIL=: not to go before; wall clock. 0: not given */
     const char *release_request; /* that, as RFC 4865 8 has it in reports: "for;3600" */
+    struct deliver_by by; /* BY=: until when; s is a wall clock time, 0: not given */
     const char *envid; /* DSN, decoded; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
@@ -246,6 +248,14 @@ void smtpd_reply_mail(struct smtpd *s);
 bool smtpd_takes_release(const struct smtpd *s);
 void smtpd_offer_release(struct buf *text);
 bool smtpd_take_release(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p);
+
+/* smtpd_deliver_by.c: DELIVERBY. May this client ask for it? offer: its line of the reply to EHLO.
+ * take: the parameter of MAIL of a client that may; may_release_by_then: of MAIL with all its
+ * parameters. Both are false if the client has its reply. */
+bool smtpd_takes_deliver_by(const struct smtpd *s);
+void smtpd_offer_deliver_by(struct buf *text);
+bool smtpd_take_deliver_by(struct smtpd *s, struct smtpd_mail *m, struct str value);
+bool smtpd_may_release_by_then(struct smtpd *s, const struct smtpd_mail *m);
 
 /* smtpd_helo.c. May this client ask for REQUIRETLS now? */
 bool smtpd_has_requiretls(const struct smtpd *s);

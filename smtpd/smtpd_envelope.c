@@ -188,6 +188,16 @@ void smtpd_put_to_proxy(struct transfer *t)
     buf_free(&after);
 }
 
+static void put_deliver_by(struct transfer *t)
+{
+    struct buf by = BUF(100); /* fits: a number and two letters */
+
+    deliver_by_format(&t->m->by, &by);
+    if (t->m->by.s != 0)
+        attr(t, "deliver_by", by.p);
+    buf_free(&by);
+}
+
 void smtpd_put_envelope(struct transfer *t)
 {
     struct smtpd_mail *m = t->m;
@@ -208,6 +218,7 @@ void smtpd_put_envelope(struct transfer *t)
     if (m->release_request != NULL)
         smtpd_transfer_putf(t, REC_ATTR, "release_time=%" PRId64, m->release_s);
     attr(t, "release_request", m->release_request);
+    put_deliver_by(t);
     smtpd_transfer_put(t, REC_FROM, strz(m->sender));
     put_client(t);
     put_log_line(t);

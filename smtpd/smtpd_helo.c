@@ -94,6 +94,8 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_MT_PRIORITY;
     if (smtpd_takes_release(s))
         ext |= ESMTP_FUTURERELEASE;
+    if (smtpd_takes_deliver_by(s))
+        ext |= ESMTP_DELIVERBY;
     if (smtpd_tls_offered(s) && s->tls == NULL)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
@@ -172,6 +174,8 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\nMT-PRIORITY");
     if (ext & ESMTP_FUTURERELEASE)
         smtpd_offer_release(&text);
+    if (ext & ESMTP_DELIVERBY)
+        smtpd_offer_deliver_by(&text);
     if (ext & ESMTP_LIMITS) /* RFC 9422: in one session there may be any number of messages */
         buf_addf(&text, "\nLIMITS RCPTMAX=%lld", (long long)conf.smtpd_recipient_limit);
     if (ext & ESMTP_CHUNKING)

@@ -1,7 +1,7 @@
 /*
- * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (RET, ENVID), RFC
- * 4865 (FUTURERELEASE), RFC 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 6710 (MT-PRIORITY), RFC 8689
- * (REQUIRETLS)
+ * The MAIL command. RFC 5321 4.1.1.2, RFC 1870 (SIZE), RFC 2852 (DELIVERBY), RFC 3461 (RET, ENVID),
+ * RFC 4865 (FUTURERELEASE), RFC 4954 (AUTH), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 6710
+ * (MT-PRIORITY), RFC 8689 (REQUIRETLS)
  */
 #include <unistd.h>
 
@@ -110,6 +110,8 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
     } else if (smtpd_takes_release(s) &&
                (str_ieqz(p->name, "HOLDFOR") || str_ieqz(p->name, "HOLDUNTIL"))) {
         return smtpd_take_release(s, m, p);
+    } else if (smtpd_takes_deliver_by(s) && str_ieqz(p->name, "BY")) {
+        return smtpd_take_deliver_by(s, m, p->value);
     } else if (smtpd_takes_priority(s) && str_ieqz(p->name, "MT-PRIORITY")) {
         return smtpd_take_priority(s, m, p->value);
     } else {
@@ -139,7 +141,7 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
     while ((more = esmtp_param_next(&args, &p)) > 0)
         if (!take_param(s, m, &p))
             return false;
-    return more == 0 || unsupported(s, &p);
+    return more == 0 ? smtpd_may_release_by_then(s, m) : unsupported(s, &p);
 }
 
 /* RFC 1870 6.1: refuse before the content comes */

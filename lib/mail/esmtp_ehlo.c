@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "mail/deliver_by.h"
 #include "mail/esmtp_xattr.h"
 
 static const struct {
@@ -25,6 +26,7 @@ static const struct {
     {"LIMITS", ESMTP_LIMITS}, /* RFC 9422 */
     {"FUTURERELEASE", ESMTP_FUTURERELEASE}, /* RFC 4865 */
     {"MT-PRIORITY", ESMTP_MT_PRIORITY}, /* RFC 6710 */
+    {"DELIVERBY", ESMTP_DELIVERBY}, /* RFC 2852 */
     {"silent-discard", ESMTP_SILENT},
 };
 
@@ -73,6 +75,15 @@ static void read_limits(struct esmtp_ehlo *e, struct str list)
     }
 }
 
+/* RFC 2852 2: "240", or with other options behind a comma. */
+static void read_min_by(struct esmtp_ehlo *e, struct str options)
+{
+    struct str first;
+
+    if (str_split(&options, ',', &first))
+        num_parse_u32(str_trim(first), 0, DELIVER_BY_MOST, &e->min_by);
+}
+
 static void add_mechanisms(struct esmtp_ehlo *e, struct str list)
 {
     struct str word;
@@ -103,6 +114,8 @@ void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line)
         add_mechanisms(e, line);
     else if (ext == ESMTP_LIMITS)
         read_limits(e, line);
+    else if (ext == ESMTP_DELIVERBY)
+        read_min_by(e, line);
     else if (ext == ESMTP_XFORWARD)
         e->xforward = esmtp_xattr_mask(line);
 }
@@ -123,6 +136,7 @@ void esmtp_ehlo_clear(struct esmtp_ehlo *e)
     e->size = 0;
     e->rcpt_max = e->mail_max = 0;
     e->xforward = 0;
+    e->min_by = 0;
     buf_clear(&e->auth);
 }
 

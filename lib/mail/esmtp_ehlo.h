@@ -24,6 +24,7 @@ enum esmtp_ext {
     ESMTP_LIMITS = 16384,
     ESMTP_FUTURERELEASE = 65536,
     ESMTP_MT_PRIORITY = 131072,
+    ESMTP_DELIVERBY = 262144,
     ESMTP_SILENT = 32768, /* "silent-discard" of a list: what it hides is not logged */
 };
 
@@ -40,10 +41,11 @@ struct esmtp_ehlo {
     uint64_t size; /* largest message in bytes; 0: not announced */
     unsigned xforward; /* attributes of XFORWARD: X_BIT of esmtp_xattr.h */
     uint32_t rcpt_max, mail_max; /* LIMITS: in a transaction, in a session; 0: not told. RFC 9422 */
+    uint32_t min_by; /* DELIVERBY: the least BY= with R, in seconds; 0: not told. RFC 2852 2 */
     struct buf auth; /* mechanisms in upper case, separated by single blanks */
 };
 /* fits: they are part of a reply, of which smtp_read_reply reads no more */
-#define ESMTP_EHLO ((struct esmtp_ehlo){0, 0, 0, 0, 0, BUF(64 * 1024)})
+#define ESMTP_EHLO ((struct esmtp_ehlo){0, 0, 0, 0, 0, 0, BUF(64 * 1024)})
 void esmtp_ehlo_line(struct esmtp_ehlo *e, struct str line);
 bool esmtp_ehlo_has_auth(const struct esmtp_ehlo *e, const char *mechanism);
 void esmtp_ehlo_clear(struct esmtp_ehlo *e); /* after STARTTLS: forget all */

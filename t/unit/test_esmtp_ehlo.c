@@ -77,6 +77,27 @@ TEST(what_is_hidden_is_told_unless_silent)
     buf_free(&line);
 }
 
-RUN_TESTS(T(limits_of_a_server_are_read), T(what_is_hidden_is_told_unless_silent),
-          T(extensions_of_a_server_are_collected), T(the_last_of_many_mechanisms_is_known),
-          T(a_list_of_keywords_is_a_mask))
+TEST(the_least_time_of_a_server_is_read)
+{
+    static const struct {
+        const char *line;
+        unsigned min_by;
+    } cases[] = {
+        {"DELIVERBY", 0},    {"DELIVERBY 240", 240}, {"deliverby 30,x=y", 30},
+        {"DELIVERBY ,x", 0}, {"DELIVERBY -1", 0},    {"DELIVERBY 1000000000", 0},
+        {"DELIVERBY x", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct esmtp_ehlo e = ESMTP_EHLO;
+        esmtp_ehlo_line(&e, strz(cases[i].line));
+        assert_int_equal(e.ext, ESMTP_DELIVERBY);
+        assert_int_equal(e.min_by, cases[i].min_by);
+        esmtp_ehlo_clear(&e);
+        assert_int_equal(e.min_by, 0);
+        esmtp_ehlo_free(&e);
+    }
+}
+
+RUN_TESTS(T(limits_of_a_server_are_read), T(the_least_time_of_a_server_is_read),
+          T(what_is_hidden_is_told_unless_silent), T(extensions_of_a_server_are_collected),
+          T(the_last_of_many_mechanisms_is_known), T(a_list_of_keywords_is_a_mask))
