@@ -1,6 +1,7 @@
 /*
  * Each recipient to its transport and destination, in portions that fit one delivery.
  */
+#include "base/clock.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "route/resolve.h"
@@ -138,6 +139,7 @@ static void assign(struct message *m, struct rcpt *r, struct route *route)
     dest_update(d);
 }
 
+/* Refused, or for later, by the first digit of why. */
 static void put_off(struct message *m, struct rcpt *r, const struct why *why)
 {
     /* Any destination will do: the agent is not asked. */
@@ -148,11 +150,23 @@ static void put_off(struct message *m, struct rcpt *r, const struct why *why)
     dest_update(d);
 }
 
+/* -1 and why: it goes nowhere, now or for ever. */
+static int find_route(const struct message *m, const char *address, struct route *route,
+                      struct why *why)
+{
+    enum resolve_for purpose = m->d.flags & DELIVERY_PROBE ? RESOLVE_VERIFY : RESOLVE_MAIL;
+
+    if (deliver_by_is_over(&m->d.by, clock_wall()))
+        return why_set(why, DELIVER_BY_OVER, "%s", deliver_by_over);
+    if (*m->d.filter != 0)
+        return apply_filter(m, address, route, why);
+    return resolve_address(purpose, m->d.sender, address, route, why);
+}
+
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
 {
     struct route route = ROUTE;
     struct why why = WHY;
-    enum resolve_for purpose = m->d.flags & DELIVERY_PROBE ? RESOLVE_VERIFY : RESOLVE_MAIL;
 
     if (*m->d.redirect != 0 && n > 0) {
         rcpts[0].address = m->d.redirect;
@@ -161,10 +175,7 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
     }
     for (struct rcpt *r = rcpts; r < rcpts + n; r++) {
         why_clear(&why);
-        int found = *m->d.filter != 0
-                        ? apply_filter(m, r->address, &route, &why)
-                        : resolve_address(purpose, m->d.sender, r->address, &route, &why);
-        if (found < 0)
+        if (find_route(m, r->address, &route, &why) < 0)
             put_off(m, r, &why);
         else
             assign(m, r, &route);

@@ -187,36 +187,6 @@ static void agent_died(struct transport *t, struct entry *e, const struct why *w
     dest_update(d);
 }
 
-void deliver_entry(struct transport *t, struct entry *e)
-{
-    struct delivery d;
-    struct delivery_result result;
-    struct why why = WHY;
-
-    qmgr_deliver_fill(e, &d);
-    d.nexthop = e->peer->dest->nexthop;
-    int answered = ask_agent(t, &d, &result, &why);
-    if (task_is_cancelled()) {
-        /* The process ends; the file stays in active, where the next one finds it. */
-    } else if (answered < 0) {
-        agent_died(t, e, &why);
-    } else {
-        struct dest *dest = e->peer->dest;
-        t->answers = true;
-        count_statuses(e->message, &result);
-        if (!result.site_failed)
-            feedback_success(dest);
-        else if (feedback_failure(dest))
-            dest_throttle(dest, &result.why);
-        else
-            dest_note_failure(dest);
-        note_deferred(e, &result);
-        end_entry(e);
-    }
-    delivery_result_free(&result);
-    why_free(&why);
-}
-
 /* The destination may have gone meanwhile. Only what ends a recipient must be marked in the file.
  */
 static void qmgr_deliver_refuse(struct entry *e)
@@ -240,6 +210,51 @@ static void qmgr_deliver_refuse(struct entry *e)
     count_statuses(e->message, &result);
     note_deferred(e, &result);
     qfile_close(&o.file);
+    delivery_result_free(&result);
+    why_free(&why);
+}
+
+/* Since it was assigned; no agent is asked, and that says nothing of the destination. */
+static bool is_over(struct entry *e)
+{
+    if (!deliver_by_is_over(&e->message->d.by, clock_wall()))
+        return false;
+    e->code = DELIVER_BY_OVER;
+    e->text = deliver_by_over;
+    qmgr_deliver_refuse(e);
+    if (!task_is_cancelled())
+        end_entry(e);
+    return true;
+}
+
+void deliver_entry(struct transport *t, struct entry *e)
+{
+    struct delivery d;
+    struct delivery_result result;
+    struct why why = WHY;
+
+    if (is_over(e))
+        return;
+    qmgr_deliver_fill(e, &d);
+    d.nexthop = e->peer->dest->nexthop;
+    int answered = ask_agent(t, &d, &result, &why);
+    if (task_is_cancelled()) {
+        /* The process ends; the file stays in active, where the next one finds it. */
+    } else if (answered < 0) {
+        agent_died(t, e, &why);
+    } else {
+        struct dest *dest = e->peer->dest;
+        t->answers = true;
+        count_statuses(e->message, &result);
+        if (!result.site_failed)
+            feedback_success(dest);
+        else if (feedback_failure(dest))
+            dest_throttle(dest, &result.why);
+        else
+            dest_note_failure(dest);
+        note_deferred(e, &result);
+        end_entry(e);
+    }
     delivery_result_free(&result);
     why_free(&why);
 }

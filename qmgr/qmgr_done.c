@@ -111,14 +111,23 @@ static void send_reports(struct message *m)
         forget_trace(m);
 }
 
+/* The next attempt, as a wall clock time. At the time of DELIVERBY there is something to do. */
+static int64_t next_attempt(const struct message *m)
+{
+    int64_t now = clock_wall(), by = m->d.by.s;
+    /* A flush that came while it was tried means it, too. */
+    bool again = qmgr_flushed_since(m->d.active_us) || deliver_by_is_over(&m->d.by, now);
+    int64_t due = again ? now : now + message_backoff_s(m);
+
+    return by > now && by < due ? by : due;
+}
+
 /* False: not now. */
 static bool defer_file(const struct message *m)
 {
     struct buf path = BUF(512);
     struct why why = WHY;
-    /* A flush that came while it was tried means it, too. */
-    bool again = qmgr_flushed_since(m->d.active_us);
-    time_t due = clock_wall() + (again ? 0 : message_backoff_s(m));
+    time_t due = next_attempt(m);
     struct timespec at[2] = {{.tv_sec = due}, {.tv_sec = due}};
 
     queue_path(&path, Q_ACTIVE, m->d.queue_id);
@@ -127,7 +136,7 @@ static bool defer_file(const struct message *m)
     bool done = queue_move(m->d.queue_id, Q_ACTIVE, Q_DEFERRED, &why) == 0 || errno == ENOENT;
     if (!done)
         msg_warn("%s: %s", m->d.queue_id, why_text(&why));
-    if (again)
+    if (qmgr_flushed_since(m->d.active_us))
         scan_request(Q_DEFERRED, false);
     buf_free(&path);
     why_free(&why);
