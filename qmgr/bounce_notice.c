@@ -292,6 +292,7 @@ static int send_message(const struct notice *n, size_t *n_told, struct why *why)
         .boundary = boundary.p,
         .now = now_us / 1000000,
         .arrival = n->d->arrival_us / 1000000,
+        .deliver_by = n->d->by.s,
         .retry_until = retry_until(n),
     };
     put_envelope(m.submit, n, now_us);

@@ -1,6 +1,7 @@
 /*
  * Who is told what: the sender, the postmaster, or nobody.
  */
+#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -152,6 +153,22 @@ static int trace(struct notice n, const struct bounce_log *log, struct why *why)
     return n.n > 0 ? notice_send(&n, why) : 0;
 }
 
+/* RFC 2852 4.1.4: that it was passed on, with by-trace, or to a server that does not know until
+ * when it is to be delivered, is told to everybody who has not forbidden it. */
+static size_t select_passed_on(const struct delivery *d, const struct bounce_log *log,
+                               unsigned also, struct bounce_record *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < log->n; i++) {
+        const struct bounce_record *r = &log->at[i];
+        bool passed_on = d->by.s > 0 && strcmp(r->action, "relayed") == 0;
+        if (passed_on ? (r->dsn_notify & DSN_NEVER) == 0 : wants(r, also))
+            out[n++] = *r;
+    }
+    return n;
+}
+
 static struct notice for_sender(const struct delivery *d, enum dsn_kind kind, const char *what)
 {
     return (struct notice){.kind = kind, .d = d, .from = "", .to = d->sender, .what = what};
@@ -168,7 +185,7 @@ int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_l
     if (log == Q_TRACE) {
         n = for_sender(d, DSN_REPORT_SUCCESS, NULL);
         bool cleared = conf.confirm_delay_cleared && (d->flags & DELIVERY_DELAY_SAID) != 0;
-        n.n = select_records(records, cleared ? DSN_SUCCESS | DSN_DELAY : DSN_SUCCESS, chosen);
+        n.n = select_passed_on(d, records, cleared ? DSN_SUCCESS | DSN_DELAY : DSN_SUCCESS, chosen);
         n.records = chosen;
         result = trace(n, records, why);
     } else {
@@ -181,6 +198,15 @@ int bounce_flush(enum queue log, const struct delivery *d, const struct bounce_l
     return result;
 }
 
+/* RFC 2852 4.1.3: not why it could not be delivered yet is the news, but that its time is over. */
+static void say_time_is_over(const struct delivery *d, const struct bounce_log *records)
+{
+    bool over = d->by.s > 0 && d->by.s <= clock_wall();
+
+    for (size_t i = 0; i < records->n && over; i++)
+        records->at[i].status = DELIVER_BY_DELAYED;
+}
+
 int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_log *records,
                 struct why *why)
 {
@@ -190,6 +216,7 @@ int bounce_warn(enum queue log, const struct delivery *d, const struct bounce_lo
     int result = 0;
 
     (void)log;
+    say_time_is_over(d, records);
     n.headers_only = true;
     n.records = chosen;
     n.n = select_records(records, DSN_DELAY, chosen);

@@ -156,6 +156,8 @@ void dsn_report_status(const struct dsn_report *r, struct buf *out)
     buf_addc(out, '\n');
     if (r->arrival > 0)
         put_date("Arrival-Date", r->arrival, out);
+    if (r->deliver_by > 0)
+        put_date("Deliver-By-Date", r->deliver_by, out);
     if (r->release_request != NULL && *r->release_request != 0) {
         buf_addz(out, "Future-Release-Request: ");
         put_clean(r, r->release_request, out);

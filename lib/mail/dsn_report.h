@@ -46,6 +46,7 @@ struct dsn_report {
     const char *release_request; /* RFC 4865 8: "for;3600"; null or "" if not given */
     const char *boundary;
     int64_t now, arrival; /* wall clock seconds */
+    int64_t deliver_by; /* RFC 2852 5, the same; 0: not asked for */
     int64_t retry_until; /* of a delayed report; 0: not said */
     bool whole_original; /* the whole message follows; else only its header */
 };

@@ -76,6 +76,22 @@ TEST(a_failure_has_three_parts_and_the_fields_of_rfc_3464)
     buf_free(&out);
 }
 
+TEST(a_report_says_until_when_delivery_was_asked_for)
+{
+    struct dsn_report r = failed();
+    struct buf out = BUF(100000);
+
+    make(&r, &out);
+    assert_null(strstr(out.p, "Deliver-By-Date"));
+    buf_clear(&out);
+    r.deliver_by = r.now;
+    make(&r, &out);
+    char *arrival = strstr(out.p, "\nArrival-Date: ");
+    assert_non_null(arrival);
+    assert_ptr_equal(strstr(out.p, "\nDeliver-By-Date: "), strchr(arrival + 1, '\n'));
+    buf_free(&out);
+}
+
 TEST(delays_and_copies_say_what_they_are)
 {
     struct dsn_report r = failed();
@@ -136,5 +152,6 @@ TEST(an_alias_that_led_to_the_address_is_named)
 }
 
 RUN_TESTS(T(a_failure_has_three_parts_and_the_fields_of_rfc_3464),
+          T(a_report_says_until_when_delivery_was_asked_for),
           T(delays_and_copies_say_what_they_are), T(outside_text_forges_no_fields),
           T(an_alias_that_led_to_the_address_is_named))
