@@ -48,6 +48,19 @@ static void put_attr(struct submit *s, const char *name, const char *value)
         submit_putf(s, REC_ATTR, "%s=%s", name, value);
 }
 
+/* As what the sender asked for a recipient: it ends at a list (put_target). */
+static void put_deliver_by(const struct delivery *d, const struct forwarded *f, struct submit *s)
+{
+    struct buf by = BUF(100); /* fits: a number and two letters */
+    bool list = false;
+
+    for (size_t i = 0; i < f->targets.n; i++)
+        list |= f->targets.at[i].from_list;
+    deliver_by_format(&d->by, &by);
+    put_attr(s, "deliver_by", d->by.s > 0 && !list ? by.p : "");
+    buf_free(&by);
+}
+
 static void put_envelope(const struct delivery *d, const struct forwarded *f, struct submit *s)
 {
     /* fits: a date */
@@ -69,6 +82,7 @@ static void put_envelope(const struct delivery *d, const struct forwarded *f, st
     put_attr(s, "encoding", d->encoding);
     submit_putf(s, REC_ATTR, "received_before=by %s (%s)\n\t", conf.myhostname, conf.mail_name);
     submit_putf(s, REC_ATTR, "received_after=; %s", date.p);
+    put_deliver_by(d, f, s);
     submit_put(s, REC_FROM, strz(f->sender));
     buf_free(&date);
 }

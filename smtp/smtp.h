@@ -145,6 +145,20 @@ bool smtp_lacks_requiretls(const struct smtp_job *job, const struct smtp_session
 void smtp_lacks_starttls(const struct smtp_job *job, const struct smtp_session *s, struct why *why);
 bool smtp_says_requiretls(const struct smtp_job *job, const struct smtp_session *s);
 
+/*
+ * smtp_deliver_by.c. lacks_deliver_by: this server cannot have the message, why, and no other one.
+ * put_deliver_by: appends the parameter of MAIL, if it is to be said. tells_relay: the sender is
+ * told that the message went to this server. notify_for: NOTIFY for a recipient, bits of
+ * enum dsn_notify.
+ */
+bool smtp_lacks_deliver_by(const struct smtp_job *job, const struct smtp_session *s,
+                           struct why *why);
+void smtp_put_deliver_by(const struct smtp_job *job, const struct smtp_session *s,
+                         struct buf *args);
+bool smtp_tells_relay(const struct smtp_job *job, const struct smtp_session *s);
+unsigned smtp_notify_for(const struct smtp_job *job, const struct smtp_session *s,
+                         const struct rcpt *r);
+
 /* smtp_auth.c */
 void smtp_open_auth(void);
 /* DICT_NONE: no credentials for this destination. */

@@ -53,6 +53,7 @@ void smtp_rcpt_sent(struct smtp_job *job, struct smtp_session *s, size_t rcpt)
         buf_addf(&text, "delivery via %s: ", s->relay);
     buf_add(&text, buf_str(&s->reply_text));
     job->outcome.action = tells ? "" : "relayed"; /* RFC 3461 5.2.2: who passed it on reports */
+    job->outcome.tells_relay = smtp_tells_relay(job, s);
     outcome_sent(&job->outcome, rcpt, dsn, text.p);
     end_rcpt(job, rcpt);
     buf_free(&text);

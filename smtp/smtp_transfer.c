@@ -119,7 +119,7 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
 {
     const struct delivery *d = job->d;
     unsigned ext = s->ehlo.ext;
-    /* fits: ENVID_MOST and five words */
+    /* fits: ENVID_MOST and six words */
     struct buf args = BUF(1000);
 
     if (ext & ESMTP_SIZE) /* RFC 1870 */
@@ -132,6 +132,7 @@ static void send_mail(struct smtp_job *job, struct smtp_session *s)
         buf_addz(&args, " REQUIRETLS");
     if ((ext & ESMTP_MT_PRIORITY) && d->priority != 0) /* RFC 6710 4.1 */
         buf_addf(&args, " MT-PRIORITY=%d", d->priority);
+    smtp_put_deliver_by(job, s, &args);
     if (ext & ESMTP_DSN) { /* RFC 3461 4.3, 4.4 */
         put_envid(d, &args);
         if (d->dsn_ret != DSN_RET_NONE)
@@ -174,9 +175,10 @@ static void send_rcpt(struct smtp_job *job, struct smtp_session *s, const struct
     struct buf args = BUF(ORCPT_MOST + 100);
 
     if (s->ehlo.ext & ESMTP_DSN) { /* RFC 3461 4.1 */
-        if (r->dsn_notify != 0) {
+        unsigned notify = smtp_notify_for(job, s, r);
+        if (notify != 0) {
             buf_addz(&args, " NOTIFY=");
-            dsn_notify_format(r->dsn_notify, &args);
+            dsn_notify_format(notify, &args);
         }
         put_orcpt(r, &args);
     }
@@ -431,7 +433,7 @@ static bool needs_utf8(const struct delivery *d)
     return needs && (d->sendopts & SENDOPT_UTF8) != 0;
 }
 
-/* RFC 1870 6.1, RFC 6531 3.5: what this server cannot take is not offered. */
+/* RFC 1870 6.1, RFC 2852 4.1.4.1, RFC 6531 3.5: what this server cannot take is not offered. */
 static bool too_much_for(struct smtp_job *job, struct smtp_session *s, struct why *why)
 {
     const struct delivery *d = job->d;
@@ -442,7 +444,7 @@ static bool too_much_for(struct smtp_job *job, struct smtp_session *s, struct wh
                 (long long)d->content_size, (unsigned long long)s->ehlo.size, s->namaddr);
     else if (utf8 && (s->ehlo.ext & ESMTP_SMTPUTF8) == 0)
         why_set(why, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s", s->namaddr);
-    else if (!smtp_lacks_requiretls(job, s, why))
+    else if (!smtp_lacks_requiretls(job, s, why) && !smtp_lacks_deliver_by(job, s, why))
         return false;
     smtp_rcpts_failed(job, s, "w", why, false);
     return true;

@@ -220,7 +220,8 @@ enum rcpt_status outcome_say_sent(struct outcome *o, const struct rcpt *rcpt, co
             return tell_verify(o, rcpt, VERIFY_OK, text);
         return append(o, Q_TRACE, rcpt, dsn, "deliverable", text) < 0 ? RCPT_DEFERRED : RCPT_TRACED;
     }
-    bool wanted = (rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0;
+    bool relayed = o->tells_relay && (rcpt->dsn_notify & DSN_NEVER) == 0;
+    bool wanted = relayed || ((rcpt->dsn_notify & DSN_SUCCESS) != 0 && *action != 0);
     bool noted = wanted || (o->d->flags & DELIVERY_REPORT) || is_delay_cleared(o, rcpt);
     if (*action == 0)
         action = "relayed";

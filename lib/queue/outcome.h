@@ -12,12 +12,12 @@
  * queue file; bounced appends to the bounce log (private/bounce) and marks; deferred appends to the
  * defer log (private/defer). If the bounce log cannot be written, bounced becomes deferred. If the
  * defer log cannot be written the recipient is still open in the queue file, and that is enough.
- * NOTIFY=SUCCESS (RFC 3461) makes a trace record; if that cannot be written sent becomes deferred,
- * as in Postfix: a second copy is better than a report that was promised and never comes. A mark
- * that cannot be written is only a warning: the message goes when all its recipients have ended,
- * and if it stays for another one, or the machine stops before, this one gets a second copy. While
- * the process is being stopped, failures are neither logged nor recorded, since the stop may have
- * caused them: the status is RCPT_DEFERRED.
+ * NOTIFY=SUCCESS (RFC 3461) or tells_relay makes a trace record; if that cannot be written sent
+ * becomes deferred, as in Postfix: a second copy is better than a report that was promised and
+ * never comes. A mark that cannot be written is only a warning: the message goes when all its
+ * recipients have ended, and if it stays for another one, or the machine stops before, this one
+ * gets a second copy. While the process is being stopped, failures are neither logged nor recorded,
+ * since the stop may have caused them: the status is RCPT_DEFERRED.
  *
  * relay is "none", "local", "virtual" or "host[addr]:port". Times are clock_wall_us(): begin_us
  * when the agent got the request; conn_us when connecting began and data_us when the connection was
@@ -34,6 +34,7 @@ struct outcome {
     const char *report_to; /* whom a bounce is reported to; null: the sender */
     const char *action; /* of a success notice: null "delivered", "relayed", "expanded"; "" when the
                            next server knows DSN and sends the notice itself */
+    bool tells_relay; /* the sender is told, unless he has forbidden it: RFC 2852 4.1.4 */
     int64_t begin_us, conn_us, data_us;
     struct delivery_result *result;
 };

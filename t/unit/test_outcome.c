@@ -168,6 +168,38 @@ TASK_TEST(each_end_has_its_line_and_its_record)
     end();
 }
 
+/* RFC 2852 4.1.4 */
+TASK_TEST(a_relay_that_is_told_has_a_record_unless_it_is_forbidden)
+{
+    static const struct {
+        unsigned notify;
+        const char *action, *records;
+    } told[] = {
+        {0, "relayed", "relayed <a@x.test> 2.0.0\n"},
+        {DSN_FAILURE, "", "relayed <a@x.test> 2.0.0\n"},
+        {DSN_SUCCESS, "", "relayed <a@x.test> 2.0.0\n"},
+        {DSN_NEVER, "relayed", ""},
+    };
+    begin(false);
+    d.flags = 0;
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        struct delivery_result result;
+        delivery_result_start(&result, 1);
+        struct outcome o = {.d = &d,
+                            .relay = "mx",
+                            .action = told[i].action,
+                            .tells_relay = true,
+                            .result = &result};
+        rcpt.dsn_notify = told[i].notify;
+        outcome_sent(&o, 0, "2.0.0", "text");
+        assert_string_equal(server.asked.p != NULL ? server.asked.p : "", told[i].records);
+        assert_int_equal(result.statuses.p[0], *told[i].records != 0 ? 't' : 'd');
+        buf_clear(&server.asked);
+        delivery_result_free(&result);
+    }
+    end();
+}
+
 TASK_TEST(what_cannot_be_recorded_is_never_lost)
 {
     begin(true);
@@ -292,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(each_end_has_its_line_and_its_record),
+        T(a_relay_that_is_told_has_a_record_unless_it_is_forbidden),
         T(what_cannot_be_recorded_is_never_lost),
         T(soft_bounces_are_put_off),
         T(a_long_address_leaves_room_for_what_became_of_it),
