@@ -231,8 +231,12 @@ static void start_message(struct cleanup *c, struct stream *client, struct attrs
     /* asked: by step_read */
     c->block.field = BUF((size_t)conf.header_size_limit + RECORD_LIMIT + 1);
     c->seen = hash_new();
-    c->d = (struct delivery){
-        .sender = "", .nexthop = "", .encoding = "", .dsn_envid = "", .release_request = ""};
+    c->d = (struct delivery){.sender = "",
+                             .nexthop = "",
+                             .encoding = "",
+                             .verp = "",
+                             .dsn_envid = "",
+                             .release_request = ""};
     c->d.client_name = c->d.client_addr = c->d.client_port = c->d.client_proto = "";
     c->d.client_helo = c->d.sasl_method = c->d.sasl_username = c->d.sasl_sender = "";
     c->d.rewrite_context = c->d.log_ident = c->d.filter = c->d.redirect = "";

@@ -535,6 +535,17 @@ static void take_sendopts(struct cleanup *c, struct str body)
     c->flags |= (size.sendopts & SENDOPT_REQUIRETLS) != 0 ? SUBMIT_REQUIRETLS : 0u;
 }
 
+/* Whoever takes it from outside has looked whether they are of verp_delimiter_filter. */
+static void take_verp(struct cleanup *c, struct str delimiters)
+{
+    if (delimiters.n != 2) {
+        cleanup_fail(c, "5.3.0", "bad VERP delimiters");
+        return;
+    }
+    c->d.verp = arena_strz(c->mem, delimiters);
+    cleanup_put(c, REC_VERP, delimiters);
+}
+
 void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
 {
     int64_t arrival;
@@ -579,7 +590,7 @@ void cleanup_envelope(struct cleanup *c, enum rec type, struct str body)
         cleanup_take_milters(c, body);
         break;
     case REC_VERP:
-        cleanup_put(c, type, body);
+        take_verp(c, body);
         break;
     case REC_MESG:
         begin_content(c);

@@ -37,7 +37,7 @@ static void add_rcpt(struct entry *e, const struct rcpt *r)
 /* The last entry of the peer, if there is room in it and no agent has it yet. */
 static struct entry *open_entry(struct message *m, struct peer *p)
 {
-    if (!list_empty(&p->todo)) {
+    if (!list_empty(&p->todo) && *m->d.verp == 0) { /* else each has a sender of his own */
         struct entry *e = LIST_OF(p->todo.prev, struct entry, link);
         if (e->nrcpts < p->dest->transport->recipient_limit)
             return e;

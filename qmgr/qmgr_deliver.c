@@ -11,6 +11,7 @@
 #include "ipc/channel.h"
 #include "ipc/proto.h"
 #include "mail/path.h"
+#include "mail/verp.h"
 #include "queue/flush_client.h"
 #include "queue/outcome.h"
 #include "service/service.h"
@@ -56,10 +57,31 @@ static void note_deferred(const struct entry *e, const struct delivery_result *r
     }
 }
 
+/* Of a message with VERP senders an entry has one recipient. An address too long for that goes with
+ * the plain sender, who is told of the failure. */
+static const char *sender_for(const struct entry *e)
+{
+    const struct delivery *d = &e->message->d;
+    struct buf sender = BUF(REC_MAX);
+    const char *out = d->sender;
+
+    if (*d->verp == 0 || *d->sender == 0 || e->nrcpts != 1)
+        return out;
+    const struct rcpt *r = &e->rcpts[0];
+    verp_sender(strz(d->sender), strz(*r->original != 0 ? r->original : r->address), d->verp,
+                &sender);
+    if (buf_ok(&sender))
+        out = arena_strz(e->message->batch, buf_str(&sender));
+    buf_free(&sender);
+    return out;
+}
+
 static void qmgr_deliver_fill(const struct entry *e, struct delivery *d)
 {
     *d = e->message->d;
     d->queue = Q_ACTIVE;
+    d->sender = sender_for(e);
+    d->verp = "";
     d->rcpts = e->rcpts;
     d->nrcpts = e->nrcpts;
 }

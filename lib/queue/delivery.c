@@ -34,6 +34,7 @@ static const struct {
     {"nexthop", offsetof(struct delivery, nexthop)},
     {A_SENDER, offsetof(struct delivery, sender)},
     {"encoding", offsetof(struct delivery, encoding)},
+    {"verp_delimiters", offsetof(struct delivery, verp)},
     {"envelope_id", offsetof(struct delivery, dsn_envid)},
     {"release_request", offsetof(struct delivery, release_request)},
     {"client_name", offsetof(struct delivery, client_name)},

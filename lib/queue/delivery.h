@@ -38,6 +38,8 @@ struct delivery {
     const char *nexthop;
     const char *sender; /* "" for bounces */
     const char *encoding; /* "7bit", "8bit" or "" */
+    const char *verp; /* two delimiters: each recipient has a sender of his own (mail/verp.h), which
+                         qmgr makes; or "" */
     const char *dsn_envid; /* xtext decoded */
     const char
         *release_request; /* FUTURERELEASE as in a report: "for;3600", "until;2026-..."; or "" */

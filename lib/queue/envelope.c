@@ -146,6 +146,9 @@ static void take_message_record(struct reader *r, int type, struct str body, off
     case REC_FROM:
         d->sender = keep(r, body);
         break;
+    case REC_VERP:
+        d->verp = body.n == 2 ? keep(r, body) : "";
+        break;
     case REC_FILT:
         d->filter = keep(r, body);
         break;
@@ -226,6 +229,7 @@ static void envelope_start(struct envelope *e)
                                  .sender = "",
                                  .encoding = "",
                                  .dsn_envid = "",
+                                 .verp = "",
                                  .release_request = "",
                                  .client_name = "",
                                  .client_addr = "",

@@ -23,6 +23,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
                          .nexthop = "[mx]:25",
                          .sender = "",
                          .encoding = "8bit",
+                         .verp = "+=",
                          .dsn_envid = "QQ",
                          .release_request = "for;60",
                          .release_s = 1795397182,
@@ -62,6 +63,7 @@ TEST(a_delivery_arrives_as_it_was_sent)
     assert_int_equal(got.queue, Q_DEFERRED);
     assert_string_equal(got.queue_id, "ABCDEF123");
     assert_string_equal(got.nexthop, "[mx]:25");
+    assert_string_equal(got.verp, "+=");
     assert_string_equal(got.release_request, "for;60");
     assert_int_equal(got.release_s, 1795397182);
     assert_int_equal(got.priority, -9);
