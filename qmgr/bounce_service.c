@@ -5,6 +5,8 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "mail/path.h"
+#include "mail/verp.h"
 
 #include "bounce.h"
 
@@ -96,11 +98,41 @@ static int tell_owner(struct notice n, const char *owner, struct bounce_record *
     return found > 0 ? notice_send(&n, why) : 0;
 }
 
+/* About one recipient, to the sender that his copy had. */
+static int tell_verp(struct notice n, const struct bounce_record *r, struct why *why)
+{
+    struct buf rcpt = BUF(REC_MAX), to = BUF(2 * REC_MAX);
+    const char *external = *r->original != 0 ? r->original : r->recipient;
+
+    if (!path_unquote(strz(external), &rcpt))
+        buf_setz(&rcpt, external);
+    verp_sender(strz(n.d->sender), buf_str(&rcpt), n.d->verp, &to);
+    n.records = r;
+    n.n = 1;
+    n.to = buf_ok(&rcpt) && buf_ok(&to) ? to.p : n.d->sender; /* as qmgr's */
+    int result = notice_send(&n, why);
+    buf_free(&rcpt);
+    buf_free(&to);
+    return result;
+}
+
+static int tell_sender(struct notice n, struct bounce_record *same, struct why *why)
+{
+    int result = 0;
+
+    if (*n.d->verp == 0 || conf.disable_verp_bounces)
+        return tell_owner(n, "", same, why);
+    for (size_t i = 0; i < n.n && result == 0; i++)
+        if (is_told(&n.records[i], ""))
+            result = tell_verp(n, &n.records[i], why);
+    return result;
+}
+
 static int tell_all(struct notice n, struct why *why)
 {
     struct arena *mem = arena_new(NULL);
     struct bounce_record *same = arena_array(mem, n.n + 1, sizeof *same);
-    int result = tell_owner(n, "", same, why);
+    int result = tell_sender(n, same, why);
 
     for (size_t i = 0; i < n.n && result == 0; i++) {
         bool told = is_told(&n.records[i], "");
