@@ -60,6 +60,7 @@ static void smtpd_open_all(void)
     smtpd_open_helo();
     smtpd_open_xclient();
     smtpd_open_xforward();
+    smtpd_open_verp();
     smtpd_open_tls();
     smtpd_open_auth();
     smtpd_open_data();

@@ -45,6 +45,7 @@ struct smtpd_mail {
     const char *release_request; /* that, as RFC 4865 8 has it in reports: "for;3600" */
     struct deliver_by by; /* BY=: until when; s is a wall clock time, 0: not given */
     const char *envid; /* DSN, decoded; null: not given */
+    const char *verp; /* the delimiters of XVERP; null: not given */
     enum dsn_ret ret;
     const char *sasl_sender; /* AUTH= of MAIL, null: not given */
     const char *instance; /* tells it from all others, for policy services; null: not taken yet */
@@ -108,7 +109,7 @@ struct smtpd {
     const char *sasl_method, *sasl_username; /* null: not logged in */
     /* Of the client that XCLIENT has named: its texts. Null: nobody was named. */
     struct arena *client_mem;
-    bool may_xclient, may_xforward;
+    bool may_xclient, may_xforward, may_verp;
     struct smtpd_origin *origin; /* smtpd_xforward.c: of the next message; null: nothing was said */
     struct smtpd_mail *mail; /* null outside of a transaction */
     /* Until BDAT LAST, RSET or EHLO. Refused: further chunks are thrown away, also without s->mail
@@ -263,6 +264,12 @@ bool smtpd_has_requiretls(const struct smtpd *s);
 bool smtpd_asks_utf8(const struct smtpd *s, struct str args);
 /* True for postmaster (RFC 5321 4.5.1) and address_verify_sender, which are never refused. */
 bool smtpd_is_always_taken(const char *address);
+
+/* smtpd_verp.c. May this client ask for XVERP? take: the parameter of MAIL of one that may; false:
+ * it has its reply. */
+void smtpd_open_verp(void);
+bool smtpd_may_verp(struct smtpd *s);
+bool smtpd_take_verp(struct smtpd *s, struct smtpd_mail *m, const struct esmtp_param *p);
 
 /* smtpd_xclient.c */
 void smtpd_open_xclient(void);

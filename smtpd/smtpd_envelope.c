@@ -220,6 +220,8 @@ void smtpd_put_envelope(struct transfer *t)
     attr(t, "release_request", m->release_request);
     put_deliver_by(t);
     smtpd_transfer_put(t, REC_FROM, strz(m->sender));
+    if (m->verp != NULL)
+        smtpd_transfer_put(t, REC_VERP, strz(m->verp));
     put_client(t);
     put_log_line(t);
     attr(t, "encoding", m->eight_bit ? "8bit" : "7bit");

@@ -100,6 +100,8 @@ static unsigned offered(struct smtpd *s)
         ext |= ESMTP_STARTTLS;
     if (smtpd_auth_offered(s))
         ext |= ESMTP_AUTH;
+    if (s->may_verp)
+        ext |= ESMTP_XVERP;
     if (s->may_xclient)
         ext |= ESMTP_XCLIENT;
     if (s->may_xforward)
@@ -156,6 +158,8 @@ void smtpd_ehlo(struct smtpd *s, struct str args)
         buf_addz(&text, "\nSTARTTLS");
     if (ext & ESMTP_AUTH)
         add_auth(s, &text);
+    if (ext & ESMTP_XVERP)
+        buf_addz(&text, "\nXVERP");
     if (ext & ESMTP_XCLIENT)
         buf_addf(&text, "\n%s", esmtp_xattr_keyword(XCLIENT));
     if (ext & ESMTP_XFORWARD)

@@ -105,6 +105,8 @@ static bool take_param(struct smtpd *s, struct smtpd_mail *m, const struct esmtp
         return take_auth(s, m, p->value);
     } else if (str_ieqz(p->name, "REQUIRETLS")) {
         return take_requiretls(s, m, p);
+    } else if (s->may_verp && str_ieqz(p->name, "XVERP")) {
+        return smtpd_take_verp(s, m, p);
     } else if (str_ieqz(p->name, "SMTPUTF8")) {
         return take_utf8(s, m, p);
     } else if (smtpd_takes_release(s) &&
@@ -141,6 +143,8 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
     while ((more = esmtp_param_next(&args, &p)) > 0)
         if (!take_param(s, m, &p))
             return false;
+    if (more == 0 && m->verp != NULL && *m->sender == 0)
+        return bad(s, 503, "Error: XVERP requires non-null sender");
     return more == 0 ? smtpd_may_release_by_then(s, m) : unsupported(s, &p);
 }
 

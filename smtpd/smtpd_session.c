@@ -244,6 +244,7 @@ void smtpd_greet(struct smtpd *s)
 {
     s->may_xclient = smtpd_may_xclient(s);
     s->may_xforward = smtpd_may_xforward(s);
+    s->may_verp = smtpd_may_verp(s);
     if (!smtpd_limit_enter(s) || talks_before_greeting(s))
         return;
     if (!smtpd_find_hidden(s) || !smtpd_begin_milters(s)) {

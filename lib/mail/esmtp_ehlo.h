@@ -25,6 +25,7 @@ enum esmtp_ext {
     ESMTP_FUTURERELEASE = 65536,
     ESMTP_MT_PRIORITY = 131072,
     ESMTP_DELIVERBY = 262144,
+    ESMTP_XVERP = 524288, /* has no name here: as in Postfix, it cannot be hidden */
     ESMTP_SILENT = 32768, /* "silent-discard" of a list: what it hides is not logged */
 };
 
