@@ -35,6 +35,7 @@
  *   -t                take the recipients from To, Cc and Bcc
  *   -V envid          an identifier for reports
  *   -v                report each delivery; twice: debugging
+ *   -XV -XVxy         a sender of its own for each recipient's copy (VERP), with these delimiters
  *
  *   Exit status is one of sysexits.h, and Postfix's: 65 bad data, 69 refused, 75 wrong use, or try
  *   again.
@@ -255,7 +256,10 @@ static int set_option(struct sendmail *m, int c, const char *arg)
         m->verbose++;
         return EX_OK;
     case 'X':
-        return sendmail_wrong(m, "unsupported: -X%c", arg[0]);
+        if (arg[0] != 'V')
+            return sendmail_wrong(m, "unsupported: -X%c", arg[0]);
+        m->verp = arg + 1;
+        return EX_OK;
     case '?':
         return sendmail_wrong(m, "usage: %s [options]", m->name);
     default: /* A c e h L m O p U x: the world's habits */

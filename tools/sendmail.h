@@ -31,6 +31,7 @@ struct sendmail {
     unsigned notify; /* -N */
     enum dsn_ret ret; /* -R */
     const char *envid; /* -V */
+    const char *verp; /* -XV: delimiters; "": those of main.cf; null: not given */
     const char *encoding; /* -B; null: not said */
     int verbose; /* -v, twice for debugging */
     bool verify; /* -bv */

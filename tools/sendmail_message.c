@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "mail/addr_list.h"
 #include "mail/header.h"
+#include "mail/verp.h"
 #include "queue/delivery.h"
 
 #include "sendmail.h"
@@ -67,6 +68,11 @@ static void put_number(const struct sendmail *m, struct maildrop *d, const char 
     put_attr(m, d, name, arena_printf(m->mem, "%u", value));
 }
 
+static struct str verp_delimiters(const struct sendmail *m)
+{
+    return strz(*m->verp != 0 ? m->verp : conf.default_verp_delimiters);
+}
+
 void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char *sender,
                        const struct sendmail_rcpt *rcpts, size_t n)
 {
@@ -84,6 +90,8 @@ void sendmail_envelope(const struct sendmail *m, struct maildrop *d, const char 
     if (name[0] != 0)
         maildrop_put(d, REC_FULL, strz(name));
     maildrop_put(d, REC_FROM, strz(sender));
+    if (m->verp != NULL)
+        maildrop_put(d, REC_VERP, verp_delimiters(m));
     for (size_t i = 0; i < n; i++) {
         if (rcpts[i].notify != 0)
             put_number(m, d, "notify_flags", rcpts[i].notify);
@@ -305,6 +313,19 @@ static int too_long(const struct sendmail *m, const char *whose)
     return EX_DATAERR;
 }
 
+/* Can what -XV asks for be done? EX_OK, or an exit status. */
+static int check_verp(const struct sendmail *m, const char *sender)
+{
+    if (m->verp == NULL)
+        return EX_OK;
+    if (!verp_delimiters_ok(verp_delimiters(m), conf.verp_delimiter_filter))
+        return sendmail_wrong(m, "-V requires two characters from %s", conf.verp_delimiter_filter);
+    if (*sender == 0)
+        return sendmail_wrong(m, "%s(%ld): -V option requires non-null sender address", sender,
+                              (long)getuid());
+    return EX_OK;
+}
+
 int sendmail_message(struct sendmail *m)
 {
     struct message g = {.m = m};
@@ -313,6 +334,8 @@ int sendmail_message(struct sendmail *m)
 
     if (sender == NULL)
         return too_long(m, "sender");
+    if ((status = check_verp(m, sender)) != EX_OK)
+        return status;
     for (size_t i = 0; i < m->rcpts.n; i++)
         add_addresses(&g, strz(m->rcpts.at[i]));
     if (g.bad_address) {
