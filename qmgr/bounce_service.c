@@ -15,7 +15,7 @@ static void double_bounce_address(struct buf *out)
 {
     buf_setz(out, conf.double_bounce_sender);
     if (strchr(conf.double_bounce_sender, '@') == NULL)
-        buf_addf(out, "@%s", conf.myorigin);
+        buf_addf(out, "@%s", conf.myhostname);
 }
 
 static bool is_double_bounce(const char *sender)
