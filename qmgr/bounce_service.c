@@ -116,11 +116,17 @@ static int tell_verp(struct notice n, const struct bounce_record *r, struct why 
     return result;
 }
 
+/* Is there a report for each recipient? */
+static bool tells_one_by_one(const struct delivery *d)
+{
+    return *d->verp != 0 && !conf.disable_verp_bounces;
+}
+
 static int tell_sender(struct notice n, struct bounce_record *same, struct why *why)
 {
     int result = 0;
 
-    if (*n.d->verp == 0 || conf.disable_verp_bounces)
+    if (!tells_one_by_one(n.d))
         return tell_owner(n, "", same, why);
     for (size_t i = 0; i < n.n && result == 0; i++)
         if (is_told(&n.records[i], ""))
@@ -145,6 +151,18 @@ static int tell_all(struct notice n, struct why *why)
     return result;
 }
 
+/* As many as there are reports. */
+static void copy_bounces(struct notice all)
+{
+    const char *what = "postmaster non-delivery notification";
+    size_t n = all.n;
+
+    if (tells_one_by_one(all.d))
+        for (all.n = 1; n > 1; n--, all.records++)
+            copy_to_postmaster(all, conf.bounce_notice_recipient, what);
+    copy_to_postmaster(all, conf.bounce_notice_recipient, what);
+}
+
 static int bounce_service_failed(struct notice n, const struct bounce_log *log, struct why *why)
 {
     struct notice all = n;
@@ -166,8 +184,7 @@ static int bounce_service_failed(struct notice n, const struct bounce_log *log, 
         return -1;
     all.headers_only = true;
     if (str_listed(conf.notify_classes, "bounce"))
-        copy_to_postmaster(all, conf.bounce_notice_recipient,
-                           "postmaster non-delivery notification");
+        copy_bounces(all);
     return 0;
 }
 

@@ -117,7 +117,7 @@ def sent(world, send):
         del sink.pairs[:], sink.messages[:]
         send(suite, ports, tool)
         wait_for(lambda: is_empty(suite))
-        reports = sorted((parts_of(m) for m in sink.messages if b"multipart/report" in m), key=lambda r: r["header"]["To"])
+        reports = sorted((parts_of(m) for m in sink.messages if b"multipart/report" in m), key=lambda r: (r["header"]["To"], r["fields"]))
         for report in reports:
             report["fields"] = sorted(report["fields"].strip("\n").split("\n\n"))  # deliveries end in any order
             report["original"] = [re.sub(r"id \w+;\n\t.*", "id ID; DATE", part) for part in report["original"]]
@@ -149,12 +149,14 @@ def test_what_goes_out_and_what_comes_back(world, way):
         assert our_reports[0]["header"]["To"] == "list+bad=far.test@list.test"
 
 
-def test_one_report_for_all():
-    w = World("disable_verp_bounces = yes\n")
+@pytest.mark.parametrize("disabled, told", [("yes", ["list@list.test", "pm@far.test"]),
+                                            ("no", ["list+bad=far.test@list.test", "list+worse=far.test@list.test", "pm@far.test", "pm@far.test"])])
+def test_the_postmaster_has_a_copy_of_each_report(disabled, told):
+    w = World("disable_verp_bounces = %s\nnotify_classes = bounce\nbounce_notice_recipient = pm@far.test\n" % disabled)
     try:
         (ours, our_reports), (theirs, their_reports) = sent(w, WAYS["worse"])
-        assert (ours, our_reports) == (theirs, their_reports) and len(our_reports) == 1
-        assert our_reports[0]["header"]["To"] == "list@list.test"
+        assert (ours, our_reports) == (theirs, their_reports)
+        assert [report["header"]["To"] for report in our_reports] == told
     finally:
         w.close()
 
