@@ -76,7 +76,8 @@ static int64_t slots_available(const struct transport *t, const struct job *j)
     return (int64_t)(j->given / (size_t)t->slot_cost) - (int64_t)j->slots_used;
 }
 
-/* The longer it waits and the smaller it is, the better. */
+/* The longer it waits and the smaller it is, the better. Who is in front of the current one needs
+ * no help, and must not lose its place: its destinations are busy. */
 static struct job *find_candidate(struct transport *t, const struct job *current)
 {
     struct job *best = NULL;
@@ -90,7 +91,7 @@ static struct job *find_candidate(struct transport *t, const struct job *current
         size_t left = j->total - j->given;
         if (++seen > CANDIDATES)
             break;
-        if (j == current || j->preempting || left == 0 ||
+        if (j->rank <= current->rank || j->preempting || left == 0 ||
             j->message->d.priority < current->message->d.priority ||
             left >= current->total - current->given || slots_needed(t, j) > available)
             continue;
