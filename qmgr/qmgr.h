@@ -77,6 +77,7 @@ struct dest {
     char *nexthop;
     struct heap_node ready; /* in transport->ready: has work and may be asked */
     struct list peers;
+    struct peer *assigned; /* one of them: it has got a recipient last; null: unknown */
     size_t busy; /* deliveries under way */
     double window; /* how many there may be */
     double success, failure, failed_cohorts; /* feedback that is not yet a whole step */
@@ -175,6 +176,7 @@ struct dest *dest_of(struct transport *t, const char *nexthop, const char *recip
 void dest_update(struct dest *d); /* after any change: puts it among the ready ones, or frees it if
                                      it is no longer needed */
 void dest_add_peer(struct dest *d, struct peer *p);
+void dest_drop_peer(struct dest *d, struct peer *p); /* it has nothing to do any more */
 void dest_rerank(struct dest *d, struct peer *p); /* the rank of p's job has changed */
 void dest_reset(struct dest *d); /* ends its throttling and forgets its failures */
 void dest_delay(struct dest *d); /* after a delivery: its rate delay begins, if it has one */

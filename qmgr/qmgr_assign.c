@@ -57,7 +57,7 @@ static void qmgr_assign_refuse(struct message *m, struct dest *d, const struct r
     p->job->given++;
     add_rcpt(e, r);
     if (unused)
-        list_drop(&p->in_dest);
+        dest_drop_peer(d, p);
     deliver_refuse(e, code, text);
 }
 

@@ -1,4 +1,7 @@
-/* Who goes next in the queue manager. */
+/* Who goes next in the queue manager, and what finding a place costs. */
+#include <stdlib.h>
+#include <time.h>
+
 #include "base/clock.h"
 
 #include "qmgr.h"
@@ -166,4 +169,69 @@ TEST(a_small_one_overtakes_a_large_one)
     drop_message(low);
 }
 
-RUN_TESTS(T(who_is_in_front_is_not_put_behind_others), T(a_small_one_overtakes_a_large_one))
+TEST(a_message_has_one_peer_for_a_destination)
+{
+    struct transport t;
+
+    begin(&t);
+    struct dest *a = dest_of(&t, "a.test", "a"), *b = dest_of(&t, "b.test", "a");
+    struct message *low = new_message(-1), *m = new_message(0);
+    assert_false(add(low, a));
+    assert_false(add(m, a));
+    assert_false(add(m, b));
+    assert_true(add(m, a));
+    assert_true(add(m, b));
+    give(&t, m, 4);
+    assert_false(add(m, a)); /* what it had has gone */
+    give(&t, m, 1);
+    give(&t, low, 1);
+    end(&t);
+    drop_message(low);
+    drop_message(m);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Seconds for a message to n destinations, each of which has mail of a lower priority. */
+static double assign(size_t n)
+{
+    struct transport t;
+
+    begin(&t);
+    t.slot_cost = 0;
+    struct dest **dests = calloc(n, sizeof *dests);
+    struct message *low = new_message(-1), *m = new_message(0);
+    for (size_t i = 0; i < n; i++) {
+        char name[30];
+        snprintf(name, sizeof name, "d%zu.test", i);
+        dests[i] = dest_of(&t, name, "a");
+        add(low, dests[i]);
+    }
+    double began = cpu_seconds();
+    for (size_t i = 0; i < n; i++)
+        add(m, dests[i]);
+    double took = cpu_seconds() - began;
+    free(dests);
+    end(&t);
+    drop_message(low);
+    drop_message(m);
+    return took;
+}
+
+/* With a hundred times as many, which is what the square of ten times is. */
+TEST(a_message_of_higher_priority_costs_its_recipients)
+{
+    double few = assign(2000), many = assign(20000);
+
+    assert_true(many < 50 * few + 0.05);
+}
+
+RUN_TESTS(T(who_is_in_front_is_not_put_behind_others), T(a_small_one_overtakes_a_large_one),
+          T(a_message_has_one_peer_for_a_destination),
+          T(a_message_of_higher_priority_costs_its_recipients))
