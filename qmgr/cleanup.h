@@ -161,20 +161,21 @@ enum cleanup_class {
     MAP_HEADER_SENDER = 4,
     MAP_HEADER_RCPT = 8,
 };
-/* Canonical maps and masquerading, as the class says, in place (internal form). -1: a table could
- * not be asked; c has failed. */
+/* (waits) now and then. Canonical maps and masquerading, as the class says, in place (internal
+ * form). -1: a table could not be asked; c has failed. */
 int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf *address);
 /* Appends the internal form of the address in a text like "<user@domain>". False: it did not fit.
  */
 bool cleanup_one_address(struct cleanup *c, struct str text, struct buf *address);
-/* Virtual aliases: the addresses that this one stands for, at least one, in c->mem. */
+/* (waits) now and then. Virtual aliases: the addresses that this one stands for, at least one, in
+ * c->mem. */
 struct cleanup_addresses {
     const char **at;
     size_t n;
 };
 int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out);
-/* The address that gets a copy of mail from or to this address (sender_bcc_maps,
- * recipient_bcc_maps); "": none. -1: a table could not be asked; c has failed. */
+/* (waits) now and then. The address that gets a copy of mail from or to this address
+ * (sender_bcc_maps, recipient_bcc_maps); "": none. -1: a table could not be asked; c has failed. */
 enum cleanup_bcc { BCC_SENDER, BCC_RCPT };
 int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address,
                      struct buf *bcc);

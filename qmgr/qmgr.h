@@ -139,14 +139,15 @@ void qmgr_left_behind(void);
 void qmgr_recover_active(void);
 
 /* qmgr_message.c */
-/* Cleanup's announcement; the request's attributes are copied. */
+/* These (wait) while recipients are resolved. Cleanup's announcement; the request's attributes are
+ * copied. */
 void message_arrived(struct attrs *ask);
 /* A file found by a scan; false: leave it (not complete, not due, known). */
 bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time);
 void message_release(struct message *m); /* one entry has ended; the last one ends the batch */
 
 /* qmgr_assign.c */
-/* Resolves the recipients of a batch and gives them to jobs, peers and entries. */
+/* (waits) Resolves the recipients of a batch and gives them to jobs, peers and entries. */
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 
 /* qmgr_done.c */
