@@ -8,12 +8,12 @@ PATTERNS = "".join("/^host%d.*\\.test$/ x@y.test\n" % i for i in range(5000))
 
 def start(make_suite, parameter):
     s = make_suite(start=False)
-    s.add_main("default_transport = discard\nmynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\n%s = pcre:%s\n" % (parameter, s.write("etc/patterns", PATTERNS)))
+    s.add_main("default_transport = discard\nmynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\n%s:%s\n" % (parameter, s.write("etc/patterns", PATTERNS)))
     s.start()
     return s
 
 
-@pytest.mark.parametrize("parameter", ["canonical_maps", "recipient_bcc_maps", "transport_maps"])
+@pytest.mark.parametrize("parameter", ["canonical_maps = pcre", "recipient_bcc_maps = pcre", "transport_maps = pcre"])
 def test_of_recipients(make_suite, parameter):
     s = start(make_suite, parameter)
     raw = Raw(s.port("smtp"))
@@ -25,7 +25,16 @@ def test_of_recipients(make_suite, parameter):
     s.wait_log(": removed")
 
 
+def test_of_commands_that_come_at_once(make_suite):
+    s = start(make_suite, "smtpd_recipient_restrictions = check_recipient_access pcre")
+    raw = Raw(s.port("smtp"))
+    raw.reply(), raw.ask("EHLO x"), raw.ask("MAIL FROM:<>")
+    raw.send("".join("RCPT TO:<u%d@d%d.example>\r\n" % (i, i) for i in range(1000)).encode())
+    assert {raw.reply()[:4] for _ in range(1000)} == {"250 "}
+    raw.close()
+
+
 def test_of_addresses_in_a_header(make_suite):
-    s = start(make_suite, "canonical_maps")
+    s = start(make_suite, "canonical_maps = pcre")
     s.tool("sendmail", "-f", "a@x.test", "to@elsewhere.example", input="To: %s\n\nx\n" % ",\n ".join("u%d@d%d.example" % (i, i) for i in range(2500)))
     s.wait_log(": removed")
