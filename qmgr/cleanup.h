@@ -278,7 +278,6 @@ void cleanup_add_client(const struct cleanup *c, struct buf *line);
  * header") about this content, of which 200 bytes are shown. Text may be empty. */
 void cleanup_log_content(const struct cleanup *c, const char *what, struct str content,
                          struct str text);
-void cleanup_pause(void); /* (waits) if this turn has been long: other messages come first */
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
 /* The table's action for a field or line; for CLEANUP_REPLACE, instead is the new text. (waits) now
  * and then, so that slow tables do not hold up other messages. */

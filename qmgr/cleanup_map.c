@@ -8,6 +8,7 @@
 #include "dict/addr_find.h"
 #include "mail/addr_list.h"
 #include "route/classes.h"
+#include "task/task.h"
 
 #include "cleanup.h"
 
@@ -133,7 +134,7 @@ static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const
     struct why why = WHY;
     ptrdiff_t n = 0;
 
-    cleanup_pause();
+    task_yield_if_long();
     enum dict_answer answer = route_find(m, address, &value, &ext, &why);
     if (answer == DICT_FAILED) {
         cleanup_map_failed(c, &why);
@@ -303,7 +304,7 @@ int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *addr
 
     if (maps_empty(m))
         return 0;
-    cleanup_pause();
+    task_yield_if_long();
     if (route_find(m, address, bcc, NULL, &why) == DICT_FAILED) {
         cleanup_map_failed(c, &why);
         result = -1;

@@ -1,17 +1,12 @@
 /*
  * Each recipient to its transport and destination, in portions that fit one delivery.
  */
-#include "base/clock.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "route/resolve.h"
 #include "task/task.h"
 
 #include "qmgr.h"
-
-/* A message may have many recipients, and a table many patterns: after that long other tasks come
- * first. */
-enum { LONG_WORK_MS = 20 };
 
 static struct entry *new_entry(struct message *m, struct peer *p)
 {
@@ -204,8 +199,7 @@ void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
     ways = arena_array(m->batch, n + 1, sizeof *ways);
     for (size_t i = 0; i < n; i++) {
         find_way(m, &rcpts[i], &route, &ways[i], i > 0 ? &ways[i - 1] : &none);
-        if (clock_ms() - task_now() > LONG_WORK_MS)
-            task_yield();
+        task_yield_if_long();
     }
     for (size_t i = 0; i < n; i++)
         (ways[i].code != NULL ? put_off : assign)(m, &rcpts[i], &ways[i]);
