@@ -87,14 +87,14 @@ def test_a_filter_of_many_patterns_does_not_hold_up_others():
     dns, port = Dns({"many.test": FIFTY}), pombal.free_port()
     suite = suite_with(dns.server, port)
     try:
-        suite.add_main("smtp_dns_reply_filter = pcre:%s\n" % suite.write("etc/patterns", "".join("/^host%d.*\\.test\\. / IGNORE\n" % i for i in range(3000))))
+        suite.add_main("smtp_dns_reply_filter = pcre:%s\n" % suite.write("etc/patterns", "".join("/^host%d.*\\.test\\. / IGNORE\n" % i for i in range(2000))))
         suite.reload()
         for to in ("x", "y"):
             suite.send(to + "@many.test", sender="")
             suite.wait_log(r"to=<%s@many\.test>.* status=deferred" % to)
     finally:
-        suite.close()
         dns.close()
+        suite.close()
 
 
 @pytest.fixture(scope="module")
