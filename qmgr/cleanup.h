@@ -51,6 +51,7 @@ struct cleanup {
     struct qfile *file;
     struct why why;
     bool stopped; /* after a failure: nothing more is written */
+    bool no_room; /* nor kept: see cleanup_has_room */
     struct delivery d; /* what qmgr will be told */
     VEC(struct rcpt) rcpts;
     struct hash *seen; /* recipients, for the duplicate filter */
@@ -105,7 +106,7 @@ void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool cleanup_failed(const struct cleanup *c);
 const char *cleanup_id(const struct cleanup *c); /* for the log: "NOQUEUE" before there is one */
-/* False: c keeps more than cleanup_memory_limit, and has failed. */
+/* False: c keeps more than cleanup_memory_limit, and has failed; nothing more is looked at. */
 bool cleanup_has_room(struct cleanup *c);
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */
 

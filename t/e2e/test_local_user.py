@@ -102,6 +102,16 @@ def test_what_can_never_be_taken_is_not_tried_for_ever(make_suite):
     suite.wait_mail("bob")
 
 
+def test_one_with_too_many_recipients_is_not_tried_for_ever(make_suite):
+    suite = make_suite(main="cleanup_memory_limit = 2000000\n")
+    many = tuple(("R", b"r%d@discard.test" % i) for i in range(100000))  # more than is on the way when cleanup knows
+    assert drop(suite, records(SENDER, *many)).returncode == 0
+    suite.wait_log("pickup.*: warning: maildrop/.*: message needs too much memory: see cleanup_memory_limit: moved to the corrupt queue")
+    wait_for(lambda: len(suite.queue_files("corrupt")) == 1 and not suite.queue_files("maildrop"))
+    assert drop(suite, records(SENDER, RCPT)).returncode == 0
+    suite.wait_mail("bob")
+
+
 # ---- how tools are started
 
 def closed(*fds):
