@@ -43,6 +43,7 @@
 #include "route/classes.h"
 #include "service/jail.h"
 #include "service/service.h"
+#include "task/task.h"
 
 /* With its head; less than what stream_peek_n can give. */
 enum { RECORD_LIMIT = SUBMIT_RECORD_MAX + 8 };
@@ -108,14 +109,16 @@ bool cleanup_has_room(struct cleanup *c)
 
     if (held <= (size_t)conf.cleanup_memory_limit)
         return true;
-    cleanup_fail(c, "4.3.1", "message needs too much memory: see cleanup_memory_limit");
-    c->phase = CLEANUP_BROKEN;
+    /* A client of smtpd may find more later. A file in maildrop would be tried for ever. */
+    cleanup_fail(c, (c->flags & SUBMIT_BOUNCE) != 0 ? "5.3.4" : "4.3.1",
+                 "message needs too much memory: see cleanup_memory_limit");
+    c->no_room = true;
     return false;
 }
 
 static void take_record(struct cleanup *c, int type, struct str body)
 {
-    if (c->file == NULL) { /* nowhere to put it: it is only read, so that the client hears why */
+    if (c->file == NULL || c->no_room) { /* it is only read, so that the client hears why */
         if (type == REC_END)
             c->phase = CLEANUP_ENDED;
         return;
@@ -171,8 +174,7 @@ static size_t take_records(struct cleanup *c, struct str bytes, size_t *need)
         }
         take_record(c, type, body);
         used += size;
-        if (!cleanup_has_room(c))
-            break;
+        cleanup_has_room(c);
     }
     return used;
 }
@@ -187,6 +189,7 @@ static bool read_message(struct cleanup *c, struct stream *s)
         if (bytes.n == 0 || bytes.n < need)
             return false;
         stream_skip(s, take_records(c, bytes, &need));
+        task_yield_if_long();
     }
     return c->phase == CLEANUP_ENDED;
 }

@@ -51,6 +51,7 @@ struct cleanup {
     struct qfile *file;
     struct why why;
     bool stopped; /* after a failure: nothing more is written */
+    bool no_room; /* nor kept: see cleanup_has_room */
     struct delivery d; /* what qmgr will be told */
     VEC(struct rcpt) rcpts;
     struct hash *seen; /* recipients, for the duplicate filter */
@@ -105,7 +106,7 @@ void cleanup_refuse(struct cleanup *c, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool cleanup_failed(const struct cleanup *c);
 const char *cleanup_id(const struct cleanup *c); /* for the log: "NOQUEUE" before there is one */
-/* False: c keeps more than cleanup_memory_limit, and has failed. */
+/* False: c keeps more than cleanup_memory_limit, and has failed; nothing more is looked at. */
 bool cleanup_has_room(struct cleanup *c);
 off_t cleanup_put(struct cleanup *c, enum rec type, struct str body); /* nothing after a failure */
 
@@ -161,20 +162,21 @@ enum cleanup_class {
     MAP_HEADER_SENDER = 4,
     MAP_HEADER_RCPT = 8,
 };
-/* Canonical maps and masquerading, as the class says, in place (internal form). -1: a table could
- * not be asked; c has failed. */
+/* (waits) now and then. Canonical maps and masquerading, as the class says, in place (internal
+ * form). -1: a table could not be asked; c has failed. */
 int cleanup_map_address(struct cleanup *c, enum cleanup_class class, struct buf *address);
 /* Appends the internal form of the address in a text like "<user@domain>". False: it did not fit.
  */
 bool cleanup_one_address(struct cleanup *c, struct str text, struct buf *address);
-/* Virtual aliases: the addresses that this one stands for, at least one, in c->mem. */
+/* (waits) now and then. Virtual aliases: the addresses that this one stands for, at least one, in
+ * c->mem. */
 struct cleanup_addresses {
     const char **at;
     size_t n;
 };
 int cleanup_expand(struct cleanup *c, const char *address, struct cleanup_addresses *out);
-/* The address that gets a copy of mail from or to this address (sender_bcc_maps,
- * recipient_bcc_maps); "": none. -1: a table could not be asked; c has failed. */
+/* (waits) now and then. The address that gets a copy of mail from or to this address
+ * (sender_bcc_maps, recipient_bcc_maps); "": none. -1: a table could not be asked; c has failed. */
 enum cleanup_bcc { BCC_SENDER, BCC_RCPT };
 int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *address,
                      struct buf *bcc);
@@ -277,7 +279,6 @@ void cleanup_add_client(const struct cleanup *c, struct buf *line);
  * header") about this content, of which 200 bytes are shown. Text may be empty. */
 void cleanup_log_content(const struct cleanup *c, const char *what, struct str content,
                          struct str text);
-void cleanup_pause(void); /* (waits) if this turn has been long: other messages come first */
 enum cleanup_verdict { CLEANUP_KEEP, CLEANUP_DROP, CLEANUP_REPLACE };
 /* The table's action for a field or line; for CLEANUP_REPLACE, instead is the new text. (waits) now
  * and then, so that slow tables do not hold up other messages. */

@@ -2,7 +2,6 @@
  * header_checks, mime_header_checks, nested_header_checks and body_checks: tables of patterns, and
  * what their right sides do. header_checks(5)
  */
-#include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -15,19 +14,9 @@
 
 #include "cleanup.h"
 
-/* Other messages wait while patterns are tried, or aliases followed: after that long they come
- * first. */
-enum { LONG_WORK_MS = 20 };
-
 static struct maps *checks[CHECK_BODY + 1];
 
 static void check_value(void *arg, const char *table, const char *where, const char *value);
-
-void cleanup_pause(void)
-{
-    if (clock_ms() - task_now() > LONG_WORK_MS)
-        task_yield();
-}
 
 void cleanup_open_checks(void)
 {
@@ -358,6 +347,6 @@ enum cleanup_verdict cleanup_check(struct cleanup *c, enum cleanup_content what,
     if (!cleanup_checks(c, what) || cleanup_failed(c))
         return CLEANUP_KEEP;
     look_up(&a, text);
-    cleanup_pause();
+    task_yield_if_long();
     return a.verdict;
 }

@@ -8,6 +8,7 @@
 #include "dict/addr_find.h"
 #include "mail/addr_list.h"
 #include "route/classes.h"
+#include "task/task.h"
 
 #include "cleanup.h"
 
@@ -124,7 +125,8 @@ static size_t results(struct cleanup *c, const char *address, struct str value, 
     return n;
 }
 
-/* One lookup: how many addresses it gives, 0 for none, -1 for a failed table. */
+/* (waits) when lookups have taken long. How many addresses it gives, 0 for none, -1 for a failed
+ * table. */
 static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const char *address,
                          const char ***out)
 {
@@ -132,6 +134,7 @@ static ptrdiff_t look_up(struct cleanup *c, struct maps *m, bool keep_ext, const
     struct why why = WHY;
     ptrdiff_t n = 0;
 
+    task_yield_if_long();
     enum dict_answer answer = route_find(m, address, &value, &ext, &why);
     if (answer == DICT_FAILED) {
         cleanup_map_failed(c, &why);
@@ -262,7 +265,6 @@ static int follow(struct expansion *e, size_t i)
             not_expanded(e->c, "nesting", e->original);
             return -1;
         }
-        cleanup_pause();
         ptrdiff_t n = look_up(e->c, maps.virtual, maps.virtual_extension, e->at.at[i], &found);
         if (n <= 0)
             return (int)n;
@@ -302,6 +304,7 @@ int cleanup_find_bcc(struct cleanup *c, enum cleanup_bcc which, const char *addr
 
     if (maps_empty(m))
         return 0;
+    task_yield_if_long();
     if (route_find(m, address, bcc, NULL, &why) == DICT_FAILED) {
         cleanup_map_failed(c, &why);
         result = -1;

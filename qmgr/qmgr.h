@@ -77,6 +77,7 @@ struct dest {
     char *nexthop;
     struct heap_node ready; /* in transport->ready: has work and may be asked */
     struct list peers;
+    struct peer *assigned; /* one of them: it has got a recipient last; null: unknown */
     size_t busy; /* deliveries under way */
     double window; /* how many there may be */
     double success, failure, failed_cohorts; /* feedback that is not yet a whole step */
@@ -138,14 +139,15 @@ void qmgr_left_behind(void);
 void qmgr_recover_active(void);
 
 /* qmgr_message.c */
-/* Cleanup's announcement; the request's attributes are copied. */
+/* These (wait) while recipients are resolved. Cleanup's announcement; the request's attributes are
+ * copied. */
 void message_arrived(struct attrs *ask);
 /* A file found by a scan; false: leave it (not complete, not due, known). */
 bool message_take_file(enum queue from, const char *id, const char *path, bool ignore_time);
 void message_release(struct message *m); /* one entry has ended; the last one ends the batch */
 
 /* qmgr_assign.c */
-/* Resolves the recipients of a batch and gives them to jobs, peers and entries. */
+/* (waits) Resolves the recipients of a batch and gives them to jobs, peers and entries. */
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n);
 
 /* qmgr_done.c */
@@ -175,6 +177,7 @@ struct dest *dest_of(struct transport *t, const char *nexthop, const char *recip
 void dest_update(struct dest *d); /* after any change: puts it among the ready ones, or frees it if
                                      it is no longer needed */
 void dest_add_peer(struct dest *d, struct peer *p);
+void dest_drop_peer(struct dest *d, struct peer *p); /* it has nothing to do any more */
 void dest_rerank(struct dest *d, struct peer *p); /* the rank of p's job has changed */
 void dest_reset(struct dest *d); /* ends its throttling and forgets its failures */
 void dest_delay(struct dest *d); /* after a delivery: its rate delay begins, if it has one */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "route/resolve.h"
+#include "task/task.h"
 
 #include "qmgr.h"
 
@@ -58,7 +59,7 @@ static void qmgr_assign_refuse(struct message *m, struct dest *d, const struct r
     p->job->given++;
     add_rcpt(e, r);
     if (unused)
-        list_drop(&p->in_dest);
+        dest_drop_peer(d, p);
     deliver_refuse(e, code, text);
 }
 
@@ -94,20 +95,29 @@ static bool is_double_bounce(const char *address)
     return at > 0 && str_ieqz(str_upto(s, (size_t)at), conf.double_bounce_sender);
 }
 
+/* Where one recipient goes. Resolving may wait, assigning does not: else agents would be given the
+ * first recipients of a destination before the others are known. */
+struct way {
+    const char *transport, *nexthop, *recipient;
+    enum class class;
+    bool bad_address;
+    const char *code, *text; /* why it is put off: a table has failed; null: none has */
+};
+
 /* What is wrong with sending it there; null if nothing is. */
-static const char *objection(const struct message *m, const struct route *route,
+static const char *objection(const struct message *m, const struct way *w,
                              const struct transport *t, const char **code)
 {
     if (m->expired_by_force) {
         *code = "4.7.0";
         return "message is administratively expired";
     }
-    if (route->bad_address) {
+    if (w->bad_address) {
         *code = "5.1.3";
         return "bad address syntax";
     }
     /* A report about a report about a report: nobody is left to be told. */
-    if (route->class == CLASS_LOCAL && is_double_bounce(route->recipient.p)) {
+    if (w->class == CLASS_LOCAL && is_double_bounce(w->recipient)) {
         *code = "2.0.0";
         return "undeliverable postmaster notification discarded";
     }
@@ -119,16 +129,16 @@ static const char *objection(const struct message *m, const struct route *route,
     return t->dead_text;
 }
 
-static void assign(struct message *m, struct rcpt *r, struct route *route)
+static void assign(struct message *m, struct rcpt *r, const struct way *w)
 {
-    struct transport *t = transport_of(route->transport.p);
-    struct dest *d = dest_of(t, route->nexthop.p, route->recipient.p);
+    struct transport *t = transport_of(w->transport);
+    struct dest *d = dest_of(t, w->nexthop, w->recipient);
     const char *code;
-    const char *text = objection(m, route, t, &code);
+    const char *text = objection(m, w, t, &code);
 
     /* Of one that means nobody nothing may be left: the report needs what it was. */
-    if (route->recipient.n > 0 && !str_eqz(buf_str(&route->recipient), r->address))
-        r->address = arena_strz(m->batch, buf_str(&route->recipient));
+    if (*w->recipient != 0)
+        r->address = w->recipient;
     if (text != NULL) {
         qmgr_assign_refuse(m, d, r, code, text);
     } else if (d->dead_text != NULL) {
@@ -139,15 +149,22 @@ static void assign(struct message *m, struct rcpt *r, struct route *route)
     dest_update(d);
 }
 
-/* Refused, or for later, by the first digit of why. */
-static void put_off(struct message *m, struct rcpt *r, const struct why *why)
+/* Refused, or for later, by the first digit of the code. */
+static void put_off(struct message *m, struct rcpt *r, const struct way *w)
 {
     /* Any destination will do: the agent is not asked. */
     struct transport *t = transport_of("retry");
     struct dest *d = dest_of(t, "unresolved", r->address);
 
-    qmgr_assign_refuse(m, d, r, why->code[0] != 0 ? why->code : "4.3.0", why_text(why));
+    qmgr_assign_refuse(m, d, r, w->code, w->text);
     dest_update(d);
+}
+
+/* Most are what the one before was. */
+static const char *keep(struct message *m, const struct buf *text, const char *before)
+{
+    return before != NULL && str_eqz(buf_str(text), before) ? before
+                                                            : arena_strz(m->batch, buf_str(text));
 }
 
 /* -1 and why: it goes nowhere, now or for ever. */
@@ -163,23 +180,40 @@ static int find_route(const struct message *m, const char *address, struct route
     return resolve_address(purpose, m->d.sender, address, route, why);
 }
 
+static void find_way(struct message *m, const struct rcpt *r, struct route *route, struct way *w,
+                     const struct way *before)
+{
+    struct why why = WHY;
+
+    if (find_route(m, r->address, route, &why) < 0) {
+        w->code = arena_strz(m->batch, strz(why.code[0] != 0 ? why.code : "4.3.0"));
+        w->text = arena_strz(m->batch, strz(why_text(&why)));
+    } else {
+        w->transport = keep(m, &route->transport, before->transport);
+        w->nexthop = keep(m, &route->nexthop, before->nexthop);
+        w->recipient = keep(m, &route->recipient, r->address);
+        w->class = route->class;
+        w->bad_address = route->bad_address;
+    }
+    why_free(&why);
+}
+
 void message_assign(struct message *m, struct rcpt *rcpts, size_t n)
 {
+    struct way *ways, none = {0};
     struct route route = ROUTE;
-    struct why why = WHY;
 
     if (*m->d.redirect != 0 && n > 0) {
         rcpts[0].address = m->d.redirect;
         n = 1;
         m->next = 0;
     }
-    for (struct rcpt *r = rcpts; r < rcpts + n; r++) {
-        why_clear(&why);
-        if (find_route(m, r->address, &route, &why) < 0)
-            put_off(m, r, &why);
-        else
-            assign(m, r, &route);
+    ways = arena_array(m->batch, n + 1, sizeof *ways);
+    for (size_t i = 0; i < n; i++) {
+        find_way(m, &rcpts[i], &route, &ways[i], i > 0 ? &ways[i - 1] : &none);
+        task_yield_if_long();
     }
+    for (size_t i = 0; i < n; i++)
+        (ways[i].code != NULL ? put_off : assign)(m, &rcpts[i], &ways[i]);
     route_free(&route);
-    why_free(&why);
 }

@@ -324,6 +324,6 @@ void deliver_refuse_all(struct dest *d, const char *code, const char *text)
             p->job->given++;
             deliver_refuse(LIST_OF(l, struct entry, link), code, text);
         }
-        list_drop(&p->in_dest);
+        dest_drop_peer(d, p);
     }
 }

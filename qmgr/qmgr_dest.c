@@ -95,6 +95,13 @@ void dest_add_peer(struct dest *d, struct peer *p)
     list_push(at, &p->in_dest);
 }
 
+void dest_drop_peer(struct dest *d, struct peer *p)
+{
+    list_drop(&p->in_dest);
+    if (d->assigned == p)
+        d->assigned = NULL;
+}
+
 void dest_rerank(struct dest *d, struct peer *p)
 {
     list_drop(&p->in_dest);

@@ -27,23 +27,11 @@ static struct job *job_of(struct message *m, struct transport *t)
     return j;
 }
 
-/* Assigning goes message by message: its peer is the newest, if it has one, and so the last but for
- * those of lower priority. Null: it has none. */
+/* Assigning goes message by message: its peer is the one that was assigned to last. Null: it has
+ * none. */
 static struct peer *find_peer(const struct job *j, const struct dest *d)
 {
-    if (list_empty(&d->peers))
-        return NULL;
-    struct peer *last = LIST_OF(d->peers.prev, struct peer, in_dest);
-    if (last->job == j)
-        return last;
-    if (last->job->message->d.priority >= j->message->d.priority)
-        return NULL;
-    for (struct list *l = j->peers.prev; l != &j->peers; l = l->prev) {
-        struct peer *p = LIST_OF(l, struct peer, in_job);
-        if (p->dest == d && !list_empty(&p->todo))
-            return p;
-    }
-    return NULL;
+    return d->assigned != NULL && d->assigned->job == j ? d->assigned : NULL;
 }
 
 struct peer *job_peer(struct message *m, struct dest *d)
@@ -51,15 +39,16 @@ struct peer *job_peer(struct message *m, struct dest *d)
     struct job *j = job_of(m, d->transport);
     struct peer *p = find_peer(j, d);
 
-    if (p != NULL)
-        return p;
-    p = arena_alloc(m->batch, sizeof *p);
-    p->job = j;
-    p->dest = d;
-    list_init(&p->todo);
-    list_init(&p->in_dest);
-    list_add(&p->job->peers, &p->in_job);
-    dest_add_peer(d, p);
+    if (p == NULL) {
+        p = arena_alloc(m->batch, sizeof *p);
+        p->job = j;
+        p->dest = d;
+        list_init(&p->todo);
+        list_init(&p->in_dest);
+        list_add(&p->job->peers, &p->in_job);
+        dest_add_peer(d, p);
+    }
+    d->assigned = p;
     return p;
 }
 
@@ -76,7 +65,8 @@ static int64_t slots_available(const struct transport *t, const struct job *j)
     return (int64_t)(j->given / (size_t)t->slot_cost) - (int64_t)j->slots_used;
 }
 
-/* The longer it waits and the smaller it is, the better. */
+/* The longer it waits and the smaller it is, the better. Who is in front of the current one needs
+ * no help, and must not lose its place: its destinations are busy. */
 static struct job *find_candidate(struct transport *t, const struct job *current)
 {
     struct job *best = NULL;
@@ -90,7 +80,7 @@ static struct job *find_candidate(struct transport *t, const struct job *current
         size_t left = j->total - j->given;
         if (++seen > CANDIDATES)
             break;
-        if (j == current || j->preempting || left == 0 ||
+        if (j->rank <= current->rank || j->preempting || left == 0 ||
             j->message->d.priority < current->message->d.priority ||
             left >= current->total - current->given || slots_needed(t, j) > available)
             continue;
@@ -147,7 +137,7 @@ struct entry *job_select(struct transport *t)
     struct entry *e = LIST_OF(p->todo.next, struct entry, link);
     list_drop(&e->link);
     if (list_empty(&p->todo))
-        list_drop(&p->in_dest);
+        dest_drop_peer(d, p);
     p->job->given++;
     d->busy++;
     dest_update(d);

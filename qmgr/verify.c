@@ -141,6 +141,7 @@ static bool save_all(int fd)
     struct buf text = BUF(AT_ONCE * LINE_MOST); /* asked: below */
     bool more = true, good = true;
 
+    verify_cache_save_anew(state.cache); /* the last time may have ended in the middle */
     while (more && good) {
         buf_clear(&text);
         more = verify_cache_save(state.cache, clock_wall(), AT_ONCE, fd >= 0 ? &text : NULL);

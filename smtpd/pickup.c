@@ -41,6 +41,8 @@ struct drop {
     uid_t uid;
     int64_t arrival;
     struct buf sender;
+    bool has_sender;
+    int64_t attributes; /* that cleanup counts */
     bool remote; /* sendmail -G: headers are not ours to complete */
     bool requeued; /* postsuper -r: a queue file of our own, with all that it knows */
     struct buf pending; /* records in front of a recipient, until it is known to be needed */
@@ -75,18 +77,40 @@ static bool is_own_attribute(struct str name)
            str_eqz(name, "log_text") || str_starts(name, STR("received_"));
 }
 
-static void pass_attribute(struct drop *d, struct str body)
+static int damaged(struct drop *d, const char *what)
+{
+    return qfile_damaged(d->file, what, &d->why);
+}
+
+/* What cleanup would take for a mistake of ours, which may be mended some time, can only be one of
+ * whoever has written the file: it would be tried for ever. */
+static int pass_attribute(struct drop *d, struct str body)
 {
     struct str name, value;
 
     if (!qrec_parse_attr(body, &name, &value))
-        return;
-    if (str_eqz(name, "rewrite_context"))
+        return 0;
+    if (str_eqz(name, "rewrite_context")) {
         d->remote = str_eqz(value, "remote");
-    else if (str_eqz(name, "dsn_orig_rcpt") || str_eqz(name, "notify_flags"))
+    } else if (str_eqz(name, "dsn_orig_rcpt") || str_eqz(name, "notify_flags")) {
         qrec_put(&d->pending, REC_ATTR, body);
-    else if (may_pass(body) || (d->requeued && !is_own_attribute(name)))
+    } else if (may_pass(body) || (d->requeued && !is_own_attribute(name))) {
+        d->attributes += !str_eqz(name, "encoding"); /* and one will be ours */
+        if (d->attributes >= conf.queue_file_attribute_count_limit && !d->requeued)
+            return damaged(d, "too many attributes");
         submit_put(d->submit, REC_ATTR, body);
+    }
+    return 0;
+}
+
+static int pass_sender(struct drop *d, struct str body)
+{
+    if (d->has_sender)
+        return damaged(d, "two senders");
+    d->has_sender = true;
+    buf_set(&d->sender, body);
+    submit_put(d->submit, REC_FROM, body);
+    return 0;
 }
 
 /* What of a queue file is left to do, and nothing that cleanup will say itself. */
@@ -107,11 +131,6 @@ static bool pass_requeued(struct drop *d, enum rec type, struct str body)
         return type > 0 && type < 128 && strchr(left_out, type) != NULL;
     }
     return true;
-}
-
-static int damaged(struct drop *d, const char *what)
-{
-    return qfile_damaged(d->file, what, &d->why);
 }
 
 static void put_trace(struct drop *d)
@@ -145,6 +164,8 @@ static void put_log_line(struct drop *d)
 
 static int pass_rcpt(struct drop *d, struct str body)
 {
+    if (!d->has_sender)
+        return damaged(d, "no sender in front of a recipient");
     if (!buf_ok(&d->pending))
         return damaged(d, "too much in front of a recipient");
     submit_raw(d->submit, buf_str(&d->pending));
@@ -206,12 +227,9 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
             submit_put(d->submit, type, body);
         break;
     case REC_ATTR:
-        pass_attribute(d, body);
-        break;
+        return pass_attribute(d, body);
     case REC_FROM:
-        buf_set(&d->sender, body);
-        submit_put(d->submit, type, body);
-        break;
+        return pass_sender(d, body);
     case REC_RCPT:
         return pass_rcpt(d, body);
     case REC_FULL:
@@ -219,6 +237,8 @@ static int pass_envelope(struct drop *d, enum rec type, struct str body, enum pa
         submit_put(d->submit, type, body);
         break;
     case REC_MESG:
+        if (!d->has_sender)
+            return damaged(d, "no sender");
         if (d->requeued && pass_late_rcpts(d) < 0)
             return -1;
         d->finished = is_finished(d);

@@ -18,13 +18,21 @@ static void add_login(struct buf *key)
         buf_addf(key, "uid:%ld", (long)getuid());
 }
 
-/* The address without its extension. */
+/* "user%domain", "domain!user": of which cleanup makes user@domain. */
+static bool is_routed(struct str sender)
+{
+    return str_find(sender, '@') < 0 && (str_find(sender, '%') >= 0 || str_find(sender, '!') >= 0);
+}
+
+/* The address without its extension. Other than in Postfix no domain is one: with "user" a user
+ * would have "user+x%any.domain". */
 static void add_sender(struct str sender, struct buf *out)
 {
     ptrdiff_t at = str_rfind(sender, '@');
     struct str localpart = at < 0 ? sender : str_upto(sender, (size_t)at);
+    size_t user = is_routed(sender) ? localpart.n : addr_user_length(localpart);
 
-    buf_add(out, str_upto(localpart, addr_user_length(localpart)));
+    buf_add(out, str_upto(localpart, user));
     buf_add(out, str_from(sender, localpart.n));
 }
 
@@ -41,14 +49,17 @@ static bool fits(struct str pattern, struct str sender)
     return str_ieq(pattern, sender);
 }
 
-static bool is_allowed(struct str patterns, struct str sender)
+bool postdrop_is_allowed(struct str patterns, struct str sender)
 {
+    struct buf key = BUF(70000);
     struct str pattern;
+    bool allowed = false;
 
-    while (str_word(&patterns, ", \t\r\n", &pattern))
-        if (fits(pattern, sender))
-            return true;
-    return false;
+    add_sender(sender, &key);
+    while (buf_ok(&key) && !allowed && str_word(&patterns, ", \t\r\n", &pattern))
+        allowed = fits(pattern, buf_str(&key));
+    buf_free(&key);
+    return allowed;
 }
 
 /* The patterns of the user. DICT_FOUND: one of them is the sender's. */
@@ -60,7 +71,7 @@ static enum dict_answer find_patterns(struct str sender, const char *login)
     struct why why = WHY;
     enum dict_answer answer = maps_find(m, login, &patterns, &why);
 
-    if (answer == DICT_FOUND && !is_allowed(buf_str(&patterns), sender))
+    if (answer == DICT_FOUND && !postdrop_is_allowed(buf_str(&patterns), sender))
         answer = DICT_NONE;
     buf_free(&patterns);
     why_free(&why);
@@ -70,17 +81,15 @@ static enum dict_answer find_patterns(struct str sender, const char *login)
 
 int postdrop_may_send(struct str sender, struct why *why)
 {
-    struct buf login = BUF(1000), key = BUF(70000);
+    struct buf login = BUF(1000);
     enum dict_answer answer = DICT_NONE;
 
     if (strcmp(conf.local_login_sender_maps, "static:*") == 0)
         return 0;
     add_login(&login);
-    add_sender(sender, &key);
-    if (buf_ok(&login) && buf_ok(&key))
-        answer = find_patterns(buf_str(&key), login.p);
+    if (buf_ok(&login))
+        answer = find_patterns(sender, login.p);
     buf_free(&login);
-    buf_free(&key);
     if (answer == DICT_FAILED)
         return why_set(why, "4.3.0", "local_login_sender_maps: lookup error");
     if (answer == DICT_NONE)

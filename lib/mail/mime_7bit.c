@@ -38,6 +38,7 @@ struct mime_7bit {
     struct level next; /* what a multipart opens */
     /* Of the present body. */
     bool encode, blank_waits;
+    bool hides_colon; /* in its first line, which stands behind the header as another field might */
     char blank;
     size_t column;
     bool failed;
@@ -101,11 +102,12 @@ static void put_body(struct mime_7bit *m, struct str text, struct buf *out)
         if (c == '\n') {
             buf_addc(out, c);
             m->column = 0;
+            m->hides_colon = false;
         } else if (c == ' ' || c == '\t') {
             m->blank_waits = true;
             m->blank = c;
         } else {
-            put_qp(m, c, c > ' ' && c < 0x7f && c != '=', out);
+            put_qp(m, c, c > ' ' && c < 0x7f && c != '=' && (c != ':' || !m->hides_colon), out);
         }
     }
 }
@@ -189,6 +191,7 @@ static void end_header(struct mime_7bit *m, bool separated, struct buf *out)
     }
     m->in_header = false;
     m->encode = m->eight && m->kind == MIME_LEAF;
+    m->hides_colon = !separated && m->limits.keep_end;
     m->column = 0;
     if (m->kind == MIME_MULTIPART)
         open_multipart(m);

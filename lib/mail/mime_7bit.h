@@ -18,7 +18,8 @@ struct mime_7bit_limits {
                        failure */
     size_t boundary; /* bytes of a boundary that are compared */
     size_t header; /* bytes of one header field; a longer one is copied without being read */
-    bool keep_end; /* no empty line is put behind a header of 8-bit content that has none */
+    bool keep_end; /* no empty line is put behind a header of 8-bit content that has none; what
+                      follows is no field for whoever reads the output either */
 };
 
 struct mime_7bit;

@@ -4,6 +4,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "net/dns_ask.h"
+#include "task/task.h"
 
 static dns_filter_fn *filter;
 
@@ -55,7 +56,8 @@ static void describe(const struct dns_record *r, struct buf *line)
     }
 }
 
-/* 1: it is left out; -1: nobody can say. */
+/* (waits) when it takes long: whoever owns a domain may give it hundreds of records, and each is
+ * looked for in all patterns. 1: it is left out; -1: nobody can say. */
 static int ask_filter(const struct dns_record *r, struct why *why)
 {
     struct buf line = BUF(70000);
@@ -69,6 +71,7 @@ static int ask_filter(const struct dns_record *r, struct why *why)
     if (result > 0)
         msg_info("ignoring DNS RR: %s", line.p);
     buf_free(&line);
+    task_yield_if_long();
     return result;
 }
 

@@ -342,10 +342,13 @@ static void keep_end(struct buf *end, struct str more)
     buf_add(end, more);
 }
 
+/* Of what a client sends at once not all is done before others get their turn. */
 static enum line read_line(struct stream *s, struct buf *line, struct buf *end, bool skip)
 {
     bool too_long = false, cr = false;
 
+    if (s->in_at < s->in_end)
+        task_yield_if_long();
     move_input(s);
     buf_clear(line);
     for (;;) {

@@ -208,7 +208,8 @@ static bool set_number(struct delivery *d, enum number which, int64_t n)
         d->release_s = n;
         break;
     case N_PRIORITY:
-        if (n > PRIORITY_ZERO + DELIVERY_PRIORITY_MOST)
+        if (n < PRIORITY_ZERO - DELIVERY_PRIORITY_MOST ||
+            n > PRIORITY_ZERO + DELIVERY_PRIORITY_MOST)
             return false;
         d->priority = (int)n - PRIORITY_ZERO;
         break;

@@ -221,6 +221,11 @@ static void put_line(const struct verify_entry *e, struct buf *out)
              (long long)e->updated, e->text);
 }
 
+void verify_cache_save_anew(struct verify_cache *c)
+{
+    list_drop(&c->saved);
+}
+
 bool verify_cache_save(struct verify_cache *c, int64_t now, size_t n, struct buf *out)
 {
     struct verify_entry *e = NULL;
@@ -236,6 +241,6 @@ bool verify_cache_save(struct verify_cache *c, int64_t now, size_t n, struct buf
     }
     bool more = entry_behind(c, &c->saved) != NULL;
     if (!more)
-        list_drop(&c->saved);
+        verify_cache_save_anew(c);
     return more;
 }

@@ -50,11 +50,13 @@ void verify_cache_learn(struct verify_cache *c, const char *address, enum verify
  * left out.
  *
  * verify_cache_save appends the lines of the next n entries to out (null: nowhere), and drops those
- * that have expired. False: that were the last, and the next call begins anew. Between two calls
- * the cache may change: what is heard of meanwhile comes once more, at the end.
+ * that have expired. False: that were the last, and the next call begins anew; so it does behind
+ * verify_cache_save_anew, for whoever could not write what he got. Between two calls the cache may
+ * change: what is heard of meanwhile comes once more, at the end.
  */
 bool verify_cache_take(struct verify_cache *c, const char *address, struct str value);
 bool verify_cache_take_line(struct verify_cache *c, struct str line);
 bool verify_cache_save(struct verify_cache *c, int64_t now_s, size_t n, struct buf *out);
+void verify_cache_save_anew(struct verify_cache *c);
 
 #endif

@@ -345,6 +345,14 @@ void task_yield(void)
     stack_switch(&t->stack, &loop.own, false);
 }
 
+void task_yield_if_long(void)
+{
+    enum { LONG_WORK_US = 20 * 1000 };
+
+    if (task_hostile() || clock_us() - loop.now_us > LONG_WORK_US)
+        task_yield();
+}
+
 void task_let_others(void)
 {
     if (loop.self != NULL &&

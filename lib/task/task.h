@@ -105,6 +105,9 @@ enum wait task_park(int64_t deadline_ms);
 enum wait task_park_anyway(int64_t deadline_ms);
 void task_wake(struct task *t); /* harmless if it runs or waits for something else */
 void task_yield(void); /* (waits) for one turn, so that other tasks run; during long computing */
+/* (waits) As task_yield, but only if this turn has taken 20 ms: between steps of work of which
+ * whoever is outside decides how many there are. */
+void task_yield_if_long(void);
 /* (waits) As task_yield, but only if others can run already: so that what several tasks are about
  * to do can be done once for all. */
 void task_let_others(void);

@@ -83,6 +83,13 @@ def test_the_key_of_the_null_sender(both, name):
     assert dict(zip(asked, got)) == dict(zip(asked, want))
 
 
+def test_what_becomes_another_address_has_no_extension(both):
+    """Postfix lets a user who may be root send as root+x@boss.test"""
+    senders = ["root+x%boss.test", "root+x!boss.test"]
+    (got, want), _ = compared(both, "local_login_sender_maps = inline:{root=root}\n", ["root"], senders)
+    assert got == ["not authorized to use sender='%s'" % s for s in senders] and want == [True, True]
+
+
 def test_nobody_sends_if_the_table_is_not_there(both):
     ours, _ = both
     settings(ours, "local_login_sender_maps = texthash:/nonexistent/file\n")

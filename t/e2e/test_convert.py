@@ -109,6 +109,13 @@ def test_a_header_without_an_end_stays_one(suite):
     assert CTE + "quoted-printable\n\nno header =E9\n" in content(suite, "plain", H + CTE + "8bit\r\nno header \xe9\r\n")
 
 
+@pytest.mark.parametrize("line, quoted", [("caf\xe9: x: y", "caf=E9=3A x=3A y"), ("a\x01b: x", "a=01b=3A x")])
+def test_a_line_that_is_no_field_does_not_become_one(suite, line, quoted):
+    text = H + CTE + "8bit\r\n" + line + "\r\n\r\nbody: \xe9\r\n"
+    assert content(suite, "plain", text).endswith("\n" + CTE + "quoted-printable\n\n" + quoted + "\n\nbody: =E9\n")
+    assert send(suite, "unended", text) == "550 5.6.0 message header was not terminated by empty line"
+
+
 def test_characters_are_looked_at_before(suite):
     assert content(suite, "chars", H + CTE + "8bit\r\n\r\na\xe9b\xea\r\n").endswith("\n\nab=EA\n")
     assert send(suite, "chars", H + CTE + "8bit\r\n\r\na\x01b\r\n").startswith("550 5.7.1 disallowed character")

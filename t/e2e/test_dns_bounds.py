@@ -9,6 +9,8 @@ from dns import Dns
 
 MANY = "".join("@ MX 10 m%d\n" % i + "".join("m%d A 127.%d.%d.1\n" % (i, 1 + i, k) for k in range(250)) +
                "".join("m%d AAAA fd00::%x:%x\n" % (i, 1 + i, k) for k in range(490)) for i in range(60))
+# Answers that are short enough to be kept.
+FIFTY = "".join("@ MX 10 m%d\n" % i + "".join("m%d A 127.%d.1.%d\nm%d AAAA fd00::%x:%x\n" % (i, 1 + i, k, i, 1 + i, k) for k in range(50)) for i in range(90))
 
 
 def name(text):
@@ -80,6 +82,21 @@ def test_many_addresses_cost_their_number():
         dns.close()
 
 
+def test_a_filter_of_many_patterns_does_not_hold_up_others():
+    """for the second mail the DNS has answered all: no wait gives others a turn; the suite's end looks at the longest turn"""
+    dns, port = Dns({"many.test": FIFTY}), pombal.free_port()
+    suite = suite_with(dns.server, port)
+    try:
+        suite.add_main("smtp_dns_reply_filter = pcre:%s\n" % suite.write("etc/patterns", "".join("/^host%d.*\\.test\\. / IGNORE\n" % i for i in range(2000))))
+        suite.reload()
+        for to in ("x", "y"):
+            suite.send(to + "@many.test", sender="")
+            suite.wait_log(r"to=<%s@many\.test>.* status=deferred" % to)
+    finally:
+        dns.close()
+        suite.close()
+
+
 @pytest.fixture(scope="module")
 def odd():
     server = Odd({
@@ -135,8 +152,7 @@ def test_addresses_that_an_access_table_is_not_asked_about_are_in_the_log(make_s
 
 def test_many_hosts_with_many_addresses_do_not_hold_up_others_while_an_access_table_is_asked(make_suite):
     """at the second recipient the DNS has answered all: no wait gives others a turn; the suite's end looks at the longest turn"""
-    hosts = range(90)
-    dns = Dns({"many.test": "".join("@ MX 10 m%d\n" % i + "".join("m%d A 127.%d.1.%d\nm%d AAAA fd00::%x:%x\n" % (i, 1 + i, k, i, 1 + i, k) for k in range(50)) for i in hosts)})
+    dns = Dns({"many.test": FIFTY})
     try:
         s = make_suite(main="dns_servers = %s\n" % dns.server, start=False)
         patterns = s.write("etc/patterns", "".join("/^host%d.*\\.test$/ REJECT\n" % i for i in range(2000)))

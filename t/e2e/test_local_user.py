@@ -79,6 +79,39 @@ def test_a_local_user_sets_no_attribute_that_the_suite_sets(suite, name):
     assert "X-Evil" not in "".join(str(m) for m in suite.messages("bob"))
 
 
+SENDER, RCPT = ("S", b"a@b.test"), ("R", b"bob@example.test")
+
+
+def attributes(n):
+    return tuple(("A", b"envelope_id=%d" % i) for i in range(n))
+
+
+def test_what_can_never_be_taken_is_not_tried_for_ever(make_suite):
+    """and with it each new local mail would have to wait"""
+    suite = make_suite()
+    for text, wrong in (("two senders", (SENDER, SENDER, RCPT)), ("no sender in front of a recipient", (RCPT,)),
+                        ("no sender in front of a recipient", (RCPT, SENDER)), ("no sender", ()), ("no recipients specified", (SENDER,)),
+                        ("too many attributes", attributes(100) + (SENDER, RCPT))):
+        dropped = drop(suite, records(*wrong))
+        assert dropped.returncode == 0
+        id = dropped.stdout.decode().strip()
+        suite.wait_log("pickup.*: warning: maildrop/%s: %s: moved to the corrupt queue" % (id, text))
+        wait_for(lambda: [f for f in suite.queue_files("corrupt") if f.endswith(id)])
+        assert not [f for f in suite.queue_files("maildrop") if f.endswith(id)]
+    assert drop(suite, records(*attributes(99), ("A", b"encoding=7bit"), SENDER, RCPT)).returncode == 0
+    suite.wait_mail("bob")
+
+
+def test_one_with_too_many_recipients_is_not_tried_for_ever(make_suite):
+    suite = make_suite(main="cleanup_memory_limit = 2000000\n")
+    many = tuple(("R", b"r%d@discard.test" % i) for i in range(100000))  # more than is on the way when cleanup knows
+    assert drop(suite, records(SENDER, *many)).returncode == 0
+    suite.wait_log("pickup.*: warning: maildrop/.*: message needs too much memory: see cleanup_memory_limit: moved to the corrupt queue")
+    wait_for(lambda: len(suite.queue_files("corrupt")) == 1 and not suite.queue_files("maildrop"))
+    assert drop(suite, records(SENDER, RCPT)).returncode == 0
+    suite.wait_mail("bob")
+
+
 # ---- how tools are started
 
 def closed(*fds):

@@ -94,7 +94,8 @@ TEST(malformed_requests_are_refused)
 {
     static const struct {
         const char *name, *value;
-    } bad[] = {{"size", "many"}, {"ret_flags", "9"}, {"queue_name", "nowhere"}, {"rcpt_at", "-1"}};
+    } bad[] = {{"size", "many"},  {"ret_flags", "9"},   {"queue_name", "nowhere"},
+               {"rcpt_at", "-1"}, {"mt_priority", "0"}, {"mt_priority", "20"}};
     struct arena *mem = arena_new(NULL);
     struct delivery got;
     struct why why = WHY;

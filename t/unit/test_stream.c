@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/stream.h"
@@ -144,6 +145,46 @@ TEST(end_of_a_long_line_is_kept)
         buf_addc(&in, 'x');
     buf_addz(&in, "end\r\n");
     mini_talk(keep_end, NULL, buf_str(&in), &out);
+    buf_free(&in);
+    buf_free(&out);
+}
+
+static void count_turns(void *arg)
+{
+    while (!task_is_cancelled()) {
+        ++*(int *)arg;
+        task_yield();
+    }
+}
+
+/* Each line is 2 ms of work. */
+static void work_long(struct stream *s, void *arg)
+{
+    struct buf line = BUF(100);
+    int *turns = arg;
+    struct task *other = task_start("other", count_turns, turns);
+
+    assert_true(stream_peek_n(s, 600).n == 600);
+    *turns = 0;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(stream_line(s, &line), LINE_CRLF);
+        int64_t until = clock_ms() + 2;
+        while (clock_ms() < until)
+            ;
+    }
+    assert_true(*turns >= 3);
+    task_cancel(other);
+    buf_free(&line);
+}
+
+TEST(lines_that_came_at_once_let_others_in)
+{
+    struct buf in = BUF(1000), out = BUF(10);
+    int turns = 0;
+
+    for (int i = 0; i < 100; i++)
+        buf_addz(&in, "NOOP\r\n");
+    mini_talk(work_long, &turns, buf_str(&in), &out);
     buf_free(&in);
     buf_free(&out);
 }
@@ -691,4 +732,4 @@ RUN_TESTS(T(lines_tell_their_end), T(lines_are_the_same_byte_by_byte),
           T(a_lent_descriptor_stays_the_lender_s), T(files_go_out_as_asked),
           T(layers_take_no_input_from_before), T(wait_is_for_input_or_a_wake_up),
           T(no_bytes_are_waited_for_that_were_read), T(formatted_text_may_be_long),
-          T(pipes_work_as_well))
+          T(lines_that_came_at_once_let_others_in), T(pipes_work_as_well))

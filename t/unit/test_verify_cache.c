@@ -130,6 +130,23 @@ TEST(the_file_has_what_the_cache_has)
     verify_cache_free(&other);
 }
 
+TEST(what_could_not_be_written_is_saved_anew)
+{
+    struct verify_cache *c = verify_cache_new(&limits);
+    struct buf text = BUF(10000);
+
+    verify_cache_learn(c, "a@x", VERIFY_OK, "", NOW);
+    verify_cache_learn(c, "b@x", VERIFY_OK, "", NOW);
+    verify_cache_save_anew(c);
+    assert_true(verify_cache_save(c, NOW, 1, &text)); /* and the disk is full */
+    buf_clear(&text);
+    verify_cache_save_anew(c);
+    assert_false(verify_cache_save(c, NOW, 2, &text));
+    assert_string_equal(text.p, "a@x 0:0:1000000:\nb@x 0:0:1000000:\n");
+    buf_free(&text);
+    verify_cache_free(&c);
+}
+
 TEST(the_cache_may_change_while_it_is_saved)
 {
     struct verify_cache *c = verify_cache_new(&limits);
@@ -174,5 +191,5 @@ RUN_TESTS(T(what_was_learned_is_known_until_it_expires),
           T(a_failed_probe_leaves_a_good_address_good),
           T(without_a_negative_cache_failures_are_forgotten),
           T(those_of_which_nothing_was_heard_for_longest_make_room),
-          T(the_file_has_what_the_cache_has), T(the_cache_may_change_while_it_is_saved),
-          T(malformed_lines_are_left_out))
+          T(the_file_has_what_the_cache_has), T(what_could_not_be_written_is_saved_anew),
+          T(the_cache_may_change_while_it_is_saved), T(malformed_lines_are_left_out))
