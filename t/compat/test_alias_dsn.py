@@ -1,4 +1,5 @@
-"""What a sender asked for of reports, behind an alias. Beside Postfix: what the next server hears."""
+"""What a sender asked for of reports, behind an alias; and recipients that differ in the case of letters that ASCII has not. Beside
+Postfix: what the next server hears."""
 import re
 
 import pytest
@@ -22,6 +23,8 @@ CASES = {
     "never": ("ENVID=abc", ["<a@real.test> NOTIFY=NEVER"]),
     "none": ("", ["<a@real.test>"]),
     "two": ("RET=HDRS ENVID=abc", ["<two@real.test> NOTIFY=FAILURE,DELAY"]),
+    "case": ("SMTPUTF8", ["<one@bücher.test>", "<ONE@BÜCHER.test>", "<öl@bücher.test>", "<ÖL@bücher.test>"]),
+    "case_of_aliases": ("SMTPUTF8", ["<über@real.test>"]),
 }
 
 
