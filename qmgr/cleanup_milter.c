@@ -107,6 +107,16 @@ void cleanup_milter_verdict(struct cleanup *c, const char *event, const struct m
 
 /* ---- the message ---- */
 
+/* That the disk is full no milter has said. */
+static void look_at_file(struct cleanup *c)
+{
+    struct why why = WHY;
+
+    if (!cleanup_failed(c) && qfile_written(c->file, &why) < 0)
+        cleanup_fail(c, why.code, "%s", why_text(&why));
+    why_free(&why);
+}
+
 void cleanup_show_message(struct cleanup *c, struct milters *milters)
 {
     struct cleanup_view view = {.c = c,
@@ -119,6 +129,7 @@ void cleanup_show_message(struct cleanup *c, struct milters *milters)
 
     cleanup_view_edits(&content);
     milters_message(milters, &content, &a);
+    look_at_file(c);
     cleanup_milter_verdict(c, "END-OF-MESSAGE", &a);
     milter_answer_free(&a);
     qfile_close(&view.back);
