@@ -345,7 +345,7 @@ def test_a_limit_of_messages_above_the_default_of_mailboxes_is_only_odd(make_sui
 
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
-    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\n", start=False)
+    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 300000\n", start=False)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", suite.queue], check=True)
     try:
         suite.tool("pombal", "check", check=False)
@@ -395,7 +395,7 @@ def test_a_disk_that_is_full_when_milters_are_asked_is_no_answer_of_theirs(make_
 
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_with_the_whole_instance_on_a_full_disk_every_server_answers(make_suite):
-    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\nmax_idle = 1s\n", start=False)
+    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 300000\nmax_idle = 1s\n", start=False)
     kept = suite.dir + ".kept"
     os.rename(suite.dir, kept)
     os.mkdir(suite.dir)
