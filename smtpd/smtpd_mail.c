@@ -16,6 +16,7 @@
 #include "smtpd.h"
 #include "smtpd_check.h"
 #include "smtpd_limit.h"
+#include "smtpd_notice.h"
 #include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, int code, const char *text)
@@ -158,6 +159,7 @@ static bool has_room(struct smtpd *s, const struct smtpd_mail *m)
 {
     if (queue_check_space(m->size, NULL) == 0)
         return true;
+    smtpd_blame(s, BLAME_RESOURCE);
     return deny(s, 452, "4.3.1", "Insufficient system storage");
 }
 

@@ -9,6 +9,7 @@
 #include "mail/esmtp_data.h"
 #include "queue/submit.h"
 
+#include "smtpd_notice.h"
 #include "smtpd_proxy_talk.h"
 #include "smtpd_transfer.h"
 
@@ -94,6 +95,8 @@ static void reply(struct smtpd *s)
 {
     const struct proxy_talk *t = s->mail->proxy->talk;
 
+    if (proxy_talk_failed(t))
+        smtpd_blame(s, BLAME_SOFTWARE);
     smtpd_reply_text(s, proxy_talk_code(t), proxy_talk_dsn(t), proxy_talk_text(t));
     if (proxy_talk_code(t) == 421 || proxy_talk_code(t) == 521)
         s->closing = true;

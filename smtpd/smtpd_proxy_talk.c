@@ -52,6 +52,11 @@ static int64_t deadline(void)
 
 /* ---- replies ---- */
 
+bool proxy_talk_failed(const struct proxy_talk *t)
+{
+    return t == NULL || t->failed;
+}
+
 int proxy_talk_code(const struct proxy_talk *t)
 {
     return t == NULL || t->failed ? 451 : t->reply.code;

@@ -8,6 +8,7 @@
 #include "task/task.h"
 
 #include "smtpd.h"
+#include "smtpd_notice.h"
 
 enum { REPLY_LIMIT = SMTPD_REPLY_LIMIT };
 
@@ -16,6 +17,7 @@ static void send_reply(struct smtpd *s, int code, const char *dsn, struct str te
 {
     struct buf out = BUF(16 * REPLY_LIMIT);
 
+    smtpd_note_reply(s, code, dsn, text);
     esmtp_reply_format(code, dsn, text, &out);
     if (buf_ok(&out))
         stream_put(s->stream, buf_str(&out));
@@ -87,6 +89,7 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
 
 void smtpd_data_error(struct smtpd *s)
 {
+    smtpd_blame(s, BLAME_DATA);
     msg_info("NOQUEUE: reject: %s from %s: 421 4.3.0 %s Server local data error", s->where,
              s->namaddr, conf.myhostname);
     smtpd_hang_up(s, "4.3.0", "Server local data error");

@@ -128,24 +128,6 @@ static void check_lmtp_socket(const char *name, struct str destination)
     why_free(&why);
 }
 
-/* Of these nobody writes a letter to the postmaster yet; the log has what it would say. */
-static void check_notices(void)
-{
-    struct str rest = strz(conf.notify_classes), word;
-    struct why why = WHY;
-
-    while (conf_line("notify_classes") > 0 && str_word(&rest, ", \t\r\n", &word))
-        if (!str_has_word("bounce, 2bounce, delay", word) &&
-            !conf_is_default(conf_param_find(STR("notify_classes")), conf.notify_classes)) {
-            why_set(&why, "4.3.5", "%.*s has no effect: the feature is not there yet", (int)word.n,
-                    word.p);
-            conf_blame("notify_classes", &why);
-            msg_warn("%s", why_text(&why));
-            why_clear(&why);
-        }
-    why_free(&why);
-}
-
 /* As local(8) would run it: the shell looks for a name without directory. */
 static void check_mailbox_command(void)
 {
@@ -249,7 +231,6 @@ void pombal_check_names(void)
         check_login_services(&cf);
     }
     check_mailbox_command();
-    check_notices();
     conf_master_free(&cf);
     why_free(&why);
 }

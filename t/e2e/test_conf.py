@@ -392,7 +392,6 @@ AMISS = [
     ("smtpd_tls_security_level = may\nsmtpd_tls_req_ccert = yes", "", "smtpd_tls_req_ccert = yes: can't require client certs unless TLS is required"),
     ("smtpd_sasl_auth_enable = no\nsmtpd_sender_restrictions = reject_sender_login_mismatch", "",
      "smtpd_sender_restrictions: restriction `reject_sender_login_mismatch' ignored: no SASL support"),
-    ("notify_classes = bounce, policy", "", r"main.cf, line \d+: notify_classes = bounce, policy: policy has no effect"),
     ("mailbox_service_name = nosuch", "", "master.cf has no service \"nosuch\" of type unix, which imapd needs: nobody can log in"),
     ("", "-o smtpd_sender_login_maps=hash:{0}/etc/nosuch", "smtpd_sender_login_maps: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
 ]
