@@ -38,17 +38,23 @@ static void send_refusal(struct smtpd *s, int code, const char *dsn, struct str 
     buf_free(&edited);
 }
 
+/* With soft_bounce "never" is "later". */
+static int soften(int code, const char *dsn, char soft[10])
+{
+    snprintf(soft, 10, "%s", dsn);
+    if (!conf.soft_bounce || code < 500)
+        return code;
+    if (soft[0] == '5')
+        soft[0] = '4';
+    return code - 100;
+}
+
 void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str text)
 {
     char soft[10];
 
-    if (conf.soft_bounce && code >= 500) {
-        code -= 100;
-        snprintf(soft, sizeof soft, "%s", dsn);
-        if (soft[0] == '5')
-            soft[0] = '4';
-        dsn = soft;
-    }
+    code = soften(code, dsn, soft);
+    dsn = soft;
     if (code >= 400) {
         s->failed = true;
         if (s->errors >= conf.smtpd_soft_error_limit && conf.smtpd_error_sleep_time > 0) {
@@ -128,8 +134,10 @@ void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcp
                       const struct why *why)
 {
     struct buf text = BUF_TEXT(REPLY_LIMIT);
+    char dsn[10];
 
-    buf_addf(&text, "%d %s%s%s", code, why->code, why->code[0] ? " " : "", why_text(why));
+    code = soften(code, why->code, dsn);
+    buf_addf(&text, "%d %s%s%s", code, dsn, dsn[0] ? " " : "", why_text(why));
     smtpd_log(s, action, rcpt, text.p);
     buf_free(&text);
 }
