@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "mail/dsn.h"
 #include "net/stream.h"
+#include "task/task.h"
 
 /* A stream over a socket never blocks, whatever the client does with its own end. */
 static bool is_socket(int fd)
@@ -51,6 +52,8 @@ static void log_verdict(const struct cleanup *c, const char *action, const char 
 {
     struct buf line = BUF_TEXT(8192);
 
+    if (task_is_cancelled()) /* the process ends: no milter has decided */
+        return;
     buf_addf(&line, "%s: %s: %s from %s[%s]: %s;", cleanup_id(c), action, event,
              cleanup_client_name(c), cleanup_client_addr(c), text);
     cleanup_add_context(c, &line);

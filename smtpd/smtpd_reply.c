@@ -124,6 +124,8 @@ void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, cons
 {
     struct buf line = BUF_TEXT(REPLY_LIMIT);
 
+    if (task_is_cancelled()) /* the process ends: that is no decision about this client */
+        return;
     buf_addf(&line, "NOQUEUE: %s: %s from %s: %s;", action, s->where, s->namaddr, text);
     smtpd_log_about(s, rcpt, &line);
     msg_info("%s", line.p);
