@@ -236,6 +236,9 @@ MALFORMED = [
     ("propagate_unmatched_extensions", "virtuals", "none of"),
     ("parent_domain_matches_subdomains", "relay_domain", 'no parameter "relay_domain"'),
     ("notify_classes", "bounces", "none of"),
+    ("local_login_sender_maps", "inline:{root=*}, nosuch:/x", "unsupported dictionary type: nosuch"),
+    ("authorized_submit_users", "root, !nosuch:x", "unsupported dictionary type: nosuch"),
+    ("smtputf8_autodetect_classes", "sendmail, alle", '"alle" is none of'),
     ("prepend_delivered_header", "files", "none of"),
     ("mailbox_delivery_lock", "fcntl, dot_lock", '"dot_lock" is none of'),
     ("virtual_mailbox_lock", "lock", "none of"),
@@ -392,6 +395,8 @@ AMISS = [
     ("smtpd_tls_security_level = may\nsmtpd_tls_req_ccert = yes", "", "smtpd_tls_req_ccert = yes: can't require client certs unless TLS is required"),
     ("smtpd_sasl_auth_enable = no\nsmtpd_sender_restrictions = reject_sender_login_mismatch", "",
      "smtpd_sender_restrictions: restriction `reject_sender_login_mismatch' ignored: no SASL support"),
+    ("local_login_sender_maps = texthash:{0}/etc/nosuch", "", r"main.cf, line \d+: local_login_sender_maps = .*nosuch: No such file or directory: local programs"),
+    ("strict_8bitmime = yes\ndisable_mime_input_processing = yes", "", "strict_8bitmime = yes has no effect: disable_mime_input_processing = yes"),
     ("mailbox_service_name = nosuch", "", "master.cf has no service \"nosuch\" of type unix, which imapd needs: nobody can log in"),
     ("", "-o smtpd_sender_login_maps=hash:{0}/etc/nosuch", "smtpd_sender_login_maps: .*/etc/nosuch.db: No such file or directory: postmap hash:"),
 ]
