@@ -11,20 +11,25 @@
 #include "smtpd.h"
 
 enum {
+    AT_A_TIME = 5, /* letters of this process; they may have to wait for cleanup */
     COLUMN = 78, /* where lines of a letter are broken, at a blank */
     INDENT = 4,
 };
 
 static unsigned classes; /* of notify_classes, that a session can have */
+static unsigned under_way;
 
 void smtpd_open_notices(void)
 {
-    static const struct str_flag names[] = {
-        {"bounce", BLAME_BOUNCE},     {"2bounce", 0},
-        {"data", BLAME_DATA},         {"delay", 0},
-        {"policy", BLAME_POLICY},     {"protocol", BLAME_PROTOCOL},
-        {"resource", BLAME_RESOURCE}, {"software", BLAME_SOFTWARE},
-        {0}};
+    static const struct str_flag names[] = {{"bounce", BLAME_BOUNCE},
+                                            {"2bounce", 0},
+                                            {"data", BLAME_DATA},
+                                            {"delay", 0},
+                                            {"policy", BLAME_POLICY},
+                                            {"protocol", BLAME_PROTOCOL},
+                                            {"resource", BLAME_RESOURCE},
+                                            {"software", BLAME_SOFTWARE},
+                                            {0}};
     struct str unknown;
 
     str_flags(conf.notify_classes, names, &classes, &unknown); /* conf_values.c refuses others */
@@ -63,8 +68,8 @@ static unsigned blame_of(int code, const char *dsn)
 void smtpd_note_command(struct smtpd *s, struct str line)
 {
     struct str rest = line, verb, mech;
-    bool secret = str_word(&rest, " \t", &verb) && str_ieqz(verb, "AUTH") &&
-                  str_word(&rest, " \t", &mech);
+    bool secret =
+        str_word(&rest, " \t", &verb) && str_ieqz(verb, "AUTH") && str_word(&rest, " \t", &mech);
 
     s->cause = 0;
     if (classes == 0)
@@ -207,15 +212,23 @@ static void send_letter(struct smtpd *s)
     unsigned flags = SUBMIT_MAP_OK | (inspected ? SUBMIT_FILTER | SUBMIT_LOCAL : 0u);
     struct buf id = BUF(100);
     struct why why = WHY;
+
+    if (under_way >= AT_A_TIME) { /* a session must not wait for long because of a letter */
+        msg_warn("postmaster notify: %u letters wait for %s already: there is none about %s",
+                 under_way, conf.cleanup_service_name, s->namaddr);
+        return;
+    }
+    under_way++;
     stream_flush(s->stream); /* the client need not wait for it */
     struct submit *m = submit_begin(flags | submit_class("notify"), &why);
     if (m != NULL) {
         put_envelope(m, s);
         put_content(m, s);
     }
-    if (m == NULL || submit_commit(&m, &id, &why) < 0)
+    if ((m == NULL || submit_commit(&m, &id, &why) < 0) && !task_is_cancelled())
         msg_warn("postmaster notify: %s", why_text(&why));
     submit_abort(&m);
+    under_way--;
     buf_free(&id);
     why_free(&why);
 }

@@ -379,9 +379,9 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     log_end(&s);
     stream_flush(client);
     smtpd_time_ends(&s);
+    smtpd_limit_leave(&s);
     smtpd_notice_end(&s);
     log_disconnect(&s);
-    smtpd_limit_leave(&s);
     smtpd_end_mail(&s);
     smtpd_end_milters(&s);
     smtpd_forget_facts(&s);
