@@ -1,17 +1,25 @@
 #include "base/str.h"
+#include "base/utf8.h"
 #include "conf/conf.h"
 
 #include "local.h"
 
 enum { TEXT_LIMIT = 1024 * 1024 };
 
-/* Text that is the same in lower case is the same. room: how many more may be kept. */
-static bool put_new(struct hash *all, struct buf *text, bool room)
+/* Text that is the same in lower case is the same. room: may more be kept? What is too long to be
+ * compared counts as new: twice is better than not at all. */
+static bool put_new(struct hash *all, const struct buf *text, bool room)
 {
-    str_lower(text->p, text->n);
-    bool seen = hash_find(all, buf_str(text)) != NULL;
-    if (!seen && room)
-        hash_put(all, buf_str(text), all);
+    struct buf folded = BUF(3 * TEXT_LIMIT);
+    bool seen = false;
+
+    utf8_fold(buf_str(text), &folded);
+    if (buf_ok(&folded)) {
+        seen = hash_find(all, buf_str(&folded)) != NULL;
+        if (!seen && room)
+            hash_put(all, buf_str(&folded), all);
+    }
+    buf_free(&folded);
     return seen;
 }
 
@@ -24,7 +32,6 @@ bool local_seen(struct local *l, const char *fmt, ...)
     va_start(ap, fmt);
     buf_addv(&text, fmt, ap);
     va_end(ap);
-    /* What is too long to be compared counts as new: twice is better than not at all. */
     bool seen = buf_ok(&text) && put_new(l->seen, &text, limit == 0 || hash_count(l->seen) < limit);
     buf_free(&text);
     return seen;

@@ -25,6 +25,7 @@ struct forwarded {
     struct list link;
     const char *sender, *delivered;
     VEC(struct target) targets;
+    bool is_list; /* all targets come from one */
     struct why why;
 };
 
@@ -80,6 +81,13 @@ static void put_envelope(const struct delivery *d, const struct forwarded *f, st
     put_attr(s, "sasl_username", d->sasl_username);
     put_attr(s, "sasl_sender", d->sasl_sender);
     put_attr(s, "encoding", d->encoding);
+    if (!f->is_list) { /* RFC 3461 5.2.7.1, 5.2.7.3: a list is another message */
+        put_attr(s, "envelope_id", d->dsn_envid);
+        if (d->dsn_ret != DSN_RET_NONE)
+            submit_putf(s, REC_ATTR, "ret_flags=%d", (int)d->dsn_ret);
+    }
+    if (d->priority != 0) /* an alias changes nothing of it */
+        submit_putf(s, REC_ATTR, "mt_priority=%d", d->priority);
     submit_putf(s, REC_ATTR, "received_before=by %s (%s)\n\t", conf.myhostname, conf.mail_name);
     submit_putf(s, REC_ATTR, "received_after=; %s", date.p);
     put_deliver_by(d, f, s);
@@ -112,7 +120,16 @@ void resend_add(struct resend *r, const struct address *a)
 {
     struct forwarded *f = local_resend_find(r, a);
 
+    f->is_list = (f->is_list || f->targets.n == 0) && a->from_list;
     *VEC_ADD(&f->targets) = (struct target){arena_strz(r->l->mem, strz(a->address)), a->from_list};
+}
+
+/* The success is that the alias was found, and is reported here: once. */
+static unsigned notify_left(const struct rcpt *rcpt)
+{
+    unsigned left = rcpt->dsn_notify & ~(unsigned)DSN_SUCCESS;
+
+    return left == 0 && rcpt->dsn_notify != 0 ? DSN_NEVER : left;
 }
 
 static void put_target(struct submit *s, const struct rcpt *rcpt, const struct target *t)
@@ -121,8 +138,8 @@ static void put_target(struct submit *s, const struct rcpt *rcpt, const struct t
     if (!t->from_list) {
         if (*rcpt->dsn_orcpt != 0)
             submit_putf(s, REC_ATTR, "dsn_orig_rcpt=%s", rcpt->dsn_orcpt);
-        if (rcpt->dsn_notify != 0)
-            submit_putf(s, REC_ATTR, "notify_flags=%u", rcpt->dsn_notify);
+        if (notify_left(rcpt) != 0)
+            submit_putf(s, REC_ATTR, "notify_flags=%u", notify_left(rcpt));
         submit_put(s, REC_ORCP, strz(*rcpt->original != 0 ? rcpt->original : rcpt->address));
     }
     submit_put(s, REC_RCPT, strz(t->address));

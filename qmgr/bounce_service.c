@@ -11,19 +11,24 @@
 #include "bounce.h"
 
 /* Reports to postmasters come from an address that can be told apart, so that they make no loop. */
-static void double_bounce_address(struct buf *out)
+static void double_bounce_address(struct buf *out, const char *host)
 {
     buf_setz(out, conf.double_bounce_sender);
     if (strchr(conf.double_bounce_sender, '@') == NULL)
-        buf_addf(out, "@%s", conf.myhostname);
+        buf_addf(out, "@%s", host);
 }
 
+/* With $myorigin it is the sender of probes, and was that of our own reports before. */
 static bool is_double_bounce(const char *sender)
 {
+    const char *const hosts[] = {conf.myhostname, conf.myorigin};
     struct buf address = BUF(1000);
+    bool same = false;
 
-    double_bounce_address(&address);
-    bool same = buf_ok(&address) && str_ieq(buf_str(&address), strz(sender));
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts && !same; i++) {
+        double_bounce_address(&address, hosts[i]);
+        same = buf_ok(&address) && str_ieq(buf_str(&address), strz(sender));
+    }
     buf_free(&address);
     return same;
 }
@@ -48,7 +53,7 @@ static int send_to_postmaster(struct notice n, const char *to, const char *what,
 {
     struct buf from = BUF(1000);
 
-    double_bounce_address(&from);
+    double_bounce_address(&from, conf.myhostname);
     n.from = from.p;
     n.to = to;
     n.to_postmaster = true;
@@ -163,6 +168,12 @@ static void copy_bounces(struct notice all)
     copy_to_postmaster(all, conf.bounce_notice_recipient, what);
 }
 
+/* As Postfix: who wants copies of bounces wants those that come back, too. */
+static bool wants_double_bounces(void)
+{
+    return str_listed(conf.notify_classes, "2bounce") || str_listed(conf.notify_classes, "bounce");
+}
+
 static int bounce_service_failed(struct notice n, const struct bounce_log *log, struct why *why)
 {
     struct notice all = n;
@@ -175,7 +186,7 @@ static int bounce_service_failed(struct notice n, const struct bounce_log *log, 
     }
     if (*n.d->sender == 0) {
         /* RFC 5321 6.1: no report about a report, except to the administrator. */
-        if (!str_listed(conf.notify_classes, "2bounce"))
+        if (!wants_double_bounces())
             return 0;
         return send_to_postmaster(all, conf._2bounce_notice_recipient,
                                   "postmaster non-delivery notification", why);

@@ -298,6 +298,7 @@ static void cleanup_open_all(void)
     cleanup_open_maps();
     cleanup_open_checks();
     cleanup_open_body();
+    cleanup_open_strict();
     cleanup_open_milters();
 }
 

@@ -238,6 +238,7 @@ enum cleanup_fault { /* bits; of several the first is told to the client */
                      FAULT_ENCODING = 8,
                      FAULT_END_OF_HEADER = 16,
 };
+void cleanup_open_strict(void);
 void cleanup_strict_begin(struct cleanup *c); /* sets c->strict */
 /* Logs the fault, with the text in which it was found, and remembers it. Each kind counts once. */
 void cleanup_fault(struct cleanup *c, enum cleanup_fault fault, struct str text);

@@ -170,15 +170,20 @@ static bool is_made_up(const struct rcpt *r)
 static void make_key(struct buf *key, const struct rcpt *r)
 {
     bool tells = conf.enable_original_recipient;
+    struct buf text = BUF(3 * REC_MAX);
 
-    buf_addf(key, "%s\n%u\n%s\n%s", tells || !is_made_up(r) ? r->dsn_orcpt : "", r->dsn_notify,
+    buf_addf(&text, "%s\n%u\n%s\n%s", tells || !is_made_up(r) ? r->dsn_orcpt : "", r->dsn_notify,
              tells ? r->original : "", r->address);
-    str_lower(key->p, key->n);
+    if (buf_ok(&text))
+        utf8_fold(buf_str(&text), key);
+    else
+        buf_spoil(key);
+    buf_free(&text);
 }
 
 static bool is_duplicate(struct cleanup *c, const struct rcpt *r)
 {
-    struct buf key = BUF(REC_MAX);
+    struct buf key = BUF(9 * REC_MAX); /* folded it may be longer */
 
     if (hash_count(c->seen) >= (size_t)conf.duplicate_filter_limit &&
         conf.duplicate_filter_limit > 0)
@@ -330,7 +335,7 @@ int cleanup_drop_rcpt(struct cleanup *c, const char *address, struct why *why)
 
     for (size_t i = 0; i < c->rcpts.n; i++) {
         struct rcpt *r = &c->rcpts.at[i];
-        struct buf key = BUF(REC_MAX);
+        struct buf key = BUF(9 * REC_MAX);
         if (strcmp(r->original, address) != 0) {
             c->rcpts.at[kept++] = *r;
             continue;

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "mail/dsn.h"
 #include "net/stream.h"
+#include "task/task.h"
 
 /* A stream over a socket never blocks, whatever the client does with its own end. */
 static bool is_socket(int fd)
@@ -51,6 +52,8 @@ static void log_verdict(const struct cleanup *c, const char *action, const char 
 {
     struct buf line = BUF_TEXT(8192);
 
+    if (task_is_cancelled()) /* the process ends: no milter has decided */
+        return;
     buf_addf(&line, "%s: %s: %s from %s[%s]: %s;", cleanup_id(c), action, event,
              cleanup_client_name(c), cleanup_client_addr(c), text);
     cleanup_add_context(c, &line);
@@ -107,6 +110,16 @@ void cleanup_milter_verdict(struct cleanup *c, const char *event, const struct m
 
 /* ---- the message ---- */
 
+/* That the disk is full no milter has said. */
+static void look_at_file(struct cleanup *c)
+{
+    struct why why = WHY;
+
+    if (!cleanup_failed(c) && qfile_written(c->file, &why) < 0)
+        cleanup_fail(c, why.code, "%s", why_text(&why));
+    why_free(&why);
+}
+
 void cleanup_show_message(struct cleanup *c, struct milters *milters)
 {
     struct cleanup_view view = {.c = c,
@@ -119,6 +132,7 @@ void cleanup_show_message(struct cleanup *c, struct milters *milters)
 
     cleanup_view_edits(&content);
     milters_message(milters, &content, &a);
+    look_at_file(c);
     cleanup_milter_verdict(c, "END-OF-MESSAGE", &a);
     milter_answer_free(&a);
     qfile_close(&view.back);

@@ -5,6 +5,7 @@
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
+#include "service/service.h"
 
 #include "cleanup.h"
 
@@ -27,6 +28,25 @@ static const char *text_of(unsigned found)
         if ((found & faults[i].fault) != 0)
             return faults[i].text;
     return "";
+}
+
+/* For check: what has no effect because of disable_mime_input_processing. */
+void cleanup_open_strict(void)
+{
+    const struct {
+        const char *name;
+        bool set;
+    } all[] = {
+        {"force_mime_input_conversion", conf.force_mime_input_conversion},
+        {"strict_7bit_headers", conf.strict_7bit_headers},
+        {"strict_8bitmime", conf.strict_8bitmime},
+        {"strict_8bitmime_body", conf.strict_8bitmime_body},
+        {"strict_mime_encoding_domain", conf.strict_mime_encoding_domain},
+    };
+
+    for (size_t i = 0; conf.disable_mime_input_processing && i < sizeof all / sizeof *all; i++)
+        if (all[i].set && service_trying())
+            msg_warn("%s = yes has no effect: disable_mime_input_processing = yes", all[i].name);
 }
 
 void cleanup_strict_begin(struct cleanup *c)

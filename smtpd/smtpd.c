@@ -42,6 +42,7 @@
 #include "smtpd_check.h"
 #include "smtpd_limit.h"
 #include "smtpd_milter.h"
+#include "smtpd_notice.h"
 #include "smtpd_policy.h"
 #include "smtpd_proxy.h"
 
@@ -54,6 +55,7 @@ static void smtpd_open_all(void)
     recipient_open();
     flush_open();
     smtpd_open_limits();
+    smtpd_open_notices();
     smtpd_open_command_filter();
     smtpd_open_footer();
     smtpd_open_checks();

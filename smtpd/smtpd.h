@@ -132,6 +132,12 @@ struct smtpd {
     struct client_rate *rate;
     int64_t connections; /* of this client at its begin, with this one */
     int64_t errors, junk;
+    /* smtpd_notice.c: what was said so far; what refusals were about, and the next one is (0: its
+     * code tells): bits of enum smtpd_blame */
+    struct buf transcript;
+    size_t transcript_lines;
+    unsigned blamed, cause;
+    const char *aborted; /* why the session has ended; null: by QUIT, or we closed it */
     unsigned ok_count[SMTPD_COMMANDS], all_count[SMTPD_COMMANDS];
 
     struct smtpd_found *found; /* smtpd_facts.c: during the present command; null: nothing yet */

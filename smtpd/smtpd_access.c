@@ -11,6 +11,7 @@
 #include "queue/submit.h"
 
 #include "smtpd_check.h"
+#include "smtpd_notice.h"
 
 /* ---- actions ---- */
 
@@ -379,6 +380,7 @@ enum verdict access_apply(struct check *k, const struct restriction *r, enum dic
 {
     if (answer == DICT_FAILED) {
         msg_warn("%s", why_text(why));
+        smtpd_blame(k->s, BLAME_DATA);
         return check_deny_subject(k, 451, "4.3.5", subject, class, "Server configuration error");
     }
     if (answer == DICT_NONE)

@@ -149,6 +149,10 @@ static void log_failure(struct smtpd *s, struct str mech, const char *user, cons
 
 static void put_off(struct smtpd *s, struct str mech, const struct why *why)
 {
+    if (task_is_cancelled()) { /* we are to end: nobody has failed */
+        smtpd_hang_up(s, "4.3.2", "Error: service shutting down");
+        return;
+    }
     log_failure(s, mech, "", why_text(why));
     smtpd_reply(s, 454, "4.7.0", "Temporary authentication failure: %s", why_text(why));
 }

@@ -11,6 +11,8 @@
 #include "queue/submit.h"
 #include "task/task.h"
 
+#include "smtpd_notice.h"
+
 static restriction_fn warn_if_reject;
 
 void smtpd_open_checks(void)
@@ -76,6 +78,7 @@ enum verdict check_deny_subject(struct check *k, int code, const char *dsn, cons
 enum verdict check_failed(struct check *k, const char *subject, const struct why *why)
 {
     msg_warn("%s", why_text(why));
+    smtpd_blame(k->s, BLAME_DATA);
     return check_deny(k, 451, "4.3.0", "<%s>: Temporary lookup failure", subject);
 }
 

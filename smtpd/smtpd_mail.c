@@ -16,6 +16,7 @@
 #include "smtpd.h"
 #include "smtpd_check.h"
 #include "smtpd_limit.h"
+#include "smtpd_notice.h"
 #include "smtpd_proxy.h"
 
 static bool bad(struct smtpd *s, int code, const char *text)
@@ -148,23 +149,34 @@ static bool take_args(struct smtpd *s, struct str args, struct smtpd_mail *m,
     return more == 0 ? smtpd_may_release_by_then(s, m) : unsupported(s, &p);
 }
 
-/* RFC 1870 6.1: refuse before the content comes */
-static bool has_room(struct smtpd *s)
+static bool deny(struct smtpd *s, int code, const char *dsn, const char *text)
 {
     struct smtpd_denial *d = &s->denial;
 
-    d->code = 0;
-    if (conf.message_size_limit > 0 && s->mail->size > conf.message_size_limit) {
-        d->code = 552;
-        why_set(&d->why, "5.3.4", "Message size exceeds fixed limit");
-    } else if (queue_check_space(s->mail->size, NULL) < 0) {
-        d->code = 452;
-        why_set(&d->why, "4.3.1", "Insufficient system storage");
-    }
-    if (d->code == 0)
-        return true;
-    smtpd_log_reject(s, "reject", NULL, d->code, &d->why);
+    d->code = code;
+    why_set(&d->why, dsn, "%s", text);
+    smtpd_log_reject(s, "reject", NULL, code, &d->why);
     smtpd_reply_denial(s);
+    return false;
+}
+
+/* As in Postfix the line in the log has no sender: s->mail is not set yet. */
+static bool has_room(struct smtpd *s, const struct smtpd_mail *m)
+{
+    if (queue_check_space(m->size, NULL) == 0)
+        return true;
+    smtpd_blame(s, BLAME_RESOURCE);
+    return deny(s, 452, "4.3.1", "Insufficient system storage");
+}
+
+/* RFC 1870 6.1: refuse before the content comes */
+static bool has_good_size(struct smtpd *s, struct smtpd_mail *m)
+{
+    if (conf.message_size_limit == 0 || m->size <= conf.message_size_limit)
+        return true;
+    s->mail = m; /* for the log */
+    deny(s, 552, "5.3.4", "Message size exceeds fixed limit");
+    s->mail = NULL;
     return false;
 }
 
@@ -194,14 +206,12 @@ void smtpd_mail(struct smtpd *s, struct str args)
     struct smtpd_mail *m = arena_alloc(mem, sizeof *m);
     struct smtpd_facts facts = {0};
     m->mem = mem;
-    if (!take_args(s, args, m, &facts)) {
+    if (!take_args(s, args, m, &facts) || !has_good_size(s, m) || !has_room(s, m)) {
         arena_free(&mem);
         return;
     }
     s->mail = m;
-    if (!has_room(s)) {
-        smtpd_drop_mail(s);
-    } else if (!smtpd_event(s, SMTPD_MAIL, &facts)) {
+    if (!smtpd_event(s, SMTPD_MAIL, &facts)) {
         smtpd_reply_denial(s);
         smtpd_drop_mail(s);
     } else {

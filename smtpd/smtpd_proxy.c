@@ -8,7 +8,9 @@
 #include "conf/conf.h"
 #include "mail/esmtp_data.h"
 #include "queue/submit.h"
+#include "task/task.h"
 
+#include "smtpd_notice.h"
 #include "smtpd_proxy_talk.h"
 #include "smtpd_transfer.h"
 
@@ -90,10 +92,22 @@ static bool connect_filter(struct smtpd *s)
     return true;
 }
 
+/* The filter has not failed: this process was told to end while it was waited for. RFC 5321 3.8 */
+static bool is_ending(const struct smtpd *s)
+{
+    return task_is_cancelled() && proxy_talk_failed(s->mail->proxy->talk);
+}
+
 static void reply(struct smtpd *s)
 {
     const struct proxy_talk *t = s->mail->proxy->talk;
 
+    if (is_ending(s)) {
+        smtpd_hang_up(s, "4.3.2", "Error: service shutting down");
+        return;
+    }
+    if (proxy_talk_failed(t))
+        smtpd_blame(s, BLAME_SOFTWARE);
     smtpd_reply_text(s, proxy_talk_code(t), proxy_talk_dsn(t), proxy_talk_text(t));
     if (proxy_talk_code(t) == 421 || proxy_talk_code(t) == 521)
         s->closing = true;
@@ -233,6 +247,8 @@ static void log_end(struct smtpd *s)
     const struct proxy_talk *t = s->mail->proxy->talk;
     struct buf line = BUF_TEXT(16384);
 
+    if (is_ending(s))
+        return;
     proxy_talk_print(t, &line);
     buf_addc(&line, ';');
     smtpd_log_about(s, s->mail->rcpts.at[0].address, &line);

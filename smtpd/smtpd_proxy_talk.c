@@ -52,6 +52,11 @@ static int64_t deadline(void)
 
 /* ---- replies ---- */
 
+bool proxy_talk_failed(const struct proxy_talk *t)
+{
+    return t == NULL || t->failed;
+}
+
 int proxy_talk_code(const struct proxy_talk *t)
 {
     return t == NULL || t->failed ? 451 : t->reply.code;
@@ -79,7 +84,7 @@ void proxy_talk_print(const struct proxy_talk *t, struct buf *out)
 
 static bool talk_failed(struct proxy_talk *t, const char *what)
 {
-    if (!t->failed)
+    if (!t->failed && !task_is_cancelled()) /* else it is we who end */
         msg_warn_each("%s proxy %s", what, conf.smtpd_proxy_filter);
     t->failed = true;
     return false;
@@ -161,7 +166,7 @@ static struct proxy_talk *talk_connect(void)
     struct why why = WHY;
     int fd = endpoint_connect(&filter, dns_families(conf.inet_protocols), deadline(), &why);
 
-    if (fd < 0)
+    if (fd < 0 && !task_is_cancelled())
         msg_warn_each("connect to proxy filter %s: %s", conf.smtpd_proxy_filter, why_text(&why));
     why_free(&why);
     if (fd < 0)

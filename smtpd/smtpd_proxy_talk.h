@@ -20,7 +20,8 @@ struct proxy_talk *proxy_talk_start(struct smtpd *s);
  * wanted (0: any), which is logged. */
 bool proxy_talk_say(struct proxy_talk *t, int wanted, const char *command);
 void proxy_talk_content(struct proxy_talk *t, struct str bytes); /* (waits) as they are */
-/* The last reply. */
+/* The last reply; failed: there is none, and what the others tell is ours. */
+bool proxy_talk_failed(const struct proxy_talk *t);
 int proxy_talk_code(const struct proxy_talk *t);
 const char *proxy_talk_dsn(const struct proxy_talk *t);
 struct str proxy_talk_text(const struct proxy_talk *t); /* lines, without codes */

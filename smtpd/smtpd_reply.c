@@ -8,6 +8,7 @@
 #include "task/task.h"
 
 #include "smtpd.h"
+#include "smtpd_notice.h"
 
 enum { REPLY_LIMIT = SMTPD_REPLY_LIMIT };
 
@@ -16,6 +17,7 @@ static void send_reply(struct smtpd *s, int code, const char *dsn, struct str te
 {
     struct buf out = BUF(16 * REPLY_LIMIT);
 
+    smtpd_note_reply(s, code, dsn, text);
     esmtp_reply_format(code, dsn, text, &out);
     if (buf_ok(&out))
         stream_put(s->stream, buf_str(&out));
@@ -36,17 +38,23 @@ static void send_refusal(struct smtpd *s, int code, const char *dsn, struct str 
     buf_free(&edited);
 }
 
+/* With soft_bounce "never" is "later". */
+static int soften(int code, const char *dsn, char soft[10])
+{
+    snprintf(soft, 10, "%s", dsn);
+    if (!conf.soft_bounce || code < 500)
+        return code;
+    if (soft[0] == '5')
+        soft[0] = '4';
+    return code - 100;
+}
+
 void smtpd_reply_text(struct smtpd *s, int code, const char *dsn, struct str text)
 {
     char soft[10];
 
-    if (conf.soft_bounce && code >= 500) {
-        code -= 100;
-        snprintf(soft, sizeof soft, "%s", dsn);
-        if (soft[0] == '5')
-            soft[0] = '4';
-        dsn = soft;
-    }
+    code = soften(code, dsn, soft);
+    dsn = soft;
     if (code >= 400) {
         s->failed = true;
         if (s->errors >= conf.smtpd_soft_error_limit && conf.smtpd_error_sleep_time > 0) {
@@ -87,6 +95,7 @@ void smtpd_hang_up(struct smtpd *s, const char *dsn, const char *text)
 
 void smtpd_data_error(struct smtpd *s)
 {
+    smtpd_blame(s, BLAME_DATA);
     msg_info("NOQUEUE: reject: %s from %s: 421 4.3.0 %s Server local data error", s->where,
              s->namaddr, conf.myhostname);
     smtpd_hang_up(s, "4.3.0", "Server local data error");
@@ -115,6 +124,8 @@ void smtpd_log(const struct smtpd *s, const char *action, const char *rcpt, cons
 {
     struct buf line = BUF_TEXT(REPLY_LIMIT);
 
+    if (task_is_cancelled()) /* the process ends: that is no decision about this client */
+        return;
     buf_addf(&line, "NOQUEUE: %s: %s from %s: %s;", action, s->where, s->namaddr, text);
     smtpd_log_about(s, rcpt, &line);
     msg_info("%s", line.p);
@@ -125,8 +136,10 @@ void smtpd_log_reject(const struct smtpd *s, const char *action, const char *rcp
                       const struct why *why)
 {
     struct buf text = BUF_TEXT(REPLY_LIMIT);
+    char dsn[10];
 
-    buf_addf(&text, "%d %s%s%s", code, why->code, why->code[0] ? " " : "", why_text(why));
+    code = soften(code, why->code, dsn);
+    buf_addf(&text, "%d %s%s%s", code, dsn, dsn[0] ? " " : "", why_text(why));
     smtpd_log(s, action, rcpt, text.p);
     buf_free(&text);
 }

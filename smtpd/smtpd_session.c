@@ -18,6 +18,7 @@
 #include "smtpd_filter.h"
 #include "smtpd_limit.h"
 #include "smtpd_milter.h"
+#include "smtpd_notice.h"
 #include "smtpd_proxy.h"
 #include "smtpd_transfer.h"
 
@@ -81,6 +82,7 @@ void smtpd_end_mail(struct smtpd *s)
     smtpd_drop_mail(s);
     smtpd_forget_origin(s);
     s->bdat = BDAT_NONE;
+    smtpd_notice_pause(s);
 }
 
 static int find_command(struct str verb)
@@ -143,7 +145,7 @@ static void unknown_command(struct smtpd *s, struct str verb)
     }
     if (str_is_printable(verb) && smtpd_filter_forbids(conf.smtpd_forbidden_commands, verb)) {
         msg_warn_each("non-SMTP command from %s: %.100s", s->namaddr, s->line.p);
-        smtpd_reply(s, 221, "2.7.0", "Error: this is not SMTP");
+        smtpd_reply(s, 221, "2.7.0", "Error: I can break rules, too. Goodbye.");
         s->closing = s->failed = true;
         return;
     }
@@ -188,6 +190,7 @@ static void run_command(struct smtpd *s)
 {
     struct esmtp_cmd cmd;
 
+    smtpd_note_command(s, buf_str(&s->line));
     if (!smtpd_filter_command(s))
         return;
     esmtp_cmd_split(buf_str(&s->line), &cmd);
@@ -213,6 +216,8 @@ static void read_command(struct smtpd *s)
 {
     if (s->errors >= conf.smtpd_hard_error_limit) {
         msg_info("too many errors after %s from %s", s->where, s->namaddr);
+        smtpd_blame(s, BLAME_PROTOCOL);
+        s->aborted = "too many errors";
         smtpd_hang_up(s, "4.7.0", "Error: too many errors");
         return;
     }
@@ -279,12 +284,14 @@ static void log_end(struct smtpd *s)
         return;
     if (state == STREAM_TIMEOUT) {
         smtpd_hang_up(s, "4.4.2", "Error: timeout exceeded"); /* RFC 5321 4.5.3.2 */
-        log_where(s, "timeout");
+        s->aborted = "timeout";
     } else if (state == STREAM_CANCELLED) {
         smtpd_hang_up(s, "4.3.2", "Error: service shutting down"); /* RFC 5321 3.8 */
     } else {
-        log_where(s, "lost connection");
+        s->aborted = "lost connection";
     }
+    if (s->aborted != NULL)
+        log_where(s, s->aborted);
 }
 
 static void count_text(struct buf *out, const char *name, unsigned ok, unsigned all)
@@ -356,6 +363,7 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     /* fits: HELO cuts at RFC 5321 4.5.3.1.2 */
     s.helo_name = s.helo_asked = BUF(255);
     s.milter_text = BUF_TEXT(4096);
+    s.transcript = BUF_TEXT(SMTPD_TRANSCRIPT_MOST);
     s.denial.why = s.defer_if_permit.why = s.defer_if_reject.why = WHY;
     s.denial.why.text = BUF_TEXT(MILTER_REPLY_MOST); /* filters may say more than others */
     for (int i = 0; i < SMTPD_EARLY_LISTS; i++)
@@ -372,8 +380,9 @@ void smtpd_session(struct stream *client, const struct peer *peer, struct arena 
     log_end(&s);
     stream_flush(client);
     smtpd_time_ends(&s);
-    log_disconnect(&s);
     smtpd_limit_leave(&s);
+    smtpd_notice_end(&s);
+    log_disconnect(&s);
     smtpd_end_mail(&s);
     smtpd_end_milters(&s);
     smtpd_forget_facts(&s);

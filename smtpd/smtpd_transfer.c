@@ -18,6 +18,7 @@
 
 #include "smtpd_check.h"
 #include "smtpd_milter.h"
+#include "smtpd_notice.h"
 #include "smtpd_proxy.h"
 
 enum { PASS_ON = 48 * 1024, RECORD_HEAD = 8 };
@@ -188,6 +189,17 @@ static bool is_error(const struct why *why)
            strcmp(why->code, "5.1.0") == 0;
 }
 
+/* What it is that cleanup says. */
+static void blame(struct smtpd *s, const struct why *why)
+{
+    if (strcmp(why->code, "4.3.1") == 0)
+        smtpd_blame(s, BLAME_RESOURCE);
+    else if (strncmp(why->code, "4.3.", 4) == 0)
+        smtpd_blame(s, BLAME_SOFTWARE);
+    else if (is_error(why))
+        smtpd_blame(s, BLAME_BOUNCE);
+}
+
 /* What cleanup refuses because of the content it has logged itself: one line for a refusal. */
 static void refuse_content(struct smtpd *s, const struct why *why, bool by_cleanup)
 {
@@ -196,6 +208,7 @@ static void refuse_content(struct smtpd *s, const struct why *why, bool by_clean
 
     if (!logged)
         smtpd_log_reject(s, "reject", NULL, code, why);
+    blame(s, why);
     smtpd_reply(s, code, why->code, "%s%s", is_error(why) ? "Error: " : "", why_text(why));
 }
 
@@ -214,6 +227,7 @@ bool smtpd_begin_submission(struct smtpd *s)
     }
     if (!good) {
         submit_abort(&m->submit);
+        blame(s, &why);
         s->denial.code = code_of(&why);
         why_set(&s->denial.why, why.code, "Error: %s", why_text(&why));
         smtpd_log_reject(s, "reject", NULL, s->denial.code, &why);

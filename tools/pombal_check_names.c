@@ -16,6 +16,7 @@
 #include "conf/conf_master.h"
 #include "conf/conf_missing.h"
 #include "conf/conf_param.h"
+#include "dict/dict.h"
 
 #include "pombal_check.h"
 
@@ -128,21 +129,26 @@ static void check_lmtp_socket(const char *name, struct str destination)
     why_free(&why);
 }
 
-/* Of these nobody writes a letter to the postmaster yet; the log has what it would say. */
-static void check_notices(void)
+/* Nobody opens it but postdrop, for each message; what is built check_tables() has looked at. */
+static void check_senders(void)
 {
-    struct str rest = strz(conf.notify_classes), word;
+    struct str rest = strz(conf.local_login_sender_maps), word;
+    struct buf spec = BUF(strlen(conf.local_login_sender_maps)); /* fits: a part of it */
     struct why why = WHY;
 
-    while (conf_line("notify_classes") > 0 && str_word(&rest, ", \t\r\n", &word))
-        if (!str_has_word("bounce, 2bounce, delay", word) &&
-            !conf_is_default(conf_param_find(STR("notify_classes")), conf.notify_classes)) {
-            why_set(&why, "4.3.5", "%.*s has no effect: the feature is not there yet", (int)word.n,
-                    word.p);
-            conf_blame("notify_classes", &why);
-            msg_warn("%s", why_text(&why));
-            why_clear(&why);
+    while (str_word_braces(&rest, ", \t\r\n", &word)) {
+        bool is_built = str_starts(word, STR("hash:")) || str_starts(word, STR("btree:"));
+        buf_set(&spec, word);
+        struct dict *d = is_built ? NULL : dict_open(spec.p, DICT_READ, 0, &why);
+        if (d != NULL) {
+            dict_close(&d);
+        } else if (!is_built) {
+            conf_blame("local_login_sender_maps", &why);
+            msg_warn("%s: local programs cannot hand in mail", why_text(&why));
         }
+        why_clear(&why);
+    }
+    buf_free(&spec);
     why_free(&why);
 }
 
@@ -249,7 +255,7 @@ void pombal_check_names(void)
         check_login_services(&cf);
     }
     check_mailbox_command();
-    check_notices();
+    check_senders();
     conf_master_free(&cf);
     why_free(&why);
 }

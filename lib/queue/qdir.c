@@ -281,10 +281,21 @@ static void remember_space(const struct statvfs *fs)
     space.until_ms = task_now() + 1000;
 }
 
+/* As Postfix: what must be free for any message, whatever its client says of its size. Reports,
+ * logs and mail of local programs need some, too. */
+static uint64_t room_wanted(int64_t size)
+{
+    uint64_t for_this = (uint64_t)conf.queue_minfree + (uint64_t)(size > 0 ? size : 0);
+    uint64_t limit = conf.message_size_limit > 0 ? (uint64_t)conf.message_size_limit : 0;
+    uint64_t for_any = limit + limit / 2;
+
+    return for_this > for_any ? for_this : for_any;
+}
+
 int queue_check_space(int64_t size, struct why *why)
 {
     struct statvfs fs;
-    uint64_t wanted = (uint64_t)conf.queue_minfree + (uint64_t)(size > 0 ? size : 0);
+    uint64_t wanted = room_wanted(size);
 
     if (has_plenty(wanted))
         return 0;
@@ -297,7 +308,8 @@ int queue_check_space(int64_t size, struct why *why)
     if (fs.f_bavail > need && (fs.f_files == 0 || fs.f_favail > 0))
         return 0;
     msg_warn("not enough free space in mail queue: %" PRIu64 " bytes and %" PRIu64
-             " files, and queue_minfree and the message want %" PRIu64 " bytes",
+             " files, and queue_minfree, the message or 1.5*message_size_limit want %" PRIu64
+             " bytes",
              (uint64_t)fs.f_bavail * block, (uint64_t)fs.f_favail, wanted);
     return why_set(why, "4.3.1", "Insufficient system storage");
 }

@@ -84,8 +84,8 @@ void queue_scan_all(struct queue_scan *s, bool all); /* names that are no queue 
 bool queue_scan_failed(const struct queue_scan *s);
 void queue_scan_free(struct queue_scan **s);
 
-/* queue_minfree: bytes that must be left for others, and room for size of this message. 4.3.1 if
- * there is not. */
+/* queue_minfree: bytes that must be left for others, and room for size of this message; and in any
+ * case 1.5 * message_size_limit, as in Postfix. 4.3.1 if there is not. */
 int queue_check_space(int64_t size, struct why *why);
 
 #endif

@@ -246,9 +246,9 @@ void qfile_set_queue(struct qfile *f, enum queue q)
     f->queue = q;
 }
 
-bool qfile_failed(const struct qfile *f)
+int qfile_written(const struct qfile *f, struct why *why)
 {
-    return f->error != 0;
+    return f->error == 0 ? 0 : full_or_broken(f->error, "write", why);
 }
 
 void qfile_abort(struct qfile **f)

@@ -40,7 +40,8 @@ off_t qfile_go_on(struct qfile *f, off_t at); /* the end of an insertion; where 
 struct qfile *qfile_read_back(struct qfile *f);
 void qfile_patch_size(struct qfile *f, const struct qsize *size); /* of the REC_SIZE at 0 */
 void qfile_set_queue(struct qfile *f, enum queue q); /* where commit puts it: incoming or hold */
-bool qfile_failed(const struct qfile *f); /* a write has failed, so commit will fail, too */
+/* -1 and why: a write has failed, so commit will fail, too. 0: none that has been tried. */
+int qfile_written(const struct qfile *f, struct why *why);
 int qfile_commit(struct qfile **f, struct why *why); /* (waits) -1: nothing is left of it */
 /* The same; after success *fd is its open descriptor, which the caller closes: the proof that this
  * process has written the file. */

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "conf/conf_main.h"
 #include "conf/conf_param.h"
+#include "dict/dict.h"
 #include "mail/domain.h"
 #include "milter/milter_list.h"
 #include "net/addr.h"
@@ -145,6 +146,25 @@ static int parameter_names(const char *value, const char *words, struct why *why
     return 0;
 }
 
+/* Of tools: no service opens these tables when it tries its start. words: "list", of names, some of
+ * which may be tables. */
+static int tool_tables(const char *value, const char *words, struct why *why)
+{
+    struct buf spec = BUF(strlen(value)); /* fits: a part of it */
+    struct str rest = strz(value), word;
+    int result = 0;
+
+    while (result == 0 && str_word_braces(&rest, separators, &word)) {
+        while (word.n > 0 && word.p[0] == '!')
+            word = str_from(word, 1);
+        buf_set(&spec, word);
+        if (words[0] == 0 || str_find(word, ':') >= 0)
+            result = dict_spec_check(spec.p, why);
+    }
+    buf_free(&spec);
+    return result;
+}
+
 static int milter_protocol(const char *value, const char *words, struct why *why)
 {
     (void)words;
@@ -172,6 +192,9 @@ static const struct {
     {"address_verify_relayhost", next_hops, ""},
     {"allow_mail_to_commands", many_words, ORIGINS},
     {"allow_mail_to_files", many_words, ORIGINS},
+    {"authorized_flush_users", tool_tables, "list"},
+    {"authorized_mailq_users", tool_tables, "list"},
+    {"authorized_submit_users", tool_tables, "list"},
     {"canonical_classes", many_words, CLASSES},
     {"command_directory", absolute_path, ""},
     {"daemon_directory", absolute_path, ""},
@@ -191,6 +214,7 @@ static const struct {
     {"lmtp_lhlo_name", host_name, ""},
     {"lmtp_tcp_port", tcp_port, ""},
     {"lmtp_tls_loglevel", one_word, LOG_LEVEL},
+    {"local_login_sender_maps", tool_tables, ""},
     {"mail_separator", one_word, "., /"},
     {"mail_special_use", special_uses, USES},
     {"mail_spool_directory", absolute_path, ""},
@@ -236,6 +260,8 @@ static const struct {
     {"smtpd_forbid_bare_newline", one_word, "normalize, note, reject, yes, no"},
     {"smtpd_tls_loglevel", one_word, LOG_LEVEL},
     {"smtpd_upstream_proxy_protocol", one_word, "haproxy"},
+    {"smtputf8_autodetect_classes", many_words,
+     "sendmail, smtpd, qmqpd, forward, bounce, notify, verify, all"},
     {"syslog_facility", one_word, FACILITIES},
     {"tlsproxy_tls_loglevel", one_word, LOG_LEVEL},
     {"unknown_address_tempfail_action", one_word, TEMPFAIL},

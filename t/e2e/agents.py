@@ -39,6 +39,7 @@ default_transport = fake
 relay_transport = fake
 local_transport = fake
 smtpd_peername_lookup = no
+notify_classes =
 """
 
 

@@ -153,7 +153,8 @@ class Instance:
         # Tests do not ask the machine's name servers, and wait for nothing. Folder names are Dovecot's, whose default
         # the separator is.
         self.add_main("smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n"
-                      "smtpd_error_sleep_time = 0\nauth_failure_delay = 0\nmail_separator = .\n" + main)
+                      "smtpd_error_sleep_time = 0\nauth_failure_delay = 0\nmail_separator = .\nnotify_classes =\n")
+        self.add_main(main)
         self.add_master(master)
         if start:
             self.start()

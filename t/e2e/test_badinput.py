@@ -1,9 +1,12 @@
 """What is wrong gets a clear answer, and nothing is lost."""
-import os, re, shutil, smtplib, socket, subprocess, time
+import os, re, shutil, smtplib, socket, subprocess, sys, time
 
 import pytest
 
 import pombal
+
+sys.path.append(pombal.TOP + "/t/compat")
+import milter  # noqa: E402
 
 SUITE_MAIN = "smtpd_timeout = 20s\nmessage_size_limit = 200000\nsmtpd_hard_error_limit = 8\n"
 
@@ -342,7 +345,7 @@ def test_a_limit_of_messages_above_the_default_of_mailboxes_is_only_odd(make_sui
 
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
-    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\n", start=False)
+    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 300000\n", start=False)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", suite.queue], check=True)
     try:
         suite.tool("pombal", "check", check=False)
@@ -362,8 +365,37 @@ def test_a_full_disk_refuses_with_452_and_keeps_what_was_taken(make_suite):
 
 
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
+@pytest.mark.parametrize("lines", [1, 3000])
+def test_a_disk_that_is_full_when_milters_are_asked_is_no_answer_of_theirs(make_suite, lines):
+    """the client heard 451 of a file that cannot be read back, and so did the log, as of a milter's refusal"""
+    one = milter.Milter(milter.add_header("X-Added", "x" * 5000))
+    suite = make_suite(main="message_size_limit = 300000\nsmtpd_milters = inet:127.0.0.1:%d\n" % one.port, start=False)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", suite.queue], check=True)
+    try:
+        suite.tool("pombal", "check", check=False)
+        suite.start()
+        raw = smtp(suite)
+        for command in ("MAIL FROM:<a@elsewhere.test>", "RCPT TO:<alice@example.test>", "DATA"):
+            assert raw.ask(command)[0] in "23"
+        fill(suite.queue + "/filler")
+        raw.send("Subject: no room\r\n\r\n" + ("x" * 70 + "\r\n") * lines + ".\r\n")
+        assert raw.reply() == "452 4.3.1 Error: Insufficient system storage"
+        suite.wait_log(r"NOQUEUE: reject: END-OF-MESSAGE from \S+: 452 4\.3\.1 Insufficient system storage; ")
+        assert "milter-reject" not in suite.log()
+        os.unlink(suite.queue + "/filler")
+        suite.send("alice", subject="room again")
+        assert suite.wait_mail("alice", match="room again")[0]["X-Added"]
+        suite.wait_queue_empty()
+        raw.close()
+    finally:
+        suite.stop()
+        subprocess.run(["umount", suite.queue], check=True)
+        one.close()
+
+
+@pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount a tmpfs")
 def test_with_the_whole_instance_on_a_full_disk_every_server_answers(make_suite):
-    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 3000000\nmax_idle = 1s\n", start=False)
+    suite = make_suite(main="queue_minfree = 0\nmessage_size_limit = 300000\nmax_idle = 1s\n", start=False)
     kept = suite.dir + ".kept"
     os.rename(suite.dir, kept)
     os.mkdir(suite.dir)

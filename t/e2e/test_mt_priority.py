@@ -100,3 +100,14 @@ def test_what_was_put_off_keeps_its_priority(world):
     world.reload()
     world.tool("postqueue", "-i", queue_id)
     pombal.wait_for(lambda: [c for c in world.knows.commands if c.startswith("MAIL FROM:<a@x.test>") and c.endswith("MT-PRIORITY=-2")])
+
+
+def test_an_alias_keeps_it(world):
+    world.knows.gate.set()
+    world.write("etc/transport", "knows.test smtp:[127.0.0.1]:%d\n" % world.knows.port)
+    world.write("etc/names", "away x@knows.test\n")
+    world.add_main("alias_maps = texthash:$config_directory/names\nmydestination = there.test\nlocal_recipient_maps =\nlocal_transport = local\n")
+    world.add_master("local unix - n n - - local\n")
+    world.reload()
+    send(world.mine, "alias@x.test", " MT-PRIORITY=3", to=["away@there.test"])
+    pombal.wait_for(lambda: [c for c in world.knows.commands if c.startswith("MAIL FROM:<alias@x.test>") and c.endswith(" MT-PRIORITY=3")])

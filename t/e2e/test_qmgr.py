@@ -96,7 +96,7 @@ def test_each_recipient_has_its_own_fate_and_the_sender_is_told_once():
 
 
 def test_a_report_about_a_report_goes_to_the_postmaster_or_nowhere():
-    for classes, expected in (("resource", 0), ("2bounce", 1)):
+    for classes, expected in (("resource", 0), ("2bounce", 1), ("bounce", 1)):
         with MiniSuite("notify_classes = %s\n" % classes) as s:
             with Agent(s, "fake", lambda d: "b" if d.sender == "" else "d") as agent:
                 id = s.send("a@far.test", sender="")

@@ -111,7 +111,7 @@ def test_log_lines_that_administrators_look_for(make_suite):
     raw = talk(suite, "smtp")
     with pytest.raises(AssertionError, match="454 4.7.1 "):
         put(raw, "no@x.test", "nobody@example.test")
-    suite.wait_log(r"reject: END-OF-MESSAGE from \S+: 554 5\.7\.1 ")
+    suite.wait_log(r"reject: END-OF-MESSAGE from \S+: 454 4\.7\.1 ")
     put(raw, "yes@x.test", "nobody@example.test")
     suite.wait_log(r"to=<nobody@example.test>, .*dsn=4\.1\.1, status=SOFTBOUNCE \(")
     suite.add_main("queue_minfree = 1125899906842624")
