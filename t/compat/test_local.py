@@ -7,7 +7,7 @@ import pytest
 import pombal
 from real_postfix import HAVE, RealPostfix, merge
 
-pytestmark = pytest.mark.skipif(not HAVE, reason="needs Debian's Postfix, and root to run it")
+pytestmark = [pytest.mark.skipif(not HAVE, reason="needs Debian's Postfix, and root to run it"), pytest.mark.timeout(900)]  # it sends hundreds of messages, one by one
 
 ALIASES = """
 one: games

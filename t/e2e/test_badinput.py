@@ -523,7 +523,7 @@ def test_on_a_read_only_mailbox_disk_mail_is_read_and_new_mail_waits(make_suite)
 
 @pytest.mark.skipif(not pombal.IS_ROOT, reason="needs root to mount")
 def test_on_a_read_only_queue_disk_mail_is_refused_with_451_and_read(make_suite):
-    suite = make_suite(main=SOON, start=False)
+    suite = make_suite(main=SOON + "message_size_limit = 1000000\n", start=False)
     disk = Disk(suite.queue)
     try:
         suite.start()
