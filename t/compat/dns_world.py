@@ -132,7 +132,7 @@ def world(zones, main, master, act):
 
 def result_of(script):
     """what such a script prints, for the test that runs it"""
-    r = subprocess.run(["unshare", "--net", "--mount", sys.executable, HERE + "/" + script], capture_output=True, text=True, timeout=170)
+    r = subprocess.run(["unshare", "--net", "--mount", sys.executable, HERE + "/" + script], capture_output=True, text=True, timeout=280)
     assert r.returncode == 0, r.stdout[-3000:] + r.stderr[-3000:]
     return json.loads(r.stdout.splitlines()[-1])
 
