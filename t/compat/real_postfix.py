@@ -143,6 +143,14 @@ class RealPostfix:
         self.close()
 
 
+def smtpd_lines(services, ports):
+    """of master.cf: a port of smtpd for each, with its options ("parameter=value")"""
+    for name, options in services.items():
+        yield "127.0.0.1:%d inet n - n - - smtpd\n" % ports[name]
+        for option in options:
+            yield "    -o { %s = %s }\n" % tuple(option.split("=", 1))
+
+
 def started(make, free_ports):
     """make(ports) started, and its ports: again with others where somebody was faster"""
     for left in (4, 3, 2, 1, 0):

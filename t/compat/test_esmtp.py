@@ -7,7 +7,7 @@ import re
 import pytest
 
 import pombal
-from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, started
+from real_postfix import HAVE, RECEIVING, RECEIVING_AGENTS, RealPostfix, smtpd_lines, started
 from test_smtp import answers, lines_of
 
 pytestmark = pytest.mark.skipif(not HAVE, reason="needs Postfix, and root to run it")
@@ -125,13 +125,6 @@ DIFFERENT = {("utf8_domains", "RCPT TO:<a@a\u200db.test>\r\n".encode()): "IDNA20
 LOGGED = ["utf8_asked", "utf8_not_asked", "utf8_vrfy", "utf8_strict"] + ["bdat_" + name for name in ("accepted", "no_mail", "malformed_0", "too_big", "refused_at_data", "refused_at_end", "hidden", "null", "data_within")]
 
 
-def service_lines(ports):
-    for name, options in SERVICES.items():
-        yield "127.0.0.1:%d inet n - n - - smtpd\n" % ports[name]
-        for option in options:
-            yield "    -o { %s = %s }\n" % tuple(option.split("=", 1))
-
-
 def free_ports():
     return {name: pombal.free_port() for name in SERVICES}
 
@@ -143,9 +136,9 @@ def both():
     try:
         ours.add_main(COMMON + "smtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n")
         with open(ours.etc + "/master.cf", "a") as f:
-            f.write("".join(service_lines(ours_ports)))
+            f.write("".join(smtpd_lines(SERVICES, ours_ports)))
         ours.start()
-        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=RECEIVING_AGENTS, master=lambda where: service_lines(ports)), free_ports)
+        theirs, theirs_ports = started(lambda ports: RealPostfix(COMMON, agents=RECEIVING_AGENTS, master=lambda where: smtpd_lines(SERVICES, ports)), free_ports)
         pombal.wait_for(lambda: answers(ours_ports["plain"]) and answers(theirs_ports["plain"]))
         yield (ours, ours_ports), (theirs, theirs_ports)
     finally:

@@ -6,7 +6,7 @@ import pytest
 import pombal
 from agents import Agent, MiniSuite
 from pombal import wait_for
-from real_postfix import HAVE, RECEIVING, RealPostfix, SendingPostfix, Sink as TakesAll, merge, started
+from real_postfix import HAVE, RECEIVING, RealPostfix, SendingPostfix, Sink as TakesAll, merge, smtpd_lines, started
 from sink import Sink
 from test_bounce import parts_of
 from test_queue import files, postcats_agree
@@ -33,13 +33,6 @@ ROWS = [(service, ["EHLO x", LIST + params, "RSET", "MAIL FROM:<> " + params]) f
     ("verp", "XVERP"), ("verp", "xverp=+="), ("verp", "XVERP=--"), ("verp", "XVERP="), ("verp", "XVERP=+"), ("verp", "XVERP=+=+"), ("verp", "XVERP=.."), ("verp", "XVERPX"),
     ("verp", "XVERP=+= XVERP=-="), ("verp", "XVERP SIZE=10 XVERP=."), ("plain", "XVERP"), ("plain", "XVERP=+="), ("old", "XVERP"), ("others", "XVERP"), ("minus", "XVERP"),
     ("filter", "XVERP"), ("filter", "XVERP=__"), ("filter", "XVERP=+=")]]
-
-
-def lines(ports):
-    for name, options in SERVICES.items():
-        yield "127.0.0.1:%d inet n - n - - smtpd\n" % ports[name]
-        for option in options:
-            yield "    -o { %s = %s }\n" % tuple(option.split("=", 1))
 
 
 def free_ports():
@@ -69,9 +62,9 @@ class World:
         self.ours = pombal.Instance(start=False)
         self.both = [(self.ours, ports, self.sinks[0], self.ours.tool)]
         self.ours.add_main(MAIN % self.sinks[0].port + "smtpd_tls_security_level = none\nsmtpd_sasl_auth_enable = no\n" + more)
-        self.ours.add_master("".join(lines(ports)))
+        self.ours.add_master("".join(smtpd_lines(SERVICES, ports)))
         self.ours.start()
-        theirs, ports = started(lambda p: RealPostfix(MAIN % self.sinks[1].port + more, master=lambda where: lines(p)), free_ports)
+        theirs, ports = started(lambda p: RealPostfix(MAIN % self.sinks[1].port + more, master=lambda where: smtpd_lines(SERVICES, p)), free_ports)
         self.both.append((theirs, ports, self.sinks[1], lambda name, *a, **k: theirs.run(name, *(["-C", theirs.etc] if name == "sendmail" else []), *a, **k)))
         wait_for(lambda: all(answers(one[1]["plain"]) for one in self.both))
 
