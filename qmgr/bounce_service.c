@@ -7,16 +7,9 @@
 #include "conf/conf.h"
 #include "mail/path.h"
 #include "mail/verp.h"
+#include "queue/report_words.h"
 
 #include "bounce.h"
-
-/* Reports to postmasters come from an address that can be told apart, so that they make no loop. */
-static void double_bounce_address(struct buf *out, const char *host)
-{
-    buf_setz(out, conf.double_bounce_sender);
-    if (strchr(conf.double_bounce_sender, '@') == NULL)
-        buf_addf(out, "@%s", host);
-}
 
 /* With $myorigin it is the sender of probes, and was that of our own reports before. */
 static bool is_double_bounce(const char *sender)
@@ -26,7 +19,8 @@ static bool is_double_bounce(const char *sender)
     bool same = false;
 
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts && !same; i++) {
-        double_bounce_address(&address, hosts[i]);
+        buf_clear(&address);
+        report_double_bounce(hosts[i], &address);
         same = buf_ok(&address) && str_ieq(buf_str(&address), strz(sender));
     }
     buf_free(&address);
@@ -53,7 +47,7 @@ static int send_to_postmaster(struct notice n, const char *to, const char *what,
 {
     struct buf from = BUF(1000);
 
-    double_bounce_address(&from, conf.myhostname);
+    report_double_bounce(conf.myhostname, &from);
     n.from = from.p;
     n.to = to;
     n.to_postmaster = true;

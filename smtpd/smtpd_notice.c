@@ -1,10 +1,13 @@
 #include "smtpd_notice.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "mail/date.h"
+#include "queue/report_words.h"
 #include "queue/submit.h"
 #include "task/task.h"
 
@@ -155,6 +158,8 @@ static const char *reader(const struct smtpd *s)
 static void put_envelope(struct submit *m, const struct smtpd *s)
 {
     struct buf date = BUF(100); /* fits: a date */
+    /* fits: the two, an @ between them, and a NUL */
+    struct buf from = BUF(strlen(conf.double_bounce_sender) + strlen(conf.myhostname) + 2);
     int64_t now = clock_wall_us();
 
     date_format_local(now / 1000000, &date);
@@ -163,12 +168,11 @@ static void put_envelope(struct submit *m, const struct smtpd *s)
     submit_putf(m, REC_ATTR, "rewrite_context=local");
     submit_putf(m, REC_ATTR, "received_before=by %s (%s)\n\t", conf.myhostname, conf.mail_name);
     submit_putf(m, REC_ATTR, "received_after=; %s", date.p);
-    if (strchr(conf.double_bounce_sender, '@') != NULL)
-        submit_put(m, REC_FROM, strz(conf.double_bounce_sender));
-    else
-        submit_putf(m, REC_FROM, "%s@%s", conf.double_bounce_sender, conf.myhostname);
+    report_double_bounce(conf.myhostname, &from);
+    submit_put(m, REC_FROM, buf_str(&from));
     submit_put(m, REC_RCPT, strz(reader(s)));
     submit_put(m, REC_MESG, STR(""));
+    buf_free(&from);
     buf_free(&date);
 }
 

@@ -1,5 +1,7 @@
 #include "queue/report_words.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "base/msg.h"
 #include "base/str.h"
@@ -66,4 +68,11 @@ void report_words_expand(const char *text, struct buf *out)
         buf_addz(out, text);
     }
     why_free(&why);
+}
+
+void report_double_bounce(const char *host, struct buf *out)
+{
+    buf_addz(out, conf.double_bounce_sender);
+    if (strchr(conf.double_bounce_sender, '@') == NULL)
+        buf_addf(out, "@%s", host);
 }

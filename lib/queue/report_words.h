@@ -16,4 +16,8 @@ int report_words_load(const char *path, struct arena *mem, struct dsn_words word
  */
 void report_words_expand(const char *text, struct buf *out);
 
+/* Appends the sender of letters to postmasters, which can be told apart, so that they make no loop:
+ * double_bounce_sender, at this host if it has no domain. */
+void report_double_bounce(const char *host, struct buf *out);
+
 #endif
